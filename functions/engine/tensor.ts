@@ -1,0 +1,97 @@
+/** The ONNX element types that onnxruntime-node carries, by the names it gives them. */
+export type DType =
+  | 'float16'
+  | 'float32'
+  | 'float64'
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'uint8'
+  | 'uint16'
+  | 'uint32'
+  | 'uint64'
+  | 'bool'
+  | 'string';
+
+/** Numeric element storage. `float16` is held as its raw 16 bits, `bool` as one byte of 0 or 1. */
+export type NumericData =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array;
+
+export type TensorData = NumericData | string[];
+
+/** A dense, row-major tensor. The product of `dims` is `data.length`. */
+export interface Tensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly data: TensorData;
+}
+
+/** Named tensors, in the order of the signature. */
+export type Tensors = ReadonlyMap<string, Tensor>;
+
+/** One input or output of a model. A `-1` in `shape` is a dimension the caller may choose. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** What a model takes and gives. */
+export interface Signature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+interface DTypeInfo {
+  /** Bytes an element takes; 0 for strings, whose size varies. */
+  readonly bytes: number;
+  readonly make: (length: number) => TensorData;
+  /** A view of `length` elements; `offset` is aligned to `bytes`. */
+  readonly view: (buffer: ArrayBufferLike, offset: number, length: number) => NumericData;
+}
+
+function numeric<T extends NumericData>(
+  ctor: new (buffer: ArrayBufferLike, offset: number, length: number) => T,
+  empty: new (length: number) => T,
+  bytes: number,
+): DTypeInfo {
+  return { bytes, make: (n) => new empty(n), view: (b, o, n) => new ctor(b, o, n) };
+}
+
+const noView = (): never => {
+  throw new TypeError('strings have no view');
+};
+
+/** One row a dtype: the only place that knows sizes and storage. */
+export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
+  float16: numeric(Uint16Array, Uint16Array, 2),
+  float32: numeric(Float32Array, Float32Array, 4),
+  float64: numeric(Float64Array, Float64Array, 8),
+  int8: numeric(Int8Array, Int8Array, 1),
+  int16: numeric(Int16Array, Int16Array, 2),
+  int32: numeric(Int32Array, Int32Array, 4),
+  int64: numeric(BigInt64Array, BigInt64Array, 8),
+  uint8: numeric(Uint8Array, Uint8Array, 1),
+  uint16: numeric(Uint16Array, Uint16Array, 2),
+  uint32: numeric(Uint32Array, Uint32Array, 4),
+  uint64: numeric(BigUint64Array, BigUint64Array, 8),
+  bool: numeric(Uint8Array, Uint8Array, 1),
+  string: { bytes: 0, make: (n) => new Array<string>(n).fill(''), view: noView },
+};
+
+/** Elements that `dims` holds. A scalar (no dims) holds one. */
+export function elementCount(dims: readonly number[]): number {
+  let count = 1;
+  for (const dim of dims) count *= dim;
+  return count;
+}

@@ -1,0 +1,47 @@
+/** Every way a request can fail. The HTTP status of each is in `http/status.ts`, and nowhere else. */
+export type ErrorCode =
+  | 'INVALID_INPUT'
+  | 'UNAUTHORIZED'
+  | 'NOT_FOUND'
+  | 'METHOD_NOT_ALLOWED'
+  | 'REQUEST_TIMEOUT'
+  | 'TOO_LARGE'
+  | 'UNSUPPORTED_MEDIA_TYPE'
+  | 'OVERLOADED'
+  | 'CLIENT_GONE'
+  | 'MODEL_FAILED'
+  | 'INTERNAL'
+  | 'UNSUPPORTED'
+  | 'NOT_READY'
+  | 'DRAINING'
+  | 'DEADLINE';
+
+export interface ErrorDetails {
+  /** Where in the caller's input, as one would write it in JavaScript: `features[2]`. */
+  path?: string;
+  /** Seconds after which a retry makes sense. */
+  retryAfter?: number;
+  /** For 405: the methods the route takes. */
+  allow?: string;
+  cause?: unknown;
+}
+
+/**
+ * The one error type that crosses rooms. `message` is shown to the caller: it names the place, what was expected and
+ * what was given. `cause` is for the log only.
+ */
+export class ServingError extends Error {
+  readonly code: ErrorCode;
+  readonly path: string | undefined;
+  readonly retryAfter: number | undefined;
+  readonly allow: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'ServingError';
+    this.code = code;
+    this.path = details.path;
+    this.retryAfter = details.retryAfter;
+    this.allow = details.allow;
+  }
+}
