@@ -1,0 +1,151 @@
+import * as z from 'zod';
+
+/** One setting: everything that is known of it stands here, and README's table is checked against it. */
+interface Setting<T> {
+  readonly default: string;
+  readonly schema: z.ZodType<T, string>;
+  /** What it takes, in words: part of the error of a bad value. */
+  readonly takes: string;
+  readonly doc: string;
+}
+
+function setting<T>(fallback: string, schema: z.ZodType<T, string>, takes: string, doc: string): Setting<T> {
+  return { default: fallback, schema, takes, doc };
+}
+
+function whole(min: number, max: number): z.ZodType<number, string> {
+  return z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max)) as z.ZodType<number, string>;
+}
+
+function oneOf<const T extends string>(...values: T[]): z.ZodType<T, string> {
+  return z.enum(values) as unknown as z.ZodType<T, string>;
+}
+
+const text = z.string().min(1) as z.ZodType<string, string>;
+const optional = <T>(schema: z.ZodType<T, string>): z.ZodType<T | undefined, string> =>
+  z.union([z.literal('').transform(() => undefined), schema]) as z.ZodType<T | undefined, string>;
+
+const DAY_MS = 86_400_000;
+
+/** Every setting, in the order of a request: where it arrives, what answers it, how it is run, what is told of it. */
+export const SETTINGS = {
+  PORT: setting('8080', whole(0, 65_535), 'a port, 0 to 65535 (0: any free one)', 'Port to listen on.'),
+  MAX_BODY_BYTES: setting(
+    String(31 * 2 ** 20),
+    whole(1, 2 ** 30),
+    'bytes, 1 to 1073741824',
+    "Largest buffered body, and largest NDJSON line. Below Cloud Run's 32 MiB, so that the answer is this server's.",
+  ),
+  REQUEST_TIMEOUT_MS: setting(
+    '60000',
+    whole(1, DAY_MS),
+    'milliseconds, 1 to 86400000',
+    'A request not answered by then gets 504; a stream that stands still for as long is ended.',
+  ),
+  SHUTDOWN_GRACE_MS: setting(
+    '8000',
+    whole(0, DAY_MS),
+    'milliseconds, 0 to 86400000',
+    'Longest a shutdown takes. Cloud Run kills 10 s after SIGTERM.',
+  ),
+  MODEL_URI: setting(
+    'models',
+    text,
+    'a path',
+    "One `.onnx` file, one model's folder (`model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.",
+  ),
+  MODEL_NAME: setting(
+    '',
+    optional(text),
+    "a model's name",
+    'Which model of a repository; needed where there are several.',
+  ),
+  MODEL_LOAD: setting(
+    '',
+    optional(oneOf('eager', 'lazy')),
+    'eager or lazy',
+    'Load at boot, or at the first request or `/ready`. The container is eager, the function lazy.',
+  ),
+  INFERENCE_PROCESSES: setting(
+    '',
+    optional(whole(1, 256)),
+    'a number, 1 to 256',
+    'Engine processes. Unset: one a CPU of the quota, as far as the memory limit allows.',
+  ),
+  INTRA_OP_THREADS: setting('1', whole(1, 256), 'a number, 1 to 256', 'Threads of one run.'),
+  EXECUTION_PROVIDERS: setting(
+    'cpu',
+    z
+      .string()
+      .regex(/^(cpu|cuda)(,(cpu|cuda))*$/)
+      .transform((list) => list.split(',')) as z.ZodType<string[], string>,
+    'cpu, cuda, or both with a comma between',
+    "onnxruntime's providers, first choice first.",
+  ),
+  MAX_BATCH_SIZE: setting('64', whole(1, 65_536), 'a number, 1 to 65536', 'Rows a run takes at most.'),
+  BATCH_DELAY_MS: setting(
+    '0',
+    whole(0, 60_000),
+    'milliseconds, 0 to 60000',
+    'How long the first row of a run waits for company. 0: it goes as soon as an engine is free.',
+  ),
+  MAX_QUEUE_SIZE: setting(
+    '1024',
+    whole(1, 1_000_000),
+    'a number, 1 to 1000000',
+    'Rows that may wait; one more gets 429.',
+  ),
+  RUN_TIMEOUT_MS: setting(
+    '30000',
+    whole(1, DAY_MS),
+    'milliseconds, 1 to 86400000',
+    'A run longer than this is killed with its process, which is replaced.',
+  ),
+  LOG_LEVEL: setting(
+    'info',
+    oneOf('debug', 'info', 'warning', 'error'),
+    'debug, info, warning or error',
+    'Least severity written.',
+  ),
+  LOG_REQUESTS: setting(
+    'failed',
+    oneOf('failed', 'all'),
+    'failed or all',
+    'Which requests are logged: those that failed or were slow, or all. Cloud Run logs every request itself.',
+  ),
+  LOG_TRANSPORT: setting(
+    'stdout',
+    oneOf('stdout', 'cloud'),
+    'stdout or cloud',
+    'JSON lines on stdout, or the Cloud Logging API (outside Google Cloud).',
+  ),
+  GOOGLE_CLOUD_PROJECT: setting(
+    '',
+    optional(text),
+    'a project id',
+    'Makes the trace of a log line a link. Cloud Run functions set it.',
+  ),
+} satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never };
+
+/** A setting that cannot be used. The message is one line for the operator. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/**
+ * Reads every setting from the environment; an empty value counts as unset.
+ * @throws ConfigError that names the variable, its value, and what it takes.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const config: Record<string, unknown> = {};
+  for (const [name, { default: fallback, schema, takes }] of Object.entries(SETTINGS) as [string, Setting<unknown>][]) {
+    const given = env[name]?.trim() || fallback;
+    const parsed = schema.safeParse(given);
+    if (!parsed.success) throw new ConfigError(`${name}=${JSON.stringify(given)} is not usable: it takes ${takes}`);
+    config[name] = parsed.data;
+  }
+  return config as unknown as Config;
+}

@@ -1,0 +1,219 @@
+import { ServingError } from '../errors.ts';
+import { RunError } from './engine.ts';
+import type { JoinedTensor } from './frame.ts';
+import { blame, checkRows, type Feeds, halve, joinRows, keyOf, type Span } from './join.ts';
+import type { Tensor } from './tensor.ts';
+
+/** What the batcher runs on: the pool of engine processes. */
+export interface Runner {
+  free(): number;
+  run(inputs: readonly JoinedTensor[]): Promise<Tensor[]>;
+  onFree(listener: () => void): void;
+}
+
+export interface BatcherOptions {
+  /** Whether rows of different requests may share a run. Where not, a request's tensors are never split either. */
+  readonly join: boolean;
+  /** Rows a run takes at most. */
+  readonly maxBatchSize: number;
+  /** Milliseconds the first row of a run waits for company. 0: it goes as soon as an engine is free. */
+  readonly delayMs: number;
+  /** Rows that may wait. A request is always let into an empty queue, whatever its size. */
+  readonly maxQueueSize: number;
+  readonly onRun?: (rows: number, seconds: number) => void;
+  readonly onWait?: (seconds: number) => void;
+}
+
+/** Set by whoever no longer wants the answer: a client that left, a deadline that passed. */
+export interface Ticket {
+  gone: boolean;
+}
+
+/** What became of a stretch of a request's rows: rows `first` and on of some outputs, or an error. */
+export type Outcome =
+  | { readonly rows: number; readonly outputs: readonly Tensor[]; readonly first: number }
+  | { readonly rows: number; readonly error: ServingError };
+
+export interface Batcher {
+  /**
+   * Queues the rows of one request and settles when each has been run or has failed: stretches in the rows' order.
+   * @throws ServingError `OVERLOADED` before anything is queued; `CLIENT_GONE` when the ticket is gone before the run.
+   */
+  predict(feeds: Feeds, ticket: Ticket): Promise<readonly Outcome[]>;
+  /** Rows that wait. */
+  depth(): number;
+}
+
+interface Entry {
+  readonly feeds: Feeds;
+  readonly ticket: Ticket;
+  readonly key: string;
+  readonly since: number;
+  readonly outcomes: { readonly at: number; readonly outcome: Outcome }[];
+  /** Rows handed to runs so far. */
+  taken: number;
+  /** Rows with an outcome so far. */
+  settled: number;
+  resolve(outcomes: readonly Outcome[]): void;
+  reject(error: ServingError): void;
+}
+
+/** Rows of one entry that go into one run. */
+interface Share extends Span {
+  readonly entry: Entry;
+  /** Ran before, in a run whose process died: it runs alone now, and not a third time. */
+  readonly again: boolean;
+}
+
+export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
+  const queue: Entry[] = [];
+  /** Parts of runs that failed, each a run of its own, ahead of the queue. */
+  const retries: Share[][] = [];
+  let waiting = 0;
+  let scheduled = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  // One turn of the event loop delivers many requests: dispatching at its end joins them at no cost in time.
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(dispatch);
+  }
+
+  function dispatch(): void {
+    scheduled = false;
+    while (runner.free() > 0) {
+      const batch = nextBatch();
+      if (batch.length === 0) return;
+      void run(batch);
+    }
+  }
+  // At once, not at the end of the turn: the engine works while the rows it gave are being answered.
+  runner.onFree(dispatch);
+
+  function nextBatch(): Share[] {
+    for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
+      const wanted = retry.filter(({ entry }) => !dropped(entry));
+      if (wanted.length > 0) return wanted;
+    }
+    while (queue.length > 0 && dropped(queue[0]!)) queue.shift();
+    const head = queue[0];
+    if (head === undefined || held(head)) return [];
+    return options.join ? takeJoined(head) : [takeWhole(head)];
+  }
+
+  function held(head: Entry): boolean {
+    if (options.delayMs === 0 || !options.join || waiting >= options.maxBatchSize) return false;
+    const left = head.since + options.delayMs - performance.now();
+    if (left <= 0) return false;
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      dispatch();
+    }, Math.ceil(left));
+    return true;
+  }
+
+  function takeWhole(head: Entry): Share {
+    queue.shift();
+    return take(head, head.feeds.rows, performance.now());
+  }
+
+  function takeJoined(head: Entry): Share[] {
+    const now = performance.now();
+    const batch: Share[] = [];
+    let room = options.maxBatchSize;
+    let kept = 0;
+    let i = 0;
+    for (; i < queue.length && room > 0; i++) {
+      const entry = queue[i]!;
+      if (entry.key !== head.key) queue[kept++] = entry;
+      else if (!dropped(entry)) {
+        const share = take(entry, Math.min(room, entry.feeds.rows - entry.taken), now);
+        batch.push(share);
+        room -= share.rows;
+        if (entry.taken < entry.feeds.rows) queue[kept++] = entry;
+      }
+    }
+    queue.splice(kept, i - kept);
+    return batch;
+  }
+
+  function take(entry: Entry, rows: number, now: number): Share {
+    if (entry.taken === 0) options.onWait?.((now - entry.since) / 1000);
+    const first = entry.taken;
+    entry.taken += rows;
+    waiting -= rows;
+    return { entry, feeds: entry.feeds, first, rows, again: false };
+  }
+
+  /** Rows whose owner has gone are never run. */
+  function dropped(entry: Entry): boolean {
+    if (!entry.ticket.gone) return false;
+    waiting -= entry.feeds.rows - entry.taken;
+    entry.taken = entry.feeds.rows;
+    entry.reject(new ServingError('CLIENT_GONE', 'the client left before its rows were run'));
+    return true;
+  }
+
+  async function run(batch: readonly Share[]): Promise<void> {
+    const started = performance.now();
+    try {
+      const outputs = await runner.run(joinRows(batch));
+      const rows = batch.reduce((sum, share) => sum + share.rows, 0);
+      options.onRun?.(rows, (performance.now() - started) / 1000);
+      if (options.join) checkRows(outputs, rows);
+      let first = 0;
+      for (const share of batch) {
+        settle(share, { rows: share.rows, outputs, first });
+        first += share.rows;
+      }
+    } catch (error) {
+      recover(batch, error);
+    }
+  }
+
+  /** Finds the rows to blame for a run that failed, so that the others get their answers. */
+  function recover(batch: readonly Share[], error: unknown): void {
+    const fault = error instanceof RunError ? error.fault : 'failed';
+    const lone = batch.length === 1 ? batch[0] : undefined;
+    if (fault === 'failed') {
+      if (options.join && (lone === undefined || lone.rows > 1)) retries.push(...halve(batch));
+      else fail(batch, error);
+    } else if (lone !== undefined && (lone.again || fault === 'timed-out')) {
+      fail(batch, error);
+    } else {
+      for (const share of batch) retries.push([{ ...share, again: true }]);
+    }
+    if (retries.length > 0) schedule();
+  }
+
+  function fail(batch: readonly Share[], error: unknown): void {
+    for (const share of batch) settle(share, { rows: share.rows, error: blame(error) });
+  }
+
+  function settle(share: Share, outcome: Outcome): void {
+    const { entry } = share;
+    entry.outcomes.push({ at: share.first, outcome });
+    entry.settled += share.rows;
+    if (entry.settled < entry.feeds.rows) return;
+    if (entry.outcomes.length > 1) entry.outcomes.sort((a, b) => a.at - b.at);
+    entry.resolve(entry.outcomes.map((settled) => settled.outcome));
+  }
+
+  return {
+    predict(feeds, ticket) {
+      if (waiting > 0 && waiting + feeds.rows > options.maxQueueSize) {
+        const message = `the queue is full: ${waiting} rows wait, ${options.maxQueueSize} may`;
+        return Promise.reject(new ServingError('OVERLOADED', message, { retryAfter: 1 }));
+      }
+      return new Promise((resolve, reject) => {
+        waiting += feeds.rows;
+        const since = performance.now();
+        const key = options.join ? keyOf(feeds) : '';
+        queue.push({ feeds, ticket, key, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
+        schedule();
+      });
+    },
+    depth: () => waiting,
+  };
+}

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+
+/** What this machine, or the container's share of it, allows. */
+export interface Capacity {
+  /** CPUs that may be used at once: the machine's, its affinity's and its cgroup quota's least; fractions kept. */
+  readonly cpus: number;
+  /** Bytes of memory, or undefined where nothing limits it below the machine's own. */
+  readonly memoryBytes: number | undefined;
+}
+
+/** The server's own process, with room for bodies in flight. Measured at 60 MB; see README, memory. */
+const SERVER_BYTES = 128 * 2 ** 20;
+/** An engine process before its model: Node, onnxruntime, and its arenas. Measured at 45 to 65 MB. */
+const ENGINE_BYTES = 72 * 2 ** 20;
+/** Weights take about twice their file while a session is made: the file's bytes and the prepacked copy. */
+const MODEL_FACTOR = 2;
+
+export function measureCapacity(root = '/'): Capacity {
+  const quota = cpuQuota(root);
+  const limit = process.constrainedMemory();
+  return {
+    cpus: Math.min(availableParallelism(), quota ?? Number.POSITIVE_INFINITY),
+    memoryBytes: limit > 0 && limit < 2 ** 52 ? limit : undefined,
+  };
+}
+
+/**
+ * Engine processes that make sense for a model of `modelBytes`: one a whole CPU, as far as memory goes, at least one.
+ * CPUs are rounded down, so that the serving process is never throttled by its own engines.
+ */
+export function engineCount(capacity: Capacity, modelBytes: number, intraOpThreads: number): number {
+  const byCpu = Math.floor(capacity.cpus / intraOpThreads);
+  const each = ENGINE_BYTES + MODEL_FACTOR * modelBytes;
+  const byMemory =
+    capacity.memoryBytes === undefined ? byCpu : Math.floor((capacity.memoryBytes - SERVER_BYTES) / each);
+  return Math.max(1, Math.min(byCpu, byMemory));
+}
+
+/**
+ * The CPU quota of this process's cgroup and of those above it, in CPUs; undefined where there is none. Read here
+ * because `os.availableParallelism()` knows no quota under cgroup v1.
+ * @param root where `/proc` and `/sys` are found: a test lays out its own.
+ */
+export function cpuQuota(root = '/'): number | undefined {
+  const groups = read(`${root}/proc/self/cgroup`)?.trim().split('\n') ?? [];
+  const quotas: number[] = [];
+  for (const group of groups) {
+    const [id, controllers = '', path = '/'] = group.split(':');
+    if (id === '0' && controllers === '') quotas.push(...walkUp(`${root}/sys/fs/cgroup`, path, quotaV2));
+    else if (controllers.split(',').includes('cpu')) {
+      for (const mount of [controllers, 'cpu']) quotas.push(...walkUp(`${root}/sys/fs/cgroup/${mount}`, path, quotaV1));
+    }
+  }
+  return quotas.length === 0 ? undefined : Math.min(...quotas);
+}
+
+/** Inside a container the path may be the host's: its own group is then the mount itself, which the walk ends at. */
+function walkUp(mount: string, path: string, quotaOf: (folder: string) => number | undefined): number[] {
+  const quotas: number[] = [];
+  const parts = path.split('/').filter(Boolean);
+  for (let depth = parts.length; depth >= 0; depth--) {
+    const quota = quotaOf([mount, ...parts.slice(0, depth)].join('/'));
+    if (quota !== undefined) quotas.push(quota);
+  }
+  return quotas;
+}
+
+function quotaV2(folder: string): number | undefined {
+  const [quota, period] = read(`${folder}/cpu.max`)?.trim().split(/\s+/) ?? [];
+  return quota === undefined || quota === 'max' ? undefined : Number(quota) / Number(period ?? 100_000);
+}
+
+function quotaV1(folder: string): number | undefined {
+  const quota = Number(read(`${folder}/cpu.cfs_quota_us`) ?? -1);
+  const period = Number(read(`${folder}/cpu.cfs_period_us`) ?? 100_000);
+  return quota > 0 ? quota / period : undefined;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

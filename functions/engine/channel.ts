@@ -1,0 +1,75 @@
+import type { Duplex } from 'node:stream';
+import { type Frame, HEADER_BYTES } from './frame.ts';
+
+/** The serving process's end of the socket to one engine process. */
+export interface Channel {
+  /** Writes the chunks of one frame with one system call where the socket takes it. */
+  send(chunks: readonly Uint8Array[]): void;
+  /** The engine reads this as its parent's end, and exits. */
+  close(): void;
+}
+
+/**
+ * Cuts what the engine writes into frames.
+ * @param onFrame gets each frame whole. Its memory is the frame's own: rows may be kept as views of it.
+ */
+export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Channel {
+  let pending: Buffer | undefined;
+  let filled = 0;
+
+  function take(chunk: Buffer): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (pending === undefined) {
+        // A socket hands over whole frames of up to 64 KiB at offset 0 of memory of its own; such a frame needs no copy.
+        const bytes = rest.length >= HEADER_BYTES ? rest.readUInt32LE(0) : 0;
+        if (bytes !== 0 && bytes <= rest.length && rest.byteOffset % 8 === 0) {
+          onFrame(parse(rest.subarray(0, bytes)));
+          rest = rest.subarray(bytes);
+          continue;
+        }
+        pending = Buffer.allocUnsafeSlow(Math.max(bytes, HEADER_BYTES));
+        filled = 0;
+      }
+      const copied = rest.copy(pending, filled, 0, pending.length - filled);
+      filled += copied;
+      rest = rest.subarray(copied);
+      if (filled === pending.length) complete();
+    }
+  }
+
+  function complete(): void {
+    const frame = pending!;
+    const bytes = frame.readUInt32LE(0);
+    if (frame.length < bytes) {
+      pending = Buffer.allocUnsafeSlow(bytes);
+      frame.copy(pending);
+      return;
+    }
+    pending = undefined;
+    onFrame(parse(frame));
+  }
+
+  socket.on('data', take);
+  return {
+    send(chunks) {
+      if (chunks.length === 1) {
+        socket.write(chunks[0]);
+        return;
+      }
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+    },
+    close: () => socket.destroy(),
+  };
+}
+
+function parse(bytes: Buffer): Frame {
+  return {
+    kind: bytes.readUInt32LE(4),
+    id: bytes.readUInt32LE(8),
+    count: bytes.readUInt32LE(12),
+    body: bytes.subarray(HEADER_BYTES),
+  };
+}

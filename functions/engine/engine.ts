@@ -1,0 +1,116 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { openChannel } from './channel.ts';
+import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
+import type { LoadOrder } from './session.ts';
+import type { Signature, Tensor } from './tensor.ts';
+
+/** Why a run came to nothing. Of all three only `failed` says something of the feeds alone. */
+export type RunFault = 'failed' | 'crashed' | 'timed-out';
+
+/** What a run, or a load, ends with when it gives no tensors. */
+export class RunError extends Error {
+  readonly fault: RunFault;
+  constructor(fault: RunFault, message: string) {
+    super(message);
+    this.name = 'RunError';
+    this.fault = fault;
+  }
+}
+
+export interface Loaded {
+  readonly signature: Signature;
+  /** Outputs the session has but cannot give: no tensors. */
+  readonly skipped: readonly string[];
+}
+
+/** One engine process, which does one thing at a time. */
+export interface Engine {
+  readonly pid: number | undefined;
+  /** @throws RunError `failed` with onnxruntime's text, or `crashed`. */
+  load(order: LoadOrder): Promise<Loaded>;
+  /** @throws RunError. On `timed-out` the process has been killed. */
+  run(inputs: readonly JoinedTensor[], timeoutMs: number): Promise<Tensor[]>;
+  kill(): void;
+  /** Lets the process end by itself once it is idle. */
+  close(): void;
+  /** Settles, never rejects, when the process is gone: with a phrase such as `killed by SIGKILL`. */
+  readonly exited: Promise<string>;
+}
+
+interface Pending {
+  resolve(frame: Frame): void;
+  reject(error: RunError): void;
+}
+
+/** Speaks the frame protocol with a freshly spawned engine process. */
+export function attachEngine(child: ChildProcess): Engine {
+  let pending: Pending | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let nextId = 1;
+  let gone: string | undefined;
+
+  function settle(): Pending | undefined {
+    const settled = pending;
+    pending = undefined;
+    clearTimeout(timer);
+    return settled;
+  }
+
+  const socket = child.stdio[3] as Duplex;
+  const channel = openChannel(socket, (frame) => {
+    if (frame.kind === KIND.failure) {
+      const { message } = decodeJson(frame) as { message: string };
+      settle()?.reject(new RunError('failed', message));
+    } else {
+      settle()?.resolve(frame);
+    }
+  });
+  // A write to an engine that has just died fails here; its exit tells the same, with the reason.
+  socket.on('error', () => {});
+
+  const exited = new Promise<string>((resolve) => {
+    const end = (how: string): void => {
+      if (gone !== undefined) return;
+      gone = how;
+      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`));
+      resolve(how);
+    };
+    child.once('exit', (code, signal) => end(signal ? `killed by ${signal}` : `exit code ${code}`));
+    child.once('error', (error) => end(`could not start: ${error.message}`));
+  });
+
+  function exchange(chunks: readonly Uint8Array[]): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      if (gone !== undefined) {
+        reject(new RunError('crashed', `the engine process ended: ${gone}`));
+        return;
+      }
+      pending = { resolve, reject };
+      channel.send(chunks);
+    });
+  }
+
+  return {
+    get pid() {
+      return child.pid;
+    },
+    exited,
+    async load(order) {
+      const frame = await exchange([encodeJson(KIND.load, nextId++, order)]);
+      return decodeJson(frame) as Loaded;
+    },
+    async run(inputs, timeoutMs) {
+      const answer = exchange(encodeTensors(KIND.run, nextId++, inputs));
+      timer = setTimeout(() => {
+        settle()?.reject(new RunError('timed-out', `the run took longer than ${timeoutMs} ms`));
+        child.kill('SIGKILL');
+      }, timeoutMs);
+      return decodeTensors(await answer);
+    },
+    kill: () => {
+      child.kill('SIGKILL');
+    },
+    close: () => channel.close(),
+  };
+}

@@ -1,0 +1,177 @@
+import { DTYPES, type DType, elementCount, type NumericData, type Tensor, type TensorData } from './tensor.ts';
+
+/**
+ * The frames between the serving process and an engine process. Little-endian, every frame and every tensor's data
+ * starting at a multiple of 8 bytes, so that typed arrays are views of what was read and nothing is copied:
+ *
+ *     u32 bytes of the whole frame | u32 kind | u32 id | u32 count
+ *     count × ( u32 slot | u32 dtype | u32 rank | u32 data bytes | u32 × rank, padded | data, padded )
+ *
+ * `slot` is the tensor's index in the model's signature. A frame that carries JSON has its byte length as `count`.
+ * A string tensor's data is, for each element, a u32 byte length and its UTF-8 bytes.
+ */
+export const KIND = { load: 1, loaded: 2, run: 3, result: 4, failure: 5 } as const;
+export type Kind = (typeof KIND)[keyof typeof KIND];
+
+export const HEADER_BYTES = 16;
+/** Larger than any real request, smaller than what would make a buffer allocation throw: 2 GiB. */
+export const MAX_FRAME_BYTES = 2 ** 31;
+/** Data of at least this many bytes is handed to the socket as it is instead of being copied into the frame. */
+const COPY_BELOW = 16_384;
+
+/** A tensor on its way to an engine: rows of several requests, one behind the other. */
+export interface JoinedTensor {
+  readonly slot: number;
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly parts: readonly TensorData[];
+}
+
+export interface SlottedTensor extends Tensor {
+  readonly slot: number;
+}
+
+export interface Frame {
+  readonly kind: number;
+  readonly id: number;
+  readonly count: number;
+  /** What follows the header. Its memory belongs to the reader of the frame. */
+  readonly body: Buffer;
+}
+
+const DTYPE_NAMES = Object.keys(DTYPES) as DType[];
+const DTYPE_CODES = new Map(DTYPE_NAMES.map((name, code) => [name, code]));
+
+const pad8 = (bytes: number): number => (bytes + 7) & ~7;
+const encoder = new TextEncoder();
+
+/** A frame that carries a JSON value: load orders, their answers, and failures. */
+export function encodeJson(kind: Kind, id: number, value: unknown): Buffer {
+  const json = Buffer.from(JSON.stringify(value));
+  const frame = Buffer.alloc(HEADER_BYTES + pad8(json.length));
+  writeHeader(frame, frame.length, kind, id, json.length);
+  json.copy(frame, HEADER_BYTES);
+  return frame;
+}
+
+export function decodeJson(frame: Frame): unknown {
+  return JSON.parse(frame.body.toString('utf8', 0, frame.count));
+}
+
+/**
+ * A frame that carries tensors, as chunks to be written one behind the other: small data is copied into one chunk,
+ * large data stays where it is.
+ */
+export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTensor[]): Uint8Array[] {
+  const data = tensors.map((tensor) => (tensor.dtype === 'string' ? [packStrings(tensor.parts)] : bytesOf(tensor)));
+  const sizes = data.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let copied = HEADER_BYTES;
+  let total = HEADER_BYTES;
+  for (const [i, tensor] of tensors.entries()) {
+    const head = 16 + pad8(tensor.dims.length * 4);
+    const size = sizes[i]!;
+    const padded = pad8(size);
+    total += head + padded;
+    copied += head + (size < COPY_BELOW ? padded : padded - size);
+  }
+  const buffer = Buffer.allocUnsafeSlow(copied);
+  writeHeader(buffer, total, kind, id, tensors.length);
+
+  const chunks: Uint8Array[] = [];
+  let from = 0;
+  let at = HEADER_BYTES;
+  for (const [i, tensor] of tensors.entries()) {
+    const size = sizes[i]!;
+    at = writeTensorHead(buffer, at, tensor, size);
+    if (size < COPY_BELOW) {
+      for (const part of data[i]!) {
+        buffer.set(part, at);
+        at += part.byteLength;
+      }
+    } else {
+      chunks.push(buffer.subarray(from, at), ...data[i]!);
+      from = at;
+    }
+    const end = at + pad8(size) - size;
+    buffer.fill(0, at, end);
+    at = end;
+  }
+  if (at > from) chunks.push(buffer.subarray(from, at));
+  return chunks;
+}
+
+/** The tensors of a frame. Numeric data are views of the frame's memory. */
+export function decodeTensors(frame: Frame): SlottedTensor[] {
+  const { body } = frame;
+  const tensors: SlottedTensor[] = [];
+  let at = 0;
+  for (let i = 0; i < frame.count; i++) {
+    const slot = body.readUInt32LE(at);
+    const dtype = DTYPE_NAMES[body.readUInt32LE(at + 4)]!;
+    const rank = body.readUInt32LE(at + 8);
+    const size = body.readUInt32LE(at + 12);
+    at += 16;
+    const dims: number[] = [];
+    for (let d = 0; d < rank; d++) dims.push(body.readUInt32LE(at + d * 4));
+    at += pad8(rank * 4);
+    const data = dtype === 'string' ? unpackStrings(body, at, elementCount(dims)) : viewOf(dtype, body, at, size);
+    tensors.push({ slot, dtype, dims, data });
+    at += pad8(size);
+  }
+  return tensors;
+}
+
+function writeHeader(frame: Buffer, bytes: number, kind: Kind, id: number, count: number): void {
+  frame.writeUInt32LE(bytes, 0);
+  frame.writeUInt32LE(kind, 4);
+  frame.writeUInt32LE(id, 8);
+  frame.writeUInt32LE(count, 12);
+}
+
+function writeTensorHead(buffer: Buffer, at: number, tensor: JoinedTensor, size: number): number {
+  const rank = tensor.dims.length;
+  buffer.writeUInt32LE(tensor.slot, at);
+  buffer.writeUInt32LE(DTYPE_CODES.get(tensor.dtype)!, at + 4);
+  buffer.writeUInt32LE(rank, at + 8);
+  buffer.writeUInt32LE(size, at + 12);
+  let to = at + 16;
+  for (const dim of tensor.dims) to = buffer.writeUInt32LE(dim, to);
+  if (rank % 2 === 1) to = buffer.writeUInt32LE(0, to);
+  return to;
+}
+
+function bytesOf(tensor: JoinedTensor): Uint8Array[] {
+  return tensor.parts.map((part) => {
+    const data = part as NumericData;
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  });
+}
+
+function viewOf(dtype: DType, body: Buffer, at: number, size: number): NumericData {
+  const { bytes, view } = DTYPES[dtype];
+  return view(body.buffer, body.byteOffset + at, size / bytes);
+}
+
+function packStrings(parts: readonly TensorData[]): Uint8Array {
+  const texts = (parts as readonly string[][]).flat().map((text) => encoder.encode(text));
+  const packed = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + text.length, 0));
+  let at = 0;
+  for (const text of texts) {
+    at = packed.writeUInt32LE(text.length, at);
+    packed.set(text, at);
+    at += text.length;
+  }
+  return packed;
+}
+
+function unpackStrings(body: Buffer, from: number, count: number): string[] {
+  const texts: string[] = [];
+  let at = from;
+  for (let i = 0; i < count; i++) {
+    const length = body.readUInt32LE(at);
+    at += 4;
+    texts.push(body.toString('utf8', at, at + length));
+    at += length;
+  }
+  return texts;
+}

@@ -1,0 +1,93 @@
+import { ServingError } from '../errors.ts';
+import { RunError } from './engine.ts';
+import type { JoinedTensor } from './frame.ts';
+import { elementCount, type Tensor, type TensorData } from './tensor.ts';
+
+/** Feeds of one request: a tensor an input, in the order of the signature; `undefined` for an optional input left out. */
+export interface Feeds {
+  readonly tensors: readonly (Tensor | undefined)[];
+  /** Rows along dimension 0 of every tensor; 1 where the model is not joined. */
+  readonly rows: number;
+}
+
+/** Rows `first` up to `first + rows` of some feeds. */
+export interface Span {
+  readonly feeds: Feeds;
+  readonly first: number;
+  readonly rows: number;
+}
+
+/** Equal for feeds whose rows may lie in one tensor: the same inputs, dtypes and trailing dimensions. */
+export function keyOf(feeds: Feeds): string {
+  let key = '';
+  for (const tensor of feeds.tensors) {
+    if (tensor === undefined) key += '-;';
+    else {
+      key += tensor.dtype;
+      for (let d = 1; d < tensor.dims.length; d++) key += `x${tensor.dims[d]}`;
+      key += ';';
+    }
+  }
+  return key;
+}
+
+/** One tensor an input, the spans' rows one behind the other. The spans share a key. Copies nothing. */
+export function joinRows(spans: readonly Span[]): JoinedTensor[] {
+  const joined: JoinedTensor[] = [];
+  const { tensors } = spans[0]!.feeds;
+  for (let slot = 0; slot < tensors.length; slot++) {
+    const tensor = tensors[slot];
+    if (tensor === undefined) continue;
+    const parts: TensorData[] = [];
+    let rows = 0;
+    for (const span of spans) {
+      parts.push(rowsOf(span.feeds.tensors[slot]!, span));
+      rows += span.rows;
+    }
+    const whole = spans.length === 1 && spans[0]!.rows === spans[0]!.feeds.rows;
+    joined.push({ slot, dtype: tensor.dtype, dims: whole ? tensor.dims : [rows, ...tensor.dims.slice(1)], parts });
+  }
+  return joined;
+}
+
+function rowsOf({ dims, data }: Tensor, { feeds, first, rows }: Span): TensorData {
+  if (rows === feeds.rows) return data;
+  const size = elementCount(dims) / dims[0]!;
+  return Array.isArray(data)
+    ? data.slice(first * size, (first + rows) * size)
+    : data.subarray(first * size, (first + rows) * size);
+}
+
+/** Two halves of the spans, by rows: a span of several rows may itself be cut. */
+export function halve<S extends Span>(spans: readonly S[]): [S[], S[]] {
+  let left = Math.ceil(spans.reduce((sum, span) => sum + span.rows, 0) / 2);
+  const halves: [S[], S[]] = [[], []];
+  for (const span of spans) {
+    const before = Math.min(left, span.rows);
+    if (before > 0) halves[0].push({ ...span, rows: before });
+    if (span.rows > before) halves[1].push({ ...span, first: span.first + before, rows: span.rows - before });
+    left -= before;
+  }
+  return halves;
+}
+
+/** @throws RunError where an output has no row for each row fed: it could not be told whose is whose. */
+export function checkRows(outputs: readonly Tensor[], rows: number): void {
+  for (const [i, { dims }] of outputs.entries()) {
+    if (dims[0] !== rows) {
+      throw new RunError(
+        'failed',
+        `output ${i} has shape [${dims}] for ${rows} rows; set "batching": false in model.json`,
+      );
+    }
+  }
+}
+
+/** The caller's error for a run that gave nothing, once it is clear that these rows are to blame. */
+export function blame(error: unknown): ServingError {
+  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof RunError && error.fault === 'timed-out') {
+    return new ServingError('DEADLINE', `the model did not finish: ${text}`, { cause: error });
+  }
+  return new ServingError('MODEL_FAILED', `the model failed on this input: ${text}`, { cause: error });
+}

@@ -1,0 +1,179 @@
+import { ServingError } from '../errors.ts';
+import { countBytesFrom, syntaxError } from './json-error.ts';
+import { readInteger, scanNumber } from './json-number.ts';
+import { readKey, readString, scanString } from './json-string.ts';
+
+/** What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits. */
+export type JsonValue = null | boolean | number | bigint | string | Float64Array | JsonValue[] | JsonObject;
+
+/** Has no prototype: `__proto__` is a key like any other. */
+export interface JsonObject {
+  [key: string]: JsonValue;
+}
+
+/** From this length on, an array of nothing but plain numbers is a Float64Array. */
+export const TYPED_ARRAY_LENGTH = 32;
+
+/** Arrays and objects inside one another; the parser and what reads its result recurse no deeper. */
+export const MAX_DEPTH = 64;
+
+/** Numbers of the array being read; it never nests, since an array with another inside leaves it first. */
+let scratch = new Float64Array(1024);
+const MAX_KEPT_SCRATCH = 65536;
+
+/** The position after the value just read. */
+let next = 0;
+
+/**
+ * Reads one JSON text (RFC 8259, strictly) from the UTF-8 `bytes` between `start` and `end`.
+ *
+ * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting, invalid UTF-8 in a string and
+ * a byte order mark are refused; integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
+ * `TYPED_ARRAY_LENGTH` or more plain numbers is a Float64Array. The last of equal keys wins; a number too large for a
+ * double is an infinity.
+ *
+ * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON
+ */
+export function readJson(bytes: Uint8Array, start = 0, end = bytes.length): JsonValue {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  countBytesFrom(start);
+  const value = readValue(buffer, skipSpace(buffer, start, end), end, 0);
+  const p = skipSpace(buffer, next, end);
+  if (p < end) throw syntaxError(buffer, p, end, 'the end of the body');
+  if (scratch.length > MAX_KEPT_SCRATCH) scratch = new Float64Array(1024);
+  return value;
+}
+
+function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonValue {
+  const byte = p < end ? bytes[p]! : 0;
+  switch (byte) {
+    case 0x5b:
+      return readArray(bytes, p, end, depth + 1);
+    case 0x7b:
+      return readObject(bytes, p, end, depth + 1);
+    case 0x22: {
+      const close = scanString(bytes, p + 1, end);
+      next = (close < 0 ? ~close : close) + 1;
+      return readString(bytes, p + 1, close);
+    }
+    case 0x74:
+      return readWord(bytes, p, end, 'true', true);
+    case 0x66:
+      return readWord(bytes, p, end, 'false', false);
+    case 0x6e:
+      return readWord(bytes, p, end, 'null', null);
+    default: {
+      if (!startsNumber(byte)) throw syntaxError(bytes, p, end, 'a value');
+      next = scanNumber(bytes, p, end, scratch, 0);
+      const value = scratch[0]!;
+      return value === value ? value : readInteger(bytes, p, next);
+    }
+  }
+}
+
+function readObject(bytes: Buffer, open: number, end: number, depth: number): JsonObject {
+  if (depth > MAX_DEPTH) throw tooDeep();
+  const object: JsonObject = Object.create(null);
+  let p = skipSpace(bytes, open + 1, end);
+  if (p < end && bytes[p] === 0x7d) {
+    next = p + 1;
+    return object;
+  }
+  for (;;) {
+    if (p >= end || bytes[p] !== 0x22) throw syntaxError(bytes, p, end, 'a key in double quotes');
+    const close = scanString(bytes, p + 1, end);
+    const key = readKey(bytes, p + 1, close);
+    p = skipSpace(bytes, (close < 0 ? ~close : close) + 1, end);
+    if (p >= end || bytes[p] !== 0x3a) throw syntaxError(bytes, p, end, "':'");
+    object[key] = readValue(bytes, skipSpace(bytes, p + 1, end), end, depth);
+    p = skipSpace(bytes, next, end);
+    const byte = p < end ? bytes[p] : 0;
+    if (byte === 0x7d) break;
+    if (byte !== 0x2c) throw syntaxError(bytes, p, end, "',' or '}'");
+    p = skipSpace(bytes, p + 1, end);
+  }
+  next = p + 1;
+  return object;
+}
+
+function readArray(bytes: Buffer, open: number, end: number, depth: number): JsonValue[] | Float64Array {
+  if (depth > MAX_DEPTH) throw tooDeep();
+  let p = skipSpace(bytes, open + 1, end);
+  if (p < end && bytes[p] === 0x5d) {
+    next = p + 1;
+    return [];
+  }
+  let count = 0;
+  while (p < end && startsNumber(bytes[p]!)) {
+    if (count === scratch.length) growScratch();
+    const after = scanNumber(bytes, p, end, scratch, count);
+    const value = scratch[count]!;
+    if (value !== value) break;
+    count++;
+    p = after < end && bytes[after]! > 0x20 ? after : skipSpace(bytes, after, end);
+    const byte = p < end ? bytes[p] : 0;
+    if (byte === 0x5d) {
+      next = p + 1;
+      return count < TYPED_ARRAY_LENGTH ? takeNumbers(count) : scratch.slice(0, count);
+    }
+    if (byte !== 0x2c) throw syntaxError(bytes, p, end, "',' or ']'");
+    p = skipSpace(bytes, p + 1, end);
+  }
+  return readMixed(bytes, p, end, depth, count);
+}
+
+/** The rest of an array, from its element `count` on, which is no plain number. */
+function readMixed(bytes: Buffer, first: number, end: number, depth: number, count: number): JsonValue[] {
+  const list: JsonValue[] = takeNumbers(count);
+  for (let p = first; ; ) {
+    list.push(readValue(bytes, p, end, depth));
+    p = skipSpace(bytes, next, end);
+    const byte = p < end ? bytes[p] : 0;
+    if (byte === 0x5d) {
+      next = p + 1;
+      return list;
+    }
+    if (byte !== 0x2c) throw syntaxError(bytes, p, end, "',' or ']'");
+    p = skipSpace(bytes, p + 1, end);
+  }
+}
+
+function takeNumbers(count: number): number[] {
+  const numbers = new Array<number>(count);
+  for (let i = 0; i < count; i++) numbers[i] = scratch[i]!;
+  return numbers;
+}
+
+function growScratch(): void {
+  const larger = new Float64Array(scratch.length * 4);
+  larger.set(scratch);
+  scratch = larger;
+}
+
+function readWord<T extends boolean | null>(bytes: Buffer, from: number, end: number, word: string, value: T): T {
+  for (let i = 1; i < word.length; i++) {
+    if (from + i >= end || bytes[from + i] !== word.charCodeAt(i)) {
+      throw syntaxError(bytes, from + i, end, `'${word}'`);
+    }
+  }
+  next = from + word.length;
+  return value;
+}
+
+/** A minus sign or a digit. */
+function startsNumber(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2d;
+}
+
+function skipSpace(bytes: Buffer, from: number, end: number): number {
+  let p = from;
+  for (; p < end; p++) {
+    const byte = bytes[p]!;
+    if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) break;
+  }
+  return p;
+}
+
+function tooDeep(): ServingError {
+  return new ServingError('INVALID_INPUT', `the body nests arrays and objects deeper than ${MAX_DEPTH} levels`);
+}

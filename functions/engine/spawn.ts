@@ -1,0 +1,36 @@
+/**
+ * Starts engine processes. Imports nothing heavy: a host calls `prespawn` before it loads the rest of itself, so that
+ * the engine's onnxruntime and the server's libraries load side by side.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const source = import.meta.url.endsWith('.ts');
+const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './engine.js', import.meta.url));
+
+/** An engine makes little garbage; a small young generation keeps its memory level. */
+const FLAGS = ['--max-semi-space-size=1'];
+
+let early: ChildProcess | undefined;
+
+/** Starts the first engine ahead of its pool. It waits for its orders, and ends with this process. */
+export function prespawn(): void {
+  early ??= start();
+}
+
+/** An engine process, prespawned or new. `stdio[3]` is the socket to it. */
+export function spawnEngine(): ChildProcess {
+  const process = early ?? start();
+  early = undefined;
+  return process;
+}
+
+/** Ends a prespawned engine that no pool came for. */
+export function dismissPrespawned(): void {
+  early?.kill('SIGKILL');
+  early = undefined;
+}
+
+function start(): ChildProcess {
+  return spawn(process.execPath, [...FLAGS, ENTRY], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+}

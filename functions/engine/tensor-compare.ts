@@ -1,0 +1,63 @@
+import { DTYPES, elementCount, type Tensor, type TensorData } from './tensor.ts';
+
+export interface Difference {
+  /** Index of the element, row-major. */
+  readonly at: number;
+  readonly expected: string;
+  readonly got: string;
+  /** |got - expected|; NaN where the two cannot be subtracted. */
+  readonly by: number;
+}
+
+/**
+ * The first element in which two tensors differ by more than `tolerance`, taken relative to |expected| where that is
+ * above 1. Integers, strings and booleans must be equal; NaN equals NaN.
+ */
+export function findDifference(expected: Tensor, got: Tensor, tolerance: number): Difference | undefined {
+  if (expected.dims.join() !== got.dims.join()) {
+    return { at: 0, expected: `shape [${expected.dims}]`, got: `shape [${got.dims}]`, by: Number.NaN };
+  }
+  const float = expected.dtype.startsWith('float');
+  const left = values(expected);
+  const right = values(got);
+  for (let at = 0; at < left.length; at++) {
+    const a = left[at]!;
+    const b = right[at]!;
+    if (a === b) continue;
+    const by = float ? Math.abs(Number(b) - Number(a)) : Number.NaN;
+    if (float && (by <= tolerance * Math.max(1, Math.abs(Number(a))) || (Number.isNaN(a) && Number.isNaN(b)))) continue;
+    return { at, expected: String(a), got: String(b), by };
+  }
+  return undefined;
+}
+
+/** Rows `first` up to `first + rows` of a tensor, as a tensor of its own. A view, but for strings. */
+export function sliceRows(tensor: Tensor, first: number, rows: number): Tensor {
+  const size = elementCount(tensor.dims.slice(1));
+  const data = tensor.data.slice(first * size, (first + rows) * size) as TensorData;
+  return { dtype: tensor.dtype, dims: [rows, ...tensor.dims.slice(1)], data };
+}
+
+function values({ dtype, data }: Tensor): ArrayLike<number | bigint | string> {
+  if (dtype !== 'float16') return data;
+  const bits = data as Uint16Array;
+  return new Float16Array(bits.buffer, bits.byteOffset, bits.length);
+}
+
+/** Values that any model can be tried with: small, and different from row to row. */
+export function sampleTensor(dtype: Tensor['dtype'], dims: readonly number[], row: number): Tensor {
+  const count = elementCount(dims);
+  if (dtype === 'string') return { dtype, dims, data: Array.from({ length: count }, (_, i) => 'abc'[(row + i) % 3]!) };
+  const whole = (i: number): number => (dtype === 'bool' ? (row + i) % 2 : (row + i) % 3);
+  const data = DTYPES[dtype].make(count);
+  for (let i = 0; i < count; i++) {
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(whole(i));
+    else if (!dtype.startsWith('float')) (data as Uint8Array)[i] = whole(i);
+    else if (dtype !== 'float16') (data as Float32Array)[i] = 0.1 + 0.2 * ((row * 7 + i) % 5) + 0.05 * row;
+  }
+  if (dtype === 'float16') {
+    const halves = Float16Array.from({ length: count }, (_, i) => 0.1 + 0.2 * ((row * 7 + i) % 5) + 0.05 * row);
+    return { dtype, dims, data: new Uint16Array(halves.buffer) };
+  }
+  return { dtype, dims, data };
+}

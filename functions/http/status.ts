@@ -1,0 +1,21 @@
+import type { ErrorCode } from '../errors.ts';
+
+/** The HTTP status of each error code: the only place where the two meet. */
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
+  INVALID_INPUT: 400,
+  UNAUTHORIZED: 401,
+  NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  REQUEST_TIMEOUT: 408,
+  TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  OVERLOADED: 429,
+  // Nobody reads it; the log does. nginx's number for a client that closed its request.
+  CLIENT_GONE: 499,
+  MODEL_FAILED: 500,
+  INTERNAL: 500,
+  UNSUPPORTED: 501,
+  NOT_READY: 503,
+  DRAINING: 503,
+  DEADLINE: 504,
+};

@@ -1,0 +1,189 @@
+import { type Batcher, createBatcher, type Outcome, type Ticket } from '../engine/batcher.ts';
+import { type Capacity, engineCount } from '../engine/capacity.ts';
+import type { Feeds } from '../engine/join.ts';
+import { joinRows } from '../engine/join.ts';
+import type { JsonValue } from '../engine/json-reader.ts';
+import { createPool, type EngineView, type Pool } from '../engine/pool.ts';
+import type { Signature } from '../engine/tensor.ts';
+import { ServingError } from '../errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { createRowWriter, type RowWriter } from './answer.ts';
+import { madeUpRow, mayJoin, trialRows, tryJoining, type Verdict } from './batching.ts';
+import { checkGolden } from './golden.ts';
+import type { Manifest } from './manifest.ts';
+import { createRowDecoder, type RowDecoder, type RowFeeds } from './rows.ts';
+import type { ModelFiles } from './source.ts';
+
+export interface EngineOptions {
+  readonly capacity: Capacity;
+  /** Engine processes; undefined: as many as CPUs and memory allow. */
+  readonly processes: number | undefined;
+  readonly intraOpThreads: number;
+  readonly executionProviders: readonly string[];
+  readonly maxBatchSize: number;
+  readonly batchDelayMs: number;
+  readonly maxQueueSize: number;
+  readonly runTimeoutMs: number;
+}
+
+export type LoadPhase = 'fetching' | 'loading' | 'checking' | 'warming';
+
+export interface Telemetry {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** A model that serves: its files as they were when loaded, in engine processes of its own. */
+export interface Generation {
+  readonly name: string;
+  readonly version: string;
+  readonly bytes: number;
+  readonly signature: Signature;
+  readonly manifest: Manifest;
+  readonly joined: boolean;
+  readonly rows: RowDecoder;
+  readonly writer: RowWriter;
+  /** @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
+  predict(feeds: Feeds, ticket: Ticket): Promise<readonly Outcome[]>;
+  queueDepth(): number;
+  engines(): EngineView[];
+  /** Why it can answer nothing at present. */
+  fault(): string | undefined;
+  close(): Promise<void>;
+}
+
+/** Longest that the largest warm-up batch may be expected to take. */
+const WARM_UP_MS = 1000;
+
+/**
+ * Loads the files into engine processes, checks the golden rows, finds out whether rows may share a run, and warms up.
+ * Settles when the first engine is warm; the others start behind it.
+ * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed.
+ */
+export async function prepareGeneration(
+  files: ModelFiles,
+  options: EngineOptions,
+  { logger, metrics }: Telemetry,
+  onPhase: (phase: LoadPhase) => void,
+): Promise<Generation> {
+  const { manifest, name, version } = files;
+  const { intraOpThreads, executionProviders, runTimeoutMs } = options;
+  const pool = createPool({
+    size: options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads),
+    order: { path: files.path, intraOpThreads, executionProviders },
+    runTimeoutMs,
+    onRestart(reason, detail, delayMs) {
+      metrics.engineRestarted(reason);
+      const next = delayMs === 0 ? 'replacing it now' : `replacing it in ${delayMs} ms`;
+      logger.error(`an engine process was lost (${detail}); ${next}`, { model: name, reason });
+    },
+  });
+  try {
+    onPhase('loading');
+    const { signature, skipped } = await pool.start();
+    checkManifest(manifest, signature);
+    if (skipped.length > 0) logger.warning(`outputs that are no tensors are left out: ${skipped}`, { model: name });
+
+    onPhase('checking');
+    const candidate = manifest.batching ?? mayJoin(signature);
+    const decoder = createRowDecoder(signature, manifest.input?.features, candidate);
+    const known = knownRows(files, decoder);
+    if (files.golden !== undefined) await checkGolden(files.golden, signature, decoder, pool.run);
+    const verdict = await decideJoining(pool, signature, manifest, known);
+    if (verdict.why !== undefined) logger.warning(`rows of this model are not joined: ${verdict.why}`, { model: name });
+
+    onPhase('warming');
+    const example = known[0] ?? madeUpRow(signature, undefined, 0);
+    pool.grow(await warmUp(pool, example, verdict.join ? options.maxBatchSize : 1));
+
+    const recorder = metrics.model(name);
+    const batcher: Batcher = createBatcher(pool, {
+      join: verdict.join,
+      maxBatchSize: options.maxBatchSize,
+      delayMs: options.batchDelayMs,
+      maxQueueSize: options.maxQueueSize,
+      onRun: recorder.run,
+      onWait: recorder.queueWait,
+    });
+    return {
+      name,
+      version,
+      bytes: files.bytes,
+      signature,
+      manifest,
+      joined: verdict.join,
+      rows: verdict.join === candidate ? decoder : createRowDecoder(signature, manifest.input?.features, verdict.join),
+      writer: createRowWriter(signature, manifest, verdict.join),
+      predict(feeds, ticket) {
+        const fault = pool.fault();
+        if (fault === undefined) return batcher.predict(feeds, ticket);
+        const message = `the model's engine processes keep ending: ${fault.reason}`;
+        const retryAfter = Math.ceil(fault.retryInMs / 1000) || 1;
+        return Promise.reject(new ServingError('NOT_READY', message, { retryAfter }));
+      },
+      queueDepth: batcher.depth,
+      engines: pool.engines,
+      fault: () => pool.fault()?.reason,
+      close: pool.close,
+    };
+  } catch (cause) {
+    await pool.close();
+    if (cause instanceof ServingError && cause.code === 'MODEL_FAILED') throw cause;
+    throw new ServingError('MODEL_FAILED', `${files.path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function decideJoining(
+  pool: Pool,
+  signature: Signature,
+  { batching }: Manifest,
+  known: readonly RowFeeds[],
+): Promise<Verdict> {
+  if (batching !== undefined) return { join: batching, why: undefined };
+  if (!mayJoin(signature)) return { join: false, why: undefined };
+  return tryJoining(pool.run, trialRows(signature, known));
+}
+
+/** The rows that the model's files vouch for: golden rows, then the example. */
+function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFeeds[] {
+  const rows = (golden?.rows ?? []).map((row, i) =>
+    decoder.decode(row.features as JsonValue, `golden.json: rows[${i}].features`),
+  );
+  if (manifest.example !== undefined) {
+    rows.push(decoder.decode(manifest.example.features as JsonValue, 'model.json: example.features'));
+  }
+  return rows;
+}
+
+/** Runs one row, then as many as a run may take if that is over soon. Gives the feeds, for the other engines to do the same. */
+async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number) {
+  const one = joinRows([{ feeds: example, first: 0, rows: 1 }]);
+  const feeds = [one];
+  try {
+    const started = performance.now();
+    await pool.run(one);
+    if (maxBatchSize > 1 && (performance.now() - started) * maxBatchSize < WARM_UP_MS) {
+      const many = joinRows(Array.from({ length: maxBatchSize }, () => ({ feeds: example, first: 0, rows: 1 })));
+      await pool.run(many);
+      feeds.push(many);
+    }
+    return feeds;
+  } catch {
+    // Made-up values may be out of a model's domain: its first request is then its warm-up.
+    return [];
+  }
+}
+
+function checkManifest({ output, input }: Manifest, { inputs, outputs }: Signature): void {
+  if (output !== undefined && !outputs.some(({ name }) => name === output)) {
+    const names = outputs.map(({ name }) => name).join(', ');
+    throw new ServingError('MODEL_FAILED', `model.json: output: the model has no output ${output}; it has ${names}`);
+  }
+  const width = inputs[0]?.shape.at(-1);
+  const named = input?.features?.length;
+  if (named !== undefined && (inputs.length !== 1 || (width !== -1 && width !== named))) {
+    const has = inputs.length === 1 ? `a row has ${width} values` : `the model has ${inputs.length} inputs`;
+    throw new ServingError('MODEL_FAILED', `model.json: input.features names ${named} values, but ${has}`);
+  }
+}

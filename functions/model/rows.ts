@@ -1,0 +1,117 @@
+import type { Feeds } from '../engine/join.ts';
+import type { JsonObject, JsonValue } from '../engine/json-reader.ts';
+import type { Signature, Tensor, TensorSpec } from '../engine/tensor.ts';
+import { decodeNested } from '../engine/tensor-decode.ts';
+import { ServingError } from '../errors.ts';
+
+/** Feeds of one row, or of a whole input, and how its outputs are to be given back. */
+export interface RowFeeds extends Feeds {
+  /** The caller gave one row: a leading 1 of each output is left out of the answer. */
+  readonly isRow: boolean;
+}
+
+/** Turns the `features` of a request into feeds. */
+export interface RowDecoder {
+  /** @throws ServingError `INVALID_INPUT` with the path of what is wrong, the expected and the given. */
+  decode(features: JsonValue, path: string): RowFeeds;
+}
+
+/**
+ * @param names what the values of a one-input model's row are called, from the manifest.
+ * @param joined rows are all there is: a whole tensor, with the batch dimension, is refused. Where a model is not
+ * joined, either a row or a whole tensor is taken, told apart by how deeply the arrays are nested.
+ */
+export function createRowDecoder(
+  signature: Signature,
+  names: readonly string[] | undefined,
+  joined: boolean,
+): RowDecoder {
+  const { inputs } = signature;
+  const only = inputs.length === 1 ? inputs[0]! : undefined;
+
+  function decode(features: JsonValue, path: string): RowFeeds {
+    if (!isObject(features)) {
+      if (only !== undefined) return feedsOf([decodeInput(features, only, path)]);
+      throw invalid(path, `expected an object with the inputs ${list(inputs.map(nameOf))}`, features);
+    }
+    if (only !== undefined && !(only.name in features)) {
+      if (names !== undefined) return feedsOf([decodeInput(fromNames(features, names, path), only, path)]);
+      throw invalid(path, `expected the values of a row, or an object with the input ${only.name}`, features);
+    }
+    for (const name in features) {
+      if (!inputs.some((input) => input.name === name)) {
+        throw invalid(join(path, name), `the model has no such input; its inputs are ${list(inputs.map(nameOf))}`);
+      }
+    }
+    return feedsOf(
+      inputs.map((input) => {
+        const value = features[input.name];
+        if (value === undefined) throw invalid(join(path, input.name), 'this input is missing');
+        return decodeInput(value, input, join(path, input.name));
+      }),
+    );
+  }
+
+  function decodeInput(value: JsonValue, spec: TensorSpec, path: string): Tensor & { isRow: boolean } {
+    const rank = spec.shape.length;
+    if (rank === 0) return { ...decodeNested(value, spec.dtype, spec.shape, path), isRow: true };
+    const rowShape = spec.shape.slice(1);
+    const depth = depthOf(value);
+    const canBeRow = spec.shape[0] === -1 || spec.shape[0] === 1;
+    if (!canBeRow || (!joined && depth === rank)) {
+      return { ...decodeNested(value, spec.dtype, spec.shape, path), isRow: false };
+    }
+    // A column's row has shape [1]: its value may stand without brackets.
+    const bare = depth === 0 && rowShape.length > 0 && rowShape.every((dim) => dim === 1);
+    const row = decodeNested(value, spec.dtype, bare ? [] : rowShape, path);
+    return { dtype: row.dtype, dims: [1, ...(bare ? rowShape : row.dims)], data: row.data, isRow: true };
+  }
+
+  return { decode };
+}
+
+function feedsOf(tensors: readonly (Tensor & { isRow: boolean })[]): RowFeeds {
+  return { tensors, rows: 1, isRow: tensors.every((tensor) => tensor.isRow) };
+}
+
+function fromNames(features: JsonObject, names: readonly string[], path: string): JsonValue[] {
+  for (const name in features) {
+    if (!names.includes(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
+  }
+  return names.map((name) => {
+    const value = features[name];
+    if (value === undefined) throw invalid(join(path, name), 'this feature is missing');
+    return value;
+  });
+}
+
+function depthOf(value: JsonValue): number {
+  let depth = 0;
+  let inner: JsonValue | undefined = value;
+  while (Array.isArray(inner) || inner instanceof Float64Array) {
+    depth++;
+    inner = inner[0];
+  }
+  return depth;
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Float64Array);
+}
+
+const PLAIN_NAME = /^[A-Za-z_$][\w$]*$/;
+const join = (path: string, name: string): string =>
+  PLAIN_NAME.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name.slice(0, 80))}]`;
+const nameOf = (spec: TensorSpec): string => spec.name;
+const list = (names: readonly string[]): string => names.slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
+
+function invalid(path: string, message: string, given?: JsonValue): ServingError {
+  const got = given === undefined ? '' : `, got ${kindOf(given)}`;
+  return new ServingError('INVALID_INPUT', `${path}: ${message}${got}`, { path });
+}
+
+function kindOf(value: JsonValue): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value) || value instanceof Float64Array) return `an array of ${value.length}`;
+  return typeof value === 'object' ? `an object with the keys ${list(Object.keys(value))}` : `a ${typeof value}`;
+}

@@ -1,0 +1,105 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { ServingError } from '../../errors.ts';
+import { parseGolden, parseManifest } from '../manifest.ts';
+import type { ModelFiles, ModelSource } from '../source.ts';
+
+const MODEL_FILE = 'model.onnx';
+const VERSION = /^\d+$/;
+
+/**
+ * Models on a local disk: in the image, or on a volume that an init container or Cloud Storage FUSE fills.
+ * @param uri one `.onnx` file, one model's folder (`model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.
+ * @param name which model of a repository; needed where there are several.
+ */
+export function createFileSource(uri: string, name: string | undefined): ModelSource {
+  const root = resolve(uri.startsWith('file://') ? new URL(uri).pathname : uri);
+
+  async function fetch(): Promise<ModelFiles> {
+    const found = await kindOf(root);
+    if (found === 'file') return describe(root, stem(root), undefined);
+    if (found === 'none') throw missing(`MODEL_URI ${root}: no such file or folder`);
+    if ((await kindOf(join(root, MODEL_FILE))) === 'file')
+      return describe(join(root, MODEL_FILE), basename(root), undefined);
+    return fromFolder(root, await chooseModel());
+  }
+
+  async function chooseModel(): Promise<string> {
+    if (name !== undefined) {
+      if (name.split('/').some((part) => part === '..' || part === '')) throw missing(`MODEL_NAME ${name}: not a name`);
+      return name;
+    }
+    const names: string[] = [];
+    for (const entry of await readdir(root, { withFileTypes: true })) {
+      if (!entry.name.startsWith('.') && (await newestIn(join(root, entry.name))) !== undefined) names.push(entry.name);
+    }
+    if (names.length === 1) return names[0]!;
+    if (names.length === 0)
+      throw missing(`MODEL_URI ${root}: no ${MODEL_FILE} in it, nor in <name>/ or <name>/<version>/`);
+    throw missing(
+      `MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${names.sort().join(', ')}`,
+    );
+  }
+
+  return { fetch };
+}
+
+async function fromFolder(root: string, name: string): Promise<ModelFiles> {
+  const newest = await newestIn(join(root, name));
+  if (newest === undefined)
+    throw missing(`no ${MODEL_FILE} in ${join(root, name)}, nor in a numbered version folder of it`);
+  return describe(newest.path, name, newest.version);
+}
+
+/** The highest numbered version of a model's folder, or the folder itself. */
+async function newestIn(folder: string): Promise<{ path: string; version: string | undefined } | undefined> {
+  const own = join(folder, MODEL_FILE);
+  const entries = await readdir(folder).catch(() => []);
+  const versions = entries.filter((entry) => VERSION.test(entry)).sort((a, b) => (BigInt(b) > BigInt(a) ? 1 : -1));
+  for (const version of versions) {
+    const path = join(folder, version, MODEL_FILE);
+    if ((await kindOf(path)) === 'file') return { path, version };
+  }
+  return (await kindOf(own)) === 'file' ? { path: own, version: undefined } : undefined;
+}
+
+async function describe(path: string, name: string, version: string | undefined): Promise<ModelFiles> {
+  const folder = dirname(path);
+  const [manifestText, goldenText, { size }] = await Promise.all([
+    readIfThere(join(folder, 'model.json')),
+    readIfThere(join(folder, 'golden.json')),
+    stat(path),
+  ]);
+  const manifest = manifestText === undefined ? {} : parseManifest(manifestText, join(folder, 'model.json'));
+  const golden = goldenText === undefined ? undefined : parseGolden(goldenText, join(folder, 'golden.json'));
+  return {
+    name: manifest.name ?? name,
+    version: version ?? manifest.version ?? '1',
+    path,
+    bytes: size,
+    manifest,
+    golden,
+  };
+}
+
+async function kindOf(path: string): Promise<'file' | 'folder' | 'none'> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return 'none';
+  return found.isDirectory() ? 'folder' : 'file';
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw missing(`cannot read ${path}: ${error.message}`);
+  });
+}
+
+function stem(path: string): string {
+  const name = basename(path).replace(/\.onnx$/, '');
+  return name === 'model' ? basename(dirname(path)) : name;
+}
+
+function missing(message: string): ServingError {
+  return new ServingError('MODEL_FAILED', message);
+}
