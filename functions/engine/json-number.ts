@@ -11,88 +11,189 @@ const MAX_DIGITS = 2 * HALF;
 const TEN = new Float64Array(23);
 for (let i = 0; i < TEN.length; i++) TEN[i] = Number(`1e${i}`);
 
+/** The powers of ten that 32 bits hold and a chunk of digits needs. */
+const CHUNK = 4;
+const TEN_TO_CHUNK = 10_000;
+
 /** More than any text's length, far from the overflow of ten times it. */
 const HUGE_EXPONENT = 1e8;
 
-const POINT = 0x2e;
+/** From this many bytes on, a view that reads four digits at once is worth its 100 ns. */
+const VIEW_BYTES = 1024;
+
+/** From this length on, an array of nothing but plain numbers is a Float64Array. */
+export const TYPED_ARRAY_LENGTH = 32;
+
+/** The numbers of the array being read. An array with another inside has left it by then. */
+let scratch: Float64Array = new Float64Array(1024);
+const MAX_KEPT_SCRATCH = 65_536;
+
+const NO_VIEW = new DataView(new ArrayBuffer(0));
+let view: DataView = NO_VIEW;
+/** The last position from which `view` may read a chunk. */
+let lastChunk = -1;
+
+/** Where the last call of `scanNumbers` stopped. */
+export let stop = 0;
+
+const COMMA = 0x2c;
 const MINUS = 0x2d;
 const PLUS = 0x2b;
+const POINT = 0x2e;
 const ZERO = 0x30;
 const LOWER_E = 0x65;
+const CLOSE = 0x5d;
+
+/** Prepares for the numbers of a text; `closeNumbers` lets its memory go. */
+export function openNumbers(bytes: Buffer, start: number, end: number): void {
+  if (end - start < VIEW_BYTES) return;
+  view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  lastChunk = end - CHUNK;
+}
+
+export function closeNumbers(): void {
+  view = NO_VIEW;
+  lastChunk = -1;
+  if (scratch.length > MAX_KEPT_SCRATCH) scratch = new Float64Array(1024);
+}
 
 /**
- * Reads the JSON number (RFC 8259, section 6) that starts at `from` and stores it in `into[at]`, correctly rounded: the
- * same double as `Number(text)`. Stores NaN for an integer literal beyond ±(2^53-1): `readInteger` keeps its digits.
+ * Reads JSON numbers (RFC 8259, section 6) with commas between them, the first at `from`, each correctly rounded: the
+ * same double as `Number(text)`. Ends at an element that is no plain number (an integer literal beyond ±(2^53-1) is
+ * none) or at the array's closing bracket, and leaves that position in `stop`. With `one`, ends after a number.
  *
- * The value goes to an array, not to the caller, because a double that a function returns costs an allocation.
+ * One function, one loop: a call a number would double the time of short ones, and a double that a function returns
+ * costs an allocation. `takeNumbers` gives what was read.
  *
- * @returns the position after the number
- * @throws ServingError INVALID_INPUT where a digit is missing
+ * @returns how many numbers it read
+ * @throws ServingError INVALID_INPUT where the text is not JSON
  */
-export function scanNumber(bytes: Buffer, from: number, end: number, into: Float64Array, at: number): number {
+export function scanNumbers(bytes: Buffer, from: number, end: number, one: boolean): number {
+  const chunks = view;
+  const last = lastChunk;
+  let into: Float64Array = scratch;
+  let found = 0;
   let p = from;
-  let high = 0;
-  let low = 0;
-  let count = 0;
-  let digit = 0;
-  const negative = p < end && bytes[p] === MINUS;
-  if (negative) p++;
-
-  if (p < end && bytes[p] === ZERO) p++;
-  else {
-    while (p < end && count < HALF && (digit = bytes[p]! - ZERO) >= 0 && digit <= 9) {
-      high = (high * 10 + digit) | 0;
-      count++;
-      p++;
-    }
-    if (count === 0) throw syntaxError(bytes, p, end, 'a digit');
-    while (count >= HALF && p < end && (digit = bytes[p]! - ZERO) >= 0 && digit <= 9) {
-      if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
-      count++;
-      p++;
-    }
-  }
-
-  let exponent = 0;
-  let integer = true;
-  if (p < end && bytes[p] === POINT) {
-    integer = false;
-    const fraction = ++p;
-    if (count === 0) while (p < end && bytes[p] === ZERO) p++;
-    while (p < end && count < HALF && (digit = bytes[p]! - ZERO) >= 0 && digit <= 9) {
-      high = (high * 10 + digit) | 0;
-      count++;
-      p++;
-    }
-    while (count >= HALF && p < end && (digit = bytes[p]! - ZERO) >= 0 && digit <= 9) {
-      if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
-      count++;
-      p++;
-    }
-    if (p === fraction) throw syntaxError(bytes, p, end, 'a digit');
-    exponent = fraction - p;
-  }
-
-  if (p < end && (bytes[p]! | 0x20) === LOWER_E) {
-    integer = false;
-    p++;
-    const down = p < end && bytes[p] === MINUS;
-    if (down || (p < end && bytes[p] === PLUS)) p++;
+  let byte = p < end ? bytes[p]! : 0;
+  while (byte === MINUS || (byte >= ZERO && byte <= 0x39)) {
     const first = p;
-    let power = 0;
-    while (p < end && (digit = bytes[p]! - ZERO) >= 0 && digit <= 9) {
-      if (power < HUGE_EXPONENT) power = power * 10 + digit;
-      p++;
+    const negative = ((byte ^ MINUS) - 1) >>> 31; // without a branch: signs are hard to predict
+    p += negative;
+    byte = p < end ? bytes[p]! : 0;
+    let high = byte - ZERO;
+    if (high < 0 || high > 9) throw syntaxError(bytes, p, end, 'a digit');
+    let count = -high >>> 31;
+    let low = 0;
+    let exponent = 0;
+    let integer = true;
+    byte = ++p < end ? bytes[p]! : 0;
+    let digit = byte - ZERO;
+    if (count !== 0) {
+      while (digit >= 0 && digit <= 9) {
+        if (count < HALF) high = (high * 10 + digit) | 0;
+        else if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
+        count++;
+        byte = ++p < end ? bytes[p]! : 0;
+        digit = byte - ZERO;
+      }
     }
-    if (p === first) throw syntaxError(bytes, p, end, 'a digit');
-    exponent = power >= HUGE_EXPONENT ? HUGE_EXPONENT : exponent + (down ? -power : power);
-  }
 
-  const value = scale(high, low, count, exponent);
-  if (integer && !(value <= Number.MAX_SAFE_INTEGER)) into[at] = Number.NaN;
-  else if (value === value) into[at] = negative ? -value : value;
-  else into[at] = Number(bytes.toString('latin1', from, p));
-  return p;
+    if (byte === POINT) {
+      integer = false;
+      const fraction = p + 1;
+      byte = ++p < end ? bytes[p]! : 0;
+      if (count === 0) while (byte === ZERO) byte = ++p < end ? bytes[p]! : 0;
+      while (count <= HALF - CHUNK && p <= last) {
+        const four = chunks.getInt32(p, true);
+        if (!areDigits(four)) break;
+        high = (Math.imul(high, TEN_TO_CHUNK) + numberOf(four)) | 0;
+        count += CHUNK;
+        p += CHUNK;
+      }
+      byte = p < end ? bytes[p]! : 0;
+      digit = byte - ZERO;
+      while (digit >= 0 && digit <= 9 && count < HALF) {
+        high = (high * 10 + digit) | 0;
+        count++;
+        byte = ++p < end ? bytes[p]! : 0;
+        digit = byte - ZERO;
+      }
+      if (count >= HALF) {
+        while (count <= MAX_DIGITS - CHUNK && p <= last) {
+          const four = chunks.getInt32(p, true);
+          if (!areDigits(four)) break;
+          low = (Math.imul(low, TEN_TO_CHUNK) + numberOf(four)) | 0;
+          count += CHUNK;
+          p += CHUNK;
+        }
+        byte = p < end ? bytes[p]! : 0;
+        digit = byte - ZERO;
+        while (digit >= 0 && digit <= 9) {
+          if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
+          count++;
+          byte = ++p < end ? bytes[p]! : 0;
+          digit = byte - ZERO;
+        }
+      }
+      if (p === fraction) throw syntaxError(bytes, p, end, 'a digit');
+      exponent = fraction - p;
+    }
+
+    if (byte !== COMMA && (byte | 0x20) === LOWER_E) {
+      integer = false;
+      byte = ++p < end ? bytes[p]! : 0;
+      const down = byte === MINUS;
+      if (down || byte === PLUS) byte = ++p < end ? bytes[p]! : 0;
+      const power = p;
+      let e = 0;
+      while (byte >= ZERO && byte <= 0x39) {
+        if (e < HUGE_EXPONENT) e = e * 10 + (byte - ZERO);
+        byte = ++p < end ? bytes[p]! : 0;
+      }
+      if (p === power) throw syntaxError(bytes, p, end, 'a digit');
+      exponent = e < HUGE_EXPONENT ? exponent + (down ? -e : e) : HUGE_EXPONENT;
+    }
+
+    let value = high;
+    if (!integer || count > HALF) {
+      value = scale(high, low, count, exponent);
+      if (integer && !(value <= Number.MAX_SAFE_INTEGER)) {
+        p = first;
+        break;
+      }
+      if (value !== value) value = Math.abs(Number(bytes.toString('latin1', first, p)));
+    }
+    if (found === into.length) into = growScratch();
+    into[found++] = value * (1 - 2 * negative);
+    if (one) break;
+
+    if (byte <= 0x20) {
+      p = skipSpace(bytes, p, end);
+      byte = p < end ? bytes[p]! : 0;
+    }
+    if (byte === CLOSE) break;
+    if (byte !== COMMA) throw syntaxError(bytes, p, end, "',' or ']'");
+    byte = ++p < end ? bytes[p]! : 0;
+    if (byte <= 0x20) {
+      p = skipSpace(bytes, p, end);
+      byte = p < end ? bytes[p]! : 0;
+    }
+    if (byte === CLOSE) throw syntaxError(bytes, p, end, 'a value');
+  }
+  stop = p;
+  return found;
+}
+
+/** Whether the four bytes of a little-endian word are ASCII digits. */
+function areDigits(four: number): boolean {
+  return ((four & 0xf0f0f0f0) | (((four + 0x06060606) & 0xf0f0f0f0) >>> 4)) === 0x33333333;
+}
+
+/** The number that four ASCII digits, the first in the lowest byte, write. */
+function numberOf(four: number): number {
+  const digits = four & 0x0f0f0f0f;
+  const pairs = Math.imul(digits, 10) + (digits >>> 8);
+  return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
 }
 
 /**
@@ -141,8 +242,44 @@ function upperHalf(x: number): number {
   return scaled - (scaled - x);
 }
 
-/** The integer literal from `from` to `to`, with all its digits; as a double where it is absurdly long. */
-export function readInteger(bytes: Buffer, from: number, to: number): number | bigint {
-  const text = bytes.toString('latin1', from, to);
+/** The integer literal at `from`, with all its digits; as a double where it is absurdly long. Sets `stop`. */
+export function readInteger(bytes: Buffer, from: number, end: number): number | bigint {
+  let p = from + 1;
+  while (p < end && bytes[p]! >= ZERO && bytes[p]! <= 0x39) p++;
+  stop = p;
+  const text = bytes.toString('latin1', from, p);
   return text.length > MAX_BIGINT_CHARS ? Number(text) : BigInt(text);
+}
+
+/** The first number that `scanNumbers` read. */
+export function takeNumber(): number {
+  return scratch[0]!;
+}
+
+/** The `count` numbers that `scanNumbers` read; a plain array where `plain`. */
+export function takeNumbers(count: number): number[] {
+  const numbers = new Array<number>(count);
+  for (let i = 0; i < count; i++) numbers[i] = scratch[i]!;
+  return numbers;
+}
+
+export function takeTyped(count: number): Float64Array {
+  return scratch.slice(0, count);
+}
+
+function growScratch(): Float64Array {
+  const larger = new Float64Array(scratch.length * 4);
+  larger.set(scratch);
+  scratch = larger;
+  return larger;
+}
+
+/** The position of the first byte from `from` on that is not white space. */
+export function skipSpace(bytes: Buffer, from: number, end: number): number {
+  let p = from;
+  for (; p < end; p++) {
+    const byte = bytes[p]!;
+    if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) break;
+  }
+  return p;
 }

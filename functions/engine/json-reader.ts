@@ -1,7 +1,18 @@
 import { ServingError } from '../errors.ts';
 import { countBytesFrom, syntaxError } from './json-error.ts';
-import { readInteger, scanNumber } from './json-number.ts';
-import { readKey, readString, scanString } from './json-string.ts';
+import {
+  closeNumbers,
+  openNumbers,
+  readInteger,
+  scanNumbers,
+  skipSpace,
+  stop,
+  TYPED_ARRAY_LENGTH,
+  takeNumber,
+  takeNumbers,
+  takeTyped,
+} from './json-number.ts';
+import { readString, scanString } from './json-string.ts';
 
 /** What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits. */
 export type JsonValue = null | boolean | number | bigint | string | Float64Array | JsonValue[] | JsonObject;
@@ -11,15 +22,8 @@ export interface JsonObject {
   [key: string]: JsonValue;
 }
 
-/** From this length on, an array of nothing but plain numbers is a Float64Array. */
-export const TYPED_ARRAY_LENGTH = 32;
-
 /** Arrays and objects inside one another; the parser and what reads its result recurse no deeper. */
 export const MAX_DEPTH = 64;
-
-/** Numbers of the array being read; it never nests, since an array with another inside leaves it first. */
-let scratch = new Float64Array(1024);
-const MAX_KEPT_SCRATCH = 65536;
 
 /** The position after the value just read. */
 let next = 0;
@@ -37,11 +41,15 @@ let next = 0;
 export function readJson(bytes: Uint8Array, start = 0, end = bytes.length): JsonValue {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   countBytesFrom(start);
-  const value = readValue(buffer, skipSpace(buffer, start, end), end, 0);
-  const p = skipSpace(buffer, next, end);
-  if (p < end) throw syntaxError(buffer, p, end, 'the end of the body');
-  if (scratch.length > MAX_KEPT_SCRATCH) scratch = new Float64Array(1024);
-  return value;
+  openNumbers(buffer, start, end);
+  try {
+    const value = readValue(buffer, skipSpace(buffer, start, end), end, 0);
+    const p = skipSpace(buffer, next, end);
+    if (p < end) throw syntaxError(buffer, p, end, 'the end of the body');
+    return value;
+  } finally {
+    closeNumbers();
+  }
 }
 
 function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonValue {
@@ -64,9 +72,9 @@ function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonVa
       return readWord(bytes, p, end, 'null', null);
     default: {
       if (!startsNumber(byte)) throw syntaxError(bytes, p, end, 'a value');
-      next = scanNumber(bytes, p, end, scratch, 0);
-      const value = scratch[0]!;
-      return value === value ? value : readInteger(bytes, p, next);
+      const value = scanNumbers(bytes, p, end, true) === 1 ? takeNumber() : readInteger(bytes, p, end);
+      next = stop;
+      return value;
     }
   }
 }
@@ -82,7 +90,7 @@ function readObject(bytes: Buffer, open: number, end: number, depth: number): Js
   for (;;) {
     if (p >= end || bytes[p] !== 0x22) throw syntaxError(bytes, p, end, 'a key in double quotes');
     const close = scanString(bytes, p + 1, end);
-    const key = readKey(bytes, p + 1, close);
+    const key = readString(bytes, p + 1, close);
     p = skipSpace(bytes, (close < 0 ? ~close : close) + 1, end);
     if (p >= end || bytes[p] !== 0x3a) throw syntaxError(bytes, p, end, "':'");
     object[key] = readValue(bytes, skipSpace(bytes, p + 1, end), end, depth);
@@ -103,23 +111,11 @@ function readArray(bytes: Buffer, open: number, end: number, depth: number): Jso
     next = p + 1;
     return [];
   }
-  let count = 0;
-  while (p < end && startsNumber(bytes[p]!)) {
-    if (count === scratch.length) growScratch();
-    const after = scanNumber(bytes, p, end, scratch, count);
-    const value = scratch[count]!;
-    if (value !== value) break;
-    count++;
-    p = after < end && bytes[after]! > 0x20 ? after : skipSpace(bytes, after, end);
-    const byte = p < end ? bytes[p] : 0;
-    if (byte === 0x5d) {
-      next = p + 1;
-      return count < TYPED_ARRAY_LENGTH ? takeNumbers(count) : scratch.slice(0, count);
-    }
-    if (byte !== 0x2c) throw syntaxError(bytes, p, end, "',' or ']'");
-    p = skipSpace(bytes, p + 1, end);
-  }
-  return readMixed(bytes, p, end, depth, count);
+  const count = scanNumbers(bytes, p, end, false);
+  p = stop;
+  if (count === 0 || p >= end || bytes[p] !== 0x5d) return readMixed(bytes, p, end, depth, count);
+  next = p + 1;
+  return count < TYPED_ARRAY_LENGTH ? takeNumbers(count) : takeTyped(count);
 }
 
 /** The rest of an array, from its element `count` on, which is no plain number. */
@@ -138,18 +134,6 @@ function readMixed(bytes: Buffer, first: number, end: number, depth: number, cou
   }
 }
 
-function takeNumbers(count: number): number[] {
-  const numbers = new Array<number>(count);
-  for (let i = 0; i < count; i++) numbers[i] = scratch[i]!;
-  return numbers;
-}
-
-function growScratch(): void {
-  const larger = new Float64Array(scratch.length * 4);
-  larger.set(scratch);
-  scratch = larger;
-}
-
 function readWord<T extends boolean | null>(bytes: Buffer, from: number, end: number, word: string, value: T): T {
   for (let i = 1; i < word.length; i++) {
     if (from + i >= end || bytes[from + i] !== word.charCodeAt(i)) {
@@ -163,15 +147,6 @@ function readWord<T extends boolean | null>(bytes: Buffer, from: number, end: nu
 /** A minus sign or a digit. */
 function startsNumber(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || byte === 0x2d;
-}
-
-function skipSpace(bytes: Buffer, from: number, end: number): number {
-  let p = from;
-  for (; p < end; p++) {
-    const byte = bytes[p]!;
-    if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) break;
-  }
-  return p;
 }
 
 function tooDeep(): ServingError {

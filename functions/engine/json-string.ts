@@ -5,13 +5,10 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
 
-/** Up to here, characters one by one beat a call into the runtime. */
-const SHORT = 12;
-
-/** Keys come again with each request: their strings are kept, by hash, and no more than this many of them. */
-const KEY_SLOTS = 512;
-const MAX_KEY_BYTES = 48;
-const keys: string[] = new Array(KEY_SLOTS).fill('');
+/** Texts up to this length are kept, by hash, and no more than this many of them. */
+const MAX_KEPT = 32;
+const SLOTS = 1024;
+const kept: string[] = new Array(SLOTS).fill('');
 
 /**
  * Checks the string whose first character, after the quote, is at `from`.
@@ -53,7 +50,7 @@ function skipEscape(bytes: Buffer, at: number, end: number): number {
  * @throws ServingError INVALID_INPUT where it is not UTF-8
  */
 export function readString(bytes: Buffer, from: number, close: number): string {
-  if (close >= 0) return asciiText(bytes, from, close);
+  if (close >= 0) return close - from <= MAX_KEPT ? keptText(bytes, from, close) : bytes.toString('latin1', from, close);
   const to = ~close;
   const body = bytes.subarray(from, to);
   if (!isUtf8(body)) throw syntaxError(bytes, firstBadByte(body) + from, to, 'UTF-8');
@@ -61,32 +58,25 @@ export function readString(bytes: Buffer, from: number, close: number): string {
   return body.includes(BACKSLASH) ? (JSON.parse(`"${text}"`) as string) : text;
 }
 
-/** As `readString`, for a key of an object. */
-export function readKey(bytes: Buffer, from: number, close: number): string {
-  const length = close - from;
-  if (close < 0 || length > MAX_KEY_BYTES) return readString(bytes, from, close);
+/** Keys and categories come again and again: an ASCII text this short is looked up among the kept ones. */
+function keptText(bytes: Buffer, from: number, to: number): string {
+  const length = to - from;
   let hash = length;
-  for (let p = from; p < close; p++) hash = (hash * 31 + bytes[p]!) | 0;
-  const slot = hash & (KEY_SLOTS - 1);
-  const kept = keys[slot]!;
-  if (kept.length === length) {
+  for (let p = from; p < to; p++) hash = (Math.imul(hash, 31) + bytes[p]!) | 0;
+  const slot = (hash ^ (hash >>> 9)) & (SLOTS - 1);
+  const found = kept[slot]!;
+  if (found.length === length) {
     let i = 0;
-    while (i < length && kept.charCodeAt(i) === bytes[from + i]) i++;
-    if (i === length) return kept;
+    while (i < length && found.charCodeAt(i) === bytes[from + i]) i++;
+    if (i === length) return found;
   }
-  const key = asciiText(bytes, from, close);
-  keys[slot] = key;
-  return key;
+  const text = bytes.toString('latin1', from, to);
+  // A name of a property is interned by the engine, and so quick as a key the next time.
+  const interned = Object.keys({ [text]: 0 })[0]!;
+  kept[slot] = interned;
+  return interned;
 }
 
-function asciiText(bytes: Buffer, from: number, to: number): string {
-  if (to - from > SHORT) return bytes.toString('latin1', from, to);
-  let text = '';
-  for (let p = from; p < to; p++) text += String.fromCharCode(bytes[p]!);
-  return text;
-}
-
-/** The longest prefix that is UTF-8 ends before it; found by halving, since a prefix may cut a character in two. */
 function firstBadByte(body: Buffer): number {
   let at = 0;
   while (at < body.length) {

@@ -1,0 +1,137 @@
+import type { Socket } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createApp } from './app.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { ServingError } from './errors.ts';
+import { failureBody } from './http/failure.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
+
+/** Above the 600 s for which Google's load balancers keep a connection: the server must not be the first to close. */
+const KEEP_ALIVE_MS = 620_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** Once nothing is in flight, requests that were on the wire at the signal still get an answer, a 503, for this long. */
+const LINGER_MS = 200;
+/** Of the grace: kept back for ending engines and writing the last log lines. */
+const CLOSING_MS = 500;
+
+/** Reads the settings, listens, loads, and serves until a signal or an error nobody caught. */
+export async function main(): Promise<void> {
+  const config = readOrExit();
+  const logger = createLogger({
+    level: config.LOG_LEVEL,
+    transport: config.LOG_TRANSPORT,
+    projectId: config.GOOGLE_CLOUD_PROJECT,
+    readable: process.stdout.isTTY,
+  });
+  const app = createApp(config, logger);
+  const inFlight = new Set<ServerResponse>();
+  let draining = false;
+
+  function onRequest(req: IncomingMessage, res: ServerResponse): void {
+    inFlight.add(res);
+    if (draining) res.shouldKeepAlive = false;
+    res.once('close', () => inFlight.delete(res));
+    app.handler(req, res);
+  }
+
+  const server = createServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // A long upload is bounded by the idle timer of its route.
+      requestTimeout: 0,
+      connectionsCheckingInterval: 1000,
+    },
+    onRequest,
+  );
+  server.on('clientError', answerBadRequest);
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    if (Number(req.headers['content-length'] ?? 0) <= config.MAX_BODY_BYTES) res.writeContinue();
+    onRequest(req, res);
+  });
+
+  /** Unready first; what was accepted is finished, what comes is refused; then the engines end, and the process. */
+  async function shutDown(why: string, exitCode: number): Promise<void> {
+    if (draining) process.exit(exitCode || 1);
+    draining = true;
+    logger.info(`${why}: finishing what is in flight`, { count: inFlight.size });
+    app.drain();
+    for (const res of inFlight) res.shouldKeepAlive = false;
+    const finished = await settled(inFlight, config.SHUTDOWN_GRACE_MS - CLOSING_MS);
+    if (!finished) logger.error('requests were cut off: SHUTDOWN_GRACE_MS is over', { count: inFlight.size });
+    server.close();
+    server.closeAllConnections();
+    await Promise.race([app.close(), delay(CLOSING_MS / 2)]);
+    await logger.flush(CLOSING_MS / 2);
+    process.exit(exitCode);
+  }
+
+  process.on('SIGTERM', () => void shutDown('SIGTERM', 0));
+  process.on('SIGINT', () => void shutDown('SIGINT', 0));
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.on(event, (error: unknown) => {
+      logger.critical(`an error nobody caught: ${event}`, { error });
+      void shutDown(event, 1);
+    });
+  }
+
+  listen(server, config, logger);
+  if (config.MODEL_LOAD !== 'lazy') app.model.load();
+}
+
+function readOrExit(): Config {
+  try {
+    return readConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+function listen(server: Server, { PORT }: Config, logger: Logger): void {
+  server.on('error', async (error: NodeJS.ErrnoException) => {
+    const message = error.code === 'EADDRINUSE' ? `PORT=${PORT} is taken: set another` : `cannot listen on PORT=${PORT}`;
+    logger.critical(message, { error, port: PORT });
+    await logger.flush(CLOSING_MS);
+    process.exit(1);
+  });
+  server.listen(PORT, () => {
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : PORT;
+    logger.info(`listening on http://localhost:${port}`, { port });
+  });
+}
+
+/** Resolves with true once nothing has been in flight for a moment, or with false after `timeoutMs`. */
+async function settled(inFlight: ReadonlySet<ServerResponse>, timeoutMs: number): Promise<boolean> {
+  const until = performance.now() + timeoutMs;
+  let quietSince = performance.now();
+  while (performance.now() < until) {
+    if (inFlight.size > 0) quietSince = performance.now();
+    else if (performance.now() - quietSince >= LINGER_MS) return true;
+    await delay(10);
+  }
+  return inFlight.size === 0;
+}
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+
+/** What is no HTTP request gets its answer in the one error shape, too. */
+function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, failure] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? (['431 Request Header Fields Too Large', new ServingError('TOO_LARGE', 'the headers are larger than 16 KiB')] as const)
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? (['408 Request Timeout', new ServingError('REQUEST_TIMEOUT', 'the headers took too long')] as const)
+        : (['400 Bad Request', new ServingError('INVALID_INPUT', 'this is no HTTP/1.1 request')] as const);
+  const body = failureBody(failure, '-');
+  const length = Buffer.byteLength(body);
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http';
+import { ServingError } from '../errors.ts';
+
+/**
+ * The whole body of a request. On the functions host the framework has read and inflated it already: it is `rawBody`.
+ * @param limit bytes; a declared length above it is refused before anything is read.
+ * @throws ServingError `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`.
+ */
+export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+  const raw = (req as { rawBody?: Buffer }).rawBody;
+  if (raw !== undefined) return raw.length > limit ? Promise.reject(tooLarge(limit)) : Promise.resolve(raw);
+  const declared = req.headers['content-length'];
+  const length = declared === undefined ? -1 : Number(declared);
+  if (length > limit) return Promise.reject(tooLarge(limit));
+  refuseEncoding(req);
+  return collect(req, limit, length);
+}
+
+/** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the body comes as it is. */
+export function refuseEncoding(req: IncomingMessage): void {
+  const encoding = req.headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity' || 'rawBody' in req) return;
+  const message = `content-encoding ${encoding.slice(0, 40)}: send the body uncompressed`;
+  throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
+}
+
+/** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the content type is one of `types`; none at all is taken for the first. */
+export function mediaType(req: IncomingMessage, types: readonly string[]): string {
+  const header = req.headers['content-type'];
+  if (header === undefined) return types[0]!;
+  const end = header.indexOf(';');
+  const type = (end === -1 ? header : header.slice(0, end)).trim().toLowerCase();
+  if (types.includes(type)) return type;
+  const message = `content-type ${header.slice(0, 80)}: send ${types.join(' or ')}`;
+  throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
+}
+
+function collect(req: IncomingMessage, limit: number, length: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    // One piece is the rule for small bodies. A large one of known length goes straight into memory of its own, which
+    // can be handed to another thread.
+    let whole: Buffer | undefined;
+    let pieces: Buffer[] | undefined;
+    let size = 0;
+    req.on('data', (piece: Buffer) => {
+      size += piece.length;
+      if (size > limit) {
+        req.removeAllListeners('data');
+        reject(tooLarge(limit));
+      } else if (whole === undefined && pieces === undefined && piece.length >= length && length !== -1) {
+        whole = piece;
+      } else if (length !== -1) {
+        whole ??= Buffer.allocUnsafeSlow(length);
+        piece.copy(whole, size - piece.length);
+      } else {
+        pieces ??= [];
+        pieces.push(piece);
+      }
+    });
+    req.once('end', () => resolve(whole ?? Buffer.concat(pieces ?? [])));
+    req.once('error', (cause) => reject(gone(cause)));
+    req.once('close', () => {
+      if (!req.complete) reject(gone(undefined));
+    });
+  });
+}
+
+function tooLarge(limit: number): ServingError {
+  const message = `the body is larger than ${limit} bytes (MAX_BODY_BYTES); send rows in batches, or as NDJSON to /batch_predict`;
+  return new ServingError('TOO_LARGE', message);
+}
+
+function gone(cause: unknown): ServingError {
+  return new ServingError('CLIENT_GONE', 'the client left before its body was whole', { cause });
+}

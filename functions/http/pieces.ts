@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Reads a request's body piece by piece, each only when asked for, so that the client is held back. */
+export interface PieceReader {
+  /** The next piece; undefined at the body's end, after `stop`, or once the client has gone. */
+  next(): Promise<Buffer | undefined>;
+  /** Ends the reading: the rest of the body is thrown away as it comes, so that a client that still sends gets to read. */
+  stop(): void;
+}
+
+/** On the functions host the body is one piece, `rawBody`. */
+export function createPieceReader(req: IncomingMessage): PieceReader {
+  const raw = (req as { rawBody?: Buffer }).rawBody;
+  const pieces: Buffer[] = raw === undefined ? [] : [raw];
+  let ended = raw !== undefined;
+  let wake: (() => void) | undefined;
+
+  function rouse(): void {
+    wake?.();
+    wake = undefined;
+  }
+  function take(piece: Buffer): void {
+    pieces.push(piece);
+    req.pause();
+    rouse();
+  }
+  function end(): void {
+    ended = true;
+    rouse();
+  }
+  if (!ended) req.on('data', take).on('end', end).on('close', end).on('error', end);
+
+  return {
+    async next() {
+      if (pieces.length === 0 && !ended) {
+        req.resume();
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      return pieces.shift();
+    },
+    stop() {
+      req.off('data', take);
+      pieces.length = 0;
+      end();
+      req.resume();
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type ErrorCode, ServingError } from '../errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics, RejectReason } from '../telemetry/metrics.ts';
+import { parseTrace } from '../telemetry/trace.ts';
+import type { Exchange } from './exchange.ts';
+import { sendFailure, toServingError } from './failure.ts';
+import { STATUS } from './status.ts';
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** Reads or writes for as long as it takes, with idle timers of its own in place of the deadline. */
+  readonly streams?: boolean;
+  /** Answers while the server drains. */
+  readonly whileDraining?: boolean;
+  handle(exchange: Exchange): void | Promise<void>;
+}
+
+export interface RouterOptions {
+  readonly requestTimeoutMs: number;
+  readonly logRequests: 'failed' | 'all';
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly draining: () => boolean;
+}
+
+export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** Requests slower than this are logged with the failed ones. */
+const SLOW_SECONDS = 10;
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
+  OVERLOADED: 'overloaded',
+  DEADLINE: 'deadline',
+  REQUEST_TIMEOUT: 'deadline',
+  DRAINING: 'draining',
+  NOT_READY: 'not_ready',
+  TOO_LARGE: 'too_large',
+  CLIENT_GONE: 'client_gone',
+  INVALID_INPUT: 'invalid',
+};
+
+/** Finds the route, keeps the deadline, and turns every error into an answer: the one try and catch of a request. */
+export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
+  const { logger, metrics, requestTimeoutMs } = options;
+  const table = new Map<string, Map<string, Route>>();
+  for (const route of routes) {
+    const methods = table.get(route.path) ?? new Map<string, Route>();
+    methods.set(route.method, route);
+    if (route.method === 'GET') methods.set('HEAD', route);
+    table.set(route.path, methods);
+  }
+  const idPrefix = randomBytes(5).toString('hex');
+  let requests = 0;
+
+  function find(path: string, method: string): Route {
+    const methods = table.get(path);
+    if (methods === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${path.slice(0, 200)}`);
+    const route = methods.get(method);
+    if (route !== undefined) return route;
+    const allow = [...methods.keys()].join(', ');
+    throw new ServingError('METHOD_NOT_ALLOWED', `${path} takes ${allow}, not ${method}`, { allow });
+  }
+
+  async function answer(exchange: Exchange & { route?: Route }, path: string): Promise<void> {
+    const { req, res, ticket } = exchange;
+    let timer: NodeJS.Timeout | undefined;
+    res.once('close', () => {
+      if (!res.writableEnded) ticket.gone = true;
+    });
+    try {
+      const route = find(path, req.method!);
+      exchange.route = route;
+      if (options.draining() && route.whileDraining !== true) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+      if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, exchange);
+      await route.handle(exchange);
+      record(exchange, path, res.statusCode);
+    } catch (error) {
+      const shown = toServingError(error);
+      // After the deadline the answer is out and its record made.
+      if (ticket.gone && res.writableEnded) return;
+      if (!ticket.gone) sendFailure(exchange, shown);
+      record(exchange, path, STATUS[shown.code], shown);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  function expire(exchange: Exchange & { route?: Route }): void {
+    const { req, res, ticket } = exchange;
+    if (ticket.gone || res.headersSent) return;
+    ticket.gone = true;
+    const late = req.complete || 'rawBody' in req;
+    const error = late
+      ? new ServingError('DEADLINE', `no answer within ${requestTimeoutMs} ms`)
+      : new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`);
+    sendFailure(exchange, error);
+    record(exchange, exchange.route!.path, STATUS[error.code], error);
+  }
+
+  function record(exchange: Exchange & { route?: Route }, path: string, status: number, error?: ServingError): void {
+    const { req, id, startedAt } = exchange;
+    const seconds = (performance.now() - startedAt) / 1000;
+    metrics.httpRequest(exchange.route?.path ?? 'none', req.method!, status, seconds);
+    if (error !== undefined) {
+      const reason = REASONS[error.code];
+      if (reason !== undefined) metrics.rejected(reason);
+    } else if (options.logRequests !== 'all' && seconds < SLOW_SECONDS) return;
+    logger.request({
+      method: req.method!,
+      path,
+      status,
+      seconds,
+      requestId: id,
+      userAgent: req.headers['user-agent'],
+      trace: () => parseTrace(one(req.headers['traceparent']), one(req.headers['x-cloud-trace-context'])),
+      ...(error === undefined ? {} : { code: error.code, error: status >= 500 ? error : undefined }),
+    });
+  }
+
+  return (req, res) => {
+    const url = req.url!;
+    const mark = url.indexOf('?');
+    const path = mark === -1 ? url : url.slice(0, mark);
+    const given = req.headers['x-request-id'];
+    const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
+    const query = mark === -1 ? '' : url.slice(mark + 1);
+    void answer({ req, res, id, query, ticket: { gone: false }, startedAt: performance.now() }, path);
+  };
+}
+
+const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);

@@ -1,0 +1,47 @@
+import { type Exchange, sendJson } from '../http/exchange.ts';
+import { mediaType, readBody } from '../http/body-in.ts';
+import type { JsonParser } from '../http/json-body.ts';
+import type { Route } from '../http/router.ts';
+import type { Generation } from '../model/generation.ts';
+import type { Model } from '../model/model.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { readPredictBody, writePrediction } from './prediction.ts';
+
+export interface PredictOptions {
+  readonly model: Model;
+  readonly parser: JsonParser;
+  readonly metrics: Metrics;
+  readonly maxBodyBytes: number;
+}
+
+/** `POST /predict`: one row in, its prediction out. */
+export function createPredictRoute({ model, parser, metrics, maxBodyBytes }: PredictOptions): Route {
+  async function handle(exchange: Exchange): Promise<void> {
+    mediaType(exchange.req, ['application/json']);
+    const bytes = await readBody(exchange.req, maxBodyBytes);
+    // A whole body means that nobody waits for a missing part of it: a load may take as long as the deadline allows.
+    const live = model.live() ?? (await model.whenLive());
+    const started = performance.now();
+    const parsed = parser.parse(bytes);
+    const feeds = readPredictBody(parsed instanceof Promise ? await parsed : parsed, live);
+    const recorder = metrics.model(live.name);
+    const [outcome] = await live.predict(feeds, exchange.ticket);
+    const failed = 'error' in outcome!;
+    recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
+    const json = `{${writePrediction(outcome!, feeds, live)},${modelMember(live)}}`;
+    recorder.latency((performance.now() - started) / 1000);
+    if (!exchange.ticket.gone) sendJson(exchange, 200, json);
+  }
+  return { method: 'POST', path: '/predict', handle };
+}
+
+const members = new WeakMap<Generation, string>();
+
+function modelMember(live: Generation): string {
+  let member = members.get(live);
+  if (member === undefined) {
+    member = `"model":${JSON.stringify({ name: live.name, version: live.version })}`;
+    members.set(live, member);
+  }
+  return member;
+}

@@ -1,0 +1,43 @@
+import { ServingError } from '../errors.ts';
+import { type Exchange, sendJson, sendText } from '../http/exchange.ts';
+import type { Route } from '../http/router.ts';
+import type { Model } from '../model/model.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+export interface ProbeOptions {
+  readonly model: Model;
+  readonly metrics: Metrics;
+  readonly draining: () => boolean;
+}
+
+/** `GET /health` (liveness), `GET /ready` (readiness) and `GET /metrics`. */
+export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): Route[] {
+  function health(exchange: Exchange): void {
+    const { seconds, ...status } = model.status();
+    const body = { status: draining() ? 'draining' : 'ok', model: { ...status, load_seconds: seconds }, uptime: process.uptime() };
+    sendJson(exchange, 200, JSON.stringify(body));
+  }
+
+  /** A lazy load starts here too, and is not waited for: the probe comes again. */
+  function ready(exchange: Exchange): void {
+    model.load();
+    const { state, phase, reason, name, version } = model.status();
+    if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+    if (state !== 'ready') {
+      const what = reason ?? (phase === undefined ? state : `${state}: ${phase}`);
+      throw new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });
+    }
+    sendJson(exchange, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
+  }
+
+  async function scrape(exchange: Exchange): Promise<void> {
+    const { contentType, text } = await metrics.render();
+    sendText(exchange, 200, contentType, text);
+  }
+
+  return [
+    { method: 'GET', path: '/health', whileDraining: true, handle: health },
+    { method: 'GET', path: '/ready', whileDraining: true, handle: ready },
+    { method: 'GET', path: '/metrics', whileDraining: true, handle: scrape },
+  ];
+}

@@ -1,0 +1,133 @@
+import type { Outcome } from '../engine/batcher.ts';
+import { ServingError } from '../errors.ts';
+import { toServingError } from '../http/failure.ts';
+import type { RowFeeds } from '../model/rows.ts';
+
+/** How an answer of many rows is framed: a line a row, or one array. */
+export interface RowFraming {
+  readonly type: string;
+  readonly open: string;
+  readonly between: string;
+  readonly close: string;
+  /** The last member: always a line of NDJSON, but in an array only where something is missing. */
+  last(summary: RowSummary): string;
+}
+
+export interface RowSummary {
+  readonly ok: number;
+  readonly failed: number;
+  /** Why not all rows were answered: the client goes on from row `ok + failed`. */
+  readonly stopped: { readonly code: 'DRAINING' | 'IDLE'; readonly message: string } | undefined;
+}
+
+const summarize = ({ ok, failed, stopped }: RowSummary): string =>
+  stopped === undefined
+    ? `{"done":true,"ok":${ok},"failed":${failed}}`
+    : `{"done":false,"next_index":${ok + failed},"code":"${stopped.code}","message":${JSON.stringify(stopped.message)}}`;
+
+export const NDJSON: RowFraming = {
+  type: 'application/x-ndjson',
+  open: '',
+  between: '\n',
+  close: '\n',
+  last: summarize,
+};
+
+export const JSON_ARRAY: RowFraming = {
+  type: 'application/json',
+  open: '[',
+  between: ',',
+  close: ']',
+  last: (summary) => (summary.stopped === undefined ? '' : summarize(summary)),
+};
+
+/** A row on its way: being run, or refused already. */
+export type PendingRow = { readonly feeds: RowFeeds; readonly outcome: Promise<Outcome> } | { readonly error: ServingError };
+
+export interface RowStreamOptions {
+  readonly framing: RowFraming;
+  /** Batches that may be on their way at once; more are not read. */
+  readonly batchesInFlight: number;
+  /** Sends a text on; settles when the client can take more. */
+  readonly send: (text: string) => Promise<void> | undefined;
+  readonly writeRow: (outcome: Outcome, feeds: RowFeeds) => string;
+}
+
+/** Batches of rows on their way through the model, answered in the order in which they were put. */
+export interface RowStream {
+  /** Takes a batch of rows; settles when there is room for another. */
+  put(rows: readonly PendingRow[]): Promise<void> | undefined;
+  /** Settles when all that was put has been answered. */
+  finish(): Promise<void>;
+  /** Answers nothing more. */
+  abandon(): void;
+  /** Rows answered so far. */
+  counts(): { readonly ok: number; readonly failed: number };
+  /** Batches put and not answered. */
+  pending(): number;
+}
+
+export function createRowStream({ framing, batchesInFlight, send, writeRow }: RowStreamOptions): RowStream {
+  const batches: (readonly PendingRow[])[] = [];
+  let ok = 0;
+  let failed = 0;
+  let abandoned = false;
+  let writing: Promise<void> | undefined;
+  let makeRoom: (() => void) | undefined;
+
+  async function writeAll(): Promise<void> {
+    for (let batch = batches[0]; batch !== undefined && !abandoned; batch = batches[0]) {
+      const text = await textOf(batch);
+      if (abandoned) break;
+      await send(text);
+      batches.shift();
+      makeRoom?.();
+      makeRoom = undefined;
+    }
+    writing = undefined;
+    makeRoom?.();
+  }
+
+  async function textOf(batch: readonly PendingRow[]): Promise<string> {
+    let text = '';
+    for (const row of batch) {
+      const index = ok + failed;
+      const member = await memberOf(row, index);
+      text += index === 0 ? framing.open + member : framing.between + member;
+    }
+    return text;
+  }
+
+  async function memberOf(row: PendingRow, index: number): Promise<string> {
+    try {
+      if ('error' in row) throw row.error;
+      const text = `{"index":${index},${writeRow(await row.outcome, row.feeds)}}`;
+      ok++;
+      return text;
+    } catch (error) {
+      failed++;
+      const { message, code, path } = toServingError(error);
+      return `{"index":${index},"error":${JSON.stringify({ message, code, path })}}`;
+    }
+  }
+
+  return {
+    put(rows) {
+      batches.push(rows);
+      writing ??= writeAll();
+      if (batches.length < batchesInFlight || abandoned) return undefined;
+      return new Promise((resolve) => {
+        makeRoom = resolve;
+      });
+    },
+    async finish() {
+      while (writing !== undefined) await writing;
+    },
+    abandon() {
+      abandoned = true;
+      makeRoom?.();
+    },
+    counts: () => ({ ok, failed }),
+    pending: () => batches.length,
+  };
+}
