@@ -1,0 +1,75 @@
+import { LABEL_LIMITS } from './metric-table.ts';
+import { type ProcessFigures, readProcess } from './process-figures.ts';
+import { boundLabel, type Sample } from './series.ts';
+
+/** What is asked of other rooms when a scrape comes. Each is called once a scrape. */
+export interface MetricSources {
+  /** Requests waiting, by model. */
+  queueDepth: () => Iterable<{ model: string; depth: number }>;
+  /** `slot` counts from 0, so that the label stays the same when a process is replaced. */
+  engines: () => Iterable<{ slot: number; pid: number | undefined; state: string }>;
+  models: () => Iterable<{ name: string; state: string }>;
+  /** Log lines dropped since the start. */
+  logDropped: () => number;
+}
+
+type SourceMetric = 'queueDepth' | 'engines' | 'engineMemory' | 'engineCpu' | 'modelState' | 'logDropped';
+
+export type SourceSamples = Record<SourceMetric, Sample[]>;
+
+const MODEL_STATES = ['loading', 'ready', 'failed'];
+const ENGINE_STATES = ['starting', 'ready'];
+
+/** A reader of the sources. A state seen once stays, at 0, so that a series ends in a value and not in a gap. */
+export function createSourceReader(
+  modelLabel: (name: string) => string,
+): (from: Partial<MetricSources>) => Promise<SourceSamples> {
+  const modelStates = new Set(MODEL_STATES);
+  const engineStates = new Set(ENGINE_STATES);
+  const boundModelState = boundLabel(LABEL_LIMITS.state);
+  const boundEngineState = boundLabel(LABEL_LIMITS.state);
+
+  function readQueue(queue: Iterable<{ model: string; depth: number }>): Sample[] {
+    const depths = new Map<string, number>();
+    for (const { model, depth } of queue) {
+      const label = modelLabel(model);
+      depths.set(label, (depths.get(label) ?? 0) + depth);
+    }
+    return Array.from(depths, ([model, value]) => ({ labels: { model }, value }));
+  }
+
+  function readModels(models: Iterable<{ name: string; state: string }>): Sample[] {
+    const states = new Map<string, Set<string>>();
+    for (const { name, state } of models) {
+      const [label, bounded] = [modelLabel(name), boundModelState(state)];
+      modelStates.add(bounded);
+      states.set(label, (states.get(label) ?? new Set()).add(bounded));
+    }
+    return Array.from(states, ([model, current]) =>
+      Array.from(modelStates, (state) => ({ labels: { model, state }, value: current.has(state) ? 1 : 0 })),
+    ).flat();
+  }
+
+  return async (from) => {
+    const engines = [...(from.engines?.() ?? [])];
+    const figures = await Promise.all(engines.map(({ pid }) => (pid === undefined ? undefined : readProcess(pid))));
+    const byEngine = (pick: (one: ProcessFigures) => number): Sample[] =>
+      engines.flatMap(({ slot }, i) => {
+        const found = figures[i];
+        return found === undefined ? [] : [{ labels: { engine: slot }, value: pick(found) }];
+      });
+    const states = engines.map(({ state }) => boundEngineState(state));
+    for (const state of states) engineStates.add(state);
+    return {
+      queueDepth: readQueue(from.queueDepth?.() ?? []),
+      engines: Array.from(engineStates, (state) => ({
+        labels: { state },
+        value: states.filter((one) => one === state).length,
+      })),
+      engineMemory: byEngine((one) => one.residentBytes),
+      engineCpu: byEngine((one) => one.cpuSeconds),
+      modelState: readModels(from.models?.() ?? []),
+      logDropped: [{ labels: {}, value: from.logDropped?.() ?? 0 }],
+    };
+  };
+}

@@ -1,0 +1,67 @@
+/** One metric: what a scrape shows of it. */
+export interface MetricSpec {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+}
+
+const counter = (name: string, help: string): MetricSpec => ({ name, type: 'counter', help });
+const gauge = (name: string, help: string): MetricSpec => ({ name, type: 'gauge', help });
+const histogram = (name: string, help: string): MetricSpec => ({ name, type: 'histogram', help });
+
+/** Every metric, once. Every label has a closed or a bounded list of values. */
+export const METRICS = {
+  predictions: counter('predictions_total', 'Rows predicted, by model and outcome (ok, failed).'),
+  latency: histogram('prediction_latency_seconds', 'A prediction, from its decoded input to its rows, queue included.'),
+  runRows: histogram('prediction_rows_per_run', 'Rows in one run of the model.'),
+  queueDepth: gauge('prediction_queue_depth', 'Requests waiting for a run.'),
+  queueWait: histogram('prediction_queue_wait_seconds', 'Time a request waits for its run.'),
+  run: histogram('prediction_run_seconds', 'One run of the model in an engine process.'),
+  rejected: counter('requests_rejected_total', 'Requests turned away without a prediction, by reason.'),
+  engineRestarts: counter('engine_restarts_total', 'Engine processes replaced, by reason.'),
+  engines: gauge('engine_processes', 'Engine processes, by state.'),
+  engineMemory: gauge('engine_process_resident_memory_bytes', 'Resident memory of an engine process, by slot.'),
+  engineCpu: counter(
+    'engine_process_cpu_seconds_total',
+    'CPU time of an engine process, by slot; starts anew with it.',
+  ),
+  modelState: gauge('model_state', '1 for the state a model is in, 0 for the others.'),
+  modelLoad: gauge('model_load_seconds', "Time the phases of a model's latest load took."),
+  httpRequests: counter('http_requests_total', 'Requests answered, by route, method and status.'),
+  httpDuration: histogram('http_request_duration_seconds', "From a request's head to the end of its answer."),
+  loopDelay: gauge('event_loop_delay_seconds', 'Delay of the event loop since the last scrape (at least 15 s).'),
+  logDropped: counter('log_lines_dropped_total', 'Log lines lost because the reader of stdout did not keep up.'),
+  cpu: counter('process_cpu_seconds_total', 'CPU time of the serving process, user and system.'),
+  memory: gauge('process_resident_memory_bytes', 'Resident memory of the serving process.'),
+  started: gauge('process_start_time_seconds', 'Start of the serving process, in seconds since 1970.'),
+  nodeVersion: gauge('nodejs_version_info', 'Version of Node.js, as labels.'),
+} as const satisfies Record<string, MetricSpec>;
+
+export type MetricKey = keyof typeof METRICS;
+
+/** Seconds, 100 µs to a minute. */
+export const TIME_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+] as const;
+
+export const ROW_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
+
+export const REJECT_REASONS = [
+  'overloaded',
+  'deadline',
+  'draining',
+  'not_ready',
+  'too_large',
+  'client_gone',
+  'invalid',
+] as const;
+export type RejectReason = (typeof REJECT_REASONS)[number];
+
+export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed'] as const;
+export type RestartReason = (typeof RESTART_REASONS)[number];
+
+/** Other methods are counted as `other`. */
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+/** Distinct values a label takes; beyond, `other`. */
+export const LABEL_LIMITS = { model: 256, route: 64, state: 16, phase: 16 } as const;

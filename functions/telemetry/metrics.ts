@@ -1,0 +1,118 @@
+import type { Gauge, Registry } from 'prom-client';
+import { createHttpRecorder } from './http-recorder.ts';
+import { createSourceReader, type MetricSources } from './metric-sources.ts';
+import {
+  METRICS,
+  type MetricKey,
+  REJECT_REASONS,
+  RESTART_REASONS,
+  type RejectReason,
+  type RestartReason,
+} from './metric-table.ts';
+import { createModelRecorders, type ModelRecorder } from './model-recorder.ts';
+import { QUANTILES, type Quantile, watchEventLoop } from './process-figures.ts';
+import { createTally, type Sample } from './series.ts';
+
+export type { MetricSources } from './metric-sources.ts';
+export type { RejectReason, RestartReason } from './metric-table.ts';
+export type { ModelRecorder } from './model-recorder.ts';
+
+export interface Metrics {
+  /** Counts one answer. `route` is the route's pattern, never the path asked for. */
+  httpRequest(route: string, method: string, status: number, seconds: number): void;
+  rejected(reason: RejectReason): void;
+  model(name: string): ModelRecorder;
+  engineRestarted(reason: RestartReason): void;
+  /** Adds or replaces what is asked when a scrape comes. */
+  observe(sources: Partial<MetricSources>): void;
+  /** The Prometheus text format 0.0.4. Rejects with what a source throws. */
+  render(): Promise<{ contentType: string; text: string }>;
+  /** Stops watching the event loop. */
+  close(): void;
+}
+
+/**
+ * Makes the process's metrics. Recording is adding to numbers held here; prom-client, which writes the text, is loaded
+ * with the first scrape, and the event loop is watched from then on, so that a service nobody scrapes pays for neither.
+ */
+export function createMetrics(options: { defaultLabels?: Record<string, string> } = {}): Metrics {
+  const http = createHttpRecorder();
+  const models = createModelRecorders();
+  const rejected = createTally(REJECT_REASONS);
+  const restarts = createTally(RESTART_REASONS);
+  const readSources = createSourceReader(models.label);
+  const sources: Partial<MetricSources> = {};
+  const started = Date.now() / 1000 - process.uptime();
+  let loop: ReturnType<typeof watchEventLoop> | undefined;
+  let registry: Promise<Registry> | undefined;
+  let samples = {} as Record<MetricKey, Sample[]>;
+
+  async function collect(): Promise<Record<MetricKey, Sample[]>> {
+    loop ??= watchEventLoop();
+    const delays = loop.read();
+    const { user, system } = process.cpuUsage();
+    return {
+      ...(await readSources(sources)),
+      ...readAll(http.samples),
+      ...readAll(models.samples),
+      rejected: byReason(rejected),
+      engineRestarts: byReason(restarts),
+      loopDelay: (Object.keys(QUANTILES) as Quantile[]).map((quantile) => ({
+        labels: { quantile },
+        value: delays[quantile],
+      })),
+      cpu: [{ labels: {}, value: (user + system) / 1e6 }],
+      memory: [{ labels: {}, value: process.memoryUsage.rss() }],
+      started: [{ labels: {}, value: started }],
+      nodeVersion: [{ labels: nodeVersion(), value: 1 }],
+    };
+  }
+
+  async function buildRegistry(): Promise<Registry> {
+    // The default alone: a bundler gives a CommonJS module no named exports here.
+    const { default: client } = await import('prom-client');
+    const made = new client.Registry();
+    made.setDefaultLabels(options.defaultLabels ?? {});
+    for (const [key, { name, type, help }] of Object.entries(METRICS)) {
+      // The registry asks of a metric a name and `get`; the classes that have them also want to do the recording.
+      const metric = { name, get: () => ({ name, type, help, values: samples[key as MetricKey] }) };
+      made.registerMetric(metric as unknown as Gauge);
+    }
+    return made;
+  }
+
+  async function render(): Promise<{ contentType: string; text: string }> {
+    registry ??= buildRegistry();
+    const [made, current] = await Promise.all([registry, collect()]);
+    samples = current;
+    return { contentType: made.contentType, text: await made.metrics() };
+  }
+
+  return {
+    httpRequest: http.record,
+    rejected(reason) {
+      rejected[reason] += 1;
+    },
+    model: models.get,
+    engineRestarted(reason) {
+      restarts[reason] += 1;
+    },
+    observe: (more) => void Object.assign(sources, more),
+    render,
+    close: () => loop?.stop(),
+  };
+}
+
+function readAll<Key extends string>(readers: Record<Key, () => Sample[]>): Record<Key, Sample[]> {
+  const entries = (Object.keys(readers) as Key[]).map((key) => [key, readers[key]()]);
+  return Object.fromEntries(entries) as Record<Key, Sample[]>;
+}
+
+function byReason(tally: Record<string, number>): Sample[] {
+  return Object.entries(tally).map(([reason, value]) => ({ labels: { reason }, value }));
+}
+
+function nodeVersion(): Record<string, string> {
+  const [major = '', minor = '', patch = ''] = process.versions.node.split('.');
+  return { version: process.version, major, minor, patch };
+}

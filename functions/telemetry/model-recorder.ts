@@ -1,0 +1,95 @@
+import { LABEL_LIMITS, METRICS, ROW_BUCKETS, TIME_BUCKETS } from './metric-table.ts';
+import { boundLabel, createHistogram, type Sample } from './series.ts';
+
+/** Records what happens to one model. Keep it: finding it by name costs more than what it does. */
+export interface ModelRecorder {
+  /** Rows of one prediction, by outcome. */
+  rows(ok: number, failed: number): void;
+  /** A prediction, from its decoded input to its rows. */
+  latency(seconds: number): void;
+  run(rows: number, seconds: number): void;
+  queueWait(seconds: number): void;
+  /** How long a phase of the latest load took. */
+  load(phase: string, seconds: number): void;
+}
+
+/** The metrics recorded by model. */
+type ModelMetric = 'predictions' | 'latency' | 'runRows' | 'run' | 'queueWait' | 'modelLoad';
+
+type SamplesByMetric = Record<ModelMetric, () => Sample[]>;
+
+export interface ModelRecorders {
+  get(name: string): ModelRecorder;
+  /** The label a model goes by: its name, or `other` once there are too many. */
+  label(name: string): string;
+  samples: SamplesByMetric;
+}
+
+/** A recorder for each model by its name; all models beyond the bound share one. */
+export function createModelRecorders(): ModelRecorders {
+  const label = boundLabel(LABEL_LIMITS.model);
+  const phaseLabel = boundLabel(LABEL_LIMITS.phase);
+  const models = new Map<string, { recorder: ModelRecorder; samples: SamplesByMetric }>();
+
+  function get(name: string): ModelRecorder {
+    const known = models.get(name);
+    if (known !== undefined) return known.recorder;
+    const bounded = label(name);
+    const made = models.get(bounded) ?? recordModel(bounded, phaseLabel);
+    models.set(bounded, made);
+    return made.recorder;
+  }
+
+  const all = (metric: ModelMetric) => () => [...models.values()].flatMap((model) => model.samples[metric]());
+  return {
+    get,
+    label,
+    samples: {
+      predictions: all('predictions'),
+      latency: all('latency'),
+      runRows: all('runRows'),
+      run: all('run'),
+      queueWait: all('queueWait'),
+      modelLoad: all('modelLoad'),
+    },
+  };
+}
+
+function recordModel(model: string, phaseLabel: (phase: string) => string) {
+  const latency = createHistogram(TIME_BUCKETS);
+  const runRows = createHistogram(ROW_BUCKETS);
+  const run = createHistogram(TIME_BUCKETS);
+  const queueWait = createHistogram(TIME_BUCKETS);
+  const loads = new Map<string, number>();
+  let okRows = 0;
+  let failedRows = 0;
+
+  const recorder: ModelRecorder = {
+    rows(ok, failed) {
+      okRows += ok;
+      failedRows += failed;
+    },
+    latency: latency.observe,
+    run(rows, seconds) {
+      runRows.observe(rows);
+      run.observe(seconds);
+    },
+    queueWait: queueWait.observe,
+    load(phase, seconds) {
+      loads.set(phaseLabel(phase), seconds);
+    },
+  };
+
+  const samples: SamplesByMetric = {
+    predictions: () => [
+      { labels: { model, outcome: 'ok' }, value: okRows },
+      { labels: { model, outcome: 'failed' }, value: failedRows },
+    ],
+    latency: () => latency.samples(METRICS.latency.name, { model }),
+    runRows: () => runRows.samples(METRICS.runRows.name, { model }),
+    run: () => run.samples(METRICS.run.name, { model }),
+    queueWait: () => queueWait.samples(METRICS.queueWait.name, { model }),
+    modelLoad: () => Array.from(loads, ([phase, value]) => ({ labels: { model, phase }, value })),
+  };
+  return { recorder, samples };
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ServingError } from '../../functions/errors.ts';
+import { describeError } from '../../functions/telemetry/log-error.ts';
+
+test('a ServingError is described by its code, its stack and the chain of its causes, outermost first', () => {
+  const root = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+  const middle = new TypeError('fetch failed', { cause: root });
+  const described = describeError(new ServingError('MODEL_FAILED', 'no model', { cause: middle }));
+  assert.equal(described.code, 'MODEL_FAILED');
+  assert.deepEqual(described.causes, [
+    { name: 'TypeError', message: 'fetch failed' },
+    { name: 'Error', message: 'refused', code: 'ECONNREFUSED' },
+  ]);
+  assert.match(described.stack_trace, /^ServingError: no model\n {4}at /);
+  assert.match(described.stack_trace, /\nCaused by: TypeError: fetch failed\n {4}at /);
+});
+
+test('nothing that a caller sent is kept of an INVALID_INPUT error, not from its message, its stack or its causes', () => {
+  const cause = new SyntaxError('Unexpected token in\n{"features":[5.123]}');
+  const invalid = new ServingError('INVALID_INPUT', 'features[0] must be\na number, given 5.123', {
+    path: 'features[0]',
+    cause,
+  });
+  for (const error of [invalid, new Error('outer: 5.123', { cause: invalid })]) {
+    const described = describeError(error);
+    assert.doesNotMatch(JSON.stringify(described), /5\.123/);
+    assert.match(described.stack_trace, /\n {4}at /);
+  }
+  assert.equal(describeError(invalid).code, 'INVALID_INPUT');
+  assert.equal(describeError(invalid).path, 'features[0]');
+  assert.deepEqual(describeError(invalid).causes, [{ name: 'SyntaxError' }]);
+});
+
+test('a chain of causes that runs in a circle ends', () => {
+  const a = new Error('a');
+  a.cause = new Error('b', { cause: a });
+  assert.equal(describeError(a).causes?.length, 8);
+});
+
+test('what is thrown without being an error is described too', () => {
+  assert.deepEqual(describeError('out of luck'), { stack_trace: 'string: out of luck' });
+  assert.deepEqual(describeError(null), { stack_trace: 'object: null' });
+});
+
+test('a stack is cut at 16 KiB', () => {
+  assert.equal(describeError(new Error('x'.repeat(100_000))).stack_trace.length, 16_384);
+});
