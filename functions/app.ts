@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Config } from './config.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import { createJsonParser } from './http/json-body.ts';
@@ -23,6 +24,8 @@ export interface App {
 export function createApp(config: Config, logger: Logger): App {
   const metrics = createMetrics();
   const draining = new AbortController();
+  // One listener for each stream under way.
+  setMaxListeners(0, draining.signal);
   const parser = createJsonParser();
   const model = createModel(
     config.MODEL_NAME ?? 'default',

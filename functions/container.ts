@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { ServingError } from './errors.ts';
@@ -91,7 +91,8 @@ function readOrExit(): Config {
 
 function listen(server: Server, { PORT }: Config, logger: Logger): void {
   server.on('error', async (error: NodeJS.ErrnoException) => {
-    const message = error.code === 'EADDRINUSE' ? `PORT=${PORT} is taken: set another` : `cannot listen on PORT=${PORT}`;
+    const message =
+      error.code === 'EADDRINUSE' ? `PORT=${PORT} is taken: set another` : `cannot listen on PORT=${PORT}`;
     logger.critical(message, { error, port: PORT });
     await logger.flush(CLOSING_MS);
     process.exit(1);
@@ -125,7 +126,10 @@ function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   }
   const [status, failure] =
     error.code === 'HPE_HEADER_OVERFLOW'
-      ? (['431 Request Header Fields Too Large', new ServingError('TOO_LARGE', 'the headers are larger than 16 KiB')] as const)
+      ? ([
+          '431 Request Header Fields Too Large',
+          new ServingError('TOO_LARGE', 'the headers are larger than 16 KiB'),
+        ] as const)
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? (['408 Request Timeout', new ServingError('REQUEST_TIMEOUT', 'the headers took too long')] as const)
         : (['400 Bad Request', new ServingError('INVALID_INPUT', 'this is no HTTP/1.1 request')] as const);

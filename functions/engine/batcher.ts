@@ -24,9 +24,9 @@ export interface BatcherOptions {
   readonly onWait?: (seconds: number) => void;
 }
 
-/** Set by whoever no longer wants the answer: a client that left, a deadline that passed. */
+/** Whether the answer is still wanted: `gone` once the client has left or its deadline has passed. */
 export interface Ticket {
-  gone: boolean;
+  readonly gone: boolean;
 }
 
 /** What became of a stretch of a request's rows: rows `first` and on of some outputs, or an error. */
@@ -71,7 +71,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   const retries: Share[][] = [];
   let waiting = 0;
   let scheduled = false;
-  let timer: NodeJS.Timeout | undefined;
+  let armed = false;
 
   // One turn of the event loop delivers many requests: dispatching at its end joins them at no cost in time.
   function schedule(): void {
@@ -106,11 +106,16 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     if (options.delayMs === 0 || !options.join || waiting >= options.maxBatchSize) return false;
     const left = head.since + options.delayMs - performance.now();
     if (left <= 0) return false;
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      dispatch();
-    }, Math.ceil(left));
+    if (!armed) {
+      armed = true;
+      setTimeout(expire, Math.ceil(left));
+    }
     return true;
+  }
+
+  function expire(): void {
+    armed = false;
+    dispatch();
   }
 
   function takeWhole(head: Entry): Share {

@@ -6,8 +6,13 @@ import { ServingError } from '../errors.ts';
  * @param at its position; `end` or more where the text stops too early
  * @param expected what could have stood there
  */
-export function syntaxError(bytes: Uint8Array, at: number, end: number, expected: string): ServingError {
-  const given = at < end ? describeByte(bytes, at, end) : 'the end of the body';
+export function syntaxError(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  expected: string,
+  given = at < end ? describeByte(bytes, at, end) : 'the end of the body',
+): ServingError {
   return new ServingError(
     'INVALID_INPUT',
     `the body is not valid JSON: expected ${expected} at byte ${at - bodyStart}, got ${given}`,

@@ -1,17 +1,10 @@
+import { composeDecimal, HALF, MAX_DIGITS } from './json-decimal.ts';
 import { syntaxError } from './json-error.ts';
 
 /** An integer literal of more characters than this is read as a double: `BigInt(text)` takes more than linear time. */
 const MAX_BIGINT_CHARS = 400;
 
-/** Significant digits that two 32-bit integers of nine digits hold. */
-const HALF = 9;
-const MAX_DIGITS = 2 * HALF;
-
-/** The powers of ten that a double holds exactly. */
-const TEN = new Float64Array(23);
-for (let i = 0; i < TEN.length; i++) TEN[i] = Number(`1e${i}`);
-
-/** The powers of ten that 32 bits hold and a chunk of digits needs. */
+/** Digits of a fraction that are read at once. */
 const CHUNK = 4;
 const TEN_TO_CHUNK = 10_000;
 
@@ -79,21 +72,21 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
     const first = p;
     const negative = ((byte ^ MINUS) - 1) >>> 31; // without a branch: signs are hard to predict
     p += negative;
-    byte = p < end ? bytes[p]! : 0;
+    byte = bytes[p]!;
     let high = byte - ZERO;
     if (high < 0 || high > 9) throw syntaxError(bytes, p, end, 'a digit');
     let count = -high >>> 31;
     let low = 0;
     let exponent = 0;
     let integer = true;
-    byte = ++p < end ? bytes[p]! : 0;
+    byte = bytes[++p]!;
     let digit = byte - ZERO;
     if (count !== 0) {
       while (digit >= 0 && digit <= 9) {
         if (count < HALF) high = (high * 10 + digit) | 0;
         else if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
         count++;
-        byte = ++p < end ? bytes[p]! : 0;
+        byte = bytes[++p]!;
         digit = byte - ZERO;
       }
     }
@@ -101,8 +94,8 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
     if (byte === POINT) {
       integer = false;
       const fraction = p + 1;
-      byte = ++p < end ? bytes[p]! : 0;
-      if (count === 0) while (byte === ZERO) byte = ++p < end ? bytes[p]! : 0;
+      byte = bytes[++p]!;
+      if (count === 0) while (byte === ZERO) byte = bytes[++p]!;
       while (count <= HALF - CHUNK && p <= last) {
         const four = chunks.getInt32(p, true);
         if (!areDigits(four)) break;
@@ -110,12 +103,12 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
         count += CHUNK;
         p += CHUNK;
       }
-      byte = p < end ? bytes[p]! : 0;
+      byte = bytes[p]!;
       digit = byte - ZERO;
       while (digit >= 0 && digit <= 9 && count < HALF) {
         high = (high * 10 + digit) | 0;
         count++;
-        byte = ++p < end ? bytes[p]! : 0;
+        byte = bytes[++p]!;
         digit = byte - ZERO;
       }
       if (count >= HALF) {
@@ -126,12 +119,12 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
           count += CHUNK;
           p += CHUNK;
         }
-        byte = p < end ? bytes[p]! : 0;
+        byte = bytes[p]!;
         digit = byte - ZERO;
         while (digit >= 0 && digit <= 9) {
           if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
           count++;
-          byte = ++p < end ? bytes[p]! : 0;
+          byte = bytes[++p]!;
           digit = byte - ZERO;
         }
       }
@@ -141,14 +134,14 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
 
     if (byte !== COMMA && (byte | 0x20) === LOWER_E) {
       integer = false;
-      byte = ++p < end ? bytes[p]! : 0;
+      byte = bytes[++p]!;
       const down = byte === MINUS;
-      if (down || byte === PLUS) byte = ++p < end ? bytes[p]! : 0;
+      if (down || byte === PLUS) byte = bytes[++p]!;
       const power = p;
       let e = 0;
       while (byte >= ZERO && byte <= 0x39) {
         if (e < HUGE_EXPONENT) e = e * 10 + (byte - ZERO);
-        byte = ++p < end ? bytes[p]! : 0;
+        byte = bytes[++p]!;
       }
       if (p === power) throw syntaxError(bytes, p, end, 'a digit');
       exponent = e < HUGE_EXPONENT ? exponent + (down ? -e : e) : HUGE_EXPONENT;
@@ -156,12 +149,12 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
 
     let value = high;
     if (!integer || count > HALF) {
-      value = scale(high, low, count, exponent);
+      value = composeDecimal(high, low, count, exponent);
       if (integer && !(value <= Number.MAX_SAFE_INTEGER)) {
         p = first;
         break;
       }
-      if (value !== value) value = Math.abs(Number(bytes.toString('latin1', first, p)));
+      if (Number.isNaN(value)) value = Math.abs(Number(bytes.toString('latin1', first, p)));
     }
     if (found === into.length) into = growScratch();
     into[found++] = value * (1 - 2 * negative);
@@ -196,52 +189,6 @@ function numberOf(four: number): number {
   return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
 }
 
-/**
- * (`high` · 10^n + `low`) · 10^`exponent`, n being the digits beyond the first nine of `count`: correctly rounded, or
- * NaN where that takes more than a few operations.
- *
- * Nine digits times 10^n is exact: `high` has 30 bits and 5^9 has 21. The digits are then exactly `m + rest`. Where
- * `rest` is 0, one operation between two exact doubles is correctly rounded (Clinger 1990). float32 values printed as
- * doubles have 17 digits, so the next case is theirs: the quotient of `m` is corrected by the exact remainder.
- */
-function scale(high: number, low: number, count: number, exponent: number): number {
-  if (count > MAX_DIGITS) return Number.NaN;
-  if (count === 0) return 0;
-  const top = count > HALF ? high * TEN[count - HALF]! : high;
-  const m = top + low;
-  if (exponent === 0) return m;
-  const rest = low - (m - top);
-  if (rest === 0 && exponent > 0 && exponent <= 22) return m * TEN[exponent]!;
-  if (exponent > 0 || exponent < -22) return Number.NaN;
-  const divisor = TEN[-exponent]!;
-  const quotient = m / divisor;
-  return rest === 0 ? quotient : correct(quotient, divisor, m, rest);
-}
-
-/**
- * (`m` + `rest`) / `divisor`, correctly rounded, or NaN where that is in doubt. The remainder m - quotient · divisor
- * is exact by Dekker's product (1971). The correction is at most a few units in the quotient's last place and off by
- * less than 2^-48 of itself, so a result that stays the same 2^-96 of the quotient to either side is the right one.
- */
-function correct(quotient: number, divisor: number, m: number, rest: number): number {
-  const product = quotient * divisor;
-  const q1 = upperHalf(quotient);
-  const q0 = quotient - q1;
-  const d1 = upperHalf(divisor);
-  const d0 = divisor - d1;
-  const error = q1 * d1 - product + q1 * d0 + q0 * d1 + q0 * d0;
-  const correction = (m - product - error + rest) / divisor;
-  const doubt = quotient * 2 ** -96;
-  const below = quotient + (correction - doubt);
-  return below === quotient + (correction + doubt) ? below : Number.NaN;
-}
-
-/** The upper 26 bits of a double (Veltkamp's splitting). */
-function upperHalf(x: number): number {
-  const scaled = x * 134217729;
-  return scaled - (scaled - x);
-}
-
 /** The integer literal at `from`, with all its digits; as a double where it is absurdly long. Sets `stop`. */
 export function readInteger(bytes: Buffer, from: number, end: number): number | bigint {
   let p = from + 1;
@@ -256,15 +203,17 @@ export function takeNumber(): number {
   return scratch[0]!;
 }
 
-/** The `count` numbers that `scanNumbers` read; a plain array where `plain`. */
-export function takeNumbers(count: number): number[] {
+/** The `count` numbers that `scanNumbers` read. */
+export function takeNumbers(count: number): number[] | Float64Array {
+  if (count >= TYPED_ARRAY_LENGTH) return scratch.slice(0, count);
+  return copyNumbers(count);
+}
+
+/** As `takeNumbers`, for an array that goes on with something else. */
+export function copyNumbers(count: number): number[] {
   const numbers = new Array<number>(count);
   for (let i = 0; i < count; i++) numbers[i] = scratch[i]!;
   return numbers;
-}
-
-export function takeTyped(count: number): Float64Array {
-  return scratch.slice(0, count);
 }
 
 function growScratch(): Float64Array {

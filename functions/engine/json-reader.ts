@@ -2,17 +2,16 @@ import { ServingError } from '../errors.ts';
 import { countBytesFrom, syntaxError } from './json-error.ts';
 import {
   closeNumbers,
+  copyNumbers,
   openNumbers,
   readInteger,
   scanNumbers,
   skipSpace,
   stop,
-  TYPED_ARRAY_LENGTH,
   takeNumber,
   takeNumbers,
-  takeTyped,
 } from './json-number.ts';
-import { readString, scanString } from './json-string.ts';
+import { readKey, readString, scanString } from './json-string.ts';
 
 /** What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits. */
 export type JsonValue = null | boolean | number | bigint | string | Float64Array | JsonValue[] | JsonObject;
@@ -33,7 +32,7 @@ let next = 0;
  *
  * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting, invalid UTF-8 in a string and
  * a byte order mark are refused; integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
- * `TYPED_ARRAY_LENGTH` or more plain numbers is a Float64Array. The last of equal keys wins; a number too large for a
+ * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array. The last of equal keys wins; a number too large for a
  * double is an infinity.
  *
  * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON
@@ -90,7 +89,7 @@ function readObject(bytes: Buffer, open: number, end: number, depth: number): Js
   for (;;) {
     if (p >= end || bytes[p] !== 0x22) throw syntaxError(bytes, p, end, 'a key in double quotes');
     const close = scanString(bytes, p + 1, end);
-    const key = readString(bytes, p + 1, close);
+    const key = readKey(bytes, p + 1, close);
     p = skipSpace(bytes, (close < 0 ? ~close : close) + 1, end);
     if (p >= end || bytes[p] !== 0x3a) throw syntaxError(bytes, p, end, "':'");
     object[key] = readValue(bytes, skipSpace(bytes, p + 1, end), end, depth);
@@ -115,12 +114,12 @@ function readArray(bytes: Buffer, open: number, end: number, depth: number): Jso
   p = stop;
   if (count === 0 || p >= end || bytes[p] !== 0x5d) return readMixed(bytes, p, end, depth, count);
   next = p + 1;
-  return count < TYPED_ARRAY_LENGTH ? takeNumbers(count) : takeTyped(count);
+  return takeNumbers(count);
 }
 
 /** The rest of an array, from its element `count` on, which is no plain number. */
 function readMixed(bytes: Buffer, first: number, end: number, depth: number, count: number): JsonValue[] {
-  const list: JsonValue[] = takeNumbers(count);
+  const list: JsonValue[] = copyNumbers(count);
   for (let p = first; ; ) {
     list.push(readValue(bytes, p, end, depth));
     p = skipSpace(bytes, next, end);

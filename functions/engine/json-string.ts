@@ -4,6 +4,7 @@ import { syntaxError } from './json-error.ts';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
+const ESCAPED = Buffer.from('"\\/bfnrtu');
 
 /** Texts up to this length are kept, by hash, and no more than this many of them. */
 const MAX_KEPT = 32;
@@ -33,14 +34,15 @@ export function scanString(bytes: Buffer, from: number, end: number): number {
   throw syntaxError(bytes, end, end, `'"'`);
 }
 
+/** @param at where the character after a backslash is */
 function skipEscape(bytes: Buffer, at: number, end: number): number {
-  const letter = at < end ? String.fromCharCode(bytes[at]!) : '';
-  if (letter === '' || !'"\\/bfnrtu'.includes(letter)) throw syntaxError(bytes, at, end, 'an escaped character');
+  if (at >= end || !ESCAPED.includes(bytes[at]!)) throw syntaxError(bytes, at, end, 'an escaped character');
   if (bytes[at] !== LOWER_U) return at + 1;
-  for (let p = at + 1; p < at + 5; p++) {
-    if (p >= end || !/[0-9a-fA-F]/.test(String.fromCharCode(bytes[p]!))) {
-      throw syntaxError(bytes, p, end, 'a hexadecimal digit');
-    }
+  for (let p = at + 1; p <= at + 4; p++) {
+    const byte = p < end ? bytes[p]! : 0;
+    const letter = byte | 0x20;
+    const isHex = (byte >= 0x30 && byte <= 0x39) || (letter >= 0x61 && letter <= 0x66);
+    if (!isHex) throw syntaxError(bytes, p, end, 'a hexadecimal digit');
   }
   return at + 5;
 }
@@ -50,16 +52,24 @@ function skipEscape(bytes: Buffer, at: number, end: number): number {
  * @throws ServingError INVALID_INPUT where it is not UTF-8
  */
 export function readString(bytes: Buffer, from: number, close: number): string {
-  if (close >= 0) return close - from <= MAX_KEPT ? keptText(bytes, from, close) : bytes.toString('latin1', from, close);
+  if (close >= 0) {
+    return close - from > MAX_KEPT ? bytes.toString('latin1', from, close) : readKept(bytes, from, close, false);
+  }
   const to = ~close;
   const body = bytes.subarray(from, to);
-  if (!isUtf8(body)) throw syntaxError(bytes, firstBadByte(body) + from, to, 'UTF-8');
+  if (!isUtf8(body)) throw syntaxError(bytes, from - 1, to, 'a string of UTF-8', 'other bytes');
   const text = body.toString('utf8');
   return body.includes(BACKSLASH) ? (JSON.parse(`"${text}"`) as string) : text;
 }
 
+/** As `readString`, for a key of an object. */
+export function readKey(bytes: Buffer, from: number, close: number): string {
+  const keep = close >= 0 && close - from <= MAX_KEPT;
+  return keep ? readKept(bytes, from, close, true) : readString(bytes, from, close);
+}
+
 /** Keys and categories come again and again: an ASCII text this short is looked up among the kept ones. */
-function keptText(bytes: Buffer, from: number, to: number): string {
+function readKept(bytes: Buffer, from: number, to: number, key: boolean): string {
   const length = to - from;
   let hash = length;
   for (let p = from; p < to; p++) hash = (Math.imul(hash, 31) + bytes[p]!) | 0;
@@ -71,19 +81,14 @@ function keptText(bytes: Buffer, from: number, to: number): string {
     if (i === length) return found;
   }
   const text = bytes.toString('latin1', from, to);
-  // A name of a property is interned by the engine, and so quick as a key the next time.
-  const interned = Object.keys({ [text]: 0 })[0]!;
-  kept[slot] = interned;
-  return interned;
+  const string = key ? intern(text) : text;
+  kept[slot] = string;
+  return string;
 }
 
-function firstBadByte(body: Buffer): number {
-  let at = 0;
-  while (at < body.length) {
-    const byte = body[at]!;
-    const length = byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
-    if (!isUtf8(body.subarray(at, at + length))) return at;
-    at += length;
-  }
-  return at;
+/** The engine's own copy of a property's name: as a key, it needs no look-up. */
+function intern(text: string): string {
+  const object: Record<string, true> = Object.create(null);
+  object[text] = true;
+  return Object.keys(object)[0]!;
 }

@@ -95,7 +95,7 @@ process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 new Worker(WATCH_PARENT, { eval: true });
 // On by default since onnxruntime 1.29, and read when the library loads.
-process.env['ORT_DISABLE_TELEMETRY'] = '1';
+process.env.ORT_DISABLE_TELEMETRY = '1';
 // Loaded before the order comes: the library takes longer to load than the parent takes to read its settings.
 await loadRuntime();
 await serve();

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
 import { STATUS } from './status.ts';
@@ -17,6 +18,12 @@ export function failureBody(error: ServingError, requestId: string): string {
   return JSON.stringify({ error: message, code, path, request_id: requestId });
 }
 
+/** Whether there is a body, and not all of it is here. */
+export function isArriving(req: IncomingMessage): boolean {
+  if (req.complete || 'rawBody' in req) return false;
+  return Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined;
+}
+
 /** Answers with an error, unless the head of another answer is already out: the connection is then cut. */
 export function sendFailure({ req, res, id }: Exchange, error: ServingError): void {
   if (res.headersSent) {
@@ -24,10 +31,17 @@ export function sendFailure({ req, res, id }: Exchange, error: ServingError): vo
     return;
   }
   const body = failureBody(error, id);
-  const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body)), 'X-Request-Id', id];
+  const headers = [
+    'Content-Type',
+    'application/json',
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'X-Request-Id',
+    id,
+  ];
   if (error.retryAfter !== undefined) headers.push('Retry-After', String(error.retryAfter));
   if (error.allow !== undefined) headers.push('Allow', error.allow);
-  const half = !req.complete && !('rawBody' in req);
+  const half = isArriving(req);
   if (half || error.code === 'DRAINING') headers.push('Connection', 'close');
   res.writeHead(STATUS[error.code], headers);
   if (!half) {

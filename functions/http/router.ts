@@ -4,8 +4,8 @@ import { type ErrorCode, ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics, RejectReason } from '../telemetry/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
-import type { Exchange } from './exchange.ts';
-import { sendFailure, toServingError } from './failure.ts';
+import { Caller, type Exchange } from './exchange.ts';
+import { isArriving, sendFailure, toServingError } from './failure.ts';
 import { STATUS } from './status.ts';
 
 export interface Route {
@@ -67,21 +67,20 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
   async function answer(exchange: Exchange & { route?: Route }, path: string): Promise<void> {
     const { req, res, ticket } = exchange;
     let timer: NodeJS.Timeout | undefined;
-    res.once('close', () => {
-      if (!res.writableEnded) ticket.gone = true;
-    });
     try {
       const route = find(path, req.method!);
       exchange.route = route;
-      if (options.draining() && route.whileDraining !== true) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+      if (options.draining() && route.whileDraining !== true) {
+        throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+      }
       if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, exchange);
       await route.handle(exchange);
-      record(exchange, path, res.statusCode);
+      if (ticket.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
+      if (!ticket.expired) record(exchange, path, res.statusCode);
     } catch (error) {
+      if (ticket.expired) return;
       const shown = toServingError(error);
-      // After the deadline the answer is out and its record made.
-      if (ticket.gone && res.writableEnded) return;
-      if (!ticket.gone) sendFailure(exchange, shown);
+      if (!ticket.left) sendFailure(exchange, shown);
       record(exchange, path, STATUS[shown.code], shown);
     } finally {
       clearTimeout(timer);
@@ -90,12 +89,11 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
 
   function expire(exchange: Exchange & { route?: Route }): void {
     const { req, res, ticket } = exchange;
-    if (ticket.gone || res.headersSent) return;
-    ticket.gone = true;
-    const late = req.complete || 'rawBody' in req;
-    const error = late
-      ? new ServingError('DEADLINE', `no answer within ${requestTimeoutMs} ms`)
-      : new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`);
+    if (ticket.left || res.headersSent) return;
+    ticket.expired = true;
+    const error = isArriving(req)
+      ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`)
+      : new ServingError('DEADLINE', `no answer within ${requestTimeoutMs} ms`);
     sendFailure(exchange, error);
     record(exchange, exchange.route!.path, STATUS[error.code], error);
   }
@@ -115,7 +113,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       seconds,
       requestId: id,
       userAgent: req.headers['user-agent'],
-      trace: () => parseTrace(one(req.headers['traceparent']), one(req.headers['x-cloud-trace-context'])),
+      trace: () => parseTrace(one(req.headers.traceparent), one(req.headers['x-cloud-trace-context'])),
       ...(error === undefined ? {} : { code: error.code, error: status >= 500 ? error : undefined }),
     });
   }
@@ -127,7 +125,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
     const query = mark === -1 ? '' : url.slice(mark + 1);
-    void answer({ req, res, id, query, ticket: { gone: false }, startedAt: performance.now() }, path);
+    void answer({ req, res, id, query, ticket: new Caller(res), startedAt: performance.now() }, path);
   };
 }
 

@@ -98,7 +98,13 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
     idle = setTimeout(onIdle, idleMs);
     try {
       const source = instances ?? readLines(reader, maxBodyBytes, () => idle?.refresh());
-      await feed(source, batchSize, rows, (read) => startRow(read, live, ticket), () => stopped !== undefined || ticket.gone);
+      await feed(
+        source,
+        batchSize,
+        rows,
+        (read) => startRow(read, live, ticket),
+        () => stopped !== undefined || ticket.gone,
+      );
       if (stopped?.code !== 'IDLE') await rows.finish();
     } finally {
       clearTimeout(idle);
@@ -110,13 +116,7 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
     finish(exchange, framing.last({ ...rows.counts(), stopped }), framing, rows, stopped !== undefined);
   }
 
-  function finish(
-    { res, id }: Exchange,
-    last: string,
-    framing: typeof NDJSON,
-    rows: RowStream,
-    close: boolean,
-  ): void {
+  function finish({ res, id }: Exchange, last: string, framing: typeof NDJSON, rows: RowStream, close: boolean): void {
     const { ok, failed } = rows.counts();
     if (!res.headersSent) res.writeHead(200, { 'Content-Type': framing.type, 'X-Request-Id': id });
     const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
@@ -181,7 +181,8 @@ async function* readLines(reader: PieceReader, limit: number, onPiece: () => voi
 
 function readLine(limit: number): (line: Line) => ReadRow {
   return (line) => (live) => {
-    if (line === undefined) throw new ServingError('TOO_LARGE', `the line is longer than ${limit} bytes (MAX_BODY_BYTES)`);
+    if (line === undefined)
+      throw new ServingError('TOO_LARGE', `the line is longer than ${limit} bytes (MAX_BODY_BYTES)`);
     return readPredictBody(readJson(line), live);
   };
 }
@@ -198,9 +199,11 @@ function readInstances(body: JsonValue): Iterable<ReadRow[]> {
 }
 
 function instancesOf(body: JsonValue): JsonValue[] | Float64Array {
-  const instances = typeof body === 'object' && body !== null ? (body as { instances?: JsonValue }).instances : undefined;
+  const instances =
+    typeof body === 'object' && body !== null ? (body as { instances?: JsonValue }).instances : undefined;
   if (Array.isArray(instances) || instances instanceof Float64Array) return instances;
-  const message = 'the body: expected an array of {"features": …}, {"instances": [row, …]}, or NDJSON as application/x-ndjson';
+  const message =
+    'the body: expected an array of {"features": …}, {"instances": [row, …]}, or NDJSON as application/x-ndjson';
   throw new ServingError('INVALID_INPUT', message);
 }
 
@@ -212,7 +215,7 @@ function readBatchSize(query: string): number {
 }
 
 const wantsArray = (accept: string | undefined): boolean =>
-  accept !== undefined && accept.includes('application/json') && !accept.includes('ndjson');
+  accept?.includes('application/json') === true && !accept.includes('ndjson');
 
 function drained(res: ServerResponse): Promise<void> {
   return new Promise((resolve) => {

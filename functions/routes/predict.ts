@@ -1,5 +1,5 @@
-import { type Exchange, sendJson } from '../http/exchange.ts';
 import { mediaType, readBody } from '../http/body-in.ts';
+import { type Exchange, sendJson } from '../http/exchange.ts';
 import type { JsonParser } from '../http/json-body.ts';
 import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';

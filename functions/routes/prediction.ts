@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { ServingError } from '../errors.ts';
 import type { Outcome } from '../engine/batcher.ts';
 import type { JsonValue } from '../engine/json-reader.ts';
+import { ServingError } from '../errors.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
 

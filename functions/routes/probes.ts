@@ -14,7 +14,11 @@ export interface ProbeOptions {
 export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): Route[] {
   function health(exchange: Exchange): void {
     const { seconds, ...status } = model.status();
-    const body = { status: draining() ? 'draining' : 'ok', model: { ...status, load_seconds: seconds }, uptime: process.uptime() };
+    const body = {
+      status: draining() ? 'draining' : 'ok',
+      model: { ...status, load_seconds: seconds },
+      uptime: process.uptime(),
+    };
     sendJson(exchange, 200, JSON.stringify(body));
   }
 

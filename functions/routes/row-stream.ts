@@ -1,5 +1,5 @@
 import type { Outcome } from '../engine/batcher.ts';
-import { ServingError } from '../errors.ts';
+import type { ServingError } from '../errors.ts';
 import { toServingError } from '../http/failure.ts';
 import type { RowFeeds } from '../model/rows.ts';
 
@@ -42,7 +42,9 @@ export const JSON_ARRAY: RowFraming = {
 };
 
 /** A row on its way: being run, or refused already. */
-export type PendingRow = { readonly feeds: RowFeeds; readonly outcome: Promise<Outcome> } | { readonly error: ServingError };
+export type PendingRow =
+  | { readonly feeds: RowFeeds; readonly outcome: Promise<Outcome> }
+  | { readonly error: ServingError };
 
 export interface RowStreamOptions {
   readonly framing: RowFraming;
