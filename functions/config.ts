@@ -119,12 +119,7 @@ export const SETTINGS = {
     'stdout or cloud',
     'JSON lines on stdout, or the Cloud Logging API (outside Google Cloud).',
   ),
-  GOOGLE_CLOUD_PROJECT: setting(
-    '',
-    optional(text),
-    'a project id',
-    'Makes the trace of a log line a link. Cloud Run functions set it.',
-  ),
+  GOOGLE_CLOUD_PROJECT: setting('', optional(text), 'a project id', 'Makes the trace of a log line a link.'),
 } satisfies Record<string, Setting<unknown>>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -80,6 +80,11 @@ export function attachEngine(child: ChildProcess): Engine {
     child.once('error', (error) => end(`could not start: ${error.message}`));
   });
 
+  function expire(timeoutMs: number): void {
+    settle()?.reject(new RunError('timed-out', `the run took longer than ${timeoutMs} ms`));
+    child.kill('SIGKILL');
+  }
+
   function exchange(chunks: readonly Uint8Array[]): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (gone !== undefined) {
@@ -102,10 +107,8 @@ export function attachEngine(child: ChildProcess): Engine {
     },
     async run(inputs, timeoutMs) {
       const answer = exchange(encodeTensors(KIND.run, nextId++, inputs));
-      timer = setTimeout(() => {
-        settle()?.reject(new RunError('timed-out', `the run took longer than ${timeoutMs} ms`));
-        child.kill('SIGKILL');
-      }, timeoutMs);
+      // Where the process is gone already nothing runs, and nothing would clear the timer.
+      if (pending !== undefined) timer = setTimeout(expire, timeoutMs, timeoutMs);
       return decodeTensors(await answer);
     },
     kill: () => {

@@ -42,7 +42,7 @@ export interface Frame {
 const DTYPE_NAMES = Object.keys(DTYPES) as DType[];
 const DTYPE_CODES = new Map(DTYPE_NAMES.map((name, code) => [name, code]));
 
-const pad8 = (bytes: number): number => (bytes + 7) & ~7;
+const pad8 = (bytes: number): number => bytes + (-bytes & 7);
 const encoder = new TextEncoder();
 
 /** A frame that carries a JSON value: load orders, their answers, and failures. */
@@ -61,9 +61,10 @@ export function decodeJson(frame: Frame): unknown {
 /**
  * A frame that carries tensors, as chunks to be written one behind the other: small data is copied into one chunk,
  * large data stays where it is.
+ * @throws RangeError for a frame beyond `MAX_FRAME_BYTES`.
  */
 export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTensor[]): Uint8Array[] {
-  const data = tensors.map((tensor) => (tensor.dtype === 'string' ? [packStrings(tensor.parts)] : bytesOf(tensor)));
+  const data = tensors.map(numericParts);
   const sizes = data.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
   let copied = HEADER_BYTES;
   let total = HEADER_BYTES;
@@ -73,6 +74,9 @@ export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTe
     const padded = pad8(size);
     total += head + padded;
     copied += head + (size < COPY_BELOW ? padded : padded - size);
+  }
+  if (total > MAX_FRAME_BYTES) {
+    throw new RangeError(`the tensors of a run take ${total} bytes, ${MAX_FRAME_BYTES} at most`);
   }
   const buffer = Buffer.allocUnsafeSlow(copied);
   writeHeader(buffer, total, kind, id, tensors.length);
@@ -84,12 +88,10 @@ export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTe
     const size = sizes[i]!;
     at = writeTensorHead(buffer, at, tensor, size);
     if (size < COPY_BELOW) {
-      for (const part of data[i]!) {
-        buffer.set(part, at);
-        at += part.byteLength;
-      }
+      copyParts(buffer, at, size, tensor.dtype, data[i]!);
+      at += size;
     } else {
-      chunks.push(buffer.subarray(from, at), ...data[i]!);
+      chunks.push(buffer.subarray(from, at), ...data[i]!.map(bytesOf));
       from = at;
     }
     const end = at + pad8(size) - size;
@@ -140,11 +142,23 @@ function writeTensorHead(buffer: Buffer, at: number, tensor: JoinedTensor, size:
   return to;
 }
 
-function bytesOf(tensor: JoinedTensor): Uint8Array[] {
-  return tensor.parts.map((part) => {
-    const data = part as NumericData;
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  });
+function numericParts({ dtype, parts }: JoinedTensor): readonly NumericData[] {
+  return dtype === 'string' ? [packStrings(parts)] : (parts as readonly NumericData[]);
+}
+
+/** Through one view of the tensor's own type: making a view of bytes for each part would cost more than the copying. */
+function copyParts(buffer: Buffer, at: number, size: number, dtype: DType, parts: readonly NumericData[]): void {
+  const { bytes, view } = DTYPES[dtype === 'string' ? 'uint8' : dtype];
+  const target = view(buffer.buffer, buffer.byteOffset + at, size / bytes) as Float64Array;
+  let offset = 0;
+  for (const part of parts) {
+    target.set(part as Float64Array, offset);
+    offset += part.length;
+  }
+}
+
+function bytesOf(data: NumericData): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function viewOf(dtype: DType, body: Buffer, at: number, size: number): NumericData {

@@ -56,7 +56,8 @@ export function closeNumbers(): void {
  * none) or at the array's closing bracket, and leaves that position in `stop`. With `one`, ends after a number.
  *
  * One function, one loop: a call a number would double the time of short ones, and a double that a function returns
- * costs an allocation. `takeNumbers` gives what was read.
+ * costs an allocation. `takeNumbers` gives what was read. Digits are read without a look at `end`: `bytes` must hold, at
+ * `end - 1` or `end`, a byte that no number contains.
  *
  * @returns how many numbers it read
  * @throws ServingError INVALID_INPUT where the text is not JSON
@@ -196,6 +197,13 @@ export function readInteger(bytes: Buffer, from: number, end: number): number | 
   stop = p;
   const text = bytes.toString('latin1', from, p);
   return text.length > MAX_BIGINT_CHARS ? Number(text) : BigInt(text);
+}
+
+/** Whether a number may contain the byte. */
+export function isNumberByte(byte: number): boolean {
+  return (
+    (byte >= ZERO && byte <= 0x39) || byte === PLUS || byte === MINUS || byte === POINT || (byte | 0x20) === LOWER_E
+  );
 }
 
 /** The first number that `scanNumbers` read. */

@@ -3,6 +3,7 @@ import { countBytesFrom, syntaxError } from './json-error.ts';
 import {
   closeNumbers,
   copyNumbers,
+  isNumberByte,
   openNumbers,
   readInteger,
   scanNumbers,
@@ -39,12 +40,20 @@ let next = 0;
  */
 export function readJson(bytes: Uint8Array, start = 0, end = bytes.length): JsonValue {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (end > start && isNumberByte(buffer[end - 1]!)) {
+    // A bare number, or a text cut short: rare enough for a copy, with the byte at its end that `scanNumbers` needs.
+    return readText(Buffer.concat([buffer.subarray(start, end), Buffer.from(' ')]), 0, end - start);
+  }
+  return readText(buffer, start, end);
+}
+
+function readText(bytes: Buffer, start: number, end: number): JsonValue {
   countBytesFrom(start);
-  openNumbers(buffer, start, end);
+  openNumbers(bytes, start, end);
   try {
-    const value = readValue(buffer, skipSpace(buffer, start, end), end, 0);
-    const p = skipSpace(buffer, next, end);
-    if (p < end) throw syntaxError(buffer, p, end, 'the end of the body');
+    const value = readValue(bytes, skipSpace(bytes, start, end), end, 0);
+    const p = skipSpace(bytes, next, end);
+    if (p < end) throw syntaxError(bytes, p, end, 'the end of the body');
     return value;
   } finally {
     closeNumbers();

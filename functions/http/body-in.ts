@@ -16,6 +16,20 @@ export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
   return collect(req, limit, length);
 }
 
+/** The same, for a route without a deadline of its own. @throws ServingError also `REQUEST_TIMEOUT`. */
+export async function readBodyWithin(req: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${timeoutMs} ms`);
+    timer = setTimeout(reject, timeoutMs, error);
+  });
+  try {
+    return await Promise.race([readBody(req, limit), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the body comes as it is. */
 export function refuseEncoding(req: IncomingMessage): void {
   const encoding = req.headers['content-encoding'];

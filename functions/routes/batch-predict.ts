@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { Outcome, Ticket } from '../engine/batcher.ts';
 import { type JsonValue, readJson } from '../engine/json-reader.ts';
 import { ServingError } from '../errors.ts';
-import { mediaType, readBody, refuseEncoding } from '../http/body-in.ts';
+import { mediaType, readBodyWithin, refuseEncoding } from '../http/body-in.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { toServingError } from '../http/failure.ts';
 import type { JsonParser } from '../http/json-body.ts';
@@ -53,7 +53,8 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
     const type = mediaType(req, MEDIA_TYPES);
     refuseEncoding(req);
     const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
-    const whole = type === 'application/json' ? await parser.parse(await readBody(req, maxBodyBytes)) : undefined;
+    const whole =
+      type === 'application/json' ? await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs)) : undefined;
     const instances = whole === undefined ? undefined : readInstances(whole);
     const live = model.live() ?? (await model.whenLive());
     const recorder = metrics.model(live.name);

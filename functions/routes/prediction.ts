@@ -13,14 +13,24 @@ const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value
  * @throws ServingError `INVALID_INPUT`.
  */
 export function readPredictBody(body: JsonValue, { rows }: Generation, place = ''): RowFeeds {
-  const parsed = envelope.safeParse(body);
   const prefix = place === '' ? '' : `${place}.`;
+  const features = featuresOf(body);
+  if (features !== undefined) return rows.decode(features, `${prefix}features`);
+  const parsed = envelope.safeParse(body);
   if (parsed.success) return rows.decode(parsed.data.features, `${prefix}features`);
   const issue = parsed.error.issues[0]!;
   const path = prefix + issue.path.join('.');
   const where = issue.path.length === 0 ? place || 'the body' : path;
   const message = `${where}: ${issue.message}; a body is {"features": …}`;
   throw new ServingError('INVALID_INPUT', message, path === '' ? {} : { path });
+}
+
+/** What the schema lets through, without its cost: at 100 k rows a second it was a fifteenth of the whole. */
+function featuresOf(body: JsonValue): JsonValue | undefined {
+  if (typeof body !== 'object' || body === null || Array.isArray(body) || body instanceof Float64Array)
+    return undefined;
+  for (const key in body) if (key !== 'features') return undefined;
+  return body.features;
 }
 
 /** The prediction of one row as the members of a JSON object. @throws ServingError the row's own error. */

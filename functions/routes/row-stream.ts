@@ -74,14 +74,19 @@ export function createRowStream({ framing, batchesInFlight, send, writeRow }: Ro
   let ok = 0;
   let failed = 0;
   let abandoned = false;
+  let opened = false;
   let writing: Promise<void> | undefined;
   let makeRoom: (() => void) | undefined;
 
   async function writeAll(): Promise<void> {
     for (let batch = batches[0]; batch !== undefined && !abandoned; batch = batches[0]) {
-      const text = await textOf(batch);
+      const members = await membersOf(batch);
+      // Counted only once it is sure to be sent: a client that is cut off goes on from what it was answered.
       if (abandoned) break;
-      await send(text);
+      for (const { failure } of members) failure ? failed++ : ok++;
+      const text = members.map((member) => member.text).join(framing.between);
+      await send((opened ? framing.between : framing.open) + text);
+      opened = true;
       batches.shift();
       makeRoom?.();
       makeRoom = undefined;
@@ -90,26 +95,20 @@ export function createRowStream({ framing, batchesInFlight, send, writeRow }: Ro
     makeRoom?.();
   }
 
-  async function textOf(batch: readonly PendingRow[]): Promise<string> {
-    let text = '';
-    for (const row of batch) {
-      const index = ok + failed;
-      const member = await memberOf(row, index);
-      text += index === 0 ? framing.open + member : framing.between + member;
-    }
-    return text;
+  async function membersOf(batch: readonly PendingRow[]): Promise<{ text: string; failure: boolean }[]> {
+    const members = [];
+    let index = ok + failed;
+    for (const row of batch) members.push(await memberOf(row, index++));
+    return members;
   }
 
-  async function memberOf(row: PendingRow, index: number): Promise<string> {
+  async function memberOf(row: PendingRow, index: number): Promise<{ text: string; failure: boolean }> {
     try {
       if ('error' in row) throw row.error;
-      const text = `{"index":${index},${writeRow(await row.outcome, row.feeds)}}`;
-      ok++;
-      return text;
+      return { text: `{"index":${index},${writeRow(await row.outcome, row.feeds)}}`, failure: false };
     } catch (error) {
-      failed++;
       const { message, code, path } = toServingError(error);
-      return `{"index":${index},"error":${JSON.stringify({ message, code, path })}}`;
+      return { text: `{"index":${index},"error":${JSON.stringify({ message, code, path })}}`, failure: true };
     }
   }
 
