@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { ServingError } from './errors.ts';
+import { DirectMessage } from './http/direct-message.ts';
 import { failureBody } from './http/failure.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
@@ -42,6 +43,7 @@ export async function main(): Promise<void> {
 
   const server = createServer(
     {
+      IncomingMessage: DirectMessage,
       keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       // A long upload is bounded by the idle timer of its route.

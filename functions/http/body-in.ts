@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
+import { DirectMessage } from './direct-message.ts';
 
 /**
  * The whole body of a request. On the functions host the framework has read and inflated it already: it is `rawBody`.
@@ -56,12 +57,17 @@ function collect(req: IncomingMessage, limit: number, length: number): Promise<B
     let whole: Buffer | undefined;
     let pieces: Buffer[] | undefined;
     let size = 0;
-    req.on('data', (piece: Buffer) => {
+
+    function take(piece: Buffer | null): void {
+      if (piece === null) {
+        resolve(whole ?? Buffer.concat(pieces ?? []));
+        return;
+      }
       size += piece.length;
       if (size > limit) {
-        req.removeAllListeners('data');
+        leave();
         reject(tooLarge(limit));
-      } else if (whole === undefined && pieces === undefined && piece.length >= length && length !== -1) {
+      } else if (piece.length === length) {
         whole = piece;
       } else if (length !== -1) {
         whole ??= Buffer.allocUnsafeSlow(length);
@@ -70,11 +76,16 @@ function collect(req: IncomingMessage, limit: number, length: number): Promise<B
         pieces ??= [];
         pieces.push(piece);
       }
-    });
-    req.once('end', () => resolve(whole ?? Buffer.concat(pieces ?? [])));
-    req.once('error', (cause) => reject(gone(cause)));
+    }
+    function leave(): void {
+      if (req instanceof DirectMessage) req.release();
+      else req.off('data', take);
+    }
+
+    if (req instanceof DirectMessage) req.takeDirectly(take);
+    else req.on('data', take).once('end', () => take(null));
     req.once('close', () => {
-      if (!req.complete) reject(gone(undefined));
+      if (!req.complete) reject(new ServingError('CLIENT_GONE', 'the client left before its body was whole'));
     });
   });
 }
@@ -82,8 +93,4 @@ function collect(req: IncomingMessage, limit: number, length: number): Promise<B
 function tooLarge(limit: number): ServingError {
   const message = `the body is larger than ${limit} bytes (MAX_BODY_BYTES); send rows in batches, or as NDJSON to /batch_predict`;
   return new ServingError('TOO_LARGE', message);
-}
-
-function gone(cause: unknown): ServingError {
-  return new ServingError('CLIENT_GONE', 'the client left before its body was whole', { cause });
 }

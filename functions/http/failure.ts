@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
+import { DirectMessage } from './direct-message.ts';
 import type { Exchange } from './exchange.ts';
 import { STATUS } from './status.ts';
 
@@ -55,5 +56,6 @@ export function sendFailure({ req, res, id }: Exchange, error: ServingError): vo
     res.end();
   };
   const timer = setTimeout(end, LINGER_MS);
+  if (req instanceof DirectMessage) req.release();
   req.once('end', end).once('close', end).resume();
 }

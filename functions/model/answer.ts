@@ -24,34 +24,40 @@ export function createRowWriter(signature: Signature, { output, classes }: Manif
   const keys = signature.outputs.map(({ name }, i) => `${i === 0 ? '' : ','}${JSON.stringify(name)}:`);
   const labels = classes?.map((name) => `,"label":${JSON.stringify(name)}`);
 
+  const byRow = ({ dims }: Tensor, isRow: boolean): boolean => isRow && (joined || dims[0] === 1);
+
   return {
     write(outputs, row, isRow) {
       let members = '';
       let prediction = '';
       for (let slot = 0; slot < outputs.length; slot++) {
         const tensor = outputs[slot]!;
-        const byRow = isRow && (joined || tensor.dims[0] === 1);
-        const text = byRow ? encodeRow(tensor, row) : encodeNested(tensor);
+        const text = byRow(tensor, isRow) ? encodeRow(tensor, row) : encodeNested(tensor);
         if (slot === main) prediction = text;
         members += keys[slot] + text;
       }
-      const index = labels === undefined ? -1 : classOf(outputs[main]!, row, labels.length);
+      const chosen = outputs[main]!;
+      const index = labels === undefined ? -1 : classOf(chosen, byRow(chosen, isRow) ? row : -1, labels.length);
       const label = index === -1 ? '' : (labels![index] ?? '');
       return `"prediction":${prediction}${label},"outputs":{${members}}`;
     },
   };
 }
 
-/** The class a row's main output names: an index, or where there is a score for each class, the highest; else -1. */
+/**
+ * The class that the main output names: an index, or where there is a score for each class, the highest; else -1.
+ * @param row which row of it is meant; -1 where it is no row, and all of it is.
+ */
 function classOf({ dims, data, dtype }: Tensor, row: number, classes: number): number {
   if (dtype === 'string' || dtype === 'float16') return -1;
-  const width = data.length / (dims[0] ?? 1);
+  const width = row === -1 ? data.length : data.length / (dims[0] ?? 1);
+  const first = Math.max(0, row) * width;
   if (width === 1) {
-    const index = Number(data[dims.length === 0 ? 0 : row]);
+    const index = Number(data[first]);
     return Number.isInteger(index) ? index : -1;
   }
   if (width !== classes || !dtype.startsWith('float')) return -1;
-  let best = row * width;
-  for (let i = best; i < (row + 1) * width; i++) if (Number(data[i]) > Number(data[best])) best = i;
-  return best - row * width;
+  let best = first;
+  for (let i = first; i < first + width; i++) if (Number(data[i]) > Number(data[best])) best = i;
+  return best - first;
 }

@@ -28,6 +28,7 @@ export function createRowDecoder(
 ): RowDecoder {
   const { inputs } = signature;
   const only = inputs.length === 1 ? inputs[0]! : undefined;
+  const rowShapes = new Map(inputs.map((spec) => [spec, spec.shape.slice(1)]));
 
   function decode(features: JsonValue, path: string): RowFeeds {
     if (!isObject(features)) {
@@ -52,26 +53,30 @@ export function createRowDecoder(
     );
   }
 
-  function decodeInput(value: JsonValue, spec: TensorSpec, path: string): Tensor & { isRow: boolean } {
+  function decodeInput(value: JsonValue, spec: TensorSpec, path: string): InputRow {
     const rank = spec.shape.length;
-    if (rank === 0) return { ...decodeNested(value, spec.dtype, spec.shape, path), isRow: true };
-    const rowShape = spec.shape.slice(1);
+    const rowShape = rowShapes.get(spec)!;
     const depth = depthOf(value);
     const canBeRow = spec.shape[0] === -1 || spec.shape[0] === 1;
-    if (!canBeRow || (!joined && depth === rank)) {
-      return { ...decodeNested(value, spec.dtype, spec.shape, path), isRow: false };
+    if (rank === 0 || !canBeRow || (!joined && depth === rank)) {
+      return { tensor: decodeNested(value, spec.dtype, spec.shape, path), isRow: rank === 0 };
     }
     // A column's row has shape [1]: its value may stand without brackets.
     const bare = depth === 0 && rowShape.length > 0 && rowShape.every((dim) => dim === 1);
-    const row = decodeNested(value, spec.dtype, bare ? [] : rowShape, path);
-    return { dtype: row.dtype, dims: [1, ...(bare ? rowShape : row.dims)], data: row.data, isRow: true };
+    const { dtype, dims, data } = decodeNested(value, spec.dtype, bare ? [] : rowShape, path);
+    return { tensor: { dtype, dims: [1, ...(bare ? rowShape : dims)], data }, isRow: true };
   }
 
   return { decode };
 }
 
-function feedsOf(tensors: readonly (Tensor & { isRow: boolean })[]): RowFeeds {
-  return { tensors, rows: 1, isRow: tensors.every((tensor) => tensor.isRow) };
+interface InputRow {
+  readonly tensor: Tensor;
+  readonly isRow: boolean;
+}
+
+function feedsOf(inputs: readonly InputRow[]): RowFeeds {
+  return { tensors: inputs.map(({ tensor }) => tensor), rows: 1, isRow: inputs.every(({ isRow }) => isRow) };
 }
 
 function fromNames(features: JsonObject, names: readonly string[], path: string): JsonValue[] {
@@ -100,10 +105,14 @@ function isObject(value: JsonValue): value is JsonObject {
 }
 
 const PLAIN_NAME = /^[A-Za-z_$][\w$]*$/;
+/** A caller's name is shown up to here: an error must not be as long as what it refuses. */
+const MAX_NAME = 80;
+const cut = (name: string): string => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME).toWellFormed()}…` : name);
 const join = (path: string, name: string): string =>
-  PLAIN_NAME.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name.slice(0, 80))}]`;
+  PLAIN_NAME.test(name) ? `${path}.${cut(name)}` : `${path}[${JSON.stringify(cut(name))}]`;
 const nameOf = (spec: TensorSpec): string => spec.name;
-const list = (names: readonly string[]): string => names.slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
+const list = (names: readonly string[]): string =>
+  names.slice(0, 20).map(cut).join(', ') + (names.length > 20 ? ', …' : '');
 
 function invalid(path: string, message: string, given?: JsonValue): ServingError {
   const got = given === undefined ? '' : `, got ${kindOf(given)}`;

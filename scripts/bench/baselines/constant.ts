@@ -1,0 +1,23 @@
+/**
+ * Baseline (c): node:http answering a constant body of the size of an iris answer, after it has read the request's, as a
+ * handler of POST must: the ceiling of plain node:http. With `--unread` it answers at once and never looks at the body, which
+ * no real handler can do; that form is printed for information.
+ */
+import { createServer } from 'node:http';
+
+const BODY = Buffer.from(
+  '{"prediction":0,"label":"setosa","outputs":{"label":0,"probabilities":[0.9783,0.0217,0.00003]},"model":{"name":"iris","version":"1"}}',
+);
+const HEADERS = ['Content-Type', 'application/json', 'Content-Length', String(BODY.length)];
+const unread = process.argv.includes('--unread');
+
+const server = createServer((req, res) => {
+  function answer(): void {
+    res.writeHead(200, HEADERS);
+    res.end(BODY);
+  }
+  if (unread) return answer();
+  req.on('end', answer);
+  req.resume();
+});
+server.listen(Number(process.env.PORT ?? 8080));

@@ -1,0 +1,77 @@
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { transformSync } from 'esbuild';
+import { requestBytes } from './request.ts';
+
+const REPOSITORY = join(import.meta.dirname, '../..');
+const BASELINES = ['framework', 'plain-http', 'constant'] as const;
+
+export type BaselineFile = (typeof BASELINES)[number];
+
+/** A model's folder, and the predict request that goes with it. */
+export interface ModelInput {
+  readonly folder: string;
+  /** A file that holds the request's body. */
+  readonly body: string;
+  readonly request: Buffer;
+}
+
+export interface BenchInputs {
+  readonly models: Readonly<Record<'iris' | 'mlp' | 'conv-small' | 'conv-image', ModelInput>>;
+  readonly baselines: Readonly<Record<BaselineFile, string>>;
+  /** A copy of the node program that no process outside the measured tree runs. */
+  readonly ownNode: string;
+}
+
+/** Nested rows of numbers of the given shape, four decimals each, as a client that sends pixels in JSON rounds them. */
+function rows(shape: readonly number[], next: () => number): unknown {
+  const [size, ...rest] = shape;
+  return size === undefined ? next() : Array.from({ length: size }, () => rows(rest, next));
+}
+
+function pixels(): () => number {
+  let state = 1;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Number((state / 2 ** 32).toFixed(4));
+  };
+}
+
+/**
+ * Makes, in an empty folder, all that the benchmarks run on: the models, request bodies, and the baselines as plain
+ * JavaScript. Node strips a TypeScript file's types when it starts, which takes time that the production build does not
+ * spend; without this the start of the baselines would look slower than it is.
+ */
+export async function makeInputs(temp: string): Promise<BenchInputs> {
+  const { writeBenchModels } = await import('../bench-models.ts');
+  writeBenchModels(temp);
+  const irisFolder = join(REPOSITORY, 'models/iris');
+
+  function input(name: string, folder: string, features: unknown): ModelInput {
+    const text = JSON.stringify({ features });
+    const body = join(temp, `${name}.json`);
+    writeFileSync(body, text);
+    return { folder, body, request: requestBytes('POST', '/predict', text) };
+  }
+
+  symlinkSync(join(REPOSITORY, 'node_modules'), join(temp, 'node_modules'));
+  const baselines = {} as Record<BaselineFile, string>;
+  for (const name of BASELINES) {
+    const source = readFileSync(join(import.meta.dirname, `baselines/${name}.ts`), 'utf8');
+    baselines[name] = join(temp, 'baselines', `${name}.mjs`);
+    mkdirSync(dirname(baselines[name]), { recursive: true });
+    writeFileSync(baselines[name], transformSync(source, { loader: 'ts', target: 'esnext' }).code);
+  }
+  const ownNode = join(temp, 'node');
+  copyFileSync(process.execPath, ownNode);
+  return {
+    models: {
+      iris: input('iris', irisFolder, [5.1, 3.5, 1.4, 0.2]),
+      mlp: input('mlp', join(temp, 'mlp'), rows([784], pixels())),
+      'conv-small': input('conv-small', join(temp, 'conv-small'), rows([3, 32, 32], pixels())),
+      'conv-image': input('conv-image', join(temp, 'conv-image'), rows([3, 224, 224], pixels())),
+    },
+    baselines,
+    ownNode,
+  };
+}

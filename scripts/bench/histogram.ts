@@ -1,0 +1,63 @@
+/** Values below this many units have a bucket each; above, every doubling is cut into half as many. */
+const LINEAR = 256;
+const HALF = LINEAR / 2;
+/** A unit is 0.1 microseconds: 2^31 of them are 214 seconds, more than any run lasts. */
+const UNITS_PER_MS = 10_000;
+const MAX_UNITS = 2 ** 31 - 1;
+
+export interface Histogram {
+  /** Counts one latency in milliseconds. Costs no allocation. */
+  record(ms: number): void;
+  /** The latency in ms below which a share `q` (0 to 1) of the records lies; 0 where there are none. */
+  quantile(q: number): number;
+  /** The largest record, exactly, in ms. */
+  max(): number;
+  count(): number;
+  clear(): void;
+}
+
+function bucketOf(units: number): number {
+  if (units < LINEAR) return units;
+  const shift = 24 - Math.clz32(units);
+  return shift * HALF + (units >>> shift);
+}
+
+function middleOf(bucket: number): number {
+  if (bucket < LINEAR) return bucket;
+  const shift = Math.floor(bucket / HALF) - 1;
+  return (bucket - shift * HALF + 0.5) * 2 ** shift;
+}
+
+/**
+ * A latency histogram in the manner of HdrHistogram: counts in log-linear buckets, so that millions of requests are
+ * neither kept nor sorted. A quantile is within 1 % of the true value from 10 microseconds up.
+ */
+export function createHistogram(): Histogram {
+  const counts = new Float64Array(bucketOf(MAX_UNITS) + 1);
+  let count = 0;
+  let max = 0;
+  return {
+    record(ms) {
+      const units = Math.min(MAX_UNITS, Math.max(0, Math.round(ms * UNITS_PER_MS)));
+      counts[bucketOf(units)]! += 1;
+      count += 1;
+      if (ms > max) max = ms;
+    },
+    quantile(q) {
+      let left = Math.max(1, Math.ceil(q * count));
+      if (count === 0) return 0;
+      for (let bucket = 0; bucket < counts.length; bucket += 1) {
+        left -= counts[bucket]!;
+        if (left <= 0) return Math.min(max, middleOf(bucket) / UNITS_PER_MS);
+      }
+      return max;
+    },
+    max: () => max,
+    count: () => count,
+    clear() {
+      counts.fill(0);
+      count = 0;
+      max = 0;
+    },
+  };
+}

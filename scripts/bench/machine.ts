@@ -1,0 +1,22 @@
+import { cpus } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+function ticks(): { busy: number; all: number } {
+  let [idle, all] = [0, 0];
+  for (const { times } of cpus()) {
+    idle += times.idle;
+    all += times.user + times.nice + times.sys + times.irq + times.idle;
+  }
+  return { busy: all - idle, all };
+}
+
+/**
+ * Cores busy over the next second, on the whole machine. Asked while the harness itself waits, it is what others take: with
+ * more than a tenth of a core the figures that follow are rough.
+ */
+export async function busyCores(): Promise<number> {
+  const before = ticks();
+  await sleep(1000);
+  const after = ticks();
+  return ((after.busy - before.busy) / (after.all - before.all)) * cpus().length;
+}

@@ -1,0 +1,7 @@
+/** One whole HTTP/1.1 request as the bytes to write: headers and body in one buffer. */
+export function requestBytes(method: string, path: string, body: Buffer | string = ''): Buffer {
+  const content = Buffer.from(body as string);
+  const head = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1'];
+  if (content.length > 0) head.push('Content-Type: application/json', `Content-Length: ${content.length}`);
+  return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), content]);
+}
