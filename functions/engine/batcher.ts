@@ -160,6 +160,17 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     return true;
   }
 
+  function isFull(rows: number): boolean {
+    return waiting > 0 && waiting + rows > options.maxQueueSize;
+  }
+
+  /** While every engine is busy nobody looks at the queue: those who left must not keep others out of it. */
+  function sweep(): void {
+    let kept = 0;
+    for (const entry of queue) if (!dropped(entry)) queue[kept++] = entry;
+    queue.length = kept;
+  }
+
   async function run(batch: readonly Share[]): Promise<void> {
     const started = performance.now();
     try {
@@ -207,7 +218,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
 
   return {
     predict(feeds, ticket) {
-      if (waiting > 0 && waiting + feeds.rows > options.maxQueueSize) {
+      if (isFull(feeds.rows)) sweep();
+      if (isFull(feeds.rows)) {
         const message = `the queue is full: ${waiting} rows wait, ${options.maxQueueSize} may`;
         return Promise.reject(new ServingError('OVERLOADED', message, { retryAfter: 1 }));
       }

@@ -47,7 +47,7 @@ export function shortestFloat32(value: number): void {
 function readsBack(digits: number, power: number, value: number): boolean {
   const product = digits * TEN[TEN_ZERO + power]!;
   const below = Math.fround(product - product * DOUBT);
-  if (below === Math.fround(product + product * DOUBT)) return true;
+  if (below === Math.fround(product + product * DOUBT)) return below === value;
   return Math.fround(Number(`${digits}e${power}`)) === value;
 }
 

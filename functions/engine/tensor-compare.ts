@@ -25,7 +25,9 @@ export function findDifference(expected: Tensor, got: Tensor, tolerance: number)
     const b = right[at]!;
     if (a === b) continue;
     const by = float ? Math.abs(Number(b) - Number(a)) : Number.NaN;
-    if (float && (by <= tolerance * Math.max(1, Math.abs(Number(a))) || (Number.isNaN(a) && Number.isNaN(b)))) continue;
+    // Infinitely far off is never within a share of an infinite value.
+    const near = by < Number.POSITIVE_INFINITY && by <= tolerance * Math.max(1, Math.abs(Number(a)));
+    if (float && (near || (Number.isNaN(a) && Number.isNaN(b)))) continue;
     return { at, expected: String(a), got: String(b), by };
   }
   return undefined;

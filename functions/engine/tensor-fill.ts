@@ -45,11 +45,15 @@ export const FILLS: Readonly<Record<DType, Fill>> = {
 function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
   const into = data as Float32Array;
   if (leaf instanceof Float64Array) {
-    for (let i = 0; i < leaf.length; i++) {
+    // One check a row: the difference of a value and itself is NaN, and stays so, for a value that is not finite.
+    let check = 0;
+    const length = leaf.length;
+    for (let i = 0; i < length; i++) {
       const value = Math.fround(leaf[i]!);
-      if (value - value !== 0) throw refuse('float32', leaf[i]!, place(offset + i));
+      check += value - value;
       into[offset + i] = value;
     }
+    if (check !== 0) refuseInfinite(leaf, offset, place);
     return;
   }
   for (let i = 0; i < leaf.length; i++) {
@@ -57,6 +61,11 @@ function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place)
     const value = typeof given === 'number' ? Math.fround(given) : Number.NaN;
     into[offset + i] = value - value === 0 ? value : readFloat('float32', given, Math.fround, place, offset + i);
   }
+}
+
+function refuseInfinite(leaf: Float64Array, offset: number, place: Place): never {
+  const at = leaf.findIndex((given) => !Number.isFinite(Math.fround(given)));
+  throw refuse('float32', leaf[at]!, place(offset + at));
 }
 
 function fillFloat64(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
