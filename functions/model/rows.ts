@@ -35,7 +35,7 @@ export function createRowDecoder(
       if (only !== undefined) return feedsOf([decodeInput(features, only, path)]);
       throw invalid(path, `expected an object with the inputs ${list(inputs.map(nameOf))}`, features);
     }
-    if (only !== undefined && !(only.name in features)) {
+    if (only !== undefined && !Object.hasOwn(features, only.name)) {
       if (names !== undefined) return feedsOf([decodeInput(fromNames(features, names, path), only, path)]);
       throw invalid(path, `expected the values of a row, or an object with the input ${only.name}`, features);
     }
@@ -46,9 +46,8 @@ export function createRowDecoder(
     }
     return feedsOf(
       inputs.map((input) => {
-        const value = features[input.name];
-        if (value === undefined) throw invalid(join(path, input.name), 'this input is missing');
-        return decodeInput(value, input, join(path, input.name));
+        if (!Object.hasOwn(features, input.name)) throw invalid(join(path, input.name), 'this input is missing');
+        return decodeInput(features[input.name]!, input, join(path, input.name));
       }),
     );
   }
@@ -84,9 +83,8 @@ function fromNames(features: JsonObject, names: readonly string[], path: string)
     if (!names.includes(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
   }
   return names.map((name) => {
-    const value = features[name];
-    if (value === undefined) throw invalid(join(path, name), 'this feature is missing');
-    return value;
+    if (!Object.hasOwn(features, name)) throw invalid(join(path, name), 'this feature is missing');
+    return features[name]!;
   });
 }
 
