@@ -1,0 +1,164 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  type Batcher,
+  type BatcherOptions,
+  createBatcher,
+  type Outcome,
+  type Runner,
+} from '../../functions/engine/batcher.ts';
+import { RunError, type RunFault } from '../../functions/engine/engine.ts';
+import type { JoinedTensor } from '../../functions/engine/frame.ts';
+import type { Feeds } from '../../functions/engine/join.ts';
+import type { Tensor } from '../../functions/engine/tensor.ts';
+import { float32 } from './tensors.ts';
+
+/** One run that a batcher asked for. It ends when a test says so. */
+export interface FakeRun {
+  readonly inputs: readonly JoinedTensor[];
+  /** The rows' values, in the order in which they were fed. */
+  readonly values: readonly number[];
+  /** Gives each row's value times ten, or `outputs`. */
+  finish(outputs?: Tensor[]): void;
+  /** Ends it as an engine does: one that failed is free at once, one that died only once it is replaced. */
+  fail(fault: RunFault | 'refused'): void;
+}
+
+export interface FakeRunner extends Runner {
+  /** Every run so far. */
+  readonly runs: FakeRun[];
+  /** Those that have not ended. */
+  readonly open: FakeRun[];
+  /** Engines that died and were not replaced. */
+  dead(): number;
+  /** Puts another engine in a dead one's place. */
+  replace(): void;
+}
+
+/** Engines in name only. They free themselves before the run's owner hears of it, as the pool's do. */
+export function createFakeRunner(engines = 1): FakeRunner {
+  let free = engines;
+  let dead = 0;
+  let listener = (): void => {};
+  const runs: FakeRun[] = [];
+  const open: FakeRun[] = [];
+  const release = (): void => {
+    free++;
+    listener();
+  };
+  return {
+    runs,
+    open,
+    free: () => free,
+    dead: () => dead,
+    replace() {
+      dead--;
+      release();
+    },
+    onFree: (called) => {
+      listener = called;
+    },
+    run(inputs) {
+      if (free === 0) throw new Error('a run was asked for while no engine was free');
+      free--;
+      return new Promise((resolve, reject) => {
+        const values = inputs[0]!.parts.flatMap((part) => Array.from(part as Float32Array));
+        const end = (): void => void open.splice(open.indexOf(run), 1);
+        const run: FakeRun = {
+          inputs,
+          values,
+          finish(
+            outputs = [
+              float32(
+                [values.length, 1],
+                values.map((value) => value * 10),
+              ),
+            ],
+          ) {
+            end();
+            release();
+            resolve(outputs);
+          },
+          fail(fault) {
+            end();
+            if (fault === 'crashed' || fault === 'timed-out') dead++;
+            else release();
+            reject(fault === 'refused' ? new Error('refused') : new RunError(fault, `this run ${fault}`));
+          },
+        };
+        runs.push(run);
+        open.push(run);
+      });
+    },
+  };
+}
+
+/** One request's rows, shape [N,1]. Rows of another `width` lie in a tensor of their own, [N,1,…,1]. */
+export function request(values: readonly number[], rank = 2): Feeds {
+  const dims = [values.length, ...new Array(rank - 1).fill(1)];
+  return { tensors: [float32(dims, values)], rows: values.length };
+}
+
+/** What became of a request: its values times ten, or in place of each row that failed the error's code. */
+export function valuesOf(outcomes: readonly Outcome[]): (number | string)[] {
+  return outcomes.flatMap((outcome): (number | string)[] =>
+    'error' in outcome
+      ? new Array(outcome.rows).fill(outcome.error.code)
+      : Array.from(outcome.outputs[0]!.data as Float32Array).slice(outcome.first, outcome.first + outcome.rows),
+  );
+}
+
+/** Asks for a prediction; `settled` has the outcome, or the code of the rejection, once there is one. */
+export function ask(batcher: Batcher, feeds: Feeds, ticket = { gone: false }) {
+  const asked = { ticket, settled: undefined as (number | string)[] | string | undefined, times: 0 };
+  const settle = (what: (number | string)[] | string): void => {
+    asked.settled = what;
+    asked.times++;
+  };
+  batcher.predict(feeds, ticket).then(
+    (outcomes) => settle(valuesOf(outcomes)),
+    (error) => settle(error.code ?? String(error)),
+  );
+  return asked;
+}
+
+/** Lets everything happen that is due now. */
+export async function quiet(): Promise<void> {
+  for (let i = 0; i < 3; i++) await turn();
+}
+
+export interface Setup {
+  readonly runner: FakeRunner;
+  readonly batcher: Batcher;
+}
+
+/** A batcher over engines in name only: rows joined, up to 8 a run, 100 waiting, without delay. */
+export function setUpBatcher(options: Partial<BatcherOptions> = {}, engines = 1): Setup {
+  const runner = createFakeRunner(engines);
+  const batcher = createBatcher(runner, { join: true, maxBatchSize: 8, delayMs: 0, maxQueueSize: 100, ...options });
+  return { runner, batcher };
+}
+
+/** Ends every run, with failure where `fate` says so, until nothing is left to run. Dead engines are replaced. */
+export async function settleAll({ runner }: Setup, fate: (run: FakeRun) => RunFault | undefined): Promise<void> {
+  for (await quiet(); runner.open.length > 0 || runner.dead() > 0; await quiet()) {
+    while (runner.dead() > 0) runner.replace();
+    for (const run of [...runner.open]) {
+      const fault = fate(run);
+      if (fault === undefined) run.finish();
+      else run.fail(fault);
+    }
+  }
+}
+
+/** `count` whole numbers from `from` on. */
+export function range(from: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => from + i);
+}
+
+export function valuesOfRuns(runs: readonly FakeRun[]): (readonly number[])[] {
+  return runs.map(({ values }) => values);
+}
+
+export function tenfold(values: readonly number[]): number[] {
+  return values.map((value) => value * 10);
+}

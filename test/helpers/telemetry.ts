@@ -1,0 +1,36 @@
+import type { LogFields, Logger, RequestLog } from '../../functions/telemetry/logger.ts';
+import { createMetrics, type Metrics } from '../../functions/telemetry/metrics.ts';
+
+export interface RecordedLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export interface RecordingTelemetry {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly lines: RecordedLine[];
+  readonly requests: RequestLog[];
+}
+
+/** A logger that keeps its lines in memory, beside real metrics. */
+export function recordTelemetry(): RecordingTelemetry {
+  const lines: RecordedLine[] = [];
+  const requests: RequestLog[] = [];
+  const at =
+    (level: string) =>
+    (message: string, fields: LogFields = {}): void =>
+      void lines.push({ level, message, fields });
+  const logger: Logger = {
+    debug: at('debug'),
+    info: at('info'),
+    warning: at('warning'),
+    error: at('error'),
+    critical: at('critical'),
+    request: (entry) => void requests.push(entry),
+    dropped: () => 0,
+    flush: () => Promise.resolve(),
+  };
+  return { logger, metrics: createMetrics(), lines, requests };
+}

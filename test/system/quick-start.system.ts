@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { ErrorCode } from '../../functions/errors.ts';
+import { STATUS } from '../../functions/http/status.ts';
+import { blocks, section } from '../helpers/readme.ts';
+import { run, type Served, serve } from './program.ts';
+
+/** Members whose values no two runs share. */
+const VOLATILE = ['request_id', 'uptime', 'load_seconds'];
+/** Another CPU's arithmetic may round the last bit of a float32 the other way. */
+const TOLERANCE = 1e-6;
+
+let server: Served;
+const curlHome = mkdtempSync(join(tmpdir(), 'quick-start-'));
+// The lines run as typed: curl gets what the test needs from its own file of defaults.
+writeFileSync(join(curlHome, '.curlrc'), 'silent\nwrite-out = "%{stderr}%{http_code}"\n');
+
+before(async () => {
+  server = await serve(['scripts/start.ts']);
+});
+after(async () => {
+  await server.stop();
+  rmSync(curlHome, { recursive: true });
+});
+
+const found = ['Quick start', 'The API', 'Clients that stream'].flatMap((title) => {
+  const all = blocks(section(title));
+  return all.flatMap(({ language, text }, i) => {
+    if (language !== 'sh' || !text.includes('curl')) return [];
+    const next = all[i + 1];
+    return [{ title, text, shown: next?.language === 'text' ? next.text : undefined }];
+  });
+});
+
+test('README shows curl lines in each of these sections', () => {
+  assert.deepEqual([...new Set(found.map(({ title }) => title))], ['Quick start', 'The API', 'Clients that stream']);
+  assert.ok(found.length >= 10, String(found.length));
+});
+
+for (const [i, { title, text, shown }] of found.entries()) {
+  test(`${title}: curl block ${i + 1} answers as shown: ${text.split('\n')[0]}`, async () => {
+    const typed = text.replaceAll('localhost:8080', `localhost:${server.port}`);
+    const { stdout, stderr, code } = await run('bash', ['-o', 'pipefail', '-c', typed], { CURL_HOME: curlHome });
+    assert.equal(code, 0, stderr);
+    const expected = shown?.trim().split('\n').map(parse);
+    const failure = (expected?.[0] as { code?: ErrorCode } | undefined)?.code;
+    assert.equal(Number(stderr), failure === undefined ? 200 : STATUS[failure]);
+    if (expected !== undefined) checkLike(stdout.trim().split('\n').map(parse), expected, 'the answer');
+  });
+}
+
+function parse(line: string): unknown {
+  return JSON.parse(line);
+}
+
+/** Same members in the same order, same values; numbers that are no integers within the tolerance. */
+function checkLike(got: unknown, expected: unknown, place: string): void {
+  if (typeof expected === 'number' && typeof got === 'number' && !Number.isInteger(expected)) {
+    assert.ok(Math.abs(got - expected) <= TOLERANCE, `${place}: ${got}, README shows ${expected}`);
+  } else if (typeof expected === 'object' && expected !== null && typeof got === 'object' && got !== null) {
+    assert.deepEqual(Object.keys(got), Object.keys(expected), place);
+    for (const [name, value] of Object.entries(expected)) {
+      const inner: unknown = (got as Record<string, unknown>)[name];
+      if (VOLATILE.includes(name)) assert.equal(typeof inner, typeof value, `${place}.${name}`);
+      else checkLike(inner, value, `${place}.${name}`);
+    }
+  } else assert.equal(got, expected, place);
+}
