@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
@@ -6,6 +6,9 @@ import { ServingError } from './errors.ts';
 import { DirectMessage } from './http/direct-message.ts';
 import { failureBody } from './http/failure.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
+
+// Not by `import`: see http/direct-message.ts.
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** Above the 600 s for which Google's load balancers keep a connection: the server must not be the first to close. */
 const KEEP_ALIVE_MS = 620_000;
@@ -53,9 +56,18 @@ export async function main(): Promise<void> {
     onRequest,
   );
   server.on('connection', (socket: Socket) => socket.once('close', () => latest.delete(socket)));
-  server.on('clientError', answerBadRequest);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const res = latest.get(socket);
+    if (res === undefined || res.writableFinished) answerBadRequest(error, socket);
+    // The nonsense follows a whole request: that one is answered first.
+    else if (res.req.complete) res.once('finish', () => answerBadRequest(error, socket));
+    // A second head would stand in the middle of the first one's body.
+    else if (res.headersSent) socket.destroy();
+    else answerBadRequest(error, socket);
+  });
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-    if (Number(req.headers['content-length'] ?? 0) <= config.MAX_BODY_BYTES) res.writeContinue();
+    const stream = req.headers['content-type']?.includes('json') && !req.headers['content-type'].includes('/json');
+    if (stream || Number(req.headers['content-length'] ?? 0) <= config.MAX_BODY_BYTES) res.writeContinue();
     onRequest(req, res);
   });
 

@@ -29,11 +29,20 @@ let memory = Buffer.allocUnsafeSlow(65_536);
 function readFully(from: number, atLeast: number, atMost: number): number {
   let end = from;
   while (end < atLeast) {
-    const got = readSync(SOCKET, memory, end, atMost - end, null);
+    const got = orEnd(() => readSync(SOCKET, memory, end, atMost - end, null));
     if (got === 0) process.exit(0);
     end += got;
   }
   return end;
+}
+
+/** The socket fails only when the parent's end is closed, and then there is nobody to work for. */
+function orEnd(transfer: () => number): number {
+  try {
+    return transfer();
+  } catch {
+    process.exit(0);
+  }
 }
 
 /** The parent never sends a frame before the last one is answered, so a read never reaches into the next. */
@@ -57,7 +66,7 @@ function readFrame(): Frame {
 function writeChunks(chunks: readonly Uint8Array[]): void {
   for (const chunk of chunks) {
     let at = 0;
-    while (at < chunk.byteLength) at += writeSync(SOCKET, chunk, at, chunk.byteLength - at);
+    while (at < chunk.byteLength) at += orEnd(() => writeSync(SOCKET, chunk, at, chunk.byteLength - at));
   }
 }
 

@@ -1,4 +1,5 @@
-import { IncomingMessage } from 'node:http';
+// An `import` of node:http reads each of its exports, and one of them loads all of fetch: 20 ms of a cold start.
+const { IncomingMessage } = process.getBuiltinModule('node:http');
 
 /** Takes each piece of a body as it comes off the socket, and `null` at its end. */
 export type Sink = (piece: Buffer | null) => void;

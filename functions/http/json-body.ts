@@ -24,7 +24,7 @@ const ENTRY = new URL(source ? './json-thread.ts' : './json-thread.js', import.m
 
 /** Parses request bodies. The thread starts with the first large body. */
 export function createJsonParser(): JsonParser {
-  const waiting = new Map<number, { resolve(value: JsonValue): void; reject(error: Error): void }>();
+  const waiting = new Map<number, { resolve(value: JsonValue): void; reject(error: unknown): void }>();
   let thread: Worker | undefined;
   let nextId = 1;
 
@@ -37,12 +37,14 @@ export function createJsonParser(): JsonParser {
       if ('value' in parsed) owner.resolve(parsed.value);
       else owner.reject(new ServingError(parsed.error.code, parsed.error.message, pathOf(parsed.error.path)));
     });
-    started.on('error', lose);
-    started.on('exit', () => lose(new Error('the parsing thread ended')));
+    started.on('error', (cause) => lose(started, cause));
+    started.on('exit', () => lose(started, new Error('the parsing thread ended')));
     return started;
   }
 
-  function lose(cause: Error): void {
+  /** A thread that dies of an error tells it twice: the second time its successor may be at work. */
+  function lose(ended: Worker, cause: unknown): void {
+    if (thread !== ended) return;
     thread = undefined;
     for (const { reject } of waiting.values()) reject(cause);
     waiting.clear();

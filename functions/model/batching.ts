@@ -1,5 +1,5 @@
 import type { JoinedTensor } from '../engine/frame.ts';
-import { type Feeds, joinRows } from '../engine/join.ts';
+import { type Feeds, joinRows, keyOf } from '../engine/join.ts';
 import type { Signature, Tensor } from '../engine/tensor.ts';
 import { findDifference, sampleTensor, sliceRows } from '../engine/tensor-compare.ts';
 
@@ -23,12 +23,13 @@ export function mayJoin({ inputs, outputs }: Signature): boolean {
   );
 }
 
-/** Up to three distinct rows: the known ones first, then made-up values of the same shapes. */
+/** Up to three distinct rows that could share a run: the known ones first, then made-up values of the same shapes. */
 export function trialRows(signature: Signature, known: readonly Feeds[]): Feeds[] {
   const rows: Feeds[] = [];
   const made = Array.from({ length: 2 * ROWS }, (_, row) => madeUpRow(signature, known[0], row));
   for (const candidate of [...known, ...made]) {
-    if (rows.length < ROWS && !rows.some((row) => sameFeeds(row, candidate))) rows.push(candidate);
+    if (rows.length === ROWS || rows.some((row) => sameFeeds(row, candidate))) continue;
+    if (rows.length === 0 || keyOf(rows[0]!) === keyOf(candidate)) rows.push(candidate);
   }
   return rows;
 }

@@ -5,6 +5,11 @@ import { ServingError } from '../errors.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
 
+/** zod names every unknown key, and the caller may have sent any number of any length. */
+const MAX_MESSAGE = 160;
+const cut = (text: string): string =>
+  text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE).toWellFormed()}…` : text;
+
 const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value !== undefined, 'is missing') });
 
 /**
@@ -16,12 +21,13 @@ export function readPredictBody(body: JsonValue, { rows }: Generation, place = '
   const prefix = place === '' ? '' : `${place}.`;
   const features = featuresOf(body);
   if (features !== undefined) return rows.decode(features, `${prefix}features`);
-  const parsed = envelope.safeParse(body);
+  // An array of numbers has an index for each, and zod would name them all as unknown keys.
+  const parsed = envelope.safeParse(body instanceof Float64Array ? [] : body);
   if (parsed.success) return rows.decode(parsed.data.features, `${prefix}features`);
   const issue = parsed.error.issues[0]!;
   const path = prefix + issue.path.join('.');
   const where = issue.path.length === 0 ? place || 'the body' : path;
-  const message = `${where}: ${issue.message}; a body is {"features": …}`;
+  const message = `${where}: ${cut(issue.message)}; a body is {"features": …}`;
   throw new ServingError('INVALID_INPUT', message, path === '' ? {} : { path });
 }
 

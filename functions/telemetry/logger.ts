@@ -40,9 +40,11 @@ export interface Logger {
 
 export type { LogFields, RequestLog } from './log-entry.ts';
 
+const WINSTON_AFTER_MS = 1000;
+
 /**
- * Makes the process's logger, built on winston. Winston takes 50 to 115 ms to load: that starts behind the first line,
- * and lines up to then go straight to where winston will send the later ones. Lines still unwritten when the process
+ * Makes the process's logger, built on winston. Winston takes 50 to 115 ms to load: that starts a second after the first
+ * line, and lines up to then go straight to where winston will send the later ones. Lines still unwritten when the process
  * exits are written then.
  */
 export function createLogger(options: LoggerOptions): Logger {
@@ -66,7 +68,8 @@ export function createLogger(options: LoggerOptions): Logger {
     write(entry);
     if (started) return;
     started = true;
-    setImmediate(start);
+    // Not while the model loads: the first answer waits for the same CPUs.
+    setTimeout(start, WINSTON_AFTER_MS).unref();
   }
 
   const at = (one: Level) =>

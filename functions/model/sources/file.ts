@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ServingError } from '../../errors.ts';
 import { parseGolden, parseManifest } from '../manifest.ts';
 import type { ModelFiles, ModelSource } from '../source.ts';
@@ -13,7 +14,7 @@ const VERSION = /^\d+$/;
  * @param name which model of a repository; needed where there are several.
  */
 export function createFileSource(uri: string, name: string | undefined): ModelSource {
-  const root = resolve(uri.startsWith('file://') ? new URL(uri).pathname : uri);
+  const root = resolve(uri.startsWith('file://') ? fileURLToPath(uri) : uri);
 
   async function fetch(): Promise<ModelFiles> {
     const found = await kindOf(root);
