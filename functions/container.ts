@@ -37,7 +37,9 @@ export async function main(): Promise<void> {
   function onRequest(req: IncomingMessage, res: ServerResponse): void {
     latest.set(req.socket, res);
     if (draining) res.shouldKeepAlive = false;
-    app.handler(req, res);
+    // RFC 9112, 3.2. Node's own answer to it has no body.
+    if (req.headers.host === undefined && req.httpVersion === '1.1') answerBadRequest({}, req.socket);
+    else app.handler(req, res);
   }
 
   function inFlight(): ServerResponse[] {
@@ -51,6 +53,7 @@ export async function main(): Promise<void> {
       headersTimeout: HEADERS_TIMEOUT_MS,
       // A long upload is bounded by the idle timer of its route.
       requestTimeout: 0,
+      requireHostHeader: false,
       connectionsCheckingInterval: 1000,
     },
     onRequest,
@@ -65,8 +68,11 @@ export async function main(): Promise<void> {
     else if (res.headersSent) socket.destroy();
     else answerBadRequest(error, socket);
   });
+  // RFC 9110, 10.1.1: an expectation that is not known may be passed over. Node's own answer to it has no body.
+  server.on('checkExpectation', onRequest);
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-    const stream = req.headers['content-type']?.includes('json') && !req.headers['content-type'].includes('/json');
+    // The limit is for buffered bodies: a client may stream NDJSON of any length, and wait for leave to begin.
+    const stream = /ndjson|jsonl/i.test(req.headers['content-type'] ?? '');
     if (stream || Number(req.headers['content-length'] ?? 0) <= config.MAX_BODY_BYTES) res.writeContinue();
     onRequest(req, res);
   });
@@ -140,7 +146,7 @@ async function settled(busy: () => boolean, timeoutMs: number): Promise<boolean>
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
 /** What is no HTTP request gets its answer in the one error shape, too. */
-function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+function answerBadRequest(error: { readonly code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;

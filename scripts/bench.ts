@@ -28,6 +28,7 @@ import { memory } from './bench/workloads/memory.ts';
 import { mlp } from './bench/workloads/mlp.ts';
 import { shutdown } from './bench/workloads/shutdown.ts';
 import { start } from './bench/workloads/start.ts';
+import { SERVER_FLAGS } from './node-flags.ts';
 
 const WORKLOADS: readonly Workload[] = [iris, irisAlone, mlp, convSmall, convImage, start, memory, batch, shutdown];
 const REPOSITORY = join(import.meta.dirname, '..');
@@ -73,7 +74,7 @@ const bench: Bench = {
   inputs: await makeInputs(temp),
   product(model, env = {}) {
     if (!hasProduct) return undefined;
-    const command = [process.execPath, ...profile, server] as const;
+    const command = [process.execPath, ...SERVER_FLAGS, ...profile, server] as const;
     return { name: PRODUCT, command, env: { ...env, MODEL_URI: model.folder }, cwd: REPOSITORY };
   },
   baseline(name, file, model, args = []) {

@@ -7,14 +7,24 @@ import { DirectMessage } from './direct-message.ts';
  * @param limit bytes; a declared length above it is refused before anything is read.
  * @throws ServingError `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`.
  */
-export function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
-  const raw = (req as { rawBody?: Buffer }).rawBody;
-  if (raw !== undefined) return raw.length > limit ? Promise.reject(tooLarge(limit)) : Promise.resolve(raw);
+export async function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+  const raw = rawBody(req, limit);
+  if (raw !== undefined) return raw;
   const declared = req.headers['content-length'];
   const length = declared === undefined ? -1 : Number(declared);
-  if (length > limit) return Promise.reject(tooLarge(limit));
+  if (length > limit) throw tooLarge(limit);
   refuseEncoding(req);
   return collect(req, limit, length);
+}
+
+/**
+ * The body as the functions framework has read it; undefined where it still has to be read.
+ * @throws ServingError `TOO_LARGE`: there a stream is a buffered body as well.
+ */
+export function rawBody(req: IncomingMessage, limit: number): Buffer | undefined {
+  const raw = (req as { rawBody?: Buffer }).rawBody;
+  if (raw !== undefined && raw.length > limit) throw tooLarge(limit);
+  return raw;
 }
 
 /** The same, for a route without a deadline of its own. @throws ServingError also `REQUEST_TIMEOUT`. */

@@ -13,8 +13,8 @@ export interface Route {
   readonly path: string;
   /** Reads or writes for as long as it takes, with idle timers of its own in place of the deadline. */
   readonly streams?: boolean;
-  /** Answers while the server drains. */
-  readonly whileDraining?: boolean;
+  /** Asked by platforms, again and again: answers while the server drains, and is not logged when it says "not yet". */
+  readonly probe?: boolean;
   handle(exchange: Exchange): void | Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     try {
       const route = find(path, req.method!);
       exchange.route = route;
-      if (options.draining() && route.whileDraining !== true) {
+      if (options.draining() && route.probe !== true) {
         throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
       }
       if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, exchange);
@@ -101,10 +101,11 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
   function record(exchange: Exchange & { route?: Route }, path: string, status: number, error?: ServingError): void {
     const { req, id, startedAt } = exchange;
     const seconds = (performance.now() - startedAt) / 1000;
-    metrics.httpRequest(exchange.route?.path ?? 'none', req.method!, status, seconds);
+    metrics.httpRequest(exchange.route?.path ?? (table.has(path) ? path : 'none'), req.method!, status, seconds);
     if (error !== undefined) {
       const reason = REASONS[error.code];
       if (reason !== undefined) metrics.rejected(reason);
+      if (exchange.route?.probe === true && (error.code === 'NOT_READY' || error.code === 'DRAINING')) return;
     } else if (options.logRequests !== 'all' && seconds < SLOW_SECONDS) return;
     logger.request({
       method: req.method!,

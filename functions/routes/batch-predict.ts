@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { Outcome, Ticket } from '../engine/batcher.ts';
 import { type JsonValue, readJson } from '../engine/json-reader.ts';
 import { ServingError } from '../errors.ts';
-import { mediaType, readBodyWithin, refuseEncoding } from '../http/body-in.ts';
+import { mediaType, rawBody, readBodyWithin, refuseEncoding } from '../http/body-in.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { toServingError } from '../http/failure.ts';
 import type { JsonParser } from '../http/json-body.ts';
@@ -13,7 +13,7 @@ import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';
 import type { Model } from '../model/model.ts';
 import type { RowFeeds } from '../model/rows.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Metrics, ModelRecorder } from '../telemetry/metrics.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 import { createRowStream, JSON_ARRAY, NDJSON, type PendingRow, type RowStream, type RowSummary } from './row-stream.ts';
 
@@ -56,6 +56,7 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
     const whole =
       type === 'application/json' ? await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs)) : undefined;
     const instances = whole === undefined ? undefined : readInstances(whole);
+    if (whole === undefined) rawBody(req, maxBodyBytes);
     const live = model.live() ?? (await model.whenLive());
     const recorder = metrics.model(live.name);
 
@@ -96,6 +97,8 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
 
     const onDrain = (): void => stop('DRAINING', 'the server is shutting down: send the rest again');
     draining.addEventListener('abort', onDrain);
+    // The signal may have come while the body or the model was waited for.
+    if (draining.aborted) onDrain();
     idle = setTimeout(onIdle, idleMs);
     try {
       const source = instances ?? readLines(reader, maxBodyBytes, () => idle?.refresh());
@@ -103,7 +106,7 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
         source,
         batchSize,
         rows,
-        (read) => startRow(read, live, ticket),
+        (read) => startRow(read, live, ticket, recorder),
         () => stopped !== undefined || ticket.gone,
       );
       if (stopped?.code !== 'IDLE') await rows.finish();
@@ -132,20 +135,28 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
 /** How one row is got at: a line to parse, or a value that stands in an array. */
 type ReadRow = (live: Generation) => RowFeeds;
 
-function startRow(read: ReadRow, live: Generation, ticket: Ticket): PendingRow {
+function startRow(read: ReadRow, live: Generation, ticket: Ticket, recorder: ModelRecorder): PendingRow {
   try {
     const feeds = read(live);
-    return { feeds, outcome: predictRow(live, feeds, ticket) };
+    return { feeds, outcome: predictRow(live, feeds, ticket, recorder) };
   } catch (error) {
     return { error: toServingError(error) };
   }
 }
 
 /** A full queue holds a stream back; it does not fail its rows. */
-async function predictRow(live: Generation, feeds: RowFeeds, ticket: Ticket): Promise<Outcome> {
+async function predictRow(
+  live: Generation,
+  feeds: RowFeeds,
+  ticket: Ticket,
+  recorder: ModelRecorder,
+): Promise<Outcome> {
+  const started = performance.now();
   for (;;) {
     try {
-      return (await live.predict(feeds, ticket))[0]!;
+      const [outcome] = await live.predict(feeds, ticket);
+      recorder.latency((performance.now() - started) / 1000);
+      return outcome!;
     } catch (error) {
       const shown = toServingError(error);
       if (shown.code !== 'OVERLOADED' || ticket.gone) return { rows: 1, error: shown };

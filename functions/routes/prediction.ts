@@ -25,7 +25,7 @@ export function readPredictBody(body: JsonValue, { rows }: Generation, place = '
   const parsed = envelope.safeParse(body instanceof Float64Array ? [] : body);
   if (parsed.success) return rows.decode(parsed.data.features, `${prefix}features`);
   const issue = parsed.error.issues[0]!;
-  const path = prefix + issue.path.join('.');
+  const path = issue.path.length === 0 ? place : prefix + issue.path.join('.');
   const where = issue.path.length === 0 ? place || 'the body' : path;
   const message = `${where}: ${cut(issue.message)}; a body is {"features": …}`;
   throw new ServingError('INVALID_INPUT', message, path === '' ? {} : { path });

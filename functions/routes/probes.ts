@@ -16,7 +16,7 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
     const { seconds, ...status } = model.status();
     const body = {
       status: draining() ? 'draining' : 'ok',
-      model: { ...status, load_seconds: seconds },
+      model: { ...status, load_seconds: Number(seconds.toFixed(3)) },
       uptime: process.uptime(),
     };
     sendJson(exchange, 200, JSON.stringify(body));
@@ -40,8 +40,8 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
   }
 
   return [
-    { method: 'GET', path: '/health', whileDraining: true, handle: health },
-    { method: 'GET', path: '/ready', whileDraining: true, handle: ready },
-    { method: 'GET', path: '/metrics', whileDraining: true, handle: scrape },
+    { method: 'GET', path: '/health', probe: true, handle: health },
+    { method: 'GET', path: '/ready', probe: true, handle: ready },
+    { method: 'GET', path: '/metrics', probe: true, handle: scrape },
   ];
 }
