@@ -146,7 +146,7 @@ async function settled(busy: () => boolean, timeoutMs: number): Promise<boolean>
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
 /** What is no HTTP request gets its answer in the one error shape, too. */
-function answerBadRequest(error: { readonly code?: string }, socket: Socket): void {
+function answerBadRequest(error: { readonly code?: string | undefined }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;

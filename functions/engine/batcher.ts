@@ -191,16 +191,27 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   /** Finds the rows to blame for a run that failed, so that the others get their answers. */
   function recover(batch: readonly Share[], error: unknown): void {
     const fault = error instanceof RunError ? error.fault : 'failed';
-    const lone = batch.length === 1 ? batch[0] : undefined;
+    const lone = batch.length === 1 && (batch[0]!.rows === 1 || !options.join) ? batch[0] : undefined;
     if (fault === 'failed') {
-      if (options.join && (lone === undefined || lone.rows > 1)) retries.push(...halve(batch));
+      if (lone === undefined) retries.push(...halve(batch));
       else fail(batch, error);
     } else if (lone !== undefined && (lone.again || fault === 'timed-out')) {
       fail(batch, error);
     } else {
-      for (const share of batch) retries.push([{ ...share, again: true }]);
+      for (const share of batch) for (const row of alone(share)) retries.push([row]);
     }
     if (retries.length > 0) schedule();
+  }
+
+  /** What of a share runs by itself after its process has died: each row, or all of it where rows may not be parted. */
+  function alone(share: Share): Share[] {
+    if (!options.join) return [{ ...share, again: true }];
+    return Array.from({ length: share.rows }, (_, row) => ({
+      ...share,
+      first: share.first + row,
+      rows: 1,
+      again: true,
+    }));
   }
 
   function fail(batch: readonly Share[], error: unknown): void {

@@ -1,7 +1,7 @@
 import { ServingError } from '../errors.ts';
 import { RunError } from './engine.ts';
 import type { JoinedTensor } from './frame.ts';
-import { elementCount, type Tensor, type TensorData } from './tensor.ts';
+import { DTYPES, type DType, elementCount, type Tensor, type TensorData } from './tensor.ts';
 
 /** Feeds of one request: a tensor an input, in the order of the signature; `undefined` for an optional input left out. */
 export interface Feeds {
@@ -48,6 +48,27 @@ export function joinRows(spans: readonly Span[]): JoinedTensor[] {
     joined.push({ slot, dtype: tensor.dtype, dims: whole ? tensor.dims : [rows, ...tensor.dims.slice(1)], parts });
   }
   return joined;
+}
+
+/** The rows of several feeds as those of one. The feeds share a key. */
+export function stackRows(feeds: readonly Feeds[]): Feeds {
+  const spans = feeds.map((one) => ({ feeds: one, first: 0, rows: one.rows }));
+  const tensors: (Tensor | undefined)[] = feeds[0]!.tensors.map(() => undefined);
+  for (const { slot, dtype, dims, parts } of joinRows(spans)) {
+    tensors[slot] = { dtype, dims, data: concat(dtype, elementCount(dims), parts) };
+  }
+  return { tensors, rows: spans.reduce((sum, span) => sum + span.rows, 0) };
+}
+
+function concat(dtype: DType, count: number, parts: readonly TensorData[]): TensorData {
+  if (dtype === 'string') return (parts as readonly string[][]).flat();
+  const data = DTYPES[dtype].make(count) as Float64Array;
+  let at = 0;
+  for (const part of parts as readonly Float64Array[]) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return data;
 }
 
 function rowsOf({ dims, data }: Tensor, { feeds, first, rows }: Span): TensorData {

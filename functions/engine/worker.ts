@@ -102,7 +102,8 @@ async function serve(): Promise<never> {
 // The parent drains and then closes the socket; a signal sent to the whole process group must not end a run before that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
-new Worker(WATCH_PARENT, { eval: true });
+// The kernel ends a container with its first process; elsewhere the watch is worth its 10 MB.
+if (process.ppid !== 1) new Worker(WATCH_PARENT, { eval: true });
 // On by default since onnxruntime 1.29, and read when the library loads.
 process.env.ORT_DISABLE_TELEMETRY = '1';
 // Loaded before the order comes: the library takes longer to load than the parent takes to read its settings.

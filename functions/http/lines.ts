@@ -3,10 +3,13 @@ export type Line = Buffer | undefined;
 
 /** Cuts a body that arrives in pieces into lines. */
 export interface LineCutter {
-  /** The lines that end in this piece. Blank lines are left out. */
-  push(piece: Buffer): Line[];
+  /**
+   * The lines that end in this piece, cut one by one as they are asked for: all of a piece at once would be thousands.
+   * To be gone through to its end. Blank lines are left out.
+   */
+  push(piece: Buffer): Iterable<Line>;
   /** What follows the last line end. */
-  end(): Line[];
+  end(): Iterable<Line>;
 }
 
 const NEWLINE = 0x0a;
@@ -28,34 +31,26 @@ export function createLineCutter(limit: number): LineCutter {
     } else if (part.length > 0) kept.push(part);
   }
 
-  function finish(into: Line[]): void {
-    if (tooLong) into.push(undefined);
-    else if (kept.length > 0) {
-      const line = kept.length === 1 ? kept[0]! : Buffer.concat(kept);
-      if (!isBlank(line)) into.push(line);
-    }
+  function* finish(): Generator<Line> {
+    const line = kept.length === 1 ? kept[0]! : Buffer.concat(kept);
+    if (tooLong) yield undefined;
+    else if (!isBlank(line)) yield line;
     kept = [];
     size = 0;
     tooLong = false;
   }
 
   return {
-    push(piece) {
-      const lines: Line[] = [];
+    *push(piece) {
       let from = 0;
       for (let at = piece.indexOf(NEWLINE); at !== -1; at = piece.indexOf(NEWLINE, from)) {
         keep(piece.subarray(from, at));
-        finish(lines);
+        yield* finish();
         from = at + 1;
       }
-      if (from < piece.length) keep(piece.subarray(from));
-      return lines;
+      keep(piece.subarray(from));
     },
-    end() {
-      const lines: Line[] = [];
-      finish(lines);
-      return lines;
-    },
+    end: finish,
   };
 }
 

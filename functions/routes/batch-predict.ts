@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http';
 import * as z from 'zod';
-import type { Outcome, Ticket } from '../engine/batcher.ts';
 import { type JsonValue, readJson } from '../engine/json-reader.ts';
 import { ServingError } from '../errors.ts';
 import { mediaType, rawBody, readBodyWithin, refuseEncoding } from '../http/body-in.ts';
@@ -13,9 +12,10 @@ import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';
 import type { Model } from '../model/model.ts';
 import type { RowFeeds } from '../model/rows.ts';
-import type { Metrics, ModelRecorder } from '../telemetry/metrics.ts';
-import { readPredictBody, writePrediction } from './prediction.ts';
-import { createRowStream, JSON_ARRAY, NDJSON, type PendingRow, type RowStream, type RowSummary } from './row-stream.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { readPredictBody } from './prediction.ts';
+import { predictRows, type ReadRow, type RowResult } from './row-batch.ts';
+import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } from './row-stream.ts';
 
 export interface BatchPredictOptions {
   readonly model: Model;
@@ -31,8 +31,6 @@ export interface BatchPredictOptions {
 
 const MEDIA_TYPES = ['application/json', 'application/x-ndjson', 'application/jsonl'];
 const BATCHES_IN_FLIGHT = 4;
-/** How often a row that found the queue full knocks again. */
-const KNOCK_MS = 20;
 
 const querySchema = z.object({
   batch_size: z
@@ -65,7 +63,6 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
       framing,
       batchesInFlight: BATCHES_IN_FLIGHT,
       send,
-      writeRow: (outcome, feeds) => writePrediction(outcome, feeds, live),
     });
     let stopped: RowSummary['stopped'];
     let blocked = false;
@@ -106,7 +103,13 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
         source,
         batchSize,
         rows,
-        (read) => startRow(read, live, ticket, recorder),
+        (batch) =>
+          predictRows(
+            batch.map((read) => readRow(read, live)),
+            live,
+            ticket,
+            recorder,
+          ),
         () => stopped !== undefined || ticket.gone,
       );
       if (stopped?.code !== 'IDLE') await rows.finish();
@@ -132,78 +135,62 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
   return { method: 'POST', path: '/batch_predict', streams: true, handle };
 }
 
-/** How one row is got at: a line to parse, or a value that stands in an array. */
-type ReadRow = (live: Generation) => RowFeeds;
+/** How one row is got at: a line to parse, or a value that stands in an array. @throws ServingError `INVALID_INPUT`. */
+type Reader = (live: Generation) => RowFeeds;
 
-function startRow(read: ReadRow, live: Generation, ticket: Ticket, recorder: ModelRecorder): PendingRow {
+function readRow(read: Reader, live: Generation): ReadRow {
   try {
-    const feeds = read(live);
-    return { feeds, outcome: predictRow(live, feeds, ticket, recorder) };
+    return { feeds: read(live) };
   } catch (error) {
     return { error: toServingError(error) };
   }
 }
 
-/** A full queue holds a stream back; it does not fail its rows. */
-async function predictRow(
-  live: Generation,
-  feeds: RowFeeds,
-  ticket: Ticket,
-  recorder: ModelRecorder,
-): Promise<Outcome> {
-  const started = performance.now();
-  for (;;) {
-    try {
-      const [outcome] = await live.predict(feeds, ticket);
-      recorder.latency((performance.now() - started) / 1000);
-      return outcome!;
-    } catch (error) {
-      const shown = toServingError(error);
-      if (shown.code !== 'OVERLOADED' || ticket.gone) return { rows: 1, error: shown };
-      await new Promise((resolve) => setTimeout(resolve, KNOCK_MS));
-    }
-  }
-}
-
 /** Puts rows into the stream, `batchSize` at a time; what a piece leaves over goes as a smaller batch, as nothing may follow it soon. */
 async function feed(
-  source: AsyncIterable<ReadRow[]> | Iterable<ReadRow[]>,
+  source: AsyncIterable<Iterable<Reader>> | Iterable<Iterable<Reader>>,
   batchSize: number,
   rows: RowStream,
-  start: (read: ReadRow) => PendingRow,
+  predict: (batch: readonly Reader[]) => Promise<readonly RowResult[]>,
   over: () => boolean,
 ): Promise<void> {
   for await (const reads of source) {
-    for (let from = 0; from < reads.length; from += batchSize) {
+    let batch: Reader[] = [];
+    for (const read of reads) {
+      batch.push(read);
+      if (batch.length < batchSize) continue;
       if (over()) return;
-      await rows.put(reads.slice(from, from + batchSize).map(start));
+      await rows.put(predict(batch));
+      batch = [];
     }
     if (over()) return;
+    if (batch.length > 0) await rows.put(predict(batch));
   }
 }
 
-async function* readLines(reader: PieceReader, limit: number, onPiece: () => void): AsyncGenerator<ReadRow[]> {
+async function* readLines(reader: PieceReader, limit: number, onPiece: () => void): AsyncGenerator<Iterable<Reader>> {
   const cutter = createLineCutter(limit);
   for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) {
     onPiece();
-    yield cutter.push(piece).map(readLine(limit));
+    yield readEach(cutter.push(piece), limit);
   }
-  yield cutter.end().map(readLine(limit));
+  yield readEach(cutter.end(), limit);
 }
 
-function readLine(limit: number): (line: Line) => ReadRow {
-  return (line) => (live) => {
-    if (line === undefined)
+function* readEach(lines: Iterable<Line>, limit: number): Generator<Reader> {
+  for (const line of lines) {
+    yield (live) => {
+      if (line !== undefined) return readPredictBody(readJson(line), live);
       throw new ServingError('TOO_LARGE', `the line is longer than ${limit} bytes (MAX_BODY_BYTES)`);
-    return readPredictBody(readJson(line), live);
-  };
+    };
+  }
 }
 
 /** @throws ServingError `INVALID_INPUT` unless the body is an array of predict bodies or `{"instances": [row, …]}`. */
-function readInstances(body: JsonValue): Iterable<ReadRow[]> {
+function readInstances(body: JsonValue): Iterable<Reader[]> {
   const bodies = Array.isArray(body) || body instanceof Float64Array;
   const list = bodies ? body : instancesOf(body);
-  const reads = Array.from(list as ArrayLike<JsonValue>, (value, i): ReadRow => {
+  const reads = Array.from(list as ArrayLike<JsonValue>, (value, i): Reader => {
     if (bodies) return (live) => readPredictBody(value, live, `[${i}]`);
     return (live) => live.rows.decode(value, `instances[${i}]`);
   });

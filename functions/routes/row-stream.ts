@@ -1,7 +1,5 @@
-import type { Outcome } from '../engine/batcher.ts';
-import type { ServingError } from '../errors.ts';
 import { toServingError } from '../http/failure.ts';
-import type { RowFeeds } from '../model/rows.ts';
+import type { RowResult } from './row-batch.ts';
 
 /** How an answer of many rows is framed: a line a row, or one array. */
 export interface RowFraming {
@@ -41,24 +39,18 @@ export const JSON_ARRAY: RowFraming = {
   last: (summary) => (summary.stopped === undefined ? '' : summarize(summary)),
 };
 
-/** A row on its way: being run, or refused already. */
-export type PendingRow =
-  | { readonly feeds: RowFeeds; readonly outcome: Promise<Outcome> }
-  | { readonly error: ServingError };
-
 export interface RowStreamOptions {
   readonly framing: RowFraming;
   /** Batches that may be on their way at once; more are not read. */
   readonly batchesInFlight: number;
   /** Sends a text on; settles when the client can take more. */
   readonly send: (text: string) => Promise<void> | undefined;
-  readonly writeRow: (outcome: Outcome, feeds: RowFeeds) => string;
 }
 
 /** Batches of rows on their way through the model, answered in the order in which they were put. */
 export interface RowStream {
-  /** Takes a batch of rows; settles when there is room for another. */
-  put(rows: readonly PendingRow[]): Promise<void> | undefined;
+  /** Takes a batch whose results are on their way; settles when there is room for another. */
+  put(batch: Promise<readonly RowResult[]>): Promise<void> | undefined;
   /** Settles when all that was put has been answered. */
   finish(): Promise<void>;
   /** Answers nothing more. */
@@ -69,8 +61,8 @@ export interface RowStream {
   pending(): number;
 }
 
-export function createRowStream({ framing, batchesInFlight, send, writeRow }: RowStreamOptions): RowStream {
-  const batches: (readonly PendingRow[])[] = [];
+export function createRowStream({ framing, batchesInFlight, send }: RowStreamOptions): RowStream {
+  const batches: Promise<readonly RowResult[]>[] = [];
   let ok = 0;
   let failed = 0;
   let abandoned = false;
@@ -80,11 +72,10 @@ export function createRowStream({ framing, batchesInFlight, send, writeRow }: Ro
 
   async function writeAll(): Promise<void> {
     for (let batch = batches[0]; batch !== undefined && !abandoned; batch = batches[0]) {
-      const members = await membersOf(batch);
+      const results = await batch;
       // Counted only once it is sure to be sent: a client that is cut off goes on from what it was answered.
       if (abandoned) break;
-      for (const { failure } of members) failure ? failed++ : ok++;
-      const text = members.map((member) => member.text).join(framing.between);
+      const text = results.map(memberOf).join(framing.between);
       await send((opened ? framing.between : framing.open) + text);
       opened = true;
       batches.shift();
@@ -95,26 +86,20 @@ export function createRowStream({ framing, batchesInFlight, send, writeRow }: Ro
     makeRoom?.();
   }
 
-  async function membersOf(batch: readonly PendingRow[]): Promise<{ text: string; failure: boolean }[]> {
-    const members = [];
-    let index = ok + failed;
-    for (const row of batch) members.push(await memberOf(row, index++));
-    return members;
-  }
-
-  async function memberOf(row: PendingRow, index: number): Promise<{ text: string; failure: boolean }> {
-    try {
-      if ('error' in row) throw row.error;
-      return { text: `{"index":${index},${writeRow(await row.outcome, row.feeds)}}`, failure: false };
-    } catch (error) {
-      const { message, code, path } = toServingError(error);
-      return { text: `{"index":${index},"error":${JSON.stringify({ message, code, path })}}`, failure: true };
+  function memberOf(result: RowResult): string {
+    const index = ok + failed;
+    if ('text' in result) {
+      ok++;
+      return `{"index":${index},${result.text}}`;
     }
+    failed++;
+    const { message, code, path } = toServingError(result.error);
+    return `{"index":${index},"error":${JSON.stringify({ message, code, path })}}`;
   }
 
   return {
-    put(rows) {
-      batches.push(rows);
+    put(batch) {
+      batches.push(batch);
       writing ??= writeAll();
       if (batches.length < batchesInFlight || abandoned) return undefined;
       return new Promise((resolve) => {
