@@ -29,8 +29,12 @@ export interface Pool {
   grow(warmUp: readonly (readonly JoinedTensor[])[]): void;
   /** Engines that could start a run now. */
   free(): number;
-  /** Runs on a free engine. @throws RunError; Error when none is free. */
-  run(inputs: readonly JoinedTensor[]): Promise<Tensor[]>;
+  /**
+   * Runs on a free engine.
+   * @param timeoutMs a bound tighter than the pool's own.
+   * @throws RunError; Error when none is free.
+   */
+  run(inputs: readonly JoinedTensor[], timeoutMs?: number): Promise<Tensor[]>;
   /** Called whenever an engine becomes free. */
   onFree(listener: () => void): void;
   /** Why nothing can run and nothing is about to: the crash loop's reason. Undefined while an engine works, or starts after a single crash. */
@@ -117,14 +121,14 @@ export function createPool(options: PoolOptions): Pool {
 
     free: () => slots.reduce((count, slot) => count + (slot.state === 'idle' ? 1 : 0), 0),
 
-    async run(inputs) {
+    async run(inputs, timeoutMs = options.runTimeoutMs) {
       // The lowest free slot, so that light traffic keeps one engine's caches warm.
       const slot = slots.find(({ state }) => state === 'idle');
       if (slot === undefined) throw new Error('no engine is free');
       const engine = slot.engine!;
       slot.state = 'busy';
       try {
-        const outputs = await engine.run(inputs, options.runTimeoutMs);
+        const outputs = await engine.run(inputs, Math.min(timeoutMs, options.runTimeoutMs));
         slot.failures = 0;
         release(slot, engine);
         return outputs;

@@ -17,10 +17,12 @@ import {
 import { type LoadOrder, loadRuntime, openSession, type Session } from './session.ts';
 
 const SOCKET = 3;
+/** Asked before anything else: once the parent is gone, the answer is another. */
+const parent = process.ppid;
 
 /** A native run cannot see that the parent died, so a second thread looks. Checked twice a second: see the 2 s bound of issue 2. */
 const WATCH_PARENT = `
-const parent = process.ppid;
+const { workerData: parent } = require('node:worker_threads');
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
 `;
 
@@ -103,7 +105,7 @@ async function serve(): Promise<never> {
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 // The kernel ends a container with its first process; elsewhere the watch is worth its 10 MB.
-if (process.ppid !== 1) new Worker(WATCH_PARENT, { eval: true });
+if (parent !== 1) new Worker(WATCH_PARENT, { eval: true, workerData: parent });
 // On by default since onnxruntime 1.29, and read when the library loads.
 process.env.ORT_DISABLE_TELEMETRY = '1';
 // Loaded before the order comes: the library takes longer to load than the parent takes to read its settings.

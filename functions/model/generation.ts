@@ -53,6 +53,8 @@ export interface Generation {
   close(): Promise<void>;
 }
 
+/** A made-up row that a model never finishes must not hold up the start for as long as a real one may take. */
+const TRIAL_MS = 10_000;
 /** Longest that the largest warm-up batch may be expected to take. */
 const WARM_UP_MS = 1000;
 
@@ -142,7 +144,7 @@ async function decideJoining(
 ): Promise<Verdict> {
   if (batching !== undefined) return { join: batching, why: undefined };
   if (!mayJoin(signature)) return { join: false, why: undefined };
-  return tryJoining(pool.run, trialRows(signature, known));
+  return tryJoining((inputs) => pool.run(inputs, TRIAL_MS), trialRows(signature, known));
 }
 
 /** The rows that the model's files vouch for: golden rows, then the example. */

@@ -59,7 +59,8 @@ export async function metric(
   name: string,
   labels: Record<string, string> = {},
 ): Promise<number> {
-  const { text } = await call(host, '/metrics');
+  const { status, text } = await call(host, '/metrics');
+  if (status !== 200) throw new Error(`/metrics: ${status} ${text}`);
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   return text
     .split('\n')

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -151,6 +152,6 @@ export function useHost(kind: HostKind, env: () => Env): () => Host {
     const { url } = host;
     await until(async () => (await fetch(`${url}/ready`)).ok || undefined, 'the model to be ready', START_MS);
   });
-  after(() => host?.stop());
+  after(async () => assert.deepEqual((await host?.stop())?.left ?? [], [], 'an engine process outlived its host'));
   return () => host!;
 }

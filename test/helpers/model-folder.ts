@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeModel } from './models.ts';
+import { endless, writeModel } from './models.ts';
 
 let root: string | undefined;
 
@@ -13,4 +13,9 @@ export function modelFolder(name: string, bytes: Uint8Array, manifest?: object):
     root = made;
   }
   return writeModel(root, name, bytes, manifest);
+}
+
+/** The folder of `endless`. Its example keeps the trial of its rows from running one that never ends. */
+export function endlessFolder(): string {
+  return modelFolder('endless', endless(), { example: { features: [-1] }, batching: true });
 }

@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import { type Exchange, sendJson } from '../../functions/http/exchange.ts';
+import { createRouter, type Route, type RouterOptions } from '../../functions/http/router.ts';
+import { type RecordingTelemetry, recordTelemetry } from './telemetry.ts';
 
 /** An HTTP server on a free port of loopback, for as long as the test. */
 export async function serve(
@@ -17,4 +20,29 @@ export async function serve(
   });
   const { port } = server.address() as AddressInfo;
   return { port, url: `http://127.0.0.1:${port}` };
+}
+
+type Handle = Route['handle'];
+
+/** Answers 200 with the query. */
+export function answerQuery(exchange: Exchange): void {
+  sendJson(exchange, 200, JSON.stringify({ query: exchange.query }));
+}
+
+/** A server with the routes `GET /read`, a probe, and `POST /write`, both with one handler. */
+export async function serveRoutes(
+  t: TestContext,
+  handle: Handle = answerQuery,
+  options: Partial<RouterOptions> = {},
+  write: Partial<Route> = {},
+): Promise<RecordingTelemetry & { port: number; url: string }> {
+  const telemetry = recordTelemetry();
+  const routes: Route[] = [
+    { method: 'GET', path: '/read', probe: true, handle },
+    { method: 'POST', path: '/write', handle, ...write },
+  ];
+  const defaults = { requestTimeoutMs: 10_000, logRequests: 'failed', draining: () => false } as const;
+  const handler = createRouter(routes, { ...defaults, ...telemetry, ...options });
+  t.after(() => telemetry.metrics.close());
+  return { ...telemetry, ...(await serve(t, handler)) };
 }

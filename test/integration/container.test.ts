@@ -1,0 +1,12 @@
+import { describe } from 'node:test';
+import { idling } from './container/idle.ts';
+import { shuttingDown } from './container/shutdown.ts';
+import { starting } from './container/starting.ts';
+import { wire } from './container/wire.ts';
+import { contract } from './contract.ts';
+
+contract('container');
+
+describe('the container host alone', { concurrency: 3 }, () => {
+  for (const part of [wire, shuttingDown, idling, starting]) part();
+});

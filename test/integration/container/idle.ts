@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { metric, predict } from '../../helpers/calls.ts';
+import { useHost } from '../../helpers/hosts.ts';
+import { connect, postText, type RawConnection } from '../../helpers/raw-http.ts';
+import { until } from '../../helpers/until.ts';
+
+const IDLE_MS = 1000;
+const ROW = '{"features":[5.1,3.5,1.4,0.2]}\n';
+const BLOCK = ROW.repeat(2048);
+const MEGABYTES_50 = Math.ceil((50 * 2 ** 20) / BLOCK.length);
+/** Nothing could be sent for so long: both sides wait for each other. */
+const STALL_MS = 300;
+
+/** Sends blocks for as long as they are taken. Gives the bytes that were, and whether all were. */
+async function sendUntilStalled(
+  socket: RawConnection['socket'],
+  blocks: number,
+): Promise<{ sent: number; stalled: boolean }> {
+  for (let i = 0; i < blocks; i++) {
+    if (socket.write(BLOCK)) continue;
+    const stall = AbortSignal.timeout(STALL_MS);
+    const taken = await once(socket, 'drain', { signal: stall }).catch(() => undefined);
+    if (taken === undefined) return { sent: i * BLOCK.length, stalled: true };
+  }
+  return { sent: blocks * BLOCK.length, stalled: false };
+}
+
+interface Stopped {
+  readonly done: boolean;
+  readonly next_index: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The rows of a stream that was ended early, and its last line, by which a client goes on. */
+function readStopped(body: string): { rows: number; last: Stopped } {
+  const lines = body.trimEnd().split('\n');
+  const last = JSON.parse(lines.pop()!) as Stopped;
+  assert.match(lines.at(-1) ?? '{"index":0,', new RegExp(`^\\{"index":${Math.max(0, lines.length - 1)},`));
+  return { rows: lines.length, last };
+}
+
+/** Clients that stand still. REQUEST_TIMEOUT_MS is the time they have. */
+export function idling(): void {
+  describe('idle clients', { concurrency: 1 }, () => {
+    const host = useHost('container', () => ({ REQUEST_TIMEOUT_MS: String(IDLE_MS) }));
+
+    for (const [path, type] of [
+      ['/predict', 'application/json'],
+      ['/batch_predict', 'application/json'],
+    ] as const) {
+      test(`half a body to ${path} is answered with 408`, async () => {
+        const connection = connect(host());
+        connection.send(postText(path, '{"features":', { 'content-type': type, 'content-length': '100' }));
+        const { status, headers, body } = await connection.answer();
+        assert.deepEqual([status, headers.connection, JSON.parse(body).code], [408, 'close', 'REQUEST_TIMEOUT']);
+        connection.destroy();
+      });
+    }
+
+    test('a stream on which nothing more comes is ended with a line that says so', async () => {
+      const connection = connect(host());
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': '10000' };
+      connection.send(postText('/batch_predict', ROW.repeat(3), headers));
+      const { rows, last } = readStopped((await connection.answer()).body);
+      assert.deepEqual([rows, last.done, last.next_index, last.code], [3, false, 3, 'IDLE']);
+      assert.match(last.message, /nothing was sent for 1000 ms/);
+      connection.destroy();
+    });
+
+    test('a client that sends everything before it reads is not hung: it is told where to go on', async () => {
+      const before = await metric(host(), 'process_resident_memory_bytes');
+      const connection = connect(host());
+      const { socket } = connection;
+      socket.pause();
+      const length = BLOCK.length * MEGABYTES_50;
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(length) };
+      socket.write(postText('/batch_predict', '', headers));
+      const { sent, stalled } = await sendUntilStalled(socket, MEGABYTES_50);
+      assert.ok(stalled, 'a client that does not read is held back');
+      assert.ok(sent < 30 * 2 ** 20, `${sent} bytes were taken of a client that does not read`);
+      const grown = (await metric(host(), 'process_resident_memory_bytes')) - before;
+      assert.ok(grown < 60 * 2 ** 20, `the server grew by ${grown} bytes`);
+
+      // The idle close comes: the rest is taken and thrown away, and this client ends its body and reads.
+      socket.write(BLOCK.repeat(MEGABYTES_50 - 1 - sent / BLOCK.length));
+      await once(socket, 'drain');
+      socket.resume();
+      const { rows, last } = readStopped((await connection.answer()).body);
+      assert.deepEqual([last.done, last.code, last.next_index], [false, 'IDLE', rows]);
+      assert.match(last.message, /the answer was not read for 1000 ms/);
+      assert.ok(rows > 0);
+      connection.destroy();
+      assert.equal((await predict(host(), [1, 2, 3, 4])).status, 200);
+    });
+
+    test('a client that never reads does not keep its request open', async () => {
+      const asked = { route: '/batch_predict', method: 'POST' };
+      const before = await metric(host(), 'http_requests_total', asked);
+      const connection = connect(host());
+      const { socket } = connection;
+      socket.pause();
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(BLOCK.length * MEGABYTES_50) };
+      socket.write(postText('/batch_predict', '', headers));
+      assert.ok((await sendUntilStalled(socket, MEGABYTES_50)).stalled);
+      await until(async () => (await metric(host(), 'http_requests_total', asked)) > before, 'its end');
+      connection.destroy();
+    });
+  });
+}

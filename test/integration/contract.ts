@@ -1,0 +1,20 @@
+import { describe } from 'node:test';
+import type { HostKind } from '../helpers/hosts.ts';
+import { batchPredict } from './contract/batch-predict.ts';
+import { company } from './contract/company.ts';
+import { deadlines } from './contract/deadlines.ts';
+import { engines } from './contract/engines.ts';
+import { failures } from './contract/failures.ts';
+import { predicting } from './contract/predicting.ts';
+import { queue } from './contract/queue.ts';
+import { tables } from './contract/tables.ts';
+import { values } from './contract/values.ts';
+
+/** What both hosts promise, each promise asked of a server in a process of its own, over sockets. */
+export function contract(kind: HostKind): void {
+  // More than one at a time, as most of a part's time is a server's start or a deadline.
+  describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
+    for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict, tables, company])
+      part(kind);
+  });
+}
