@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Config, ConfigError, readConfig, SETTINGS, type SettingName } from '../functions/config.ts';
+
+type Row = [
+  name: SettingName,
+  byDefault: Config[SettingName],
+  good: [text: string, value: Config[SettingName]][],
+  bad: string[],
+  takes: string,
+];
+
+const DAY = 86_400_000;
+const TABLE: Row[] = [
+  [
+    'PORT',
+    8080,
+    [
+      ['0', 0],
+      ['65535', 65_535],
+    ],
+    ['65536', '-1', '80.5', 'http', '0x50', '8e3', '+80'],
+    'a port, 0 to 65535',
+  ],
+  [
+    'MAX_BODY_BYTES',
+    32_505_856,
+    [
+      ['1', 1],
+      ['1073741824', 2 ** 30],
+    ],
+    ['0', '1073741825', '31MiB'],
+    'bytes, 1 to 1073741824',
+  ],
+  [
+    'REQUEST_TIMEOUT_MS',
+    60_000,
+    [
+      ['1', 1],
+      ['86400000', DAY],
+    ],
+    ['0', '86400001', '60s'],
+    'milliseconds, 1 to 86400000',
+  ],
+  ['SHUTDOWN_GRACE_MS', 8000, [['0', 0]], ['86400001', 'soon'], 'milliseconds, 0 to 86400000'],
+  ['MODEL_URI', 'models', [['/m/my model.onnx', '/m/my model.onnx']], [], ''],
+  ['MODEL_NAME', undefined, [['iris', 'iris']], [], ''],
+  [
+    'MODEL_LOAD',
+    undefined,
+    [
+      ['eager', 'eager'],
+      ['lazy', 'lazy'],
+    ],
+    ['now', 'EAGER'],
+    'eager or lazy',
+  ],
+  [
+    'INFERENCE_PROCESSES',
+    undefined,
+    [
+      ['1', 1],
+      ['256', 256],
+    ],
+    ['0', '257', 'auto'],
+    'a number, 1 to 256',
+  ],
+  ['INTRA_OP_THREADS', 1, [['4', 4]], ['0', '257'], 'a number, 1 to 256'],
+  [
+    'EXECUTION_PROVIDERS',
+    ['cpu'],
+    [
+      ['cuda,cpu', ['cuda', 'cpu']],
+      ['cuda', ['cuda']],
+    ],
+    ['gpu', 'cpu,', 'cuda;cpu', 'cuda, cpu'],
+    'cpu, cuda, or both with a comma between',
+  ],
+  [
+    'MAX_BATCH_SIZE',
+    64,
+    [
+      ['1', 1],
+      ['65536', 65_536],
+    ],
+    ['0', '65537'],
+    'a number, 1 to 65536',
+  ],
+  ['BATCH_DELAY_MS', 0, [['60000', 60_000]], ['60001', '1.5'], 'milliseconds, 0 to 60000'],
+  [
+    'MAX_QUEUE_SIZE',
+    1024,
+    [
+      ['1', 1],
+      ['1000000', 1_000_000],
+    ],
+    ['0', '1000001'],
+    'a number, 1 to 1000000',
+  ],
+  [
+    'RUN_TIMEOUT_MS',
+    30_000,
+    [
+      ['1', 1],
+      ['86400000', DAY],
+    ],
+    ['0', '86400001'],
+    'milliseconds, 1 to 86400000',
+  ],
+  [
+    'LOG_LEVEL',
+    'info',
+    [
+      ['debug', 'debug'],
+      ['warning', 'warning'],
+      ['error', 'error'],
+    ],
+    ['loud', 'INFO'],
+    'debug, info, warning or error',
+  ],
+  ['LOG_REQUESTS', 'failed', [['all', 'all']], ['none'], 'failed or all'],
+  ['LOG_TRANSPORT', 'stdout', [['cloud', 'cloud']], ['file'], 'stdout or cloud'],
+  ['GOOGLE_CLOUD_PROJECT', undefined, [['my-project', 'my-project']], [], ''],
+];
+
+test('every setting has its row in this table', () => {
+  assert.deepEqual(TABLE.map(([name]) => name).sort(), Object.keys(SETTINGS).sort());
+});
+
+for (const [name, byDefault, good, bad, takes] of TABLE) {
+  test(`${name} is ${JSON.stringify(byDefault) ?? 'unset'} where nothing is set, and takes what it says`, () => {
+    for (const env of [{}, { [name]: '' }, { [name]: '  ' }]) assert.deepEqual(readConfig(env)[name], byDefault);
+    for (const [text, value] of good) {
+      assert.deepEqual(readConfig({ [name]: text })[name], value, text);
+      assert.deepEqual(readConfig({ [name]: ` ${text} ` })[name], value, 'blanks around it');
+    }
+    for (const text of bad) {
+      assert.throws(
+        () => readConfig({ [name]: text }),
+        (error: unknown) => {
+          assert.ok(error instanceof ConfigError, text);
+          assert.ok(
+            error.message.startsWith(`${name}=${JSON.stringify(text)} is not usable: it takes ${takes}`),
+            error.message,
+          );
+          assert.doesNotMatch(error.message, /\n/);
+          return true;
+        },
+      );
+    }
+  });
+}
+
+test('a bad value of any shape is told in one line', () => {
+  assert.throws(() => readConfig({ LOG_LEVEL: 'a\nb' }), {
+    message: 'LOG_LEVEL="a\\nb" is not usable: it takes debug, info, warning or error',
+  });
+});
+
+test('every setting says what it takes and what it is for', () => {
+  for (const [name, { takes, doc }] of Object.entries(SETTINGS)) {
+    assert.match(name, /^[A-Z][A-Z_]+$/);
+    assert.ok(takes.length > 0, name);
+    assert.match(doc, /^\S.*\.$/s, name);
+  }
+});
+
+test('other variables of the environment are of no concern', () => {
+  assert.deepEqual(readConfig({ PATH: '/bin', port: '1', HOME: 'x' }), readConfig({}));
+  assert.deepEqual(Object.keys(readConfig({})).sort(), Object.keys(SETTINGS).sort());
+});

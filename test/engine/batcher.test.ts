@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ask, quiet, range, request, settleAll, setUpBatcher, tenfold, valuesOfRuns } from '../helpers/runner.ts';
+import { float32 } from '../helpers/tensors.ts';
+
+test('rows that wait when an engine becomes free share its run, and each owner gets its own', async () => {
+  const { runner, batcher } = setUpBatcher();
+  const first = ask(batcher, request([1]));
+  await quiet();
+  const rest = [ask(batcher, request([2])), ask(batcher, request([3, 4])), ask(batcher, request([5]))];
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1]]);
+  assert.equal(batcher.depth(), 4);
+  runner.open[0]!.finish();
+  await quiet();
+  assert.deepEqual(first.settled, [10]);
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [2, 3, 4, 5]]);
+  assert.deepEqual(runner.runs[1]!.inputs[0]!.dims, [4, 1]);
+  assert.equal(batcher.depth(), 0);
+  runner.open[0]!.finish();
+  await quiet();
+  assert.deepEqual(
+    rest.map(({ settled }) => settled),
+    [[20], [30, 40], [50]],
+  );
+});
+
+test('requests that arrive in one turn of the event loop share the first run', async () => {
+  const { runner, batcher } = setUpBatcher();
+  for (const value of [1, 2, 3]) ask(batcher, request([value]));
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1, 2, 3]]);
+});
+
+test('several free engines run side by side', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 2 }, 3);
+  for (const value of range(1, 8)) ask(batcher, request([value]));
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs), [
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ]);
+});
+
+test('a run never takes more rows than allowed, and the order of arrival is kept', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 4 });
+  for (const value of [1, 4, 7, 10]) ask(batcher, request(range(value, 3)));
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 4), range(5, 4), range(9, 4)]);
+});
+
+test('a large request is split over runs, side by side, and put together in order', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 4 }, 3);
+  const asked = ask(batcher, request(range(1, 10)));
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 4), range(5, 4), range(9, 2)]);
+  for (const run of runner.open.toReversed()) {
+    assert.equal(asked.settled, undefined);
+    run.finish();
+    await quiet();
+  }
+  assert.deepEqual(asked.settled, tenfold(range(1, 10)));
+});
+
+test('rows of different keys never share a run; the oldest key goes first', async () => {
+  const { runner, batcher } = setUpBatcher();
+  const asked = [
+    ask(batcher, request([1])),
+    ask(batcher, request([2], 3)),
+    ask(batcher, request([3])),
+    ask(batcher, request([4], 3)),
+  ];
+  await settleAll({ runner, batcher }, (run) => {
+    assert.equal(new Set(run.values.map((value) => value % 2)).size, 1);
+    return undefined;
+  });
+  assert.deepEqual(valuesOfRuns(runner.runs), [
+    [1, 3],
+    [2, 4],
+  ]);
+  assert.deepEqual(
+    asked.map(({ settled }) => settled),
+    [[10], [20], [30], [40]],
+  );
+});
+
+test('requests of a model that is not joined go one a run, whole, whatever their size', async () => {
+  const { runner, batcher } = setUpBatcher({ join: false, maxBatchSize: 2, delayMs: 1000 }, 2);
+  const tensors = [float32([5, 1], range(1, 5)), float32([3, 1], range(6, 3)), float32([], [9])];
+  for (const tensor of tensors) ask(batcher, { tensors: [tensor], rows: 1 });
+  await quiet();
+  runner.open[0]!.finish();
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 5), range(6, 3), [9]]);
+  assert.deepEqual(
+    runner.runs.map(({ inputs }) => inputs[0]!.dims),
+    [[5, 1], [3, 1], []],
+  );
+});
+
+test('rows whose owner has left are never run, and no longer count as waiting', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 2 });
+  ask(batcher, request([1]));
+  await quiet();
+  const leaving = ask(batcher, request([2]));
+  const partly = ask(batcher, request(range(3, 4)));
+  const staying = ask(batcher, request([7]));
+  leaving.ticket.gone = true;
+  runner.open[0]!.finish();
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [3, 4]]);
+  assert.equal(leaving.settled, 'CLIENT_GONE');
+  partly.ticket.gone = true;
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [3, 4], [7]]);
+  assert.deepEqual([partly.settled, staying.settled, batcher.depth()], ['CLIENT_GONE', [70], 0]);
+});
+
+test('a request that finds the queue full is refused before it is queued, with a time to come back', async () => {
+  const { runner, batcher } = setUpBatcher({ maxQueueSize: 3 });
+  ask(batcher, request([1]));
+  await quiet();
+  const waiting = [ask(batcher, request([2, 3])), ask(batcher, request([4]))];
+  await assert.rejects(batcher.predict(request([5]), { gone: false }), {
+    code: 'OVERLOADED',
+    retryAfter: 1,
+    message: 'the queue is full: 3 rows wait, 3 may',
+  });
+  assert.equal(batcher.depth(), 3);
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [2, 3, 4]]);
+  assert.deepEqual(
+    waiting.map(({ settled }) => settled),
+    [[20, 30], [40]],
+  );
+});
+
+test('a request larger than the queue is let into an empty one', async () => {
+  const { runner, batcher } = setUpBatcher({ maxQueueSize: 3 });
+  const asked = ask(batcher, request(range(1, 20)));
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(asked.settled, tenfold(range(1, 20)));
+});
+
+test('those who left make room in a full queue', async () => {
+  const { runner, batcher } = setUpBatcher({ maxQueueSize: 2 });
+  ask(batcher, request([1]));
+  await quiet();
+  const left = [ask(batcher, request([2])), ask(batcher, request([3]))];
+  for (const { ticket } of left) ticket.gone = true;
+  const asked = ask(batcher, request([4]));
+  await quiet();
+  assert.deepEqual(
+    left.map(({ settled }) => settled),
+    ['CLIENT_GONE', 'CLIENT_GONE'],
+  );
+  assert.equal(batcher.depth(), 1);
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(asked.settled, [40]);
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [4]]);
+});
+
+test('with a delay, the first row waits that long for company, and no longer', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const pass = async (ms: number): Promise<void> => {
+    now += ms;
+    t.mock.timers.tick(ms);
+    await quiet();
+  };
+  const { runner, batcher } = setUpBatcher({ delayMs: 20, maxBatchSize: 3 });
+  ask(batcher, request([1]));
+  await quiet();
+  await pass(15);
+  ask(batcher, request([2]));
+  await pass(4);
+  assert.deepEqual(valuesOfRuns(runner.runs), []);
+  await pass(1);
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1, 2]]);
+  runner.open[0]!.finish();
+  await quiet();
+
+  for (const value of [3, 4, 5]) ask(batcher, request([value]));
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs)[1], [3, 4, 5], 'a full run does not wait');
+  ask(batcher, request([6]));
+  await pass(30);
+  runner.open[0]!.finish();
+  await quiet();
+  assert.deepEqual(valuesOfRuns(runner.runs)[2], [6], 'who has waited long enough for an engine does not wait again');
+});
+
+test('rows, seconds of a run and of waiting are told as they happen', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const told: [string, ...number[]][] = [];
+  const { runner, batcher } = setUpBatcher({
+    onRun: (rows, seconds) => told.push(['run', rows, seconds]),
+    onWait: (seconds) => told.push(['wait', seconds]),
+  });
+  for (const values of [[1], [2, 3]]) ask(batcher, request(values));
+  now = 500;
+  await quiet();
+  now = 2500;
+  runner.open[0]!.finish();
+  await quiet();
+  assert.deepEqual(told, [
+    ['wait', 0.5],
+    ['wait', 0.5],
+    ['run', 3, 2],
+  ]);
+});

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, type TestContext, test } from 'node:test';
+import { attachEngine, type Engine, RunError, type RunFault } from '../../functions/engine/engine.ts';
+import { spawnEngine } from '../../functions/engine/spawn.ts';
+import { isAlive } from '../helpers/descendants.ts';
+import { endless, identity, poisonable, unknownOperator, writeModel } from '../helpers/models.ts';
+import { column, float32, joined } from '../helpers/tensors.ts';
+import { until } from '../helpers/until.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'engine-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const LONG_MS = 20_000;
+const order = (path: string) => ({ path, intraOpThreads: 1, executionProviders: ['cpu'] });
+
+function start(t: TestContext): Engine {
+  const engine = attachEngine(spawnEngine());
+  t.after(() => engine.kill());
+  return engine;
+}
+
+async function load(t: TestContext, name: string, bytes: Uint8Array): Promise<Engine> {
+  const engine = start(t);
+  await engine.load(order(join(writeModel(folder, name, bytes), 'model.onnx')));
+  return engine;
+}
+
+const ends = (fault: RunFault, message: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof RunError, String(error));
+  assert.equal(error.fault, fault);
+  assert.match(error.message, message);
+  return true;
+};
+
+test('an engine tells what its model takes and gives, and runs it', async (t) => {
+  const engine = start(t);
+  const loaded = await engine.load(order(join(writeModel(folder, 'identity', identity()), 'model.onnx')));
+  assert.deepEqual(loaded, {
+    signature: {
+      inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 4] }],
+      outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 4] }],
+    },
+    skipped: [],
+  });
+  const [output] = await engine.run(joined(float32([2, 4], [1, 2, 3, 4, 5, 6, 7, 8])), LONG_MS);
+  assert.deepEqual(output!.dims, [2, 4]);
+  assert.deepEqual(output!.data, Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+});
+
+test('tensors of megabytes go through an engine', async (t) => {
+  const engine = await load(t, 'large', identity());
+  const values = Array.from({ length: 1_000_000 }, (_, i) => i);
+  const [output] = await engine.run(joined(float32([250_000, 4], values)), LONG_MS);
+  assert.deepEqual(output!.data, Float32Array.from(values));
+});
+
+test("a run that fails gives onnxruntime's own text, and the engine runs the next", async (t) => {
+  const engine = await load(t, 'poisonable', poisonable());
+  await assert.rejects(engine.run(joined(column(1, -1)), LONG_MS), ends('failed', /Gather/));
+  const [output] = await engine.run(joined(column(3)), LONG_MS);
+  assert.deepEqual(output!.data, Float32Array.of(6));
+});
+
+test("a model that cannot be loaded is refused with onnxruntime's own text", async (t) => {
+  await assert.rejects(load(t, 'unknown', unknownOperator()), ends('failed', /NoSuchOperator/));
+  await assert.rejects(start(t).load(order(join(folder, 'nowhere.onnx'))), ends('failed', /nowhere\.onnx/));
+});
+
+test('an engine that is killed in a run ends the run as crashed, and says by what', async (t) => {
+  const engine = await load(t, 'endless', endless());
+  const run = engine.run(joined(column(1)), LONG_MS);
+  process.kill(engine.pid!, 'SIGKILL');
+  await assert.rejects(run, ends('crashed', /killed by SIGKILL/));
+  assert.equal(await engine.exited, 'killed by SIGKILL');
+});
+
+test('a run beyond its time is ended with its process', async (t) => {
+  const engine = await load(t, 'too-long', endless());
+  const started = performance.now();
+  await assert.rejects(engine.run(joined(column(1)), 100), ends('timed-out', /longer than 100 ms/));
+  assert.equal(await engine.exited, 'killed by SIGKILL');
+  assert.ok(performance.now() - started < 2000);
+  assert.equal(isAlive(engine.pid!), false);
+});
+
+test('an engine that is gone refuses runs at once, and leaves no timer behind', async (t) => {
+  const engine = await load(t, 'gone', identity());
+  engine.kill();
+  await engine.exited;
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  await assert.rejects(engine.run(joined(float32([1, 4], [1, 2, 3, 4])), LONG_MS), ends('crashed', /SIGKILL/));
+  assert.equal(timers(), before);
+});
+
+test('an engine whose socket is closed ends by itself', async (t) => {
+  const engine = await load(t, 'closed', identity());
+  engine.close();
+  assert.equal(await engine.exited, 'exit code 0');
+  await until(() => !isAlive(engine.pid!), 'the engine is gone');
+});
+
+test('an engine that cannot start is a crash with the reason', async () => {
+  const engine = attachEngine(
+    spawn(join(folder, 'no-such-program'), [], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] }),
+  );
+  const loading = engine.load(order('model.onnx'));
+  await assert.rejects(loading, ends('crashed', /could not start: .*ENOENT/));
+  assert.match(await engine.exited, /^could not start/);
+});

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { afterEach, test } from 'node:test';
+import { dismissPrespawned, prespawn, spawnEngine } from '../../functions/engine/spawn.ts';
+import { until } from '../helpers/until.ts';
+
+const children = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'ProcessWrap').length;
+
+afterEach(() => until(() => children() === 0, 'every engine process has ended'));
+
+test('the prespawned engine is the first that is taken, and is started once', async () => {
+  prespawn();
+  prespawn();
+  assert.equal(children(), 1);
+  const first = spawnEngine();
+  assert.equal(children(), 1, 'the first is there already');
+  const second = spawnEngine();
+  assert.equal(children(), 2, 'the second is new');
+  assert.notEqual(first.pid, second.pid);
+  const ended = [first, second].map((child) => once(child, 'exit'));
+  for (const child of [first, second]) (child.stdio[3] as NodeJS.WritableStream).end();
+  assert.deepEqual(await Promise.all(ended), [
+    [0, null],
+    [0, null],
+  ]);
+});
+
+test('a prespawned engine that nobody came for ends when it is dismissed, and is not handed out after that', async () => {
+  prespawn();
+  assert.equal(children(), 1);
+  dismissPrespawned();
+  await until(() => children() === 0, 'the dismissed engine has ended');
+  const fresh = spawnEngine();
+  assert.equal(fresh.exitCode, null);
+  assert.equal(fresh.signalCode, null);
+  fresh.kill('SIGKILL');
+  assert.deepEqual(await once(fresh, 'exit'), [null, 'SIGKILL']);
+});

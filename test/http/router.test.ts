@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ServingError } from '../../functions/errors.ts';
+import { type Exchange, sendJson } from '../../functions/http/exchange.ts';
+import { connect } from '../helpers/raw-http.ts';
+import { answerQuery, serveRoutes } from '../helpers/serve.ts';
+
+const never = (): Promise<void> => new Promise(() => {});
+const bodyOf = async (response: Response) => (await response.json()) as Record<string, unknown>;
+
+test('a request goes to the route of its path and method; the query is not part of the path', async (t) => {
+  const { url } = await serveRoutes(t);
+  const read = await fetch(`${url}/read?a=1&b=%20`);
+  assert.deepEqual([read.status, await read.json()], [200, { query: 'a=1&b=%20' }]);
+  assert.equal((await fetch(`${url}/write`, { method: 'POST' })).status, 200);
+});
+
+test('what is not there is 404, in the one error shape', async (t) => {
+  const { url } = await serveRoutes(t);
+  for (const path of ['/', '/rea', '/read/', '/READ', '/%72ead', '/nothing?x=/read']) {
+    const response = await fetch(url + path);
+    assert.deepEqual([response.status, (await bodyOf(response)).code], [404, 'NOT_FOUND'], path);
+  }
+});
+
+test('another method is 405, with those that are taken', async (t) => {
+  const { url } = await serveRoutes(t);
+  for (const [path, method, allow] of [
+    ['/read', 'POST', 'GET, HEAD'],
+    ['/write', 'GET', 'POST'],
+    ['/write', 'HEAD', 'POST'],
+    ['/read', 'OPTIONS', 'GET, HEAD'],
+  ] as const) {
+    const response = await fetch(url + path, { method });
+    assert.deepEqual([response.status, response.headers.get('allow')], [405, allow], `${method} ${path}`);
+  }
+});
+
+test('HEAD is answered as GET is, without the body', async (t) => {
+  const { url } = await serveRoutes(t);
+  const [head, get] = [await fetch(`${url}/read`, { method: 'HEAD' }), await fetch(`${url}/read`)];
+  assert.deepEqual([head.status, await head.text()], [200, '']);
+  assert.equal(head.headers.get('content-length'), get.headers.get('content-length'));
+});
+
+test("a request keeps the caller's id where it is a sound one, and gets one of its own else", async (t) => {
+  const { url } = await serveRoutes(t);
+  const idOf = async (id?: string): Promise<string> =>
+    (await fetch(`${url}/read`, { headers: id === undefined ? {} : { 'x-request-id': id } })).headers.get(
+      'x-request-id',
+    )!;
+  for (const id of ['a', 'A-1_b.c:d', 'x'.repeat(128)]) assert.equal(await idOf(id), id);
+  const made = [await idOf(), await idOf('a b'), await idOf('x'.repeat(129)), await idOf('<script>'), await idOf('"')];
+  assert.equal(new Set(made).size, made.length);
+  for (const id of made) assert.match(id, /^[0-9a-f]{10}-[0-9a-z]+$/);
+  const refused = await fetch(`${url}/nothing`, { headers: { 'x-request-id': 'mine' } });
+  assert.equal((await bodyOf(refused)).request_id, 'mine');
+});
+
+test('an error of a route is answered as it is; one that is a bug is 500, and only the log has its text', async (t) => {
+  let error: Error = new ServingError('INVALID_INPUT', 'features: no', { path: 'features' });
+  const { url, requests } = await serveRoutes(t, () => Promise.reject(error));
+  const bad = await fetch(`${url}/read`);
+  assert.deepEqual([bad.status, (await bodyOf(bad)).path], [400, 'features']);
+  error = new TypeError('secret');
+  const bug = await fetch(`${url}/read`);
+  const text = await bug.text();
+  assert.equal(bug.status, 500);
+  assert.doesNotMatch(text, /secret/);
+  assert.deepEqual(
+    requests.map(({ status, code }) => [status, code]),
+    [
+      [400, 'INVALID_INPUT'],
+      [500, 'INTERNAL'],
+    ],
+  );
+  assert.equal((requests[1]!.error as ServingError).cause, error);
+});
+
+test('an error that is thrown at once is answered, too', async (t) => {
+  const { url } = await serveRoutes(t, () => {
+    throw new ServingError('UNSUPPORTED', 'no');
+  });
+  assert.equal((await fetch(`${url}/read`)).status, 501);
+});
+
+test('what is not answered in time is 504, and nobody waits for it after that', async (t) => {
+  let given: Exchange | undefined;
+  const { url, requests } = await serveRoutes(
+    t,
+    (exchange) => {
+      given = exchange;
+      return never();
+    },
+    { requestTimeoutMs: 50 },
+  );
+  const late = await fetch(`${url}/read`);
+  assert.deepEqual([late.status, (await bodyOf(late)).code], [504, 'DEADLINE']);
+  assert.equal(given!.ticket.gone, true);
+  assert.deepEqual(
+    requests.map(({ status, code }) => [status, code]),
+    [[504, 'DEADLINE']],
+  );
+});
+
+test('an answer that comes after the deadline is dropped, and counted once', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { url, requests, metrics } = await serveRoutes(
+    t,
+    async (exchange) => {
+      await promise;
+      if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
+    },
+    { requestTimeoutMs: 50, logRequests: 'all' },
+  );
+  assert.equal((await fetch(`${url}/read`)).status, 504);
+  resolve();
+  assert.equal((await fetch(`${url}/read`)).status, 200);
+  assert.deepEqual(
+    requests.map(({ status }) => status),
+    [504, 200],
+  );
+  assert.match((await metrics.render()).text, /requests_rejected_total\{reason="deadline"\} 1/);
+});
+
+test('a route that fails after the deadline is answered and counted no more', async (t) => {
+  const { promise, reject } = Promise.withResolvers<void>();
+  const { url, requests } = await serveRoutes(t, () => promise, { requestTimeoutMs: 50 });
+  assert.equal((await fetch(`${url}/read`)).status, 504);
+  reject(new Error('too late'));
+  assert.equal((await fetch(`${url}/nothing`)).status, 404);
+  assert.deepEqual(
+    requests.map(({ status }) => status),
+    [504, 404],
+  );
+});
+
+test('a body that does not arrive in time is 408: the client is slow, not the server', async (t) => {
+  const { port } = await serveRoutes(t, never, { requestTimeoutMs: 50 });
+  const client = connect({ port });
+  client.send('POST /write HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf');
+  const { status, body } = await client.answer();
+  assert.deepEqual([status, JSON.parse(body).code], [408, 'REQUEST_TIMEOUT']);
+  client.destroy();
+});
+
+test('a route that streams has no deadline here', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { url } = await serveRoutes(
+    t,
+    (exchange) => promise.then(() => answerQuery(exchange)),
+    { requestTimeoutMs: 20 },
+    { streams: true },
+  );
+  const read = await fetch(`${url}/read`);
+  assert.equal(read.status, 504);
+  const written = fetch(`${url}/write`, { method: 'POST' });
+  setTimeout(resolve, 60);
+  assert.equal((await written).status, 200);
+});
+
+test('while the server drains, only probes are answered', async (t) => {
+  const { url } = await serveRoutes(t, answerQuery, { draining: () => true });
+  assert.equal((await fetch(`${url}/read`)).status, 200);
+  const refused = await fetch(`${url}/write`, { method: 'POST' });
+  assert.deepEqual(
+    [
+      refused.status,
+      (await bodyOf(refused)).code,
+      refused.headers.get('connection'),
+      refused.headers.get('retry-after'),
+    ],
+    [503, 'DRAINING', 'close', '1'],
+  );
+});
