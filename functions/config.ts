@@ -52,7 +52,7 @@ export const SETTINGS = {
     'models',
     text,
     'a path',
-    "One `.onnx` file, one model's folder (`model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.",
+    "One `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.",
   ),
   MODEL_NAME: setting(
     '',

@@ -28,12 +28,6 @@ export function spawnEngine(): ChildProcess {
   return process;
 }
 
-/** Ends a prespawned engine that no pool came for. */
-export function dismissPrespawned(): void {
-  early?.kill('SIGKILL');
-  early = undefined;
-}
-
 function start(): ChildProcess {
   return spawn(process.execPath, [...FLAGS, ENTRY], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
 }

@@ -2,7 +2,6 @@ import { type Batcher, createBatcher, type Outcome, type Ticket } from '../engin
 import { type Capacity, engineCount } from '../engine/capacity.ts';
 import type { Feeds } from '../engine/join.ts';
 import { joinRows } from '../engine/join.ts';
-import type { JsonValue } from '../engine/json-reader.ts';
 import { createPool, type EngineView, type Pool } from '../engine/pool.ts';
 import type { Signature } from '../engine/tensor.ts';
 import { ServingError } from '../errors.ts';
@@ -149,11 +148,9 @@ async function decideJoining(
 
 /** The rows that the model's files vouch for: golden rows, then the example. */
 function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFeeds[] {
-  const rows = (golden?.rows ?? []).map((row, i) =>
-    decoder.decode(row.features as JsonValue, `golden.json: rows[${i}].features`),
-  );
+  const rows = (golden?.rows ?? []).map((row, i) => decoder.decode(row.features, `golden.json: rows[${i}].features`));
   if (manifest.example !== undefined) {
-    rows.push(decoder.decode(manifest.example.features as JsonValue, 'model.json: example.features'));
+    rows.push(decoder.decode(manifest.example.features, 'model.json: example.features'));
   }
   return rows;
 }

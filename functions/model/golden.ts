@@ -1,5 +1,4 @@
 import { joinRows } from '../engine/join.ts';
-import type { JsonValue } from '../engine/json-reader.ts';
 import type { Signature, Tensor } from '../engine/tensor.ts';
 import { findDifference } from '../engine/tensor-compare.ts';
 import { decodeNested } from '../engine/tensor-decode.ts';
@@ -15,14 +14,14 @@ import type { RowDecoder } from './rows.ts';
 export async function checkGolden(golden: Golden, signature: Signature, decoder: RowDecoder, run: Run): Promise<void> {
   for (const [i, row] of golden.rows.entries()) {
     const place = `golden.json: rows[${i}]`;
-    const feeds = decoder.decode(row.features as JsonValue, `${place}.features`);
+    const feeds = decoder.decode(row.features, `${place}.features`);
     const outputs = await run(joinRows([{ feeds, first: 0, rows: 1 }]));
     for (const [name, value] of Object.entries(row.outputs)) {
       const slot = signature.outputs.findIndex((output) => output.name === name);
       if (slot === -1) throw failed(`${place}.outputs.${name}: the model has no such output`);
       const got = outputs[slot]!;
       const inner = feeds.isRow && got.dims[0] === 1 ? got.dims.slice(1) : got.dims;
-      const expected = decodeNested(value as JsonValue, got.dtype, inner, `${place}.outputs.${name}`);
+      const expected = decodeNested(value, got.dtype, inner, `${place}.outputs.${name}`);
       const difference = findDifference(expected, { ...got, dims: inner } as Tensor, golden.tolerance);
       if (difference !== undefined) {
         const { at, by } = difference;

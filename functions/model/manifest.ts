@@ -1,5 +1,8 @@
 import * as z from 'zod';
+import { type JsonValue, readJson } from '../engine/json-reader.ts';
 import { ServingError } from '../errors.ts';
+
+const jsonValue = z.custom<JsonValue>((value) => value !== undefined, 'is missing');
 
 const manifestSchema = z.strictObject({
   name: z.string().min(1).optional(),
@@ -15,7 +18,7 @@ const manifestSchema = z.strictObject({
   /** Names of the classes, by class index. */
   classes: z.array(z.string()).min(1).optional(),
   /** A body of `/predict` that works: shown to people, and used to warm up. */
-  example: z.strictObject({ features: z.json() }).optional(),
+  example: z.strictObject({ features: jsonValue }).optional(),
   /** Whether rows of different requests may share a run; decided at warm-up where it is left out. */
   batching: z.boolean().optional(),
 });
@@ -26,7 +29,7 @@ export type Manifest = z.infer<typeof manifestSchema>;
 const goldenSchema = z.strictObject({
   /** Largest allowed difference |got - expected|, relative to |expected| where that is above 1. */
   tolerance: z.number().nonnegative().default(1e-4),
-  rows: z.array(z.strictObject({ features: z.json(), outputs: z.record(z.string(), z.json()) })).min(1),
+  rows: z.array(z.strictObject({ features: jsonValue, outputs: z.record(z.string(), jsonValue) })).min(1),
 });
 
 /** `golden.json`: rows with the outputs that the model must give before it serves. */
@@ -45,7 +48,9 @@ export function parseGolden(text: string, file: string): Golden {
 function parse<T extends z.ZodType>(schema: T, text: string, file: string): z.infer<T> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    JSON.parse(text);
+    // The project's own reader keeps the digits of an int64; JSON.parse says better where a hand-written file is wrong.
+    json = readJson(Buffer.from(text));
   } catch (cause) {
     throw new ServingError('MODEL_FAILED', `${file} is not JSON: ${(cause as Error).message}`, { cause });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { afterEach, test } from 'node:test';
-import { dismissPrespawned, prespawn, spawnEngine } from '../../functions/engine/spawn.ts';
+import { prespawn, spawnEngine } from '../../functions/engine/spawn.ts';
 import { until } from '../helpers/until.ts';
 
 const children = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'ProcessWrap').length;
@@ -23,16 +23,4 @@ test('the prespawned engine is the first that is taken, and is started once', as
     [0, null],
     [0, null],
   ]);
-});
-
-test('a prespawned engine that nobody came for ends when it is dismissed, and is not handed out after that', async () => {
-  prespawn();
-  assert.equal(children(), 1);
-  dismissPrespawned();
-  await until(() => children() === 0, 'the dismissed engine has ended');
-  const fresh = spawnEngine();
-  assert.equal(fresh.exitCode, null);
-  assert.equal(fresh.signalCode, null);
-  fresh.kill('SIGKILL');
-  assert.deepEqual(await once(fresh, 'exit'), [null, 'SIGKILL']);
 });

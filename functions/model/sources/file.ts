@@ -10,7 +10,7 @@ const VERSION = /^\d+$/;
 
 /**
  * Models on a local disk: in the image, or on a volume that an init container or Cloud Storage FUSE fills.
- * @param uri one `.onnx` file, one model's folder (`model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.
+ * @param uri one `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.
  * @param name which model of a repository; needed where there are several.
  */
 export function createFileSource(uri: string, name: string | undefined): ModelSource {
@@ -20,8 +20,8 @@ export function createFileSource(uri: string, name: string | undefined): ModelSo
     const found = await kindOf(root);
     if (found === 'file') return describe(root, stem(root), undefined);
     if (found === 'none') throw missing(`MODEL_URI ${root}: no such file or folder`);
-    if ((await kindOf(join(root, MODEL_FILE))) === 'file')
-      return describe(join(root, MODEL_FILE), basename(root), undefined);
+    const own = await newestIn(root);
+    if (own !== undefined) return describe(own.path, basename(root), own.version);
     return fromFolder(root, await chooseModel());
   }
 
