@@ -78,6 +78,11 @@ export function attachEngine(child: ChildProcess): Engine {
     };
     child.once('exit', (code, signal) => end(signal ? `killed by ${signal}` : `exit code ${code}`));
     child.once('error', (error) => end(`could not start: ${error.message}`));
+    // A prespawned process may have ended before anyone took it. One that could not start has no pid; where its error is
+    // still to come it says why.
+    const early = child.exitCode ?? child.signalCode;
+    if (early !== null) end(`ended early: ${early}`);
+    else if (child.pid === undefined) setImmediate(end, 'could not start');
   });
 
   function expire(timeoutMs: number): void {

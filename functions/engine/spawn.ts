@@ -29,5 +29,8 @@ export function spawnEngine(): ChildProcess {
 }
 
 function start(): ChildProcess {
-  return spawn(process.execPath, [...FLAGS, ENTRY], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+  const child = spawn(process.execPath, [...FLAGS, ENTRY], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+  // A process that could not be started has no pid: whoever takes it sees that, and may come later than the event.
+  child.on('error', () => {});
+  return child;
 }

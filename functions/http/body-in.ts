@@ -53,6 +53,7 @@ export function refuseEncoding(req: IncomingMessage): void {
 export function mediaType(req: IncomingMessage, types: readonly string[]): string {
   const header = req.headers['content-type'];
   if (header === undefined) return types[0]!;
+  if (types.includes(header)) return header;
   const end = header.indexOf(';');
   const type = (end === -1 ? header : header.slice(0, end)).trim().toLowerCase();
   if (types.includes(type)) return type;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,4 +112,13 @@ test('an engine that cannot start is a crash with the reason', async () => {
   const loading = engine.load(order('model.onnx'));
   await assert.rejects(loading, ends('crashed', /could not start: .*ENOENT/));
   assert.match(await engine.exited, /^could not start/);
+});
+
+test('a process that had ended before it was taken fails its load at once', async () => {
+  const child = spawnEngine();
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const engine = attachEngine(child);
+  await assert.rejects(engine.load(order('model.onnx')), { name: 'RunError', fault: 'crashed', message: /SIGKILL/ });
+  assert.match(await engine.exited, /SIGKILL/);
 });
