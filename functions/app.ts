@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Config } from './config.ts';
 import { measureCapacity } from './engine/capacity.ts';
+import { releasing } from './http/body-budget.ts';
 import { createJsonParser } from './http/json-body.ts';
 import { createRouter, type RequestHandler } from './http/router.ts';
 import { createModel, type Model } from './model/model.ts';
@@ -51,12 +52,13 @@ export function createApp(config: Config, logger: Logger): App {
 
   const isDraining = (): boolean => draining.signal.aborted;
   const routes = [
-    createPredictRoute({ model, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }),
+    releasing(createPredictRoute({ model, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES })),
     createBatchPredictRoute({
       model,
       parser,
       metrics,
       maxBodyBytes: config.MAX_BODY_BYTES,
+      maxBatchSize: config.MAX_BATCH_SIZE,
       idleMs: config.REQUEST_TIMEOUT_MS,
       draining: draining.signal,
     }),

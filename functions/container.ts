@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createApp } from './app.ts';
-import { type Config, ConfigError, readConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { ServingError } from './errors.ts';
 import { DirectMessage } from './http/direct-message.ts';
-import { failureBody } from './http/failure.ts';
+import { failureBody, sendFailure } from './http/failure.ts';
+import { readConfigOrExit } from './settings.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 
 // Not by `import`: see http/direct-message.ts.
@@ -15,12 +17,14 @@ const KEEP_ALIVE_MS = 620_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 /** Once nothing is in flight, requests that were on the wire at the signal still get an answer, a 503, for this long. */
 const LINGER_MS = 200;
+/** How long the connection of what is no HTTP is still read after its answer. */
+const REFUSED_MS = 2000;
 /** Of the grace: kept back for ending engines and writing the last log lines. */
 const CLOSING_MS = 500;
 
 /** Reads the settings, listens, loads, and serves until a signal or an error nobody caught. */
 export async function main(): Promise<void> {
-  const config = readOrExit();
+  const config = readConfigOrExit();
   const logger = createLogger({
     level: config.LOG_LEVEL,
     transport: config.LOG_TRANSPORT,
@@ -32,13 +36,14 @@ export async function main(): Promise<void> {
   // added to and deleted from is rebuilt time and again, and in V8 each old table keeps the next one, with what is in
   // it, alive up to a full collection. That was a quarter of all garbage, copied at every small collection.
   const latest = new Map<Socket, ServerResponse>();
+  const broken = new WeakSet<Socket>();
   let draining = false;
 
   function onRequest(req: IncomingMessage, res: ServerResponse): void {
     latest.set(req.socket, res);
     if (draining) res.shouldKeepAlive = false;
     // RFC 9112, 3.2. Node's own answer to it has no body.
-    if (req.headers.host === undefined && req.httpVersion === '1.1') answerBadRequest({}, req.socket);
+    if (req.headers.host === undefined && req.httpVersion === '1.1') refuseHostless(req, res);
     else app.handler(req, res);
   }
 
@@ -60,10 +65,19 @@ export async function main(): Promise<void> {
   );
   server.on('connection', (socket: Socket) => socket.once('close', () => latest.delete(socket)));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Every piece that follows is nonsense as well, and the same answer stands for all.
+    if (broken.has(socket)) return;
+    broken.add(socket);
     const res = latest.get(socket);
     if (res === undefined || res.writableFinished) answerBadRequest(error, socket);
     // The nonsense follows a whole request: that one is answered first.
-    else if (res.req.complete) res.once('finish', () => answerBadRequest(error, socket));
+    else if (res.req.complete) {
+      socket.pause();
+      res.once('finish', () => {
+        socket.resume();
+        answerBadRequest(error, socket);
+      });
+    }
     // A second head would stand in the middle of the first one's body.
     else if (res.headersSent) socket.destroy();
     else answerBadRequest(error, socket);
@@ -104,16 +118,6 @@ export async function main(): Promise<void> {
 
   listen(server, config, logger);
   if (config.MODEL_LOAD !== 'lazy') app.model.load();
-}
-
-function readOrExit(): Config {
-  try {
-    return readConfig();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exit(1);
-  }
 }
 
 function listen(server: Server, { PORT }: Config, logger: Logger): void {
@@ -160,9 +164,23 @@ function answerBadRequest(error: { readonly code?: string | undefined }, socket:
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? (['408 Request Timeout', new ServingError('REQUEST_TIMEOUT', 'the headers took too long')] as const)
         : (['400 Bad Request', new ServingError('INVALID_INPUT', 'this is no HTTP/1.1 request')] as const);
-  const body = failureBody(failure, '-');
-  const length = Buffer.byteLength(body);
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const id = randomUUID();
+  const body = failureBody(failure, id);
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${id}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // A client that goes on sending is read for a moment, so that it gets to read its answer.
+  setTimeout(() => socket.destroy(), REFUSED_MS).unref();
+}
+
+/** Through the response: an answer that is still due to an earlier request of the connection goes first. */
+function refuseHostless(req: IncomingMessage, res: ServerResponse): void {
+  res.shouldKeepAlive = false;
+  const error = new ServingError('INVALID_INPUT', 'this is no HTTP/1.1 request: it has no Host');
+  sendFailure({ req, res, id: randomUUID() }, error);
 }

@@ -37,7 +37,11 @@ export class ServingError extends Error {
   readonly allow: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    const depth = Error.stackTraceLimit;
+    // A caller's mistake needs no stack, and making one takes longer than refusing the row.
+    if (code === 'INVALID_INPUT') Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    Error.stackTraceLimit = depth;
     this.name = 'ServingError';
     this.code = code;
     this.path = details.path;

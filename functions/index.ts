@@ -6,14 +6,14 @@ import { prespawn } from './engine/spawn.ts';
 
 prespawn();
 
-const [{ http }, { createApp }, { readConfig }, { createLogger }] = await Promise.all([
+const [{ http }, { createApp }, { readConfigOrExit }, { createLogger }] = await Promise.all([
   import('@google-cloud/functions-framework'),
   import('./app.ts'),
-  import('./config.ts'),
+  import('./settings.ts'),
   import('./telemetry/logger.ts'),
 ]);
 
-const config = readConfig();
+const config = readConfigOrExit();
 const logger = createLogger({
   level: config.LOG_LEVEL,
   transport: config.LOG_TRANSPORT,

@@ -8,7 +8,7 @@ await build({
     server: 'functions/server.ts',
     index: 'functions/index.ts',
     engine: 'functions/engine/worker.ts',
-    'json-thread': 'functions/http/json-thread.ts',
+    'json-thread': 'functions/routes/json-thread.ts',
   },
   outdir: 'dist',
   bundle: true,

@@ -37,9 +37,10 @@ export type Outcome =
 export interface Batcher {
   /**
    * Queues the rows of one request and settles when each has been run or has failed: stretches in the rows' order.
+   * @param share of the queue that these rows may fill.
    * @throws ServingError `OVERLOADED` before anything is queued; `CLIENT_GONE` when the ticket is gone before the run.
    */
-  predict(feeds: Feeds, ticket: Ticket): Promise<readonly Outcome[]>;
+  predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
   /** Rows that wait. */
   depth(): number;
 }
@@ -160,8 +161,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     return true;
   }
 
-  function isFull(rows: number): boolean {
-    return waiting > 0 && waiting + rows > options.maxQueueSize;
+  function isFull(rows: number, share: number): boolean {
+    return waiting > 0 && waiting + rows > options.maxQueueSize * share;
   }
 
   /** While every engine is busy nobody looks at the queue: those who left must not keep others out of it. */
@@ -228,9 +229,9 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   }
 
   return {
-    predict(feeds, ticket) {
-      if (isFull(feeds.rows)) sweep();
-      if (isFull(feeds.rows)) {
+    predict(feeds, ticket, share = 1) {
+      if (isFull(feeds.rows, share)) sweep();
+      if (isFull(feeds.rows, share)) {
         const message = `the queue is full: ${waiting} rows wait, ${options.maxQueueSize} may`;
         return Promise.reject(new ServingError('OVERLOADED', message, { retryAfter: 1 }));
       }

@@ -27,8 +27,8 @@ export interface Loaded {
 /** One engine process, which does one thing at a time. */
 export interface Engine {
   readonly pid: number | undefined;
-  /** @throws RunError `failed` with onnxruntime's text, or `crashed`. */
-  load(order: LoadOrder): Promise<Loaded>;
+  /** @throws RunError `failed` with onnxruntime's text, `crashed`, or `timed-out`: the process has then been killed. */
+  load(order: LoadOrder, timeoutMs?: number): Promise<Loaded>;
   /** @throws RunError. On `timed-out` the process has been killed. */
   run(inputs: readonly JoinedTensor[], timeoutMs: number): Promise<Tensor[]>;
   kill(): void;
@@ -37,6 +37,12 @@ export interface Engine {
   /** Settles, never rejects, when the process is gone: with a phrase such as `killed by SIGKILL`. */
   readonly exited: Promise<string>;
 }
+
+/**
+ * Tens of gigabytes from a slow disk load in less; an open that hangs, as on a network volume that has gone, would hold
+ * its engine for ever.
+ */
+const LOAD_TIMEOUT_MS = 600_000;
 
 interface Pending {
   resolve(frame: Frame): void;
@@ -57,17 +63,20 @@ export function attachEngine(child: ChildProcess): Engine {
     return settled;
   }
 
-  const socket = child.stdio[3] as Duplex;
-  const channel = openChannel(socket, (frame) => {
+  // A process for whose socket there was no file descriptor has none, whatever its type says; its error is on the way.
+  const socket = (child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined;
+  const channel = socket && openChannel(socket, receive);
+  // A write to an engine that has just died fails here; its exit tells the same, with the reason.
+  socket?.on('error', () => {});
+
+  function receive(frame: Frame): void {
     if (frame.kind === KIND.failure) {
       const { message } = decodeJson(frame) as { message: string };
       settle()?.reject(new RunError('failed', message));
     } else {
       settle()?.resolve(frame);
     }
-  });
-  // A write to an engine that has just died fails here; its exit tells the same, with the reason.
-  socket.on('error', () => {});
+  }
 
   const exited = new Promise<string>((resolve) => {
     const end = (how: string): void => {
@@ -85,19 +94,20 @@ export function attachEngine(child: ChildProcess): Engine {
     else if (child.pid === undefined) setImmediate(end, 'could not start');
   });
 
-  function expire(timeoutMs: number): void {
-    settle()?.reject(new RunError('timed-out', `the run took longer than ${timeoutMs} ms`));
+  function expire(what: string, timeoutMs: number): void {
+    settle()?.reject(new RunError('timed-out', `the ${what} took longer than ${timeoutMs} ms`));
     child.kill('SIGKILL');
   }
 
-  function exchange(chunks: readonly Uint8Array[]): Promise<Frame> {
+  function exchange(what: 'load' | 'run', chunks: readonly Uint8Array[], timeoutMs: number): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (gone !== undefined) {
         reject(new RunError('crashed', `the engine process ended: ${gone}`));
         return;
       }
       pending = { resolve, reject };
-      channel.send(chunks);
+      channel?.send(chunks);
+      timer = setTimeout(expire, timeoutMs, what, timeoutMs);
     });
   }
 
@@ -106,19 +116,16 @@ export function attachEngine(child: ChildProcess): Engine {
       return child.pid;
     },
     exited,
-    async load(order) {
-      const frame = await exchange([encodeJson(KIND.load, nextId++, order)]);
+    async load(order, timeoutMs = LOAD_TIMEOUT_MS) {
+      const frame = await exchange('load', [encodeJson(KIND.load, nextId++, order)], timeoutMs);
       return decodeJson(frame) as Loaded;
     },
     async run(inputs, timeoutMs) {
-      const answer = exchange(encodeTensors(KIND.run, nextId++, inputs));
-      // Where the process is gone already nothing runs, and nothing would clear the timer.
-      if (pending !== undefined) timer = setTimeout(expire, timeoutMs, timeoutMs);
-      return decodeTensors(await answer);
+      return decodeTensors(await exchange('run', encodeTensors(KIND.run, nextId++, inputs), timeoutMs));
     },
     kill: () => {
       child.kill('SIGKILL');
     },
-    close: () => channel.close(),
+    close: () => channel?.close(),
   };
 }

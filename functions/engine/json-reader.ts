@@ -9,6 +9,7 @@ import {
   scanNumbers,
   skipSpace,
   stop,
+  TYPED_ARRAY_LENGTH,
   takeNumber,
   takeNumbers,
 } from './json-number.ts';
@@ -25,8 +26,17 @@ export interface JsonObject {
 /** Arrays and objects inside one another; the parser and what reads its result recurse no deeper. */
 export const MAX_DEPTH = 64;
 
+/**
+ * Values that one text may hold, where its reader names no other number. What is read in another thread is copied on the
+ * serving thread, and what is read there is read in one go: either takes less than 50 ms for this many.
+ */
+export const MAX_VALUES = 100_000;
+
 /** The position after the value just read. */
 let next = 0;
+/** Values that the text may still hold, and how many it might at first. */
+let left = 0;
+let allowed = 0;
 
 /**
  * Reads one JSON text (RFC 8259, strictly) from the UTF-8 `bytes` between `start` and `end`.
@@ -36,9 +46,14 @@ let next = 0;
  * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array. The last of equal keys wins; a number too large for a
  * double is an infinity.
  *
- * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON
+ * @param maxValues how many values it may hold. An array of plain numbers counts as one, and a short one, which is no
+ * Float64Array, as one more for each 8 numbers.
+ * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON, or where it
+ * holds more values
  */
-export function readJson(bytes: Uint8Array, start = 0, end = bytes.length): JsonValue {
+export function readJson(bytes: Uint8Array, start = 0, end = bytes.length, maxValues = MAX_VALUES): JsonValue {
+  left = maxValues;
+  allowed = maxValues;
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (end > start && isNumberByte(buffer[end - 1]!)) {
     // A bare number, or a text cut short: rare enough for a copy, with the byte at its end that `scanNumbers` needs.
@@ -61,6 +76,7 @@ function readText(bytes: Buffer, start: number, end: number): JsonValue {
 }
 
 function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonValue {
+  if (--left < 0) throw tooMany();
   const byte = p < end ? bytes[p]! : 0;
   switch (byte) {
     case 0x5b:
@@ -123,11 +139,14 @@ function readArray(bytes: Buffer, open: number, end: number, depth: number): Jso
   p = stop;
   if (count === 0 || p >= end || bytes[p] !== 0x5d) return readMixed(bytes, p, end, depth, count);
   next = p + 1;
+  if (count < TYPED_ARRAY_LENGTH) left -= count >> 3;
   return takeNumbers(count);
 }
 
 /** The rest of an array, from its element `count` on, which is no plain number. */
 function readMixed(bytes: Buffer, first: number, end: number, depth: number, count: number): JsonValue[] {
+  left -= count;
+  if (left < 0) throw tooMany();
   const list: JsonValue[] = copyNumbers(count);
   for (let p = first; ; ) {
     list.push(readValue(bytes, p, end, depth));
@@ -159,4 +178,9 @@ function startsNumber(byte: number): boolean {
 
 function tooDeep(): ServingError {
   return new ServingError('INVALID_INPUT', `the body nests arrays and objects deeper than ${MAX_DEPTH} levels`);
+}
+
+function tooMany(): ServingError {
+  const message = `the body holds more than ${allowed} arrays, objects and values outside arrays of plain numbers; send rows as NDJSON to /batch_predict, one a line, or a large row by itself to /predict`;
+  return new ServingError('INVALID_INPUT', message);
 }

@@ -12,6 +12,8 @@ export interface PoolOptions {
   readonly order: LoadOrder;
   /** Milliseconds from a run's start after which its process is killed. */
   readonly runTimeoutMs: number;
+  /** Milliseconds that a load may take; ten minutes unless told. */
+  readonly loadTimeoutMs?: number;
   readonly onRestart?: (reason: RestartReason, detail: string, delayMs: number) => void;
 }
 
@@ -82,7 +84,7 @@ export function createPool(options: PoolOptions): Pool {
     const engine = attachEngine(spawnEngine());
     slot.engine = engine;
     try {
-      const loaded = await engine.load(options.order);
+      const loaded = await engine.load(options.order, options.loadTimeoutMs);
       for (const inputs of warmUp) await engine.run(inputs, options.runTimeoutMs);
       if (closed) throw new RunError('crashed', 'the pool was closed');
       slot.state = 'idle';

@@ -42,8 +42,8 @@ export async function openSession(path: string, options: SessionOptions): Promis
     interOpNumThreads: 1,
     executionMode: 'sequential',
     executionProviders: [...options.executionProviders],
-    // 3: errors alone. Warnings about a model's graph say nothing to those who serve it.
-    logSeverityLevel: 3,
+    // 4: what is fatal. An error of a run is thrown as well, and its line would put a caller's values into the log.
+    logSeverityLevel: 4,
   });
   const inputs = session.inputMetadata.map(specOf);
   const outputs = session.outputMetadata.filter((meta) => meta.isTensor).map(specOf);

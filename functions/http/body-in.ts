@@ -1,20 +1,27 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
+import { type BodyBudget, holdBody, processBudget } from './body-budget.ts';
 import { DirectMessage } from './direct-message.ts';
+import { GrowingBuffer } from './growing-buffer.ts';
+
+/** A body of declared length up to this is counted for as long as it is collected: what follows is the queue's to bound. */
+const SMALL_BYTES = 65_536;
 
 /**
  * The whole body of a request. On the functions host the framework has read and inflated it already: it is `rawBody`.
  * @param limit bytes; a declared length above it is refused before anything is read.
- * @throws ServingError `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`.
+ * @param budget what all bodies together may take. A large body keeps its part of it until its request has ended: the
+ * route has to be `releasing`.
+ * @throws ServingError `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`, `OVERLOADED`.
  */
-export async function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+export async function readBody(req: IncomingMessage, limit: number, budget = processBudget): Promise<Buffer> {
   const raw = rawBody(req, limit);
   if (raw !== undefined) return raw;
   const declared = req.headers['content-length'];
   const length = declared === undefined ? -1 : Number(declared);
   if (length > limit) throw tooLarge(limit);
   refuseEncoding(req);
-  return collect(req, limit, length);
+  return collect(req, limit, length, budget);
 }
 
 /**
@@ -61,43 +68,66 @@ export function mediaType(req: IncomingMessage, types: readonly string[]): strin
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 
-function collect(req: IncomingMessage, limit: number, length: number): Promise<Buffer> {
+function collect(req: IncomingMessage, limit: number, length: number, budget: BodyBudget): Promise<Buffer> {
+  const small = length !== -1 && length <= SMALL_BYTES;
+  const hold = small ? undefined : holdBody(req, budget);
+  if (small) budget.take(length, limit);
+  else if (length !== -1) hold!.grow(length, limit);
   return new Promise((resolve, reject) => {
     // One piece is the rule for small bodies. A large one of known length goes straight into memory of its own, which
     // can be handed to another thread.
     let whole: Buffer | undefined;
-    let pieces: Buffer[] | undefined;
+    let parts: GrowingBuffer | undefined;
     let size = 0;
+    // The request outlives its answer for as long as its connection is idle, and with it the listener below: nothing it
+    // can see may lead to the bytes, and a settled promise does.
+    let waiting: { resolve(body: Buffer): void; reject(error: Error): void } | undefined = { resolve, reject };
 
     function take(piece: Buffer | null): void {
       if (piece === null) {
-        resolve(whole ?? Buffer.concat(pieces ?? []));
+        settle();
         return;
       }
       size += piece.length;
       if (size > limit) {
-        leave();
-        reject(tooLarge(limit));
+        refuse(tooLarge(limit));
       } else if (piece.length === length) {
         whole = piece;
       } else if (length !== -1) {
         whole ??= Buffer.allocUnsafeSlow(length);
         piece.copy(whole, size - piece.length);
       } else {
-        pieces ??= [];
-        pieces.push(piece);
+        try {
+          hold!.grow(piece.length, limit);
+        } catch (error) {
+          refuse(error as ServingError);
+          return;
+        }
+        parts ??= new GrowingBuffer(limit);
+        parts.append(piece);
       }
     }
-    function leave(): void {
+    function refuse(error: ServingError): void {
       if (req instanceof DirectMessage) req.release();
       else req.off('data', take);
+      settle(error);
+    }
+    function settle(error?: ServingError): void {
+      if (waiting === undefined) return;
+      const { resolve, reject } = waiting;
+      const body = whole ?? parts?.take() ?? Buffer.alloc(0);
+      waiting = undefined;
+      whole = undefined;
+      parts = undefined;
+      if (small) budget.give(length);
+      if (error === undefined) resolve(body);
+      else reject(error);
     }
 
     if (req instanceof DirectMessage) req.takeDirectly(take);
     else req.on('data', take).once('end', () => take(null));
-    req.once('close', () => {
-      if (!req.complete) reject(new ServingError('CLIENT_GONE', 'the client left before its body was whole'));
-    });
+    // Also of a body that came to its end after it was refused: nobody has been told of that.
+    req.once('close', () => settle(new ServingError('CLIENT_GONE', 'the client left before its body was whole')));
   });
 }
 

@@ -24,8 +24,11 @@ export class DirectMessage extends IncomingMessage {
   }
 
   override push(piece: Buffer | null): boolean {
-    if (this.#sink === undefined) return super.push(piece);
-    this.#sink(piece);
+    const sink = this.#sink;
+    if (sink === undefined) return super.push(piece);
+    // The request lives until the next one on its connection: it must not keep what has taken its body.
+    if (piece === null) this.#sink = undefined;
+    sink(piece);
     return true;
   }
 }

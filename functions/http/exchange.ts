@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Ticket } from '../engine/batcher.ts';
+import type { ServingError } from '../errors.ts';
 
 /** One request and its response, as a route sees them. */
 export interface Exchange {
@@ -11,6 +12,8 @@ export interface Exchange {
   readonly query: string;
   /** Gone once the client has left or the deadline has passed: nobody reads an answer then. */
   readonly ticket: Caller;
+  /** What went wrong here within an answer of 200, for the log. */
+  fault?: ServingError | undefined;
   /** `performance.now()` at the request's head. */
   readonly startedAt: number;
 }

@@ -26,7 +26,7 @@ export function isArriving(req: IncomingMessage): boolean {
 }
 
 /** Answers with an error, unless the head of another answer is already out: the connection is then cut. */
-export function sendFailure({ req, res, id }: Exchange, error: ServingError): void {
+export function sendFailure({ req, res, id }: Pick<Exchange, 'req' | 'res' | 'id'>, error: ServingError): void {
   if (res.headersSent) {
     res.destroy();
     return;

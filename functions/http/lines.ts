@@ -1,3 +1,5 @@
+import { GrowingBuffer } from './growing-buffer.ts';
+
 /** A line of an NDJSON body, without its line end; `undefined` in place of one that is longer than allowed. */
 export type Line = Buffer | undefined;
 
@@ -19,25 +21,23 @@ const NEWLINE = 0x0a;
  * bounded, and the lines after it are read.
  */
 export function createLineCutter(limit: number): LineCutter {
-  let kept: Buffer[] = [];
-  let size = 0;
+  const kept = new GrowingBuffer(limit);
   let tooLong = false;
 
   function keep(part: Buffer): void {
-    size += part.length;
-    if (size > limit) {
+    if (tooLong) return;
+    if (kept.length + part.length > limit) {
       tooLong = true;
-      kept = [];
-    } else if (part.length > 0) kept.push(part);
+      kept.clear();
+    } else kept.append(part);
   }
 
   function* finish(): Generator<Line> {
-    const line = kept.length === 1 ? kept[0]! : Buffer.concat(kept);
-    if (tooLong) yield undefined;
-    else if (!isBlank(line)) yield line;
-    kept = [];
-    size = 0;
+    const long = tooLong;
+    const line = kept.take();
     tooLong = false;
+    if (long) yield undefined;
+    else if (!isBlank(line)) yield line;
   }
 
   return {

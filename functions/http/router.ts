@@ -31,6 +31,8 @@ export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void
 /** Requests slower than this are logged with the failed ones. */
 const SLOW_SECONDS = 10;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
+/** What is wrong here, as against what is full, late, or not there yet: the log tells where it came from. */
+const WITH_STACK: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'MODEL_FAILED']);
 const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   OVERLOADED: 'overloaded',
   DEADLINE: 'deadline',
@@ -76,7 +78,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, exchange);
       await route.handle(exchange);
       if (ticket.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
-      if (!ticket.expired) record(exchange, path, res.statusCode);
+      if (!ticket.expired) record(exchange, path, res.statusCode, exchange.fault);
     } catch (error) {
       if (ticket.expired) return;
       const shown = toServingError(error);
@@ -115,7 +117,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       requestId: id,
       userAgent: req.headers['user-agent'],
       trace: () => parseTrace(one(req.headers.traceparent), one(req.headers['x-cloud-trace-context'])),
-      ...(error === undefined ? {} : { code: error.code, error: status >= 500 ? error : undefined }),
+      ...(error === undefined ? {} : { code: error.code, error: WITH_STACK.has(error.code) ? error : undefined }),
     });
   }
 

@@ -48,8 +48,9 @@ export function createRowWriter(signature: Signature, { output, classes }: Manif
  * The class that the main output names: an index, or where there is a score for each class, the highest; else -1.
  * @param row which row of it is meant; -1 where it is no row, and all of it is.
  */
-function classOf({ dims, data, dtype }: Tensor, row: number, classes: number): number {
-  if (dtype === 'string' || dtype === 'float16') return -1;
+function classOf({ dims, data: held, dtype }: Tensor, row: number, classes: number): number {
+  if (dtype === 'string') return -1;
+  const data = dtype === 'float16' ? floatsOf(held as Uint16Array) : held;
   const width = row === -1 ? data.length : data.length / (dims[0] ?? 1);
   const first = Math.max(0, row) * width;
   if (width === 1) {
@@ -61,3 +62,6 @@ function classOf({ dims, data, dtype }: Tensor, row: number, classes: number): n
   for (let i = first; i < first + width; i++) if (Number(data[i]) > Number(data[best])) best = i;
   return best - first;
 }
+
+const floatsOf = ({ buffer, byteOffset, length }: Uint16Array): Float16Array =>
+  new Float16Array(buffer, byteOffset, length);

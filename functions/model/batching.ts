@@ -52,6 +52,8 @@ export function madeUpRow({ inputs }: Signature, like: Feeds | undefined, row: n
  * cannot be told apart by their outputs, leaves it undecided, and undecided means no joining.
  */
 export async function tryJoining(run: Run, rows: readonly Feeds[]): Promise<Verdict> {
+  // Two rows of a few booleans could agree by chance.
+  if (rows.length < ROWS) return undecided(`there are only ${rows.length} distinct trial rows, of ${ROWS} needed`);
   const alone: Tensor[][] = [];
   for (const row of rows) {
     const started = performance.now();

@@ -44,7 +44,7 @@ export interface Generation {
   readonly rows: RowDecoder;
   readonly writer: RowWriter;
   /** @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
-  predict(feeds: Feeds, ticket: Ticket): Promise<readonly Outcome[]>;
+  predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
   queueDepth(): number;
   engines(): EngineView[];
   /** Why it can answer nothing at present. */
@@ -116,9 +116,9 @@ export async function prepareGeneration(
       joined: verdict.join,
       rows: verdict.join === candidate ? decoder : createRowDecoder(signature, manifest.input?.features, verdict.join),
       writer: createRowWriter(signature, manifest, verdict.join),
-      predict(feeds, ticket) {
+      predict(feeds, ticket, share) {
         const fault = pool.fault();
-        if (fault === undefined) return batcher.predict(feeds, ticket);
+        if (fault === undefined) return batcher.predict(feeds, ticket, share);
         const message = `the model's engine processes keep ending: ${fault.reason}`;
         const retryAfter = Math.ceil(fault.retryInMs / 1000) || 1;
         return Promise.reject(new ServingError('NOT_READY', message, { retryAfter }));
@@ -174,7 +174,14 @@ async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number) {
   }
 }
 
-function checkManifest({ output, input }: Manifest, { inputs, outputs }: Signature): void {
+function checkManifest({ output, input, batching }: Manifest, signature: Signature): void {
+  const { inputs, outputs } = signature;
+  if (batching === true && !mayJoin(signature)) {
+    const fixed = [...inputs, ...outputs].find(({ shape }) => shape[0] !== -1);
+    const has = fixed === undefined ? 'the model has no inputs' : `${fixed.name} has shape [${fixed.shape.join(', ')}]`;
+    const message = `model.json: "batching": true needs a free first dimension (-1) in every input and output, but ${has}; leave it out, or set it to false`;
+    throw new ServingError('MODEL_FAILED', message);
+  }
   if (output !== undefined && !outputs.some(({ name }) => name === output)) {
     const names = outputs.map(({ name }) => name).join(', ');
     throw new ServingError('MODEL_FAILED', `model.json: output: the model has no output ${output}; it has ${names}`);

@@ -94,7 +94,7 @@ export function createModel(label: string, source: ModelSource, engine: EngineOp
   }
 
   function elapsed(): number {
-    return (performance.now() - startedAt) / 1000;
+    return Math.round(performance.now() - startedAt) / 1000;
   }
 
   function begin(): Promise<Generation> | undefined {

@@ -10,8 +10,16 @@ export interface RowFeeds extends Feeds {
   readonly isRow: boolean;
 }
 
+/** All that a decoder is made of. Plain data: another thread makes the same one of it. */
+export interface RowForm {
+  readonly signature: Signature;
+  readonly names: readonly string[] | undefined;
+  readonly joined: boolean;
+}
+
 /** Turns the `features` of a request into feeds. */
 export interface RowDecoder {
+  readonly form: RowForm;
   /** @throws ServingError `INVALID_INPUT` with the path of what is wrong, the expected and the given. */
   decode(features: JsonValue, path: string): RowFeeds;
 }
@@ -66,7 +74,7 @@ export function createRowDecoder(
     return { tensor: { dtype, dims: [1, ...(bare ? rowShape : dims)], data }, isRow: true };
   }
 
-  return { decode };
+  return { form: { signature, names, joined }, decode };
 }
 
 interface InputRow {

@@ -1,20 +1,18 @@
 import type { ServerResponse } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
 import * as z from 'zod';
-import { type JsonValue, readJson } from '../engine/json-reader.ts';
 import { ServingError } from '../errors.ts';
 import { mediaType, rawBody, readBodyWithin, refuseEncoding } from '../http/body-in.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { toServingError } from '../http/failure.ts';
 import type { JsonParser } from '../http/json-body.ts';
-import { createLineCutter, type Line } from '../http/lines.ts';
-import { createPieceReader, type PieceReader } from '../http/pieces.ts';
+import { createPieceReader } from '../http/pieces.ts';
 import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';
 import type { Model } from '../model/model.ts';
-import type { RowFeeds } from '../model/rows.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { readPredictBody } from './prediction.ts';
 import { predictRows, type ReadRow, type RowResult } from './row-batch.ts';
+import { type RowReader, type RowSource, readInstances, readLines } from './row-source.ts';
 import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } from './row-stream.ts';
 
 export interface BatchPredictOptions {
@@ -23,6 +21,8 @@ export interface BatchPredictOptions {
   readonly metrics: Metrics;
   /** Bytes of a buffered body, and of one NDJSON line. */
   readonly maxBodyBytes: number;
+  /** Rows that are run and answered together at most, whatever a caller asks for: the memory of a stream hangs on it. */
+  readonly maxBatchSize: number;
   /** A stream in which neither side moves for this long is ended. */
   readonly idleMs: number;
   /** Aborted when the server drains. */
@@ -47,24 +47,21 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
 
   async function handle(exchange: Exchange): Promise<void> {
     const { req, res, ticket } = exchange;
-    const batchSize = readBatchSize(exchange.query);
-    const type = mediaType(req, MEDIA_TYPES);
+    const batchSize = Math.min(readBatchSize(exchange.query), options.maxBatchSize);
+    const streamed = mediaType(req, MEDIA_TYPES) !== 'application/json';
     refuseEncoding(req);
-    const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
-    const whole =
-      type === 'application/json' ? await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs)) : undefined;
-    const instances = whole === undefined ? undefined : readInstances(whole);
-    if (whole === undefined) rawBody(req, maxBodyBytes);
+    if (streamed) rawBody(req, maxBodyBytes);
+    const instances = streamed
+      ? undefined
+      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs)));
     const live = model.live() ?? (await model.whenLive());
     const recorder = metrics.model(live.name);
 
+    const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
     const reader = createPieceReader(req);
-    const rows = createRowStream({
-      framing,
-      batchesInFlight: BATCHES_IN_FLIGHT,
-      send,
-    });
-    let stopped: RowSummary['stopped'];
+    const rows = createRowStream({ framing, batchesInFlight: BATCHES_IN_FLIGHT, send });
+    let stopping = false;
+    let idleFor: string | undefined;
     let blocked = false;
     let idle: NodeJS.Timeout | undefined;
 
@@ -76,69 +73,73 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
       return drained(res).then(() => {
         blocked = false;
         idle?.refresh();
+        if (ticket.gone) rows.abandon();
       });
     }
 
-    function stop(code: 'DRAINING' | 'IDLE', message: string): void {
-      stopped ??= { code, message };
+    function stop(): void {
+      stopping = true;
       reader.stop();
-      if (code === 'IDLE') rows.abandon();
     }
 
     /** Time spent in the model is not idle: runs have a bound of their own. */
     function onIdle(): void {
-      if (blocked) stop('IDLE', `the answer was not read for ${idleMs} ms: read it while you send`);
-      else if (rows.pending() === 0) stop('IDLE', `nothing was sent for ${idleMs} ms`);
-      else idle?.refresh();
+      if (blocked) idleFor = `the answer was not read for ${idleMs} ms: read it while you send`;
+      else if (rows.pending() === 0) idleFor = `nothing was sent for ${idleMs} ms`;
+      if (idleFor === undefined) {
+        idle?.refresh();
+        return;
+      }
+      stop();
+      rows.abandon();
     }
 
-    const onDrain = (): void => stop('DRAINING', 'the server is shutting down: send the rest again');
-    draining.addEventListener('abort', onDrain);
+    draining.addEventListener('abort', stop);
     // The signal may have come while the body or the model was waited for.
-    if (draining.aborted) onDrain();
+    if (draining.aborted) stop();
     idle = setTimeout(onIdle, idleMs);
-    try {
-      const source = instances ?? readLines(reader, maxBodyBytes, () => idle?.refresh());
-      await feed(
-        source,
-        batchSize,
-        rows,
-        (batch) =>
-          predictRows(
-            batch.map((read) => readRow(read, live)),
-            live,
-            ticket,
-            recorder,
-          ),
-        () => stopped !== undefined || ticket.gone,
+    const run = (batch: readonly RowReader[]): Promise<readonly RowResult[]> =>
+      predictRows(
+        batch.map((read) => readRow(read, live)),
+        live,
+        ticket,
+        recorder,
       );
-      if (stopped?.code !== 'IDLE') await rows.finish();
+    const source = instances ?? readLines(reader, maxBodyBytes, () => idle?.refresh());
+    let whole = false;
+    try {
+      whole = await feed(source, batchSize, rows, run, () => stopping || ticket.gone);
+      await rows.finish();
     } finally {
       clearTimeout(idle);
-      draining.removeEventListener('abort', onDrain);
+      draining.removeEventListener('abort', stop);
       const { ok, failed } = rows.counts();
       recorder.rows(ok, failed);
+      exchange.fault = rows.fault();
     }
     if (ticket.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
-    finish(exchange, framing.last({ ...rows.counts(), stopped }), framing, rows, stopped !== undefined);
-  }
-
-  function finish({ res, id }: Exchange, last: string, framing: typeof NDJSON, rows: RowStream, close: boolean): void {
-    const { ok, failed } = rows.counts();
-    if (!res.headersSent) res.writeHead(200, { 'Content-Type': framing.type, 'X-Request-Id': id });
-    const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
-    res.end(lead + last + framing.close);
+    const stopped = whyStopped(whole, idleFor);
+    finish(exchange, rows, framing.last({ ...rows.counts(), stopped }), framing);
     // What is left of a stopped stream is given one more idle time to be read.
-    if (close) setTimeout(() => res.destroy(), idleMs).unref();
+    if (stopped !== undefined) setTimeout(() => res.destroy(), idleMs).unref();
   }
 
   return { method: 'POST', path: '/batch_predict', streams: true, handle };
 }
 
-/** How one row is got at: a line to parse, or a value that stands in an array. @throws ServingError `INVALID_INPUT`. */
-type Reader = (live: Generation) => RowFeeds;
+function whyStopped(whole: boolean, idleFor: string | undefined): RowSummary['stopped'] {
+  if (idleFor !== undefined) return { code: 'IDLE', message: idleFor };
+  return whole ? undefined : { code: 'DRAINING', message: 'the server is shutting down: send the rest again' };
+}
 
-function readRow(read: Reader, live: Generation): ReadRow {
+function finish({ res, id }: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {
+  const { ok, failed } = rows.counts();
+  if (!res.headersSent) res.writeHead(200, { 'Content-Type': framing.type, 'X-Request-Id': id });
+  const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
+  res.end(lead + last + framing.close);
+}
+
+function readRow(read: RowReader, live: Generation): ReadRow {
   try {
     return { feeds: read(live) };
   } catch (error) {
@@ -146,64 +147,32 @@ function readRow(read: Reader, live: Generation): ReadRow {
   }
 }
 
-/** Puts rows into the stream, `batchSize` at a time; what a piece leaves over goes as a smaller batch, as nothing may follow it soon. */
+/**
+ * Puts rows into the stream, `batchSize` at a time; what a group leaves over goes as a smaller batch.
+ * @returns whether all rows were put: false where `over` cut them short.
+ */
 async function feed(
-  source: AsyncIterable<Iterable<Reader>> | Iterable<Iterable<Reader>>,
+  source: RowSource,
   batchSize: number,
   rows: RowStream,
-  predict: (batch: readonly Reader[]) => Promise<readonly RowResult[]>,
+  run: (batch: readonly RowReader[]) => Promise<readonly RowResult[]>,
   over: () => boolean,
-): Promise<void> {
-  for await (const reads of source) {
-    let batch: Reader[] = [];
-    for (const read of reads) {
+): Promise<boolean> {
+  for await (const group of source) {
+    let batch: RowReader[] = [];
+    for (const read of group) {
       batch.push(read);
       if (batch.length < batchSize) continue;
-      if (over()) return;
-      await rows.put(predict(batch));
+      if (over()) return false;
+      await rows.put(run(batch));
+      // Rows that are refused never wait for an engine: the other requests get their turn here.
+      await turn();
       batch = [];
     }
-    if (over()) return;
-    if (batch.length > 0) await rows.put(predict(batch));
+    if (over()) return false;
+    if (batch.length > 0) await rows.put(run(batch));
   }
-}
-
-async function* readLines(reader: PieceReader, limit: number, onPiece: () => void): AsyncGenerator<Iterable<Reader>> {
-  const cutter = createLineCutter(limit);
-  for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) {
-    onPiece();
-    yield readEach(cutter.push(piece), limit);
-  }
-  yield readEach(cutter.end(), limit);
-}
-
-function* readEach(lines: Iterable<Line>, limit: number): Generator<Reader> {
-  for (const line of lines) {
-    yield (live) => {
-      if (line !== undefined) return readPredictBody(readJson(line), live);
-      throw new ServingError('TOO_LARGE', `the line is longer than ${limit} bytes (MAX_BODY_BYTES)`);
-    };
-  }
-}
-
-/** @throws ServingError `INVALID_INPUT` unless the body is an array of predict bodies or `{"instances": [row, …]}`. */
-function readInstances(body: JsonValue): Iterable<Reader[]> {
-  const bodies = Array.isArray(body) || body instanceof Float64Array;
-  const list = bodies ? body : instancesOf(body);
-  const reads = Array.from(list as ArrayLike<JsonValue>, (value, i): Reader => {
-    if (bodies) return (live) => readPredictBody(value, live, `[${i}]`);
-    return (live) => live.rows.decode(value, `instances[${i}]`);
-  });
-  return [reads];
-}
-
-function instancesOf(body: JsonValue): JsonValue[] | Float64Array {
-  const instances =
-    typeof body === 'object' && body !== null ? (body as { instances?: JsonValue }).instances : undefined;
-  if (Array.isArray(instances) || instances instanceof Float64Array) return instances;
-  const message =
-    'the body: expected an array of {"features": …}, {"instances": [row, …]}, or NDJSON as application/x-ndjson';
-  throw new ServingError('INVALID_INPUT', message);
+  return true;
 }
 
 function readBatchSize(query: string): number {
@@ -216,7 +185,9 @@ function readBatchSize(query: string): number {
 const wantsArray = (accept: string | undefined): boolean =>
   accept?.includes('application/json') === true && !accept.includes('ndjson');
 
+/** Settles when the client has taken what was written, or is gone. */
 function drained(res: ServerResponse): Promise<void> {
+  if (res.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
     const done = (): void => {
       res.off('drain', done).off('close', done);

@@ -1,6 +1,7 @@
+import { readJson } from '../engine/json-reader.ts';
 import { mediaType, readBody } from '../http/body-in.ts';
 import { type Exchange, sendJson } from '../http/exchange.ts';
-import type { JsonParser } from '../http/json-body.ts';
+import { isLarge, type JsonParser } from '../http/json-body.ts';
 import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';
 import type { Model } from '../model/model.ts';
@@ -22,8 +23,9 @@ export function createPredictRoute({ model, parser, metrics, maxBodyBytes }: Pre
     // A whole body means that nobody waits for a missing part of it: a load may take as long as the deadline allows.
     const live = model.live() ?? (await model.whenLive());
     const started = performance.now();
-    const parsed = parser.parse(bytes);
-    const feeds = readPredictBody(parsed instanceof Promise ? await parsed : parsed, live);
+    const feeds = isLarge(bytes)
+      ? await parser.readFeeds(bytes, live.rows.form)
+      : readPredictBody(readJson(bytes), live);
     const recorder = metrics.model(live.name);
     const [outcome] = await live.predict(feeds, exchange.ticket);
     const failed = 'error' in outcome!;

@@ -17,7 +17,7 @@ const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value
  * @param place where the body stands in what the caller sent: `''`, or `instances[3]`.
  * @throws ServingError `INVALID_INPUT`.
  */
-export function readPredictBody(body: JsonValue, { rows }: Generation, place = ''): RowFeeds {
+export function readPredictBody(body: JsonValue, { rows }: Pick<Generation, 'rows'>, place = ''): RowFeeds {
   const prefix = place === '' ? '' : `${place}.`;
   const features = featuresOf(body);
   if (features !== undefined) return rows.decode(features, `${prefix}features`);

@@ -12,6 +12,8 @@ export type ReadRow = { readonly feeds: RowFeeds } | { readonly error: ServingEr
 /** What became of a row: the members of its prediction, or why it has none. */
 export type RowResult = { readonly text: string } | { readonly error: ServingError };
 
+/** Of the queue, streams take half: single rows must always find a place. */
+const SHARE = 0.5;
 /** How often a batch that found the queue full knocks again. */
 const KNOCK_MS = 20;
 
@@ -61,7 +63,7 @@ function group(rows: readonly ReadRow[], joined: boolean): number[][] {
 async function queue(feeds: Feeds, live: Generation, ticket: Ticket): Promise<readonly Outcome[]> {
   for (;;) {
     try {
-      return await live.predict(feeds, ticket);
+      return await live.predict(feeds, ticket, SHARE);
     } catch (error) {
       const shown = toServingError(error);
       if (shown.code !== 'OVERLOADED' || ticket.gone) return [{ rows: feeds.rows, error: shown }];

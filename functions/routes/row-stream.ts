@@ -1,3 +1,4 @@
+import type { ServingError } from '../errors.ts';
 import { toServingError } from '../http/failure.ts';
 import type { RowResult } from './row-batch.ts';
 
@@ -51,68 +52,96 @@ export interface RowStreamOptions {
 export interface RowStream {
   /** Takes a batch whose results are on their way; settles when there is room for another. */
   put(batch: Promise<readonly RowResult[]>): Promise<void> | undefined;
-  /** Settles when all that was put has been answered. */
+  /** Settles when all that was put has been answered, or the stream was abandoned. @throws what kept it from answering. */
   finish(): Promise<void>;
-  /** Answers nothing more. */
+  /** Answers nothing more, and keeps nobody waiting. */
   abandon(): void;
+  /** The first row's error that says something is wrong here, and not with the row alone. */
+  fault(): ServingError | undefined;
   /** Rows answered so far. */
   counts(): { readonly ok: number; readonly failed: number };
   /** Batches put and not answered. */
   pending(): number;
 }
 
+/** A batch of long rows is sent in texts of about this many characters: one of all its rows may be longer than a string can be. */
+const TEXT_LENGTH = 65_536;
+
 export function createRowStream({ framing, batchesInFlight, send }: RowStreamOptions): RowStream {
   const batches: Promise<readonly RowResult[]>[] = [];
+  const abandonment = Promise.withResolvers<void>();
   let ok = 0;
   let failed = 0;
   let abandoned = false;
   let opened = false;
+  let fault: ServingError | undefined;
+  let broken: unknown;
   let writing: Promise<void> | undefined;
   let makeRoom: (() => void) | undefined;
 
   async function writeAll(): Promise<void> {
-    for (let batch = batches[0]; batch !== undefined && !abandoned; batch = batches[0]) {
-      const results = await batch;
-      // Counted only once it is sure to be sent: a client that is cut off goes on from what it was answered.
-      if (abandoned) break;
-      const text = results.map(memberOf).join(framing.between);
-      await send((opened ? framing.between : framing.open) + text);
-      opened = true;
-      batches.shift();
+    try {
+      for (let batch = batches[0]; batch !== undefined && !abandoned; batch = batches[0]) {
+        await writeBatch(await batch);
+        batches.shift();
+        makeRoom?.();
+        makeRoom = undefined;
+      }
+    } catch (error) {
+      broken = error;
+      abandon();
+    } finally {
+      writing = undefined;
       makeRoom?.();
-      makeRoom = undefined;
     }
-    writing = undefined;
-    makeRoom?.();
   }
 
-  function memberOf(result: RowResult): string {
-    const index = ok + failed;
-    if ('text' in result) {
-      ok++;
-      return `{"index":${index},${result.text}}`;
+  async function writeBatch(results: readonly RowResult[]): Promise<void> {
+    for (let from = 0; from < results.length && !abandoned; ) {
+      let text = '';
+      let to = from;
+      while (to < results.length && text.length < TEXT_LENGTH) {
+        const lead = opened || to > from ? framing.between : framing.open;
+        text += lead + memberOf(results[to]!, ok + failed + to - from);
+        to++;
+      }
+      // Counted only once it is sure to be sent: a client that is cut off goes on from what it was answered.
+      for (; from < to; from++) 'text' in results[from]! ? ok++ : failed++;
+      opened = true;
+      await send(text);
     }
-    failed++;
-    const { message, code, path } = toServingError(result.error);
+  }
+
+  function memberOf(result: RowResult, index: number): string {
+    if ('text' in result) return `{"index":${index},${result.text}}`;
+    const error = toServingError(result.error);
+    if (error.code === 'INTERNAL' || error.code === 'MODEL_FAILED') fault ??= error;
+    const { message, code, path } = error;
     return `{"index":${index},"error":${JSON.stringify({ message, code, path })}}`;
+  }
+
+  function abandon(): void {
+    abandoned = true;
+    abandonment.resolve();
+    makeRoom?.();
   }
 
   return {
     put(batch) {
+      if (abandoned) return undefined;
       batches.push(batch);
       writing ??= writeAll();
-      if (batches.length < batchesInFlight || abandoned) return undefined;
+      if (batches.length < batchesInFlight) return undefined;
       return new Promise((resolve) => {
         makeRoom = resolve;
       });
     },
     async finish() {
-      while (writing !== undefined) await writing;
+      while (writing !== undefined && !abandoned) await Promise.race([writing, abandonment.promise]);
+      if (broken !== undefined) throw broken;
     },
-    abandon() {
-      abandoned = true;
-      makeRoom?.();
-    },
+    abandon,
+    fault: () => fault,
     counts: () => ({ ok, failed }),
     pending: () => batches.length,
   };

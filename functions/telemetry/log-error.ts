@@ -15,18 +15,19 @@ export interface LoggedError {
   readonly causes?: readonly LoggedCause[];
 }
 
+const QUOTING: ReadonlySet<string> = new Set(['INVALID_INPUT', 'MODEL_FAILED']);
 const MAX_CAUSES = 8;
 const MAX_STACK = 16_384;
 const MAX_MESSAGE = 2048;
 
 /**
  * Describes anything thrown: its stack, its `code`, and the chain of its causes, outermost first. The message of an
- * `INVALID_INPUT` error quotes what the caller sent, and so may its causes (a JSON parser's does): of those only names,
- * codes, the path and the frames are kept.
+ * `INVALID_INPUT` or a `MODEL_FAILED` error quotes what the caller sent (onnxruntime names the value that it failed on), and
+ * so may its causes: of those only names, codes, the path and the frames are kept.
  */
 export function describeError(error: unknown): LoggedError {
   const chain = causesOf(error);
-  const quotesInput = [error, ...chain].some((one) => one instanceof ServingError && one.code === 'INVALID_INPUT');
+  const quotesInput = [error, ...chain].some((one) => one instanceof ServingError && QUOTING.has(one.code));
   const code = codeOf(error);
   const path = error instanceof ServingError ? error.path : undefined;
   const stacks = [error, ...chain].map((one) => (quotesInput ? framesOf(one) : stackOf(one)));

@@ -17,7 +17,7 @@ type SourceMetric = 'queueDepth' | 'engines' | 'engineMemory' | 'engineCpu' | 'm
 
 export type SourceSamples = Record<SourceMetric, Sample[]>;
 
-const MODEL_STATES = ['loading', 'ready', 'failed'];
+const MODEL_STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'];
 const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting'];
 
 /** A reader of the sources. A state seen once stays, at 0, so that a series ends in a value and not in a gap. */

@@ -1,5 +1,6 @@
 import { describe } from 'node:test';
 import { idling } from './container/idle.ts';
+import { leaving } from './container/leaving.ts';
 import { shuttingDown } from './container/shutdown.ts';
 import { starting } from './container/starting.ts';
 import { wire } from './container/wire.ts';
@@ -8,5 +9,5 @@ import { contract } from './contract.ts';
 contract('container');
 
 describe('the container host alone', { concurrency: 3 }, () => {
-  for (const part of [wire, shuttingDown, idling, starting]) part();
+  for (const part of [wire, shuttingDown, idling, leaving, starting]) part();
 });

@@ -189,3 +189,49 @@ for (const { title, framing, done } of SUMMARIES) {
     );
   });
 }
+
+test('a stream abandoned while its client does not read ends at once', async () => {
+  const { stream, sent, block } = setUp();
+  block();
+  const row = pendingRow('a');
+  row.answer();
+  stream.put(Promise.all([row.row]));
+  await settle();
+  const finished = stream.finish();
+  stream.abandon();
+  await finished;
+  assert.equal(sent.length, 1);
+});
+
+test('a batch of long rows is sent in several texts, none much longer than a row', async () => {
+  const { stream, sent } = setUp();
+  const long = `"prediction":"${'x'.repeat(50_000)}"`;
+  stream.put(Promise.resolve(Array.from({ length: 10 }, () => ({ text: long }))));
+  await stream.finish();
+  assert.equal(sent.length, 5);
+  const indexes = sent
+    .join('')
+    .split('\n')
+    .map((line) => JSON.parse(line).index);
+  assert.deepEqual(indexes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+test('what keeps a stream from answering is thrown to whoever finishes it', async () => {
+  const { stream } = setUp({
+    send() {
+      throw new RangeError('no');
+    },
+  });
+  stream.put(Promise.resolve([{ text: '"prediction":1' }]));
+  await assert.rejects(stream.finish(), RangeError);
+  assert.equal(stream.put(Promise.resolve([])), undefined);
+});
+
+test('the first error that is not the row’s own is kept for the log', async () => {
+  const { stream } = setUp();
+  const refused = { error: new ServingError('INVALID_INPUT', 'no') };
+  const first = new ServingError('MODEL_FAILED', 'first');
+  stream.put(Promise.resolve([refused, { error: first }, { error: new ServingError('MODEL_FAILED', 'second') }]));
+  await stream.finish();
+  assert.equal(stream.fault(), first);
+});

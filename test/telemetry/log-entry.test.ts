@@ -69,6 +69,7 @@ for (const [status, level] of [
   [400, 'warning'],
   [429, 'warning'],
   [500, 'error'],
+  [503, 'warning'],
   [504, 'error'],
 ] as const) {
   test(`a ${status} is logged as ${level}`, () => assert.equal(levelOfStatus(status), level));

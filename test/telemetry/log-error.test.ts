@@ -6,8 +6,8 @@ import { describeError } from '../../functions/telemetry/log-error.ts';
 test('a ServingError is described by its code, its stack and the chain of its causes, outermost first', () => {
   const root = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
   const middle = new TypeError('fetch failed', { cause: root });
-  const described = describeError(new ServingError('MODEL_FAILED', 'no model', { cause: middle }));
-  assert.equal(described.code, 'MODEL_FAILED');
+  const described = describeError(new ServingError('NOT_READY', 'no model', { cause: middle }));
+  assert.equal(described.code, 'NOT_READY');
   assert.deepEqual(described.causes, [
     { name: 'TypeError', message: 'fetch failed' },
     { name: 'Error', message: 'refused', code: 'ECONNREFUSED' },
@@ -28,6 +28,9 @@ test('nothing that a caller sent is kept of an INVALID_INPUT error, not from its
     assert.match(described.stack_trace, /\n {4}at /);
   }
   assert.equal(describeError(invalid).code, 'INVALID_INPUT');
+  // onnxruntime's text of a run that failed names the value that it failed on.
+  const failed = new ServingError('MODEL_FAILED', 'idx=5.123', { cause: new Error('idx=5.123') });
+  assert.doesNotMatch(JSON.stringify(describeError(failed)), /5\.123/);
   assert.equal(describeError(invalid).path, 'features[0]');
   assert.deepEqual(describeError(invalid).causes, [{ name: 'SyntaxError' }]);
 });

@@ -13,12 +13,12 @@ test('a JSON line is one line whatever the message holds, and reads back as the 
 
 test('a readable line has the time, severity, message and fields, in colour', () => {
   const entry = makeRequestEntry(
-    { method: 'GET', path: '/ready', status: 503, seconds: 0.0015, model: 'iris', code: undefined },
+    { method: 'GET', path: '/ready', status: 500, seconds: 0.0015, model: 'iris', code: undefined },
     undefined,
   );
   const line = readableLine(entry);
   assert.ok(line.includes('\x1b[31mERROR'));
-  assert.match(stripVTControlCharacters(line), /^\d\d:\d\d:\d\d\.\d{3} ERROR {4}GET \/ready 503 1\.5ms model=iris\n$/);
+  assert.match(stripVTControlCharacters(line), /^\d\d:\d\d:\d\d\.\d{3} ERROR {4}GET \/ready 500 1\.5ms model=iris\n$/);
 });
 
 test('control characters from a client can not move the cursor or start a line', () => {

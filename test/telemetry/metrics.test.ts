@@ -171,7 +171,7 @@ test('labels stay bounded whatever names come', async (t) => {
   assert.equal(readValue(families, 'predictions_total', { model: 'other', outcome: 'ok' }), 744);
   assert.equal(readValue(families, 'prediction_queue_depth', { model: 'other' }), 744);
   assert.equal(distinct('model_state', 'model'), 257);
-  assert.ok(distinct('model_state', 'state') <= 20);
+  assert.ok(distinct('model_state', 'state') <= 22);
   assert.ok(distinct('engine_processes', 'state') <= 21);
   assert.equal(distinct('model_load_seconds', 'phase'), 17);
   assert.equal(distinct('http_requests_total', 'route'), 65);
