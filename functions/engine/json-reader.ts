@@ -28,7 +28,7 @@ export const MAX_DEPTH = 64;
 
 /**
  * Values that one text may hold, where its reader names no other number. What is read in another thread is copied on the
- * serving thread, and what is read there is read in one go: either takes less than 50 ms for this many.
+ * serving thread, and what is read there is read in one go: either takes about 50 ms for this many.
  */
 export const MAX_VALUES = 100_000;
 
@@ -47,7 +47,7 @@ let allowed = 0;
  * double is an infinity.
  *
  * @param maxValues how many values it may hold. An array of plain numbers counts as one, and a short one, which is no
- * Float64Array, as one more for each 8 numbers.
+ * Float64Array, as one more for each 4 numbers.
  * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON, or where it
  * holds more values
  */
@@ -139,7 +139,7 @@ function readArray(bytes: Buffer, open: number, end: number, depth: number): Jso
   p = stop;
   if (count === 0 || p >= end || bytes[p] !== 0x5d) return readMixed(bytes, p, end, depth, count);
   next = p + 1;
-  if (count < TYPED_ARRAY_LENGTH) left -= count >> 3;
+  if (count < TYPED_ARRAY_LENGTH) left -= count >> 2;
   return takeNumbers(count);
 }
 

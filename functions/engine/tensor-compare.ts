@@ -50,7 +50,7 @@ function values({ dtype, data }: Tensor): ArrayLike<number | bigint | string> {
 export function sampleTensor(dtype: Tensor['dtype'], dims: readonly number[], row: number): Tensor {
   const count = elementCount(dims);
   if (dtype === 'string') return { dtype, dims, data: Array.from({ length: count }, (_, i) => 'abc'[(row + i) % 3]!) };
-  const whole = (i: number): number => (dtype === 'bool' ? (row + i) % 2 : (row + i) % 3);
+  const whole = (i: number): number => (dtype === 'bool' ? (row >> (i % 8)) & 1 : (row + i) % 3);
   const data = DTYPES[dtype].make(count);
   for (let i = 0; i < count; i++) {
     if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(whole(i));

@@ -176,10 +176,11 @@ async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number) {
 
 function checkManifest({ output, input, batching }: Manifest, signature: Signature): void {
   const { inputs, outputs } = signature;
-  if (batching === true && !mayJoin(signature)) {
-    const fixed = [...inputs, ...outputs].find(({ shape }) => shape[0] !== -1);
-    const has = fixed === undefined ? 'the model has no inputs' : `${fixed.name} has shape [${fixed.shape.join(', ')}]`;
-    const message = `model.json: "batching": true needs a free first dimension (-1) in every input and output, but ${has}; leave it out, or set it to false`;
+  // What an exporter says of outputs is often less than what they do: the operator's word goes before it.
+  const fixed = inputs.find(({ shape }) => shape[0] !== -1);
+  if (batching === true && fixed !== undefined) {
+    const has = `${fixed.name} has shape [${fixed.shape.join(', ')}]`;
+    const message = `model.json: "batching": true needs a free first dimension (-1) in every input, but ${has}; leave it out`;
     throw new ServingError('MODEL_FAILED', message);
   }
   if (output !== undefined && !outputs.some(({ name }) => name === output)) {

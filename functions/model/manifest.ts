@@ -50,7 +50,8 @@ function parse<T extends z.ZodType>(schema: T, text: string, file: string): z.in
   try {
     JSON.parse(text);
     // The project's own reader keeps the digits of an int64; JSON.parse says better where a hand-written file is wrong.
-    json = readJson(Buffer.from(text));
+    const bytes = Buffer.from(text);
+    json = readJson(bytes, 0, bytes.length, Number.POSITIVE_INFINITY);
   } catch (cause) {
     throw new ServingError('MODEL_FAILED', `${file} is not JSON: ${(cause as Error).message}`, { cause });
   }

@@ -17,7 +17,7 @@ const numbers = Array.from({ length: 60_000 }, (_, i) => i / 7);
 const LARGE = [
   JSON.stringify({ features: numbers, name: 'å', nested: [[1.5, 2, 3], { a: numbers.slice(0, 100) }] }),
   JSON.stringify(Array.from({ length: 30_000 }, (_, i) => ({ features: [i, -i, 0.5], id: `row ${i}` }))),
-  `[9007199254740993,${'1,'.repeat(200_000)}-9007199254740993]`,
+  `[9007199254740993,${'1,   '.repeat(60_000)}-9007199254740993]`,
   `{"__proto__":{"a":1},"pad":"${'x'.repeat(300_000)}"}`,
 ];
 
@@ -77,7 +77,7 @@ test("a large body's own memory is given to the thread; a part of shared memory 
 
 test('a large body that is not JSON is refused with the byte, as a small one is', async (t) => {
   const parser = newParser(t);
-  const text = `[${'1,'.repeat(200_000)}x]`;
+  const text = `[[${'1,'.repeat(199_999)}1],x]`;
   const told = (error: unknown): string => {
     const { code, message } = error as { code: string; message: string };
     return `${code} ${message}`;
@@ -88,7 +88,7 @@ test('a large body that is not JSON is refused with the byte, as a small one is'
   } catch (error) {
     expected = told(error);
   }
-  assert.match(expected, /^INVALID_INPUT .*byte 400001/);
+  assert.match(expected, /^INVALID_INPUT .*byte 400003/);
   await assert.rejects(
     async () => parser.parse(Buffer.from(text)),
     (error) => told(error) === expected,
@@ -136,4 +136,34 @@ test('a thread that dies takes nothing with it that its successor parses', async
   assert.equal(await kept, 5);
   assert.ok(parser.parse(Buffer.from(LARGE[0]!)) instanceof Promise);
   assert.deepEqual([started.length, started[1]!.posted.length], [2, 2], 'the successor is kept');
+});
+
+const FORM = {
+  signature: { inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 300, 300, 3] }], outputs: [] },
+  names: undefined,
+  joined: true,
+} as const;
+
+test('the feeds of a large predict body are decoded in the thread: a channels-last image comes back as one tensor', async (t) => {
+  const pixel = [1, 2, 3];
+  const image = Array.from({ length: 300 }, () => Array.from({ length: 300 }, () => pixel));
+  const feeds = await newParser(t).readFeeds(Buffer.from(JSON.stringify({ features: image })), FORM);
+  const [tensor] = feeds.tensors;
+  assert.deepEqual([feeds.rows, feeds.isRow, tensor!.dims], [1, true, [1, 300, 300, 3]]);
+  assert.deepEqual(
+    tensor!.data,
+    Float32Array.from({ length: 270_000 }, (_, i) => (i % 3) + 1),
+  );
+});
+
+test('what is wrong in a large predict body is told with its path, and the next body is read', async (t) => {
+  const parser = newParser(t);
+  const bad = JSON.stringify({ features: Array.from({ length: 300 }, () => new Array(1000).fill(1)) });
+  await assert.rejects(parser.readFeeds(Buffer.from(bad), FORM), { code: 'INVALID_INPUT', path: /^features/ });
+  const endless = `{"features":[${'[],'.repeat(2_100_000)}[]]}`;
+  await assert.rejects(parser.readFeeds(Buffer.from(endless), FORM), {
+    code: 'INVALID_INPUT',
+    message: /more than 2000000/,
+  });
+  assert.ok(await parser.parse(Buffer.from(LARGE[0]!)));
 });

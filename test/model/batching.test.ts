@@ -72,6 +72,13 @@ for (const [title, bytes, why] of APART) {
   });
 }
 
+test('fewer than three distinct rows leave it undecided, and it says what to do', async (t) => {
+  const { signature, run } = await open(t, identity('bool', ['N', 1]));
+  const verdict = await tryJoining(run, trialRows(signature, []));
+  assert.equal(verdict.join, false);
+  assert.match(verdict.why!, /only 2 distinct trial rows, of 3 needed; to decide it, add golden\.json/);
+});
+
 test('a trial that fails leaves it undecided, and says why and what to do', async (t) => {
   const { run } = await open(t, poisonable());
   const feeds = (value: number): Feeds => ({ tensors: [column(value)], rows: 1 });

@@ -215,3 +215,10 @@ test('a closed generation leaves no engine process', async (t) => {
   await generation.close();
   assert.deepEqual(pids.map(isAlive), [false, false]);
 });
+
+test('"batching": true is refused where an input has no free first dimension', async (t) => {
+  await assert.rejects(prepare(t, { bytes: fixedBatch(), manifest: { batching: true } }), {
+    code: 'MODEL_FAILED',
+    message: /"batching": true needs a free first dimension .* x has shape \[1, 4\]/,
+  });
+});

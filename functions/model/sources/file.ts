@@ -66,10 +66,11 @@ async function newestIn(folder: string): Promise<{ path: string; version: string
 
 async function describe(path: string, name: string, version: string | undefined): Promise<ModelFiles> {
   const folder = dirname(path);
-  const [manifestText, goldenText, { size }] = await Promise.all([
+  const [manifestText, goldenText, { size }, external] = await Promise.all([
     readIfThere(join(folder, 'model.json')),
     readIfThere(join(folder, 'golden.json')),
     stat(path),
+    externalBytes(folder),
   ]);
   const manifest = manifestText === undefined ? {} : parseManifest(manifestText, join(folder, 'model.json'));
   const golden = goldenText === undefined ? undefined : parseGolden(goldenText, join(folder, 'golden.json'));
@@ -77,10 +78,17 @@ async function describe(path: string, name: string, version: string | undefined)
     name: manifest.name ?? name,
     version: version ?? manifest.version ?? '1',
     path,
-    bytes: size,
+    bytes: size + external,
     manifest,
     golden,
   };
+}
+
+/** Weights that an exporter put beside the model: PyTorch and the ONNX tools end their names in `data`. */
+async function externalBytes(folder: string): Promise<number> {
+  const names = (await readdir(folder)).filter((name) => /[._]data$/.test(name));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 async function kindOf(path: string): Promise<'file' | 'folder' | 'none'> {

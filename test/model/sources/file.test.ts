@@ -140,3 +140,13 @@ test('the files are looked at anew each time: a version that comes later is foun
   renameSync(join(folder, 'iris'), join(folder, 'lily'));
   assert.equal((await source.fetch()).name, 'lily');
 });
+
+test("the weights beside a model count as the model's size", async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'external-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  writeFileSync(join(root, 'model.onnx'), Buffer.alloc(10));
+  writeFileSync(join(root, 'model.onnx.data'), Buffer.alloc(1000));
+  writeFileSync(join(root, 'weights_data'), Buffer.alloc(100));
+  writeFileSync(join(root, 'README.md'), 'no weights');
+  assert.equal((await createFileSource(root, undefined).fetch()).bytes, 1110);
+});
