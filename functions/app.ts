@@ -53,15 +53,17 @@ export function createApp(config: Config, logger: Logger): App {
   const isDraining = (): boolean => draining.signal.aborted;
   const routes = [
     releasing(createPredictRoute({ model, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES })),
-    createBatchPredictRoute({
-      model,
-      parser,
-      metrics,
-      maxBodyBytes: config.MAX_BODY_BYTES,
-      maxBatchSize: config.MAX_BATCH_SIZE,
-      idleMs: config.REQUEST_TIMEOUT_MS,
-      draining: draining.signal,
-    }),
+    releasing(
+      createBatchPredictRoute({
+        model,
+        parser,
+        metrics,
+        maxBodyBytes: config.MAX_BODY_BYTES,
+        maxBatchSize: config.MAX_BATCH_SIZE,
+        idleMs: config.REQUEST_TIMEOUT_MS,
+        draining: draining.signal,
+      }),
+    ),
     ...createProbeRoutes({ model, metrics, draining: isDraining }),
   ];
   const handler = createRouter(routes, {
