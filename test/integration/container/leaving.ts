@@ -35,7 +35,7 @@ export function leaving(): void {
       const host = irisHost();
       const connection = connect(host);
       connection.socket.pause();
-      const body = `{"instances":[${'[5,3,1,0],'.repeat(60_000)}[5,3,1,0]]}`;
+      const body = `{"instances":[${'[5,3,1,0],'.repeat(49_000)}[5,3,1,0]]}`;
       connection.send(postText('/batch_predict', body, JSON_TYPE));
       const answered = () =>
         metric(host, 'http_requests_total', { route: '/batch_predict', method: 'POST', status: '200' });
