@@ -212,3 +212,15 @@ test('rows, seconds of a run and of waiting are told as they happen', async (t) 
     ['run', 3, 2],
   ]);
 });
+
+test('rows that may fill only a share of the queue are refused where others still find a place', async () => {
+  const { runner, batcher } = setUpBatcher({ maxQueueSize: 4 });
+  ask(batcher, request([1]));
+  await quiet();
+  const streamed = batcher.predict(request([2, 3]), { gone: false }, 0.5);
+  const refused = batcher.predict(request([4]), { gone: false }, 0.5).catch(({ code }) => code);
+  assert.equal(await Promise.race([refused, quiet()]), 'OVERLOADED');
+  const single = ask(batcher, request([5]));
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual([(await streamed).length, single.settled], [1, [50]]);
+});

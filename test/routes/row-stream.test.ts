@@ -190,7 +190,7 @@ for (const { title, framing, done } of SUMMARIES) {
   });
 }
 
-test('a stream abandoned while its client does not read ends at once', async () => {
+test('a stream abandoned while its client does not read ends at once', { timeout: 10_000 }, async () => {
   const { stream, sent, block } = setUp();
   block();
   const row = pendingRow('a');
