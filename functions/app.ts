@@ -1,16 +1,20 @@
 import { setMaxListeners } from 'node:events';
 import type { Config } from './config.ts';
 import { measureCapacity } from './engine/capacity.ts';
+import type { EngineView } from './engine/pool.ts';
 import { releasing } from './http/body-budget.ts';
 import { createJsonParser } from './http/json-body.ts';
 import { createRouter, type RequestHandler } from './http/router.ts';
-import { createModel, type Model } from './model/model.ts';
-import { createFileSource } from './model/sources/file.ts';
-import { createBatchPredictRoute } from './routes/batch-predict.ts';
-import { createPredictRoute } from './routes/predict.ts';
+import type { Model } from './model/model.ts';
+import { createRefresher } from './model/refresher.ts';
+import { createRepository } from './model/repository.ts';
+import { createStore, type ModelStore } from './model/store.ts';
+import { createBatchPredictRoutes } from './routes/batch-predict.ts';
+import { createModelRoutes } from './routes/models.ts';
+import { createPredictRoutes } from './routes/predict.ts';
 import { createProbeRoutes } from './routes/probes.ts';
 import type { Logger } from './telemetry/logger.ts';
-import { createMetrics } from './telemetry/metrics.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 export interface App {
   readonly handler: RequestHandler;
@@ -28,10 +32,13 @@ export function createApp(config: Config, logger: Logger): App {
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
   const parser = createJsonParser();
-  const model = createModel(
-    config.MODEL_NAME ?? 'default',
-    createFileSource(config.MODEL_URI, config.MODEL_NAME),
-    {
+  const onCloudRun = config.K_SERVICE !== undefined;
+  const repository = createRepository({
+    store: openStore(config, onCloudRun, logger, metrics),
+    name: config.MODEL_NAME,
+    sha256: config.MODEL_SHA256,
+    memoryBudget: config.MODEL_MEMORY_BUDGET,
+    engine: {
       capacity: measureCapacity(),
       processes: config.INFERENCE_PROCESSES,
       intraOpThreads: config.INTRA_OP_THREADS,
@@ -41,32 +48,35 @@ export function createApp(config: Config, logger: Logger): App {
       maxQueueSize: config.MAX_QUEUE_SIZE,
       runTimeoutMs: config.RUN_TIMEOUT_MS,
     },
-    { logger, metrics },
-  );
+    telemetry: { logger, metrics },
+  });
+  const model = repository.main;
+  const refresher = createRefresher(repository.refresh, config.MODEL_REFRESH_SECONDS * 1000, onCloudRun);
   metrics.observe({
-    queueDepth: () => [{ model: model.status().name, depth: model.live()?.queueDepth() ?? 0 }],
-    engines: () => model.live()?.engines() ?? [],
-    models: () => [{ name: model.status().name, state: model.status().state }],
+    queueDepth: () =>
+      repository.known().map((one) => ({ model: one.status().name, depth: one.live()?.queueDepth() ?? 0 })),
+    engines: () => numbered(repository.known().flatMap((one) => one.live()?.engines() ?? [])),
+    models: () => repository.known().map((one) => one.status()),
+    modelMemory: repository.memoryBytes,
     logDropped: logger.dropped,
   });
 
   const isDraining = (): boolean => draining.signal.aborted;
   const routes = [
-    releasing(createPredictRoute({ model, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES })),
-    releasing(
-      createBatchPredictRoute({
-        model,
-        parser,
-        metrics,
-        maxBodyBytes: config.MAX_BODY_BYTES,
-        maxBatchSize: config.MAX_BATCH_SIZE,
-        idleMs: config.REQUEST_TIMEOUT_MS,
-        draining: draining.signal,
-      }),
-    ),
+    ...createPredictRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }).map(releasing),
+    ...createBatchPredictRoutes({
+      repository,
+      parser,
+      metrics,
+      maxBodyBytes: config.MAX_BODY_BYTES,
+      maxBatchSize: config.MAX_BATCH_SIZE,
+      idleMs: config.REQUEST_TIMEOUT_MS,
+      draining: draining.signal,
+    }).map(releasing),
+    ...createModelRoutes(repository),
     ...createProbeRoutes({ model, metrics, draining: isDraining }),
   ];
-  const handler = createRouter(routes, {
+  const router = createRouter(routes, {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     logRequests: config.LOG_REQUESTS,
     logger,
@@ -74,13 +84,45 @@ export function createApp(config: Config, logger: Logger): App {
     draining: isDraining,
   });
   return {
-    handler,
+    handler: refresher.ridesOnRequests
+      ? (req, res) => {
+          refresher.onRequest();
+          router(req, res);
+        }
+      : router,
     model,
     drain: () => draining.abort(),
     async close() {
+      refresher.close();
       parser.close();
       metrics.close();
-      await model.close();
+      await repository.close();
     },
   };
 }
+
+function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metrics: Metrics): ModelStore {
+  const cache =
+    config.REDIS_URL === undefined
+      ? undefined
+      : { url: config.REDIS_URL, ttlSeconds: config.REDIS_TTL_SECONDS, maxBytes: config.REDIS_MAX_BYTES };
+  if (cache !== undefined && !config.MODEL_URI.startsWith('gs://')) {
+    logger.info('REDIS_URL is not used: the models are local files', {});
+  }
+  return createStore(
+    { uri: config.MODEL_URI, cache, filesAreMemory },
+    {
+      onRetry(message, waitMs) {
+        metrics.fetchRetried();
+        logger.warning(`the bucket is read again${waitMs > 0 ? ` in ${Math.round(waitMs)} ms` : ''}: ${message}`, {});
+      },
+      onCache(event) {
+        metrics.cacheEvent(event.kind);
+        if (event.kind === 'fault') logger.warning(`Redis is passed over: ${event.reason}`, {});
+      },
+    },
+  );
+}
+
+/** Engines of several models: each its own label. */
+const numbered = (engines: readonly EngineView[]): EngineView[] => engines.map((engine, slot) => ({ ...engine, slot }));

@@ -7,11 +7,15 @@ interface Setting<T> {
   /** What it takes, in words: part of the error of a bad value. */
   readonly takes: string;
   readonly doc: string;
+  /** It may hold a password: its value is not shown. */
+  readonly secret?: boolean;
 }
 
 function setting<T>(fallback: string, schema: z.ZodType<T, string>, takes: string, doc: string): Setting<T> {
   return { default: fallback, schema, takes, doc };
 }
+
+const secret: typeof setting = (...parts) => ({ ...setting(...parts), secret: true });
 
 function whole(min: number, max: number): z.ZodType<number, string> {
   return z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max)) as z.ZodType<number, string>;
@@ -50,21 +54,62 @@ export const SETTINGS = {
   ),
   MODEL_URI: setting(
     'models',
-    text,
-    'a path',
-    "One `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.",
+    text.refine((uri) => !/^[a-z0-9+.-]+:\/\//i.test(uri) || /^(gs|file):\/\//.test(uri)) as z.ZodType<string, string>,
+    'a path, file://… or gs://bucket/…',
+    "One `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`. A path, or the same under `gs://bucket/`.",
   ),
   MODEL_NAME: setting(
     '',
     optional(text),
     "a model's name",
-    'Which model of a repository; needed where there are several.',
+    'The model of a repository that is behind `/predict`; needed where there are several.',
   ),
   MODEL_LOAD: setting(
     '',
     optional(oneOf('eager', 'lazy')),
     'eager or lazy',
     'Load at boot, or at the first request or `/ready`. The container is eager, the function lazy.',
+  ),
+  MODEL_SHA256: setting(
+    '',
+    optional(
+      z
+        .string()
+        .regex(/^[0-9a-f]{64}$/i)
+        .transform((hex) => hex.toLowerCase()) as z.ZodType<string, string>,
+    ),
+    '64 hexadecimal digits',
+    'SHA-256 of the `.onnx` file behind `/predict`: any other file is refused. External data is not part of it.',
+  ),
+  MODEL_REFRESH_SECONDS: setting(
+    '0',
+    whole(0, 604_800),
+    'seconds, 0 to 604800',
+    'How often a newer upload or version is looked for, and swapped in. 0: never.',
+  ),
+  MODEL_MEMORY_BUDGET: setting(
+    '',
+    optional(whole(2 ** 26, Number.MAX_SAFE_INTEGER)),
+    'bytes, 67108864 or more',
+    'Memory that all loaded models may take; the least recently used are unloaded. Unset: what the memory limit leaves.',
+  ),
+  REDIS_URL: secret(
+    '',
+    optional(z.string().regex(/^rediss?:\/\/\S+$/) as z.ZodType<string, string>),
+    'redis://[[user]:password@]host[:port][/db], or rediss:// for TLS',
+    'Redis that keeps the bytes of models in front of the bucket. Not used for local files.',
+  ),
+  REDIS_TTL_SECONDS: setting(
+    '86400',
+    whole(1, 31_536_000),
+    'seconds, 1 to 31536000',
+    'How long Redis keeps the bytes of a model.',
+  ),
+  REDIS_MAX_BYTES: setting(
+    String(512 * 2 ** 20),
+    whole(0, Number.MAX_SAFE_INTEGER),
+    'bytes, 0 or more',
+    'Files larger than this are not put into Redis.',
   ),
   INFERENCE_PROCESSES: setting(
     '',
@@ -119,6 +164,12 @@ export const SETTINGS = {
     'stdout or cloud',
     'JSON lines on stdout, or the Cloud Logging API (outside Google Cloud).',
   ),
+  K_SERVICE: setting(
+    '',
+    optional(text),
+    'a name',
+    'Set by Cloud Run: files count as memory there, and the look for a newer model rides on requests.',
+  ),
   GOOGLE_CLOUD_PROJECT: setting('', optional(text), 'a project id', 'Makes the trace of a log line a link.'),
 } satisfies Record<string, Setting<unknown>>;
 
@@ -136,10 +187,14 @@ export class ConfigError extends Error {
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const config: Record<string, unknown> = {};
-  for (const [name, { default: fallback, schema, takes }] of Object.entries(SETTINGS) as [string, Setting<unknown>][]) {
+  for (const [name, { default: fallback, schema, takes, secret: hidden }] of Object.entries(SETTINGS) as [
+    string,
+    Setting<unknown>,
+  ][]) {
     const given = env[name]?.trim() || fallback;
     const parsed = schema.safeParse(given);
-    if (!parsed.success) throw new ConfigError(`${name}=${JSON.stringify(given)} is not usable: it takes ${takes}`);
+    const shown = hidden ? '…' : JSON.stringify(given);
+    if (!parsed.success) throw new ConfigError(`${name}=${shown} is not usable: it takes ${takes}`);
     config[name] = parsed.data;
   }
   return config as unknown as Config;

@@ -1,4 +1,4 @@
-/** `npm run build`: bundles `functions/` into `dist/`, an entry each for the two hosts, the engine process and the parsing thread. */
+/** `npm run build`: bundles `functions/` into `dist/`, an entry each for the two hosts, the engine and the fetching process, and the parsing thread. */
 import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
@@ -8,6 +8,7 @@ await build({
     server: 'functions/server.ts',
     index: 'functions/index.ts',
     engine: 'functions/engine/worker.ts',
+    fetcher: 'functions/model/fetch-worker.ts',
     'json-thread': 'functions/routes/json-thread.ts',
   },
   outdir: 'dist',
@@ -17,9 +18,14 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  // onnxruntime-node has native parts beside it, the framework must be the one its command line runs, and the client
-  // libraries of Google Cloud load files of their own.
-  external: ['onnxruntime-node', '@google-cloud/functions-framework', '@google-cloud/logging-winston'],
+  // onnxruntime-node and crc32 have native parts beside them, the framework must be the one its command line runs, and
+  // Cloud Logging's client loads files of its own.
+  external: [
+    'onnxruntime-node',
+    '@node-rs/crc32',
+    '@google-cloud/functions-framework',
+    '@google-cloud/logging-winston',
+  ],
   // Bundled CommonJS libraries require Node's own modules.
   banner: { js: "import { createRequire as $require } from 'node:module';const require = $require(import.meta.url);" },
   legalComments: 'linked',

@@ -12,7 +12,9 @@ export interface SystemProgram {
 
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   { name: 'curl', debian: 'curl', tests: ['quick-start'] },
+  { name: 'openssl', debian: 'openssl', tests: ['redis-cache'] },
   { name: 'python3', debian: 'python3', tests: ['python-client'] },
+  { name: 'redis-server', debian: 'redis-server', tests: ['redis-cache'] },
 ];
 
 /** Those that are in none of the folders of `path`, a `PATH`. */

@@ -43,7 +43,17 @@ const TABLE: Row[] = [
     'milliseconds, 1 to 86400000',
   ],
   ['SHUTDOWN_GRACE_MS', 8000, [['0', 0]], ['86400001', 'soon'], 'milliseconds, 0 to 86400000'],
-  ['MODEL_URI', 'models', [['/m/my model.onnx', '/m/my model.onnx']], [], ''],
+  [
+    'MODEL_URI',
+    'models',
+    [
+      ['/m/my model.onnx', '/m/my model.onnx'],
+      ['gs://bucket/a b/model.onnx', 'gs://bucket/a b/model.onnx'],
+      ['file:///m', 'file:///m'],
+    ],
+    ['s3://bucket/model', 'https://example.com/model.onnx', 'GS://bucket'],
+    'a path, file://… or gs://bucket/…',
+  ],
   ['MODEL_NAME', undefined, [['iris', 'iris']], [], ''],
   [
     'MODEL_LOAD',
@@ -55,6 +65,30 @@ const TABLE: Row[] = [
     ['now', 'EAGER'],
     'eager or lazy',
   ],
+  [
+    'MODEL_SHA256',
+    undefined,
+    [
+      ['a'.repeat(64), 'a'.repeat(64)],
+      ['AB'.repeat(32), 'ab'.repeat(32)],
+    ],
+    ['a'.repeat(63), 'g'.repeat(64), `sha256:${'a'.repeat(64)}`],
+    '64 hexadecimal digits',
+  ],
+  ['MODEL_REFRESH_SECONDS', 0, [['60', 60]], ['-1', '1.5', '604801', '1m'], 'seconds, 0 to 604800'],
+  ['MODEL_MEMORY_BUDGET', undefined, [['67108864', 67_108_864]], ['67108863', '2Gi'], 'bytes, 67108864 or more'],
+  [
+    'REDIS_URL',
+    undefined,
+    [
+      ['redis://10.0.0.3:6379', 'redis://10.0.0.3:6379'],
+      ['rediss://:secret@host/1', 'rediss://:secret@host/1'],
+    ],
+    ['10.0.0.3:6379', 'http://host', 'redis://'],
+    'redis://[[user]:password@]host[:port][/db], or rediss:// for TLS',
+  ],
+  ['REDIS_TTL_SECONDS', 86_400, [['1', 1]], ['0', '31536001'], 'seconds, 1 to 31536000'],
+  ['REDIS_MAX_BYTES', 536_870_912, [['0', 0]], ['-1', '512Mi'], 'bytes, 0 or more'],
   [
     'INFERENCE_PROCESSES',
     undefined,
@@ -120,8 +154,12 @@ const TABLE: Row[] = [
   ],
   ['LOG_REQUESTS', 'failed', [['all', 'all']], ['none'], 'failed or all'],
   ['LOG_TRANSPORT', 'stdout', [['cloud', 'cloud']], ['file'], 'stdout or cloud'],
+  ['K_SERVICE', undefined, [['ml-model', 'ml-model']], [], ''],
   ['GOOGLE_CLOUD_PROJECT', undefined, [['my-project', 'my-project']], [], ''],
 ];
+
+/** A value that may hold a password is not shown. */
+const shown = (name: string, text: string): string => (name === 'REDIS_URL' ? '…' : JSON.stringify(text));
 
 test('every setting has its row in this table', () => {
   assert.deepEqual(TABLE.map(([name]) => name).sort(), Object.keys(SETTINGS).sort());
@@ -140,7 +178,7 @@ for (const [name, byDefault, good, bad, takes] of TABLE) {
         (error: unknown) => {
           assert.ok(error instanceof ConfigError, text);
           assert.ok(
-            error.message.startsWith(`${name}=${JSON.stringify(text)} is not usable: it takes ${takes}`),
+            error.message.startsWith(`${name}=${shown(name, text)} is not usable: it takes ${takes}`),
             error.message,
           );
           assert.doesNotMatch(error.message, /\n/);
@@ -159,7 +197,7 @@ test('a bad value of any shape is told in one line', () => {
 
 test('every setting says what it takes and what it is for', () => {
   for (const [name, { takes, doc }] of Object.entries(SETTINGS)) {
-    assert.match(name, /^[A-Z][A-Z_]+$/);
+    assert.match(name, /^[A-Z][A-Z0-9_]+$/);
     assert.ok(takes.length > 0, name);
     assert.match(doc, /^\S.*\.$/s, name);
   }

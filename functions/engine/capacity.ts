@@ -25,13 +25,28 @@ export function measureCapacity(root = '/'): Capacity {
   };
 }
 
+/** What models may take of the memory: all but the server's own. Undefined where nothing limits it. */
+export function modelMemory({ memoryBytes }: Capacity): number | undefined {
+  return memoryBytes === undefined ? undefined : Math.max(0, memoryBytes - SERVER_BYTES);
+}
+
+/** What one engine process takes with a model of this size, while it loads it. */
+export function engineBytes(modelBytes: number): number {
+  return ENGINE_BYTES + MODEL_FACTOR * modelBytes;
+}
+
+/** Engine processes that the CPUs are enough for. */
+export function cpuShare({ cpus }: Capacity, intraOpThreads: number): number {
+  return Math.floor(cpus / intraOpThreads);
+}
+
 /**
  * Engine processes that make sense for a model of `modelBytes`: one a whole CPU, as far as memory goes, at least one.
  * CPUs are rounded down, so that the serving process is never throttled by its own engines.
  */
 export function engineCount(capacity: Capacity, modelBytes: number, intraOpThreads: number): number {
-  const byCpu = Math.floor(capacity.cpus / intraOpThreads);
-  const each = ENGINE_BYTES + MODEL_FACTOR * modelBytes;
+  const byCpu = cpuShare(capacity, intraOpThreads);
+  const each = engineBytes(modelBytes);
   const byMemory =
     capacity.memoryBytes === undefined ? byCpu : Math.floor((capacity.memoryBytes - SERVER_BYTES) / each);
   return Math.max(1, Math.min(byCpu, byMemory));

@@ -2,8 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { openChannel } from './channel.ts';
 import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
-import type { LoadOrder } from './session.ts';
-import type { Signature, Tensor } from './tensor.ts';
+import type { LoadOrder, Session } from './session.ts';
+import type { Tensor } from './tensor.ts';
 
 /** Why a run came to nothing. Of all three only `failed` says something of the feeds alone. */
 export type RunFault = 'failed' | 'crashed' | 'timed-out';
@@ -18,11 +18,8 @@ export class RunError extends Error {
   }
 }
 
-export interface Loaded {
-  readonly signature: Signature;
-  /** Outputs the session has but cannot give: no tensors. */
-  readonly skipped: readonly string[];
-}
+/** What an engine tells of the model it has loaded. */
+export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'>;
 
 /** One engine process, which does one thing at a time. */
 export interface Engine {

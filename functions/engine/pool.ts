@@ -27,8 +27,8 @@ export interface EngineView {
 export interface Pool {
   /** Settles when the first engine has the model. The others start behind it, once `grow` is called. */
   start(): Promise<Loaded>;
-  /** Starts the other engines; each runs the feeds of `warmUp` before it takes work, and so does every later replacement. */
-  grow(warmUp: readonly (readonly JoinedTensor[])[]): void;
+  /** Starts the other engines, up to `engines` in all where that is given; each runs the feeds of `warmUp` before it takes work, and so does every later replacement. */
+  grow(warmUp: readonly (readonly JoinedTensor[])[], engines?: number): void;
   /** Engines that could start a run now. */
   free(): number;
   /**
@@ -116,9 +116,10 @@ export function createPool(options: PoolOptions): Pool {
   return {
     start: () => launch(slots[0]!),
 
-    grow(feeds) {
+    grow(feeds, engines = slots.length) {
       warmUp = feeds;
-      for (const slot of slots) if (slot.engine === undefined) relaunch(slot);
+      if (closed) return;
+      for (const slot of slots.slice(0, engines)) if (slot.engine === undefined) relaunch(slot);
     },
 
     free: () => slots.reduce((count, slot) => count + (slot.state === 'idle' ? 1 : 0), 0),

@@ -1,5 +1,9 @@
+import { dirname, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { type Inspection, inspectModel } from '../onnx/inspect.ts';
+import { unreturnable } from '../onnx/refusal.ts';
 import type { SlottedTensor } from './frame.ts';
+import { loadRefusal } from './load-refusal.ts';
 import type { DType, Signature, Tensor, TensorSpec } from './tensor.ts';
 
 export interface SessionOptions {
@@ -20,39 +24,60 @@ export async function loadRuntime(): Promise<typeof import('onnxruntime-node')> 
 /** What an engine process is told to load. */
 export interface LoadOrder extends SessionOptions {
   readonly path: string;
+  /** The file's stamp, where it lies where others can write to it: any other file is refused. */
+  readonly stamp?: string | undefined;
+}
+
+/** An output that was a ZipMap's sequence of maps, and is the tensor of its scores now: a column for each class. */
+export interface PatchedOutput {
+  readonly output: string;
+  /** The classes, by column. */
+  readonly labels: readonly string[];
+  /** What they are to the model: an int64 label is here in decimal digits. */
+  readonly of: 'string' | 'int64';
 }
 
 /** One onnxruntime session. A run blocks the thread that calls it, so it lives in an engine process. */
 export interface Session {
   readonly signature: Signature;
-  /** Outputs that are no tensors (a sequence, a map): onnxruntime-node cannot return them, so they are not asked for. */
-  readonly skipped: readonly string[];
+  readonly patched: readonly PatchedOutput[];
+  /** Files with weights, by their paths from the model's folder. */
+  readonly external: readonly string[];
   /** @throws what onnxruntime says of these feeds. */
   run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]>;
 }
 
+/** A setting of onnxruntime's session. */
+const EXTERNAL_DATA_FOLDER = 'model_external_initializers_file_folder_path';
+
 /**
- * Loads the model at `path` (a path, not bytes: external data lies beside the file).
- * @throws Error with onnxruntime's own text where it refuses the file.
+ * Loads the model at `path`. External data lies beside it. Outputs of ZipMaps are made tensors.
+ * @throws ServingError `MODEL_FAILED` that begins with the path for a file that is no sound ONNX model, and for outputs that
+ * are no tensors
+ * @throws Error with the reason where onnxruntime refuses it: in words for a common one, else in its own
  */
 export async function openSession(path: string, options: SessionOptions): Promise<Session> {
   const ort = await loadRuntime();
-  const session = await ort.InferenceSession.create(path, {
+  const inspection = inspectModel(path);
+  const { external } = inspection;
+  const { source, patched } = await sourceOf(path, inspection);
+  const session = await createSession(ort, source, {
     intraOpNumThreads: options.intraOpThreads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     executionProviders: [...options.executionProviders],
     // 4: what is fatal. An error of a run is thrown as well, and its line would put a caller's values into the log.
     logSeverityLevel: 4,
+    // Bytes lie in no folder: they are told the one that their external data is in.
+    ...(source !== path && { extra: { session: { [EXTERNAL_DATA_FOLDER]: dirname(resolve(path)) } } }),
+  }).catch((cause) => {
+    throw loadRefusal(cause, external);
   });
   const inputs = session.inputMetadata.map(specOf);
-  const outputs = session.outputMetadata.filter((meta) => meta.isTensor).map(specOf);
-  const skipped = session.outputMetadata.filter((meta) => !meta.isTensor).map((meta) => meta.name);
-  if (outputs.length === 0) {
-    throw new Error(
-      `no output is a tensor: ${skipped.join(', ')}; export with tensor outputs (scikit-learn: zipmap=False)`,
-    );
-  }
+  const others = session.outputMetadata.filter((meta) => !meta.isTensor);
+  // The file may leave an output's type to onnxruntime to find out, which does not tell what it found.
+  if (others.length > 0) throw unreturnable(path, others);
+  const outputs = session.outputMetadata.map(specOf);
   const fetches = outputs.map((output) => output.name);
 
   async function run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]> {
@@ -61,7 +86,39 @@ export async function openSession(path: string, options: SessionOptions): Promis
     const results = await session.run(named, fetches);
     return fetches.map((name, slot) => ({ slot, ...fromOrt(results[name]!) }));
   }
-  return { signature: { inputs, outputs }, skipped, run };
+  return { signature: { inputs, outputs }, patched, external, run };
+}
+
+interface SessionSource {
+  readonly source: string | Uint8Array<ArrayBuffer>;
+  readonly patched: readonly PatchedOutput[];
+}
+
+/** The model as onnxruntime is to load it: the file as it is wherever that will do. */
+async function sourceOf(path: string, inspection: Inspection): Promise<SessionSource> {
+  if (inspection.nonTensorOutputs.length === 0) return { source: path, patched: [] };
+  const { patchZipMaps } = await import('../onnx/zip-map.ts');
+  const { bytes, patched } = patchZipMaps(path, inspection);
+  return {
+    source: bytes,
+    patched: patched.map(({ output, labels: { kind, values } }) => ({
+      output,
+      labels: values,
+      of: kind === 'strings' ? 'string' : 'int64',
+    })),
+  };
+}
+
+async function createSession(
+  { InferenceSession }: typeof import('onnxruntime-node'),
+  source: SessionSource['source'],
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  if (typeof source === 'string') return InferenceSession.create(source, options);
+  const session = await InferenceSession.create(source, options);
+  // onnxruntime has its own copy by now, and an engine makes so little garbage that ours could stay for good.
+  source.buffer.transfer(0);
+  return session;
 }
 
 function specOf(meta: InferenceSession.ValueMetadata): TensorSpec {

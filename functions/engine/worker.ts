@@ -4,6 +4,8 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { Loaded } from './engine.ts';
+import { checkStamp } from './file-stamp.ts';
 import {
   decodeJson,
   decodeTensors,
@@ -91,7 +93,9 @@ async function serve(): Promise<never> {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
         session = await openSession(order.path, order);
-        writeChunks([encodeJson(KIND.loaded, frame.id, { signature: session.signature, skipped: session.skipped })]);
+        if (order.stamp !== undefined) checkStamp(order.path, order.stamp);
+        const { signature, patched, external } = session;
+        writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external } satisfies Loaded)]);
       } else {
         writeChunks(await answer(frame, session!));
       }

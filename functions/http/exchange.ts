@@ -10,6 +10,8 @@ export interface Exchange {
   readonly id: string;
   /** What follows the `?`. */
   readonly query: string;
+  /** What stands in the path where the route's has `{name}`: decoded, by that name. */
+  readonly params: Readonly<Record<string, string>>;
   /** Gone once the client has left or the deadline has passed: nobody reads an answer then. */
   readonly ticket: Caller;
   /** What went wrong here within an answer of 200, for the log. */

@@ -6,10 +6,12 @@ import type { Metrics, RejectReason } from '../telemetry/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
 import { Caller, type Exchange } from './exchange.ts';
 import { isArriving, sendFailure, toServingError } from './failure.ts';
+import { createRouteTable, NO_PARAMS } from './route-table.ts';
 import { STATUS } from './status.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST';
+  /** A part in braces stands for one of the caller's, percent-encoded: `/models/{name}/predict`. */
   readonly path: string;
   /** Reads or writes for as long as it takes, with idle timers of its own in place of the deadline. */
   readonly streams?: boolean;
@@ -44,34 +46,22 @@ const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   INVALID_INPUT: 'invalid',
 };
 
+type Routed = Omit<Exchange, 'params'> & { route?: Route; params: Exchange['params'] };
+
 /** Finds the route, keeps the deadline, and turns every error into an answer: the one try and catch of a request. */
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
   const { logger, metrics, requestTimeoutMs } = options;
-  const table = new Map<string, Map<string, Route>>();
-  for (const route of routes) {
-    const methods = table.get(route.path) ?? new Map<string, Route>();
-    methods.set(route.method, route);
-    if (route.method === 'GET') methods.set('HEAD', route);
-    table.set(route.path, methods);
-  }
+  const table = createRouteTable(routes);
   const idPrefix = randomBytes(5).toString('hex');
   let requests = 0;
 
-  function find(path: string, method: string): Route {
-    const methods = table.get(path);
-    if (methods === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${path.slice(0, 200)}`);
-    const route = methods.get(method);
-    if (route !== undefined) return route;
-    const allow = [...methods.keys()].join(', ');
-    throw new ServingError('METHOD_NOT_ALLOWED', `${path} takes ${allow}, not ${method}`, { allow });
-  }
-
-  async function answer(exchange: Exchange & { route?: Route }, path: string): Promise<void> {
+  async function answer(exchange: Routed, path: string): Promise<void> {
     const { req, res, ticket } = exchange;
     let timer: NodeJS.Timeout | undefined;
     try {
-      const route = find(path, req.method!);
+      const { route, params } = table.find(path, req.method!);
       exchange.route = route;
+      exchange.params = params;
       if (options.draining() && route.probe !== true) {
         throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
       }
@@ -89,7 +79,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     }
   }
 
-  function expire(exchange: Exchange & { route?: Route }): void {
+  function expire(exchange: Routed): void {
     const { req, res, ticket } = exchange;
     if (ticket.left || res.headersSent) return;
     ticket.expired = true;
@@ -100,10 +90,10 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     record(exchange, exchange.route!.path, STATUS[error.code], error);
   }
 
-  function record(exchange: Exchange & { route?: Route }, path: string, status: number, error?: ServingError): void {
+  function record(exchange: Routed, path: string, status: number, error?: ServingError): void {
     const { req, id, startedAt } = exchange;
     const seconds = (performance.now() - startedAt) / 1000;
-    metrics.httpRequest(exchange.route?.path ?? (table.has(path) ? path : 'none'), req.method!, status, seconds);
+    metrics.httpRequest(exchange.route?.path ?? table.patternOf(path) ?? 'none', req.method!, status, seconds);
     if (error !== undefined) {
       const reason = REASONS[error.code];
       if (reason !== undefined) metrics.rejected(reason);
@@ -128,7 +118,10 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
     const query = mark === -1 ? '' : url.slice(mark + 1);
-    void answer({ req, res, id, query, ticket: new Caller(res), startedAt: performance.now() }, path);
+    void answer(
+      { req, res, id, query, params: NO_PARAMS, ticket: new Caller(res), startedAt: performance.now() },
+      path,
+    );
   };
 }
 

@@ -9,10 +9,12 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createRowWriter, type RowWriter } from './answer.ts';
 import { madeUpRow, mayJoin, trialRows, tryJoining, type Verdict } from './batching.ts';
+import type { ModelFiles } from './files.ts';
 import { checkGolden } from './golden.ts';
+import { createHolds } from './holds.ts';
 import type { Manifest } from './manifest.ts';
+import { checkManifest } from './manifest-check.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from './rows.ts';
-import type { ModelFiles } from './source.ts';
 
 export interface EngineOptions {
   readonly capacity: Capacity;
@@ -49,6 +51,21 @@ export interface Generation {
   engines(): EngineView[];
   /** Why it can answer nothing at present. */
   fault(): string | undefined;
+  /** Somebody works with it: until `release`, it stays. A caller that holds it twice releases it twice. */
+  hold(): void;
+  release(): void;
+  /** Nobody holds it. */
+  idle(): boolean;
+  /** Milliseconds of `performance.now()` at which it was held or released last. */
+  lastUsed(): number;
+  /** Aborted when it has been replaced for so long that who still holds it should come to an end: streams. */
+  readonly outdated: AbortSignal;
+  /** Paths below the model's folder of the weights that the file refers to. */
+  readonly weights: readonly string[];
+  /** Starts engines up to this number. */
+  grow(engines: number): void;
+  /** Ends the engines once nobody holds it. Settles when they are gone. */
+  retire(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,10 +73,13 @@ export interface Generation {
 const TRIAL_MS = 10_000;
 /** Longest that the largest warm-up batch may be expected to take. */
 const WARM_UP_MS = 1000;
+/** How many classes a line of the log names. */
+const NAMED_CLASSES = 10;
 
 /**
  * Loads the files into engine processes, checks the golden rows, finds out whether rows may share a run, and warms up.
  * Settles when the first engine is warm; the others start behind it.
+ * @param startEngines how many of the engines are started for now: there is no room for more before another has gone.
  * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed.
  */
 export async function prepareGeneration(
@@ -67,12 +87,14 @@ export async function prepareGeneration(
   options: EngineOptions,
   { logger, metrics }: Telemetry,
   onPhase: (phase: LoadPhase) => void,
+  startEngines = Number.POSITIVE_INFINITY,
 ): Promise<Generation> {
   const { manifest, name, version } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
+  const processes = options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads);
   const pool = createPool({
-    size: options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads),
-    order: { path: files.path, intraOpThreads, executionProviders },
+    size: processes,
+    order: { path: files.path, stamp: files.stamp, intraOpThreads, executionProviders },
     runTimeoutMs,
     onRestart(reason, detail, delayMs) {
       metrics.engineRestarted(reason);
@@ -82,9 +104,14 @@ export async function prepareGeneration(
   });
   try {
     onPhase('loading');
-    const { signature, skipped } = await pool.start();
+    const loaded = await pool.start();
+    const { signature, patched } = loaded;
     checkManifest(manifest, signature);
-    if (skipped.length > 0) logger.warning(`outputs that are no tensors are left out: ${skipped}`, { model: name });
+    for (const { output, labels } of patched) {
+      const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
+      const message = `output ${output}: ZipMap taken out, it is a tensor now; its classes are ${classes}`;
+      logger.info(message, { model: name });
+    }
 
     onPhase('checking');
     const candidate = manifest.batching ?? mayJoin(signature);
@@ -96,7 +123,9 @@ export async function prepareGeneration(
 
     onPhase('warming');
     const example = known[0] ?? madeUpRow(signature, undefined, 0);
-    pool.grow(await warmUp(pool, example, verdict.join ? options.maxBatchSize : 1));
+    const warm = await warmUp(pool, example, verdict.join ? options.maxBatchSize : 1);
+    pool.grow(warm, startEngines);
+    const holds = createHolds();
 
     const recorder = metrics.model(name);
     const batcher: Batcher = createBatcher(pool, {
@@ -115,7 +144,7 @@ export async function prepareGeneration(
       manifest,
       joined: verdict.join,
       rows: verdict.join === candidate ? decoder : createRowDecoder(signature, manifest.input?.features, verdict.join),
-      writer: createRowWriter(signature, manifest, verdict.join),
+      writer: createRowWriter(signature, manifest, verdict.join, patched),
       predict(feeds, ticket, share) {
         const fault = pool.fault();
         if (fault === undefined) return batcher.predict(feeds, ticket, share);
@@ -126,12 +155,21 @@ export async function prepareGeneration(
       queueDepth: batcher.depth,
       engines: pool.engines,
       fault: () => pool.fault()?.reason,
+      ...holds,
+      weights: loaded.external,
+      grow: (engines) => pool.grow(warm, engines),
+      async retire() {
+        await holds.left();
+        await pool.close();
+      },
       close: pool.close,
     };
   } catch (cause) {
     await pool.close();
     if (cause instanceof ServingError && cause.code === 'MODEL_FAILED') throw cause;
-    throw new ServingError('MODEL_FAILED', `${files.path}: ${(cause as Error).message}`, { cause });
+    const { message } = cause as Error;
+    const reason = message.startsWith(`${files.path}: `) ? message.slice(files.path.length + 2) : message;
+    throw new ServingError('MODEL_FAILED', `${files.place}: ${reason}`, { cause });
   }
 }
 
@@ -171,26 +209,5 @@ async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number) {
   } catch {
     // Made-up values may be out of a model's domain: its first request is then its warm-up.
     return [];
-  }
-}
-
-function checkManifest({ output, input, batching }: Manifest, signature: Signature): void {
-  const { inputs, outputs } = signature;
-  // What an exporter says of outputs is often less than what they do: the operator's word goes before it.
-  const fixed = inputs.find(({ shape }) => shape[0] !== -1);
-  if (batching === true && fixed !== undefined) {
-    const has = `${fixed.name} has shape [${fixed.shape.join(', ')}]`;
-    const message = `model.json: "batching": true needs a free first dimension (-1) in every input, but ${has}; leave it out`;
-    throw new ServingError('MODEL_FAILED', message);
-  }
-  if (output !== undefined && !outputs.some(({ name }) => name === output)) {
-    const names = outputs.map(({ name }) => name).join(', ');
-    throw new ServingError('MODEL_FAILED', `model.json: output: the model has no output ${output}; it has ${names}`);
-  }
-  const width = inputs[0]?.shape.at(-1);
-  const named = input?.features?.length;
-  if (named !== undefined && (inputs.length !== 1 || (width !== -1 && width !== named))) {
-    const has = inputs.length === 1 ? `a row has ${width} values` : `the model has ${inputs.length} inputs`;
-    throw new ServingError('MODEL_FAILED', `model.json: input.features names ${named} values, but ${has}`);
   }
 }

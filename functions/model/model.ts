@@ -1,116 +1,167 @@
 import { ServingError } from '../errors.ts';
-import {
-  type EngineOptions,
-  type Generation,
-  type LoadPhase,
-  prepareGeneration,
-  type Telemetry,
-} from './generation.ts';
-import type { ModelSource } from './source.ts';
+import { type Candidate, type CandidateOptions, prepareCandidate } from './candidate.ts';
+import type { Generation, LoadPhase } from './generation.ts';
+import { type Layout, stampOf } from './layout.ts';
+import { createLoadProgress } from './load-progress.ts';
 
 export interface ModelStatus {
   readonly name: string;
   readonly version: string | undefined;
   readonly state: 'idle' | 'loading' | 'ready' | 'failed' | 'degraded';
-  /** What a load is doing; undefined when none is under way. */
+  /** What a load is doing, also that of a version to come; undefined when none is under way. */
   readonly phase: LoadPhase | undefined;
-  /** Size of the model's file. */
+  /** Size of the model and its weights. */
   readonly bytes: number | undefined;
+  /** Of a load under way, how many of them have been brought. */
+  readonly fetched: number | undefined;
   /** Seconds the latest load has taken so far, or took. */
   readonly seconds: number;
   /** Why it is not ready, in words for the operator. */
   readonly reason: string | undefined;
+  /** Why a newer version does not serve. */
+  readonly refused: string | undefined;
 }
 
-/** The model behind `/predict`, from before its first load to the end of the process. */
+/** One model, from before its first load to the end of the process. */
 export interface Model {
   /** Starts a load where none is done or under way. A load that failed is tried again once its back-off is over. */
   load(): void;
-  /** The generation that serves. */
+  /** The generation that serves. Who works with it holds it, in the same turn of the event loop. */
   live(): Generation | undefined;
   /** Waits for the load under way, or starts one. @throws ServingError `NOT_READY` with the reason a load failed. */
   whenLive(): Promise<Generation>;
+  /**
+   * Compares what was listed with what serves. Where it is another, it is prepared beside it and swapped in; one that fails
+   * changes nothing, and is tried again when it changes or after a back-off. Never rejects.
+   */
+  refresh(layout: Layout): Promise<void>;
+  /** Lets go of it until it is asked for again. */
+  unload(): Promise<void>;
   status(): ModelStatus;
   close(): Promise<void>;
 }
 
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
+/** A candidate that fails costs CPU that requests want. */
+const FIRST_REFRESH_RETRY_MS = 60_000;
+const LONGEST_REFRESH_RETRY_MS = 3_600_000;
 
 /** @param label what the model is called until its files say otherwise. */
-export function createModel(label: string, source: ModelSource, engine: EngineOptions, telemetry: Telemetry): Model {
-  const { logger, metrics } = telemetry;
-  let live: Generation | undefined;
+export function createModel(label: string, options: CandidateOptions): Model {
+  const { logger, metrics } = options.telemetry;
+  const progress = createLoadProgress(metrics);
+  let live: Candidate | undefined;
   let loading: Promise<Generation> | undefined;
-  let phase: LoadPhase | undefined;
+  let refreshing: Promise<void> | undefined;
   let failure: ServingError | undefined;
   let failures = 0;
   let retryAt = 0;
-  let startedAt = 0;
-  let seconds = 0;
-  let bytes: number | undefined;
+  let refusal: { stamp: string; times: number; retryAt: number; reason: string } | undefined;
   let closed = false;
+  const leaving = new Set<Promise<void>>();
 
-  async function prepare(): Promise<Generation> {
-    startedAt = performance.now();
-    let phaseAt = startedAt;
-    let name = label;
-    const enter = (next: LoadPhase | undefined): void => {
-      const now = performance.now();
-      if (phase !== undefined) metrics.model(name).load(phase, (now - phaseAt) / 1000);
-      phaseAt = now;
-      phase = next;
-    };
+  async function prepare(replacing: boolean): Promise<Candidate> {
+    progress.begin(live?.generation.name ?? label);
     try {
-      enter('fetching');
-      const files = await source.fetch();
-      name = files.name;
-      bytes = files.bytes;
-      const generation = await prepareGeneration(files, engine, telemetry, enter);
-      if (closed) {
-        await generation.close();
-        throw new ServingError('DRAINING', 'the server is shutting down');
-      }
-      live = generation;
+      const candidate = await prepareCandidate(options, progress, replacing);
+      if (!closed) return candidate;
+      await candidate.close();
+      throw new ServingError('DRAINING', 'the server is shutting down');
+    } finally {
+      progress.end();
+    }
+  }
+
+  async function firstLoad(): Promise<Generation> {
+    try {
+      live = await prepare(false);
       failures = 0;
       failure = undefined;
-      const { version } = generation;
-      const how = generation.joined ? 'rows of different requests share a run' : 'one request a run';
-      logger.info(`model ready: ${how}`, { model: name, version, seconds: elapsed(), bytes });
-      return generation;
+      tell('model ready');
+      return live.generation;
     } catch (error) {
       if (closed) throw error;
-      failures++;
-      failure =
-        error instanceof ServingError ? error : new ServingError('MODEL_FAILED', String(error), { cause: error });
-      retryAt = performance.now() + Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1));
-      logger.error(`the model did not load: ${failure.message}`, { model: name, error });
+      fail(error);
       throw failure;
     } finally {
-      seconds = elapsed();
-      enter(undefined);
       loading = undefined;
     }
   }
 
-  function elapsed(): number {
-    return Math.round(performance.now() - startedAt) / 1000;
+  function fail(error: unknown): void {
+    failure = toServingError(error);
+    // Short of memory at present: nothing is wrong with the model.
+    const busy = failure.code === 'NOT_READY';
+    if (!busy) failures++;
+    retryAt = performance.now() + backOff(busy ? 1 : failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    const log = busy ? logger.warning : logger.error;
+    log(`the model did not load: ${failure.message}`, { model: label, error });
+  }
+
+  function tell(what: string): void {
+    const { name, version, joined } = live!.generation;
+    const how = joined ? 'rows of different requests share a run' : 'one request a run';
+    progress.settle(live!.generation.bytes);
+    const { seconds, bytes } = progress.now();
+    logger.info(`${what}: ${how}`, { model: name, version, seconds, bytes });
   }
 
   function begin(): Promise<Generation> | undefined {
     if (loading === undefined && live === undefined && performance.now() >= retryAt && !closed) {
-      loading = prepare();
+      loading = firstLoad();
       // Whoever waits sees the error; without anyone it is in the status and the log.
       loading.catch(() => {});
     }
     return loading;
   }
 
+  async function replace(serving: Candidate, layout: Layout): Promise<void> {
+    const { name } = serving.generation;
+    let stamp = '';
+    try {
+      stamp = stampOf(options.pick(layout), serving.generation.weights);
+      if (stamp === serving.stamp) {
+        refusal = undefined;
+        return;
+      }
+      if (refusal?.stamp === stamp && performance.now() < refusal.retryAt) return;
+      const next = await prepare(true);
+      if (live !== serving) {
+        await next.close();
+        return;
+      }
+      live = next;
+      refusal = undefined;
+      metrics.refreshed('swapped');
+      tell(`a new version serves, in place of ${serving.generation.version}`);
+      await retire(serving);
+      next.grow();
+    } catch (error) {
+      if (closed) return;
+      const { message } = toServingError(error);
+      const times = refusal?.stamp === stamp ? refusal.times + 1 : 1;
+      const wait = backOff(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
+      // A model that has been taken away is told of once, not at every look.
+      if (stamp !== '' || refusal?.reason !== message) {
+        metrics.refreshed('failed');
+        logger.error(`the new version does not serve, the old one goes on: ${message}`, { model: name, error });
+      }
+      refusal = { stamp, times, retryAt: performance.now() + wait, reason: message };
+    }
+  }
+
+  function retire(candidate: Candidate): Promise<void> {
+    const gone = candidate.retire().finally(() => leaving.delete(gone));
+    leaving.add(gone);
+    return gone;
+  }
+
   return {
     load: () => void begin(),
-    live: () => live,
+    live: () => live?.generation,
     async whenLive() {
-      if (live !== undefined) return live;
+      if (live !== undefined) return live.generation;
       try {
         const under = begin();
         if (under !== undefined) return await under;
@@ -120,31 +171,54 @@ export function createModel(label: string, source: ModelSource, engine: EngineOp
         retryAfter,
       });
     },
+    async refresh(layout) {
+      if (live === undefined || refreshing !== undefined || closed) return refreshing;
+      refreshing = replace(live, layout).finally(() => {
+        refreshing = undefined;
+      });
+      return refreshing;
+    },
+    async unload() {
+      const gone = live;
+      live = undefined;
+      refusal = undefined;
+      await gone?.close();
+    },
     status() {
-      const fault = live?.fault();
+      const fault = live?.generation.fault();
+      const isReady = live !== undefined;
+      const state = isReady
+        ? fault === undefined
+          ? 'ready'
+          : 'degraded'
+        : loading
+          ? 'loading'
+          : failure
+            ? 'failed'
+            : 'idle';
       return {
-        name: live?.name ?? label,
-        version: live?.version,
-        state:
-          live !== undefined
-            ? fault === undefined
-              ? 'ready'
-              : 'degraded'
-            : loading
-              ? 'loading'
-              : failure
-                ? 'failed'
-                : 'idle',
-        phase,
-        bytes,
-        seconds: loading === undefined ? seconds : elapsed(),
-        reason: fault ?? (live === undefined ? failure?.message : undefined),
+        name: live?.generation.name ?? label,
+        version: live?.generation.version,
+        state,
+        ...progress.now(),
+        reason: fault ?? (isReady ? undefined : failure?.message),
+        refused: refusal?.reason,
       };
     },
     async close() {
       closed = true;
       await live?.close();
       await loading?.catch(() => {});
+      await refreshing;
+      await Promise.all(leaving);
     },
   };
+}
+
+function backOff(times: number, first: number, longest: number): number {
+  return Math.min(longest, first * 2 ** (times - 1));
+}
+
+function toServingError(error: unknown): ServingError {
+  return error instanceof ServingError ? error : new ServingError('MODEL_FAILED', String(error), { cause: error });
 }

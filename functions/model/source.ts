@@ -1,21 +1,61 @@
-import type { Golden, Manifest } from './manifest.ts';
+import { ServingError } from '../errors.ts';
 
-/** A model's files, in place on a local disk and ready to be loaded. */
-export interface ModelFiles {
-  readonly name: string;
-  readonly version: string;
-  /** The `.onnx` file. External data lies beside it. */
+/** One file of a source, as it was when it was listed. */
+export interface Entry {
+  /** Below the source's root, its parts divided by `/`: `iris/3/model.onnx`. Any characters but NUL; no `.` or `..` parts. */
   readonly path: string;
+  /** Of the bytes as they are stored. */
   readonly bytes: number;
-  readonly manifest: Manifest;
-  readonly golden: Golden | undefined;
+  /** Another one whenever the content is another: an object's generation; a local file's inode, size and time. */
+  readonly stamp: string;
+  /** Of the stored bytes, where the source knows it. */
+  readonly crc32c: number | undefined;
+  /** Of the stored bytes, in hex, where the source knows it. */
+  readonly md5: string | undefined;
+  /** Stored compressed, `Content-Encoding: gzip`: the file itself comes out of gunzip. */
+  readonly gzip: boolean;
+  /** Milliseconds since 1970. */
+  readonly modifiedAt: number;
 }
 
-/** Where a model comes from. */
-export interface ModelSource {
+/**
+ * A place that models are read from. Each method is one attempt: who calls it retries what is `transient`.
+ */
+export interface Source {
+  /** What it is called towards people: `/srv/models`, `gs://bucket/models`. Holds no credentials. */
+  readonly root: string;
+  /** Its bytes pass through something that others can write to: a checksum that can be forged is not enough. */
+  readonly shared: boolean;
+  /** Every file below the root, by path. @throws SourceError */
+  list(signal: AbortSignal): Promise<readonly Entry[]>;
   /**
-   * Brings the model's files to a local disk.
-   * @throws ServingError `MODEL_FAILED` that names what is missing or wrong, and where.
+   * Reads the stored bytes `start` to `end` (exclusive) of an entry, pinned to its stamp.
+   * @param take gets the bytes in order, at once and without gaps; a chunk is the taker's only during the call.
+   * @throws SourceError after any number of bytes: who calls it goes on behind what was taken. `changed` where the entry
+   * is no longer what was listed.
    */
-  fetch(): Promise<ModelFiles>;
+  read(entry: Entry, start: number, end: number, take: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<void>;
+  /** Lets go of connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * - `transient`: may go well the next time: a reset, a stall, 408, 429, 5xx.
+ * - `changed`: what was listed is there no more: list again.
+ * - `refused`: will fail again until somebody changes something: 401, 403, 404, a bad address.
+ */
+export type SourceFault = 'transient' | 'changed' | 'refused';
+
+/** Why a source did not give what it was asked for. The message is for the operator: it says what to do. */
+export class SourceError extends ServingError {
+  readonly fault: SourceFault;
+  /** Seconds that the source asks to be left alone. */
+  readonly waitSeconds: number | undefined;
+
+  constructor(fault: SourceFault, message: string, details: { cause?: unknown; waitSeconds?: number } = {}) {
+    super('MODEL_FAILED', message, { cause: details.cause });
+    this.name = 'SourceError';
+    this.fault = fault;
+    this.waitSeconds = details.waitSeconds;
+  }
 }

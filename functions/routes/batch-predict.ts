@@ -9,14 +9,15 @@ import type { JsonParser } from '../http/json-body.ts';
 import { createPieceReader } from '../http/pieces.ts';
 import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';
-import type { Model } from '../model/model.ts';
+import type { Repository } from '../model/repository.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { MODEL_PATHS, modelOf } from './addressed.ts';
 import { predictRows, type ReadRow, type RowResult } from './row-batch.ts';
 import { type RowReader, type RowSource, readInstances, readLines } from './row-source.ts';
 import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } from './row-stream.ts';
 
 export interface BatchPredictOptions {
-  readonly model: Model;
+  readonly repository: Repository;
   readonly parser: JsonParser;
   readonly metrics: Metrics;
   /** Bytes of a buffered body, and of one NDJSON line. */
@@ -41,12 +42,12 @@ const querySchema = z.object({
     .default(32),
 });
 
-/** `POST /batch_predict?batch_size=32`: many rows in, their predictions out in the same order, a batch at a time. */
-export function createBatchPredictRoute(options: BatchPredictOptions): Route {
-  const { model, parser, metrics, maxBodyBytes, idleMs, draining } = options;
+/** `POST /batch_predict?batch_size=32`, and the same of any model: many rows in, their predictions out in the same order, a batch at a time. */
+export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] {
+  const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
 
   async function handle(exchange: Exchange): Promise<void> {
-    const { req, res, ticket } = exchange;
+    const { req } = exchange;
     const batchSize = Math.min(readBatchSize(exchange.query), options.maxBatchSize);
     const streamed = mediaType(req, MEDIA_TYPES) !== 'application/json';
     refuseEncoding(req);
@@ -54,7 +55,23 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
     const instances = streamed
       ? undefined
       : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs)));
+    const model = await modelOf(repository, exchange);
     const live = model.live() ?? (await model.whenLive());
+    live.hold();
+    try {
+      await stream(exchange, batchSize, instances, live);
+    } finally {
+      live.release();
+    }
+  }
+
+  async function stream(
+    exchange: Exchange,
+    batchSize: number,
+    instances: RowSource | undefined,
+    live: Generation,
+  ): Promise<void> {
+    const { req, res, ticket } = exchange;
     const recorder = metrics.model(live.name);
 
     const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
@@ -94,9 +111,11 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
       rows.abandon();
     }
 
-    draining.addEventListener('abort', stop);
+    // Rows of one answer are of one version: a stream that outlasts its model goes on, in a new request, with the next.
+    const ends = AbortSignal.any([draining, live.outdated]);
+    ends.addEventListener('abort', stop);
     // The signal may have come while the body or the model was waited for.
-    if (draining.aborted) stop();
+    if (ends.aborted) stop();
     idle = setTimeout(onIdle, idleMs);
     const run = (batch: readonly RowReader[]): Promise<readonly RowResult[]> =>
       predictRows(
@@ -112,24 +131,27 @@ export function createBatchPredictRoute(options: BatchPredictOptions): Route {
       await rows.finish();
     } finally {
       clearTimeout(idle);
-      draining.removeEventListener('abort', stop);
+      ends.removeEventListener('abort', stop);
       const { ok, failed } = rows.counts();
       recorder.rows(ok, failed);
       exchange.fault = rows.fault();
     }
     if (ticket.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
-    const stopped = whyStopped(whole, idleFor);
+    const stopped = whyStopped(whole, idleFor, draining.aborted);
     finish(exchange, rows, framing.last({ ...rows.counts(), stopped }), framing);
     // What is left of a stopped stream is given one more idle time to be read.
     if (stopped !== undefined) setTimeout(() => res.destroy(), idleMs).unref();
   }
 
-  return { method: 'POST', path: '/batch_predict', streams: true, handle };
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, streams: true, handle }));
 }
 
-function whyStopped(whole: boolean, idleFor: string | undefined): RowSummary['stopped'] {
+function whyStopped(whole: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {
   if (idleFor !== undefined) return { code: 'IDLE', message: idleFor };
-  return whole ? undefined : { code: 'DRAINING', message: 'the server is shutting down: send the rest again' };
+  if (whole) return undefined;
+  return draining
+    ? { code: 'DRAINING', message: 'the server is shutting down: send the rest again' }
+    : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
 }
 
 function finish({ res, id }: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {

@@ -4,24 +4,35 @@ import { type Exchange, sendJson } from '../http/exchange.ts';
 import { isLarge, type JsonParser } from '../http/json-body.ts';
 import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';
-import type { Model } from '../model/model.ts';
+import type { Repository } from '../model/repository.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { MODEL_PATHS, modelOf } from './addressed.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 
 export interface PredictOptions {
-  readonly model: Model;
+  readonly repository: Repository;
   readonly parser: JsonParser;
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
 }
 
-/** `POST /predict`: one row in, its prediction out. */
-export function createPredictRoute({ model, parser, metrics, maxBodyBytes }: PredictOptions): Route {
+/** `POST /predict`, and the same of any model: one row in, its prediction out. */
+export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes }: PredictOptions): Route[] {
   async function handle(exchange: Exchange): Promise<void> {
     mediaType(exchange.req, ['application/json']);
     const bytes = await readBody(exchange.req, maxBodyBytes);
+    const model = exchange.params.name === undefined ? repository.main : await modelOf(repository, exchange);
     // A whole body means that nobody waits for a missing part of it: a load may take as long as the deadline allows.
     const live = model.live() ?? (await model.whenLive());
+    live.hold();
+    try {
+      await answer(exchange, bytes, live);
+    } finally {
+      live.release();
+    }
+  }
+
+  async function answer(exchange: Exchange, bytes: Buffer, live: Generation): Promise<void> {
     const started = performance.now();
     const feeds = isLarge(bytes)
       ? await parser.readFeeds(bytes, live.rows.form)
@@ -34,7 +45,7 @@ export function createPredictRoute({ model, parser, metrics, maxBodyBytes }: Pre
     recorder.latency((performance.now() - started) / 1000);
     if (!exchange.ticket.gone) sendJson(exchange, 200, json);
   }
-  return { method: 'POST', path: '/predict', handle };
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, handle }));
 }
 
 const members = new WeakMap<Generation, string>();

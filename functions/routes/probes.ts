@@ -3,6 +3,7 @@ import { type Exchange, sendJson, sendText } from '../http/exchange.ts';
 import type { Route } from '../http/router.ts';
 import type { Model } from '../model/model.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { showStatus } from './models.ts';
 
 export interface ProbeOptions {
   readonly model: Model;
@@ -13,10 +14,9 @@ export interface ProbeOptions {
 /** `GET /health` (liveness), `GET /ready` (readiness) and `GET /metrics`. */
 export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): Route[] {
   function health(exchange: Exchange): void {
-    const { seconds, ...status } = model.status();
     const body = {
       status: draining() ? 'draining' : 'ok',
-      model: { ...status, load_seconds: Number(seconds.toFixed(3)) },
+      model: showStatus(model.status()),
       uptime: process.uptime(),
     };
     sendJson(exchange, 200, JSON.stringify(body));

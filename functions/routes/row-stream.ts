@@ -16,7 +16,7 @@ export interface RowSummary {
   readonly ok: number;
   readonly failed: number;
   /** Why not all rows were answered: the client goes on from row `ok + failed`. */
-  readonly stopped: { readonly code: 'DRAINING' | 'IDLE'; readonly message: string } | undefined;
+  readonly stopped: { readonly code: 'DRAINING' | 'IDLE' | 'MODEL_CHANGED'; readonly message: string } | undefined;
 }
 
 const summarize = ({ ok, failed, stopped }: RowSummary): string =>

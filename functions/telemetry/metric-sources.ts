@@ -9,11 +9,20 @@ export interface MetricSources {
   /** `slot` counts from 0, so that the label stays the same when a process is replaced. */
   engines: () => Iterable<{ slot: number; pid: number | undefined; state: string }>;
   models: () => Iterable<{ name: string; state: string }>;
+  /** Bytes set aside for loaded models. */
+  modelMemory: () => number;
   /** Log lines dropped since the start. */
   logDropped: () => number;
 }
 
-type SourceMetric = 'queueDepth' | 'engines' | 'engineMemory' | 'engineCpu' | 'modelState' | 'logDropped';
+type SourceMetric =
+  | 'queueDepth'
+  | 'engines'
+  | 'engineMemory'
+  | 'engineCpu'
+  | 'modelState'
+  | 'modelMemory'
+  | 'logDropped';
 
 export type SourceSamples = Record<SourceMetric, Sample[]>;
 
@@ -69,6 +78,7 @@ export function createSourceReader(
       engineMemory: byEngine((one) => one.residentBytes),
       engineCpu: byEngine((one) => one.cpuSeconds),
       modelState: readModels(from.models?.() ?? []),
+      modelMemory: [{ labels: {}, value: from.modelMemory?.() ?? 0 }],
       logDropped: [{ labels: {}, value: from.logDropped?.() ?? 0 }],
     };
   };

@@ -26,6 +26,11 @@ export const METRICS = {
     'CPU time of an engine process, by slot; starts anew with it.',
   ),
   modelState: gauge('model_state', '1 for the state a model is in, 0 for the others.'),
+  modelRefreshes: counter('model_refreshes_total', 'Looks for a newer model that found one or failed, by outcome.'),
+  modelUnloads: counter('model_unloads_total', 'Models let go of to make room for others.'),
+  modelFetchRetries: counter('model_fetch_retries_total', 'Reads of a bucket that were tried again.'),
+  modelCache: counter('model_cache_events_total', 'What came of asking Redis for parts of models, by event.'),
+  modelMemory: gauge('model_memory_bytes', 'Memory set aside for loaded models: their files and engine processes.'),
   modelLoad: gauge('model_load_seconds', "Time the phases of a model's latest load took."),
   httpRequests: counter('http_requests_total', 'Requests answered, by route, method and status.'),
   httpDuration: histogram('http_request_duration_seconds', "From a request's head to the end of its answer."),
@@ -59,6 +64,9 @@ export type RejectReason = (typeof REJECT_REASONS)[number];
 
 export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed'] as const;
 export type RestartReason = (typeof RESTART_REASONS)[number];
+
+export const REFRESH_OUTCOMES = ['swapped', 'failed', 'unreachable'] as const;
+export type RefreshOutcome = (typeof REFRESH_OUTCOMES)[number];
 
 /** Other methods are counted as `other`. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;

@@ -4,8 +4,10 @@ import { createSourceReader, type MetricSources } from './metric-sources.ts';
 import {
   METRICS,
   type MetricKey,
+  REFRESH_OUTCOMES,
   REJECT_REASONS,
   RESTART_REASONS,
+  type RefreshOutcome,
   type RejectReason,
   type RestartReason,
 } from './metric-table.ts';
@@ -23,6 +25,12 @@ export interface Metrics {
   rejected(reason: RejectReason): void;
   model(name: string): ModelRecorder;
   engineRestarted(reason: RestartReason): void;
+  /** A look for a newer model came to something other than "nothing new". */
+  refreshed(outcome: RefreshOutcome): void;
+  unloaded(): void;
+  fetchRetried(): void;
+  /** @param event one of a closed list. */
+  cacheEvent(event: string): void;
   /** Adds or replaces what is asked when a scrape comes. */
   observe(sources: Partial<MetricSources>): void;
   /** The Prometheus text format 0.0.4. Rejects with what a source throws. */
@@ -40,6 +48,10 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
   const models = createModelRecorders();
   const rejected = createTally(REJECT_REASONS);
   const restarts = createTally(RESTART_REASONS);
+  const refreshes = createTally(REFRESH_OUTCOMES);
+  const cacheEvents: Record<string, number> = {};
+  let unloads = 0;
+  let fetchRetries = 0;
   const readSources = createSourceReader(models.label);
   const sources: Partial<MetricSources> = {};
   const started = Date.now() / 1000 - process.uptime();
@@ -57,6 +69,10 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
       ...readAll(models.samples),
       rejected: byReason(rejected),
       engineRestarts: byReason(restarts),
+      modelRefreshes: byLabel('outcome', refreshes),
+      modelCache: byLabel('event', cacheEvents),
+      modelUnloads: [{ labels: {}, value: unloads }],
+      modelFetchRetries: [{ labels: {}, value: fetchRetries }],
       loopDelay: (Object.keys(QUANTILES) as Quantile[]).map((quantile) => ({
         labels: { quantile },
         value: delays[quantile],
@@ -97,6 +113,18 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
     engineRestarted(reason) {
       restarts[reason] += 1;
     },
+    refreshed(outcome) {
+      refreshes[outcome] += 1;
+    },
+    unloaded() {
+      unloads += 1;
+    },
+    fetchRetried() {
+      fetchRetries += 1;
+    },
+    cacheEvent(event) {
+      cacheEvents[event] = (cacheEvents[event] ?? 0) + 1;
+    },
     observe: (more) => void Object.assign(sources, more),
     render,
     close: () => loop?.stop(),
@@ -108,8 +136,10 @@ function readAll<Key extends string>(readers: Record<Key, () => Sample[]>): Reco
   return Object.fromEntries(entries) as Record<Key, Sample[]>;
 }
 
-function byReason(tally: Record<string, number>): Sample[] {
-  return Object.entries(tally).map(([reason, value]) => ({ labels: { reason }, value }));
+const byReason = (tally: Record<string, number>): Sample[] => byLabel('reason', tally);
+
+function byLabel(label: string, tally: Record<string, number>): Sample[] {
+  return Object.entries(tally).map(([value, count]) => ({ labels: { [label]: value }, value: count }));
 }
 
 function nodeVersion(): Record<string, string> {

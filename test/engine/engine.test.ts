@@ -45,7 +45,8 @@ test('an engine tells what its model takes and gives, and runs it', async (t) =>
       inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 4] }],
       outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 4] }],
     },
-    skipped: [],
+    patched: [],
+    external: [],
   });
   const [output] = await engine.run(joined(float32([2, 4], [1, 2, 3, 4, 5, 6, 7, 8])), LONG_MS);
   assert.deepEqual(output!.dims, [2, 4]);

@@ -1,32 +1,29 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import fc from 'fast-check';
 import { openSession, type Session } from '../../functions/engine/session.ts';
 import { DTYPES, type DType, type TensorData } from '../../functions/engine/tensor.ts';
-import { mapType, model, node, sequenceType, tensorType, typedValue, value } from '../../functions/onnx/build.ts';
-import {
-  externalWeights,
-  identity,
-  manyInputs,
-  twoOutputs,
-  unknownOperator,
-  writeModel,
-  zipMap,
-} from '../helpers/models.ts';
+import { initializer, model, node, sequenceType, tensorType, typedValue, value } from '../../functions/onnx/build.ts';
+import type { NodeProto } from '../../functions/onnx/onnx_pb.ts';
+import { readModel } from '../../functions/onnx/read.ts';
+import { writeModel as encodeModel } from '../../functions/onnx/write.ts';
+import { classifier, oddNames, scoreMaps, sequenceOutput, zipMapNode } from '../helpers/exported-models.ts';
+import { externalWeights, identity, manyInputs, twoOutputs, unknownOperator, writeModel } from '../helpers/models.ts';
 import { float32 } from '../helpers/tensors.ts';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';
 const folder = mkdtempSync(join(tmpdir(), 'session-'));
 after(() => rmSync(folder, { recursive: true }));
 
+const writeModelFolder = (name: string, bytes: Uint8Array): string => writeModel(folder, name, bytes);
+
 function open(name: string, bytes: Uint8Array): Promise<Session> {
-  const path = join(writeModel(folder, name, bytes), 'model.onnx');
+  const path = join(writeModelFolder(name, bytes), 'model.onnx');
   return openSession(path, { intraOpThreads: 1, executionProviders: ['cpu'] });
 }
-
-const SCORES = sequenceType(mapType('int64', tensorType('float32', [])));
 
 test('the signature has the names, dtypes and shapes of the model, with -1 for what the caller chooses', async () => {
   assert.deepEqual((await open('two-outputs', twoOutputs())).signature, {
@@ -89,26 +86,69 @@ test('every output comes in the order of the signature, whatever the order of th
   );
 });
 
-test('outputs that are no tensors are left out and named', async () => {
-  const session = await open('zip-map', zipMap());
-  assert.deepEqual(session.skipped, ['probabilities']);
-  assert.deepEqual(
-    session.signature.outputs.map(({ name }) => name),
-    ['label'],
-  );
-  const [label] = await session.run([{ slot: 0, ...float32([2, 2], [1, 5, 5, 1]) }]);
-  assert.deepEqual(label!.data, BigInt64Array.of(1n, 0n));
+/** What a ZipMap makes maps of is the row's scores, in the order of the labels: ai.onnx.ml's ZipMap-1. */
+const PROBABILITIES = [1 / (1 + Math.E), Math.E / (1 + Math.E)];
+
+const CLASSIFIERS = [
+  { labels: ['no', 'yes'], of: 'string', dtype: 'string', chosen: ['yes', 'no'] },
+  { labels: [3, 7], of: 'int64', dtype: 'int64', chosen: BigInt64Array.of(7n, 3n) },
+] as const;
+for (const { labels, of, dtype, chosen } of CLASSIFIERS) {
+  test(`a classifier with ${of} labels gives its probabilities as a tensor, and tells its labels`, async () => {
+    const session = await open(`labels-${of}`, classifier([...labels] as string[]));
+    assert.deepEqual(session.patched, [{ output: 'output_probability', labels: labels.map(String), of }]);
+    assert.deepEqual(session.signature.outputs, [
+      { name: 'output_label', dtype, shape: [-1] },
+      { name: 'output_probability', dtype: 'float32', shape: [-1, 2] },
+    ]);
+    const [label, scores] = await session.run([{ slot: 0, ...float32([2, 2], [0, 1, 1, 0]) }]);
+    assert.deepEqual(label!.data, chosen);
+    assert.deepEqual(scores!.dims, [2, 2]);
+    const [no, yes] = PROBABILITIES as [number, number];
+    for (const [i, score] of [no, yes, yes, no].entries()) assert.ok(Math.abs(Number(scores!.data[i]) - score) < 1e-6);
+  });
+}
+
+test('the bytes of a patched model are let go of once it is loaded', async () => {
+  const bytes = readModel(classifier([3, 7]), 'large');
+  bytes.graph!.initializer.push(initializer('unused', 'uint8', [40_000_000], new Uint8Array(40_000_000)));
+  const path = join(writeModelFolder('large', encodeModel(bytes)), 'model.onnx');
+  const before = process.memoryUsage().arrayBuffers;
+  await openSession(path, { intraOpThreads: 1, executionProviders: ['cpu'] });
+  assert.ok(process.memoryUsage().arrayBuffers - before < 10e6);
 });
 
-test('a model without a tensor among its outputs is refused, with what to do about it', async () => {
-  const bytes = model({
-    name: 'maps-alone',
-    nodes: [node('ZipMap', ['x'], ['scores'], { classlabels_int64s: [0n, 1n] }, { domain: 'ai.onnx.ml' })],
-    inputs: [value('x', 'float32', ['N', 2])],
-    outputs: [typedValue('scores', SCORES)],
-    mlOpset: 3,
+test('a model that has nothing to be patched is loaded as it is', async () => {
+  const { patched, external } = await open('tensors', identity());
+  assert.deepEqual([patched, external], [[], []]);
+});
+
+test('outputs that are no tensors and can not be made any are refused by name and type', async () => {
+  await assert.rejects(open('sequence', sequenceOutput()), {
+    code: 'MODEL_FAILED',
+    message:
+      /sequence\/model\.onnx: output parts is no tensor \(sequence of tensor\(float\)\): onnxruntime-node can not/,
   });
-  await assert.rejects(open('maps-alone', bytes), /no output is a tensor: scores; .*zipmap=False/);
+  const untyped = readModel(sequenceOutput(), 'untyped');
+  delete untyped.graph!.output[0]!.type;
+  await assert.rejects(open('untyped', encodeModel(untyped)), {
+    code: 'MODEL_FAILED',
+    message: /untyped\/model\.onnx: output parts is no tensor \(of a type that the file leaves open\)/,
+  });
+});
+
+test('no operator reads the maps of a ZipMap, so nothing is lost with them', async () => {
+  const bytes = (reader: NodeProto, output: string) =>
+    model({
+      name: 'read-maps',
+      nodes: [zipMapNode('x', 'maps', [0, 1]), reader],
+      inputs: [value('x', 'float32', ['N', 2])],
+      outputs: [value(output, 'int64', [])],
+      mlOpset: 3,
+    });
+  const invalid = /seq\(map\(int64,tensor\(float\)\)\)' of input parameter \(maps\).* is invalid/;
+  await assert.rejects(open('length', bytes(node('SequenceLength', ['maps'], ['n']), 'n')), invalid);
+  await assert.rejects(open('identity-of-maps', bytes(node('Identity', ['maps'], ['same']), 'same')), invalid);
 });
 
 test('a model that takes anything but tensors is refused by the name of that input', async () => {
@@ -121,14 +161,58 @@ test('a model that takes anything but tensors is refused by the name of that inp
   await assert.rejects(open('sequence-in', bytes), /input list is not a tensor/);
 });
 
-test("a file that onnxruntime refuses ends with onnxruntime's own text", async () => {
+test("a file that onnxruntime refuses ends with onnxruntime's own text, one that is no ONNX before that", async () => {
   await assert.rejects(open('unknown', unknownOperator()), /NoSuchOperator/);
-  await assert.rejects(open('broken', Buffer.from('no model')), /protobuf|parsing/i);
+  await assert.rejects(open('broken', Buffer.from('no model')), /expected an ONNX model, but found text: "no model"/);
 });
 
-test('weights beside the model file are found', async () => {
-  const { model: bytes, data, location } = externalWeights();
-  writeFileSync(join(writeModel(folder, 'external', bytes), location), data);
-  const [output] = await (await open('external', bytes)).run([{ slot: 0, ...float32([1, 2], [1, 2]) }]);
-  assert.deepEqual(output!.data, Float32Array.of(10, 20));
+test('weights beside the model file are found, in a folder as well, and whether or not the model is patched', async () => {
+  for (const [name, location] of Object.entries({ beside: 'model.onnx.data', below: 'weights/w 1.bin' })) {
+    const { model: bytes, data } = externalWeights(location);
+    const folder = writeModelFolder(name, bytes);
+    mkdirSync(dirname(join(folder, location)), { recursive: true });
+    writeFileSync(join(folder, location), data);
+    const plain = await open(name, bytes);
+    assert.deepEqual(plain.external, [location]);
+    const [output] = await plain.run([{ slot: 0, ...float32([1, 2], [1, 2]) }]);
+    assert.deepEqual(output!.data, Float32Array.of(10, 20));
+
+    const patched = await open(name, zipped(bytes));
+    assert.deepEqual([patched.external, patched.patched.length], [[location], 1]);
+    const outputs = await patched.run([{ slot: 0, ...float32([1, 2], [1, 2]) }]);
+    assert.deepEqual(outputs[1]!.data, Float32Array.of(10, 20));
+  }
+});
+
+/** The model with another output: a ZipMap of its output `y`. */
+function zipped(bytes: Uint8Array): Uint8Array {
+  const parsed = readModel(bytes, 'zipped');
+  parsed.opsetImport.push({ $typeName: 'onnx.OperatorSetIdProto', domain: 'ai.onnx.ml', version: 3n });
+  parsed.graph!.node.push(zipMapNode('y', 'maps', [0, 1]));
+  parsed.graph!.output.push(typedValue('maps', scoreMaps('int64')));
+  return encodeModel(parsed);
+}
+
+test('names with slashes, dots, colons and blanks are the names of the signature', async () => {
+  const session = await open('odd-names', oddNames());
+  assert.deepEqual(
+    [...session.signature.inputs, ...session.signature.outputs].map(({ name }) => name),
+    ['net/in put.0:0', 'net/out put.0:0'],
+  );
+  const [output] = await session.run([{ slot: 0, ...float32([1, 2], [1, 2]) }]);
+  assert.deepEqual(output!.data, Float32Array.of(2, 4));
+});
+
+test('a model cut short anywhere is refused or, where the cut falls between two parts, loads; the process lives on', async () => {
+  const models = [identity(), classifier([3, 7]), oddNames()];
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...models), fc.nat(), async (bytes, cut) => {
+      try {
+        await open('cut', bytes.subarray(0, cut % bytes.length));
+      } catch (error) {
+        assert.ok(error instanceof Error && error.message !== '', String(error));
+      }
+    }),
+    { numRuns: 200 },
+  );
 });

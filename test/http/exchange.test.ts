@@ -7,7 +7,7 @@ test('an answer has its type, its id, and its length in bytes, whatever its char
   const texts = ['{"a":1}', '{"a":"å"}', '{"a":"日本 👩‍👩‍👧"}', ''];
   let next = 0;
   const { url } = await serve(t, (req, res) => {
-    const exchange: Exchange = { req, res, id: 'id-7', query: '', ticket: new Caller(res), startedAt: 0 };
+    const exchange: Exchange = { req, res, id: 'id-7', query: '', params: {}, ticket: new Caller(res), startedAt: 0 };
     if (req.url === '/text') sendText(exchange, 201, 'text/plain; version=1', texts[next++]!);
     else sendJson(exchange, 200, texts[next++]!);
   });

@@ -14,6 +14,7 @@ const exchange = (req: IncomingMessage, res: ServerResponse): Exchange => ({
   res,
   id: 'id-7',
   query: '',
+  params: {},
   ticket: new Caller(res),
   startedAt: 0,
 });

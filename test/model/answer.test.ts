@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Signature, Tensor } from '../../functions/engine/tensor.ts';
-import { createRowWriter } from '../../functions/model/answer.ts';
+import { createRowWriter, type LabelledOutput } from '../../functions/model/answer.ts';
 import type { Manifest } from '../../functions/model/manifest.ts';
 import { column, float32 } from '../helpers/tensors.ts';
 
 const CLASSES = ['setosa', 'versi"color', 'virginica'];
 
 /** Writes one row of the outputs, which are named `label`, `scores`, and so on in order. */
-function write(outputs: Tensor[], manifest: Manifest, { row = 0, isRow = true, joined = true } = {}): unknown {
+function write(
+  outputs: Tensor[],
+  manifest: Manifest,
+  { row = 0, isRow = true, joined = true, labelled = [] as LabelledOutput[] } = {},
+): unknown {
   const names = ['label', 'scores', 'third'];
   const signature: Signature = {
     inputs: [],
     outputs: outputs.map(({ dtype, dims }, i) => ({ name: names[i]!, dtype, shape: dims })),
   };
-  return JSON.parse(`{${createRowWriter(signature, manifest, joined).write(outputs, row, isRow)}}`);
+  return JSON.parse(`{${createRowWriter(signature, manifest, joined, labelled).write(outputs, row, isRow)}}`);
 }
 
 const labels: Tensor = { dtype: 'int64', dims: [3], data: BigInt64Array.of(0n, 2n, 1n) };
@@ -63,6 +67,57 @@ for (const [title, outputs, row, label] of LABELS) {
 
 test('a model that names no classes gives no label', () => {
   assert.deepEqual(Object.keys(write([labels], {}) as object), ['prediction', 'outputs']);
+});
+
+const texts = (...data: string[]): Tensor => ({ dtype: 'string', dims: [data.length], data });
+const ints = (...data: bigint[]): Tensor => ({ dtype: 'int64', dims: [data.length], data: BigInt64Array.from(data) });
+const two = float32([2, 2], [0.9, 0.1, 0.2, 0.8]);
+
+/** Models whose output `scores` has labels of its own. */
+const OWN: [title: string, labels: string[], outputs: Tensor[], manifest: Manifest, label: string | undefined][] = [
+  ['an integer that is a label', ['3', '7'], [ints(3n, 7n), two], {}, '7'],
+  ['a negative one', ['-1', '1'], [ints(1n, -1n), two], {}, '-1'],
+  [
+    'one beyond what a float holds',
+    ['9007199254740993', '0'],
+    [ints(0n, 9007199254740993n), two],
+    {},
+    '9007199254740993',
+  ],
+  ['an integer that is only an index of a label', ['3', '7'], [ints(3n, 1n), two], {}, undefined],
+  ['a text that is a label', ['setosa', 'virgi"nica'], [texts('setosa', 'virgi"nica'), two], {}, 'virgi"nica'],
+  ['a text that is none', ['setosa', 'virginica'], [texts('setosa', ''), two], {}, undefined],
+  ['the scores', ['3', '7'], [ints(7n, 3n), two], { output: 'scores' }, '7'],
+  ['the score of an only class', ['3'], [ints(3n, 3n), column(0.5, 0)], { output: 'scores' }, '3'],
+  ['other floats than the scores', ['3', '7'], [two, two], {}, undefined],
+  ['several labels in a row', ['3', '7'], [{ ...ints(3n, 7n, 7n, 3n), dims: [2, 2] }, two], {}, undefined],
+  ['an index, where the manifest names the classes', ['3', '7'], [ints(0n, 1n), two], { classes: ['a', 'b'] }, 'b'],
+  [
+    'the scores, where the manifest names the classes',
+    ['3', '7'],
+    [ints(7n, 3n), two],
+    { classes: ['a', 'b'], output: 'scores' },
+    'b',
+  ],
+];
+for (const [title, labels, outputs, manifest, label] of OWN) {
+  test(`with labels of the model's own, the label of ${title} is ${label ?? 'left out'}`, () => {
+    const written = write(outputs, manifest, { row: 1, labelled: [{ output: 'scores', labels }] }) as {
+      label?: string;
+    };
+    assert.equal(written.label, label);
+    assert.equal('label' in written, label !== undefined);
+  });
+}
+
+test('of several outputs with labels each has its own, and no other output has any of them', () => {
+  const labelled = [
+    { output: 'scores', labels: ['3', '7'] },
+    { output: 'third', labels: ['no', 'yes'] },
+  ];
+  const labelOf = (output: string): unknown =>
+    (write([ints(7n, 7n), two, two], { output }, { row: 1, labelled }) as { label?: string }).label;
+  assert.deepEqual(['label', 'scores', 'third'].map(labelOf), [undefined, '7', 'yes']);
 });
 
 test('a row of a model that is not joined loses the leading 1 of each output that has one', () => {

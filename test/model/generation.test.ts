@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import type { JsonValue } from '../../functions/engine/json-reader.ts';
 import { type EngineOptions, type Generation, prepareGeneration } from '../../functions/model/generation.ts';
-import { createFileSource } from '../../functions/model/sources/file.ts';
 import { isAlive } from '../helpers/descendants.ts';
+import { classifier, sequenceOutput } from '../helpers/exported-models.ts';
+import { localFiles } from '../helpers/local-models.ts';
 import {
-  add,
   endless,
   fixedBatch,
   identity,
@@ -16,7 +16,6 @@ import {
   sequenceAxis,
   unknownOperator,
   writeModel,
-  zipMap,
 } from '../helpers/models.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 import { until } from '../helpers/until.ts';
@@ -38,6 +37,7 @@ const OPTIONS: EngineOptions = {
 interface Prepared extends Generation {
   readonly phases: string[];
   readonly warnings: string[];
+  readonly infos: string[];
   readonly path: string;
 }
 
@@ -53,15 +53,16 @@ async function prepare(
   options: Partial<EngineOptions> = {},
 ): Promise<Prepared> {
   const name = t.name.replaceAll(/\W+/g, '-').slice(0, 60);
-  const files = await createFileSource(writeModel(folder, name, bytes, manifest, golden), undefined).fetch();
+  const files = await localFiles(writeModel(folder, name, bytes, manifest, golden));
   const telemetry = recordTelemetry();
   const phases: string[] = [];
   const generation = await prepareGeneration(files, { ...OPTIONS, ...options }, telemetry, (phase) =>
     phases.push(phase),
   );
   t.after(() => generation.close());
-  const warnings = telemetry.lines.filter(({ level }) => level === 'warning').map(({ message }) => message);
-  return { ...generation, phases, warnings, path: files.path };
+  const told = (wanted: string): string[] =>
+    telemetry.lines.filter(({ level }) => level === wanted).map(({ message }) => message);
+  return { ...generation, phases, warnings: told('warning'), infos: told('info'), path: files.path };
 }
 
 /** The members of the prediction of some features. */
@@ -124,15 +125,54 @@ test('the manifest decides about joining where it says so', async (t) => {
   assert.deepEqual([on.joined, on.warnings], [true, []]);
 });
 
-test('outputs that are no tensors are left out, with a warning that names them', async (t) => {
-  const generation = await prepare(t, { bytes: zipMap() });
-  assert.deepEqual(generation.warnings[0], 'outputs that are no tensors are left out: probabilities');
-  assert.deepEqual(await predict(generation, [1, 5]), { prediction: 1, outputs: { label: 1 } });
+test("a ZipMap's classes are told in the log and are the classes of the model", async (t) => {
+  const generation = await prepare(t, { bytes: classifier(['setosa', 'versicolor']) });
+  assert.deepEqual(generation.warnings, []);
+  assert.deepEqual(
+    generation.infos[0],
+    'output output_probability: ZipMap taken out, it is a tensor now; its classes are setosa, versicolor',
+  );
+  assert.equal(generation.joined, true);
+  const { prediction, label, outputs } = (await predict(generation, [0, 1])) as Record<string, unknown>;
+  assert.deepEqual([prediction, label], ['versicolor', 'versicolor']);
+  assert.deepEqual(Object.keys(outputs as object), ['output_label', 'output_probability']);
+});
+
+test('integer labels are labels; the manifest may take the scores as the prediction, and may name the classes', async (t) => {
+  const labels = Array.from({ length: 12 }, (_, i) => 3 * i);
+  const features = labels.map((label) => (label === 21 ? 1 : 0));
+  const labelled = await prepare(t, { bytes: classifier(labels) });
+  assert.match(labelled.infos[0]!, /its classes are 0, 3, 6, 9, 12, 15, 18, 21, 24, 27, …$/);
+  const { prediction, label } = (await predict(labelled, features)) as Record<string, unknown>;
+  assert.deepEqual([prediction, label], [21, '21']);
+
+  const scored = await prepare(t, { bytes: classifier(labels), manifest: { output: 'output_probability' } });
+  assert.equal(((await predict(scored, features)) as { label: string }).label, '21');
+
+  const classes = labels.map((label) => `class ${label}`);
+  const manifest = { output: 'output_probability', classes };
+  const named = await prepare(t, { bytes: classifier(labels), manifest });
+  assert.equal(((await predict(named, features)) as { label: string }).label, 'class 21');
 });
 
 const GOLDEN = { rows: [{ features: [1, 2, 3, 4], outputs: { y: [1, 2, 3, 5] } }] };
 const REFUSED: [title: string, files: Files, message: RegExp][] = [
   ['a file that onnxruntime refuses', { bytes: unknownOperator() }, /model\.onnx: .*NoSuchOperator/],
+  [
+    'an output that can not be returned',
+    { bytes: sequenceOutput() },
+    /^(?!.*\.onnx.*\.onnx).*model\.onnx: output parts is no tensor/,
+  ],
+  [
+    'a file that is no ONNX',
+    { bytes: Buffer.from('{}') },
+    /^(?!.*\.onnx.*\.onnx).*model\.onnx: expected an ONNX model, but found/,
+  ],
+  [
+    'a number of classes that can not be',
+    { bytes: identity(), manifest: { classes: ['a', 'b'] } },
+    /^model\.json: classes names 2 classes, but the output y has 4 scores/,
+  ],
   [
     'a golden row that comes out otherwise',
     { bytes: identity(), golden: GOLDEN },
@@ -157,16 +197,6 @@ const REFUSED: [title: string, files: Files, message: RegExp][] = [
     'a main output that is not there',
     { bytes: identity(), manifest: { output: 'z' } },
     /^model\.json: output: the model has no output z; it has y$/,
-  ],
-  [
-    'other feature names than values',
-    { bytes: identity(), manifest: { input: { features: ['a'] } } },
-    /^model\.json: input\.features names 1 values, but a row has 4 values$/,
-  ],
-  [
-    'feature names for two inputs',
-    { bytes: add(), manifest: { input: { features: ['a', 'b'] } } },
-    /^model\.json: input\.features names 2 values, but the model has 2 inputs$/,
   ],
 ];
 
@@ -214,11 +244,4 @@ test('a closed generation leaves no engine process', async (t) => {
   const pids = generation.engines().map(({ pid }) => pid!);
   await generation.close();
   assert.deepEqual(pids.map(isAlive), [false, false]);
-});
-
-test('"batching": true is refused where an input has no free first dimension', async (t) => {
-  await assert.rejects(prepare(t, { bytes: fixedBatch(), manifest: { batching: true } }), {
-    code: 'MODEL_FAILED',
-    message: /"batching": true needs a free first dimension .* x has shape \[1, 4\]/,
-  });
 });

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
+import { createBudget } from '../../functions/model/budget.ts';
+import type { Layout } from '../../functions/model/layout.ts';
 import { createModel, type Model } from '../../functions/model/model.ts';
-import type { ModelFiles } from '../../functions/model/source.ts';
-import { createFileSource } from '../../functions/model/sources/file.ts';
 import { descendants } from '../helpers/descendants.ts';
-import { identity, writeModel } from '../helpers/models.ts';
+import { localStore, pickMain } from '../helpers/local-models.ts';
+import { addConstant, identity, writeModel } from '../helpers/models.ts';
 import { type RecordingTelemetry, recordTelemetry } from '../helpers/telemetry.ts';
+import { until } from '../helpers/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'model-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -24,39 +26,66 @@ const ENGINE = {
   maxQueueSize: 100,
   runTimeoutMs: 10_000,
 };
+const MIB = 2 ** 20;
 
 interface Rig extends Model, RecordingTelemetry {
-  /** Fetches so far. */
-  fetches(): number;
-  /** Lets the fetch under way come to its end: with the model's files, or with an error. */
+  readonly uri: string;
+  /** Listings so far. */
+  listings(): number;
+  /** Lets the listing under way come to its end: with what is there, or with an error. Settles with the load. */
   arrive(error?: Error): Promise<void>;
+  /** Lets the next listing wait for `arrive` again. */
+  shut(): void;
+  /** What is there now. */
+  layout(): Promise<Layout>;
 }
 
-/** A model whose files come when the test says so. */
-function setUp(t: TestContext): Rig {
+/** A model whose first listing of each load comes when the test says so. */
+function setUp(t: TestContext, limit?: number): Rig {
   const telemetry = recordTelemetry();
-  const files = createFileSource(writeModel(folder, 'echo', identity(), { version: '5' }), undefined);
-  let fetches = 0;
-  let waiting = Promise.withResolvers<ModelFiles>();
-  const source = {
-    fetch() {
-      fetches++;
+  const uri = writeModel(folder, `${t.name.replaceAll(/\W+/g, '-').slice(0, 40)}/echo`, identity(), { version: '5' });
+  const store = localStore(uri);
+  let listings = 0;
+  let open = false;
+  let waiting = Promise.withResolvers<Layout>();
+  const gated = {
+    ...store,
+    list(gentle: boolean) {
+      if (open) return store.list(gentle);
+      listings++;
       waiting = Promise.withResolvers();
       return waiting.promise;
     },
   };
-  const model = createModel('label', source, ENGINE, telemetry);
+  const model = createModel('label', {
+    store: gated,
+    budget: createBudget(limit),
+    engine: ENGINE,
+    telemetry,
+    sharers: () => 1,
+    pick: (layout) => pickMain(layout),
+    onListed: () => {},
+    settleMs: 1,
+  });
   t.after(() => model.close());
-  return {
+  const rig: Rig = {
     ...model,
     ...telemetry,
-    fetches: () => fetches,
+    uri,
+    listings: () => listings,
+    layout: () => store.list(false),
     async arrive(error) {
-      if (error === undefined) waiting.resolve(await files.fetch());
+      open = error === undefined;
+      if (error === undefined) waiting.resolve(await rig.layout());
       else waiting.reject(error);
       await model.whenLive().catch(() => {});
+      open = model.live() !== undefined;
+    },
+    shut() {
+      open = false;
     },
   };
+  return rig;
 }
 
 const told = (model: Model) => {
@@ -71,13 +100,13 @@ test('a model is idle until it is asked for, then loads once for all who ask', a
   assert.equal(model.live(), undefined);
   model.load();
   model.load();
-  const waiting = [model.whenLive(), model.whenLive()];
+  const waiting = Array.from({ length: 64 }, () => model.whenLive());
   assert.deepEqual(told(model), { ...NOTHING, state: 'loading', phase: 'fetching' });
-  assert.equal(model.fetches(), 1);
+  assert.equal(model.listings(), 1);
 
   await model.arrive();
-  const [one, other] = await Promise.all(waiting);
-  assert.equal(one, other);
+  const [one, ...others] = await Promise.all(waiting);
+  assert.ok(others.every((other) => other === one));
   assert.equal(await model.whenLive(), one);
   assert.equal(model.live(), one);
   assert.deepEqual(told(model), { name: 'echo', version: '5', state: 'ready', phase: undefined, reason: undefined });
@@ -86,7 +115,7 @@ test('a model is idle until it is asked for, then loads once for all who ask', a
   assert.ok(seconds > 0 && seconds < 30);
   assert.equal(model.status().seconds, seconds, 'the time of a load that is done stands');
   model.load();
-  assert.equal(model.fetches(), 1);
+  assert.equal(model.listings(), 1);
   assert.deepEqual(model.lines.at(-1)!.message, 'model ready: rows of different requests share a run');
 });
 
@@ -117,21 +146,20 @@ test('a load that failed tells its reason, and is tried again only once its back
   now += 999;
   model.load();
   await assert.rejects(model.whenLive(), { code: 'NOT_READY', message: /no such file/ });
-  assert.equal(model.fetches(), 1);
+  assert.equal(model.listings(), 1);
 
   now += 1;
   model.load();
-  assert.equal(model.fetches(), 2);
+  assert.equal(model.listings(), 2);
   assert.deepEqual([model.status().state, model.status().phase], ['loading', 'fetching']);
   await model.arrive(new Error('disk on fire'));
   assert.equal(model.status().reason, 'Error: disk on fire');
   now += 1999;
   model.load();
-  assert.equal(model.fetches(), 2, 'the second back-off is twice as long');
+  assert.equal(model.listings(), 2, 'the second back-off is twice as long');
   now += 1;
   model.load();
-  assert.equal(model.fetches(), 3);
-
+  assert.equal(model.listings(), 3);
   await model.arrive();
   assert.deepEqual([model.status().state, model.status().reason], ['ready', undefined]);
 });
@@ -142,7 +170,7 @@ test('a back-off is never longer than a minute', async (t) => {
   const model = setUp(t);
   for (let i = 1; i <= 12; i++) {
     model.load();
-    assert.equal(model.fetches(), i);
+    assert.equal(model.listings(), i);
     await model.arrive(new Error('no'));
     now += 60_000;
   }
@@ -160,7 +188,6 @@ test('closing during a load ends it: who waits hears of it, and no engine is lef
   assert.equal(model.live(), undefined);
   assert.deepEqual(descendants(process.pid), []);
   model.load();
-  assert.equal(model.fetches(), 1);
   assert.equal(model.lines.filter(({ level }) => level === 'error').length, 0, 'a shutdown is no failure');
 });
 
@@ -170,4 +197,105 @@ test('a model whose engines crash in a loop is degraded, with the reason', async
   await model.arrive();
   t.mock.method(model.live()!, 'fault', () => 'killed by SIGSEGV');
   assert.deepEqual([model.status().state, model.status().reason], ['degraded', 'killed by SIGSEGV']);
+});
+
+test('a refresh that finds nothing new does nothing', async (t) => {
+  const model = setUp(t);
+  model.load();
+  await model.arrive();
+  const before = model.live();
+  await model.refresh(await model.layout());
+  assert.equal(model.live(), before);
+});
+
+test('a new upload is prepared beside the live one and swapped in; the old engines go once nobody holds them', async (t) => {
+  const model = setUp(t);
+  model.load();
+  await model.arrive();
+  const old = model.live()!;
+  old.hold();
+  writeModel(model.uri, '.', addConstant(1), { version: '6' });
+  const swapped = model.refresh(await model.layout());
+  const next = await until(() => model.live() !== old && model.live(), 'the swap');
+  assert.equal(next.version, '6');
+  assert.equal(model.status().state, 'ready');
+  assert.equal(descendants(process.pid).length, 2, 'who holds the old one still has it');
+  old.release();
+  await swapped;
+  assert.equal(descendants(process.pid).length, 1);
+});
+
+test('a candidate that fails changes nothing, says why, and is tried again when it changes', async (t) => {
+  const model = setUp(t);
+  model.load();
+  await model.arrive();
+  const old = model.live()!;
+  writeModel(
+    model.uri,
+    '.',
+    addConstant(1),
+    { version: '6' },
+    { rows: [{ features: [1, 1], outputs: { y: [9, 9] } }] },
+  );
+  await model.refresh(await model.layout());
+  assert.equal(model.live(), old);
+  assert.deepEqual([model.status().state, model.status().phase], ['ready', undefined]);
+  assert.match(model.status().refused!, /golden\.json: rows\[0\]\.outputs\.y: element 0 came out as 2, expected 9/);
+  const failures = () => model.lines.filter(({ message }) => message.startsWith('the new version does not serve'));
+  assert.equal(failures().length, 1);
+
+  await model.refresh(await model.layout());
+  assert.equal(failures().length, 1, 'the same one again is not tried before its back-off is over');
+
+  writeModel(
+    model.uri,
+    '.',
+    addConstant(1),
+    { version: '7' },
+    { rows: [{ features: [1, 1], outputs: { y: [2, 2] } }] },
+  );
+  await model.refresh(await model.layout());
+  assert.deepEqual([model.live()!.version, model.status().refused], ['7', undefined]);
+});
+
+test('a model that has been taken away goes on serving, and that is told once', async (t) => {
+  const model = setUp(t);
+  model.load();
+  await model.arrive();
+  rmSync(join(model.uri, 'model.onnx'));
+  for (let i = 0; i < 3; i++) await model.refresh(await model.layout());
+  assert.equal(model.status().state, 'ready');
+  assert.equal(model.lines.filter(({ level }) => level === 'error').length, 1);
+});
+
+test('a new version for which there is no memory beside the old one is refused', async (t) => {
+  const model = setUp(t, 100 * MIB);
+  model.load();
+  await model.arrive();
+  const old = model.live();
+  writeModel(model.uri, '.', addConstant(1), { version: '6' });
+  await model.refresh(await model.layout());
+  assert.equal(model.live(), old);
+  assert.match(model.status().refused!, /no room for another the model echo|no room for another/);
+});
+
+test('a model that is unloaded loads again when it is asked for', async (t) => {
+  const model = setUp(t);
+  model.load();
+  await model.arrive();
+  await model.unload();
+  assert.deepEqual([model.status().state, model.live()], ['idle', undefined]);
+  assert.deepEqual(descendants(process.pid), []);
+  assert.equal((await model.whenLive()).version, '5');
+});
+
+test('a local model that changes while it is read is read anew', async (t) => {
+  const model = setUp(t);
+  const loaded = model.whenLive();
+  // What was listed is no longer what is there when it is read.
+  const before = await model.layout();
+  writeFileSync(join(model.uri, 'model.json'), '{"version":"6"}');
+  t.mock.method(model, 'layout', async () => before);
+  await model.arrive();
+  assert.equal((await loaded).version, '6');
 });

@@ -37,6 +37,11 @@ const PROMISED: Record<string, string> = {
   engine_process_resident_memory_bytes: 'gauge',
   engine_process_cpu_seconds_total: 'counter',
   model_state: 'gauge',
+  model_refreshes_total: 'counter',
+  model_unloads_total: 'counter',
+  model_fetch_retries_total: 'counter',
+  model_cache_events_total: 'counter',
+  model_memory_bytes: 'gauge',
   model_load_seconds: 'gauge',
   http_requests_total: 'counter',
   http_request_duration_seconds: 'histogram',
@@ -70,6 +75,11 @@ test('closed lists of labels are there from 0 on', async (t) => {
     ['crash', 0],
     ['run_timeout', 0],
     ['load_failed', 0],
+  ]);
+  assert.deepEqual(labels('model_refreshes_total'), [
+    ['swapped', 0],
+    ['failed', 0],
+    ['unreachable', 0],
   ]);
   assert.deepEqual(
     labels('event_loop_delay_seconds').map(([quantile]) => quantile),

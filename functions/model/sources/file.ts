@@ -1,114 +1,124 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ServingError } from '../../errors.ts';
-import { parseGolden, parseManifest } from '../manifest.ts';
-import type { ModelFiles, ModelSource } from '../source.ts';
+import { stampOfFile } from '../../engine/file-stamp.ts';
+import { type Entry, type Source, SourceError } from '../source.ts';
 
-const MODEL_FILE = 'model.onnx';
-const VERSION = /^\d+$/;
+/** Folders below the root that are looked into: `<name>/<version>/` and what external data may lie in, with some to spare. */
+const MAX_DEPTH = 6;
+/** A folder with more is no folder of models: somebody's home, or the whole disk. */
+const MAX_FILES = 20_000;
+const READ_BYTES = 2 ** 20;
 
 /**
- * Models on a local disk: in the image, or on a volume that an init container or Cloud Storage FUSE fills.
- * @param uri one `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`.
- * @param name which model of a repository; needed where there are several.
+ * Files on a local disk: in the image, or on a volume that an init container or Cloud Storage FUSE fills. Hidden
+ * folders are passed over. Symbolic links are followed: a Kubernetes volume is full of them.
+ * @param uri a folder, one `.onnx` file, or the `file://` address of either.
  */
-export function createFileSource(uri: string, name: string | undefined): ModelSource {
+export function createFileSource(uri: string): Source {
   const root = resolve(uri.startsWith('file://') ? fileURLToPath(uri) : uri);
 
-  async function fetch(): Promise<ModelFiles> {
-    const found = await kindOf(root);
-    if (found === 'file') return describe(root, stem(root), undefined);
-    if (found === 'none') throw missing(`MODEL_URI ${root}: no such file or folder`);
-    const own = await newestIn(root);
-    if (own !== undefined) return describe(own.path, basename(root), own.version);
-    return fromFolder(root, await chooseModel());
+  async function list(signal: AbortSignal): Promise<readonly Entry[]> {
+    const found = await stat(root).catch((cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'ENOENT' || cause.code === 'ENOTDIR' ? 'no such file or folder' : cause.message;
+      throw new SourceError('refused', `MODEL_URI ${root}: ${why}`, { cause });
+    });
+    if (!found.isDirectory()) return listBeside();
+    const entries: Entry[] = [];
+    await walk('', 0, entries, signal);
+    return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  async function chooseModel(): Promise<string> {
-    if (name !== undefined) {
-      if (name.split('/').some((part) => part === '..' || part === '')) throw missing(`MODEL_NAME ${name}: not a name`);
-      return name;
-    }
-    const names: string[] = [];
-    for (const entry of await readdir(root, { withFileTypes: true })) {
-      if (!entry.name.startsWith('.') && (await newestIn(join(root, entry.name))) !== undefined) names.push(entry.name);
-    }
-    if (names.length === 1) return names[0]!;
-    if (names.length === 0)
-      throw missing(`MODEL_URI ${root}: no ${MODEL_FILE} in it, nor in <name>/ or <name>/<version>/`);
-    throw missing(
-      `MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${names.sort().join(', ')}`,
+  /** One file's neighbours may be thousands and none of ours: those are looked at that may be. */
+  async function listBeside(): Promise<Entry[]> {
+    const folder = dirname(root);
+    const names = (await readdir(folder)).filter(
+      (name) => name === basename(root) || /^(model|golden)\.json$|[._]data$|\.bin$|\.weights?$/.test(name),
     );
+    const entries = await Promise.all(names.sort().map((name) => describe(join(folder, name), name)));
+    return entries.filter((entry) => entry !== undefined);
   }
 
-  return { fetch };
-}
-
-async function fromFolder(root: string, name: string): Promise<ModelFiles> {
-  const newest = await newestIn(join(root, name));
-  if (newest === undefined)
-    throw missing(`no ${MODEL_FILE} in ${join(root, name)}, nor in a numbered version folder of it`);
-  return describe(newest.path, name, newest.version);
-}
-
-/** The highest numbered version of a model's folder, or the folder itself. */
-async function newestIn(folder: string): Promise<{ path: string; version: string | undefined } | undefined> {
-  const own = join(folder, MODEL_FILE);
-  const entries = await readdir(folder).catch(() => []);
-  const versions = entries.filter((entry) => VERSION.test(entry)).sort((a, b) => (BigInt(b) > BigInt(a) ? 1 : -1));
-  for (const version of versions) {
-    const path = join(folder, version, MODEL_FILE);
-    if ((await kindOf(path)) === 'file') return { path, version };
+  async function walk(below: string, depth: number, into: Entry[], signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const folder = join(root, below);
+    const found = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT') return [];
+      throw new SourceError('refused', `MODEL_URI ${root}: cannot read the folder ${folder}: ${cause.message}`, {
+        cause,
+      });
+    });
+    for (const item of found) {
+      const path = below === '' ? item.name : `${below}/${item.name}`;
+      if (item.isDirectory() || (item.isSymbolicLink() && (await isFolder(join(root, path))))) {
+        const passed = item.name.startsWith('.') || item.name === 'node_modules';
+        if (!passed && depth < MAX_DEPTH) await walk(path, depth + 1, into, signal);
+        continue;
+      }
+      const entry = await describe(join(root, path), path);
+      if (entry !== undefined) into.push(entry);
+      if (into.length > MAX_FILES) {
+        const message = `MODEL_URI ${root} has more than ${MAX_FILES} files below it: point it at a folder of models alone`;
+        throw new SourceError('refused', message);
+      }
+    }
   }
-  return (await kindOf(own)) === 'file' ? { path: own, version: undefined } : undefined;
+
+  function fileOf({ path }: Entry): string {
+    return join(root.endsWith('.onnx') && !path.includes(sep) ? dirname(root) : root, path);
+  }
+
+  async function read(
+    entry: Entry,
+    start: number,
+    end: number,
+    take: (chunk: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const changed = (): SourceError => new SourceError('changed', `${fileOf(entry)} changed while it was read`);
+    let fd: number;
+    try {
+      fd = openSync(fileOf(entry), 'r');
+    } catch (cause) {
+      throw (cause as NodeJS.ErrnoException).code === 'ENOENT'
+        ? changed()
+        : new SourceError('refused', `cannot read ${fileOf(entry)}: ${(cause as Error).message}`, { cause });
+    }
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, end - start)));
+    try {
+      for (let at = start; at < end; ) {
+        signal.throwIfAborted();
+        const got = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at);
+        if (stampOfFile(fstatSync(fd, { bigint: true })) !== entry.stamp || got === 0) throw changed();
+        take(buffer.subarray(0, got));
+        at += got;
+        await turn();
+      }
+      if (stampOfFile(fstatSync(fd, { bigint: true })) !== entry.stamp) throw changed();
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  return { root, shared: false, list, read, close: async () => {} };
 }
 
-async function describe(path: string, name: string, version: string | undefined): Promise<ModelFiles> {
-  const folder = dirname(path);
-  const [manifestText, goldenText, { size }, external] = await Promise.all([
-    readIfThere(join(folder, 'model.json')),
-    readIfThere(join(folder, 'golden.json')),
-    stat(path),
-    externalBytes(folder),
-  ]);
-  const manifest = manifestText === undefined ? {} : parseManifest(manifestText, join(folder, 'model.json'));
-  const golden = goldenText === undefined ? undefined : parseGolden(goldenText, join(folder, 'golden.json'));
+async function describe(file: string, path: string): Promise<Entry | undefined> {
+  const found = await stat(file, { bigint: true }).catch(() => undefined);
+  if (found === undefined || !found.isFile()) return undefined;
   return {
-    name: manifest.name ?? name,
-    version: version ?? manifest.version ?? '1',
     path,
-    bytes: size + external,
-    manifest,
-    golden,
+    bytes: Number(found.size),
+    stamp: stampOfFile(found),
+    crc32c: undefined,
+    md5: undefined,
+    gzip: false,
+    modifiedAt: Number(found.mtimeMs),
   };
 }
 
-/** Weights that an exporter put beside the model: PyTorch and the ONNX tools end their names in `data`. */
-async function externalBytes(folder: string): Promise<number> {
-  const names = (await readdir(folder)).filter((name) => /[._]data$/.test(name));
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
-  return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-async function kindOf(path: string): Promise<'file' | 'folder' | 'none'> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return 'none';
-  return found.isDirectory() ? 'folder' : 'file';
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw missing(`cannot read ${path}: ${error.message}`);
-  });
-}
-
-function stem(path: string): string {
-  const name = basename(path).replace(/\.onnx$/, '');
-  return name === 'model' ? basename(dirname(path)) : name;
-}
-
-function missing(message: string): ServingError {
-  return new ServingError('MODEL_FAILED', message);
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }

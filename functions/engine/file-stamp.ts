@@ -1,0 +1,22 @@
+import { statSync } from 'node:fs';
+
+interface Times {
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/**
+ * Another one whenever a file's content is. Without the inode: Cloud Storage FUSE gives a file another one when the kernel
+ * has forgotten the last.
+ */
+export function stampOfFile({ size, mtimeNs, ctimeNs }: Times): string {
+  return `${size}-${mtimeNs}-${ctimeNs}`;
+}
+
+/** @throws Error where the file is no longer the one that has this stamp: an engine that is replaced must load what the others did. */
+export function checkStamp(path: string, stamp: string): void {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (found === undefined) throw new Error('the file is gone since it was listed');
+  if (stampOfFile(found) !== stamp) throw new Error('the file has changed since it was listed');
+}

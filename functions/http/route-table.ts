@@ -1,0 +1,81 @@
+import { ServingError } from '../errors.ts';
+
+/** What of a route a table needs to find it. */
+interface Addressed {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+}
+
+export interface RouteTable<R> {
+  /** @throws ServingError `NOT_FOUND`, `METHOD_NOT_ALLOWED`; `INVALID_INPUT` for a part that is not percent-encoded right. */
+  find(path: string, method: string): { readonly route: R; readonly params: Readonly<Record<string, string>> };
+  /** The path, as a route has it, at which this one is found. */
+  patternOf(path: string): string | undefined;
+}
+
+export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
+
+type Methods<R> = Map<string, R>;
+
+/** A table of routes: paths without parameters are found by one look-up, the others are tried in turn. */
+export function createRouteTable<R extends Addressed>(routes: readonly R[]): RouteTable<R> {
+  const exact = new Map<string, Methods<R>>();
+  const patterns = new Map<
+    string,
+    { readonly matcher: RegExp; readonly names: string[]; readonly methods: Methods<R> }
+  >();
+  for (const route of routes) {
+    const methods = methodsAt(route.path);
+    methods.set(route.method, route);
+    if (route.method === 'GET') methods.set('HEAD', route);
+  }
+
+  function methodsAt(path: string): Methods<R> {
+    const known = exact.get(path) ?? patterns.get(path)?.methods;
+    if (known !== undefined) return known;
+    const methods: Methods<R> = new Map();
+    const names = Array.from(path.matchAll(/\{(\w+)\}/g), ([, name]) => name!);
+    if (names.length === 0) exact.set(path, methods);
+    else patterns.set(path, { matcher: new RegExp(`^${path.replace(/\{\w+\}/g, '([^/]+)')}$`), names, methods });
+    return methods;
+  }
+
+  function match(path: string): { methods: Methods<R>; pattern: string; params: Record<string, string> } | undefined {
+    for (const [pattern, { matcher, names, methods }] of patterns) {
+      const found = matcher.exec(path);
+      if (found === null) continue;
+      return { methods, pattern, params: Object.fromEntries(names.map((name, i) => [name, found[i + 1]!])) };
+    }
+    return undefined;
+  }
+
+  function choose(methods: Methods<R>, path: string, method: string): R {
+    const route = methods.get(method);
+    if (route !== undefined) return route;
+    const allow = [...methods.keys()].join(', ');
+    throw new ServingError('METHOD_NOT_ALLOWED', `${path.slice(0, 200)} takes ${allow}, not ${method}`, { allow });
+  }
+
+  return {
+    find(path, method) {
+      const methods = exact.get(path);
+      if (methods !== undefined) return { route: choose(methods, path, method), params: NO_PARAMS };
+      const found = match(path);
+      if (found === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${path.slice(0, 200)}`);
+      const route = choose(found.methods, path, method);
+      const params = Object.entries(found.params).map(([name, part]) => [name, decode(part)]);
+      return { route, params: Object.fromEntries(params) as Record<string, string> };
+    },
+    patternOf: (path) => (exact.has(path) ? path : match(path)?.pattern),
+  };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new ServingError('INVALID_INPUT', `${part.slice(0, 80)} in the path is not percent-encoded right`, {
+      path: 'url',
+    });
+  }
+}

@@ -1,0 +1,143 @@
+import { ServingError } from '../errors.ts';
+
+/** Something loaded that can be let go of to make room for something else. */
+export interface Tenant {
+  /** Milliseconds of `performance.now()`. */
+  lastUsed(): number;
+  /** Nothing is under way in it, and it is not one that must stay. */
+  idle(): boolean;
+  /** Lets go of it; settles when its memory is free. */
+  unload(): Promise<void>;
+}
+
+/** A share of the memory. */
+export interface Room {
+  readonly bytes: number;
+  /** Takes more or less; a share that is already taken is not refused. */
+  resize(bytes: number): void;
+  release(): void;
+}
+
+/** The memory that models may take, shared among those that are loaded. */
+export interface MemoryBudget {
+  /** Bytes; undefined where nothing limits it. */
+  readonly limit: number | undefined;
+  /** The operator set it: an estimate above it is refused. */
+  readonly strict: boolean;
+  used(): number;
+  /** Bytes that nobody has taken. */
+  free(): number;
+  /** The idle tenants are let go of, the least recently used first, until it fits. @returns undefined where it does not. */
+  take(bytes: number): Promise<Room | undefined>;
+  /**
+   * Like `take`, and waits a while for tenants that are busy.
+   * @param what it is for, in the message.
+   * @throws ServingError `NOT_READY`, to come again, or `MODEL_FAILED` where it could never fit.
+   */
+  wait(bytes: number, what: string): Promise<Room>;
+  join(tenant: Tenant): void;
+  leave(tenant: Tenant): void;
+}
+
+/** How long a load waits for others to come to an end: well within a request's time. */
+const WAIT_MS = 20_000;
+const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+/**
+ * @param strict see {@link MemoryBudget}.
+ */
+export function createBudget(limit: number | undefined, strict = false): MemoryBudget {
+  const name = strict ? 'MODEL_MEMORY_BUDGET' : 'the memory limit';
+  const tenants = new Set<Tenant>();
+  const waiting: { go(): void }[] = [];
+  let used = 0;
+  /** One at a time, in the order they came: else many small ones would keep a large one out for ever. */
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const fits = (bytes: number): boolean => limit === undefined || used + bytes <= limit;
+
+  function open(bytes: number): Room {
+    let own = bytes;
+    let released = false;
+    used += bytes;
+    return {
+      get bytes() {
+        return own;
+      },
+      resize(next) {
+        if (released) return;
+        used += next - own;
+        own = next;
+        wake();
+      },
+      release() {
+        if (released) return;
+        released = true;
+        used -= own;
+        wake();
+      },
+    };
+  }
+
+  function wake(): void {
+    for (const one of waiting.splice(0)) one.go();
+  }
+
+  async function take(bytes: number): Promise<Room | undefined> {
+    while (!fits(bytes)) {
+      const idle = [...tenants].filter((tenant) => tenant.idle());
+      const oldest = idle.reduce<Tenant | undefined>(
+        (least, tenant) => (least === undefined || tenant.lastUsed() < least.lastUsed() ? tenant : least),
+        undefined,
+      );
+      if (oldest === undefined) return undefined;
+      await oldest.unload();
+    }
+    return open(bytes);
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = queue.then(work);
+    queue = turn.catch(() => {});
+    return turn;
+  }
+
+  async function waitFor(bytes: number, what: string): Promise<Room> {
+    if (limit !== undefined && bytes > limit) {
+      throw new ServingError(
+        'MODEL_FAILED',
+        `${what} needs about ${megabytes(bytes)} of memory, and ${name} leaves ${megabytes(limit)}`,
+      );
+    }
+    const until = performance.now() + WAIT_MS;
+    for (;;) {
+      const room = await take(bytes);
+      if (room !== undefined) return room;
+      if (performance.now() >= until) {
+        const message = `no memory for ${what} at present: every loaded model is in use (${name} leaves ${megabytes(limit!)})`;
+        throw new ServingError('NOT_READY', message, { retryAfter: 1 });
+      }
+      await new Promise<void>((resolve) => {
+        // A tenant that turns idle tells nobody: it is looked at again soon.
+        const timer = setTimeout(resolve, 25);
+        waiting.push({
+          go() {
+            clearTimeout(timer);
+            resolve();
+          },
+        });
+      });
+    }
+  }
+
+  return {
+    limit,
+    strict,
+    used: () => used,
+    free: () => (limit === undefined ? Number.POSITIVE_INFINITY : limit - used),
+    take: (bytes) => inTurn(() => take(bytes)),
+    wait: (bytes, what) => inTurn(() => waitFor(bytes, what)),
+    join: (tenant) => void tenants.add(tenant),
+    leave: (tenant) => void tenants.delete(tenant),
+  };
+}

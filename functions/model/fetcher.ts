@@ -1,0 +1,141 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { ServingError } from '../errors.ts';
+import type { BringOrder, Brought, FetchSource, FromWorker, Job, ToWorker } from './fetch-protocol.ts';
+import { type Entry, SourceError } from './source.ts';
+import type { CacheEvent } from './sources/redis-cache.ts';
+
+/** Hands jobs to a fetching process, which is started when there is one and ends when there has been none for a while. */
+export interface Fetcher {
+  /** Starts the process, for a job that is about to come. */
+  start(): void;
+  list(): Promise<readonly Entry[]>;
+  bring(order: BringOrder, onBytes: (bytes: number) => void): Promise<Brought>;
+  /** The SHA-256 of a local file, in hex. */
+  hash(path: string): Promise<string>;
+  /** Ends the process, and fails what it was doing. */
+  close(): void;
+}
+
+export interface FetcherEvents {
+  onRetry(message: string, waitMs: number): void;
+  onCache(event: CacheEvent): void;
+}
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  onBytes?: ((bytes: number) => void) | undefined;
+}
+
+const source = import.meta.url.endsWith('.ts');
+const ENTRY = fileURLToPath(new URL(source ? './fetch-worker.ts' : './fetcher.js', import.meta.url));
+/** A first load lists and then brings; a repository's models come one after the other. */
+const LINGER_MS = 10_000;
+
+/** @param gentle its process yields to whatever else wants the CPU: requests. */
+export function createFetcher(from: FetchSource | undefined, events: FetcherEvents, gentle = false): Fetcher {
+  const pending = new Map<number, Pending>();
+  let child: ChildProcess | undefined;
+  let linger: NodeJS.Timeout | undefined;
+  let nextId = 1;
+  let closed = false;
+
+  function start(): ChildProcess {
+    clearTimeout(linger);
+    if (child !== undefined) return child;
+    const made = fork(ENTRY, [], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    child = made;
+    let why = '';
+    made.on('message', (message: FromWorker) => receive(message));
+    made.on('error', (error) => {
+      why = error.message;
+      end(made, why);
+    });
+    made.on('exit', (code, signal) => end(made, why || (signal ? `killed by ${signal}` : `exit code ${code}`)));
+    if (gentle && made.pid !== undefined) yieldTo(made.pid);
+    tell({ open: from });
+    return made;
+  }
+
+  function tell(message: ToWorker): void {
+    // A process that is gone says so by its exit.
+    child?.send(message, () => {});
+  }
+
+  function receive(message: FromWorker): void {
+    if ('retry' in message) events.onRetry(message.retry.message, message.retry.waitMs);
+    else if ('cache' in message) events.onCache(message.cache);
+    else if ('bytes' in message) pending.get(message.id)?.onBytes?.(message.bytes);
+    else settle(message);
+  }
+
+  function settle(message: Extract<FromWorker, { result: unknown } | { error: unknown }>): void {
+    const job = pending.get(message.id);
+    pending.delete(message.id);
+    if (pending.size === 0) rest();
+    if (!('error' in message)) {
+      job?.resolve(message.result);
+      return;
+    }
+    const { fault, message: text } = message.error;
+    job?.reject(fault === undefined ? new ServingError('MODEL_FAILED', text) : new SourceError(fault, text));
+  }
+
+  function rest(): void {
+    clearTimeout(linger);
+    linger = setTimeout(letGo, LINGER_MS);
+    linger.unref();
+    child?.unref();
+    child?.channel?.unref();
+  }
+
+  function letGo(): void {
+    const old = child;
+    child = undefined;
+    if (old?.connected) old.disconnect();
+  }
+
+  function end(ended: ChildProcess, how: string): void {
+    if (child !== ended) return;
+    child = undefined;
+    const error = new SourceError('transient', `the fetching process ended: ${how}`);
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+  }
+
+  function run(job: Job, onBytes?: (bytes: number) => void): Promise<unknown> {
+    if (closed) return Promise.reject(new ServingError('DRAINING', 'the server is shutting down'));
+    const made = start();
+    made.ref();
+    made.channel?.ref();
+    return new Promise((resolve, reject) => {
+      const id = nextId++;
+      pending.set(id, { resolve, reject, onBytes });
+      tell({ id, job });
+    });
+  }
+
+  return {
+    start: () => void start(),
+    list: () => run({ kind: 'list' }) as Promise<readonly Entry[]>,
+    bring: (order, onBytes) => run({ kind: 'bring', order }, onBytes) as Promise<Brought>,
+    hash: (path) => run({ kind: 'hash', path }) as Promise<string>,
+    close() {
+      closed = true;
+      clearTimeout(linger);
+      const old = child;
+      if (old !== undefined) end(old, 'the server is shutting down');
+      old?.kill('SIGKILL');
+    },
+  };
+}
+
+function yieldTo(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // A sandbox may not allow it: then the check costs what it costs.
+  }
+}

@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import { ServingError } from '../errors.ts';
+import type { Entry } from './source.ts';
+
+/** One version of a model: what was listed of it, before anything of it is read. */
+export interface ModelVersion {
+  /** Its folder's name, below a repository with slashes as they are. `model.json` may call it otherwise. */
+  readonly name: string;
+  /** The number of its folder; undefined where the model has no version folders. */
+  readonly number: string | undefined;
+  /** The folder below the root; `''` where it is the root. */
+  readonly folder: string;
+  /** Its `.onnx` file. */
+  readonly model: Entry;
+  /** What else is in the folder, by path below it: the manifest, golden rows, weights, and what is none of ours. */
+  readonly beside: ReadonlyMap<string, Entry>;
+}
+
+/** What stands below a `MODEL_URI`. */
+export interface Layout {
+  readonly root: string;
+  /** The root is one model, or one `.onnx` file, and no repository. */
+  readonly single: boolean;
+  /** By name, the versions of each from the highest number down. A model without number comes last. */
+  readonly models: ReadonlyMap<string, readonly ModelVersion[]>;
+  /** Numbered folders above a model's highest version that have files, but no model: half an upload, or a mistake. */
+  readonly unfinished: readonly string[];
+}
+
+export const MODEL_FILE = 'model.onnx';
+export const MANIFEST_FILE = 'model.json';
+export const GOLDEN_FILE = 'golden.json';
+const NUMBER = /^\d{1,18}$/;
+/** What exporters call weights that they put beside the model: `model.onnx.data`, `model.onnx_data`, `weights.bin`. */
+const WEIGHTS = /[._]data$|\.bin$|\.weights?$/;
+
+/**
+ * Reads what was listed as models and versions: `[<version>/]model.onnx` where the root is one model, else
+ * `<name>/[<version>/]model.onnx`. Where the root ends in `.onnx` it is that file, and the listing is of its folder.
+ */
+export function readLayout(root: string, entries: readonly Entry[]): Layout {
+  if (root.endsWith('.onnx')) return readFile(root, entries);
+  const folders = new Map<string, Entry>();
+  for (const entry of entries) {
+    if (posix.basename(entry.path) === MODEL_FILE) folders.set(folderOf(entry.path), entry);
+  }
+  const single = [...folders.keys()].some((folder) => folder === '' || NUMBER.test(folder));
+  const models = new Map<string, ModelVersion[]>();
+  for (const [folder, model] of folders) {
+    const parts = folder === '' ? [] : folder.split('/');
+    const number = NUMBER.test(parts.at(-1) ?? '') ? parts.pop() : undefined;
+    if (single && parts.length > 0) continue;
+    const [name, own] = parts.length > 0 ? [parts.join('/'), number] : nameOfRoot(root, number);
+    const versions = models.get(name) ?? [];
+    versions.push({ name, number: own, folder, model, beside: besides(folder, entries, folders) });
+    models.set(name, versions);
+  }
+  for (const versions of models.values()) versions.sort(byNumber);
+  return { root, single, models, unfinished: findUnfinished(entries, folders, models) };
+}
+
+/** Which version serves: the one of this number, else the highest. @throws ServingError `NOT_FOUND`. */
+export function chooseVersion(layout: Layout, name: string, number: string | undefined): ModelVersion {
+  const versions = layout.models.get(name);
+  if (versions === undefined) throw new ServingError('NOT_FOUND', `there is no model ${shorten(name)}`);
+  const chosen = number === undefined ? versions[0] : versions.find((version) => version.number === number);
+  if (chosen !== undefined) return chosen;
+  throw new ServingError('NOT_FOUND', `the model ${shorten(name)} has no version ${shorten(number ?? '')}`);
+}
+
+/**
+ * The name of the model behind `/predict`.
+ * @param wanted `MODEL_NAME`; needed where there are several.
+ * @throws ServingError `MODEL_FAILED` that says what was looked for, and where.
+ */
+export function chooseDefault({ root, models, single }: Layout, wanted: string | undefined): string {
+  const names = [...models.keys()];
+  if (single) return names[0]!;
+  if (wanted !== undefined) {
+    if (models.has(wanted)) return wanted;
+    if (wanted.split('/').some((part) => part === '..' || part === '' || part === '.')) {
+      throw failed(`MODEL_NAME ${wanted}: not a name`);
+    }
+    throw failed(`no ${MODEL_FILE} in ${root}/${wanted}, nor in a numbered version folder of it`);
+  }
+  if (names.length === 1) return names[0]!;
+  if (names.length === 0)
+    throw failed(`MODEL_URI ${root}: no ${MODEL_FILE} in it, nor in <name>/ or <name>/<version>/`);
+  const list = names.sort().slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
+  throw failed(`MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${list}`);
+}
+
+/**
+ * The entries that make the model what it is, by path below its folder: its file, its manifest and golden rows, and its weights.
+ * @param weights the external data that the model refers to, where that is known; else what is called like it.
+ */
+export function partsOf({ model, beside }: ModelVersion, weights?: readonly string[]): Map<string, Entry> {
+  const parts = new Map([[posix.basename(model.path), model]]);
+  const isPart = (path: string): boolean =>
+    path === MANIFEST_FILE || path === GOLDEN_FILE || (weights?.includes(path) ?? WEIGHTS.test(path));
+  for (const [path, entry] of beside) if (isPart(path)) parts.set(path, entry);
+  return parts;
+}
+
+/** Another one whenever a part of the version is another: a new upload, a new number, one file more or less. */
+export function stampOf(version: ModelVersion, weights?: readonly string[]): string {
+  const parts = [...partsOf(version, weights)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify([version.folder, parts.map(([path, { stamp, bytes }]) => [path, stamp, bytes])]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+/** Bytes of the model and its weights, as they are stored. */
+export function bytesOf(version: ModelVersion, weights?: readonly string[]): number {
+  const isText = (path: string): boolean => path === MANIFEST_FILE || path === GOLDEN_FILE;
+  return [...partsOf(version, weights)].reduce((sum, [path, { bytes }]) => sum + (isText(path) ? 0 : bytes), 0);
+}
+
+function readFile(root: string, entries: readonly Entry[]): Layout {
+  const file = posix.basename(root);
+  const model = entries.find(({ path }) => path === file);
+  const models = new Map<string, ModelVersion[]>();
+  if (model !== undefined) {
+    const stem = file.slice(0, -'.onnx'.length);
+    const name = stem === 'model' ? posix.basename(posix.dirname(root)) : stem;
+    const beside = new Map(entries.filter((entry) => entry !== model).map((entry) => [entry.path, entry]));
+    models.set(name, [{ name, number: undefined, folder: '', model, beside }]);
+  }
+  return { root, single: true, models, unfinished: [] };
+}
+
+/** A root that is itself a version folder, `models/iris/3`, is version 3 of iris. */
+function nameOfRoot(root: string, number: string | undefined): [name: string, number: string | undefined] {
+  const base = posix.basename(root);
+  const above = posix.basename(posix.dirname(root));
+  return number === undefined && NUMBER.test(base) && above !== '' ? [above, base] : [base || 'model', number];
+}
+
+/** All below the folder but what belongs to a model in a folder further down. */
+function besides(folder: string, entries: readonly Entry[], models: ReadonlyMap<string, Entry>): Map<string, Entry> {
+  const prefix = folder === '' ? '' : `${folder}/`;
+  const nested = [...models.keys()].filter((other) => other !== folder && other.startsWith(prefix));
+  const found = new Map<string, Entry>();
+  for (const entry of entries) {
+    if (!entry.path.startsWith(prefix) || entry.path === `${prefix}${MODEL_FILE}`) continue;
+    if (!nested.some((other) => entry.path.startsWith(`${other}/`))) found.set(entry.path.slice(prefix.length), entry);
+  }
+  return found;
+}
+
+function findUnfinished(
+  entries: readonly Entry[],
+  folders: ReadonlyMap<string, Entry>,
+  models: ReadonlyMap<string, readonly ModelVersion[]>,
+): string[] {
+  const found = new Set<string>();
+  for (const versions of models.values()) {
+    const { folder, number } = versions[0]!;
+    const parent = number === undefined ? folder : folderOf(folder);
+    const prefix = parent === '' ? '' : `${parent}/`;
+    for (const { path } of entries) {
+      const [part = '', ...rest] = path.startsWith(prefix) ? path.slice(prefix.length).split('/') : [];
+      if (rest.length === 0 || !NUMBER.test(part) || folders.has(prefix + part)) continue;
+      if (number === undefined || BigInt(part) > BigInt(number)) found.add(prefix + part);
+    }
+  }
+  return [...found];
+}
+
+function byNumber(a: ModelVersion, b: ModelVersion): number {
+  if (a.number === undefined || b.number === undefined)
+    return a.number === b.number ? 0 : a.number === undefined ? 1 : -1;
+  const [one, other] = [BigInt(a.number), BigInt(b.number)];
+  // 01 and 1 are the same number; the listing's order must not decide which of them serves.
+  return one === other ? (a.number < b.number ? -1 : 1) : one > other ? -1 : 1;
+}
+
+const folderOf = (path: string): string => (path.includes('/') ? posix.dirname(path) : '');
+const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text);
+const failed = (message: string): ServingError => new ServingError('MODEL_FAILED', message);

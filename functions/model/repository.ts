@@ -1,0 +1,214 @@
+import { type Capacity, modelMemory } from '../engine/capacity.ts';
+import { ServingError } from '../errors.ts';
+import { createBudget, type Tenant } from './budget.ts';
+import type { EngineOptions, Telemetry } from './generation.ts';
+import { chooseDefault, chooseVersion, type Layout } from './layout.ts';
+import { createModel, type Model, type ModelStatus } from './model.ts';
+import type { ModelStore } from './store.ts';
+
+export interface RepositoryOptions {
+  readonly store: ModelStore;
+  /** The model behind `/predict`; needed where there are several. */
+  readonly name: string | undefined;
+  readonly engine: EngineOptions & { readonly capacity: Capacity };
+  /** Bytes that models may take in all; undefined: what the memory limit leaves. */
+  readonly memoryBudget: number | undefined;
+  /** SHA-256 that the file of the model behind `/predict` must have, in hex. */
+  readonly sha256: string | undefined;
+  readonly telemetry: Telemetry;
+}
+
+export interface ListedModel {
+  readonly name: string;
+  /** The highest first; of a model without version folders one that has no number. */
+  readonly versions: readonly { readonly number: string | undefined; readonly status: ModelStatus | undefined }[];
+}
+
+/** The models of one `MODEL_URI`: the one behind `/predict`, and the others of the repository by name and version. */
+export interface Repository {
+  /** The model behind `/predict`. It is never let go of. */
+  readonly main: Model;
+  /**
+   * A model by its name, and one of its versions by number; without one the highest, and later the next.
+   * @throws ServingError `NOT_FOUND`; `NOT_READY` where the models cannot be listed.
+   */
+  find(name: string, number?: string): Promise<Model>;
+  list(): Promise<readonly ListedModel[]>;
+  /** The models that have been asked for so far. */
+  known(): readonly Model[];
+  /** Set aside for what is loaded. */
+  memoryBytes(): number;
+  /** Looks for what is new, and takes it in. Settles when that is done, or has failed. Never rejects. */
+  refresh(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Names nobody knows must not cost a listing each. */
+const LISTING_MS = 10_000;
+
+export function createRepository(options: RepositoryOptions): Repository {
+  const { store, name, engine, telemetry } = options;
+  const { logger, metrics } = telemetry;
+  const limit = modelMemory(engine.capacity);
+  const budget = createBudget(
+    options.memoryBudget === undefined ? limit : Math.min(options.memoryBudget, limit ?? Number.POSITIVE_INFINITY),
+    options.memoryBudget !== undefined,
+  );
+  /** By name, or by name and number: what a pinned version is kept under. */
+  const others = new Map<string, { readonly model: Model; readonly tenant: Tenant }>();
+  let layout: Layout | undefined;
+  let listedAt = 0;
+  let listing: Promise<Layout> | undefined;
+  let refreshing: Promise<void> | undefined;
+  let unreachable = false;
+  const told = new Set<string>();
+
+  function onListed(listed: Layout): void {
+    layout = listed;
+    listedAt = performance.now();
+    for (const folder of listed.unfinished) {
+      if (told.has(folder)) continue;
+      told.add(folder);
+      logger.warning(`${listed.root}/${folder} has files, but no model.onnx: it is passed over`, {});
+    }
+  }
+
+  const base = { store, budget, engine, telemetry, onListed };
+  const main = createModel(name ?? 'default', {
+    ...base,
+    sha256: options.sha256,
+    sharers: () => 1,
+    pick: (listed) => chooseVersion(listed, chooseDefault(listed, name), undefined),
+  });
+
+  async function listNow(): Promise<Layout> {
+    listing ??= store
+      .list(false)
+      .then((listed) => {
+        onListed(listed);
+        return listed;
+      })
+      .finally(() => {
+        listing = undefined;
+      });
+    try {
+      return await listing;
+    } catch (cause) {
+      const message = `the models cannot be listed: ${(cause as Error).message}`;
+      throw new ServingError('NOT_READY', message, { retryAfter: 1, cause });
+    }
+  }
+
+  const current = async (): Promise<Layout> =>
+    layout !== undefined && performance.now() - listedAt < LISTING_MS ? layout : listNow();
+
+  async function find(wanted: string, number?: string): Promise<Model> {
+    const known = layout;
+    if (known !== undefined && isThere(known, wanted, number)) return modelOf(known, wanted, number);
+    return modelOf(await current(), wanted, number);
+  }
+
+  function isThere(listed: Layout, wanted: string, number: string | undefined): boolean {
+    if (isMain(listed, wanted) && number === undefined) return true;
+    const versions = listed.models.get(folderOf(listed, wanted));
+    return versions !== undefined && (number === undefined || versions.some((version) => version.number === number));
+  }
+
+  const folderOf = (listed: Layout, wanted: string): string =>
+    isMain(listed, wanted) ? chooseDefault(listed, name) : wanted;
+
+  /** By its folder's name, or by the name it goes by in answers. */
+  function isMain(listed: Layout, wanted: string): boolean {
+    if (main.live()?.name === wanted && !listed.models.has(wanted)) return true;
+    try {
+      return chooseDefault(listed, name) === wanted;
+    } catch {
+      return false;
+    }
+  }
+
+  /** @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version. */
+  function modelOf(listed: Layout, wanted: string, number: string | undefined): Model {
+    // Whoever names the version that serves gets it, and not a second copy.
+    if (isMain(listed, wanted) && (number === undefined || main.live()?.version === number)) return main;
+    const folder = folderOf(listed, wanted);
+    chooseVersion(listed, folder, number);
+    return other(folder, number);
+  }
+
+  function other(wanted: string, number: string | undefined): Model {
+    const key = JSON.stringify([wanted, number]);
+    const known = others.get(key);
+    if (known !== undefined) return known.model;
+    const model = createModel(wanted, {
+      ...base,
+      sharers: () => layout?.models.size ?? 1,
+      pick: (current) => chooseVersion(current, wanted, number),
+    });
+    const tenant: Tenant = {
+      lastUsed: () => model.live()?.lastUsed() ?? 0,
+      idle: () => model.live()?.idle() ?? false,
+      async unload() {
+        metrics.unloaded();
+        logger.info('unloaded: its memory is wanted for another model', { model: wanted });
+        await model.unload();
+      },
+    };
+    budget.join(tenant);
+    others.set(key, { model, tenant });
+    return model;
+  }
+
+  function known(): Model[] {
+    return [main, ...Array.from(others.values(), ({ model }) => model)];
+  }
+
+  async function lookForNew(): Promise<void> {
+    const serving = known().filter((model) => model.live() !== undefined);
+    if (serving.length === 0) return;
+    let listed: Layout;
+    try {
+      listed = await store.list(true);
+      unreachable = false;
+    } catch (error) {
+      // Told once, not at every look: what serves goes on.
+      if (!unreachable) logger.warning(`no look for new models: ${(error as Error).message}`, { error });
+      unreachable = true;
+      metrics.refreshed('unreachable');
+      return;
+    }
+    onListed(listed);
+    // One after the other: each takes CPU and memory from what serves.
+    for (const model of serving) await model.refresh(listed);
+  }
+
+  async function list(): Promise<ListedModel[]> {
+    const listed = await current();
+    return [...listed.models].map(([each, versions]) => ({
+      name: each,
+      versions: versions.map(({ number }, i) => {
+        const model = isMain(listed, each) && i === 0 ? main : others.get(JSON.stringify([each, number]))?.model;
+        const newest = i === 0 ? others.get(JSON.stringify([each, undefined]))?.model : undefined;
+        return { number, status: (model ?? newest)?.status() };
+      }),
+    }));
+  }
+
+  return {
+    main,
+    find,
+    list,
+    known,
+    memoryBytes: budget.used,
+    refresh() {
+      refreshing ??= lookForNew().finally(() => {
+        refreshing = undefined;
+      });
+      return refreshing;
+    },
+    async close() {
+      store.close();
+      await Promise.all(known().map((model) => model.close()));
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { SourceError } from '../source.ts';
+
+export interface Attempted {
+  readonly action: 'list' | 'read';
+  /** What the message begins with. */
+  readonly place: string;
+  readonly bucket: string;
+}
+
+/** What the service, its client or the network said. */
+export interface Refusal {
+  /** The answer's; undefined where there was none. */
+  readonly status: number | undefined;
+  /** Of any length, or the JSON of an error. */
+  readonly text: string;
+  readonly retryAfter?: string | undefined;
+  readonly cause?: unknown;
+}
+
+interface Thrown {
+  readonly message?: string;
+  readonly code?: unknown;
+  readonly status?: unknown;
+  readonly errors?: unknown;
+  readonly response?: { readonly headers?: unknown };
+  readonly config?: unknown;
+}
+
+const NO_CREDENTIALS = /could not load the default credentials|anonymous caller/i;
+const BAD_CREDENTIALS = /unable to read the credential file|access token|invalid_grant|invalid_client|invalid_rapt/i;
+/** The API gives 403 for some limits too. */
+const LIMITS = /rateLimitExceeded|quotaExceeded/i;
+
+/** Says what it means for the operator, and whether another attempt may go well. */
+export function explain({ action, place, bucket }: Attempted, refusal: Refusal): SourceError {
+  const { status, text, retryAfter, cause } = refusal;
+  const said = firstLine(text);
+  const given = status === undefined ? said : `${status} ${said}`.trim();
+  const refused = (what: string): SourceError => new SourceError('refused', `${place}: ${what}`, { cause });
+  if (NO_CREDENTIALS.test(text))
+    return refused(
+      `no credentials: on Cloud Run and GKE run as a service account with roles/storage.objectViewer on gs://${bucket}, ` +
+        'elsewhere run `gcloud auth application-default login`',
+    );
+  if (BAD_CREDENTIALS.test(text) && (status === undefined || status < 500))
+    return refused(`the server's own credentials give no access token (${given}): check its service account`);
+  if (status === undefined || status === 408 || status === 429 || status >= 500 || LIMITS.test(text)) {
+    const waitSeconds = readWait(retryAfter);
+    return new SourceError('transient', `${place}: ${given}`, {
+      cause,
+      ...(waitSeconds !== undefined && { waitSeconds }),
+    });
+  }
+  if (status === 401)
+    return refused(`the credentials were not accepted (${given}): check the service account that the server runs as`);
+  if (status === 403)
+    return refused(
+      `not allowed (${given}): this takes storage.objects.${action === 'list' ? 'list' : 'get'}; give the service account ` +
+        `that the server runs as the role roles/storage.objectViewer on gs://${bucket}`,
+    );
+  if (action === 'read' && (status === 404 || status === 412))
+    return new SourceError('changed', `${place}: replaced or removed since it was listed`, { cause });
+  if (status === 404) return refused(`there is no bucket ${bucket}: check the name`);
+  return refused(`refused: ${given}`);
+}
+
+/** An error that Google's client, Node or node-fetch threw. */
+export function explainThrown(attempted: Attempted, error: unknown): SourceError {
+  const thrown = error as Thrown;
+  const status = [thrown.code, thrown.status].map(Number).find((number) => number >= 100 && number < 600);
+  const retryAfter = readHeader(thrown.response?.headers, 'retry-after');
+  const reasons = JSON.stringify(thrown.errors ?? '');
+  const text = LIMITS.test(reasons) ? `${thrown.message} (rateLimitExceeded)` : String(thrown.message ?? error);
+  // These hold the request's head, and in it the access token: a log that shows causes would show it.
+  const holdsRequest = thrown.response !== undefined || thrown.config !== undefined;
+  return explain(attempted, { status, text, retryAfter, cause: holdsRequest ? undefined : error });
+}
+
+function readHeader(headers: unknown, name: string): string | undefined {
+  if (headers instanceof Headers) return headers.get(name) ?? undefined;
+  return (headers as Record<string, string> | undefined)?.[name];
+}
+
+/** The service's own words, out of its JSON where it is some, or the reason of a failed request without its long URL. */
+function firstLine(text: string): string {
+  const inJson = /"message"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1];
+  const reason = /^request to \S+ failed, reason: (.*)/s.exec(text)?.[1];
+  return (inJson ?? reason ?? text)
+    .trim()
+    .split(/\n|\\n/, 1)[0]!
+    .slice(0, 200);
+}
+
+/** Seconds, from a number of them or a date. */
+function readWait(retryAfter: string | undefined): number | undefined {
+  if (retryAfter === undefined) return undefined;
+  const seconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1_000;
+  return seconds >= 0 ? seconds : undefined;
+}

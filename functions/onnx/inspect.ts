@@ -1,0 +1,137 @@
+import { addGraphData, addNodeData } from './external-data.ts';
+import { checkEssentials, checkSize, GUESS_BYTES, guess, refusal } from './refusal.ts';
+import { readValue } from './value-type.ts';
+import { type Bytes, type Field, fields, int64, openBytes, textOf, WireError } from './wire.ts';
+
+export interface OpsetImport {
+  /** `ai.onnx` for the default operator set, which a file calls ''. */
+  readonly domain: string;
+  readonly version: number;
+}
+
+/** An output that is no tensor: a sequence, a map, an optional, a sparse tensor. */
+export interface NonTensorOutput {
+  readonly name: string;
+  /** As people read it: `sequence of map(int64, float)`. */
+  readonly type: string;
+}
+
+/** What a model file says of itself outside its weights. */
+export interface Inspection {
+  readonly bytes: number;
+  readonly irVersion: number;
+  readonly opsets: readonly OpsetImport[];
+  /** Files with external data, by their paths from the model's folder, each once. */
+  readonly external: readonly string[];
+  readonly nonTensorOutputs: readonly NonTensorOutput[];
+}
+
+interface Findings {
+  /** The fields of the outermost message end where the file does. */
+  isWhole: boolean;
+  irVersion: bigint;
+  hasGraph: boolean;
+  readonly opsets: OpsetImport[];
+  readonly external: Set<string>;
+  readonly nonTensorOutputs: NonTensorOutput[];
+}
+
+/**
+ * Looks through a model file without decoding it: weights and lists of numbers are jumped over, so the memory it takes does
+ * not depend on the file's size, and the time does only with the number of nodes and tensors. Reads synchronously.
+ *
+ * @throws ServingError `MODEL_FAILED` that begins with the path, says what the file is instead of an ONNX model, and what
+ * to do about it
+ */
+export function inspectModel(path: string): Inspection {
+  let bytes: Bytes;
+  try {
+    bytes = openBytes(path);
+  } catch (cause) {
+    throw refusal(path, `it can not be opened: ${(cause as Error).message}`, cause);
+  }
+  const found: Findings = {
+    isWhole: false,
+    irVersion: 0n,
+    hasGraph: false,
+    opsets: [],
+    external: new Set(),
+    nonTensorOutputs: [],
+  };
+  try {
+    checkSize(bytes.size, path);
+    const parts: Field[] = [];
+    for (const part of fields(bytes, 0, bytes.size)) {
+      parts.push(part);
+      if (part.number === 1 && part.wire === 0) found.irVersion = int64(bytes, part);
+    }
+    found.isWhole = true;
+    for (const part of parts) addPart(bytes, part, found);
+    checkEssentials({ ...found, opsets: found.opsets.length }, bytes.size, path);
+  } catch (cause) {
+    if (cause instanceof WireError) throw refusal(path, damage(bytes, found, cause), cause);
+    if (isFileError(cause)) throw refusal(path, `it can not be read: ${cause.message}`, cause);
+    throw cause;
+  } finally {
+    bytes.close();
+  }
+  return {
+    bytes: bytes.size,
+    irVersion: Number(found.irVersion),
+    opsets: found.opsets,
+    external: [...found.external],
+    nonTensorOutputs: found.nonTensorOutputs,
+  };
+}
+
+/** One field of ModelProto. */
+function addPart(bytes: Bytes, field: Field, found: Findings): void {
+  if (field.number === 7) {
+    found.hasGraph = true;
+    expectMessage(field);
+    addGraphData(bytes, field, 0, found.external);
+    for (const inner of fields(bytes, field.from, field.to)) {
+      if (inner.number === 12) addOutput(bytes, inner, found.nonTensorOutputs);
+    }
+  } else if (field.number === 8) {
+    expectMessage(field);
+    found.opsets.push(readOpset(bytes, field));
+  } else if (field.number === 25) {
+    // A function's nodes may hold tensors, too.
+    expectMessage(field);
+    for (const inner of fields(bytes, field.from, field.to)) {
+      if (inner.number === 7) addNodeData(bytes, inner, 0, found.external);
+    }
+  }
+}
+
+function addOutput(bytes: Bytes, field: Field, into: NonTensorOutput[]): void {
+  const { name, type, isTensor } = readValue(bytes, field);
+  // onnxruntime finds out a type that is not given; what it finds is checked once it has.
+  if (!isTensor && type !== undefined) into.push({ name, type });
+}
+
+function readOpset(bytes: Bytes, field: Field): OpsetImport {
+  let version = 0n;
+  for (const inner of fields(bytes, field.from, field.to)) {
+    if (inner.number === 2 && inner.wire === 0) version = int64(bytes, inner);
+  }
+  return { domain: textOf(bytes, field, 1) || 'ai.onnx', version: Number(version) };
+}
+
+function expectMessage({ number, wire, start }: Field): void {
+  if (wire !== 2) throw new WireError(`byte ${start}: field ${number} of the model is no message`);
+}
+
+/** What is wrong with a file that does not decode. */
+function damage(bytes: Bytes, { isWhole, irVersion }: Findings, { message, end }: WireError): string {
+  const has = `it has ${bytes.size} bytes`;
+  // What begins as models do, and has a part that would end behind the file, is the beginning of a model.
+  if (irVersion > 0n && !isWhole && end !== undefined) return `it is cut short: ${has} of at least ${end}`;
+  if (irVersion > 0n) return `it is damaged: ${has}, and ${message}`;
+  return guess(bytes.read(0, Math.min(bytes.size, GUESS_BYTES)), bytes.size);
+}
+
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && 'syscall' in error;
+}

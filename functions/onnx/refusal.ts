@@ -1,0 +1,75 @@
+import { ServingError } from '../errors.ts';
+
+/** What every ONNX file says of itself, however it was read. */
+export interface Essentials {
+  readonly hasGraph: boolean;
+  /** 0 where there is none. */
+  readonly irVersion: bigint;
+  /** Operator sets that it imports. */
+  readonly opsets: number;
+}
+
+/** From this size on, protobuf's libraries refuse a message. */
+export const PROTOBUF_LIMIT_BYTES = 2 ** 31;
+
+/** @param place names the file: a path or URI */
+export function refusal(place: string, reason: string, cause?: unknown): ServingError {
+  return new ServingError('MODEL_FAILED', `${place}: expected an ONNX model, but ${reason}`, { cause });
+}
+
+/** @throws ServingError `MODEL_FAILED` for a file that can not be one message of protobuf, whatever is in it */
+export function checkSize(size: number, place: string): void {
+  if (size === 0) throw refusal(place, 'the file is empty');
+  if (size >= PROTOBUF_LIMIT_BYTES) {
+    const how = 'export it with external data (onnx.save_model: save_as_external_data=True)';
+    throw refusal(place, `it has ${size} bytes, and protobuf's limit is 2 GB: ${how}`);
+  }
+}
+
+/** @throws ServingError `MODEL_FAILED` where the file decodes and is no model all the same */
+export function checkEssentials({ hasGraph, irVersion, opsets }: Essentials, size: number, place: string): void {
+  const cut = `it is cut short (it has ${size} bytes)`;
+  // Most byte strings fail to decode; a few short ones do decode, as a message of unknown fields.
+  if (!hasGraph) throw refusal(place, `it has no graph: ${cut}, or some other protobuf message`);
+  // Fields the specification (IR.md, "Models") says must be there; writers put them after the graph as well as before.
+  if (irVersion <= 0n) throw refusal(place, `it has no ir_version: ${cut} or damaged`);
+  if (irVersion >= 3n && opsets === 0) throw refusal(place, `it has no opset_import: ${cut} or damaged`);
+}
+
+/** Refuses a model for outputs that are no tensors. @param type as people read it: `sequence of map(int64, float)` */
+export function unreturnable(
+  place: string,
+  outputs: readonly { readonly name: string; readonly type?: string }[],
+): ServingError {
+  const named = outputs
+    .map(({ name, type = 'of a type that the file leaves open' }) => `output ${name} is no tensor (${type})`)
+    .join(', ');
+  const what = `onnxruntime-node can not return ${outputs.length === 1 ? 'it' : 'them'}`;
+  const how = `export the model without (scikit-learn: options={'zipmap': False})`;
+  return new ServingError('MODEL_FAILED', `${place}: ${named}: ${what}; ${how}`);
+}
+
+/** Files that people take for models, by their first bytes. */
+const OTHERS: readonly [start: readonly number[], found: string][] = [
+  [[0x50, 0x4b, 0x03, 0x04], 'a zip archive, such as PyTorch writes: export the model as ONNX'],
+  [[0x1f, 0x8b], 'a gzip file: unpack it first'],
+  [[0x80, 0x02], 'a Python pickle: export the model as ONNX'],
+  [[0x80, 0x03], 'a Python pickle: export the model as ONNX'],
+  [[0x80, 0x04], 'a Python pickle: export the model as ONNX'],
+  [[0x80, 0x05], 'a Python pickle: export the model as ONNX'],
+  [[0x89, 0x48, 0x44, 0x46], 'an HDF5 file, such as Keras writes: export the model as ONNX'],
+];
+
+/** How many of a file's first bytes {@link guess} looks at. */
+export const GUESS_BYTES = 64;
+
+/** What a file is that does not decode, for people. @param start its first bytes, up to {@link GUESS_BYTES} */
+export function guess(start: Uint8Array, size: number): string {
+  const text = new TextDecoder().decode(start.subarray(0, GUESS_BYTES), { stream: true });
+  if (text.startsWith('version https://git-lfs')) {
+    return 'found a Git LFS pointer: fetch the file itself (git lfs pull)';
+  }
+  if (/^[\s\u0020-\u007e\u00a0-\ufffc]+$/.test(text)) return `found text: ${JSON.stringify(text.trim().slice(0, 32))}`;
+  for (const [magic, found] of OTHERS) if (magic.every((byte, i) => start[i] === byte)) return `found ${found}`;
+  return `its ${size} bytes can not be decoded: it is cut short, or some other kind of file`;
+}

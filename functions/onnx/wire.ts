@@ -1,0 +1,167 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+/** Bytes of a file, read where they are asked for. */
+export interface Bytes {
+  readonly size: number;
+  byte(at: number): number;
+  /** A copy of `from` to `to` (exclusive). */
+  read(from: number, to: number): Uint8Array<ArrayBuffer>;
+  /** Fills `target` from `at` on with `from` to `to` (exclusive). */
+  copy(from: number, to: number, target: Uint8Array, at: number): void;
+  close(): void;
+}
+
+/** Where a field lies. A varint's content, and a fixed number's, are its bytes. */
+export interface Field {
+  readonly number: number;
+  /** 0: varint, 1: 8 bytes, 2: a length and as many bytes, 5: 4 bytes. */
+  readonly wire: number;
+  /** Of the tag. */
+  readonly start: number;
+  /** Of the content. */
+  readonly from: number;
+  /** Behind the content. */
+  readonly to: number;
+}
+
+/** Bytes that are no protobuf. */
+export class WireError extends Error {
+  /** Where the field ends that does not fit into its message; undefined where something else is wrong. */
+  readonly end: number | undefined;
+
+  constructor(message: string, end?: number) {
+    super(message);
+    this.name = 'WireError';
+    this.end = end;
+  }
+}
+
+/** Tags and names are read, weights are jumped over: a larger window would mostly read what nobody looks at. */
+const WINDOW_BYTES = 16_384;
+const MAX_VARINT_BYTES = 10;
+/** Messages in one another that protobuf's own libraries take. */
+const MAX_DEPTH = 100;
+
+/** Opens a file for synchronous reads, for a process that serves nobody meanwhile. @throws what `openSync` throws */
+export function openBytes(path: string): Bytes {
+  const file = openSync(path, 'r');
+  const { size } = fstatSync(file);
+  const window = new Uint8Array(WINDOW_BYTES);
+  let from = 0;
+  let to = 0;
+
+  function copy(start: number, end: number, target: Uint8Array, at: number): void {
+    for (let done = 0; done < end - start; ) {
+      const got = readSync(file, target, at + done, end - start - done, start + done);
+      if (got === 0) throw new WireError(`the file ends at byte ${start + done}: it was longer when it was opened`);
+      done += got;
+    }
+  }
+
+  return {
+    size,
+    byte(at) {
+      if (at < from || at >= to) {
+        to = from = at;
+        const end = Math.min(size, at + WINDOW_BYTES);
+        copy(at, end, window, 0);
+        to = end;
+      }
+      return window[at - from]!;
+    },
+    read(start, end) {
+      const content = new Uint8Array(end - start);
+      copy(start, end, content, 0);
+      return content;
+    },
+    copy,
+    close: () => closeSync(file),
+  };
+}
+
+/**
+ * The fields of the message that lies from `from` to `to`, in the order of the file, without a look into what they hold:
+ * https://protobuf.dev/programming-guides/encoding/
+ * @throws WireError where a field does not end within the message. Groups are errors, too: ONNX has none.
+ */
+export function* fields(bytes: Bytes, from: number, to: number): Generator<Field, void, undefined> {
+  let at = from;
+  while (at < to) {
+    const start = at;
+    const tag = varint(bytes, start, to);
+    const number = Math.floor(tag.value / 8);
+    const wire = tag.value % 8;
+    if (number === 0 || tag.value >= 2 ** 32) throw new WireError(`byte ${start}: no field has the tag ${tag.value}`);
+    let content = tag.next;
+    if (wire === 0) {
+      at = varint(bytes, content, to).next;
+    } else if (wire === 1 || wire === 5) {
+      at = content + (wire === 1 ? 8 : 4);
+    } else if (wire === 2) {
+      const length = varint(bytes, content, to);
+      content = length.next;
+      at = content + length.value;
+    } else {
+      throw new WireError(`byte ${start}: field ${number} has the wire type ${wire}, which ONNX does not use`);
+    }
+    if (at > to)
+      throw new WireError(`byte ${start}: field ${number} ends at byte ${at}, its message at byte ${to}`, at);
+    yield { number, wire, start, from: content, to: at };
+  }
+}
+
+/** The depth of a message inside one of depth `depth`. @throws WireError beyond what protobuf takes */
+export function deeper(depth: number): number {
+  if (depth >= MAX_DEPTH) throw new WireError(`more than ${MAX_DEPTH} messages in one another`);
+  return depth + 1;
+}
+
+/** What a length-delimited field holds, as text. */
+export function text(bytes: Bytes, { from, to }: Field): string {
+  return new TextDecoder().decode(bytes.read(from, to));
+}
+
+/** The text of the message's last field of that number, as protobuf reads repeated singular fields; '' without one. */
+export function textOf(bytes: Bytes, { from, to }: Field, number: number): string {
+  let found = '';
+  for (const field of fields(bytes, from, to)) {
+    if (field.number === number && field.wire === 2) found = text(bytes, field);
+  }
+  return found;
+}
+
+/** The signed 64-bit integer of a varint field. */
+export function int64(bytes: Bytes, { from, to }: Field): bigint {
+  return int64At(bytes, from, to);
+}
+
+/** The integers of a repeated int64 field, which may be a varint or a packed list. @throws WireError */
+export function int64s(bytes: Bytes, field: Field): bigint[] {
+  if (field.wire === 0) return [int64(bytes, field)];
+  const values: bigint[] = [];
+  for (let at = field.from; at < field.to; ) {
+    const { next } = varint(bytes, at, field.to);
+    values.push(int64At(bytes, at, next));
+    at = next;
+  }
+  return values;
+}
+
+function int64At(bytes: Bytes, from: number, to: number): bigint {
+  let value = 0n;
+  for (let at = to - 1; at >= from; at--) value = (value << 7n) | BigInt(bytes.byte(at) & 0x7f);
+  return BigInt.asIntN(64, value);
+}
+
+/** An unsigned varint as a number: exact up to 2^53, which is beyond every tag and every length that fits. */
+function varint(bytes: Bytes, at: number, end: number): { value: number; next: number } {
+  let value = 0;
+  let unit = 1;
+  for (let next = at; next < at + MAX_VARINT_BYTES; unit *= 128) {
+    if (next >= end) throw new WireError(`byte ${at}: a number goes on behind the end of its message`, next + 1);
+    const byte = bytes.byte(next++);
+    value += (byte & 0x7f) * unit;
+    if (byte < 0x80) return { value, next };
+  }
+  throw new WireError(`byte ${at}: a number of more than ${MAX_VARINT_BYTES} bytes`);
+}

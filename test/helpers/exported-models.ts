@@ -1,0 +1,84 @@
+/** Models with the marks of the tools that people export them with. */
+
+import type { AttributeValue } from '../../functions/onnx/attribute.ts';
+import {
+  graph,
+  initializer,
+  mapType,
+  model,
+  node,
+  sequenceType,
+  tensorType,
+  typedValue,
+  value,
+} from '../../functions/onnx/build.ts';
+import type { NodeProto } from '../../functions/onnx/onnx_pb.ts';
+
+const ML = { domain: 'ai.onnx.ml' };
+
+/** A ZipMap of ai.onnx.ml: `scores` float32 [N,C] -> `output`, a sequence of N maps from label to score. */
+export function zipMapNode(scores: string, output: string, labels: readonly (string | number)[]): NodeProto {
+  return node('ZipMap', [scores], [output], labelAttribute(labels), ML);
+}
+
+function labelAttribute(labels: readonly (string | number)[]): Record<string, AttributeValue> {
+  return isText(labels) ? { classlabels_strings: labels } : { classlabels_int64s: labels.map(BigInt) };
+}
+
+const isText = (labels: readonly (string | number)[]): labels is readonly string[] => typeof labels[0] === 'string';
+
+/** What a ZipMap gives. */
+export const scoreMaps = (key: 'int64' | 'string') => sequenceType(mapType(key, tensorType('float32', [])));
+
+/**
+ * A scikit-learn classifier as skl2onnx exports it: `x` float32 [N,C] -> `output_label` [N], the label of the largest
+ * value, and `output_probability`, a sequence of maps from label to the softmax of `x`.
+ */
+export function classifier(labels: readonly string[] | readonly number[]) {
+  const key = isText(labels) ? 'string' : 'int64';
+  const table = isText(labels)
+    ? initializer('classes', 'string', [labels.length], labels)
+    : initializer('classes', 'int64', [labels.length], BigInt64Array.from(labels.map(BigInt)));
+  return model({
+    name: 'classifier',
+    nodes: [
+      node('ArgMax', ['x'], ['index'], { axis: 1n, keepdims: 0n }),
+      node('Gather', ['classes', 'index'], ['output_label']),
+      node('Softmax', ['x'], ['probabilities'], { axis: 1n }),
+      zipMapNode('probabilities', 'output_probability', labels),
+    ],
+    initializers: [table],
+    inputs: [value('x', 'float32', ['N', labels.length])],
+    outputs: [value('output_label', key, ['N']), typedValue('output_probability', scoreMaps(key))],
+    mlOpset: 3,
+  });
+}
+
+/** `x` float32 [N,2] -> `parts`, a sequence of its rows: no tensor, and nothing that could be made one. */
+export function sequenceOutput() {
+  return model({
+    name: 'sequence-output',
+    nodes: [node('SplitToSequence', ['x'], ['parts'], { axis: 0n, keepdims: 1n })],
+    inputs: [value('x', 'float32', ['N', 2])],
+    outputs: [typedValue('parts', sequenceType(tensorType('float32', [1, 2])))],
+  });
+}
+
+/** `net/in put.0:0` -> `net/out put.0:0`, float32 [N,2], doubled in the branch of an If: names as frameworks make them. */
+export function oddNames() {
+  const [input, output] = ['net/in put.0:0', 'net/out put.0:0'];
+  const branch = (name: string) =>
+    graph({
+      name,
+      nodes: [node('Add', [input, input], [`${name}/sum.0`])],
+      inputs: [],
+      outputs: [value(`${name}/sum.0`, 'float32', ['N', 2])],
+    });
+  return model({
+    name: 'odd names/1.0',
+    nodes: [node('If', ['yes'], [output], { then_branch: branch('then'), else_branch: branch('else') })],
+    initializers: [initializer('yes', 'bool', [], [1])],
+    inputs: [value(input, 'float32', ['N', 2])],
+    outputs: [value(output, 'float32', ['N', 2])],
+  });
+}

@@ -1,0 +1,20 @@
+import { type ModelFiles, readFiles } from '../../functions/model/files.ts';
+import { chooseDefault, chooseVersion, type Layout } from '../../functions/model/layout.ts';
+import { createStore, type ModelStore } from '../../functions/model/store.ts';
+
+/** The store of a folder or a file, as a server with that `MODEL_URI` has it. */
+export function localStore(uri: string): ModelStore {
+  return createStore({ uri, cache: undefined, filesAreMemory: false }, { onRetry: () => {}, onCache: () => {} });
+}
+
+/** Picks what is behind `/predict`. */
+export const pickMain = (layout: Layout, name?: string) =>
+  chooseVersion(layout, chooseDefault(layout, name), undefined);
+
+/** The files of the model behind `/predict`, as they are given to its engines. */
+export async function localFiles(uri: string, name?: string): Promise<ModelFiles> {
+  const store = localStore(uri);
+  const version = pickMain(await store.list(false), name);
+  const local = await store.bring(version, { gentle: false, sha256: undefined, onBytes: () => {} });
+  return readFiles(store.root, version, local);
+}

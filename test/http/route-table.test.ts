@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createRouteTable } from '../../functions/http/route-table.ts';
+
+const table = createRouteTable([
+  { method: 'GET', path: '/models' },
+  { method: 'GET', path: '/models/{name}' },
+  { method: 'POST', path: '/models/{name}/predict' },
+  { method: 'POST', path: '/models/{name}/versions/{version}/predict' },
+] as const);
+const find = (path: string, method = 'POST') => {
+  const { route, params } = table.find(path, method);
+  return [route.path, { ...params }];
+};
+
+test('a part in braces is one part of the path, decoded', () => {
+  assert.deepEqual(find('/models/iris/predict'), ['/models/{name}/predict', { name: 'iris' }]);
+  assert.deepEqual(find('/models/a%2Fb%20c.d/versions/12/predict'), [
+    '/models/{name}/versions/{version}/predict',
+    { name: 'a/b c.d', version: '12' },
+  ]);
+  assert.deepEqual(find('/models', 'GET'), ['/models', {}]);
+});
+
+test('HEAD is served where GET is, and another method is told what the path takes', () => {
+  assert.deepEqual(find('/models/x', 'HEAD'), ['/models/{name}', { name: 'x' }]);
+  assert.throws(() => table.find('/models/x', 'POST'), { code: 'METHOD_NOT_ALLOWED', allow: 'GET, HEAD' });
+  assert.throws(() => table.find('/models/x/predict', 'GET'), { code: 'METHOD_NOT_ALLOWED', allow: 'POST' });
+});
+
+test('what no route has is not found: a part more, a part less, an empty part', () => {
+  for (const path of ['/models/a/b/predict', '/models//predict', '/models/a/versions/predict', '/model', '/models/']) {
+    assert.throws(() => table.find(path, 'POST'), { code: 'NOT_FOUND' }, path);
+  }
+});
+
+test('a part that is not percent-encoded right is refused', () => {
+  assert.throws(() => table.find('/models/%zz/predict', 'POST'), { code: 'INVALID_INPUT', message: /%zz in the path/ });
+});
+
+test('a parameter cannot be the name of something every object has', () => {
+  assert.deepEqual(find('/models/__proto__/predict'), ['/models/{name}/predict', { name: '__proto__' }]);
+});
+
+test('for metrics a path goes by its pattern, of which there are few', () => {
+  assert.equal(table.patternOf('/models/a/predict'), '/models/{name}/predict');
+  assert.equal(table.patternOf('/models'), '/models');
+  assert.equal(table.patternOf('/nowhere'), undefined);
+});

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bytesOf, chooseDefault, chooseVersion, partsOf, readLayout, stampOf } from '../../functions/model/layout.ts';
+import type { Entry } from '../../functions/model/source.ts';
+
+const entry = (path: string, stamp = '1', bytes = 10): Entry => ({
+  path,
+  bytes,
+  stamp,
+  crc32c: undefined,
+  md5: undefined,
+  gzip: false,
+  modifiedAt: 0,
+});
+const layOut = (root: string, ...paths: string[]) =>
+  readLayout(
+    root,
+    paths.map((path) => entry(path)),
+  );
+const told = (root: string, ...paths: string[]) =>
+  Array.from(layOut(root, ...paths).models, ([name, versions]) => [name, ...versions.map(({ number }) => number)]);
+
+test('a root with model.onnx in it is one model, called as the root is', () => {
+  assert.deepEqual(told('gs://b/models/iris', 'model.onnx', 'model.json', 'notes/a.md'), [['iris', undefined]]);
+  assert.deepEqual(told('gs://bucket', 'model.onnx'), [['bucket', undefined]]);
+});
+
+test('versions go from the highest number down, as numbers and not as texts, the one without number last', () => {
+  const paths = ['2/model.onnx', '10/model.onnx', 'model.onnx', '9/model.onnx', 'draft/model.onnx', '11x/model.onnx'];
+  assert.deepEqual(told('/m/iris', ...paths), [['iris', '10', '9', '2', undefined]]);
+});
+
+test('a root that is a version folder is that version of the model above it', () => {
+  const layout = layOut('gs://b/models/iris/3', 'model.onnx');
+  assert.deepEqual(told('gs://b/models/iris/3', 'model.onnx'), [['iris', '3']]);
+  assert.equal(layout.models.get('iris')![0]!.folder, '');
+});
+
+test('a repository holds models by name, with blanks, dots and slashes as they are', () => {
+  assert.deepEqual(
+    told('/m', 'b.2 large/model.onnx', 'team/fraud/1/model.onnx', 'team/fraud/2/model.onnx', 'x/y.onnx'),
+    [
+      ['b.2 large', undefined],
+      ['team/fraud', '2', '1'],
+    ],
+  );
+});
+
+test('a root that ends in .onnx is that file, called by its own name, or by its folder where it is model.onnx', () => {
+  assert.deepEqual(told('gs://b/p/fraud v2.onnx', 'fraud v2.onnx', 'other.onnx'), [['fraud v2', undefined]]);
+  assert.deepEqual(told('gs://b/p/model.onnx', 'model.onnx'), [['p', undefined]]);
+  assert.deepEqual(told('gs://b/p/fraud.onnx', 'other.onnx'), []);
+});
+
+test('a folder belongs to the model nearest to it', () => {
+  const layout = layOut('/m', 'a/model.onnx', 'a/w/x.data', 'a/1/model.onnx', 'a/1/x.data');
+  const [first, second] = layout.models.get('a')!;
+  assert.deepEqual([...first!.beside.keys()], ['x.data']);
+  assert.deepEqual([...second!.beside.keys()], ['w/x.data']);
+});
+
+test('numbered folders above the highest version that have files but no model are told of', () => {
+  const layout = layOut('/m', 'a/1/model.onnx', 'a/2/model.onnx.data', 'a/0/model.json', 'b/model.onnx', 'b/7/x');
+  assert.deepEqual(layout.unfinished, ['a/2', 'b/7']);
+});
+
+test('a version is chosen by its number, else the highest; what is not there is NOT_FOUND and named', () => {
+  const layout = layOut('/m', 'a/1/model.onnx', 'a/2/model.onnx', 'b/model.onnx');
+  assert.equal(chooseVersion(layout, 'a', undefined).number, '2');
+  assert.equal(chooseVersion(layout, 'a', '1').number, '1');
+  assert.throws(() => chooseVersion(layout, 'a', '3'), { code: 'NOT_FOUND', message: 'the model a has no version 3' });
+  assert.throws(() => chooseVersion(layout, 'c', undefined), { code: 'NOT_FOUND', message: 'there is no model c' });
+  assert.throws(
+    () => chooseVersion(layout, 'c'.repeat(200), undefined),
+    (error: Error) => error.message.length < 120,
+  );
+});
+
+test('the model behind /predict is the only one, or the one that MODEL_NAME says', () => {
+  assert.equal(chooseDefault(layOut('/m', 'a/model.onnx'), undefined), 'a');
+  const several = layOut('/m', 'b/model.onnx', 'a/model.onnx');
+  assert.equal(chooseDefault(several, 'b'), 'b');
+  assert.throws(() => chooseDefault(several, undefined), {
+    code: 'MODEL_FAILED',
+    message: 'MODEL_URI /m holds 2 models: set MODEL_NAME to one of a, b',
+  });
+  assert.equal(chooseDefault(layOut('/m/iris', 'model.onnx'), 'anything'), 'iris');
+});
+
+test('a name that is not there, or is none, is refused with what was looked for', () => {
+  const layout = layOut('/m', 'a/model.onnx');
+  assert.throws(() => chooseDefault(layout, 'c'), {
+    message: 'no model.onnx in /m/c, nor in a numbered version folder of it',
+  });
+  for (const name of ['..', '../outside', 'a/../../outside', '/outside', 'a//b', './a']) {
+    assert.throws(() => chooseDefault(layout, name), {
+      code: 'MODEL_FAILED',
+      message: `MODEL_NAME ${name}: not a name`,
+    });
+  }
+  assert.throws(() => chooseDefault(layOut('/m'), undefined), {
+    message: 'MODEL_URI /m: no model.onnx in it, nor in <name>/ or <name>/<version>/',
+  });
+});
+
+test('the parts of a model are its file, manifest, golden rows, and the weights it refers to, or what is called like them', () => {
+  const files = ['model.onnx', 'model.json', 'golden.json', 'model.onnx.data', 'w/a', 'weights_data', 'x.pkl', 'a.md'];
+  const version = layOut('/m', ...files).models.get('m')![0]!;
+  assert.deepEqual([...partsOf(version).keys()].sort(), [
+    'golden.json',
+    'model.json',
+    'model.onnx',
+    'model.onnx.data',
+    'weights_data',
+  ]);
+  assert.deepEqual([...partsOf(version, ['w/a']).keys()].sort(), ['golden.json', 'model.json', 'model.onnx', 'w/a']);
+  assert.equal(bytesOf(version, ['w/a']), 20, 'the model and its weights');
+});
+
+test('the stamp is another one when a part is, and the same when anything else is', () => {
+  const stamp = (...entries: Entry[]) => stampOf(readLayout('/m', entries).models.get('m')![0]!);
+  const model = entry('model.onnx');
+  const before = stamp(model, entry('a.md'));
+  assert.equal(stamp(model, entry('a.md', '2'), entry('b.md')), before);
+  assert.notEqual(stamp(entry('model.onnx', '2'), entry('a.md')), before);
+  assert.notEqual(stamp(model, entry('a.md'), entry('golden.json')), before);
+  assert.notEqual(stamp(entry('model.onnx', '1', 11), entry('a.md')), before);
+  const numbered = stampOf(readLayout('/m', [entry('2/model.onnx')]).models.get('m')![0]!);
+  assert.notEqual(numbered, stampOf(readLayout('/m', [entry('3/model.onnx')]).models.get('m')![0]!));
+});

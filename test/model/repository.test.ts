@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createRepository, type Repository } from '../../functions/model/repository.ts';
+import { descendants } from '../helpers/descendants.ts';
+import { localStore } from '../helpers/local-models.ts';
+import { addConstant, writeModel } from '../helpers/models.ts';
+import { type RecordingTelemetry, recordTelemetry } from '../helpers/telemetry.ts';
+import { float32 } from '../helpers/tensors.ts';
+
+const ENGINE = {
+  capacity: { cpus: 2, memoryBytes: undefined },
+  processes: undefined,
+  intraOpThreads: 1,
+  executionProviders: ['cpu'],
+  maxBatchSize: 8,
+  batchDelayMs: 0,
+  maxQueueSize: 100,
+  runTimeoutMs: 10_000,
+};
+/** What one engine process with a small model is taken to need. */
+const EACH = 73 * 2 ** 20;
+
+interface Rig extends Repository, RecordingTelemetry {
+  readonly folder: string;
+  listings(): number;
+}
+
+/** Models by name, each adding its number to what it gets. */
+function setUp(
+  t: TestContext,
+  models: Record<string, number>,
+  options: { name?: string; memoryBudget?: number } = {},
+): Rig {
+  const folder = mkdtempSync(join(tmpdir(), 'repository-'));
+  for (const [path, constant] of Object.entries(models)) writeModel(folder, path, addConstant(constant));
+  const store = localStore(folder);
+  const telemetry = recordTelemetry();
+  let listings = 0;
+  const repository = createRepository({
+    store: {
+      ...store,
+      list(gentle) {
+        listings++;
+        return store.list(gentle);
+      },
+    },
+    name: options.name,
+    memoryBudget: options.memoryBudget,
+    sha256: undefined,
+    engine: ENGINE,
+    telemetry,
+  });
+  t.after(async () => {
+    await repository.close();
+    rmSync(folder, { recursive: true });
+  });
+  return { ...repository, ...telemetry, folder, listings: () => listings };
+}
+
+/** What the model makes of 0. */
+async function ask(repository: Repository, name: string, number?: string): Promise<number> {
+  const model = await repository.find(name, number);
+  const live = await model.whenLive();
+  live.hold();
+  try {
+    const [outcome] = await live.predict({ tensors: [float32([1, 2], [0, 0])], rows: 1 }, { gone: false });
+    if ('error' in outcome!) throw outcome.error;
+    return Number(outcome!.outputs[0]!.data[outcome!.first * 2]);
+  } finally {
+    live.release();
+  }
+}
+
+test('the model behind /predict and any other answer by name, the highest version or the one that is asked for', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'a/2': 2, 'team/b c.d': 3 }, { name: 'a' });
+  assert.equal(await ask(models, 'a'), 2);
+  assert.equal(models.main.live()!.version, '2');
+  assert.equal(await ask(models, 'a', '1'), 1);
+  assert.equal(await ask(models, 'team/b c.d'), 3);
+  assert.equal(await models.find('a'), models.main);
+  assert.equal(await models.find('a', '2'), models.main, 'the version that serves is not loaded twice');
+});
+
+test('what is not there is NOT_FOUND, and names nobody knows do not cost a listing each', async (t) => {
+  const models = setUp(t, { 'a/1': 1 });
+  await assert.rejects(models.find('b'), { code: 'NOT_FOUND', message: 'there is no model b' });
+  await assert.rejects(models.find('a', '7'), { code: 'NOT_FOUND', message: 'the model a has no version 7' });
+  for (let i = 0; i < 50; i++) await assert.rejects(models.find(`x${i}`), { code: 'NOT_FOUND' });
+  assert.equal(models.listings(), 1);
+  assert.equal(models.known().length, 1, 'nothing is kept for them');
+});
+
+test('a repository that cannot be listed is NOT_READY, with the reason', async (t) => {
+  const models = setUp(t, {});
+  rmSync(models.folder, { recursive: true });
+  await assert.rejects(models.find('a'), {
+    code: 'NOT_READY',
+    message: /cannot be listed: MODEL_URI .*: no such file or folder/,
+  });
+  writeModel(models.folder, 'a', addConstant(1));
+});
+
+test('fifty models in a budget for five: each answers, and never are more than five loaded', async (t) => {
+  const names = Array.from({ length: 50 }, (_, i) => `m${i}`);
+  const models = setUp(t, Object.fromEntries(names.map((name, i) => [name, i])), { memoryBudget: 5 * EACH });
+  let most = 0;
+  let next = 0;
+  async function client(): Promise<void> {
+    for (let i = next++; i < names.length; i = next++) {
+      assert.equal(await ask(models, names[i]!), i);
+      assert.ok(models.memoryBytes() <= 5 * EACH, `${models.memoryBytes()} bytes`);
+      most = Math.max(most, descendants(process.pid).length);
+    }
+  }
+  await Promise.all([client(), client(), client()]);
+  assert.ok(most <= 5, `${most} engine processes at once`);
+  assert.ok(most >= 3);
+  const unloads = models.lines.filter(({ message }) => message.startsWith('unloaded'));
+  assert.ok(unloads.length >= 45);
+});
+
+test('the model behind /predict is never let go of', async (t) => {
+  const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a', memoryBudget: 3 * EACH });
+  await models.main.whenLive();
+  for (const [name, value] of [
+    ['b', 2],
+    ['c', 3],
+    ['b', 2],
+    ['c', 3],
+  ] as const)
+    assert.equal(await ask(models, name), value);
+  assert.equal(models.main.status().state, 'ready');
+});
+
+test('a newer version is found by a look, for every model that serves', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 5]);
+  writeModel(models.folder, 'a/2', addConstant(2));
+  writeModel(models.folder, 'b/2', addConstant(6));
+  await models.refresh();
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [2, 6]);
+  assert.equal(await ask(models, 'b', '1'), 5);
+});
+
+test('a look that fails changes nothing and is told of once', async (t) => {
+  const models = setUp(t, { a: 1 });
+  await models.main.whenLive();
+  rmSync(models.folder, { recursive: true });
+  await models.refresh();
+  await models.refresh();
+  assert.equal(models.main.status().state, 'ready');
+  assert.equal(models.lines.filter(({ message }) => message.startsWith('no look for new models')).length, 1);
+  writeModel(models.folder, 'a', addConstant(1));
+});
+
+test('the list has every model with its versions and what they are doing', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'a/2': 2, b: 3 }, { name: 'a' });
+  await models.main.whenLive();
+  const told = (await models.list()).map(({ name, versions }) => [
+    name,
+    ...versions.map(({ number, status }) => `${number} ${status?.state}`),
+  ]);
+  assert.deepEqual(told, [
+    ['a', '2 ready', '1 undefined'],
+    ['b', 'undefined undefined'],
+  ]);
+});
+
+test('half an upload of a newer version is passed over, with a word', async (t) => {
+  const models = setUp(t, { 'a/1': 1 });
+  rmSync(join(writeModel(models.folder, 'a/2', addConstant(2), { version: '2' }), 'model.onnx'));
+  assert.equal(await ask(models, 'a'), 1);
+  const [line, ...more] = models.lines.filter(({ level }) => level === 'warning');
+  assert.match(line!.message, /\/a\/2 has files, but no model\.onnx: it is passed over/);
+  assert.deepEqual(more, []);
+});

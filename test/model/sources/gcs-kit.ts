@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { type Entry, type Source, SourceError } from '../../../functions/model/source.ts';
+import { createGcsSource } from '../../../functions/model/sources/gcs.ts';
+import { type StorageOptions, type StorageServer, startStorage } from '../../helpers/storage-server.ts';
+import { find, pattern } from './contract.ts';
+
+export const NEVER = new AbortController().signal;
+export const SIZE = 1_000_003;
+export const BYTES = pattern(SIZE);
+export const PLACES = { start: 0, middle: SIZE >> 1, end: SIZE - 1 };
+export const PATH = 'm/model.onnx';
+
+export interface GcsKit {
+  readonly server: StorageServer;
+  readonly source: Source;
+  readonly entry: Entry;
+}
+
+/** A server with one object, and a source for its bucket that has listed it. */
+export async function setUp(t: TestContext, stallMs = 10_000, options?: StorageOptions): Promise<GcsKit> {
+  const server = await startStorage(options);
+  t.after(() => server.close());
+  server.put('models', PATH, BYTES);
+  const source = createGcsSource('gs://models', { endpoint: server.url, stallMs });
+  t.after(() => source.close());
+  return { server, source, entry: await find(source, PATH) };
+}
+
+/** Reads all of it, and gives what was taken also where it fails; no byte of it may be wrong. */
+export async function readSome(
+  source: Source,
+  entry: Entry,
+  start = 0,
+): Promise<{ taken: number; error: SourceError | undefined }> {
+  let at = start;
+  const error = await source
+    .read(
+      entry,
+      start,
+      SIZE,
+      (chunk) => {
+        assert.ok(BYTES.subarray(at, at + chunk.length).equals(chunk), `wrong bytes from ${at}`);
+        at += chunk.length;
+      },
+      NEVER,
+    )
+    .then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  assert.ok(error === undefined || error instanceof SourceError, String((error as Error)?.stack));
+  return { taken: at - start, error };
+}
