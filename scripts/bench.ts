@@ -20,17 +20,37 @@ import { unmeasured, type Verdict } from './bench/summary.ts';
 import { verdictTable } from './bench/table.ts';
 import { type Bench, PRODUCT, type Workload } from './bench/workload.ts';
 import { batch } from './bench/workloads/batch.ts';
+import { bucket } from './bench/workloads/bucket.ts';
+import { bucketStart } from './bench/workloads/bucket-start.ts';
 import { convImage } from './bench/workloads/conv-image.ts';
 import { convSmall } from './bench/workloads/conv-small.ts';
 import { iris } from './bench/workloads/iris.ts';
 import { irisAlone } from './bench/workloads/iris-alone.ts';
 import { memory } from './bench/workloads/memory.ts';
 import { mlp } from './bench/workloads/mlp.ts';
+import { redis } from './bench/workloads/redis.ts';
+import { repository } from './bench/workloads/repository.ts';
 import { shutdown } from './bench/workloads/shutdown.ts';
 import { start } from './bench/workloads/start.ts';
+import { swaps } from './bench/workloads/swaps.ts';
 import { SERVER_FLAGS } from './node-flags.ts';
 
-const WORKLOADS: readonly Workload[] = [iris, irisAlone, mlp, convSmall, convImage, start, memory, batch, shutdown];
+const WORKLOADS: readonly Workload[] = [
+  iris,
+  irisAlone,
+  mlp,
+  convSmall,
+  convImage,
+  start,
+  memory,
+  batch,
+  shutdown,
+  bucketStart,
+  bucket,
+  redis,
+  swaps,
+  repository,
+];
 const REPOSITORY = join(import.meta.dirname, '..');
 const FRAMEWORK_COMMAND = join(REPOSITORY, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
 

@@ -68,7 +68,7 @@ export async function prepareCandidate(
   replacing: boolean,
 ): Promise<Candidate> {
   for (let attempt = 1; ; attempt++) {
-    progress.phase('fetching');
+    progress.phase('listing');
     const version = await findSettled(options, replacing);
     const candidate = await prepareVersion(options, version, progress, replacing).catch((error: unknown) => {
       if (error instanceof SourceError && error.fault === 'changed') return undefined;
@@ -150,6 +150,7 @@ async function prepareVersion(
   }
 
   try {
+    progress.phase('fetching');
     files = await store.bring(version, {
       gentle: replacing,
       sha256: options.sha256,

@@ -28,7 +28,7 @@ export interface EngineOptions {
   readonly runTimeoutMs: number;
 }
 
-export type LoadPhase = 'fetching' | 'loading' | 'checking' | 'warming';
+export type LoadPhase = 'listing' | 'fetching' | 'loading' | 'checking' | 'warming';
 
 export interface Telemetry {
   readonly logger: Logger;

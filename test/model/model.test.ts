@@ -101,7 +101,7 @@ test('a model is idle until it is asked for, then loads once for all who ask', a
   model.load();
   model.load();
   const waiting = Array.from({ length: 64 }, () => model.whenLive());
-  assert.deepEqual(told(model), { ...NOTHING, state: 'loading', phase: 'fetching' });
+  assert.deepEqual(told(model), { ...NOTHING, state: 'loading', phase: 'listing' });
   assert.equal(model.listings(), 1);
 
   await model.arrive();
@@ -125,7 +125,7 @@ test('every phase of a load is measured', async (t) => {
   await model.arrive();
   const { text } = await model.metrics.render();
   t.after(() => model.metrics.close());
-  for (const phase of ['fetching', 'loading', 'checking', 'warming'])
+  for (const phase of ['listing', 'fetching', 'loading', 'checking', 'warming'])
     assert.match(text, new RegExp(`phase="${phase}"`), phase);
 });
 
@@ -151,7 +151,7 @@ test('a load that failed tells its reason, and is tried again only once its back
   now += 1;
   model.load();
   assert.equal(model.listings(), 2);
-  assert.deepEqual([model.status().state, model.status().phase], ['loading', 'fetching']);
+  assert.deepEqual([model.status().state, model.status().phase], ['loading', 'listing']);
   await model.arrive(new Error('disk on fire'));
   assert.equal(model.status().reason, 'Error: disk on fire');
   now += 1999;
