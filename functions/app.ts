@@ -119,6 +119,8 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
       onCache(event) {
         metrics.cacheEvent(event.kind);
         if (event.kind === 'fault') logger.warning(`Redis is passed over: ${event.reason}`, {});
+        else if (event.kind === 'garbage')
+          logger.warning('Redis holds something else under a key of ours: passed over', {});
       },
     },
   );

@@ -46,7 +46,7 @@ export interface CandidateOptions {
 export interface Progress {
   phase(phase: LoadPhase): void;
   /** The model's name and size, once they are known. */
-  found(version: ModelVersion, bytes: number): void;
+  found(version: Pick<ModelVersion, 'name'>, bytes: number): void;
   fetched(bytes: number): void;
 }
 

@@ -22,9 +22,8 @@ export interface DownloadOptions {
 
 /** Ranges of one object that are read at once: one connection to Cloud Storage does not fill a fast network. */
 const PARALLEL = 4;
-const LEAST_PART = 16 * 2 ** 20;
-/** Parts begin where a cache's chunks do. */
-const PART_STEP = 4 * 2 ** 20;
+/** Parts begin where a cache's chunks do: at multiples of 4 MiB. */
+const PART = 16 * 2 ** 20;
 /** A connection that breaks after fewer bytes counts as a failure: else one byte a connection would go on for ever. */
 const LEAST_PROGRESS = 256 * 2 ** 10;
 /** Times that an object is read whole because its checksum was wrong. */
@@ -65,11 +64,12 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   const fd = openSync(path, 'w', 0o600);
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
-  const size = Math.max(LEAST_PART, Math.ceil(entry.bytes / PARALLEL / PART_STEP) * PART_STEP);
   const parts: { start: number; end: number; crc: number }[] = [];
-  for (let start = 0; start < entry.bytes; start += size) {
-    parts.push({ start, end: Math.min(entry.bytes, start + size), crc: 0 });
+  for (let start = 0; start < entry.bytes; start += PART) {
+    parts.push({ start, end: Math.min(entry.bytes, start + PART), crc: 0 });
   }
+  const syncs: Promise<void>[] = [];
+  let next = 0;
 
   async function readPart(one: (typeof parts)[number]): Promise<void> {
     let at = one.start;
@@ -96,20 +96,26 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
         { ...options.retry, signal, onRetry: options.onRetry },
       );
     }
-    await sync(fd);
+  }
+
+  async function readInTurn(): Promise<void> {
+    try {
+      for (let one = parts[next++]; one !== undefined; one = parts[next++]) {
+        await readPart(one);
+        // The disk writes while the network brings the next part: what is left for the end is little.
+        syncs.push(sync(fd));
+      }
+    } catch (error) {
+      stop.abort(error);
+    }
   }
 
   try {
     // The first failure stops the others, and all have stopped before the file is closed under them.
-    const results = await Promise.allSettled(
-      parts.map((one) =>
-        readPart(one).catch((error: unknown) => {
-          stop.abort(error);
-          throw error;
-        }),
-      ),
-    );
-    if (results.some(({ status }) => status === 'rejected')) throw stop.signal.reason;
+    await Promise.all(Array.from({ length: PARALLEL }, readInTurn));
+    const synced = await Promise.allSettled(syncs);
+    stop.signal.throwIfAborted();
+    for (const one of synced) if (one.status === 'rejected') throw one.reason;
     await sync(fd);
   } finally {
     closeSync(fd);

@@ -31,6 +31,11 @@ interface Pending {
 
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './fetch-worker.ts' : './fetcher.js', import.meta.url));
+/**
+ * The pieces that a socket gives are garbage at once: a young generation of 1 MB hands their memory out again while it is in the
+ * processor's cache. 200 MB then took 155 ms of CPU in place of 290.
+ */
+const FLAGS = ['--max-semi-space-size=1'];
 /** A first load lists and then brings; a repository's models come one after the other. */
 const LINGER_MS = 10_000;
 
@@ -45,7 +50,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   function start(): ChildProcess {
     clearTimeout(linger);
     if (child !== undefined) return child;
-    const made = fork(ENTRY, [], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const made = fork(ENTRY, [], { execArgv: FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     child = made;
     let why = '';
     made.on('message', (message: FromWorker) => receive(message));

@@ -207,8 +207,10 @@ export function createRepository(options: RepositoryOptions): Repository {
       return refreshing;
     },
     async close() {
+      // They know first that it is a shutdown: what the store then breaks off is no failure.
+      const closed = known().map((model) => model.close());
       store.close();
-      await Promise.all(known().map((model) => model.close()));
+      await Promise.all(closed);
     },
   };
 }

@@ -68,6 +68,9 @@ export type RestartReason = (typeof RESTART_REASONS)[number];
 export const REFRESH_OUTCOMES = ['swapped', 'failed', 'unreachable'] as const;
 export type RefreshOutcome = (typeof REFRESH_OUTCOMES)[number];
 
+export const CACHE_EVENTS = ['hit', 'miss', 'garbage', 'stored', 'waited', 'skipped', 'fault'] as const;
+export type CacheEventName = (typeof CACHE_EVENTS)[number];
+
 /** Other methods are counted as `other`. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 

@@ -2,6 +2,8 @@ import type { Gauge, Registry } from 'prom-client';
 import { createHttpRecorder } from './http-recorder.ts';
 import { createSourceReader, type MetricSources } from './metric-sources.ts';
 import {
+  CACHE_EVENTS,
+  type CacheEventName,
   METRICS,
   type MetricKey,
   REFRESH_OUTCOMES,
@@ -29,8 +31,8 @@ export interface Metrics {
   refreshed(outcome: RefreshOutcome): void;
   unloaded(): void;
   fetchRetried(): void;
-  /** @param event one of a closed list. */
-  cacheEvent(event: string): void;
+  /** What came of asking a cache for a part of a model. */
+  cacheEvent(event: CacheEventName): void;
   /** Adds or replaces what is asked when a scrape comes. */
   observe(sources: Partial<MetricSources>): void;
   /** The Prometheus text format 0.0.4. Rejects with what a source throws. */
@@ -49,7 +51,7 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
   const rejected = createTally(REJECT_REASONS);
   const restarts = createTally(RESTART_REASONS);
   const refreshes = createTally(REFRESH_OUTCOMES);
-  const cacheEvents: Record<string, number> = {};
+  const cacheEvents = createTally(CACHE_EVENTS);
   let unloads = 0;
   let fetchRetries = 0;
   const readSources = createSourceReader(models.label);
@@ -123,7 +125,7 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
       fetchRetries += 1;
     },
     cacheEvent(event) {
-      cacheEvents[event] = (cacheEvents[event] ?? 0) + 1;
+      cacheEvents[event] += 1;
     },
     observe: (more) => void Object.assign(sources, more),
     render,

@@ -98,6 +98,13 @@ for (const [title, answer] of SERVERS) {
   });
 }
 
+test('bytes that are no reply end the connection at once, before its replies go to other commands', async (t) => {
+  const { source, events } = await setUp(t, (socket) => void socket.on('data', () => socket.write('no reply\r\n')));
+  await readAll(source);
+  const faults = events.flatMap((event) => (event.kind === 'fault' ? event.fault : []));
+  assert.ok(faults.length === 2 && !faults.includes('timeout'), faults.join());
+});
+
 test('a listing is the one of the source, and so is the name', async (t) => {
   const { source, events } = await setUp(t, () => assert.fail('Redis was asked'));
   assert.deepEqual(await source.list(NEVER), [ENTRY]);

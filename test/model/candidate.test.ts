@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { engineBytes } from '../../functions/engine/capacity.ts';
+import { createBudget } from '../../functions/model/budget.ts';
+import { type CandidateOptions, prepareCandidate } from '../../functions/model/candidate.ts';
+import { createStore } from '../../functions/model/store.ts';
+import { descendants } from '../helpers/descendants.ts';
+import { pickMain } from '../helpers/local-models.ts';
+import { addConstant, externalWeights } from '../helpers/models.ts';
+import { type StorageServer, startStorage } from '../helpers/storage-server.ts';
+import { recordTelemetry } from '../helpers/telemetry.ts';
+
+const OLD = { updated: new Date(0).toISOString() };
+const PROGRESS = { phase: () => {}, found: () => {}, fetched: () => {} };
+const EACH = engineBytes(0);
+
+interface Rig {
+  readonly storage: StorageServer;
+  readonly options: CandidateOptions;
+  readonly listings: () => number;
+  prepare(replacing?: boolean): ReturnType<typeof prepareCandidate>;
+}
+
+/** A bucket with one model, and what a server needs to load it. @param onList called after each listing, with its number. */
+async function setUp(t: TestContext, limit?: number, onList: (n: number) => void = () => {}): Promise<Rig> {
+  const storage = await startStorage();
+  process.env.STORAGE_EMULATOR_HOST = storage.url;
+  const events = { onRetry: () => {}, onCache: () => {} };
+  const store = createStore({ uri: 'gs://models/m', cache: undefined, filesAreMemory: true }, events);
+  let listings = 0;
+  const options: CandidateOptions = {
+    store: {
+      ...store,
+      async list(gentle) {
+        const layout = await store.list(gentle);
+        onList(++listings);
+        return layout;
+      },
+    },
+    budget: createBudget(limit),
+    engine: {
+      capacity: { cpus: 2, memoryBytes: undefined },
+      processes: undefined,
+      intraOpThreads: 1,
+      executionProviders: ['cpu'],
+      maxBatchSize: 8,
+      batchDelayMs: 0,
+      maxQueueSize: 100,
+      runTimeoutMs: 10_000,
+    },
+    telemetry: recordTelemetry(),
+    sharers: () => 1,
+    pick: (layout) => pickMain(layout),
+    onListed: () => {},
+    settleMs: 1,
+  };
+  t.after(async () => {
+    store.close();
+    await storage.close();
+  });
+  return {
+    storage,
+    options,
+    listings: () => listings,
+    async prepare(replacing = false) {
+      const candidate = await prepareCandidate(options, PROGRESS, replacing);
+      t.after(() => candidate.close());
+      return candidate;
+    },
+  };
+}
+
+test('one object is listed once: its generation is pinned', async (t) => {
+  const { storage, prepare, listings } = await setUp(t);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  const { generation } = await prepare();
+  assert.equal(generation.name, 'm');
+  assert.equal(listings(), 1);
+});
+
+test('several objects are listed again after the read, and read anew where one was replaced meanwhile', async (t) => {
+  const { storage, prepare, listings } = await setUp(t, undefined, (n) => {
+    if (n === 1) storage.put('models', 'm/model.json', Buffer.from('{"version":"2"}'));
+  });
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/model.json', Buffer.from('{"version":"1"}'), OLD);
+  assert.equal((await prepare()).generation.version, '2');
+  assert.ok(listings() >= 3);
+});
+
+test('new weights may be half of an upload: they are taken once two listings are equal', async (t) => {
+  const { model, data } = externalWeights();
+  const other = new Uint8Array(Float32Array.of(7, 7).buffer);
+  const { storage, prepare } = await setUp(t, undefined, (n) => {
+    if (n === 1) storage.put('models', 'm/model.onnx.data', other);
+  });
+  storage.put('models', 'm/model.onnx.data', data);
+  storage.put('models', 'm/model.onnx', model);
+  const before = storage.requests.length;
+  const { generation } = await prepare();
+  assert.deepEqual(generation.weights, ['model.onnx.data']);
+  const reads = storage.requests.slice(before).filter(({ kind, name }) => kind === 'media' && name.endsWith('.data'));
+  assert.equal(reads.length, 1, 'the weights of the first listing were never read');
+});
+
+test('a model that changes whenever it is read is given up, with a word', async (t) => {
+  const { storage, prepare } = await setUp(t, undefined, (n) => {
+    storage.put('models', 'm/model.json', Buffer.from(`{"version":"${n}"}`), OLD);
+  });
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/model.json', Buffer.from('{}'), OLD);
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: 'gs://models/m: m changed while it was read, 5 times over',
+  });
+  assert.equal(descendants(process.pid).length, 1, 'but for the fetching process');
+});
+
+test('file and engines are counted, and given back when it goes, files and all', async (t) => {
+  const { storage, prepare, options } = await setUp(t);
+  const bytes = addConstant(1);
+  storage.put('models', 'm/model.onnx', bytes);
+  const candidate = await prepare();
+  assert.equal(options.budget.used(), bytes.length + 2 * engineBytes(bytes.length));
+  await candidate.retire();
+  assert.equal(options.budget.used(), 0);
+});
+
+test('where memory is short there are fewer engines, and beside another generation one, until that has gone', async (t) => {
+  const { storage, prepare, options } = await setUp(t, 3.5 * EACH);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  const first = await prepare();
+  assert.equal(first.generation.engines().filter(({ state }) => state !== 'closed').length, 2);
+  storage.put('models', 'm/model.onnx', addConstant(2));
+  const second = await prepare(true);
+  const running = () => second.generation.engines().filter(({ state }) => state !== 'closed').length;
+  assert.equal(running(), 1);
+  await first.retire();
+  second.grow();
+  assert.equal(running(), 2);
+  assert.ok(options.budget.used() <= 3.5 * EACH);
+});
+
+test('what does not fit beside the one that serves is refused, and what could never fit is not even read', async (t) => {
+  const { storage, prepare } = await setUp(t, 1.5 * EACH);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  await prepare();
+  await assert.rejects(prepare(true), { code: 'MODEL_FAILED', message: /no room for another/ });
+  const before = storage.requests.length;
+  storage.put('models', 'm/model.onnx', new Uint8Array(2 * EACH));
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: /the model m \(\d+ bytes\) needs about \d+ MiB of memory/,
+  });
+  assert.ok(!storage.requests.slice(before).some(({ kind }) => kind === 'media'));
+});
+
+test('a load that fails leaves nothing: no engine, no file, no share of the memory', async (t) => {
+  const { storage, prepare, options } = await setUp(t);
+  const brought: string[] = [];
+  const { bring } = options.store;
+  t.mock.method(options.store, 'bring', async (...args: Parameters<typeof bring>) => {
+    const local = await bring(...args);
+    brought.push(local.path);
+    return local;
+  });
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/golden.json', Buffer.from('{"rows":[{"features":[0,0],"outputs":{"y":[5,5]}}]}'), OLD);
+  await assert.rejects(prepare(), /golden\.json: rows\[0\]\.outputs\.y: element 0 came out as 1, expected 5/);
+  assert.equal(options.budget.used(), 0);
+  assert.deepEqual(brought.map(existsSync), [false]);
+  assert.equal(descendants(process.pid).length, 1, 'but for the fetching process');
+});
