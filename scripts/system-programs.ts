@@ -12,9 +12,9 @@ export interface SystemProgram {
 
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   { name: 'curl', debian: 'curl', tests: ['quick-start'] },
-  { name: 'openssl', debian: 'openssl', tests: ['redis-cache'] },
+  { name: 'openssl', debian: 'openssl', tests: ['redis-faults'] },
   { name: 'python3', debian: 'python3', tests: ['python-client'] },
-  { name: 'redis-server', debian: 'redis-server', tests: ['redis-cache'] },
+  { name: 'redis-server', debian: 'redis-server', tests: ['bucket', 'redis-cache', 'redis-faults'] },
 ];
 
 /** Those that are in none of the folders of `path`, a `PATH`. */

@@ -6,16 +6,22 @@ interface Addressed {
   readonly path: string;
 }
 
+/** A route, with what stands in the path where the route has `{name}`. */
+interface Found<R> {
+  readonly route: R;
+  readonly params: Readonly<Record<string, string>>;
+}
+
 export interface RouteTable<R> {
   /** @throws ServingError `NOT_FOUND`, `METHOD_NOT_ALLOWED`; `INVALID_INPUT` for a part that is not percent-encoded right. */
-  find(path: string, method: string): { readonly route: R; readonly params: Readonly<Record<string, string>> };
+  find(path: string, method: string): Found<R>;
   /** The path, as a route has it, at which this one is found. */
   patternOf(path: string): string | undefined;
 }
 
 export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
 
-type Methods<R> = Map<string, R>;
+type Methods<R> = Map<string, Found<R>>;
 
 /** A table of routes: paths without parameters are found by one look-up, the others are tried in turn. */
 export function createRouteTable<R extends Addressed>(routes: readonly R[]): RouteTable<R> {
@@ -26,8 +32,9 @@ export function createRouteTable<R extends Addressed>(routes: readonly R[]): Rou
   >();
   for (const route of routes) {
     const methods = methodsAt(route.path);
-    methods.set(route.method, route);
-    if (route.method === 'GET') methods.set('HEAD', route);
+    const found = { route, params: NO_PARAMS };
+    methods.set(route.method, found);
+    if (route.method === 'GET') methods.set('HEAD', found);
   }
 
   function methodsAt(path: string): Methods<R> {
@@ -49,9 +56,9 @@ export function createRouteTable<R extends Addressed>(routes: readonly R[]): Rou
     return undefined;
   }
 
-  function choose(methods: Methods<R>, path: string, method: string): R {
-    const route = methods.get(method);
-    if (route !== undefined) return route;
+  function choose(methods: Methods<R>, path: string, method: string): Found<R> {
+    const found = methods.get(method);
+    if (found !== undefined) return found;
     const allow = [...methods.keys()].join(', ');
     throw new ServingError('METHOD_NOT_ALLOWED', `${path.slice(0, 200)} takes ${allow}, not ${method}`, { allow });
   }
@@ -59,10 +66,10 @@ export function createRouteTable<R extends Addressed>(routes: readonly R[]): Rou
   return {
     find(path, method) {
       const methods = exact.get(path);
-      if (methods !== undefined) return { route: choose(methods, path, method), params: NO_PARAMS };
+      if (methods !== undefined) return choose(methods, path, method);
       const found = match(path);
       if (found === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${path.slice(0, 200)}`);
-      const route = choose(found.methods, path, method);
+      const { route } = choose(found.methods, path, method);
       const params = Object.entries(found.params).map(([name, part]) => [name, decode(part)]);
       return { route, params: Object.fromEntries(params) as Record<string, string> };
     },

@@ -36,8 +36,8 @@ const ENTRY = fileURLToPath(new URL(source ? './fetch-worker.ts' : './fetcher.js
  * processor's cache. 200 MB then took 155 ms of CPU in place of 290.
  */
 const FLAGS = ['--max-semi-space-size=1'];
-/** A first load lists and then brings; a repository's models come one after the other. */
-const LINGER_MS = 10_000;
+/** A load lists, brings, and looks again. Longer it must not stay: its 80 MB are wanted by the engine that loads the model. */
+const LINGER_MS = 2000;
 
 /** @param gentle its process yields to whatever else wants the CPU: requests. */
 export function createFetcher(from: FetchSource | undefined, events: FetcherEvents, gentle = false): Fetcher {
@@ -123,7 +123,10 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   }
 
   return {
-    start: () => void start(),
+    start() {
+      start();
+      if (pending.size === 0) rest();
+    },
     list: () => run({ kind: 'list' }) as Promise<readonly Entry[]>,
     bring: (order, onBytes) => run({ kind: 'bring', order }, onBytes) as Promise<Brought>,
     hash: (path) => run({ kind: 'hash', path }) as Promise<string>,

@@ -120,7 +120,9 @@ export function createRedisCache(source: Source, options: RedisCacheOptions): So
 
 /** Brings Redis's client, and gives what makes a connection with it: one that does not come back by itself. */
 async function loadClient(url: string, ca: string | undefined, connectTimeout: number): Promise<Connect> {
-  const { createClient, ErrorReply, RESP_TYPES } = await import('@redis/client');
+  // The default alone: a bundler gives a CommonJS module no named exports here.
+  const { default: redis } = await import('@redis/client');
+  const { createClient, ErrorReply, RESP_TYPES } = redis;
 
   return async (signal) => {
     const client = createClient({
