@@ -112,9 +112,11 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
   return createStore(
     { uri: config.MODEL_URI, cache, filesAreMemory },
     {
-      onRetry(message, waitMs) {
+      onRetry(message, waitMs, gentle) {
         metrics.fetchRetried();
-        logger.warning(`the bucket is read again${waitMs > 0 ? ` in ${Math.round(waitMs)} ms` : ''}: ${message}`, {});
+        // A bucket that stays away is looked at again and again: that is told of once, by the look that failed.
+        const log = gentle ? logger.debug : logger.warning;
+        log(`the bucket is read again${waitMs > 0 ? ` in ${Math.round(waitMs)} ms` : ''}: ${message}`, {});
       },
       onCache(event) {
         metrics.cacheEvent(event.kind);

@@ -211,11 +211,11 @@ async function takeRoom(
   { each }: Plan,
   replacing: boolean,
 ): Promise<Room> {
-  const what = `the model ${version.name} (${bytesOf(version)} bytes)`;
-  if (!replacing) return budget.wait(leastOf(engine.capacity, fileBytes, each, budget), what);
+  const size = `${version.name} (${bytesOf(version)} bytes)`;
+  if (!replacing) return budget.wait(leastOf(engine.capacity, fileBytes, each, budget), `the model ${size}`);
   const room = await budget.take(fileBytes + each);
   if (room !== undefined) return room;
-  const message = `there is no room for another ${what} beside the one that serves: raise the memory limit, or mount the bucket`;
+  const message = `there is no room for a new version of ${size} beside the one that serves: raise the memory limit, or mount the bucket`;
   throw new ServingError('MODEL_FAILED', message);
 }
 

@@ -19,7 +19,8 @@ export interface Fetcher {
 }
 
 export interface FetcherEvents {
-  onRetry(message: string, waitMs: number): void;
+  /** @param gentle of work that nobody waits for. */
+  onRetry(message: string, waitMs: number, gentle: boolean): void;
   onCache(event: CacheEvent): void;
 }
 
@@ -70,7 +71,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   }
 
   function receive(message: FromWorker): void {
-    if ('retry' in message) events.onRetry(message.retry.message, message.retry.waitMs);
+    if ('retry' in message) events.onRetry(message.retry.message, message.retry.waitMs, gentle);
     else if ('cache' in message) events.onCache(message.cache);
     else if ('bytes' in message) pending.get(message.id)?.onBytes?.(message.bytes);
     else settle(message);

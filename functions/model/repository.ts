@@ -43,6 +43,8 @@ export interface Repository {
   close(): Promise<void>;
 }
 
+const keyOf = (name: string, number: string | undefined): string => JSON.stringify([name, number]);
+
 /** Names nobody knows must not cost a listing each. */
 const LISTING_MS = 10_000;
 
@@ -61,6 +63,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   let listing: Promise<Layout> | undefined;
   let refreshing: Promise<void> | undefined;
   let unreachable = false;
+  const closed = false;
   const told = new Set<string>();
 
   function onListed(listed: Layout): void {
@@ -132,12 +135,16 @@ export function createRepository(options: RepositoryOptions): Repository {
     // Whoever names the version that serves gets it, and not a second copy.
     if (isMain(listed, wanted) && (number === undefined || main.live()?.version === number)) return main;
     const folder = folderOf(listed, wanted);
+    const { number: newest } = chooseVersion(listed, folder, undefined);
     chooseVersion(listed, folder, number);
+    // The same where it is not the one behind /predict, as long as no newer one is about to take its place.
+    const serving = others.get(keyOf(folder, undefined))?.model;
+    if (number === newest && serving?.live()?.version === number) return serving!;
     return other(folder, number);
   }
 
   function other(wanted: string, number: string | undefined): Model {
-    const key = JSON.stringify([wanted, number]);
+    const key = keyOf(wanted, number);
     const known = others.get(key);
     if (known !== undefined) return known.model;
     const model = createModel(wanted, {
@@ -171,6 +178,7 @@ export function createRepository(options: RepositoryOptions): Repository {
       listed = await store.list(true);
       unreachable = false;
     } catch (error) {
+      if (closed) return;
       // Told once, not at every look: what serves goes on.
       if (!unreachable) logger.warning(`no look for new models: ${(error as Error).message}`, { error });
       unreachable = true;
@@ -187,8 +195,8 @@ export function createRepository(options: RepositoryOptions): Repository {
     return [...listed.models].map(([each, versions]) => ({
       name: each,
       versions: versions.map(({ number }, i) => {
-        const model = isMain(listed, each) && i === 0 ? main : others.get(JSON.stringify([each, number]))?.model;
-        const newest = i === 0 ? others.get(JSON.stringify([each, undefined]))?.model : undefined;
+        const model = isMain(listed, each) && i === 0 ? main : others.get(keyOf(each, number))?.model;
+        const newest = i === 0 ? others.get(keyOf(each, undefined))?.model : undefined;
         return { number, status: (model ?? newest)?.status() };
       }),
     }));
@@ -207,6 +215,7 @@ export function createRepository(options: RepositoryOptions): Repository {
       return refreshing;
     },
     async close() {
+      closed = true;
       // They know first that it is a shutdown: what the store then breaks off is no failure.
       const closed = known().map((model) => model.close());
       store.close();

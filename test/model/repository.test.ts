@@ -75,13 +75,15 @@ async function ask(repository: Repository, name: string, number?: string): Promi
 }
 
 test('the model behind /predict and any other answer by name, the highest version or the one that is asked for', async (t) => {
-  const models = setUp(t, { 'a/1': 1, 'a/2': 2, 'team/b c.d': 3 }, { name: 'a' });
+  const models = setUp(t, { 'a/1': 1, 'a/2': 2, 'team/b c.d': 3, 'c/4': 4 }, { name: 'a' });
   assert.equal(await ask(models, 'a'), 2);
   assert.equal(models.main.live()!.version, '2');
   assert.equal(await ask(models, 'a', '1'), 1);
   assert.equal(await ask(models, 'team/b c.d'), 3);
   assert.equal(await models.find('a'), models.main);
   assert.equal(await models.find('a', '2'), models.main, 'the version that serves is not loaded twice');
+  assert.equal(await ask(models, 'c'), 4);
+  assert.equal(await models.find('c', '4'), await models.find('c'));
 });
 
 test('what is not there is NOT_FOUND, and names nobody knows do not cost a listing each', async (t) => {
