@@ -217,9 +217,9 @@ export function createRepository(options: RepositoryOptions): Repository {
     async close() {
       closed = true;
       // They know first that it is a shutdown: what the store then breaks off is no failure.
-      const closed = known().map((model) => model.close());
+      const ends = known().map((model) => model.close());
       store.close();
-      await Promise.all(closed);
+      await Promise.all(ends);
     },
   };
 }
