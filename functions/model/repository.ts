@@ -63,7 +63,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   let listing: Promise<Layout> | undefined;
   let refreshing: Promise<void> | undefined;
   let unreachable = false;
-  const closed = false;
+  let closed = false;
   const told = new Set<string>();
 
   function onListed(listed: Layout): void {
@@ -139,7 +139,7 @@ export function createRepository(options: RepositoryOptions): Repository {
     chooseVersion(listed, folder, number);
     // The same where it is not the one behind /predict, as long as no newer one is about to take its place.
     const serving = others.get(keyOf(folder, undefined))?.model;
-    if (number === newest && serving?.live()?.version === number) return serving!;
+    if (number !== undefined && number === newest && serving?.live()?.version === number) return serving;
     return other(folder, number);
   }
 
