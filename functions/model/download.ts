@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, createWriteStream, fdatasync, openSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, createWriteStream, fdatasync, openSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Transform } from 'node:stream';
@@ -7,8 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import { ServingError } from '../errors.ts';
-import { combineCrc32c, crc32c } from './crc32c.ts';
+import { combineCrc32c } from './crc32c.ts';
 import { checkRoom } from './disk.ts';
+import { createPartWriter } from './part-writer.ts';
 import { type RetryOptions, retrying } from './retry.ts';
 import { type Entry, type Source, SourceError } from './source.ts';
 
@@ -68,19 +69,26 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   for (let start = 0; start < entry.bytes; start += PART) {
     parts.push({ start, end: Math.min(entry.bytes, start + PART), crc: 0 });
   }
-  const syncs: Promise<void>[] = [];
+  let syncing: Promise<void> | undefined;
+  let unsynced: unknown;
   let next = 0;
 
   async function readPart(one: (typeof parts)[number]): Promise<void> {
+    const writer = createPartWriter(fd, one.start);
     let at = one.start;
     function take(chunk: Uint8Array): void {
-      one.crc = crc32c(chunk, one.crc);
-      // In this process nothing else waits for the thread, and the page cache takes it faster than a thread's hop.
-      for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done, chunk.length - done, at + done);
+      writer.take(chunk);
       at += chunk.length;
       options.onBytes(chunk.length);
     }
-    while (at < one.end) {
+    try {
+      while (at < one.end) await readOn();
+    } finally {
+      await writer.flush();
+    }
+    one.crc = writer.crc32c();
+
+    async function readOn(): Promise<void> {
       await retrying(
         async () => {
           const before = at;
@@ -102,8 +110,15 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
     try {
       for (let one = parts[next++]; one !== undefined; one = parts[next++]) {
         await readPart(one);
-        // The disk writes while the network brings the next part: what is left for the end is little.
-        syncs.push(sync(fd));
+        // The disk writes while the network brings the next part: what is left for the end is little. One at a time, as a
+        // sync takes one of the few threads that write. The kernel tells a failure once: a later sync would not know of it.
+        syncing ??= sync(fd)
+          .catch((error: unknown) => {
+            unsynced ??= error;
+          })
+          .finally(() => {
+            syncing = undefined;
+          });
       }
     } catch (error) {
       stop.abort(error);
@@ -113,9 +128,9 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   try {
     // The first failure stops the others, and all have stopped before the file is closed under them.
     await Promise.all(Array.from({ length: PARALLEL }, readInTurn));
-    const synced = await Promise.allSettled(syncs);
+    await syncing;
     stop.signal.throwIfAborted();
-    for (const one of synced) if (one.status === 'rejected') throw one.reason;
+    if (unsynced !== undefined) throw unsynced;
     await sync(fd);
   } finally {
     closeSync(fd);
