@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 
 /** Who still works with something that is to go. */
@@ -18,6 +19,8 @@ const FRESH_MS = 100;
 
 export function createHolds(patienceMs = PATIENCE_MS): Holds {
   const outdated = new AbortController();
+  // One listener for each stream under way.
+  setMaxListeners(0, outdated.signal);
   const made = performance.now();
   let count = 0;
   let used = made;

@@ -112,10 +112,10 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     }
 
     // Rows of one answer are of one version: a stream that outlasts its model goes on, in a new request, with the next.
-    const ends = AbortSignal.any([draining, live.outdated]);
-    ends.addEventListener('abort', stop);
+    const ends = [draining, live.outdated];
+    for (const signal of ends) signal.addEventListener('abort', stop);
     // The signal may have come while the body or the model was waited for.
-    if (ends.aborted) stop();
+    if (ends.some(({ aborted }) => aborted)) stop();
     idle = setTimeout(onIdle, idleMs);
     const run = (batch: readonly RowReader[]): Promise<readonly RowResult[]> =>
       predictRows(
@@ -131,7 +131,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
       await rows.finish();
     } finally {
       clearTimeout(idle);
-      ends.removeEventListener('abort', stop);
+      for (const signal of ends) signal.removeEventListener('abort', stop);
       const { ok, failed } = rows.counts();
       recorder.rows(ok, failed);
       exchange.fault = rows.fault();
