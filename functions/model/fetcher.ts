@@ -143,7 +143,8 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
 
 function yieldTo(pid: number): void {
   try {
-    setPriority(pid, constants.priority.PRIORITY_LOW);
+    // Not the lowest: on a busy server the look would never come to an end.
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // A sandbox may not allow it: then the check costs what it costs.
   }

@@ -45,10 +45,10 @@ test('the list has each model with its versions and their states, idle where nob
     ],
   } as unknown as Repository;
   const [list] = createModelRoutes(repository);
-  let sent = '';
-  const res = { writeHead: () => {}, end: (text: string) => void (sent = text) };
+  const sent: string[] = [];
+  const res = { writeHead: () => {}, end: (text: string) => sent.push(text) };
   await list!.handle({ res, id: 'x', params: {} } as never);
-  assert.deepEqual(JSON.parse(sent), {
+  assert.deepEqual(JSON.parse(sent.join('')), {
     models: [
       {
         name: 'iris',

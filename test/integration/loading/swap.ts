@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  ask,
+  BUCKET,
+  fromBucket,
+  LONG_AGO,
+  listings,
+  readsOf,
+  untilReady,
+  withHost,
+  withStorage,
+} from '../../helpers/bucket.ts';
+import { call, metric, predict } from '../../helpers/calls.ts';
+import type { Host } from '../../helpers/hosts.ts';
+import { addConstant } from '../../helpers/models.ts';
+import { connect, postText } from '../../helpers/raw-http.ts';
+import type { StorageServer } from '../../helpers/storage-server.ts';
+import { until } from '../../helpers/until.ts';
+
+const EVERY_SECOND = { MODEL_REFRESH_SECONDS: '1' };
+/** What nobody waits for yields to all else that wants a CPU: on a machine that is busy it takes its time. */
+const SWAP_MS = 60_000;
+const CONNECTIONS = 4;
+/** Between two requests of a connection. */
+const PAUSE_MS = 5;
+/** Between the two objects of an upload: less than the two seconds for which a bucket has to be quiet. */
+const HALF_MS = 1200;
+
+const manifestOf = (version: number): Uint8Array => Buffer.from(JSON.stringify({ name: 'iris', version }));
+const swaps = (host: Host): Promise<number> => metric(host, 'model_refreshes_total', { outcome: 'swapped' });
+
+/** Waits until a listing that has begun from now on is answered: a look that sees what is there now. */
+async function nextLook(storage: StorageServer): Promise<void> {
+  const before = listings(storage).length;
+  const look = await until(() => listings(storage)[before], 'a look', SWAP_MS);
+  await look.closed;
+}
+
+/** One client: asks until it is told to stop. Gives the versions that answered, each once, in their order. */
+async function client(host: Host, over: AbortSignal): Promise<string[]> {
+  const versions: string[] = [];
+  while (!over.aborted) {
+    const { status, json, text } = await predict(host, [10, 20]);
+    assert.equal(status, 200, text);
+    const { prediction, model } = json();
+    const constant = Number(model.version);
+    assert.deepEqual(prediction, [10 + constant, 20 + constant], `version ${model.version} gave another's answer`);
+    if (versions.at(-1) !== model.version) versions.push(model.version);
+    await pause(PAUSE_MS);
+  }
+  return versions;
+}
+
+/** Newer models in the bucket of a server that is at work. */
+export function swapping(): void {
+  describe('a newer model', { concurrency: 4 }, () => {
+    test('an upload of two objects, one well after the other, is swapped in under load, and never mixed', () =>
+      withStorage(async (storage) => {
+        storage.put(BUCKET, 'iris/model.onnx', addConstant(1));
+        storage.put(BUCKET, 'iris/model.json', manifestOf(1));
+        await withHost(fromBucket(storage, 'iris', EVERY_SECOND), async (host) => {
+          await untilReady(host);
+          const over = new AbortController();
+          const clients = Promise.all(Array.from({ length: CONNECTIONS }, () => client(host, over.signal)));
+          const served = async (version: number): Promise<unknown> =>
+            until(async () => (await predict(host, [0, 0])).json().model.version === String(version), 'it', SWAP_MS);
+
+          async function upload(): Promise<void> {
+            for (const [version, first, second] of [
+              [2, 'model.onnx', 'model.json'],
+              [3, 'model.json', 'model.onnx'],
+            ] as const) {
+              const parts = { 'model.onnx': addConstant(version), 'model.json': manifestOf(version) };
+              storage.put(BUCKET, `iris/${first}`, parts[first]);
+              await nextLook(storage);
+              // Half of it has been seen. A server that took it at once would have read it by then.
+              const before = readsOf(storage, `iris/${first}`).length;
+              const taken = until(() => readsOf(storage, `iris/${first}`).length > before, 'a read', HALF_MS);
+              await assert.rejects(taken, /waited/, 'half of an upload was read');
+              storage.put(BUCKET, `iris/${second}`, parts[second]);
+              await served(version);
+            }
+          }
+
+          await Promise.race([upload(), clients]).finally(() => over.abort());
+          for (const versions of await clients) assert.deepEqual(versions, ['1', '2', '3']);
+          assert.equal(await swaps(host), 2);
+          assert.equal(await metric(host, 'model_refreshes_total', { outcome: 'failed' }), 0);
+        });
+      }));
+
+    test('a new version folder is taken, of the model behind /predict and of one that is asked for by name', () =>
+      withStorage(async (storage) => {
+        storage.put(BUCKET, 'iris/1/model.onnx', addConstant(1));
+        storage.put(BUCKET, 'rose/9/model.onnx', addConstant(9));
+        await withHost(fromBucket(storage, '', { ...EVERY_SECOND, MODEL_NAME: 'iris' }), async (host) => {
+          await untilReady(host);
+          assert.deepEqual((await ask(host, 'rose', [0, 0])).json().model, { name: 'rose', version: '9' });
+          assert.equal((await ask(host, 'iris', [0, 0], '2')).status, 404);
+          storage.put(BUCKET, 'iris/2/model.onnx', addConstant(2));
+          storage.put(BUCKET, 'rose/10/model.onnx', addConstant(10));
+          // A folder without a model is none, whatever its number.
+          storage.put(BUCKET, 'iris/3/model.json', manifestOf(3));
+          for (const [name, version] of [
+            ['iris', 2],
+            ['rose', 10],
+          ] as const) {
+            const { prediction, model } = await until(
+              async () => {
+                const answer = (await ask(host, name, [0, 0])).json();
+                return answer.model.version === String(version) && answer;
+              },
+              `version ${version} of ${name}`,
+              SWAP_MS,
+            );
+            assert.deepEqual([prediction, model.name], [[version, version], name]);
+          }
+          assert.deepEqual((await predict(host, [0, 0])).json().model, { name: 'iris', version: '2' });
+          assert.deepEqual((await ask(host, 'iris', [0, 0], '1')).json().prediction, [1, 1]);
+          assert.ok(host.lines.some((line) => line.includes('/iris/3 has files, but no model.onnx')));
+        });
+      }));
+
+    test('a stream that is under way at the swap is answered to its end by the version that it began with', () =>
+      withStorage(async (storage) => {
+        storage.put(BUCKET, 'iris/model.onnx', addConstant(1), LONG_AGO);
+        await withHost(fromBucket(storage, 'iris', EVERY_SECOND), async (host) => {
+          await untilReady(host);
+          const row = '{"features":[10,20]}\n';
+          const rows = 12;
+          const connection = connect(host);
+          const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(row.length * rows) };
+          connection.send(postText('/batch_predict', row.repeat(3), headers));
+          let answered = await connection.text('"index":2,');
+          storage.put(BUCKET, 'iris/model.onnx', addConstant(2), LONG_AGO);
+          await until(async () => (await predict(host, [0, 0])).json().prediction[0] === 2, 'the swap', SWAP_MS);
+          connection.send(row.repeat(rows - 3));
+          answered += await connection.text('"failed":0}');
+          connection.destroy();
+          assert.match(answered, new RegExp(`\\{"done":true,"ok":${rows},"failed":0\\}$`));
+          assert.deepEqual(answered.match(/"prediction":\[[^\]]*\]/g), Array(rows).fill('"prediction":[11,21]'));
+          // Its engine goes with it.
+          const ended = async (): Promise<boolean> => host.lines.some((line) => line.includes('a new version serves'));
+          await until(ended, 'the line of the log');
+          assert.equal((await call(host, '/ready')).status, 200);
+        });
+      }));
+  });
+}
