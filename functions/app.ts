@@ -38,6 +38,7 @@ export function createApp(config: Config, logger: Logger): App {
     name: config.MODEL_NAME,
     sha256: config.MODEL_SHA256,
     memoryBudget: config.MODEL_MEMORY_BUDGET,
+    refreshes: config.MODEL_REFRESH_SECONDS > 0,
     engine: {
       capacity: measureCapacity(),
       processes: config.INFERENCE_PROCESSES,

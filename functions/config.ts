@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 
 /** One setting: everything that is known of it stands here, and README's table is checked against it. */
@@ -23,6 +24,17 @@ function whole(min: number, max: number): z.ZodType<number, string> {
 
 function oneOf<const T extends string>(...values: T[]): z.ZodType<T, string> {
   return z.enum(values) as unknown as z.ZodType<T, string>;
+}
+
+function isModelUri(uri: string): boolean {
+  if (!/^[a-z0-9+.-]+:\/\//i.test(uri)) return true;
+  if (!uri.startsWith('file://')) return uri.startsWith('gs://');
+  try {
+    fileURLToPath(uri);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const text = z.string().min(1) as z.ZodType<string, string>;
@@ -54,7 +66,7 @@ export const SETTINGS = {
   ),
   MODEL_URI: setting(
     'models',
-    text.refine((uri) => !/^[a-z0-9+.-]+:\/\//i.test(uri) || /^(gs|file):\/\//.test(uri)) as z.ZodType<string, string>,
+    text.refine(isModelUri) as z.ZodType<string, string>,
     'a path, file://… or gs://bucket/…',
     "One `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`. A path, or the same under `gs://bucket/`.",
   ),

@@ -51,7 +51,7 @@ const TABLE: Row[] = [
       ['gs://bucket/a b/model.onnx', 'gs://bucket/a b/model.onnx'],
       ['file:///m', 'file:///m'],
     ],
-    ['s3://bucket/model', 'https://example.com/model.onnx', 'GS://bucket'],
+    ['s3://bucket/model', 'https://example.com/model.onnx', 'GS://bucket', 'file://models/iris'],
     'a path, file://… or gs://bucket/…',
   ],
   ['MODEL_NAME', undefined, [['iris', 'iris']], [], ''],

@@ -41,6 +41,9 @@ export interface Engine {
  */
 const LOAD_TIMEOUT_MS = 600_000;
 
+/** A timer that is this late was not kept waiting by work. */
+const FROZEN_MS = 2000;
+
 interface Pending {
   resolve(frame: Frame): void;
   reject(error: RunError): void;
@@ -96,6 +99,15 @@ export function attachEngine(child: ChildProcess): Engine {
     child.kill('SIGKILL');
   }
 
+  /** A process whose CPU was withdrawn meanwhile, as on Cloud Run between requests, finds its timers late: its engines stood still too. */
+  function arm(what: string, timeoutMs: number): NodeJS.Timeout {
+    const due = performance.now() + timeoutMs;
+    return setTimeout(() => {
+      if (performance.now() - due > FROZEN_MS && pending !== undefined) timer = arm(what, timeoutMs);
+      else expire(what, timeoutMs);
+    }, timeoutMs);
+  }
+
   function exchange(what: 'load' | 'run', chunks: readonly Uint8Array[], timeoutMs: number): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (gone !== undefined) {
@@ -104,7 +116,7 @@ export function attachEngine(child: ChildProcess): Engine {
       }
       pending = { resolve, reject };
       channel?.send(chunks);
-      timer = setTimeout(expire, timeoutMs, what, timeoutMs);
+      timer = arm(what, timeoutMs);
     });
   }
 

@@ -3,15 +3,14 @@ import { statSync } from 'node:fs';
 interface Times {
   readonly size: bigint;
   readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
 }
 
 /**
- * Another one whenever a file's content is. Without the inode: Cloud Storage FUSE gives a file another one when the kernel
- * has forgotten the last.
+ * Another one whenever a file's content is. Without the inode, as Cloud Storage FUSE gives a file another one when the kernel
+ * has forgotten the last; and without the time of the inode, which a chmod or a backup's link changes.
  */
-export function stampOfFile({ size, mtimeNs, ctimeNs }: Times): string {
-  return `${size}-${mtimeNs}-${ctimeNs}`;
+export function stampOfFile({ size, mtimeNs }: Times): string {
+  return `${size}-${mtimeNs}`;
 }
 
 /** @throws Error where the file is no longer the one that has this stamp: an engine that is replaced must load what the others did. */

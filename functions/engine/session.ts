@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, posix, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../onnx/inspect.ts';
 import { unreturnable } from '../onnx/refusal.ts';
@@ -24,8 +24,8 @@ export async function loadRuntime(): Promise<typeof import('onnxruntime-node')> 
 /** What an engine process is told to load. */
 export interface LoadOrder extends SessionOptions {
   readonly path: string;
-  /** The file's stamp, where it lies where others can write to it: any other file is refused. */
-  readonly stamp?: string | undefined;
+  /** Stamps of the file and its weights, by path, where they lie where others can write to them: any others are refused. */
+  readonly stamps?: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
 
 /** An output that was a ZipMap's sequence of maps, and is the tensor of its scores now: a column for each class. */
@@ -86,7 +86,12 @@ export async function openSession(path: string, options: SessionOptions): Promis
     const results = await session.run(named, fetches);
     return fetches.map((name, slot) => ({ slot, ...fromOrt(results[name]!) }));
   }
-  return { signature: { inputs, outputs }, patched, external, run };
+  return {
+    signature: { inputs, outputs },
+    patched,
+    external: external.map((location) => posix.normalize(location)),
+    run,
+  };
 }
 
 interface SessionSource {

@@ -93,7 +93,7 @@ async function serve(): Promise<never> {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
         session = await openSession(order.path, order);
-        if (order.stamp !== undefined) checkStamp(order.path, order.stamp);
+        for (const [path, stamp] of order.stamps ?? []) checkStamp(path, stamp);
         const { signature, patched, external } = session;
         writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external } satisfies Loaded)]);
       } else {

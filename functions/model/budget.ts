@@ -102,14 +102,13 @@ export function createBudget(limit: number | undefined, strict = false): MemoryB
     return turn;
   }
 
-  async function waitFor(bytes: number, what: string): Promise<Room> {
+  async function waitFor(bytes: number, what: string, until: number): Promise<Room> {
     if (limit !== undefined && bytes > limit) {
       throw new ServingError(
         'MODEL_FAILED',
         `${what} needs about ${megabytes(bytes)} of memory, and ${name} leaves ${megabytes(limit)}`,
       );
     }
-    const until = performance.now() + WAIT_MS;
     for (;;) {
       const room = await take(bytes);
       if (room !== undefined) return room;
@@ -135,8 +134,12 @@ export function createBudget(limit: number | undefined, strict = false): MemoryB
     strict,
     used: () => used,
     free: () => (limit === undefined ? Number.POSITIVE_INFINITY : limit - used),
-    take: (bytes) => inTurn(() => take(bytes)),
-    wait: (bytes, what) => inTurn(() => waitFor(bytes, what)),
+    // What fits as it is need not wait for those for whom others have to go.
+    take: async (bytes) => (fits(bytes) ? open(bytes) : inTurn(() => take(bytes))),
+    async wait(bytes, what) {
+      const until = performance.now() + WAIT_MS;
+      return fits(bytes) ? open(bytes) : inTurn(() => waitFor(bytes, what, until));
+    },
     join: (tenant) => void tenants.add(tenant),
     leave: (tenant) => void tenants.delete(tenant),
   };

@@ -40,6 +40,8 @@ export interface CandidateOptions {
   readonly onListed: (layout: Layout) => void;
   /** `MODEL_SHA256`, where it is of this model. */
   readonly sha256?: string | undefined;
+  /** Another version, or another model, may want room beside this one: it leaves some. */
+  readonly sparing: () => boolean;
   readonly settleMs?: number;
 }
 
@@ -144,9 +146,12 @@ async function prepareVersion(
   let generation: Generation | undefined;
 
   async function close(end: (generation: Generation) => Promise<void>): Promise<void> {
-    if (generation !== undefined) await end(generation);
-    await files?.release();
-    room.release();
+    try {
+      if (generation !== undefined) await end(generation);
+      await files?.release();
+    } finally {
+      room.release();
+    }
   }
 
   try {
@@ -160,6 +165,7 @@ async function prepareVersion(
     const confirmed = files.weights && confirm(options, version, files.weights, replacing);
     confirmed?.catch(() => {});
     const read = await readFiles(store.root, version, files);
+    refuseTooLarge(options, version, read.bytes);
     const fitting = enginesThatFit(plan, options.budget.free() + room.bytes - fileBytes);
     room.resize(fileBytes + fitting * plan.each);
     const engine = { ...options.engine, processes: plan.wanted };
@@ -186,6 +192,15 @@ async function prepareVersion(
   };
 }
 
+/** Only now it is known which files are its weights, and what came out of compressed ones. @throws ServingError `MODEL_FAILED` */
+function refuseTooLarge({ budget }: CandidateOptions, { name }: ModelVersion, bytes: number): void {
+  if (!budget.strict || budget.limit === undefined || engineBytes(bytes) <= budget.limit) return;
+  const need = Math.ceil(engineBytes(bytes) / 2 ** 20);
+  const limit = Math.floor(budget.limit / 2 ** 20);
+  const message = `the model ${name} (${bytes} bytes) needs about ${need} MiB of memory, and MODEL_MEMORY_BUDGET leaves ${limit} MiB`;
+  throw new ServingError('MODEL_FAILED', message);
+}
+
 interface Plan {
   /** Engine processes, where there is room for all. */
   readonly wanted: number;
@@ -193,10 +208,11 @@ interface Plan {
   readonly each: number;
 }
 
-function planEngines({ engine, budget, sharers }: CandidateOptions, bytes: number, fileBytes: number): Plan {
+function planEngines({ engine, budget, sharers, sparing }: CandidateOptions, bytes: number, fileBytes: number): Plan {
   const each = engineBytes(bytes);
   const byCpu = Math.max(1, Math.floor(cpuShare(engine.capacity, engine.intraOpThreads) / sharers()));
-  const byMemory = budget.limit === undefined ? byCpu : Math.floor((budget.limit - fileBytes) / each);
+  const spared = sparing() ? fileBytes + each : 0;
+  const byMemory = budget.limit === undefined ? byCpu : Math.floor((budget.limit - fileBytes - spared) / each);
   return { wanted: engine.processes ?? Math.max(1, Math.min(byCpu, byMemory)), each };
 }
 

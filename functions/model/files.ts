@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ServingError } from '../errors.ts';
-import { bytesOf, GOLDEN_FILE, MANIFEST_FILE, type ModelVersion } from './layout.ts';
+import { bytesOf, GOLDEN_FILE, MANIFEST_FILE, type ModelVersion, partsOf } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest } from './manifest.ts';
 import type { LocalModel } from './store.ts';
 
@@ -17,8 +17,11 @@ export interface ModelFiles {
   readonly bytes: number;
   readonly manifest: Manifest;
   readonly golden: Golden | undefined;
-  /** Of the file as it was listed, where it lies where others can write to it. */
-  readonly stamp: string | undefined;
+  /**
+   * Stamps of the file and these weights, by path, as they were listed; undefined where nobody else can write to them.
+   * @param weights what the file refers to, by path below its folder; what is called like it where that is not known.
+   */
+  stamps(weights?: readonly string[]): [path: string, stamp: string][] | undefined;
 }
 
 /**
@@ -49,7 +52,11 @@ export async function readFiles(
     bytes: size + bytesOf(version, weights) - version.model.bytes,
     manifest,
     golden,
-    stamp: weights === undefined ? version.model.stamp : undefined,
+    stamps(external) {
+      if (weights !== undefined) return undefined;
+      const parts = [...partsOf(version, external)].filter(([part]) => part !== MANIFEST_FILE && part !== GOLDEN_FILE);
+      return parts.map(([part, { stamp }]) => [join(folder, part), stamp]);
+    },
   };
 }
 

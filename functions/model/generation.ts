@@ -1,5 +1,6 @@
 import { type Batcher, createBatcher, type Outcome, type Ticket } from '../engine/batcher.ts';
 import { type Capacity, engineCount } from '../engine/capacity.ts';
+import { RunError } from '../engine/engine.ts';
 import type { Feeds } from '../engine/join.ts';
 import { joinRows } from '../engine/join.ts';
 import { createPool, type EngineView, type Pool } from '../engine/pool.ts';
@@ -92,9 +93,10 @@ export async function prepareGeneration(
   const { manifest, name, version } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
   const processes = options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads);
+  const order = { path: files.path, stamps: files.stamps(), intraOpThreads, executionProviders };
   const pool = createPool({
     size: processes,
-    order: { path: files.path, stamp: files.stamp, intraOpThreads, executionProviders },
+    order,
     runTimeoutMs,
     onRestart(reason, detail, delayMs) {
       metrics.engineRestarted(reason);
@@ -106,6 +108,8 @@ export async function prepareGeneration(
     onPhase('loading');
     const loaded = await pool.start();
     const { signature, patched } = loaded;
+    // Every engine, also one that takes a lost one's place, loads what the first one did.
+    order.stamps = files.stamps(loaded.external);
     checkManifest(manifest, signature);
     for (const { output, labels } of patched) {
       const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
@@ -123,7 +127,7 @@ export async function prepareGeneration(
 
     onPhase('warming');
     const example = known[0] ?? madeUpRow(signature, undefined, 0);
-    const warm = await warmUp(pool, example, verdict.join ? options.maxBatchSize : 1);
+    const warm = await warmUp(pool, example, verdict.join ? options.maxBatchSize : 1, known.length > 0);
     pool.grow(warm, startEngines);
     const holds = createHolds();
 
@@ -193,8 +197,12 @@ function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFe
   return rows;
 }
 
-/** Runs one row, then as many as a run may take if that is over soon. Gives the feeds, for the other engines to do the same. */
-async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number) {
+/**
+ * Runs one row, then as many as a run may take if that is over soon. Gives the feeds, for the other engines to do the same.
+ * @param known the row is one that the model's files vouch for.
+ * @throws RunError where a known row never ends, or ends the process: such a model must not take another's place.
+ */
+async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number, known: boolean) {
   const one = joinRows([{ feeds: example, first: 0, rows: 1 }]);
   const feeds = [one];
   try {
@@ -206,7 +214,8 @@ async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number) {
       feeds.push(many);
     }
     return feeds;
-  } catch {
+  } catch (error) {
+    if (known && error instanceof RunError && error.fault !== 'failed') throw error;
     // Made-up values may be out of a model's domain: its first request is then its warm-up.
     return [];
   }

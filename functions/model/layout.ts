@@ -20,8 +20,8 @@ export interface ModelVersion {
 /** What stands below a `MODEL_URI`. */
 export interface Layout {
   readonly root: string;
-  /** The root is one model, or one `.onnx` file, and no repository. */
-  readonly single: boolean;
+  /** What the root itself is called, where it is a model: a folder with `model.onnx` or versions of it, or one `.onnx` file. */
+  readonly own: string | undefined;
   /** By name, the versions of each from the highest number down. A model without number comes last. */
   readonly models: ReadonlyMap<string, readonly ModelVersion[]>;
   /** Numbered folders above a model's highest version that have files, but no model: half an upload, or a mistake. */
@@ -45,19 +45,27 @@ export function readLayout(root: string, entries: readonly Entry[]): Layout {
   for (const entry of entries) {
     if (posix.basename(entry.path) === MODEL_FILE) folders.set(folderOf(entry.path), entry);
   }
-  const single = [...folders.keys()].some((folder) => folder === '' || NUMBER.test(folder));
+  const own = [...folders.keys()].filter((folder) => partsOfName(folder).length === 0);
+  const named = [...folders.keys()].filter((folder) => partsOfName(folder).length > 0);
+  const beside = assignToFolders(entries, folders);
   const models = new Map<string, ModelVersion[]>();
-  for (const [folder, model] of folders) {
-    const parts = folder === '' ? [] : folder.split('/');
-    const number = NUMBER.test(parts.at(-1) ?? '') ? parts.pop() : undefined;
-    if (single && parts.length > 0) continue;
-    const [name, own] = parts.length > 0 ? [parts.join('/'), number] : nameOfRoot(root, number);
+  for (const folder of [...own, ...named]) {
+    const parts = partsOfName(folder);
+    const number = numberOf(folder);
+    const [name, version] = parts.length > 0 ? [parts.join('/'), number] : nameOfRoot(root, number);
     const versions = models.get(name) ?? [];
-    versions.push({ name, number: own, folder, model, beside: besides(folder, entries, folders) });
+    versions.push({
+      name,
+      number: version,
+      folder,
+      model: folders.get(folder)!,
+      beside: beside.get(folder) ?? new Map(),
+    });
     models.set(name, versions);
   }
   for (const versions of models.values()) versions.sort(byNumber);
-  return { root, single, models, unfinished: findUnfinished(entries, folders, models) };
+  const unfinished = findUnfinished(entries, folders, models);
+  return { root, own: own.length > 0 ? nameOfRoot(root, undefined)[0] : undefined, models, unfinished };
 }
 
 /** Which version serves: the one of this number, else the highest. @throws ServingError `NOT_FOUND`. */
@@ -70,15 +78,17 @@ export function chooseVersion(layout: Layout, name: string, number: string | und
 }
 
 /**
- * The name of the model behind `/predict`.
+ * The name of the model behind `/predict`: the one that `MODEL_NAME` says; else the root itself, where it is a model; else the
+ * only one. A model that somebody puts into the root of a repository by mistake does not take the named one's place.
  * @param wanted `MODEL_NAME`; needed where there are several.
  * @throws ServingError `MODEL_FAILED` that says what was looked for, and where.
  */
-export function chooseDefault({ root, models, single }: Layout, wanted: string | undefined): string {
+export function chooseDefault({ root, models, own }: Layout, wanted: string | undefined): string {
   const names = [...models.keys()];
-  if (single) return names[0]!;
+  if (wanted !== undefined && models.has(wanted)) return wanted;
+  // With one model there is nothing to choose, whatever it was called.
+  if (own !== undefined && (wanted === undefined || names.length === 1)) return own;
   if (wanted !== undefined) {
-    if (models.has(wanted)) return wanted;
     if (wanted.split('/').some((part) => part === '..' || part === '' || part === '.')) {
       throw failed(`MODEL_NAME ${wanted}: not a name`);
     }
@@ -126,7 +136,7 @@ function readFile(root: string, entries: readonly Entry[]): Layout {
     const beside = new Map(entries.filter((entry) => entry !== model).map((entry) => [entry.path, entry]));
     models.set(name, [{ name, number: undefined, folder: '', model, beside }]);
   }
-  return { root, single: true, models, unfinished: [] };
+  return { root, own: [...models.keys()][0], models, unfinished: [] };
 }
 
 /** A root that is itself a version folder, `models/iris/3`, is version 3 of iris. */
@@ -136,14 +146,19 @@ function nameOfRoot(root: string, number: string | undefined): [name: string, nu
   return number === undefined && NUMBER.test(base) && above !== '' ? [above, base] : [base || 'model', number];
 }
 
-/** All below the folder but what belongs to a model in a folder further down. */
-function besides(folder: string, entries: readonly Entry[], models: ReadonlyMap<string, Entry>): Map<string, Entry> {
-  const prefix = folder === '' ? '' : `${folder}/`;
-  const nested = [...models.keys()].filter((other) => other !== folder && other.startsWith(prefix));
-  const found = new Map<string, Entry>();
+/** Each file goes with the model in the nearest folder above it. */
+function assignToFolders(
+  entries: readonly Entry[],
+  models: ReadonlyMap<string, Entry>,
+): Map<string, Map<string, Entry>> {
+  const found = new Map<string, Map<string, Entry>>();
   for (const entry of entries) {
-    if (!entry.path.startsWith(prefix) || entry.path === `${prefix}${MODEL_FILE}`) continue;
-    if (!nested.some((other) => entry.path.startsWith(`${other}/`))) found.set(entry.path.slice(prefix.length), entry);
+    let folder = folderOf(entry.path);
+    while (folder !== '' && !models.has(folder)) folder = folderOf(folder);
+    if (models.get(folder) === undefined || models.get(folder) === entry) continue;
+    const files = found.get(folder) ?? new Map<string, Entry>();
+    files.set(folder === '' ? entry.path : entry.path.slice(folder.length + 1), entry);
+    found.set(folder, files);
   }
   return found;
 }
@@ -153,18 +168,33 @@ function findUnfinished(
   folders: ReadonlyMap<string, Entry>,
   models: ReadonlyMap<string, readonly ModelVersion[]>,
 ): string[] {
+  const highest = new Map<string, bigint>();
+  for (const [first] of models.values()) {
+    const { folder, number } = first!;
+    highest.set(number === undefined ? folder : folderOf(folder), number === undefined ? -1n : BigInt(number));
+  }
   const found = new Set<string>();
-  for (const versions of models.values()) {
-    const { folder, number } = versions[0]!;
-    const parent = number === undefined ? folder : folderOf(folder);
-    const prefix = parent === '' ? '' : `${parent}/`;
-    for (const { path } of entries) {
-      const [part = '', ...rest] = path.startsWith(prefix) ? path.slice(prefix.length).split('/') : [];
-      if (rest.length === 0 || !NUMBER.test(part) || folders.has(prefix + part)) continue;
-      if (number === undefined || BigInt(part) > BigInt(number)) found.add(prefix + part);
+  for (const { path } of entries) {
+    for (let folder = folderOf(path); folder !== ''; folder = folderOf(folder)) {
+      const number = numberOf(folder);
+      const above = highest.get(folderOf(folder));
+      if (number === undefined || above === undefined || folders.has(folder)) continue;
+      if (BigInt(number) > above) found.add(folder);
     }
   }
   return [...found];
+}
+
+function numberOf(folder: string): string | undefined {
+  const last = posix.basename(folder);
+  return NUMBER.test(last) ? last : undefined;
+}
+
+/** What of a folder below a repository is the model's name. */
+function partsOfName(folder: string): string[] {
+  const parts = folder === '' ? [] : folder.split('/');
+  if (numberOf(folder) !== undefined) parts.pop();
+  return parts;
 }
 
 function byNumber(a: ModelVersion, b: ModelVersion): number {

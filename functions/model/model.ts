@@ -2,7 +2,9 @@ import { ServingError } from '../errors.ts';
 import { type Candidate, type CandidateOptions, prepareCandidate } from './candidate.ts';
 import type { Generation, LoadPhase } from './generation.ts';
 import { type Layout, stampOf } from './layout.ts';
+import { backOff, toLoadError } from './load-failure.ts';
 import { createLoadProgress } from './load-progress.ts';
+import { SourceError } from './source.ts';
 
 export interface ModelStatus {
   readonly name: string;
@@ -35,12 +37,16 @@ export interface Model {
    * changes nothing, and is tried again when it changes or after a back-off. Never rejects.
    */
   refresh(layout: Layout): Promise<void>;
+  /** A newer version is being prepared, or taken in. */
+  refreshing(): boolean;
   /** Lets go of it until it is asked for again. */
   unload(): Promise<void>;
   status(): ModelStatus;
   close(): Promise<void>;
 }
 
+/** What an engine process says of a file that is no longer the one it was told to load: engine/file-stamp.ts. */
+const LISTED = 'since it was listed';
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
 /** A candidate that fails costs CPU that requests want. */
@@ -90,7 +96,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
   }
 
   function fail(error: unknown): void {
-    failure = toServingError(error);
+    failure = toLoadError(error);
     // Short of memory at present: nothing is wrong with the model.
     const busy = failure.code === 'NOT_READY';
     if (!busy) failures++;
@@ -105,6 +111,14 @@ export function createModel(label: string, options: CandidateOptions): Model {
     progress.settle(live!.generation.bytes);
     const { seconds, bytes } = progress.now();
     logger.info(`${what}: ${how}`, { model: name, version, seconds, bytes });
+  }
+
+  /** A local file that was overwritten is none that a lost engine could load again: it is loaded, and checked, as a new one. */
+  function dropStale(): void {
+    const stale = live;
+    if (stale === undefined || refreshing !== undefined || !stale.generation.fault()?.includes(LISTED)) return;
+    live = undefined;
+    void retire(stale);
   }
 
   function begin(): Promise<Generation> | undefined {
@@ -138,8 +152,14 @@ export function createModel(label: string, options: CandidateOptions): Model {
       await retire(serving);
       next.grow();
     } catch (error) {
+      if (error instanceof SourceError && error.fault === 'transient') {
+        // The bucket's fault and not the version's: the next look tries it again.
+        metrics.refreshed('unreachable');
+        logger.warning(`the new version could not be brought: ${error.message}`, { model: name });
+        return;
+      }
       if (closed) return;
-      const { message } = toServingError(error);
+      const { message } = toLoadError(error);
       const times = refusal?.stamp === stamp ? refusal.times + 1 : 1;
       const wait = backOff(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
       // A model that has been taken away is told of once, not at every look.
@@ -152,13 +172,23 @@ export function createModel(label: string, options: CandidateOptions): Model {
   }
 
   function retire(candidate: Candidate): Promise<void> {
-    const gone = candidate.retire().finally(() => leaving.delete(gone));
+    const gone = candidate
+      .retire()
+      // What serves now is none the worse for it.
+      .catch((error: unknown) =>
+        logger.warning('a version that was replaced did not go cleanly', { model: label, error }),
+      )
+      .finally(() => leaving.delete(gone));
     leaving.add(gone);
     return gone;
   }
 
   return {
-    load: () => void begin(),
+    load() {
+      dropStale();
+      begin();
+    },
+    refreshing: () => refreshing !== undefined,
     live: () => live?.generation,
     async whenLive() {
       if (live !== undefined) return live.generation;
@@ -213,12 +243,4 @@ export function createModel(label: string, options: CandidateOptions): Model {
       await Promise.all(leaving);
     },
   };
-}
-
-function backOff(times: number, first: number, longest: number): number {
-  return Math.min(longest, first * 2 ** (times - 1));
-}
-
-function toServingError(error: unknown): ServingError {
-  return error instanceof ServingError ? error : new ServingError('MODEL_FAILED', String(error), { cause: error });
 }

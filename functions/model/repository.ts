@@ -15,6 +15,8 @@ export interface RepositoryOptions {
   readonly memoryBudget: number | undefined;
   /** SHA-256 that the file of the model behind `/predict` must have, in hex. */
   readonly sha256: string | undefined;
+  /** Newer versions are looked for: room for one is kept free. */
+  readonly refreshes: boolean;
   readonly telemetry: Telemetry;
 }
 
@@ -47,6 +49,7 @@ const keyOf = (name: string, number: string | undefined): string => JSON.stringi
 
 /** Names nobody knows must not cost a listing each. */
 const LISTING_MS = 10_000;
+const FAILED_MS = 1000;
 
 export function createRepository(options: RepositoryOptions): Repository {
   const { store, name, engine, telemetry } = options;
@@ -62,8 +65,11 @@ export function createRepository(options: RepositoryOptions): Repository {
   let listedAt = 0;
   let listing: Promise<Layout> | undefined;
   let refreshing: Promise<void> | undefined;
+  let failure: ServingError | undefined;
+  let failedUntil = 0;
   let unreachable = false;
   let closed = false;
+  let found: { readonly listed: Layout; readonly folder: string | undefined } | undefined;
   const told = new Set<string>();
 
   function onListed(listed: Layout): void {
@@ -76,7 +82,8 @@ export function createRepository(options: RepositoryOptions): Repository {
     }
   }
 
-  const base = { store, budget, engine, telemetry, onListed };
+  const sparing = (): boolean => options.refreshes || (layout?.models.size ?? 1) > 1;
+  const base = { store, budget, engine, telemetry, onListed, sparing };
   const main = createModel(name ?? 'default', {
     ...base,
     sha256: options.sha256,
@@ -85,6 +92,8 @@ export function createRepository(options: RepositoryOptions): Repository {
   });
 
   async function listNow(): Promise<Layout> {
+    // A bucket that cannot be listed is not asked again by each request.
+    if (failure !== undefined && performance.now() < failedUntil) throw failure;
     listing ??= store
       .list(false)
       .then((listed) => {
@@ -98,7 +107,9 @@ export function createRepository(options: RepositoryOptions): Repository {
       return await listing;
     } catch (cause) {
       const message = `the models cannot be listed: ${(cause as Error).message}`;
-      throw new ServingError('NOT_READY', message, { retryAfter: 1, cause });
+      failure = new ServingError('NOT_READY', message, { retryAfter: 1, cause });
+      failedUntil = performance.now() + FAILED_MS;
+      throw failure;
     }
   }
 
@@ -117,29 +128,38 @@ export function createRepository(options: RepositoryOptions): Repository {
     return versions !== undefined && (number === undefined || versions.some((version) => version.number === number));
   }
 
-  const folderOf = (listed: Layout, wanted: string): string =>
-    isMain(listed, wanted) ? chooseDefault(listed, name) : wanted;
+  const folderOf = (listed: Layout, wanted: string): string => (isMain(listed, wanted) ? mainFolder(listed)! : wanted);
 
   /** By its folder's name, or by the name it goes by in answers. */
   function isMain(listed: Layout, wanted: string): boolean {
     if (main.live()?.name === wanted && !listed.models.has(wanted)) return true;
-    try {
-      return chooseDefault(listed, name) === wanted;
-    } catch {
-      return false;
+    return mainFolder(listed) === wanted;
+  }
+
+  /** Found once for each listing: who lists thousands of models asks for it as often. */
+  function mainFolder(listed: Layout): string | undefined {
+    if (found?.listed !== listed) {
+      let folder: string | undefined;
+      try {
+        folder = chooseDefault(listed, name);
+      } catch {}
+      found = { listed, folder };
     }
+    return found.folder;
   }
 
   /** @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version. */
   function modelOf(listed: Layout, wanted: string, number: string | undefined): Model {
-    // Whoever names the version that serves gets it, and not a second copy.
-    if (isMain(listed, wanted) && (number === undefined || main.live()?.version === number)) return main;
     const folder = folderOf(listed, wanted);
-    const { number: newest } = chooseVersion(listed, folder, undefined);
+    const newest = isMain(listed, wanted) ? main : others.get(keyOf(folder, undefined))?.model;
+    if (number === undefined) {
+      if (newest !== undefined) return newest;
+    } else if (newest !== undefined) {
+      // Whoever names the version that serves, or is about to, gets it, and not a second copy.
+      const serving = newest.live()?.version ?? chooseVersion(listed, folder, undefined).number;
+      if (serving === number) return newest;
+    }
     chooseVersion(listed, folder, number);
-    // The same where it is not the one behind /predict, as long as no newer one is about to take its place.
-    const serving = others.get(keyOf(folder, undefined))?.model;
-    if (number !== undefined && number === newest && serving?.live()?.version === number) return serving;
     return other(folder, number);
   }
 
@@ -149,12 +169,14 @@ export function createRepository(options: RepositoryOptions): Repository {
     if (known !== undefined) return known.model;
     const model = createModel(wanted, {
       ...base,
+      // A file that may not serve under one address may not under another.
+      sha256: layout !== undefined && mainFolder(layout) === wanted ? options.sha256 : undefined,
       sharers: () => layout?.models.size ?? 1,
       pick: (current) => chooseVersion(current, wanted, number),
     });
     const tenant: Tenant = {
       lastUsed: () => model.live()?.lastUsed() ?? 0,
-      idle: () => model.live()?.idle() ?? false,
+      idle: () => !model.refreshing() && (model.live()?.idle() ?? false),
       async unload() {
         metrics.unloaded();
         logger.info('unloaded: its memory is wanted for another model', { model: wanted });

@@ -50,12 +50,21 @@ test('tenants that are busy are left alone, and what then does not fit is not ta
   assert.equal(budget.used(), 90);
 });
 
+test('what fits as it is waits for nobody', async () => {
+  const budget = createBudget(100);
+  const room = await takeAll(budget, 90);
+  const large = budget.wait(80, 'large');
+  await budget.wait(5, 'small');
+  room.release();
+  await large;
+});
+
 test('a wait ends when room is given back, first come first served', async () => {
   const budget = createBudget(100);
   const room = await takeAll(budget, 90);
   const order: string[] = [];
   const large = budget.wait(80, 'large').then(() => order.push('large'));
-  const small = budget.wait(5, 'small').then(() => order.push('small'));
+  const small = budget.wait(15, 'small').then(() => order.push('small'));
   room.release();
   await Promise.all([large, small]);
   assert.deepEqual(order, ['large', 'small']);

@@ -51,6 +51,7 @@ async function setUp(t: TestContext, limit?: number, onList: (n: number) => void
     },
     telemetry: recordTelemetry(),
     sharers: () => 1,
+    sparing: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
     settleMs: 1,

@@ -27,7 +27,8 @@ test('a root with model.onnx in it is one model, called as the root is', () => {
 
 test('versions go from the highest number down, as numbers and not as texts, the one without number last', () => {
   const paths = ['2/model.onnx', '10/model.onnx', 'model.onnx', '9/model.onnx', 'draft/model.onnx', '11x/model.onnx'];
-  assert.deepEqual(told('/m/iris', ...paths), [['iris', '10', '9', '2', undefined]]);
+  assert.deepEqual(told('/m/iris', ...paths)[0], ['iris', '10', '9', '2', undefined]);
+  assert.equal(chooseDefault(layOut('/m/iris', ...paths), undefined), 'iris', 'drafts beside them are other models');
 });
 
 test('a root that is a version folder is that version of the model above it', () => {
@@ -85,6 +86,25 @@ test('the model behind /predict is the only one, or the one that MODEL_NAME says
     message: 'MODEL_URI /m holds 2 models: set MODEL_NAME to one of a, b',
   });
   assert.equal(chooseDefault(layOut('/m/iris', 'model.onnx'), 'anything'), 'iris');
+});
+
+test('a model that was put into the root by mistake does not take the place of the named one', () => {
+  for (const stray of ['7/model.onnx', 'model.onnx']) {
+    const layout = layOut('/m', 'fraud/1/model.onnx', stray, 'churn/1/model.onnx');
+    assert.equal(chooseDefault(layout, 'fraud'), 'fraud');
+    assert.deepEqual([...layout.models.keys()].sort(), ['churn', 'fraud', 'm']);
+    assert.throws(() => chooseDefault(layout, 'lily'), { message: /no model\.onnx in \/m\/lily/ });
+  }
+});
+
+test('twenty thousand files are laid out in a moment', () => {
+  const paths = Array.from({ length: 4000 }, (_, i) => ['a', 'b', 'c', 'd'].map((file) => `m${i}/1/${file}`)).flat();
+  const entries = [...paths, ...Array.from({ length: 4000 }, (_, i) => `m${i}/1/model.onnx`)].map((path) =>
+    entry(path),
+  );
+  const layout = readLayout('/m', entries);
+  assert.equal(layout.models.size, 4000);
+  assert.equal(layout.models.get('m3999')![0]!.beside.size, 4);
 });
 
 test('a name that is not there, or is none, is refused with what was looked for', () => {

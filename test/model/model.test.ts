@@ -63,6 +63,7 @@ function setUp(t: TestContext, limit?: number): Rig {
     engine: ENGINE,
     telemetry,
     sharers: () => 1,
+    sparing: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
     settleMs: 1,

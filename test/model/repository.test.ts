@@ -50,6 +50,7 @@ function setUp(
     name: options.name,
     memoryBudget: options.memoryBudget,
     sha256: undefined,
+    refreshes: false,
     engine: ENGINE,
     telemetry,
   });
