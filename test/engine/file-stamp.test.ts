@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { checkStamp, stampOfFile } from '../../functions/engine/file-stamp.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
@@ -9,6 +9,9 @@ const tempFile = tempFiles('file-stamp-');
 test('the stamp of a file stands until it is written, replaced or removed', () => {
   const path = tempFile('model.onnx', Uint8Array.of(1, 2, 3));
   const stamp = stampOfFile(statSync(path, { bigint: true }));
+  checkStamp(path, stamp);
+
+  chmodSync(path, 0o600);
   checkStamp(path, stamp);
 
   writeFileSync(path, Uint8Array.of(1, 2, 3, 4));

@@ -143,6 +143,17 @@ test('where memory is short there are fewer engines, and beside another generati
   assert.ok(options.budget.used() <= 3.5 * EACH);
 });
 
+test('where a newer version may come, or another model, room for one is kept free', async (t) => {
+  const { storage, options } = await setUp(t, 2.5 * EACH);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  const first = await prepareCandidate({ ...options, sparing: () => true }, PROGRESS, false);
+  t.after(() => first.close());
+  assert.equal(first.generation.engines().length, 1);
+  storage.put('models', 'm/model.onnx', addConstant(2));
+  const second = await prepareCandidate(options, PROGRESS, true);
+  await second.close();
+});
+
 test('what does not fit beside the one that serves is refused, and what could never fit is not even read', async (t) => {
   const { storage, prepare } = await setUp(t, 1.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));

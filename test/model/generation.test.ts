@@ -245,3 +245,9 @@ test('a closed generation leaves no engine process', async (t) => {
   await generation.close();
   assert.deepEqual(pids.map(isAlive), [false, false]);
 });
+
+test("a model that never ends on its own example is refused: it must take nobody's place", async (t) => {
+  const files = { bytes: endless(), manifest: { example: { features: [1] }, batching: true } };
+  const loading = prepare(t, files, { runTimeoutMs: 300 });
+  await assert.rejects(loading, { code: 'MODEL_FAILED', message: /the run took longer than 300 ms/ });
+});

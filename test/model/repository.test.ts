@@ -32,7 +32,7 @@ interface Rig extends Repository, RecordingTelemetry {
 function setUp(
   t: TestContext,
   models: Record<string, number>,
-  options: { name?: string; memoryBudget?: number } = {},
+  options: { name?: string; memoryBudget?: number; sha256?: string } = {},
 ): Rig {
   const folder = mkdtempSync(join(tmpdir(), 'repository-'));
   for (const [path, constant] of Object.entries(models)) writeModel(folder, path, addConstant(constant));
@@ -49,7 +49,7 @@ function setUp(
     },
     name: options.name,
     memoryBudget: options.memoryBudget,
-    sha256: undefined,
+    sha256: options.sha256,
     refreshes: false,
     engine: ENGINE,
     telemetry,
@@ -146,6 +146,25 @@ test('a newer version is found by a look, for every model that serves', async (t
   await models.refresh();
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [2, 6]);
   assert.equal(await ask(models, 'b', '1'), 5);
+});
+
+test('a newer version that does not fit does not unload the one that it would replace', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a', memoryBudget: 2 * EACH });
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 5]);
+  writeModel(models.folder, 'b/2', addConstant(6));
+  await models.refresh();
+  const { state, version, refused } = (await models.find('b')).status();
+  assert.deepEqual([state, version], ['ready', '1']);
+  assert.match(refused!, /no room for a new version of b/);
+});
+
+test('MODEL_SHA256 holds under every address of the model, and for no other', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a', sha256: '0'.repeat(64) });
+  for (const number of [undefined, '1']) {
+    const model = await models.find('a', number);
+    await assert.rejects(model.whenLive(), { code: 'NOT_READY', message: /MODEL_SHA256 is 0{64}/ });
+  }
+  assert.equal(await ask(models, 'b'), 5);
 });
 
 test('a look that fails changes nothing and is told of once', async (t) => {
