@@ -64,12 +64,18 @@ test('a manifest or golden rows that cannot be read fail the model, with the fil
   await assert.rejects(localFiles(folder), { code: 'MODEL_FAILED', message: /model\.json is not JSON/ });
 });
 
-test("the weights beside a model count as the model's size", async (t) => {
+test("the weights beside a model count as the model's size, and an engine has to find them as they were listed", async (t) => {
   const root = newFolder(t);
   writeFileSync(join(root, 'model.onnx'), Buffer.alloc(10));
   writeFileSync(join(root, 'model.onnx.data'), Buffer.alloc(1000));
   writeFileSync(join(root, 'weights_data'), Buffer.alloc(100));
   writeFileSync(join(root, 'README.md'), 'no weights');
   mkdirSync(join(root, 'sub'));
-  assert.equal((await localFiles(root)).bytes, 1110);
+  const { bytes, stamps } = await localFiles(root);
+  assert.equal(bytes, 1110);
+  const stamped = stamps()!.map(([path]) => path);
+  assert.deepEqual(
+    stamped.sort(),
+    ['model.onnx', 'model.onnx.data', 'weights_data'].map((name) => join(root, name)),
+  );
 });
