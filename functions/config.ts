@@ -103,7 +103,7 @@ export const SETTINGS = {
     '',
     optional(whole(2 ** 26, Number.MAX_SAFE_INTEGER)),
     'bytes, 67108864 or more',
-    'Memory that all loaded models may take; the least recently used are unloaded. Unset: what the memory limit leaves.',
+    'Bytes of memory that all loaded models may take; the least recently used are unloaded. Unset: what the memory limit leaves.',
   ),
   REDIS_URL: secret(
     '',

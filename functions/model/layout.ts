@@ -92,13 +92,13 @@ export function chooseDefault({ root, models, own }: Layout, wanted: string | un
     if (wanted.split('/').some((part) => part === '..' || part === '' || part === '.')) {
       throw failed(`MODEL_NAME ${wanted}: not a name`);
     }
-    throw failed(`no ${MODEL_FILE} in ${root}/${wanted}, nor in a numbered version folder of it`);
+    const choices = names.length === 0 ? '' : `: MODEL_NAME takes ${listOf(names)}`;
+    throw failed(`no ${MODEL_FILE} in ${root}/${wanted}, nor in a numbered version folder of it${choices}`);
   }
   if (names.length === 1) return names[0]!;
   if (names.length === 0)
     throw failed(`MODEL_URI ${root}: no ${MODEL_FILE} in it, nor in <name>/ or <name>/<version>/`);
-  const list = names.sort().slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
-  throw failed(`MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${list}`);
+  throw failed(`MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${listOf(names)}`);
 }
 
 /**
@@ -132,9 +132,9 @@ function readFile(root: string, entries: readonly Entry[]): Layout {
   const models = new Map<string, ModelVersion[]>();
   if (model !== undefined) {
     const stem = file.slice(0, -'.onnx'.length);
-    const name = stem === 'model' ? posix.basename(posix.dirname(root)) : stem;
+    const [name, number] = stem === 'model' ? nameOfRoot(posix.dirname(root), undefined) : [stem, undefined];
     const beside = new Map(entries.filter((entry) => entry !== model).map((entry) => [entry.path, entry]));
-    models.set(name, [{ name, number: undefined, folder: '', model, beside }]);
+    models.set(name, [{ name, number, folder: '', model, beside }]);
   }
   return { root, own: [...models.keys()][0], models, unfinished: [] };
 }
@@ -205,6 +205,8 @@ function byNumber(a: ModelVersion, b: ModelVersion): number {
   return one === other ? (a.number < b.number ? -1 : 1) : one > other ? -1 : 1;
 }
 
+const listOf = (names: readonly string[]): string =>
+  names.toSorted().slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
 const folderOf = (path: string): string => (path.includes('/') ? posix.dirname(path) : '');
 const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text);
 const failed = (message: string): ServingError => new ServingError('MODEL_FAILED', message);

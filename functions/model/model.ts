@@ -160,6 +160,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
       }
       if (closed) return;
       const { message } = toLoadError(error);
+      progress.settle(serving.generation.bytes);
       const times = refusal?.stamp === stamp ? refusal.times + 1 : 1;
       const wait = backOff(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
       // A model that has been taken away is told of once, not at every look.

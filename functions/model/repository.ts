@@ -113,8 +113,9 @@ export function createRepository(options: RepositoryOptions): Repository {
     }
   }
 
+  const freshMs = store.local ? LISTING_MS / 10 : LISTING_MS;
   const current = async (): Promise<Layout> =>
-    layout !== undefined && performance.now() - listedAt < LISTING_MS ? layout : listNow();
+    layout !== undefined && performance.now() - listedAt < freshMs ? layout : listNow();
 
   async function find(wanted: string, number?: string): Promise<Model> {
     const known = layout;
@@ -217,9 +218,11 @@ export function createRepository(options: RepositoryOptions): Repository {
     return [...listed.models].map(([each, versions]) => ({
       name: each,
       versions: versions.map(({ number }, i) => {
-        const model = isMain(listed, each) && i === 0 ? main : others.get(keyOf(each, number))?.model;
-        const newest = i === 0 ? others.get(keyOf(each, undefined))?.model : undefined;
-        return { number, status: (model ?? newest)?.status() };
+        const newest = isMain(listed, each) ? main : others.get(keyOf(each, undefined))?.model;
+        // A newer version that is not taken in, or not yet, is not the one that serves.
+        const serving = newest?.live()?.version;
+        const isServing = serving === undefined || number === undefined ? i === 0 : serving === number;
+        return { number, status: (isServing ? newest : others.get(keyOf(each, number))?.model)?.status() };
       }),
     }));
   }

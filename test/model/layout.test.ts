@@ -51,6 +51,7 @@ test('a root that ends in .onnx is that file, called by its own name, or by its 
   assert.deepEqual(told('gs://b/p/fraud v2.onnx', 'fraud v2.onnx', 'other.onnx'), [['fraud v2', undefined]]);
   assert.deepEqual(told('gs://b/p/model.onnx', 'model.onnx'), [['p', undefined]]);
   assert.deepEqual(told('gs://b/p/fraud.onnx', 'other.onnx'), []);
+  assert.deepEqual(told('gs://b/p/3/model.onnx', 'model.onnx'), [['p', '3']]);
 });
 
 test('a folder belongs to the model nearest to it', () => {
@@ -110,7 +111,7 @@ test('twenty thousand files are laid out in a moment', () => {
 test('a name that is not there, or is none, is refused with what was looked for', () => {
   const layout = layOut('/m', 'a/model.onnx');
   assert.throws(() => chooseDefault(layout, 'c'), {
-    message: 'no model.onnx in /m/c, nor in a numbered version folder of it',
+    message: 'no model.onnx in /m/c, nor in a numbered version folder of it: MODEL_NAME takes a',
   });
   for (const name of ['..', '../outside', 'a/../../outside', '/outside', 'a//b', './a']) {
     assert.throws(() => chooseDefault(layout, name), {

@@ -156,6 +156,14 @@ test('a newer version that does not fit does not unload the one that it would re
   const { state, version, refused } = (await models.find('b')).status();
   assert.deepEqual([state, version], ['ready', '1']);
   assert.match(refused!, /no room for a new version of b/);
+  const [, b] = await models.list();
+  assert.deepEqual(
+    b!.versions.map(({ number, status }) => [number, status?.state]),
+    [
+      ['2', undefined],
+      ['1', 'ready'],
+    ],
+  );
 });
 
 test('MODEL_SHA256 holds under every address of the model, and for no other', async (t) => {
