@@ -121,7 +121,7 @@ function needsSettling({ local }: ModelStore, version: ModelVersion, replacing: 
 async function confirm(
   options: CandidateOptions,
   version: ModelVersion,
-  weights: readonly string[],
+  weights: readonly string[] | undefined,
   gentle: boolean,
 ): Promise<void> {
   // One object is pinned to one generation of it.
@@ -174,7 +174,7 @@ async function prepareVersion(
   } catch (error) {
     await close((one) => one.close());
     // What was half written when it was read fails in many ways, and all of them say the same.
-    if (store.local) await confirm(options, version, generation?.weights ?? [], replacing);
+    if (store.local) await confirm(options, version, generation?.weights, replacing);
     throw error;
   }
   const made = generation;

@@ -9,7 +9,7 @@ import type { Layout } from '../../functions/model/layout.ts';
 import { createModel, type Model } from '../../functions/model/model.ts';
 import { descendants } from '../helpers/descendants.ts';
 import { localStore, pickMain } from '../helpers/local-models.ts';
-import { addConstant, identity, writeModel } from '../helpers/models.ts';
+import { addConstant, externalWeights, identity, writeModel } from '../helpers/models.ts';
 import { type RecordingTelemetry, recordTelemetry } from '../helpers/telemetry.ts';
 import { until } from '../helpers/until.ts';
 
@@ -299,4 +299,34 @@ test('a local model that changes while it is read is read anew', async (t) => {
   t.mock.method(model, 'layout', async () => before);
   await model.arrive();
   assert.equal((await loaded).version, '6');
+});
+
+test('a local file that was overwritten is loaded as a new one by the next probe, once no engine is left', async (t) => {
+  const model = setUp(t);
+  model.load();
+  await model.arrive();
+  const old = model.live()!;
+  writeModel(model.uri, '.', addConstant(1), { version: '6' });
+  process.kill(old.engines()[0]!.pid!, 'SIGKILL');
+  await until(() => old.fault()?.includes('the file has changed since it was listed'), 'the replacement to be refused');
+  assert.equal(model.status().state, 'degraded');
+  model.load();
+  assert.equal((await model.whenLive()).version, '6');
+  assert.equal(model.status().state, 'ready');
+});
+
+test('an engine that takes the place of a lost one refuses weights that are not those the others loaded', async (t) => {
+  const model = setUp(t);
+  const weights = externalWeights('layer');
+  writeModel(model.uri, '.', weights.model);
+  writeFileSync(join(model.uri, 'layer'), weights.data);
+  model.load();
+  await model.arrive();
+  const live = model.live()!;
+  writeFileSync(join(model.uri, 'layer'), Float32Array.of(77, 77));
+  process.kill(live.engines()[0]!.pid!, 'SIGKILL');
+  await until(
+    () => live.fault()?.includes('the file has changed since it was listed'),
+    'the replacement to be refused',
+  );
 });
