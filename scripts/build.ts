@@ -1,6 +1,7 @@
 /** `npm run build`: bundles `functions/` into `dist/`, an entry each for the two hosts, the engine and the fetching process, and the parsing thread. */
 import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
+import { EXTERNALS } from './externals.ts';
 
 rmSync('dist', { recursive: true, force: true });
 await build({
@@ -9,6 +10,7 @@ await build({
     index: 'functions/index.ts',
     engine: 'functions/engine/worker.ts',
     fetcher: 'functions/model/fetch-worker.ts',
+    'health-check': 'functions/health-check.ts',
     'json-thread': 'functions/routes/json-thread.ts',
   },
   outdir: 'dist',
@@ -18,14 +20,7 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  // onnxruntime-node and crc32 have native parts beside them, the framework must be the one its command line runs, and
-  // Cloud Logging's client loads files of its own.
-  external: [
-    'onnxruntime-node',
-    '@node-rs/crc32',
-    '@google-cloud/functions-framework',
-    '@google-cloud/logging-winston',
-  ],
+  external: EXTERNALS,
   // Bundled CommonJS libraries require Node's own modules.
   banner: { js: "import { createRequire as $require } from 'node:module';const require = $require(import.meta.url);" },
   legalComments: 'linked',

@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, '..', 'functions');
 
 const RULES: Rules = {
   order: [
-    ['index.ts', 'server.ts', 'container.ts', 'settings.ts'],
+    ['index.ts', 'server.ts', 'container.ts', 'health-check.ts', 'settings.ts'],
     ['app.ts'],
     ['config.ts'],
     ['routes'],

@@ -6,6 +6,11 @@ export interface CloudClient {
   log(info: object, done: (error?: Error | null) => void): void;
 }
 
+/** The part of its log used here, which its types leave out. */
+interface Authenticated {
+  readonly logging: { readonly auth: { getClient(): Promise<unknown> } };
+}
+
 export interface CloudOutputOptions {
   projectId?: string | undefined;
   /** Takes every entry that the API does not. */
@@ -23,11 +28,14 @@ const CLOUD_LEVELS = { critical: 2, error: 3, warning: 4, info: 6, debug: 7 };
 async function loadCloudClient(projectId: string | undefined): Promise<CloudClient> {
   // The default alone: a bundler gives a CommonJS module no named exports here.
   const { default: logging } = await import('@google-cloud/logging-winston');
-  return new logging.LoggingWinston({
+  const client = new logging.LoggingWinston({
     logName: LOG_NAME,
     levels: CLOUD_LEVELS,
     ...(projectId === undefined ? {} : { projectId }),
-  }) as CloudClient;
+  });
+  // Asked for here: where there are none, the library's own first call throws into a promise that nobody can catch.
+  await (client.common.cloudLog as unknown as Authenticated).logging.auth.getClient();
+  return client as CloudClient;
 }
 
 /**

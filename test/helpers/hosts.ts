@@ -6,9 +6,11 @@ import { createInterface } from 'node:readline';
 import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { descendants, isAlive, kill } from './descendants.ts';
+import { containerPid, docker, spawnImage } from './image.ts';
 import { until } from './until.ts';
 
-export type HostKind = 'container' | 'functions';
+/** The container's server from its sources, the functions framework's, or the container's image under Docker. */
+export type HostKind = 'container' | 'functions' | 'image';
 
 /** How a host ended. */
 export interface Ended {
@@ -20,7 +22,7 @@ export interface Ended {
   readonly left: readonly number[];
 }
 
-/** A server in a process of its own, run from the TypeScript sources. */
+/** A server in a process of its own. */
 export interface Host {
   readonly kind: HostKind;
   readonly port: number;
@@ -38,7 +40,7 @@ export interface Host {
 
 const file = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const FRAMEWORK = file('node_modules/@google-cloud/functions-framework/build/src/main.js');
-const COMMANDS: Record<HostKind, string[]> = {
+const COMMANDS: Record<Exclude<HostKind, 'image'>, string[]> = {
   container: [file('functions/server.ts')],
   functions: [FRAMEWORK, '--target=predict', `--source=${file('functions/index.ts')}`],
 };
@@ -59,7 +61,7 @@ function killTree(pid: number): void {
 export type Env = Readonly<Record<string, string>>;
 
 /** Starts the process without waiting for anything. Whoever calls it stops it by its pid. */
-export function spawnHost(kind: HostKind, env: Env): ChildProcess {
+export function spawnHost(kind: Exclude<HostKind, 'image'>, env: Env): ChildProcess {
   const inherited = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
   const child = spawn(process.execPath, COMMANDS[kind], {
     env: { ...inherited, NODE_ENV: 'production', MODEL_URI: IRIS, ...env },
@@ -77,8 +79,9 @@ export function spawnHost(kind: HostKind, env: Env): ChildProcess {
 export async function startHost(kind: HostKind, env: Env = {}): Promise<Host> {
   // The framework takes 0 for no port at all.
   const given = kind === 'container' ? 0 : await freePort();
-  const child = spawnHost(kind, { PORT: String(given), ...env });
-  const pid = child.pid!;
+  const name = `ml-model-test-${given}`;
+  const child = kind === 'image' ? spawnImage(name, given, env) : spawnHost(kind, { PORT: String(given), ...env });
+  let pid = child.pid!;
   const lines: string[] = [];
   createInterface({ input: child.stdout! }).on('line', (line) => lines.push(line));
   let stderr = '';
@@ -93,7 +96,8 @@ export async function startHost(kind: HostKind, env: Env = {}): Promise<Host> {
     const started = performance.now();
     const family = [pid, ...descendants(pid)];
     const timer = setTimeout(() => family.forEach(kill), STOP_MS);
-    child.kill(signal);
+    if (kind === 'image') signalContainer(name, signal);
+    else child.kill(signal);
     const [code, by] = await exited;
     clearTimeout(timer);
     const ms = performance.now() - started;
@@ -114,10 +118,21 @@ export async function startHost(kind: HostKind, env: Env = {}): Promise<Host> {
       START_MS,
     );
     const url = `http://127.0.0.1:${port}`;
+    if (kind === 'image') pid = await until(() => containerPid(name), 'the process of the container');
     return { kind, port, url, pid, child, lines, stderr: () => stderr, engines: () => descendants(pid), stop };
   } catch (error) {
+    if (kind === 'image') signalContainer(name, 'SIGKILL');
     killTree(pid);
     throw error;
+  }
+}
+
+/** A container that is already gone is what its owner wanted. */
+function signalContainer(name: string, signal: NodeJS.Signals): void {
+  try {
+    docker('kill', '--signal', signal, name);
+  } catch {
+    // Its exit tells.
   }
 }
 

@@ -1,0 +1,13 @@
+/** `node scripts/prune-onnxruntime.ts`: leaves of onnxruntime-node, 290 MB, what this platform loads, 45 MB. For images; `npm ci` undoes it. */
+import { globSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = process.argv[2] ?? join(import.meta.dirname, '..');
+const bin = join(root, 'node_modules/onnxruntime-node/bin');
+const own = `${process.platform}/${process.arch}`;
+const platforms = globSync('napi-v*/*/*', { cwd: bin });
+if (!platforms.some((folder) => folder.endsWith(`/${own}`)))
+  throw new Error(`onnxruntime-node has nothing for ${own} in ${bin}: nothing was deleted`);
+for (const folder of platforms) {
+  if (!folder.endsWith(`/${own}`)) rmSync(join(bin, folder), { recursive: true });
+}

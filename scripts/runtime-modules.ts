@@ -1,0 +1,80 @@
+/**
+ * `node scripts/runtime-modules.ts FOLDER`: copies into FOLDER/node_modules what the bundle of the container loads at run
+ * time, and nothing else: the packages left outside it with all that they depend on, by the lock file.
+ */
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CONTAINER_EXTERNALS } from './externals.ts';
+
+interface LockedPackage {
+  readonly dependencies?: Record<string, string>;
+  readonly optionalDependencies?: Record<string, string>;
+  readonly peerDependencies?: Record<string, string>;
+}
+type Lock = Readonly<Record<string, LockedPackage>>;
+
+/** Dependencies that no running server loads. */
+const UNUSED = new Set([
+  // Of onnxruntime-node's install script.
+  'adm-zip',
+  'global-agent',
+  // Of fetch-blob, for a Node without streams of its own.
+  'web-streams-polyfill',
+]);
+
+/**
+ * The folders of `names` and of all that they depend on, in the lock file's own paths (`node_modules/a/node_modules/b`).
+ * A dependency is looked for as Node does: in the package's own `node_modules`, then in those above it.
+ * @throws Error where a package is not in the lock file, unless it is optional.
+ */
+export function dependencyFolders(lock: Lock, names: readonly string[]): string[] {
+  const found = new Set<string>();
+  const visit = (from: string, name: string, optional: boolean): void => {
+    if (UNUSED.has(name)) return;
+    const folder = resolve(lock, from, name);
+    if (folder === undefined) {
+      if (optional) return;
+      throw new Error(`${name}, needed by ${from || 'the server'}, is not in package-lock.json: run npm install`);
+    }
+    if (found.has(folder)) return;
+    found.add(folder);
+    const { dependencies, optionalDependencies, peerDependencies } = lock[folder] ?? {};
+    for (const needed of Object.keys(dependencies ?? {})) {
+      visit(folder, needed, needed in (optionalDependencies ?? {}));
+    }
+    for (const needed of Object.keys({ ...optionalDependencies, ...peerDependencies })) visit(folder, needed, true);
+  };
+  for (const name of names) visit('', name, false);
+  return [...found].sort();
+}
+
+function resolve(lock: Lock, from: string, name: string): string | undefined {
+  for (let above = from; ; above = above.slice(0, Math.max(0, above.lastIndexOf('/node_modules/')))) {
+    const folder = `${above === '' ? '' : `${above}/`}node_modules/${name}`;
+    if (folder in lock) return folder;
+    if (above === '') return undefined;
+  }
+}
+
+/** Whether a file of a package is of use to a running server: types, source maps and prose are not; licences stay. */
+export function isRuntimeFile(path: string): boolean {
+  const name = basename(path);
+  if (/^(licen[sc]e|notice|copying)/i.test(name)) return true;
+  return !name.startsWith('.') && !/\.(map|[cm]?ts|md|markdown|flow|tsbuildinfo)$/i.test(name);
+}
+
+if (import.meta.main) {
+  const target = process.argv[2];
+  if (target === undefined) throw new Error('usage: node scripts/runtime-modules.ts FOLDER');
+  const root = join(import.meta.dirname, '..');
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Lock };
+  for (const folder of dependencyFolders(lock.packages, CONTAINER_EXTERNALS)) {
+    // Types only, and the packages of other platforms that npm left out.
+    if (folder.includes('node_modules/@types/') || !existsSync(join(root, folder))) continue;
+    const own = join(root, folder);
+    cpSync(own, join(target, folder), {
+      recursive: true,
+      filter: (path) => isRuntimeFile(path) && !path.slice(own.length).startsWith('/node_modules'),
+    });
+  }
+}

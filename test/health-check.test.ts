@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { serve } from './helpers/serve.ts';
+
+const CHECK = join(import.meta.dirname, '../functions/health-check.ts');
+
+async function check(port: number): Promise<unknown> {
+  const child = spawn(process.execPath, [CHECK], { env: { PORT: String(port) }, stdio: 'ignore' });
+  const [code] = await once(child, 'exit');
+  return code;
+}
+
+test('the check ends with 0 where /ready answers 200, and with 1 where it answers anything else', async (t) => {
+  for (const [status, code] of [
+    [200, 0],
+    [503, 1],
+    [302, 1],
+  ] as const) {
+    const asked: (string | undefined)[] = [];
+    const { port } = await serve(t, (req, res) => {
+      asked.push(req.url);
+      res.writeHead(status, { location: '/ready' }).end();
+    });
+    assert.equal(await check(port), code);
+    assert.deepEqual(asked, ['/ready']);
+  }
+});
+
+test('the check ends with 1 where nothing listens, and where the answer breaks off', async (t) => {
+  const { port } = await serve(t, (req) => req.socket.destroy());
+  assert.equal(await check(port), 1);
+  assert.equal(await check(9), 1);
+});

@@ -1,0 +1,71 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, globSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Env } from './hosts.ts';
+
+/** What the tests build of `Dockerfile.ml`, and run. */
+export const IMAGE = 'onnx-cloud-run-test:latest';
+export const ROOT = join(import.meta.dirname, '../..');
+const BUILD_BOUND_MS = 600_000;
+
+/** As little as the image claims to need. */
+export const HARDENED = [
+  ...['--read-only', '--tmpfs', '/tmp'],
+  ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
+  ...['--memory', '512m', '--cpus', '1'],
+];
+
+/** Runs `docker`, and gives what it wrote to stdout. */
+export function docker(...args: string[]): string {
+  return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+}
+
+/**
+ * Builds an image of `Dockerfile.ml`: with the host's network, so that it reaches whatever registry the machine is set up for.
+ * @throws Error with the end of what the build wrote.
+ */
+export function buildImage(tag = IMAGE, args: readonly string[] = [], env: Env = {}): void {
+  const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: 'pipe', timeout: BUILD_BOUND_MS } as const;
+  try {
+    execFileSync('docker', ['build', '--network=host', '-f', 'Dockerfile.ml', '-t', tag, ...args, '.'], options);
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer };
+    throw new Error(`docker build failed:\n${String(stdout).slice(-3000)}\n${String(stderr).slice(-3000)}`);
+  }
+}
+
+/** Whether `docker build` works at all with these variables: a client may lack a builder. */
+export function canBuild(env: Env): boolean {
+  const options = { input: 'FROM scratch\nLABEL probe=1\n', env: { ...process.env, ...env }, stdio: 'pipe' } as const;
+  return spawnSync('docker', ['build', '-q', '-'], options).status === 0;
+}
+
+/** `docker run` of the image, hardened, on a port of loopback; its exit code is the server's. */
+export function spawnImage(name: string, port: number, { MODEL_URI, ...env }: Env): ChildProcess {
+  const variables = Object.entries(env).flatMap(([key, value]) => ['-e', `${key}=${value}`]);
+  const args = ['run', '--rm', '--init=false', '--name', name, '-p', `127.0.0.1:${port}:8080`, ...HARDENED];
+  const model = MODEL_URI === undefined ? [] : mountModel(MODEL_URI);
+  return spawn('docker', [...args, ...variables, ...model, IMAGE], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** The model of a test, below its own name, as it names the model. The image's user is none that may read the test's folders. */
+function mountModel(uri: string): string[] {
+  const file = statSync(uri).isFile();
+  const folder = file ? dirname(uri) : uri;
+  for (const path of ['', ...globSync('**/*', { cwd: folder })]) {
+    const each = join(folder, path);
+    chmodSync(each, statSync(each).isDirectory() ? 0o755 : 0o644);
+  }
+  const mounted = `/srv/${basename(folder)}`;
+  const inside = file ? `${mounted}/${basename(uri)}` : mounted;
+  return ['-v', `${folder}:${mounted}:ro`, '-e', `MODEL_URI=${inside}`];
+}
+
+/** The process of a running container as this machine numbers it; undefined before there is one. */
+export function containerPid(name: string): number | undefined {
+  try {
+    return Number(docker('inspect', '--format', '{{.State.Pid}}', name)) || undefined;
+  } catch {
+    return undefined;
+  }
+}
