@@ -1,26 +1,62 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** A program of the system that a test runs. */
 export interface SystemProgram {
   readonly name: string;
-  /** Debian's package of it. */
-  readonly debian: string;
+  /** How Debian and Ubuntu get it. */
+  readonly install: string;
   /** The tests, by the names of their files, that can't be run without it. */
   readonly tests: readonly string[];
+  /** Commands of which one must end with 0: a client alone is of no use, and a program may come as another's plugin. */
+  readonly probes?: readonly (readonly string[])[];
+  /** Left out without failing, in CI too: it is in no registry that every machine reaches. */
+  readonly optional?: boolean;
 }
 
+const apt = (name: string): string => `apt-get install -y ${name}`;
+
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
-  { name: 'curl', debian: 'curl', tests: ['quick-start'] },
-  { name: 'openssl', debian: 'openssl', tests: ['redis-faults'] },
-  { name: 'python3', debian: 'python3', tests: ['python-client'] },
-  { name: 'redis-server', debian: 'redis-server', tests: ['bucket', 'redis-cache', 'redis-faults'] },
+  { name: 'curl', install: apt('curl'), tests: ['quick-start'] },
+  { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
+  { name: 'python3', install: apt('python3'), tests: ['python-client'] },
+  { name: 'redis-server', install: apt('redis-server'), tests: ['bucket', 'redis-cache', 'redis-faults'] },
+  { name: 'kubectl', install: apt('kubernetes-client'), tests: ['kustomize'] },
+  {
+    name: 'docker',
+    install: `${apt('docker.io')}, and have its daemon run`,
+    tests: ['image', 'image-contract', 'image-running', 'compose'],
+    probes: [['docker', 'info']],
+  },
+  {
+    name: 'docker compose',
+    install: apt('docker-compose'),
+    tests: ['compose'],
+    probes: [
+      ['docker', 'compose', 'version'],
+      ['docker-compose', 'version'],
+    ],
+  },
 ];
 
-/** Those that are in none of the folders of `path`, a `PATH`. */
-export function findMissing(path: string): SystemProgram[] {
+/** Whether a command ends with 0. */
+export type Probe = (command: readonly string[]) => boolean;
+
+const PROBE_BOUND_MS = 20_000;
+
+/** Those that are in none of the folders of `path`, a `PATH`, or whose probes all fail. */
+export function findMissing(path: string, probe: Probe = (command) => succeeds(command, path)): SystemProgram[] {
   const folders = path.split(delimiter).filter((folder) => folder !== '');
-  return SYSTEM_PROGRAMS.filter(({ name }) => !folders.some((folder) => isProgram(join(folder, name))));
+  const found = (name: string): boolean => folders.some((folder) => isProgram(join(folder, name)));
+  return SYSTEM_PROGRAMS.filter(({ name, probes }) =>
+    probes === undefined ? !found(name) : !probes.some((command) => found(command[0]!) && probe(command)),
+  );
+}
+
+function succeeds([program, ...args]: readonly string[], path: string): boolean {
+  const env = { ...process.env, PATH: path };
+  return spawnSync(program!, args, { env, stdio: 'ignore', timeout: PROBE_BOUND_MS }).status === 0;
 }
 
 function isProgram(file: string): boolean {

@@ -147,7 +147,7 @@ async function answers(port: number): Promise<number | undefined> {
   return response === undefined ? undefined : port;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };

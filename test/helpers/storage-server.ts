@@ -16,6 +16,8 @@ import { createObjectStore, type PutOptions } from './storage-objects.ts';
 
 export interface StorageOptions {
   readonly port?: number;
+  /** The address to listen on: loopback, unless containers are to reach it. */
+  readonly address?: string;
   /** Before each answer. */
   readonly latencyMs?: number;
   /** Of all answers together. */
@@ -51,7 +53,7 @@ const PIECE = 1_048_576;
 const PACED_PIECE = 65_536;
 
 export async function startStorage(options: StorageOptions = {}): Promise<StorageServer> {
-  const { port: wantedPort = 0, latencyMs = 0, bytesPerSecond } = options;
+  const { port: wantedPort = 0, address = '127.0.0.1', latencyMs = 0, bytesPerSecond } = options;
   const store = createObjectStore();
   const faults = createFaults();
   const requests: LoggedRequest[] = [];
@@ -121,7 +123,7 @@ export async function startStorage(options: StorageOptions = {}): Promise<Storag
   }
 
   const server = createServer((req, res) => void handle(req, res));
-  await once(server.listen(wantedPort, '127.0.0.1'), 'listening');
+  await once(server.listen(wantedPort, address), 'listening');
   const { port } = server.address() as AddressInfo;
 
   async function close(): Promise<void> {

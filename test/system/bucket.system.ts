@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { initializer, model, node, value } from '../../functions/onnx/build.ts';
 import { metric } from '../helpers/calls.ts';
+import { padded } from '../helpers/padded-model.ts';
 import { startRedis } from '../helpers/redis-server.ts';
 import { type StorageServer, startStorage } from '../helpers/storage-server.ts';
 import { ROOT, type Served, serve } from './program.ts';
@@ -24,21 +24,6 @@ async function predict(server: Served, features: number[]): Promise<unknown> {
     body: JSON.stringify({ features }),
   });
   return ((await response.json()) as { prediction: unknown }).prediction;
-}
-
-/** `y` = `x` + 1, float32 [N,2], with 8 MB beside it that make it worth caching. */
-function padded(): Uint8Array {
-  const weights = [
-    initializer('one', 'float32', [], [1]),
-    initializer('pad', 'float32', [2_000_000], new Float32Array(2e6)),
-  ];
-  return model({
-    name: 'padded',
-    nodes: [node('Add', ['x', 'one'], ['y'])],
-    initializers: weights,
-    inputs: [value('x', 'float32', ['N', 2])],
-    outputs: [value('y', 'float32', ['N', 2])],
-  });
 }
 
 test('the bundle serves a model from a bucket, with the client that is bundled into it', async (t) => {
