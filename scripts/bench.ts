@@ -24,6 +24,7 @@ import { bucket } from './bench/workloads/bucket.ts';
 import { bucketStart } from './bench/workloads/bucket-start.ts';
 import { convImage } from './bench/workloads/conv-image.ts';
 import { convSmall } from './bench/workloads/conv-small.ts';
+import { image } from './bench/workloads/image.ts';
 import { iris } from './bench/workloads/iris.ts';
 import { irisAlone } from './bench/workloads/iris-alone.ts';
 import { memory } from './bench/workloads/memory.ts';
@@ -50,6 +51,7 @@ const WORKLOADS: readonly Workload[] = [
   redis,
   swaps,
   repository,
+  image,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');
 const FRAMEWORK_COMMAND = join(REPOSITORY, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
