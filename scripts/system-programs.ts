@@ -5,13 +5,13 @@ import { delimiter, join } from 'node:path';
 /** A program of the system that a test runs. */
 export interface SystemProgram {
   readonly name: string;
-  /** How Debian and Ubuntu get it. */
+  /** How Debian and Ubuntu get it, or where it is told. */
   readonly install: string;
   /** The tests, by the names of their files, that can't be run without it. */
   readonly tests: readonly string[];
   /** Commands of which one must end with 0: a client alone is of no use, and a program may come as another's plugin. */
   readonly probes?: readonly (readonly string[])[];
-  /** Left out without failing, in CI too: it is in no registry that every machine reaches. */
+  /** Left out without failing, in CI too. */
   readonly optional?: boolean;
 }
 
@@ -19,6 +19,14 @@ const apt = (name: string): string => `apt-get install -y ${name}`;
 
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   { name: 'curl', install: apt('curl'), tests: ['quick-start'] },
+  { name: 'git', install: apt('git'), tests: ['cloud-run', 'functions-source'] },
+  {
+    name: 'gcloud',
+    install: 'https://cloud.google.com/sdk/docs/install',
+    tests: ['cloud-build', 'cloud-run'],
+    // Google's own repository has it, which not every machine reaches.
+    optional: true,
+  },
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
   { name: 'python3', install: apt('python3'), tests: ['python-client'] },
   { name: 'redis-server', install: apt('redis-server'), tests: ['bucket', 'redis-cache', 'redis-faults'] },

@@ -10,7 +10,7 @@ import { findMissing } from './system-programs.ts';
 process.chdir(join(import.meta.dirname, '..'));
 const missing = findMissing(process.env.PATH ?? '');
 const left = missing.flatMap(({ tests }) => tests);
-for (const { name, install } of missing) console.error(`missing: ${name}. Debian, Ubuntu: ${install}`);
+for (const { name, install } of missing) console.error(`missing: ${name}; to install it: ${install}`);
 if (missing.some(({ optional }) => !optional) && (process.env.CI ?? '') !== '') process.exit(1);
 
 run(['scripts/build.ts']);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { SETTINGS } from '../functions/config.ts';
@@ -8,7 +8,13 @@ import { METRICS } from '../functions/telemetry/metric-table.ts';
 import { README, section, table } from './helpers/readme.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'models/iris/README.md'];
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'models/iris/README.md',
+  ...globSync('k8s/**/README.md', { cwd: ROOT }).sort(),
+];
 
 test('the settings table is the settings: names, defaults and what they do, in order', () => {
   const expected = Object.entries(SETTINGS).map(([name, { default: fallback, doc }]) => [

@@ -1,0 +1,67 @@
+/**
+ * Writes the service file for a first deployment: SERVICE_FILE with this build's names. Cloud Run takes JSON as it takes YAML.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+
+interface ServiceFile {
+  metadata: { name: string };
+  spec: {
+    template: {
+      metadata: { name?: string };
+      spec: { serviceAccountName?: string; containers: { image: string; ports?: unknown }[] };
+    };
+  };
+}
+
+/** What a build puts into the file. */
+export interface BuildNames {
+  readonly service: string;
+  readonly revision: string;
+  /** By digest. */
+  readonly image: string;
+  readonly project: string;
+  /** An address; '' leaves what the file has, and without one in it Cloud Run's default. */
+  readonly account: string;
+}
+
+/**
+ * The file's service under this build's names, as JSON: the image goes into the container that has a port.
+ * @throws Error where the file is no service with one such container.
+ */
+export function firstService(text: string, names: BuildNames): string {
+  const file = parse(text.replaceAll('PROJECT_ID', names.project)) as ServiceFile;
+  const { template } = file.spec;
+  const serving = template.spec.containers.filter(({ ports }) => ports !== undefined);
+  if (serving.length !== 1)
+    throw new Error(`expected one container with ports in the service file, got ${serving.length}`);
+  serving[0]!.image = names.image;
+  file.metadata.name = names.service;
+  template.metadata.name = names.revision;
+  if (names.account !== '') template.spec.serviceAccountName = names.account;
+  return `${JSON.stringify(file, undefined, 2)}\n`;
+}
+
+function variable(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: this is a step of cloudbuild.yaml`);
+  return value;
+}
+
+if (import.meta.main) {
+  const state = process.env.STATE ?? '/workspace/.cloud-build';
+  const account = variable('RUN_ACCOUNT');
+  const project = variable('PROJECT_ID');
+  mkdirSync(state, { recursive: true });
+  writeFileSync(
+    join(state, 'service.json'),
+    firstService(readFileSync(variable('SERVICE_FILE'), 'utf8'), {
+      service: variable('SERVICE'),
+      revision: `${variable('SERVICE')}-${variable('COMMIT_SHA').slice(0, 7)}-${variable('BUILD_ID').slice(0, 8)}`,
+      image: readFileSync(join(state, 'image'), 'utf8').trim(),
+      project,
+      account: account === '' ? '' : `${account}@${project}.iam.gserviceaccount.com`,
+    }),
+  );
+}

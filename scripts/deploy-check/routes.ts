@@ -1,0 +1,24 @@
+import { createBatchPredictRoutes } from '../../functions/routes/batch-predict.ts';
+import { createModelRoutes } from '../../functions/routes/models.ts';
+import { createPredictRoutes } from '../../functions/routes/predict.ts';
+import { createProbeRoutes } from '../../functions/routes/probes.ts';
+
+export interface Routes {
+  /** Paths that a probe may ask with GET. */
+  readonly probes: ReadonlySet<string>;
+  /** All paths; a part in braces stands for one of the caller's. */
+  readonly all: ReadonlySet<string>;
+}
+
+/** The server's routes, made of nothing: what they need is not looked at before they are asked. */
+export function readRoutes(): Routes {
+  const nothing = {} as never;
+  const probes = createProbeRoutes(nothing);
+  const others = [createPredictRoutes, createBatchPredictRoutes, createModelRoutes].flatMap((create) =>
+    create(nothing),
+  );
+  return {
+    probes: new Set(probes.filter(({ method }) => method === 'GET').map(({ path }) => path)),
+    all: new Set([...probes, ...others].map(({ path }) => path)),
+  };
+}

@@ -1,0 +1,95 @@
+import { SETTINGS } from '../../../functions/config.ts';
+import { fillIn } from '../compose.ts';
+import type { Container } from '../containers.ts';
+import type { Variable } from '../env.ts';
+import type { Finding } from '../finding.ts';
+import { DOCKERFILE, type Image } from '../image.ts';
+import type { Rule, Scope } from '../scope.ts';
+
+/** Variables that the image's programs read beside the settings, and who reads them. */
+export const READ_BY_OTHERS: Readonly<Record<string, string>> = {
+  NODE_ENV: 'libraries take their production paths by it',
+  NODE_EXTRA_CA_CERTS: 'Node: the certificate authority of a rediss:// URL',
+  NODE_OPTIONS: 'Node: its flags',
+  NODE_COMPILE_CACHE: 'Node: the folder of compiled code',
+  HOME: "Google's client libraries: credentials of gcloud below it",
+  ORT_DISABLE_TELEMETRY: 'onnxruntime: it sends no telemetry',
+  GOOGLE_APPLICATION_CREDENTIALS: "Google's client libraries: the key of a service account",
+  STORAGE_EMULATOR_HOST: "Google's client of Cloud Storage: an emulator in place of the service",
+  LD_LIBRARY_PATH: 'the dynamic linker: where the libraries of CUDA lie',
+  NVIDIA_VISIBLE_DEVICES: 'the container runtime of NVIDIA: the GPUs that are seen',
+  NVIDIA_DRIVER_CAPABILITIES: 'the container runtime of NVIDIA: which libraries of the driver are there',
+};
+
+/** Cloud Run sets these itself, and refuses a service that sets them. */
+const SET_BY_CLOUD_RUN = new Set(['PORT', 'K_SERVICE', 'K_REVISION', 'K_CONFIGURATION']);
+
+/** Every variable that our image is given is a setting of config.ts, with a value that it takes. */
+export const checkEnvironment: Rule = (scope) => [
+  ...scope.containers.filter(({ ours }) => ours).flatMap(checkContainer),
+  ...checkFlags(scope),
+];
+
+/** The variables that the Dockerfile sets in the image. */
+export function checkImageEnvironment({ stages }: Image): Finding[] {
+  return stages.flatMap(({ name: stage, env }) =>
+    [...env].flatMap(([name, { value, line }]) => {
+      const problem = problemOf(name, value.includes('$') ? undefined : value);
+      return problem === undefined ? [] : [{ file: DOCKERFILE, line, place: `stage ${stage}: ENV`, problem }];
+    }),
+  );
+}
+
+function checkContainer({ platform, node, env }: Container): Finding[] {
+  const findings: Finding[] = [];
+  const seen = new Set<string>();
+  for (const { name, value, node: at } of env) {
+    const problem = problemOf(name, value);
+    if (problem !== undefined) findings.push(at.finding(problem));
+    if (platform === 'cloud-run' && SET_BY_CLOUD_RUN.has(name))
+      findings.push(at.finding(`${name} is set by Cloud Run, which refuses it here`));
+  }
+  for (const one of node.at('env').items) {
+    const name = one.at('name').text ?? '';
+    if (seen.has(name)) findings.push(one.finding(`${name} is set twice: the last counts`));
+    seen.add(name);
+  }
+  const files = node.at('env_file');
+  if (files.given) findings.push(files.finding('its variables can not be checked: name them under environment'));
+  return findings;
+}
+
+function problemOf(name: string, value: string | undefined): string | undefined {
+  if (Object.hasOwn(READ_BY_OTHERS, name)) return undefined;
+  if (!Object.hasOwn(SETTINGS, name)) return `${name} is no setting of functions/config.ts: nothing reads it`;
+  const { schema, takes, default: fallback } = SETTINGS[name as keyof typeof SETTINGS];
+  if (value === undefined || schema.safeParse(value.trim() || fallback).success) return undefined;
+  return `${name}=${JSON.stringify(value)} is not usable: it takes ${takes}`;
+}
+
+const FLAG = /^--(?:set|update)-env-vars(?:=(.*))?$/s;
+
+/** `--set-env-vars` among the arguments of Cloud Build's steps. */
+function checkFlags({ documents }: Scope): Finding[] {
+  return documents
+    .flatMap((document) => document.at('steps').items)
+    .flatMap((step) => step.at('args').items)
+    .flatMap((arg, i, args) => {
+      const flag = FLAG.exec(arg.text ?? '');
+      if (flag === null) return [];
+      const list = flag[1] === undefined ? args[i + 1] : arg;
+      return readList(flag[1] ?? list?.text ?? '').flatMap(({ name, value }) => {
+        const problem = problemOf(name, value);
+        return problem === undefined ? [] : [(list ?? arg).finding(problem)];
+      });
+    });
+}
+
+/** `A=1,B=2`, or with another delimiter: `^;^A=1;B=2`. Cloud Build's `$NAME`s stand for what is not known here. */
+function readList(text: string): Pick<Variable, 'name' | 'value'>[] {
+  const [, delimiter = ',', list = ''] = /^(?:\^(.+?)\^)?(.*)$/s.exec(text) ?? [];
+  return list.split(delimiter).flatMap((pair) => {
+    const [name = '', ...rest] = pair.split('=');
+    return name === '' ? [] : [{ name, value: fillIn(rest.join('=')) }];
+  });
+}

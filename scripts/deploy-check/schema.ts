@@ -1,0 +1,33 @@
+import type { Finding } from './finding.ts';
+import { findModel } from './models.ts';
+import type { Node } from './node.ts';
+import { findTypeErrors, type TypedNode } from './type-check.ts';
+
+const CLOUD_RUN = "import('@googleapis/run').run_v1.Schema$Service";
+const CLOUD_BUILD = "import('@googleapis/cloudbuild').cloudbuild_v1.Schema$Build";
+/** What kustomize reads itself, and refuses where it has an unknown field. */
+const KUSTOMIZE = /^(kustomize\.config\.k8s\.io\/|builtin$)/;
+
+/**
+ * Checks objects against the schemas of their kinds, and for fields that these do not have.
+ * @param whole which of them have to have all that a schema asks for; others are patches.
+ */
+export async function checkSchemas(documents: readonly Node[], whole: (document: Node) => boolean): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const typed: TypedNode[] = [];
+  for (const node of documents) {
+    const apiVersion = node.at('apiVersion').text;
+    const kind = node.at('kind').text;
+    if (node.at('steps').given && apiVersion === undefined) typed.push({ node, type: CLOUD_BUILD, fieldsOnly: false });
+    if (apiVersion === undefined || kind === undefined || KUSTOMIZE.test(apiVersion)) continue;
+    if (apiVersion.startsWith('serving.knative.dev/')) typed.push({ node, type: CLOUD_RUN, fieldsOnly: false });
+    else {
+      const model = await findModel(apiVersion, kind);
+      if (model === undefined)
+        findings.push(node.at('kind').finding(`${apiVersion} ${kind}: there is no schema of it here`));
+      else if (whole(node)) findings.push(...model.validate(node));
+      if (model?.type !== undefined) typed.push({ node, type: model.type, fieldsOnly: true });
+    }
+  }
+  return [...findings, ...findTypeErrors(typed)];
+}

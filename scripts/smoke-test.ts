@@ -1,0 +1,166 @@
+/**
+ * `node scripts/smoke-test.ts URL`: waits until a server is ready, sends it the rows of golden.json and compares the answers.
+ * One line a check; exit code 0 when all are right, else 1. For a server that asks for an identity token: `IDENTITY_TOKEN` holds
+ * it, or `--audience` gets one for that URL from Google's metadata server, on Cloud Build as on Cloud Run.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type JsonObject, type JsonValue, readJson } from '../functions/engine/json-reader.ts';
+import type { DType } from '../functions/engine/tensor.ts';
+import { findDifference } from '../functions/engine/tensor-compare.ts';
+import { decodeNested } from '../functions/engine/tensor-decode.ts';
+import { type Golden, parseGolden } from '../functions/model/manifest.ts';
+
+const USAGE = 'usage: node scripts/smoke-test.ts URL [--golden FILE] [--audience URL] [--wait SECONDS]';
+const POLL_MS = 1_000;
+const ANSWER_MS = 60_000;
+const METADATA = '/computeMetadata/v1/instance/service-accounts/default/identity?format=full&audience=';
+
+type Row = Golden['rows'][number];
+
+/** The outputs of an answer of `/predict`, by name. @throws Error with the status and the text of any other answer. */
+async function predict(url: string, headers: Record<string, string>, row: Row): Promise<JsonObject> {
+  const response = await fetch(`${url}/predict`, {
+    method: 'POST',
+    headers: { ...headers, 'Content-Type': 'application/json' },
+    body: `{"features":${writeJson(row.features)}}`,
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`answered ${response.status}: ${text.slice(0, 300)}`);
+  return (readJson(Buffer.from(text)) as { outputs?: JsonObject }).outputs ?? {};
+}
+
+/** @throws Error that names the first output that is not as golden.json has it. */
+function compare(row: Row, outputs: JsonObject, tolerance: number): void {
+  for (const [name, expected] of Object.entries(row.outputs)) {
+    const got = outputs[name];
+    if (got === undefined)
+      throw new Error(`outputs.${name}: expected in the answer, which has ${Object.keys(outputs)}`);
+    // The answer does not tell dtypes: numbers are compared as floats, and the server itself has compared integers exactly.
+    const dtype = dtypeOf(expected);
+    const shape = shapeOf(expected);
+    const difference = findDifference(
+      decodeNested(expected, dtype, shape, `golden.json: outputs.${name}`),
+      decodeNested(got, dtype, shape, `outputs.${name}`),
+      tolerance,
+    );
+    if (difference === undefined) continue;
+    const { at, by } = difference;
+    const off = Number.isNaN(by) ? '' : `, off by ${by.toPrecision(3)}, tolerance ${tolerance}`;
+    throw new Error(
+      `outputs.${name}: element ${at} came out as ${difference.got}, expected ${difference.expected}${off}`,
+    );
+  }
+}
+
+function dtypeOf(value: JsonValue): DType {
+  if (Array.isArray(value) && value[0] !== undefined) return dtypeOf(value[0]);
+  if (typeof value === 'boolean') return 'bool';
+  return typeof value === 'string' && !/^(NaN|-?Infinity)$/.test(value) ? 'string' : 'float64';
+}
+
+function shapeOf(value: JsonValue): number[] {
+  if (!Array.isArray(value) && !(value instanceof Float64Array)) return [];
+  return [value.length, ...(value[0] === undefined ? [] : shapeOf(value[0]))];
+}
+
+/** As it was read, with all digits of integers that no double holds. */
+function writeJson(value: JsonValue): string {
+  if (typeof value === 'bigint') return String(value);
+  if (Array.isArray(value) || value instanceof Float64Array) return `[${Array.from(value, writeJson)}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  return `{${Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${writeJson(inner)}`)}}`;
+}
+
+/** @throws Error with the last answer, where it is not ready after `seconds`. */
+async function waitUntilReady(url: string, headers: Record<string, string>, seconds: number): Promise<string> {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    const left = Math.max(1, Math.ceil(end - performance.now()));
+    const said = await fetch(`${url}/ready`, { headers, signal: AbortSignal.timeout(left) }).then(
+      async (response) => ({ ok: response.ok, text: `${response.status} ${(await response.text()).slice(0, 300)}` }),
+      (error: Error) => ({ ok: false, text: String(error.cause ?? error) }),
+    );
+    if (said.ok) return said.text;
+    if (performance.now() + POLL_MS > end) throw new Error(`not after ${seconds} s: ${said.text}${hint(said.text)}`);
+    await sleep(POLL_MS);
+  }
+}
+
+function hint(text: string): string {
+  if (/^40[13] /.test(text)) return ' (the caller needs roles/run.invoker on the service, and a token for its URL)';
+  return '';
+}
+
+async function identityToken(audience: string | undefined): Promise<string | undefined> {
+  const given = process.env.IDENTITY_TOKEN?.trim();
+  if (given || audience === undefined) return given || undefined;
+  const host = process.env.GCE_METADATA_HOST ?? 'metadata.google.internal';
+  const response = await fetch(`http://${host}${METADATA}${encodeURIComponent(audience)}`, {
+    headers: { 'Metadata-Flavor': 'Google' },
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  const text = (await response.text()).trim();
+  if (response.ok) return text;
+  throw new Error(
+    `the metadata server answered ${response.status}: ${text} (the account needs roles/iam.serviceAccountOpenIdTokenCreator on itself)`,
+  );
+}
+
+async function check(name: string, run: () => Promise<string | undefined>): Promise<boolean> {
+  try {
+    const said = await run();
+    console.log(`ok      ${name}${said ? `: ${said}` : ''}`);
+    return true;
+  } catch (error) {
+    console.log(`FAILED  ${name}: ${(error as Error).message}`);
+    return false;
+  }
+}
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      golden: { type: 'string', default: 'models/iris/golden.json' },
+      audience: { type: 'string' },
+      wait: { type: 'string', default: '120' },
+    },
+  });
+  const url = positionals[0]?.replace(/\/+$/, '');
+  if (url === undefined || positionals.length > 1) throw new Error('expected one URL');
+  if (!/^https?:\/\//.test(url)) throw new Error(`expected a URL with http:// or https://, got ${url}`);
+  if (!(Number(values.wait) > 0)) throw new Error(`--wait takes seconds, got ${values.wait}`);
+  return { ...values, url, wait: Number(values.wait) };
+}
+
+async function main(): Promise<boolean> {
+  const { url, golden: file, audience, wait } = readArguments();
+  const golden = parseGolden(readFileSync(file, 'utf8'), file);
+  const headers: Record<string, string> = {};
+  const token = async (): Promise<undefined> => {
+    const found = await identityToken(audience);
+    if (found !== undefined) headers.Authorization = `Bearer ${found}`;
+  };
+  if (audience === undefined) await token();
+  else if (!(await check('identity token', token))) return false;
+  if (!(await check('ready', () => waitUntilReady(url, headers, wait)))) return false;
+  let right = true;
+  for (const [i, row] of golden.rows.entries()) {
+    const passed = await check(`row ${i}`, async () => {
+      compare(row, await predict(url, headers, row), golden.tolerance);
+      return Object.keys(row.outputs).join(', ');
+    });
+    right &&= passed;
+  }
+  return right;
+}
+
+try {
+  process.exitCode = (await main()) ? 0 : 1;
+} catch (error) {
+  console.error(`${(error as Error).message}\n${USAGE}`);
+  process.exitCode = 1;
+}

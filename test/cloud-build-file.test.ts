@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { BUILD, BUILT_IN, ROOT, substitute } from './helpers/cloud-build.ts';
+
+const TEXTS = [...BUILD.images, ...BUILD.steps.flatMap(({ name, args, env = [] }) => [name, ...args, ...env])];
+const ALL = { ...BUILD.substitutions, ...BUILT_IN };
+
+test('every substitution is used, and every one that is used has a default', () => {
+  const used = new Set<string>();
+  const spy = new Proxy(ALL, {
+    get(values: Record<string, string>, name: string) {
+      used.add(name);
+      return values[name];
+    },
+  });
+  for (const text of TEXTS) substitute(text, spy);
+  assert.deepEqual([...used].sort(), Object.keys(ALL).sort());
+});
+
+test('the image lies in Artifact Registry, none of ours in Container Registry', () => {
+  const [image] = BUILD.images.map((text) => substitute(text, ALL));
+  assert.equal(image, 'us-central1-docker.pkg.dev/my-project/ml/ml-model:0123456789abcdef');
+  assert.ok(TEXTS.every((text) => !/gcr\.io\/\$/.test(text)));
+});
+
+test('what a step runs is there, and gets every variable that it asks for', () => {
+  for (const { id, args, env = [] } of BUILD.steps) {
+    const [script] = args;
+    if (!script?.startsWith('scripts/')) continue;
+    assert.ok(existsSync(join(ROOT, script)), script);
+    const text = readFileSync(join(ROOT, script), 'utf8');
+    const asked = script.endsWith('.sh')
+      ? Array.from(text.matchAll(/\$\{([A-Z_]+):?\?/g), ([, name]) => name)
+      : Array.from(text.matchAll(/variable\('([A-Z_]+)'\)/g), ([, name]) => name);
+    const given = env.map((line) => line.split('=')[0]);
+    assert.deepEqual([...new Set(asked)].sort(), given.sort(), id);
+  }
+});
+
+test('the shell scripts are executable', () => {
+  for (const name of ['build-image', 'push-image', 'deploy', 'test-revision', 'move-traffic'])
+    accessSync(join(ROOT, `scripts/cloud-build/${name}.sh`), constants.X_OK);
+});
+
+test('the build logs where an account of its own may', () => {
+  assert.equal(BUILD.options.logging, 'CLOUD_LOGGING_ONLY');
+});

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { type Ran, run } from '../system/program.ts';
+
+export const ROOT = join(import.meta.dirname, '../..');
+
+export interface Step {
+  id: string;
+  name: string;
+  entrypoint?: string;
+  args: string[];
+  env?: string[];
+}
+interface BuildFile {
+  substitutions: Record<string, string>;
+  steps: Step[];
+  images: string[];
+  options: { logging: string };
+}
+
+export const BUILD = parse(readFileSync(join(ROOT, 'cloudbuild.yaml'), 'utf8')) as BuildFile;
+
+/** What Cloud Build itself fills in. */
+export const BUILT_IN = { PROJECT_ID: 'my-project', COMMIT_SHA: '0123456789abcdef', BUILD_ID: 'aaaaaaaa-1111' };
+
+/** As Cloud Build does: `$NAME` and `${NAME}` are replaced, `$$` is a dollar. @throws Error for a name it does not know */
+export function substitute(text: string, values: Record<string, string>): string {
+  return text.replace(/\$(?:\$|([A-Z_][A-Z0-9_]*)|\{([A-Z_][A-Z0-9_]*)\})/g, (found, plain, braced) => {
+    if (found === '$$') return '$';
+    const value = values[plain ?? braced];
+    if (value === undefined) throw new Error(`${found} is no substitution of cloudbuild.yaml`);
+    return value;
+  });
+}
+
+/** Runs a step's command here, in the project's folder. @param env what the machine of the build has beside the step's own variables */
+export function runStep(id: string, values: Record<string, string>, env: Record<string, string>): Promise<Ran> {
+  const step = BUILD.steps.find((each) => each.id === id);
+  if (step === undefined) throw new Error(`cloudbuild.yaml has no step ${id}`);
+  const all = { ...BUILD.substitutions, ...BUILT_IN, ...values };
+  const words = [step.entrypoint ?? '', ...step.args].map((word) => substitute(word, all));
+  const own = (step.env ?? []).map((line) => substitute(line, all).split(/=(.*)/s).slice(0, 2) as [string, string]);
+  return run('bash', ['-c', 'cd "$1" && shift && exec "$@"', 'step', ROOT, ...words], {
+    ...env,
+    ...Object.fromEntries(own),
+  });
+}

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Finding, withoutRepeats } from '../../../scripts/deploy-check/finding.ts';
+
+const found = (file: string, line: number | undefined, problem = 'wrong'): Finding => ({
+  file,
+  line,
+  place: 'A spec',
+  problem,
+});
+
+test('of builds, each finding is told once, and not where a file has it', () => {
+  const raw = found('a.yaml', 3);
+  const base = found('k8s/base', undefined, 'other');
+  const overlay = found('k8s/overlays/dev', undefined, 'other');
+  assert.deepEqual(withoutRepeats([base, overlay, found('k8s/base', undefined), raw]), [raw, base]);
+});
+
+test('of files, each place is told of', () => {
+  const all = [found('a.yaml', 3), found('b.yaml', 3), found('a.yaml', 4)];
+  assert.deepEqual(withoutRepeats([...all, ...all]), all);
+});

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { firstService } from '../../scripts/cloud-build/first-service.ts';
+import { BUILD, ROOT, runStep } from '../helpers/cloud-build.ts';
+import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/cloud-run-api.ts';
+import { type ModelStub, startModelStub } from '../helpers/model-stub.ts';
+
+/** The steps from the deployment on: the real `gcloud` against an API of Cloud Run of the tests' own. */
+const STEPS = ['service-file', 'deploy', 'test-revision', 'move-traffic'];
+const IMAGE = `us-central1-docker.pkg.dev/my-project/ml/ml-model@sha256:${'a'.repeat(64)}`;
+const OTHER_IMAGE = IMAGE.replace('aaaa', 'bbbb');
+const FIRST = { COMMIT_SHA: '1111111aaaaaaa', BUILD_ID: 'aaaaaaaa-0001' };
+const SECOND = { COMMIT_SHA: '2222222bbbbbbb', BUILD_ID: 'bbbbbbbb-0002' };
+const THIRD = { COMMIT_SHA: '3333333ccccccc', BUILD_ID: 'cccccccc-0003' };
+const FIRST_REVISION = 'ml-model-1111111-aaaaaaaa';
+const SECOND_REVISION = 'ml-model-2222222-bbbbbbbb';
+const THIRD_REVISION = 'ml-model-3333333-cccccccc';
+
+const SERVICE_URL = 'https://ml-model-abc-uc.a.run.app';
+
+let stub: ModelStub;
+let api: CloudRunApi;
+let folder: string;
+/** What the step that failed wrote. */
+let said: string;
+
+beforeEach(async () => {
+  stub = await startModelStub();
+  stub.audience = SERVICE_URL;
+  api = await startCloudRunApi((_, tag) => (tag === undefined ? SERVICE_URL : stub.url));
+  folder = mkdtempSync(join(tmpdir(), 'cloud-build-'));
+  said = '';
+});
+afterEach(async () => {
+  await Promise.all([stub.close(), api.close()]);
+  rmSync(folder, { recursive: true });
+});
+
+type Build = typeof FIRST & { readonly _SERVICE_FILE?: string };
+
+/** Runs steps of a build in order, to the one that fails, which it names. */
+async function build(values: Build, steps: readonly string[] = STEPS, image = IMAGE): Promise<string | undefined> {
+  const state = join(folder, values.BUILD_ID);
+  mkdirSync(state, { recursive: true });
+  writeFileSync(join(state, 'image'), `${image}\n`);
+  const env = {
+    ...gcloudEnvironment(api, join(folder, 'gcloud')),
+    STATE: state,
+    GCE_METADATA_HOST: new URL(stub.url).host,
+  };
+  for (const id of steps) {
+    const { code, stdout, stderr } = await runStep(id, values, env);
+    if (code === 0) continue;
+    said = `${stdout}${stderr}`;
+    return id;
+  }
+  return undefined;
+}
+
+/** A service as `gcloud run deploy` leaves it: its traffic follows the latest revision. */
+function serveFirst(file = 'service.yaml'): void {
+  const names = { service: 'ml-model', revision: FIRST_REVISION, image: IMAGE, project: 'my-project', account: '' };
+  const service = JSON.parse(firstService(readFileSync(join(ROOT, file), 'utf8'), names));
+  api.services.put(service, true);
+}
+
+test('the steps end with a deployment without traffic, its smoke test, the traffic and latest, in this order', () => {
+  assert.deepEqual(
+    BUILD.steps.map(({ id }) => id),
+    ['install', 'test', 'build', 'run-image', 'test-image', 'push', ...STEPS, 'tag-latest', 'push-latest'],
+  );
+});
+
+test('the first deployment makes the service from service.yaml, by digest, with an account of its own, and is tested too', async () => {
+  assert.equal(await build(FIRST), undefined, said);
+  assert.deepEqual(stub.paths.slice(0, 3), [
+    '/computeMetadata/v1/instance/service-accounts/default/identity',
+    '/ready',
+    '/predict',
+  ]);
+  const { template } = api.services.get('ml-model').spec;
+  assert.equal(template.spec.containers[0]!.image, IMAGE);
+  assert.equal(template.spec.serviceAccountName, 'ml-model@my-project.iam.gserviceaccount.com');
+  assert.equal(template.metadata!.annotations!['autoscaling.knative.dev/maxScale'], '10');
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), {});
+});
+
+test('a later deployment gets no traffic until its smoke test has passed, then all of it', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND, ['service-file', 'deploy']), undefined, said);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), { 'build-bbbbbbbb': SECOND_REVISION });
+  assert.equal(await build(SECOND, ['test-revision', 'move-traffic']), undefined, said);
+  assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), {});
+});
+
+test('a later deployment changes the image and keeps the settings that the service has', async () => {
+  serveFirst();
+  const before = api.services.revisions.get(FIRST_REVISION)!;
+  assert.equal(await build(SECOND, STEPS, OTHER_IMAGE), undefined, said);
+  const { spec, metadata } = api.services.revisions.get(SECOND_REVISION)!;
+  assert.equal(spec.containers[0]!.image, OTHER_IMAGE);
+  const sameImage = { ...spec, containers: [{ ...spec.containers[0], image: IMAGE }] };
+  assert.deepEqual(sameImage, before.spec);
+  assert.equal(metadata!.annotations!['run.googleapis.com/execution-environment'], 'gen2');
+});
+
+test('with a collector beside the server, the image that changes is the one of the server', async () => {
+  serveFirst('service.prometheus.yaml');
+  assert.equal(await build(SECOND, STEPS, OTHER_IMAGE), undefined, said);
+  const [server, collector] = api.services.get('ml-model').spec.template.spec.containers;
+  assert.equal(server!.image, OTHER_IMAGE);
+  assert.match(collector!.image, /cloud-run-gmp-sidecar/);
+});
+
+test('a smoke test that fails leaves the traffic where it was, and the revision under its tag', async () => {
+  serveFirst();
+  stub.change = (outputs) => ({ ...outputs, label: 2 });
+  assert.equal(await build(SECOND), 'test-revision');
+  assert.match(said, /FAILED {2}row 0: outputs\.label/);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), { 'build-bbbbbbbb': SECOND_REVISION });
+});
+
+test('a revision that does not start fails the build, and leaves the traffic where it was', async () => {
+  serveFirst();
+  api.services.healthy = false;
+  assert.equal(await build(SECOND), 'deploy');
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+});
+
+test('the traffic goes to the revision that was tested, though another has been deployed meanwhile', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
+  assert.equal(await build(THIRD, ['service-file', 'deploy']), undefined, said);
+  assert.equal(await build(SECOND, ['move-traffic']), undefined, said);
+  assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), { 'build-cccccccc': THIRD_REVISION });
+});
+
+test('a service whose first deployment never got ready is deployed again like a first one', async () => {
+  api.services.healthy = false;
+  assert.equal(await build(FIRST), 'deploy');
+  api.services.healthy = true;
+  assert.equal(await build(SECOND), undefined, said);
+  assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
+});
+
+test('an API that refuses to list is not taken for a service that is not there', async () => {
+  serveFirst();
+  api.refuses = /\/services$/;
+  assert.equal(await build(SECOND), 'deploy');
+  assert.match(said, /PERMISSION_DENIED|refused/i);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+  assert.deepEqual([...api.services.revisions.keys()], [FIRST_REVISION]);
+});
+
+test('a tag that somebody moved before the smoke test ends the build before anything is tested', async () => {
+  serveFirst();
+  api.afterChange = () => {
+    const service = api.services.get('ml-model');
+    const traffic = service.spec.traffic!.filter(({ tag }) => tag === undefined);
+    api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
+  };
+  assert.equal(await build(SECOND), 'deploy');
+  assert.match(said, /has no tag build-bbbbbbbb on ml-model-2222222-bbbbbbbb/);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+});

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { parse } from 'yaml';
+import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/cloud-run-api.ts';
+import { complaints, gcloudCommands } from '../helpers/gcloud-parser.ts';
+import { blocks, section } from '../helpers/readme.ts';
+import { filesForUpload } from '../helpers/upload.ts';
+import { ROOT, run } from './program.ts';
+
+const SECTIONS = ['Cloud Run', 'Cloud Run functions', 'Cloud Build'];
+const FILES = globSync('service*.yaml', { cwd: ROOT }).sort();
+
+let api: CloudRunApi;
+let folder: string;
+beforeEach(async () => {
+  api = await startCloudRunApi();
+  folder = mkdtempSync(join(tmpdir(), 'cloud-run-'));
+});
+afterEach(async () => {
+  await api.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs a line in the project's folder with the real `gcloud`, against the tests' own API. */
+function shell(line: string) {
+  const env = gcloudEnvironment(api, join(folder, 'gcloud'));
+  return run('bash', ['-eo', 'pipefail', '-c', `cd "$0"; ${line}`, ROOT], env);
+}
+
+/** The shell blocks of a README section. */
+function shellBlocks(title: string): string[] {
+  return blocks(section(title)).flatMap(({ language, text }) => (language === 'sh' ? [text] : []));
+}
+
+function lineWith(text: string): string {
+  const line = SECTIONS.flatMap(shellBlocks).find((block) => block.includes(text));
+  assert.ok(line, `README shows a line with ${text}`);
+  return line;
+}
+
+test('there is service.yaml, and a variant for each purpose', () => {
+  const names = ['always-on', 'bucket', 'gpu', 'prometheus', 'redis'].map((name) => `service.${name}.yaml`);
+  assert.deepEqual(FILES, [...names, 'service.yaml']);
+});
+
+for (const file of FILES) {
+  test(`gcloud takes ${file}, filled in by README's line, and Cloud Run gets every field of it`, async () => {
+    const { code, stderr } = await shell(lineWith('services replace -').replace('service.yaml', file));
+    assert.equal(code, 0, stderr);
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    const given = parse(text.replaceAll('REGION', 'us-central1').replaceAll('PROJECT_ID', 'my-project')).spec;
+    const { spec } = api.services.get('ml-model');
+    assert.deepEqual(spec.template, given.template);
+    assert.deepEqual(api.services.serving('ml-model'), { 'ml-model-00001-abc': 100 });
+  });
+}
+
+test('a field that Cloud Run does not know is refused', async () => {
+  const text = readFileSync(join(ROOT, 'service.yaml'), 'utf8').replace('containerConcurrency', 'containerConcurency');
+  writeFileSync(join(folder, 'wrong.yaml'), text);
+  const { code, stderr } = await shell(`gcloud run services replace '${folder}/wrong.yaml' --region us-central1`);
+  assert.equal(code, 1);
+  assert.match(stderr, /containerConcurency/);
+  assert.equal(api.services.all.size, 0);
+});
+
+test("README's own deployment command makes a private service with 2 CPUs, 2Gi and 0 to 10 instances", async () => {
+  const line = lineWith('gcloud run deploy ml-model');
+  const { code, stderr } = await shell(line.slice(line.indexOf('gcloud run deploy')));
+  assert.equal(code, 0, stderr);
+  const { template } = api.services.get('ml-model').spec as unknown as { template: Record<string, never> };
+  assert.match(JSON.stringify(template), /"limits":\{"cpu":"2","memory":"2Gi"\}/);
+  assert.match(JSON.stringify(template), /"autoscaling\.knative\.dev\/maxScale":"10"/);
+  assert.ok(
+    api.calls.every((call) => !call.includes('setIamPolicy')),
+    'nobody is let in',
+  );
+});
+
+for (const title of SECTIONS) {
+  test(`README, ${title}: gcloud knows every command and flag that is shown`, async () => {
+    const shown = await Promise.all(
+      shellBlocks(title).map((text, i) => gcloudCommands(`cd '${ROOT}'; ${text}`, join(folder, String(i)))),
+    );
+    // Its parser would wait for the file on stdin.
+    const commands = shown.flat().map((words) => words.map((word) => (word === '-' ? 'service.yaml' : word)));
+    assert.ok(commands.length > 1, String(commands.length));
+    assert.deepEqual(complaints(commands, [], join(folder, 'gcloud')), []);
+  });
+}
+
+test('gcloud takes cloudbuild.yaml, and no field that Cloud Build does not know', () => {
+  assert.deepEqual(complaints([], [join(ROOT, 'cloudbuild.yaml')], join(folder, 'gcloud')), []);
+  const wrong = join(folder, 'cloudbuild.yaml');
+  writeFileSync(wrong, readFileSync(join(ROOT, 'cloudbuild.yaml'), 'utf8').replace('entrypoint', 'entripoint'));
+  const [complaint] = complaints([], [wrong], join(folder, 'gcloud'));
+  assert.match(complaint ?? '', /entripoint/);
+});
+
+test('gcloud uploads for a function what .gcloudignore leaves by the rules of Git', async () => {
+  const { stdout, code, stderr } = await shell('gcloud meta list-files-for-upload .');
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(stdout.trimEnd().split('\n').sort(), filesForUpload(ROOT));
+});

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { filesForUpload } from '../helpers/upload.ts';
+import { ROOT, run, type Served, serve } from './program.ts';
+
+/** What `gcloud run deploy --source . --function predict` does: uploads the sources, and lets Google's buildpack build them. */
+const NPM_BOUND_MS = 300_000;
+const files = filesForUpload(ROOT);
+const folder = mkdtempSync(join(tmpdir(), 'functions-source-'));
+let server: Served | undefined;
+
+before(async () => {
+  for (const file of files) {
+    mkdirSync(join(folder, dirname(file)), { recursive: true });
+    cpSync(join(ROOT, file), join(folder, file));
+  }
+  // The buildpack's own steps. It sets NODE_ENV so that what the build needs is installed, too.
+  await npm('ci --prefer-offline --no-audit --no-fund', { NODE_ENV: 'development' });
+  await npm('run gcp-build');
+  await npm('prune --omit=dev --no-audit --no-fund');
+  const framework = join(folder, 'node_modules/.bin/functions-framework');
+  server = await serve(
+    [framework, '--target', 'predict'],
+    { NODE_ENV: 'production', K_SERVICE: 'ml-function' },
+    folder,
+  );
+});
+after(async () => {
+  await server?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function npm(command: string, env: Record<string, string> = {}): Promise<void> {
+  // Where packages come from is the machine's business; the settings of an npm that runs this test are not.
+  const inherited = Object.entries(process.env).filter(([name]) =>
+    /^(npm_config_registry|.*_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name),
+  );
+  const all = { ...(Object.fromEntries(inherited) as Record<string, string>), ...env };
+  const line = ['-c', `cd "$0" && exec npm ${command}`, folder];
+  const { code, stdout, stderr } = await run('bash', line, all, NPM_BOUND_MS);
+  assert.equal(code, 0, `npm ${command}: ${stdout}${stderr}`.slice(-4000));
+}
+
+test('what is uploaded is what the build needs, and nothing that was built or is a secret', () => {
+  for (const file of ['package.json', 'package-lock.json', '.npmrc', 'scripts/build.ts', 'models/iris/model.onnx'])
+    assert.ok(files.includes(file), file);
+  const odd = /^(node_modules|dist|test|k8s|\.git)\/|^\.env|\.(pem|key|log)$|^service.*\.yaml$/;
+  assert.deepEqual(
+    files.filter((file) => odd.test(file)),
+    [],
+  );
+});
+
+test('gcp-build makes the file that main names, and what only the build needs is gone', () => {
+  const { main, devDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  assert.ok(existsSync(join(folder, main)), main);
+  for (const name of Object.keys(devDependencies).filter((each) => each !== '@types/node'))
+    assert.ok(!existsSync(join(folder, 'node_modules', name)), name);
+});
+
+test('the function predicts an iris', async () => {
+  const response = await fetch(`http://localhost:${server!.port}/predict`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"features":[6.3,2.9,5.6,1.8]}',
+  });
+  assert.equal(response.status, 200);
+  assert.equal(((await response.json()) as { label: string }).label, 'virginica');
+});
