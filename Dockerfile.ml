@@ -28,6 +28,10 @@ FROM ${NODE_IMAGE} AS models
 ARG MODELS=models
 COPY . /context
 RUN mkdir /models \
+ && if [ -n "$MODELS" ] && [ ! -d "/context/$MODELS" ]; then \
+      echo "MODELS=$MODELS: there is no such folder below the one given to docker build, or .dockerignore leaves it out" >&2; \
+      exit 1; \
+    fi \
  && if [ -n "$MODELS" ]; then cp -r "/context/$MODELS/." /models/; fi \
  && chmod -R a+rX /models
 

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { findMissingKubectl } from './deploy-check/kustomize.ts';
 
 /** A program of the system that a test runs. */
 export interface SystemProgram {
@@ -11,6 +12,8 @@ export interface SystemProgram {
   readonly tests: readonly string[];
   /** Commands of which one must end with 0: a client alone is of no use, and a program may come as another's plugin. */
   readonly probes?: readonly (readonly string[])[];
+  /** Whether the one that was found is of use: it may be too old. */
+  readonly isUsable?: () => boolean;
   /** Left out without failing, in CI too. */
   readonly optional?: boolean;
 }
@@ -30,7 +33,12 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
   { name: 'python3', install: apt('python3'), tests: ['python-client'] },
   { name: 'redis-server', install: apt('redis-server'), tests: ['bucket', 'redis-cache', 'redis-faults'] },
-  { name: 'kubectl', install: apt('kubernetes-client'), tests: ['kustomize'] },
+  {
+    name: 'kubectl',
+    install: 'https://kubernetes.io/docs/tasks/tools/ (1.27 or newer; Debian 13: apt-get install kubernetes-client)',
+    tests: ['kustomize'],
+    isUsable: () => findMissingKubectl() === undefined,
+  },
   {
     name: 'docker',
     install: `${apt('docker.io')}, and have its daemon run`,
@@ -57,8 +65,10 @@ const PROBE_BOUND_MS = 20_000;
 export function findMissing(path: string, probe: Probe = (command) => succeeds(command, path)): SystemProgram[] {
   const folders = path.split(delimiter).filter((folder) => folder !== '');
   const found = (name: string): boolean => folders.some((folder) => isProgram(join(folder, name)));
-  return SYSTEM_PROGRAMS.filter(({ name, probes }) =>
-    probes === undefined ? !found(name) : !probes.some((command) => found(command[0]!) && probe(command)),
+  return SYSTEM_PROGRAMS.filter(({ name, probes, isUsable = () => true }) =>
+    probes === undefined
+      ? !(found(name) && isUsable())
+      : !probes.some((command) => found(command[0]!) && probe(command)),
   );
 }
 

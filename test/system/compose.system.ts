@@ -117,7 +117,10 @@ describe('docker-compose.ml.yml', () => {
       assert.ok(ports.every(({ HostIp }) => HostIp === '127.0.0.1'));
     }
     assert.equal(compose('port', 'ml-model', '8080').trim(), `127.0.0.1:${PORT}`);
-    const { Ports } = inspect(id('redis')).NetworkSettings;
+    const { Ports, Networks } = inspect(id('redis')).NetworkSettings;
+    const cache = `${PROJECT}_cache`;
+    assert.deepEqual(Object.keys(Networks), [cache]);
+    assert.equal(JSON.parse(docker('network', 'inspect', cache))[0].Internal, true);
     assert.deepEqual(Object.values(Ports).flat().filter(Boolean), []);
   });
 });

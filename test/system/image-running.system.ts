@@ -7,6 +7,7 @@ import { buildImage, docker, IMAGE } from '../helpers/image.ts';
 import { modelFolder } from '../helpers/model-folder.ts';
 import { slow } from '../helpers/models.ts';
 import { until } from '../helpers/until.ts';
+import { run } from './program.ts';
 
 before(() => buildImage());
 
@@ -60,11 +61,19 @@ describe('the image under Docker, with a read-only root, no capabilities, 512 MB
       await until(async () => (await metric(host, 'predictions_total', { outcome: 'ok' })) > 50, 'some answers');
       const exit = new Promise((resolve) => host.child.once('exit', resolve));
       const stopped = performance.now();
-      docker('stop', nameOf(host));
-      // What came later may find Docker's proxy without a server behind it.
-      const accepted = (await Promise.all(clients)).flat().filter(({ at }) => at < stopped);
+      await run('docker', ['stop', nameOf(host)]);
+      const asked = (await Promise.all(clients)).flat();
+      const accepted = asked.filter(({ at }) => at < stopped);
       assert.ok(accepted.length > 50);
       assert.deepEqual([...new Set(accepted.map(({ got }) => got))], [200]);
+      // What came after the signal is answered, or told that the server goes; once that has gone, Docker's proxy takes a
+      // connection and drops it.
+      const later = new Set(asked.filter(({ at }) => at >= stopped).map(({ got }) => got));
+      assert.ok(later.has(503), [...later].join());
+      assert.deepEqual(
+        [...later].filter((got) => ![200, 503, 'ECONNREFUSED', 'ECONNRESET'].includes(got)),
+        [],
+      );
       assert.ok(!host.lines.some((line) => line.includes('cut off')));
       assert.equal(await exit, 0);
     }));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildImage, canBuild, docker, IMAGE, ROOT } from '../helpers/image.ts';
 import { run } from './program.ts';
@@ -92,10 +92,21 @@ describe('models in the image', () => {
     assert.deepEqual(filesOf(BARE, '/app/models'), []);
   });
 
-  test('MODELS names a folder of the context, which the server may read whatever its modes were', () => {
+  test('MODELS names a folder that is not there: the build says which', () => {
+    assert.throws(
+      () => buildImage(OWN, ['--build-arg', 'MODELS=my-modles']),
+      /MODELS=my-modles: there is no such folder/,
+    );
+  });
+
+  test('MODELS names a folder of the context, which the server may read whatever its modes were; secrets stay out', () => {
     mkdirSync(join(OWN_MODELS, 'flowers'), { recursive: true, mode: 0o700 });
     const model = readFileSync(join(ROOT, 'models/iris/model.onnx'));
     writeFileSync(join(OWN_MODELS, 'flowers/model.onnx'), model, { mode: 0o600 });
+    for (const secret of ['.env', '.git/config', 'key.pem', 'my-credentials.json']) {
+      mkdirSync(dirname(join(OWN_MODELS, 'flowers', secret)), { recursive: true });
+      writeFileSync(join(OWN_MODELS, 'flowers', secret), 'secret');
+    }
     buildImage(OWN, ['--build-arg', 'MODELS=tmp/image-models']);
     assert.deepEqual(filesOf(OWN, '/app/models'), ['/app/models/flowers/model.onnx']);
     const size = docker(

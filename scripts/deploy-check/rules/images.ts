@@ -83,12 +83,15 @@ function substitute(text: string, documents: readonly Node[]): string {
   );
 }
 
-/** A reference without a repository is a local image; of those with one, all have the same. */
+/** A repository as these files come, to be filled in: whoever fills in one overlay need not fill in every other file. */
+const isOpen = (repository: string): boolean => /\b(REGION|PROJECT_ID)\b/.test(repository);
+
+/** A reference without a repository is a local image; of those with one that is filled in, all have the same. */
 function checkRepositories(scope: Scope): Finding[] {
   let first: { repository: string; node: Node } | undefined;
   return referencesOf(scope).flatMap(({ node, text }) => {
     const { repository } = readImageReference(text);
-    if (repository === '') return [];
+    if (repository === '' || isOpen(repository)) return [];
     first ??= { repository, node };
     if (repository === first.repository) return [];
     return [node.finding(`repository ${repository}, but ${first.node.source.file} has ${first.repository}`)];

@@ -17,6 +17,10 @@ const GOOD: [title: string, yaml: string][] = [
     cloudRun().replace('/P/', '/PROJECT_ID/') + pushed(`${REPOSITORY}/ml-model:$COMMIT_SHA`),
   ],
   ['a local image', compose()],
+  [
+    'one that is filled in, beside one that is not',
+    image('europe-west1-docker.pkg.dev/mine/ml/ml-model:1') + pushed(`${REPOSITORY}/ml-model`),
+  ],
   ['the image of target gpu for a GPU', image('ml-model:gpu', GPU)],
   ['a version of it', image('r/ml-model:1-gpu', GPU)],
   ['a Redis of a version', image('redis:8-alpine')],
@@ -34,9 +38,9 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
   ["another's latest", image('redis:latest'), /redis:latest is another image from day to day/],
   ["another's without a tag", image('redis'), /redis is another image from day to day/],
   [
-    'two repositories',
-    cloudRun() + pushed(`${REPOSITORY}/ml-model`),
-    /repository REGION-docker\.pkg\.dev\/PROJECT_ID\/ml, but a\.yaml has REGION-docker\.pkg\.dev\/P\/ml/,
+    'two repositories that are filled in',
+    `${image('eu/mine/ml-model:1')}---${image('us/mine/ml-model:1')}`,
+    /repository us\/mine, but a\.yaml has eu\/mine/,
   ],
   [
     'an image to replace that nothing has',
@@ -45,7 +49,7 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
   ],
   [
     'another repository in an overlay',
-    cloudRun() + replaced('REGION-docker.pkg.dev/P/ml/ml-model', ', newName: R/ml-model'),
+    image('P/ml/ml-model:1') + replaced('P/ml/ml-model', ', newName: R/ml-model'),
     /newName: repository R, but/,
   ],
   [

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+
+const ROOT = join(import.meta.dirname, '..');
+// biome-ignore lint/suspicious/noExplicitAny: YAML of many shapes.
+const read = (file: string): any => parse(readFileSync(join(ROOT, file), 'utf8'));
+
+interface Probe {
+  readonly httpGet: { readonly path: string };
+  readonly periodSeconds: number;
+  readonly failureThreshold: number;
+}
+
+const bound = ({ periodSeconds, failureThreshold }: Probe): number => periodSeconds * failureThreshold;
+
+test('a roll-out on Kubernetes takes no pod away before another is ready, and endpoints have 5 s to forget it', () => {
+  const { spec } = read('k8s/base/deployment.yaml');
+  assert.equal(spec.strategy.rollingUpdate.maxUnavailable, 0);
+  assert.equal(spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds, 5);
+});
+
+test('a pod has five minutes for its model before it is started again, and a minute of silence', () => {
+  const [container] = read('k8s/base/deployment.yaml').spec.template.spec.containers;
+  assert.ok(bound(container.startupProbe) >= 300);
+  assert.ok(bound(container.livenessProbe) >= 60);
+  assert.deepEqual(
+    ['startupProbe', 'readinessProbe', 'livenessProbe'].map((probe) => container[probe].httpGet.path),
+    ['/ready', '/ready', '/health'],
+  );
+});
+
+test('the autoscaler keeps 2 to 10 pods at 70 % of their CPU', () => {
+  const { minReplicas, maxReplicas, metrics } = read('k8s/base/horizontal-pod-autoscaler.yaml').spec;
+  assert.deepEqual([minReplicas, maxReplicas], [2, 10]);
+  assert.deepEqual(metrics[0].resource, { name: 'cpu', target: { type: 'Utilization', averageUtilization: 70 } });
+});
+
+test('service.yaml is the service of the README: ml-model, 0 to 10 instances of 2 CPUs and 2 GiB, for nobody without leave', () => {
+  const { metadata, spec } = read('service.yaml');
+  const { annotations } = spec.template.metadata;
+  assert.equal(metadata.name, 'ml-model');
+  assert.deepEqual(
+    [annotations['autoscaling.knative.dev/minScale'], annotations['autoscaling.knative.dev/maxScale']],
+    ['0', '10'],
+  );
+  assert.equal(annotations['run.googleapis.com/execution-environment'], 'gen2');
+  assert.equal(annotations['run.googleapis.com/startup-cpu-boost'], 'true');
+  assert.deepEqual(spec.template.spec.containers[0].resources.limits, { cpu: '2', memory: '2Gi' });
+});
+
+for (const file of globSync('service*.yaml', { cwd: ROOT }).sort()) {
+  test(`${file} gives a model all the time that Cloud Run allows, and lets nobody in without leave`, () => {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    const [container] = parse(text).spec.template.spec.containers;
+    assert.equal(bound(container.startupProbe), 240);
+    assert.equal(container.startupProbe.httpGet.path, '/ready');
+    assert.equal(container.livenessProbe.httpGet.path, '/health');
+    assert.doesNotMatch(text, /allUsers|invoker-iam-disabled/);
+  });
+}
