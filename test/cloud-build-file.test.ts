@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BUILD, BUILT_IN, ROOT, substitute } from './helpers/cloud-build.ts';
@@ -40,10 +40,15 @@ test('what a step runs is there, and gets every variable that it asks for', () =
 });
 
 test('the shell scripts are executable', () => {
-  for (const name of ['build-image', 'push-image', 'deploy', 'test-revision', 'move-traffic'])
-    accessSync(join(ROOT, `scripts/cloud-build/${name}.sh`), constants.X_OK);
+  for (const name of globSync('scripts/cloud-build/*.sh', { cwd: ROOT })) accessSync(join(ROOT, name), constants.X_OK);
 });
 
 test('the build logs where an account of its own may', () => {
   assert.equal(BUILD.options.logging, 'CLOUD_LOGGING_ONLY');
+});
+
+test('a step that runs the image of a folder, of none and of several models gets what says which', () => {
+  const { env = [] } = BUILD.steps.find(({ id }) => id === 'run-image')!;
+  for (const line of ['MODELS=$_MODELS', 'MODEL_NAME=$_MODEL_NAME', 'GOLDEN=$_GOLDEN'])
+    assert.ok(env.includes(line), line);
 });

@@ -1,10 +1,24 @@
 #!/usr/bin/env bash
-# Builds IMAGE:COMMIT_SHA with the models of the folder MODELS. BuildKit's inline cache keeps the layers of one stage: those of
-# the build stage, npm ci among them, go into an image of their own, IMAGE:cache.
+# Builds IMAGE:COMMIT_SHA, TARGET of Dockerfile.ml, with the models of the folder MODELS. BuildKit's inline cache keeps the layers
+# of one stage: those of the build stage, npm ci among them, go into an image of their own, IMAGE:cache.
 set -euo pipefail
-: "${IMAGE:?}" "${MODELS?}" "${COMMIT_SHA:?is set by a trigger; by hand give --substitutions COMMIT_SHA=$(git rev-parse HEAD)}"
-export DOCKER_BUILDKIT=1
+: "${IMAGE:?}" "${TARGET:?}" "${MODELS?}" "${COMMIT_SHA:?is set by a trigger; by hand give --substitutions COMMIT_SHA=$(git rev-parse HEAD)}"
 
-build() { docker build --file Dockerfile.ml --cache-from "$IMAGE:cache" "$@" .; }
-build --target build --build-arg BUILDKIT_INLINE_CACHE=1 --tag "$IMAGE:cache"
-build --build-arg "MODELS=$MODELS" --build-arg "REVISION=$COMMIT_SHA" --tag "$IMAGE:$COMMIT_SHA"
+# A docker client older than 23 brings BuildKit, a newer one needs its buildx plugin for it, and which of them Google's builder
+# has is promised nowhere. Without BuildKit the image is the same, built without the cache.
+has_buildkit() {
+  docker buildx version >/dev/null 2>&1 || [ "$(docker version --format '{{.Client.Version}}' | cut -d . -f 1)" -lt 23 ]
+}
+build() { docker build --file Dockerfile.ml "$@" .; }
+
+own=(--target "$TARGET" --build-arg "MODELS=$MODELS" --build-arg "REVISION=$COMMIT_SHA" --tag "$IMAGE:$COMMIT_SHA")
+if has_buildkit; then
+  export DOCKER_BUILDKIT=1
+  build --target build --cache-from "$IMAGE:cache" --build-arg BUILDKIT_INLINE_CACHE=1 --tag "$IMAGE:cache"
+  build "${own[@]}" --cache-from "$IMAGE:cache"
+else
+  export DOCKER_BUILDKIT=0
+  # It runs the stages of the GPU for every target, and this variable, which only BuildKit sets, has them do something.
+  if [ "$TARGET" = gpu ]; then own+=(--build-arg TARGETARCH=amd64); fi
+  build "${own[@]}"
+fi

@@ -10,9 +10,15 @@ interface ServiceFile {
   spec: {
     template: {
       metadata: { name?: string };
-      spec: { serviceAccountName?: string; containers: { image: string; ports?: unknown }[] };
+      spec: { serviceAccountName?: string; containers: Container[] };
     };
   };
+}
+
+interface Container {
+  image: string;
+  ports?: unknown;
+  env?: { name: string; value?: string }[];
 }
 
 /** What a build puts into the file. */
@@ -24,6 +30,8 @@ export interface BuildNames {
   readonly project: string;
   /** An address; '' leaves what the file has, and without one in it Cloud Run's default. */
   readonly account: string;
+  /** The `MODEL_NAME` of a service whose file has none; '' for none. */
+  readonly model: string;
 }
 
 /**
@@ -36,7 +44,11 @@ export function firstService(text: string, names: BuildNames): string {
   const serving = template.spec.containers.filter(({ ports }) => ports !== undefined);
   if (serving.length !== 1)
     throw new Error(`expected one container with ports in the service file, got ${serving.length}`);
-  serving[0]!.image = names.image;
+  const [container] = serving as [Container];
+  container.image = names.image;
+  const { env = [] } = container;
+  const missing = names.model !== '' && env.every(({ name }) => name !== 'MODEL_NAME');
+  if (missing) container.env = [...env, { name: 'MODEL_NAME', value: names.model }];
   file.metadata.name = names.service;
   template.metadata.name = names.revision;
   if (names.account !== '') template.spec.serviceAccountName = names.account;
@@ -62,6 +74,7 @@ if (import.meta.main) {
       image: readFileSync(join(state, 'image'), 'utf8').trim(),
       project,
       account: account === '' ? '' : `${account}@${project}.iam.gserviceaccount.com`,
+      model: variable('MODEL_NAME'),
     }),
   );
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Pushes IMAGE:COMMIT_SHA and the cache. Leaves the image's name by digest, which no later push can move, for the next steps.
+# Pushes IMAGE:COMMIT_SHA, and the cache where there is one. Leaves the image's name by digest, which no later push can move, for
+# the next steps.
 set -euo pipefail
 : "${IMAGE:?}" "${COMMIT_SHA:?}"
 state="${STATE:-/workspace/.cloud-build}"
 
 docker push "$IMAGE:$COMMIT_SHA"
-docker push "$IMAGE:cache"
+if docker image inspect "$IMAGE:cache" >/dev/null 2>&1; then docker push "$IMAGE:cache"; fi
 mkdir -p "$state"
 docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$IMAGE:$COMMIT_SHA" |
   grep "^$IMAGE@sha256:" | head -n 1 >"$state/image"

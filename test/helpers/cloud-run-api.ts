@@ -19,6 +19,7 @@ export interface CloudRunApi {
 
 const PROJECT = /^\/v1\/projects\/[^/]+/;
 const SERVICES = /^\/apis\/serving\.knative\.dev\/v1\/namespaces\/[^/]+\/services(?:\/([^/]+))?$/;
+const REVISION = /^\/apis\/serving\.knative\.dev\/v1\/namespaces\/[^/]+\/revisions\/([^/]+)$/;
 
 /** @param urlOf where a service, or a tag of it, is served */
 export async function startCloudRunApi(
@@ -46,6 +47,8 @@ export async function startCloudRunApi(
     const body = await text(request);
     if (api.refuses?.test(pathname)) throw new Refusal(403, 'Permission denied: refused by the test.');
     if (host.startsWith('serviceusage')) return { name: pathname, state: 'ENABLED' };
+    const [, revision] = REVISION.exec(pathname) ?? [];
+    if (revision !== undefined) return describeRevision(revision);
     const [, name] = SERVICES.exec(pathname) ?? [undefined, undefined];
     if (PROJECT.test(pathname)) return handleProject(pathname);
     if (!SERVICES.test(pathname)) throw new Refusal(404, `no such path: ${pathname}`);
@@ -57,6 +60,19 @@ export async function startCloudRunApi(
     api.afterChange = undefined;
     other?.();
     return changed;
+  }
+
+  function describeRevision(name: string): unknown {
+    const creationTimestamp = services.created.get(name);
+    if (creationTimestamp === undefined) throw new Refusal(404, `Revision '${name}' does not exist.`);
+    const { spec, metadata } = services.revisions.get(name)!;
+    return {
+      apiVersion: 'serving.knative.dev/v1',
+      kind: 'Revision',
+      metadata: { ...metadata, name, creationTimestamp },
+      spec,
+      status: {},
+    };
   }
 
   function handleProject(path: string): unknown {

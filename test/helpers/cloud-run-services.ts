@@ -43,6 +43,8 @@ export class Services {
   readonly all = new Map<string, Service>();
   /** The template of every revision. */
   readonly revisions = new Map<string, Template>();
+  /** When each revision came, a second after the one before; as Cloud Run writes it, without zeros at the end. */
+  readonly created = new Map<string, string>();
   /** Whether a new revision gets ready. */
   healthy = true;
   readonly #urlOf: (service: string, tag?: string) => string;
@@ -92,6 +94,8 @@ export class Services {
     const revision = template.metadata?.name ?? `${service.metadata.name}-${String(generation).padStart(5, '0')}-abc`;
     if (this.revisions.has(revision)) throw new Refusal(409, `Revision named '${revision}' already exists.`);
     this.revisions.set(revision, template);
+    const second = String(this.created.size).padStart(2, '0');
+    this.created.set(revision, `2026-01-01T00:00:${second}${this.created.size % 2 === 0 ? '' : '.5'}Z`);
     return revision;
   }
 

@@ -39,7 +39,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-type Build = typeof FIRST & { readonly _SERVICE_FILE?: string };
+type Build = typeof FIRST & { readonly _SERVICE_FILE?: string; readonly _SERVICE_GOLDEN?: string };
 
 /** Runs steps of a build in order, to the one that fails, which it names. */
 async function build(values: Build, steps: readonly string[] = STEPS, image = IMAGE): Promise<string | undefined> {
@@ -62,7 +62,14 @@ async function build(values: Build, steps: readonly string[] = STEPS, image = IM
 
 /** A service as `gcloud run deploy` leaves it: its traffic follows the latest revision. */
 function serveFirst(file = 'service.yaml'): void {
-  const names = { service: 'ml-model', revision: FIRST_REVISION, image: IMAGE, project: 'my-project', account: '' };
+  const names = {
+    service: 'ml-model',
+    revision: FIRST_REVISION,
+    image: IMAGE,
+    project: 'my-project',
+    account: '',
+    model: '',
+  };
   const service = JSON.parse(firstService(readFileSync(join(ROOT, file), 'utf8'), names));
   api.services.put(service, true);
 }
@@ -141,6 +148,50 @@ test('the traffic goes to the revision that was tested, though another has been 
   assert.equal(await build(SECOND, ['move-traffic']), undefined, said);
   assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
   assert.deepEqual(api.services.tags('ml-model'), { 'build-cccccccc': THIRD_REVISION });
+});
+
+test('a build that a newer one has overtaken fails at the traffic, and leaves it there', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
+  assert.equal(await build(THIRD), undefined, said);
+  assert.equal(await build(SECOND, ['move-traffic']), 'move-traffic');
+  assert.match(said, /ml-model-2222222-bbbbbbbb gets no traffic: ml-model-3333333-cccccccc, which serves, is newer/);
+  assert.deepEqual(api.services.serving('ml-model'), { [THIRD_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), { 'build-bbbbbbbb': SECOND_REVISION });
+});
+
+test('a newer revision that has only a part of the traffic keeps it, too', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
+  assert.equal(await build(THIRD, ['service-file', 'deploy']), undefined, said);
+  const service = api.services.get('ml-model');
+  const traffic = [
+    { revisionName: FIRST_REVISION, percent: 90 },
+    { revisionName: THIRD_REVISION, percent: 10 },
+    { revisionName: SECOND_REVISION, tag: 'build-bbbbbbbb' },
+  ];
+  api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
+  assert.equal(await build(SECOND, ['move-traffic']), 'move-traffic');
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 90, [THIRD_REVISION]: 10 });
+});
+
+test('after a return to an older revision the next build gets the traffic', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND), undefined, said);
+  const service = api.services.get('ml-model');
+  const traffic = [{ revisionName: FIRST_REVISION, percent: 100 }];
+  api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
+  assert.equal(await build(THIRD), undefined, said);
+  assert.deepEqual(api.services.serving('ml-model'), { [THIRD_REVISION]: 100 });
+});
+
+test('the revision is tried with rows of its own where they are given', async () => {
+  serveFirst();
+  const rows = join(folder, 'golden.json');
+  const golden = JSON.parse(readFileSync(join(ROOT, 'models/iris/golden.json'), 'utf8'));
+  writeFileSync(rows, JSON.stringify({ ...golden, rows: golden.rows.slice(0, 1) }));
+  assert.equal(await build({ ...SECOND, _SERVICE_GOLDEN: rows }), undefined, said);
+  assert.equal(stub.paths.filter((path) => path === '/predict').length, 1);
 });
 
 test('a service whose first deployment never got ready is deployed again like a first one', async () => {

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { parse } from 'yaml';
 import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/cloud-run-api.ts';
 import { complaints, gcloudCommands } from '../helpers/gcloud-parser.ts';
-import { blocks, section } from '../helpers/readme.ts';
+import { blocks, README, section } from '../helpers/readme.ts';
 import { filesForUpload } from '../helpers/upload.ts';
 import { ROOT, run } from './program.ts';
 
+const VARIABLES = { PROJECT_ID: 'my-project', REGION: 'us-central1', BUCKET: 'my-bucket' };
+/** What a reader exports under Cloud Run and its neighbours. */
+const EXPORTS = Object.entries(VARIABLES)
+  .map(([name, value]) => `export ${name}=${value}; `)
+  .join('');
 const SECTIONS = ['Cloud Run', 'Cloud Run functions', 'Cloud Build'];
 const FILES = globSync('service*.yaml', { cwd: ROOT }).sort();
 
@@ -26,7 +31,7 @@ afterEach(async () => {
 
 /** Runs a line in the project's folder with the real `gcloud`, against the tests' own API. */
 function shell(line: string) {
-  const env = gcloudEnvironment(api, join(folder, 'gcloud'));
+  const env = { ...gcloudEnvironment(api, join(folder, 'gcloud')), ...VARIABLES };
   return run('bash', ['-eo', 'pipefail', '-c', `cd "$0"; ${line}`, ROOT], env);
 }
 
@@ -42,7 +47,7 @@ function lineWith(text: string): string {
 }
 
 test('there is service.yaml, and a variant for each purpose', () => {
-  const names = ['always-on', 'bucket', 'gpu', 'prometheus', 'redis'].map((name) => `service.${name}.yaml`);
+  const names = ['always-on', 'bucket', 'gpu', 'mounted', 'prometheus', 'redis'].map((name) => `service.${name}.yaml`);
   assert.deepEqual(FILES, [...names, 'service.yaml']);
 });
 
@@ -51,7 +56,8 @@ for (const file of FILES) {
     const { code, stderr } = await shell(lineWith('services replace -').replace('service.yaml', file));
     assert.equal(code, 0, stderr);
     const text = readFileSync(join(ROOT, file), 'utf8');
-    const given = parse(text.replaceAll('REGION', 'us-central1').replaceAll('PROJECT_ID', 'my-project')).spec;
+    const filledIn = Object.entries(VARIABLES).reduce((all, [name, value]) => all.replaceAll(name, value), text);
+    const given = parse(filledIn).spec;
     const { spec } = api.services.get('ml-model');
     assert.deepEqual(spec.template, given.template);
     assert.deepEqual(api.services.serving('ml-model'), { 'ml-model-00001-abc': 100 });
@@ -82,15 +88,26 @@ test("README's own deployment command makes a private service with 2 CPUs, 2Gi a
 
 for (const title of SECTIONS) {
   test(`README, ${title}: gcloud knows every command and flag that is shown`, async () => {
-    const shown = await Promise.all(
-      shellBlocks(title).map((text, i) => gcloudCommands(`cd '${ROOT}'; ${text}`, join(folder, String(i)))),
-    );
+    // In one shell, as a reader has it: a variable that no line above has set ends it.
+    const text = `cd '${ROOT}'; ${title === 'Cloud Run' ? '' : EXPORTS}set -u\n${shellBlocks(title).join('\n')}`;
+    const shown = [await gcloudCommands(text, join(folder, 'shown'))];
     // Its parser would wait for the file on stdin.
     const commands = shown.flat().map((words) => words.map((word) => (word === '-' ? 'service.yaml' : word)));
     assert.ok(commands.length > 1, String(commands.length));
     assert.deepEqual(complaints(commands, [], join(folder, 'gcloud')), []);
   });
 }
+
+test('README, In a bucket: gcloud knows every command that is shown, and the account is made before it may read', async () => {
+  const [, text] = /^### In a bucket\n(.*?)^### /ms.exec(README)!;
+  const lines = blocks(text!).flatMap((block) => (block.language === 'sh' ? [block.text] : []));
+  const commands = await gcloudCommands(`cd '${ROOT}'; set -u\n${lines.join('\n')}`, join(folder, 'shown'));
+  assert.deepEqual(complaints(commands, [], join(folder, 'gcloud')), []);
+  const shown = commands.map((words) => words.join(' '));
+  const made = shown.findIndex((line) => line.startsWith('iam service-accounts create ml-model'));
+  const bound = shown.findIndex((line) => line.includes('serviceAccount:ml-model@my-project.iam.gserviceaccount.com'));
+  assert.ok(made !== -1 && bound > made, shown.join('\n'));
+});
 
 test('gcloud takes cloudbuild.yaml, and no field that Cloud Build does not know', () => {
   assert.deepEqual(complaints([], [join(ROOT, 'cloudbuild.yaml')], join(folder, 'gcloud')), []);
@@ -104,4 +121,35 @@ test('gcloud uploads for a function what .gcloudignore leaves by the rules of Gi
   const { stdout, code, stderr } = await shell('gcloud meta list-files-for-upload .');
   assert.equal(code, 0, stderr);
   assert.deepEqual(stdout.trimEnd().split('\n').sort(), filesForUpload(ROOT));
+});
+
+test('gcloud uploads for a build what it needs, by .gcloudbuildignore, and nothing of .git, of an earlier build, or secret', async () => {
+  const wanted = filesForUpload(ROOT, '.gcloudbuildignore');
+  for (const file of [
+    'test/readme.test.ts',
+    'service.yaml',
+    'cloudbuild.yaml',
+    'k8s/base/kustomization.yaml',
+    '.dockerignore',
+  ])
+    assert.ok(wanted.includes(file), file);
+  const unwanted = [
+    '.git/HEAD',
+    '.git/objects/ab/cd',
+    'node_modules/zod/index.js',
+    'dist/server.js',
+    'tmp/x',
+    'coverage/x',
+    '.env',
+  ];
+  const tree = join(folder, 'tree');
+  for (const file of [...wanted, ...unwanted]) {
+    mkdirSync(join(tree, dirname(file)), { recursive: true });
+    writeFileSync(join(tree, file), '');
+  }
+  cpSync(join(ROOT, '.gcloudbuildignore'), join(tree, '.gcloudignore'));
+  const { stdout, code, stderr } = await shell(`gcloud meta list-files-for-upload '${tree}'`);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(stdout.trimEnd().split('\n').sort(), wanted);
+  assert.ok(lineWith('gcloud builds submit').includes('--ignore-file .gcloudbuildignore'));
 });

@@ -11,6 +11,7 @@ const NAMES: BuildNames = {
   image: 'us-central1-docker.pkg.dev/my-project/ml/ml-model@sha256:abc',
   project: 'my-project',
   account: '',
+  model: '',
 };
 const ACCOUNT = 'runner@my-project.iam.gserviceaccount.com';
 
@@ -47,4 +48,14 @@ test('a file in which no container has ports, or two, is refused', () => {
   const text = readFileSync(join(ROOT, 'service.yaml'), 'utf8');
   const none = text.replace(/ {10}ports:\n.*\n.*\n/, '');
   assert.throws(() => firstService(none, NAMES), /expected one container with ports in the service file, got 0/);
+});
+
+test('MODEL_NAME is added where a build has one, and left as the file has it', () => {
+  const wanted = { name: 'MODEL_NAME', value: 'fraud' };
+  assert.equal(made('service.yaml').containers[0].env, undefined);
+  assert.deepEqual(made('service.yaml', { model: 'fraud' }).containers[0].env, [wanted]);
+  assert.deepEqual(made('service.bucket.yaml', { model: 'fraud' }).containers[0].env.at(-1), wanted);
+  const text = readFileSync(join(ROOT, 'service.gpu.yaml'), 'utf8').replace('EXECUTION_PROVIDERS', 'MODEL_NAME');
+  const { env } = JSON.parse(firstService(text, { ...NAMES, model: 'fraud' })).spec.template.spec.containers[0];
+  assert.deepEqual(env[0], { name: 'MODEL_NAME', value: 'cuda,cpu' });
 });

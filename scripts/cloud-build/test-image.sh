@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The smoke test of `candidate`, from a container of its own: this step has docker, so that a failure can show the log.
+set -euo pipefail
+: "${GOLDEN:?}"
+workspace="${WORKSPACE:-/workspace}"
+
+docker run --rm --network "${NETWORK:-cloudbuild}" --volume "$workspace:$workspace:ro" --workdir "$workspace" node:24 \
+  node scripts/smoke-test.ts http://candidate:8080 --golden "$GOLDEN" --wait 60 && exit
+echo 'The log of the image:'
+docker logs candidate
+exit 1
