@@ -2,23 +2,31 @@ import { setMaxListeners } from 'node:events';
 import type { Config } from './config.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
+import { createAdminCheck } from './http/admin.ts';
 import { releasing } from './http/body-budget.ts';
 import { createJsonParser } from './http/json-body.ts';
-import { createRouter, type RequestHandler } from './http/router.ts';
+import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import type { Model } from './model/model.ts';
 import { createRefresher } from './model/refresher.ts';
 import { createRepository } from './model/repository.ts';
 import { createStore, type ModelStore } from './model/store.ts';
 import { createBatchPredictRoutes } from './routes/batch-predict.ts';
 import { createModelRoutes } from './routes/models.ts';
+import { createOpenInferenceRoutes } from './routes/open-inference/routes.ts';
+import { createOpenApiRoutes } from './routes/openapi/route.ts';
+import { createPageRoutes } from './routes/page.ts';
 import { createPredictRoutes } from './routes/predict.ts';
 import { createProbeRoutes } from './routes/probes.ts';
+import { createTensorFlowServingRoutes } from './routes/tensorflow-serving/routes.ts';
+import { createVertexRoutes } from './routes/vertex/routes.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 export interface App {
   readonly handler: RequestHandler;
   readonly model: Model;
+  /** What the handler answers. */
+  readonly routes: readonly Route[];
   /** From here on `/ready` and new work are answered with 503, and streams come to their end. */
   drain(): void;
   /** Ends the engine processes. Call it when nothing is in flight. */
@@ -63,7 +71,7 @@ export function createApp(config: Config, logger: Logger): App {
   });
 
   const isDraining = (): boolean => draining.signal.aborted;
-  const routes = [
+  const served: Route[] = [
     ...createPredictRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }).map(releasing),
     ...createBatchPredictRoutes({
       repository,
@@ -75,8 +83,35 @@ export function createApp(config: Config, logger: Logger): App {
       draining: draining.signal,
     }).map(releasing),
     ...createModelRoutes(repository),
+    ...createOpenInferenceRoutes({
+      repository,
+      parser,
+      metrics,
+      maxBodyBytes: config.MAX_BODY_BYTES,
+      draining: isDraining,
+      checkAdmin: createAdminCheck(config.ADMIN_TOKEN_FILE),
+      admin: config.ADMIN_TOKEN_FILE !== undefined,
+    }),
+    ...createTensorFlowServingRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }).map(
+      releasing,
+    ),
     ...createProbeRoutes({ model, metrics, draining: isDraining }),
+    // Last: they go before what has the same path.
+    ...createVertexRoutes({
+      repository,
+      parser,
+      metrics,
+      maxBodyBytes: config.MAX_BODY_BYTES,
+      draining: isDraining,
+      predictRoute: config.AIP_PREDICT_ROUTE,
+      healthRoute: config.AIP_HEALTH_ROUTE,
+      endpointId: config.AIP_ENDPOINT_ID,
+      deployedModelId: config.AIP_DEPLOYED_MODEL_ID,
+    }).map(releasing),
   ];
+  const pages = config.PAGE === 'on' ? createPageRoutes() : [];
+  // Pages first: what Vertex AI asks for at the same path goes before them.
+  const routes = [...pages, ...served, ...createOpenApiRoutes(model, served)];
   const router = createRouter(routes, {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     logRequests: config.LOG_REQUESTS,
@@ -92,6 +127,7 @@ export function createApp(config: Config, logger: Logger): App {
         }
       : router,
     model,
+    routes,
     drain: () => draining.abort(),
     async close() {
       refresher.close();

@@ -1,45 +1,17 @@
-import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
-
-/** One setting: everything that is known of it stands here, and README's table is checked against it. */
-interface Setting<T> {
-  readonly default: string;
-  readonly schema: z.ZodType<T, string>;
-  /** What it takes, in words: part of the error of a bad value. */
-  readonly takes: string;
-  readonly doc: string;
-  /** It may hold a password: its value is not shown. */
-  readonly secret?: boolean;
-}
-
-function setting<T>(fallback: string, schema: z.ZodType<T, string>, takes: string, doc: string): Setting<T> {
-  return { default: fallback, schema, takes, doc };
-}
-
-const secret: typeof setting = (...parts) => ({ ...setting(...parts), secret: true });
-
-function whole(min: number, max: number): z.ZodType<number, string> {
-  return z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max)) as z.ZodType<number, string>;
-}
-
-function oneOf<const T extends string>(...values: T[]): z.ZodType<T, string> {
-  return z.enum(values) as unknown as z.ZodType<T, string>;
-}
-
-function isModelUri(uri: string): boolean {
-  if (!/^[a-z0-9+.-]+:\/\//i.test(uri)) return true;
-  if (!uri.startsWith('file://')) return uri.startsWith('gs://');
-  try {
-    fileURLToPath(uri);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const text = z.string().min(1) as z.ZodType<string, string>;
-const optional = <T>(schema: z.ZodType<T, string>): z.ZodType<T | undefined, string> =>
-  z.union([z.literal('').transform(() => undefined), schema]) as z.ZodType<T | undefined, string>;
+import {
+  holdsText,
+  id,
+  isModelUri,
+  oneOf,
+  optional,
+  path,
+  type Setting,
+  secret,
+  setting,
+  text,
+  whole,
+} from './setting-schema.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -105,6 +77,12 @@ export const SETTINGS = {
     'bytes, 67108864 or more',
     'Bytes of memory that all loaded models may take; the least recently used are unloaded. Unset: what the memory limit leaves.',
   ),
+  ADMIN_TOKEN_FILE: setting(
+    '',
+    optional(text.refine(holdsText) as z.ZodType<string, string>),
+    'the path of a file that can be read and is not empty',
+    'File that holds the bearer token for loading and unloading models over HTTP. Unset: nobody may.',
+  ),
   REDIS_URL: secret(
     '',
     optional(z.string().regex(/^rediss?:\/\/\S+$/) as z.ZodType<string, string>),
@@ -158,6 +136,12 @@ export const SETTINGS = {
     'milliseconds, 1 to 86400000',
     'A run longer than this is killed with its process, which is replaced.',
   ),
+  PAGE: setting(
+    'on',
+    oneOf('on', 'off'),
+    'on or off',
+    'Whether `/`, a page to try the model on, and `/docs` are served.',
+  ),
   LOG_LEVEL: setting(
     'info',
     oneOf('debug', 'info', 'warning', 'error'),
@@ -175,6 +159,42 @@ export const SETTINGS = {
     oneOf('stdout', 'cloud'),
     'stdout or cloud',
     'JSON lines on stdout, or the Cloud Logging API (outside Google Cloud).',
+  ),
+  AIP_HTTP_PORT: setting(
+    '',
+    optional(whole(0, 65_535)),
+    'a port, 0 to 65535',
+    'Set by Vertex AI: the port to listen on, before `PORT`.',
+  ),
+  AIP_PREDICT_ROUTE: setting(
+    '',
+    optional(path),
+    'a URL path: / first, and no blanks, braces, ? or #',
+    'Set by Vertex AI: the path of its predictions, beside all others.',
+  ),
+  AIP_HEALTH_ROUTE: setting(
+    '',
+    optional(path),
+    'a URL path: / first, and no blanks, braces, ? or #',
+    'Set by Vertex AI: the path of its health checks, which ask for readiness.',
+  ),
+  AIP_ENDPOINT_ID: setting(
+    '',
+    optional(id),
+    'letters, digits, - and _',
+    'Set by Vertex AI: with `AIP_DEPLOYED_MODEL_ID`, what stands in both paths where none is set.',
+  ),
+  AIP_DEPLOYED_MODEL_ID: setting(
+    '',
+    optional(id),
+    'letters, digits, - and _',
+    'Set by Vertex AI: see `AIP_ENDPOINT_ID`.',
+  ),
+  AIP_STORAGE_URI: setting(
+    '',
+    optional(text.refine(isModelUri) as z.ZodType<string, string>),
+    'gs://bucket/…, a path or file://…',
+    "Set by Vertex AI: the folder of the model's files, before `MODEL_URI`.",
   ),
   K_SERVICE: setting(
     '',
@@ -194,7 +214,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads every setting from the environment; an empty value counts as unset.
+ * Reads every setting from the environment; an empty value counts as unset. What Vertex AI sets goes before what the image says:
+ * `PORT` and `MODEL_URI` are the ones to use.
  * @throws ConfigError that names the variable, its value, and what it takes.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
@@ -209,5 +230,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (!parsed.success) throw new ConfigError(`${name}=${shown} is not usable: it takes ${takes}`);
     config[name] = parsed.data;
   }
+  config.PORT = config.AIP_HTTP_PORT ?? config.PORT;
+  config.MODEL_URI = config.AIP_STORAGE_URI ?? config.MODEL_URI;
   return config as unknown as Config;
 }

@@ -3,7 +3,7 @@ import { globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
-const SOURCES = ['functions/**/*.ts', 'package-lock.json', 'scripts/build.ts'];
+const SOURCES = ['functions/**/*.{ts,css,html}', 'package-lock.json', 'scripts/{build,browser-assets}.ts'];
 
 /** Builds `dist/` where it is missing or older than its sources. Ends the process with the build's code where that fails. */
 export function buildIfNeeded(): void {

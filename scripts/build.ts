@@ -1,6 +1,8 @@
-/** `npm run build`: bundles `functions/` into `dist/`, an entry each for the two hosts, the engine and the fetching process, and the parsing thread. */
+/** `npm run build`: bundles `functions/` into `dist/`, an entry each for the two hosts, the engine and the fetching process, and the parsing thread; and the client. */
 import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
+import { writeAssets } from './browser-assets.ts';
+import { buildClient } from './build-client.ts';
 import { EXTERNALS } from './externals.ts';
 
 rmSync('dist', { recursive: true, force: true });
@@ -26,3 +28,4 @@ await build({
   legalComments: 'linked',
   logLevel: 'warning',
 });
+await Promise.all([buildClient('dist'), writeAssets('dist')]);

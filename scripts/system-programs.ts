@@ -21,7 +21,8 @@ export interface SystemProgram {
 const apt = (name: string): string => `apt-get install -y ${name}`;
 
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
-  { name: 'curl', install: apt('curl'), tests: ['quick-start'] },
+  { name: 'chromium', install: apt('chromium'), tests: ['page'] },
+  { name: 'curl', install: apt('curl'), tests: ['page', 'quick-start'] },
   { name: 'git', install: apt('git'), tests: ['cloud-run', 'functions-source'] },
   {
     name: 'gcloud',
@@ -31,7 +32,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
     optional: true,
   },
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
-  { name: 'python3', install: apt('python3'), tests: ['python-client'] },
+  { name: 'python3', install: apt('python3'), tests: ['page', 'python-client'] },
   { name: 'redis-server', install: apt('redis-server'), tests: ['bucket', 'redis-cache', 'redis-faults'] },
   {
     name: 'kubectl',

@@ -11,6 +11,7 @@ const RULES: Rules = {
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts', 'settings.ts'],
     ['app.ts'],
     ['config.ts'],
+    ['setting-schema.ts'],
     ['routes'],
     ['http'],
     ['model'],
@@ -19,7 +20,7 @@ const RULES: Rules = {
     ['telemetry'],
     ['errors.ts'],
   ],
-  alone: ['client'],
+  alone: ['client', 'page'],
   packages: {
     'onnxruntime-node': ['engine/session.ts'],
     '@google-cloud/functions-framework': ['index.ts'],
@@ -29,7 +30,14 @@ const RULES: Rules = {
     '@redis/client': ['model/sources/redis-cache.ts'],
     winston: ['telemetry/winston-output.ts'],
     'prom-client': ['telemetry/metrics.ts'],
-    zod: ['config.ts', 'model/manifest.ts', 'routes/batch-predict.ts', 'routes/prediction.ts'],
+    zod: [
+      'config.ts',
+      'model/manifest.ts',
+      'routes/batch-predict.ts',
+      'routes/openapi/document.ts',
+      'routes/prediction.ts',
+      'setting-schema.ts',
+    ],
     '@bufbuild/protobuf': [
       'onnx/attribute.ts',
       'onnx/build.ts',

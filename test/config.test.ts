@@ -78,6 +78,13 @@ const TABLE: Row[] = [
   ['MODEL_REFRESH_SECONDS', 0, [['60', 60]], ['-1', '1.5', '604801', '1m'], 'seconds, 0 to 604800'],
   ['MODEL_MEMORY_BUDGET', undefined, [['67108864', 67_108_864]], ['67108863', '2Gi'], 'bytes, 67108864 or more'],
   [
+    'ADMIN_TOKEN_FILE',
+    undefined,
+    [[import.meta.filename, import.meta.filename]],
+    ['/nowhere/token', import.meta.dirname, '/dev/null'],
+    'the path of a file that can be read and is not empty',
+  ],
+  [
     'REDIS_URL',
     undefined,
     [
@@ -141,6 +148,7 @@ const TABLE: Row[] = [
     ['0', '86400001'],
     'milliseconds, 1 to 86400000',
   ],
+  ['PAGE', 'on', [['off', 'off']], ['no', 'true'], 'on or off'],
   [
     'LOG_LEVEL',
     'info',
@@ -154,6 +162,28 @@ const TABLE: Row[] = [
   ],
   ['LOG_REQUESTS', 'failed', [['all', 'all']], ['none'], 'failed or all'],
   ['LOG_TRANSPORT', 'stdout', [['cloud', 'cloud']], ['file'], 'stdout or cloud'],
+  ['AIP_HTTP_PORT', undefined, [['8080', 8080]], ['65536', 'http'], 'a port, 0 to 65535'],
+  ...(['AIP_PREDICT_ROUTE', 'AIP_HEALTH_ROUTE'] as const).map(
+    (name): Row => [
+      name,
+      undefined,
+      ['/', '/predict', "/v1/a.b-c_~!$&'()*+,;=@%20/x:predict"].map((path) => [path, path]),
+      ['predict', 'http://x/y', '/a b', '/a?b', '/a#b', '/{name}', '/ä'],
+      'a URL path: / first',
+    ],
+  ),
+  ['AIP_ENDPOINT_ID', undefined, [['1234', '1234']], ['a/b', 'a{b}'], 'letters, digits, - and _'],
+  ['AIP_DEPLOYED_MODEL_ID', undefined, [['12-ab_C', '12-ab_C']], ['a:b'], 'letters, digits, - and _'],
+  [
+    'AIP_STORAGE_URI',
+    undefined,
+    [
+      ['gs://bucket/a/', 'gs://bucket/a/'],
+      ['/m', '/m'],
+    ],
+    ['s3://bucket/model'],
+    'gs://bucket/…, a path or file://…',
+  ],
   ['K_SERVICE', undefined, [['ml-model', 'ml-model']], [], ''],
   ['GOOGLE_CLOUD_PROJECT', undefined, [['my-project', 'my-project']], [], ''],
 ];
@@ -188,6 +218,15 @@ for (const [name, byDefault, good, bad, takes] of TABLE) {
     }
   });
 }
+
+test('what Vertex AI sets goes before the port and the address of the image', () => {
+  const image = { PORT: '9000', MODEL_URI: '/models' };
+  const { PORT, MODEL_URI } = readConfig({ ...image, AIP_HTTP_PORT: '8080', AIP_STORAGE_URI: 'gs://b/m/' });
+  assert.deepEqual([PORT, MODEL_URI], [8080, 'gs://b/m/']);
+  // It sets an empty address where the model was uploaded without files.
+  const without = readConfig({ ...image, AIP_HTTP_PORT: '', AIP_STORAGE_URI: '' });
+  assert.deepEqual([without.PORT, without.MODEL_URI], [9000, '/models']);
+});
 
 test('a bad value of any shape is told in one line', () => {
   assert.throws(() => readConfig({ LOG_LEVEL: 'a\nb' }), {

@@ -22,6 +22,7 @@ export interface BatcherOptions {
   readonly maxQueueSize: number;
   readonly onRun?: (rows: number, seconds: number) => void;
   readonly onWait?: (seconds: number) => void;
+  readonly onSettled?: (outcomes: readonly Outcome[], seconds: number) => void;
 }
 
 /** Whether the answer is still wanted: `gone` once the client has left or its deadline has passed. */
@@ -219,13 +220,14 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     for (const share of batch) settle(share, { rows: share.rows, error: blame(error) });
   }
 
-  function settle(share: Share, outcome: Outcome): void {
-    const { entry } = share;
-    entry.outcomes.push({ at: share.first, outcome });
-    entry.settled += share.rows;
+  function settle({ entry, first, rows }: Share, outcome: Outcome): void {
+    entry.outcomes.push({ at: first, outcome });
+    entry.settled += rows;
     if (entry.settled < entry.feeds.rows) return;
     if (entry.outcomes.length > 1) entry.outcomes.sort((a, b) => a.at - b.at);
-    entry.resolve(entry.outcomes.map((settled) => settled.outcome));
+    const outcomes = entry.outcomes.map((settled) => settled.outcome);
+    options.onSettled?.(outcomes, (performance.now() - entry.since) / 1000);
+    entry.resolve(outcomes);
   }
 
   return {

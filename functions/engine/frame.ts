@@ -73,7 +73,7 @@ export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTe
     const size = sizes[i]!;
     const padded = pad8(size);
     total += head + padded;
-    copied += head + (size < COPY_BELOW ? padded : padded - size);
+    copied += head + (size < COPY_BELOW ? padded : pad8(padded - size));
   }
   if (total > MAX_FRAME_BYTES) {
     throw new RangeError(`the tensors of a run take ${total} bytes, ${MAX_FRAME_BYTES} at most`);
@@ -89,14 +89,16 @@ export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTe
     at = writeTensorHead(buffer, at, tensor, size);
     if (size < COPY_BELOW) {
       copyParts(buffer, at, size, tensor.dtype, data[i]!);
-      at += size;
+      buffer.fill(0, at + size, at + pad8(size));
+      at += pad8(size);
     } else {
       chunks.push(buffer.subarray(from, at), ...data[i]!.map(bytesOf));
-      from = at;
+      // What pads it stands at the end of 8 bytes: what is copied behind it is aligned in this buffer, too.
+      const padding = pad8(size) - size;
+      at += pad8(padding);
+      from = at - padding;
+      buffer.fill(0, from, at);
     }
-    const end = at + pad8(size) - size;
-    buffer.fill(0, at, end);
-    at = end;
   }
   if (at > from) chunks.push(buffer.subarray(from, at));
   return chunks;
@@ -116,7 +118,7 @@ export function decodeTensors(frame: Frame): SlottedTensor[] {
     const dims: number[] = [];
     for (let d = 0; d < rank; d++) dims.push(body.readUInt32LE(at + d * 4));
     at += pad8(rank * 4);
-    const data = dtype === 'string' ? unpackStrings(body, at, elementCount(dims)) : viewOf(dtype, body, at, size);
+    const data = dtype === 'string' ? unpackTexts(body, at, elementCount(dims)) : viewOf(dtype, body, at, size);
     tensors.push({ slot, dtype, dims, data });
     at += pad8(size);
   }
@@ -143,7 +145,7 @@ function writeTensorHead(buffer: Buffer, at: number, tensor: JoinedTensor, size:
 }
 
 function numericParts({ dtype, parts }: JoinedTensor): readonly NumericData[] {
-  return dtype === 'string' ? [packStrings(parts)] : (parts as readonly NumericData[]);
+  return dtype === 'string' ? [packTexts(parts)] : (parts as readonly NumericData[]);
 }
 
 /** Through one view of the tensor's own type: making a view of bytes for each part would cost more than the copying. */
@@ -166,7 +168,8 @@ function viewOf(dtype: DType, body: Buffer, at: number, size: number): NumericDa
   return view(body.buffer, body.byteOffset + at, size / bytes);
 }
 
-function packStrings(parts: readonly TensorData[]): Uint8Array {
+/** Each text's length in bytes, a u32, before its UTF-8: in frames, and in the binary data of the Open Inference Protocol. */
+export function packTexts(parts: readonly TensorData[]): Uint8Array {
   const texts = (parts as readonly string[][]).flat().map((text) => encoder.encode(text));
   const packed = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + text.length, 0));
   let at = 0;
@@ -178,7 +181,7 @@ function packStrings(parts: readonly TensorData[]): Uint8Array {
   return packed;
 }
 
-function unpackStrings(body: Buffer, from: number, count: number): string[] {
+function unpackTexts(body: Buffer, from: number, count: number): string[] {
   const texts: string[] = [];
   let at = from;
   for (let i = 0; i < count; i++) {

@@ -52,10 +52,14 @@ export function joinRows(spans: readonly Span[]): JoinedTensor[] {
 
 /** The rows of several feeds as those of one. The feeds share a key. */
 export function stackRows(feeds: readonly Feeds[]): Feeds {
-  const spans = feeds.map((one) => ({ feeds: one, first: 0, rows: one.rows }));
-  const tensors: (Tensor | undefined)[] = feeds[0]!.tensors.map(() => undefined);
+  return stackSpans(feeds.map((one) => ({ feeds: one, first: 0, rows: one.rows })));
+}
+
+/** The rows of the spans as feeds of their own. The spans share a key. Those of one span are a view of it, but for strings. */
+export function stackSpans(spans: readonly Span[]): Feeds {
+  const tensors: (Tensor | undefined)[] = spans[0]!.feeds.tensors.map(() => undefined);
   for (const { slot, dtype, dims, parts } of joinRows(spans)) {
-    tensors[slot] = { dtype, dims, data: concat(dtype, elementCount(dims), parts) };
+    tensors[slot] = { dtype, dims, data: parts.length === 1 ? parts[0]! : concat(dtype, elementCount(dims), parts) };
   }
   return { tensors, rows: spans.reduce((sum, span) => sum + span.rows, 0) };
 }

@@ -12,16 +12,23 @@ const SMALL_BYTES = 65_536;
  * @param limit bytes; a declared length above it is refused before anything is read.
  * @param budget what all bodies together may take. A large body keeps its part of it until its request has ended: the
  * route has to be `releasing`.
+ * @param textBytes how long a text before binary data is: where the body is put together here, what follows the text starts
+ * at a multiple of 8 bytes, so that tensors can be views of it.
  * @throws ServingError `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`, `OVERLOADED`.
  */
-export async function readBody(req: IncomingMessage, limit: number, budget = processBudget): Promise<Buffer> {
+export async function readBody(
+  req: IncomingMessage,
+  limit: number,
+  budget = processBudget,
+  textBytes = 0,
+): Promise<Buffer> {
   const raw = rawBody(req, limit);
   if (raw !== undefined) return raw;
   const declared = req.headers['content-length'];
   const length = declared === undefined ? -1 : Number(declared);
   if (length > limit) throw tooLarge(limit);
   refuseEncoding(req);
-  return collect(req, limit, length, budget);
+  return collect(req, limit, length, budget, -textBytes & 7);
 }
 
 /**
@@ -68,7 +75,13 @@ export function mediaType(req: IncomingMessage, types: readonly string[]): strin
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 
-function collect(req: IncomingMessage, limit: number, length: number, budget: BodyBudget): Promise<Buffer> {
+function collect(
+  req: IncomingMessage,
+  limit: number,
+  length: number,
+  budget: BodyBudget,
+  lead: number,
+): Promise<Buffer> {
   const small = length !== -1 && length <= SMALL_BYTES;
   const hold = small ? undefined : holdBody(req, budget);
   if (small) budget.take(length, limit);
@@ -94,7 +107,7 @@ function collect(req: IncomingMessage, limit: number, length: number, budget: Bo
       } else if (piece.length === length) {
         whole = piece;
       } else if (length !== -1) {
-        whole ??= Buffer.allocUnsafeSlow(length);
+        whole ??= Buffer.allocUnsafeSlow(lead + length).subarray(lead);
         piece.copy(whole, size - piece.length);
       } else {
         try {
@@ -131,7 +144,8 @@ function collect(req: IncomingMessage, limit: number, length: number, budget: Bo
   });
 }
 
-function tooLarge(limit: number): ServingError {
+/** For a body above `MAX_BODY_BYTES`. */
+export function tooLarge(limit: number): ServingError {
   const message = `the body is larger than ${limit} bytes (MAX_BODY_BYTES); send rows in batches, or as NDJSON to /batch_predict`;
   return new ServingError('TOO_LARGE', message);
 }

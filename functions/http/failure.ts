@@ -42,6 +42,8 @@ export function sendFailure({ req, res, id }: Pick<Exchange, 'req' | 'res' | 'id
   ];
   if (error.retryAfter !== undefined) headers.push('Retry-After', String(error.retryAfter));
   if (error.allow !== undefined) headers.push('Allow', error.allow);
+  // RFC 9110, 11.6.1: a 401 names the scheme.
+  if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
   const half = isArriving(req);
   if (half || error.code === 'DRAINING') headers.push('Connection', 'close');
   res.writeHead(STATUS[error.code], headers);

@@ -6,15 +6,22 @@ import type { RowFeeds, RowForm } from '../model/rows.ts';
 /** Bodies from this size on are read in a thread of their own: 256 KiB take about a millisecond. */
 const ASIDE_FROM = 262_144;
 
-/** What the reading thread is sent. With a form, the bytes are a predict body, and its feeds are wanted. */
+/** What is to be made of a body, in a thread that knows nothing else of the server: routes/json-thread.ts has a reader for each. */
+export type Reading =
+  | { readonly as: 'json' }
+  | { readonly as: 'features' | 'tensorflow' | 'vertex'; readonly form: RowForm }
+  /** @see readInfer */
+  | { readonly as: 'infer'; readonly form: RowForm; readonly textBytes: number | undefined };
+
+/** What the reading thread is sent. */
 export interface Job {
   readonly bytes: Uint8Array;
-  readonly form: RowForm | undefined;
+  readonly reading: Reading;
 }
 
 /** What the reading thread answers. */
 export type Answer =
-  | { readonly value: JsonValue | RowFeeds }
+  | { readonly value: unknown }
   | { readonly error: { code: ErrorCode; message: string; path: string | undefined } };
 
 export interface JsonParser {
@@ -29,11 +36,16 @@ export interface JsonParser {
    * @throws ServingError as `parse` and `readPredictBody` do.
    */
   readFeeds(bytes: Buffer, form: RowForm): Promise<RowFeeds>;
+  /**
+   * Reads a body in the thread, whatever its size; what was made of it comes back without a copy of its tensors.
+   * @throws ServingError as the reader does; `TOO_LARGE` where the thread's memory is too small for it.
+   */
+  readAside<T>(bytes: Buffer, reading: Reading): Promise<T>;
   close(): void;
 }
 
 interface Waiting extends Job {
-  resolve(value: JsonValue | RowFeeds): void;
+  resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
@@ -41,7 +53,7 @@ const source = import.meta.url.endsWith('.ts');
 const ENTRY = new URL(source ? '../routes/json-thread.ts' : './json-thread.js', import.meta.url);
 
 /** Whether a body is better read in the thread. */
-export const isLarge = (bytes: Buffer): boolean => bytes.length >= ASIDE_FROM;
+export const isLarge = ({ length }: { readonly length: number }): boolean => length >= ASIDE_FROM;
 
 /**
  * Reads request bodies. The thread starts with the first large body and has one body at a time: what ends the thread
@@ -81,10 +93,10 @@ export function createJsonParser(): JsonParser {
     if (current !== undefined) return;
     current = queue.shift();
     if (current === undefined) return;
-    const { bytes, form, reject } = current;
+    const { bytes, reading, reject } = current;
     try {
       thread ??= start();
-      thread.postMessage({ bytes, form } satisfies Job, [bytes.buffer as ArrayBuffer]);
+      thread.postMessage({ bytes, reading } satisfies Job, [bytes.buffer as ArrayBuffer]);
     } catch (cause) {
       current = undefined;
       reject(cause);
@@ -92,17 +104,18 @@ export function createJsonParser(): JsonParser {
     }
   }
 
-  function readAside<T extends JsonValue | RowFeeds>(bytes: Buffer, form: RowForm | undefined): Promise<T> {
+  function readAside<T>(bytes: Buffer, reading: Reading): Promise<T> {
     const own = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
     return new Promise((resolve, reject) => {
-      queue.push({ bytes: own, form, resolve: resolve as Waiting['resolve'], reject });
+      queue.push({ bytes: own, reading, resolve: resolve as Waiting['resolve'], reject });
       advance();
     });
   }
 
   return {
-    parse: (bytes) => (isLarge(bytes) ? readAside<JsonValue>(bytes, undefined) : readJson(bytes)),
-    readFeeds: (bytes, form) => readAside<RowFeeds>(bytes, form),
+    parse: (bytes) => (isLarge(bytes) ? readAside<JsonValue>(bytes, { as: 'json' }) : readJson(bytes)),
+    readFeeds: (bytes, form) => readAside<RowFeeds>(bytes, { as: 'features', form }),
+    readAside,
     close() {
       for (const { reject } of queue.splice(0)) reject(new Error('the server is closing'));
       void thread?.terminate();

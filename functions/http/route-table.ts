@@ -23,7 +23,10 @@ export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
 
 type Methods<R> = Map<string, Found<R>>;
 
-/** A table of routes: paths without parameters are found by one look-up, the others are tried in turn. */
+/**
+ * A table of routes: paths without parameters are found by one look-up, the others are tried in turn. Of two routes with one path
+ * and method the later goes before the earlier, and a path without parameters before one with them.
+ */
 export function createRouteTable<R extends Addressed>(routes: readonly R[]): RouteTable<R> {
   const exact = new Map<string, Methods<R>>();
   const patterns = new Map<
@@ -66,8 +69,10 @@ export function createRouteTable<R extends Addressed>(routes: readonly R[]): Rou
   return {
     find(path, method) {
       const methods = exact.get(path);
-      if (methods !== undefined) return choose(methods, path, method);
+      const here = methods?.get(method);
+      if (here !== undefined) return here;
       const found = match(path);
+      if (methods !== undefined && found?.methods.has(method) !== true) return choose(methods, path, method);
       if (found === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${path.slice(0, 200)}`);
       const { route } = choose(found.methods, path, method);
       const params = Object.entries(found.params).map(([name, part]) => [name, decode(part)]);

@@ -4,6 +4,8 @@ import type { Manifest } from './manifest.ts';
 
 /** Writes a row's outputs as the JSON of the native contract. */
 export interface RowWriter {
+  /** The names that `label` may have, by class index: the manifest's, or the model's own. */
+  readonly labels: readonly string[] | undefined;
   /**
    * The members of a prediction, without the braces: `"prediction":…,"label":…,"outputs":{…}`.
    * @param row which row of the outputs.
@@ -42,6 +44,7 @@ export function createRowWriter(
   const byRow = ({ dims }: Tensor, isRow: boolean): boolean => isRow && (joined || dims[0] === 1);
 
   return {
+    labels: names,
     write(outputs, row, isRow) {
       let members = '';
       let prediction = '';

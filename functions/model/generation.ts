@@ -132,13 +132,21 @@ export async function prepareGeneration(
     const holds = createHolds();
 
     const recorder = metrics.model(name);
+    const statistics = metrics.statistics.of(name, version);
     const batcher: Batcher = createBatcher(pool, {
       join: verdict.join,
       maxBatchSize: options.maxBatchSize,
       delayMs: options.batchDelayMs,
       maxQueueSize: options.maxQueueSize,
-      onRun: recorder.run,
-      onWait: recorder.queueWait,
+      onRun(rows, seconds) {
+        recorder.run(rows, seconds);
+        statistics.run(rows, seconds);
+      },
+      onWait(seconds) {
+        recorder.queueWait(seconds);
+        statistics.wait(seconds);
+      },
+      onSettled: (outcomes, seconds) => statistics.settled(!outcomes.some((one) => 'error' in one), seconds),
     });
     return {
       name,

@@ -39,7 +39,7 @@ export interface Model {
   refresh(layout: Layout): Promise<void>;
   /** A newer version is being prepared, or taken in. */
   refreshing(): boolean;
-  /** Lets go of it until it is asked for again. */
+  /** Lets go of it until it is asked for again. Settles once nobody works with it and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
   close(): Promise<void>;
@@ -210,10 +210,12 @@ export function createModel(label: string, options: CandidateOptions): Model {
       return refreshing;
     },
     async unload() {
+      if (loading !== undefined) await loading.catch(() => {});
+      if (refreshing !== undefined) await refreshing;
       const gone = live;
       live = undefined;
       refusal = undefined;
-      await gone?.close();
+      if (gone !== undefined) await retire(gone);
     },
     status() {
       const fault = live?.generation.fault();

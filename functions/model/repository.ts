@@ -3,8 +3,10 @@ import { ServingError } from '../errors.ts';
 import { createBudget, type Tenant } from './budget.ts';
 import type { EngineOptions, Telemetry } from './generation.ts';
 import { chooseDefault, chooseVersion, type Layout } from './layout.ts';
+import { createListing } from './listing.ts';
 import { createModel, type Model, type ModelStatus } from './model.ts';
 import type { ModelStore } from './store.ts';
+import { tenantOf } from './tenant.ts';
 
 export interface RepositoryOptions {
   readonly store: ModelStore;
@@ -22,6 +24,8 @@ export interface RepositoryOptions {
 
 export interface ListedModel {
   readonly name: string;
+  /** Somebody has unloaded it, and nobody has loaded it since. */
+  readonly unloaded: boolean;
   /** The highest first; of a model without version folders one that has no number. */
   readonly versions: readonly { readonly number: string | undefined; readonly status: ModelStatus | undefined }[];
 }
@@ -36,6 +40,17 @@ export interface Repository {
    */
   find(name: string, number?: string): Promise<Model>;
   list(): Promise<readonly ListedModel[]>;
+  /**
+   * Loads a model, or takes in what is new of one that is loaded.
+   * @throws ServingError `NOT_FOUND`; `NOT_READY` with the reason why it does not load, or why what is new of it does not serve.
+   */
+  load(name: string): Promise<void>;
+  /**
+   * Unloads all versions of a model, and keeps them so until `load`. Settles when those who work with it are done and its
+   * memory is free.
+   * @throws ServingError `NOT_FOUND`; `FORBIDDEN` for the one behind `/predict`, on which readiness hangs.
+   */
+  unload(name: string): Promise<void>;
   /** The models that have been asked for so far. */
   known(): readonly Model[];
   /** Set aside for what is loaded. */
@@ -47,10 +62,6 @@ export interface Repository {
 
 const keyOf = (name: string, number: string | undefined): string => JSON.stringify([name, number]);
 
-/** Names nobody knows must not cost a listing each. */
-const LISTING_MS = 10_000;
-const FAILED_MS = 1000;
-
 export function createRepository(options: RepositoryOptions): Repository {
   const { store, name, engine, telemetry } = options;
   const { logger, metrics } = telemetry;
@@ -61,29 +72,16 @@ export function createRepository(options: RepositoryOptions): Repository {
   );
   /** By name, or by name and number: what a pinned version is kept under. */
   const others = new Map<string, { readonly model: Model; readonly tenant: Tenant }>();
-  let layout: Layout | undefined;
-  let listedAt = 0;
-  let listing: Promise<Layout> | undefined;
+  const listing = createListing(store, logger);
+  /** Folders of models that were unloaded on demand: they stay so until they are loaded on demand. */
+  const unloaded = new Set<string>();
   let refreshing: Promise<void> | undefined;
-  let failure: ServingError | undefined;
-  let failedUntil = 0;
   let unreachable = false;
   let closed = false;
   let found: { readonly listed: Layout; readonly folder: string | undefined } | undefined;
-  const told = new Set<string>();
 
-  function onListed(listed: Layout): void {
-    layout = listed;
-    listedAt = performance.now();
-    for (const folder of listed.unfinished) {
-      if (told.has(folder)) continue;
-      told.add(folder);
-      logger.warning(`${listed.root}/${folder} has files, but no model.onnx: it is passed over`, {});
-    }
-  }
-
-  const sparing = (): boolean => options.refreshes || (layout?.models.size ?? 1) > 1;
-  const base = { store, budget, engine, telemetry, onListed, sparing };
+  const sparing = (): boolean => options.refreshes || (listing.latest()?.models.size ?? 1) > 1;
+  const base = { store, budget, engine, telemetry, onListed: listing.onListed, sparing };
   const main = createModel(name ?? 'default', {
     ...base,
     sha256: options.sha256,
@@ -91,36 +89,14 @@ export function createRepository(options: RepositoryOptions): Repository {
     pick: (listed) => chooseVersion(listed, chooseDefault(listed, name), undefined),
   });
 
-  async function listNow(): Promise<Layout> {
-    // A bucket that cannot be listed is not asked again by each request.
-    if (failure !== undefined && performance.now() < failedUntil) throw failure;
-    listing ??= store
-      .list(false)
-      .then((listed) => {
-        onListed(listed);
-        return listed;
-      })
-      .finally(() => {
-        listing = undefined;
-      });
-    try {
-      return await listing;
-    } catch (cause) {
-      const message = `the models cannot be listed: ${(cause as Error).message}`;
-      failure = new ServingError('NOT_READY', message, { retryAfter: 1, cause });
-      failedUntil = performance.now() + FAILED_MS;
-      throw failure;
-    }
-  }
-
-  const freshMs = store.local ? LISTING_MS / 10 : LISTING_MS;
-  const current = async (): Promise<Layout> =>
-    layout !== undefined && performance.now() - listedAt < freshMs ? layout : listNow();
-
   async function find(wanted: string, number?: string): Promise<Model> {
-    const known = layout;
-    if (known !== undefined && isThere(known, wanted, number)) return modelOf(known, wanted, number);
-    return modelOf(await current(), wanted, number);
+    const known = listing.latest();
+    const listed = known !== undefined && isThere(known, wanted, number) ? known : await listing.current();
+    if (unloaded.size > 0 && unloaded.has(folderOf(listed, wanted))) {
+      const message = `the model ${wanted} was unloaded: POST /v2/repository/models/${encodeURIComponent(wanted)}/load brings it back`;
+      throw new ServingError('NOT_READY', message, { retryAfter: 1 });
+    }
+    return modelOf(listed, wanted, number);
   }
 
   function isThere(listed: Layout, wanted: string, number: string | undefined): boolean {
@@ -149,6 +125,11 @@ export function createRepository(options: RepositoryOptions): Repository {
     return found.folder;
   }
 
+  function isMainFolder(folder: string): boolean {
+    const listed = listing.latest();
+    return listed !== undefined && mainFolder(listed) === folder;
+  }
+
   /** @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version. */
   function modelOf(listed: Layout, wanted: string, number: string | undefined): Model {
     const folder = folderOf(listed, wanted);
@@ -171,19 +152,11 @@ export function createRepository(options: RepositoryOptions): Repository {
     const model = createModel(wanted, {
       ...base,
       // A file that may not serve under one address may not under another.
-      sha256: layout !== undefined && mainFolder(layout) === wanted ? options.sha256 : undefined,
-      sharers: () => layout?.models.size ?? 1,
+      sha256: isMainFolder(wanted) ? options.sha256 : undefined,
+      sharers: () => listing.latest()?.models.size ?? 1,
       pick: (current) => chooseVersion(current, wanted, number),
     });
-    const tenant: Tenant = {
-      lastUsed: () => model.live()?.lastUsed() ?? 0,
-      idle: () => !model.refreshing() && (model.live()?.idle() ?? false),
-      async unload() {
-        metrics.unloaded();
-        logger.info('unloaded: its memory is wanted for another model', { model: wanted });
-        await model.unload();
-      },
-    };
+    const tenant = tenantOf(model, wanted, telemetry);
     budget.join(tenant);
     others.set(key, { model, tenant });
     return model;
@@ -208,15 +181,16 @@ export function createRepository(options: RepositoryOptions): Repository {
       metrics.refreshed('unreachable');
       return;
     }
-    onListed(listed);
+    listing.onListed(listed);
     // One after the other: each takes CPU and memory from what serves.
     for (const model of serving) await model.refresh(listed);
   }
 
   async function list(): Promise<ListedModel[]> {
-    const listed = await current();
+    const listed = await listing.current();
     return [...listed.models].map(([each, versions]) => ({
       name: each,
+      unloaded: unloaded.has(each),
       versions: versions.map(({ number }, i) => {
         const newest = isMain(listed, each) ? main : others.get(keyOf(each, undefined))?.model;
         // A newer version that is not taken in, or not yet, is not the one that serves.
@@ -227,10 +201,36 @@ export function createRepository(options: RepositoryOptions): Repository {
     }));
   }
 
+  async function load(wanted: string): Promise<void> {
+    const listed = await listing.anew();
+    const model = modelOf(listed, wanted, undefined);
+    unloaded.delete(folderOf(listed, wanted));
+    if (model.live() === undefined) return void (await model.whenLive());
+    await model.refresh(listed);
+    const { refused } = model.status();
+    if (refused === undefined) return;
+    throw new ServingError('NOT_READY', `what is new of ${wanted} does not serve, the old one goes on: ${refused}`);
+  }
+
+  async function unload(wanted: string): Promise<void> {
+    const listed = await listing.current();
+    const folder = folderOf(listed, wanted);
+    chooseVersion(listed, folder, undefined);
+    if (isMain(listed, wanted)) {
+      throw new ServingError('FORBIDDEN', `${wanted} is behind /predict, and /ready hangs on it: it stays loaded`);
+    }
+    unloaded.add(folder);
+    logger.info('unloaded on demand', { model: wanted });
+    const versions = [...others].filter(([key]) => JSON.parse(key)[0] === folder);
+    await Promise.all(versions.map(([, { model }]) => model.unload()));
+  }
+
   return {
     main,
     find,
     list,
+    load,
+    unload,
     known,
     memoryBytes: budget.used,
     refresh() {

@@ -33,12 +33,13 @@ export interface BatchPredictOptions {
 const MEDIA_TYPES = ['application/json', 'application/x-ndjson', 'application/jsonl'];
 const BATCHES_IN_FLIGHT = 4;
 
-const querySchema = z.object({
+/** The query of `/batch_predict`. */
+export const batchQuerySchema = z.object({
   batch_size: z
     .string()
     .regex(/^\d{1,4}$/)
     .transform(Number)
-    .pipe(z.number().min(1).max(4096))
+    .pipe(z.int().min(1).max(4096))
     .default(32),
 });
 
@@ -198,7 +199,7 @@ async function feed(
 }
 
 function readBatchSize(query: string): number {
-  const parsed = querySchema.safeParse(Object.fromEntries(new URLSearchParams(query)));
+  const parsed = batchQuerySchema.safeParse(Object.fromEntries(new URLSearchParams(query)));
   if (parsed.success) return parsed.data.batch_size;
   const message = 'batch_size: expected a whole number from 1 to 4096';
   throw new ServingError('INVALID_INPUT', message, { path: 'batch_size' });

@@ -1,32 +1,26 @@
 /** The thread that reads large bodies, one at a time. */
 import { parentPort } from 'node:worker_threads';
 import { type JsonValue, readJson } from '../engine/json-reader.ts';
+import type { Tensor } from '../engine/tensor.ts';
 import { ServingError } from '../errors.ts';
 import type { Answer, Job } from '../http/json-body.ts';
-import { createRowDecoder, type RowFeeds } from '../model/rows.ts';
+import { createRowDecoder } from '../model/rows.ts';
+import type { Instances } from './instances.ts';
+import { readInfer } from './open-inference/request.ts';
 import { readPredictBody } from './prediction.ts';
+import { readTensorFlowBody } from './tensorflow-serving/body.ts';
+import { readVertexBody, type VertexBody } from './vertex/body.ts';
 
 /**
- * Values of a predict body, which never leave this thread: a channels-last image of 1024 × 1024 pixels has half as many.
+ * Values of a body of which only tensors leave this thread: a channels-last image of 1024 × 1024 pixels has half as many.
  */
-const MAX_PREDICT_VALUES = 2_000_000;
+const MAX_TENSOR_VALUES = 2_000_000;
 
 const port = parentPort!;
 
-port.on('message', ({ bytes, form }: Job) => {
+port.on('message', (job: Job) => {
   try {
-    const transfer: ArrayBuffer[] = [];
-    let value: JsonValue | RowFeeds;
-    if (form === undefined) {
-      value = readJson(bytes);
-      collectBuffers(value, transfer);
-    } else {
-      const rows = createRowDecoder(form.signature, form.names, form.joined);
-      value = readPredictBody(readJson(bytes, 0, bytes.length, MAX_PREDICT_VALUES), { rows });
-      for (const tensor of value.tensors) {
-        if (tensor !== undefined && !Array.isArray(tensor.data)) transfer.push(tensor.data.buffer as ArrayBuffer);
-      }
-    }
+    const { value, transfer } = read(job);
     port.postMessage({ value } satisfies Answer, transfer);
   } catch (error) {
     const { code, message, path } =
@@ -34,6 +28,48 @@ port.on('message', ({ bytes, form }: Job) => {
     port.postMessage({ error: { code, message, path } } satisfies Answer);
   }
 });
+
+function read({ bytes, reading }: Job): { value: unknown; transfer: ArrayBuffer[] } {
+  if (reading.as === 'json') {
+    const value = readJson(bytes);
+    const transfer: ArrayBuffer[] = [];
+    collectBuffers(value, transfer);
+    return { value, transfer };
+  }
+  if (reading.as === 'infer') {
+    const value = readInfer(bytes, reading.form, reading.textBytes, MAX_TENSOR_VALUES);
+    return { value, transfer: buffersOf(value.tensors) };
+  }
+  const { signature, names, joined } = reading.form;
+  const rows = createRowDecoder(signature, names, joined);
+  if (reading.as === 'vertex') {
+    const value = readVertexBody(bytes, rows, MAX_TENSOR_VALUES);
+    return { value, transfer: buffersOf(tensorsOfVertex(value)) };
+  }
+  const json = readJson(bytes, 0, bytes.length, MAX_TENSOR_VALUES);
+  if (reading.as === 'tensorflow') {
+    const value = readTensorFlowBody(json, rows);
+    return { value, transfer: buffersOf(value.form === 'row' ? tensorsOf(value.instances) : value.tensors) };
+  }
+  const value = readPredictBody(json, { rows });
+  return { value, transfer: buffersOf(value.tensors) };
+}
+
+const tensorsOf = ({ groups }: Instances) => groups.flatMap(({ feeds }) => feeds.tensors);
+
+function tensorsOfVertex(body: VertexBody): readonly (Tensor | undefined)[] {
+  if (body.form === 'instances') return tensorsOf(body.instances);
+  return body.form === 'infer' ? body.request.tensors : body.feeds.tensors;
+}
+
+/** Each once: several tensors may be views of one body. */
+function buffersOf(tensors: readonly (Tensor | undefined)[]): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const tensor of tensors) {
+    if (tensor !== undefined && !Array.isArray(tensor.data)) buffers.add(tensor.data.buffer as ArrayBuffer);
+  }
+  return [...buffers];
+}
 
 function collectBuffers(value: JsonValue, into: ArrayBuffer[]): void {
   if (value instanceof Float64Array) into.push(value.buffer as ArrayBuffer);

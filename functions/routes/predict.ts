@@ -5,7 +5,8 @@ import { isLarge, type JsonParser } from '../http/json-body.ts';
 import type { Route } from '../http/router.ts';
 import type { Generation } from '../model/generation.ts';
 import type { Repository } from '../model/repository.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { RowFeeds } from '../model/rows.ts';
+import type { Metrics, ModelRecorder } from '../telemetry/metrics.ts';
 import { MODEL_PATHS, modelOf } from './addressed.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 
@@ -26,26 +27,35 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
-      await answer(exchange, bytes, live);
+      const started = performance.now();
+      const feeds = isLarge(bytes)
+        ? await parser.readFeeds(bytes, live.rows.form)
+        : readPredictBody(readJson(bytes), live);
+      await answerRow(exchange, feeds, live, metrics.model(live.name), started);
     } finally {
       live.release();
     }
   }
-
-  async function answer(exchange: Exchange, bytes: Buffer, live: Generation): Promise<void> {
-    const started = performance.now();
-    const feeds = isLarge(bytes)
-      ? await parser.readFeeds(bytes, live.rows.form)
-      : readPredictBody(readJson(bytes), live);
-    const recorder = metrics.model(live.name);
-    const [outcome] = await live.predict(feeds, exchange.ticket);
-    const failed = 'error' in outcome!;
-    recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
-    const json = `{${writePrediction(outcome!, feeds, live)},${modelMember(live)}}`;
-    recorder.latency((performance.now() - started) / 1000);
-    if (!exchange.ticket.gone) sendJson(exchange, 200, json);
-  }
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, handle }));
+}
+
+/**
+ * Runs one row and answers with its prediction.
+ * @param started `performance.now()` when its body began to be read.
+ */
+export async function answerRow(
+  exchange: Exchange,
+  feeds: RowFeeds,
+  live: Generation,
+  recorder: ModelRecorder,
+  started: number,
+): Promise<void> {
+  const [outcome] = await live.predict(feeds, exchange.ticket);
+  const failed = 'error' in outcome!;
+  recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
+  const json = `{${writePrediction(outcome!, feeds, live)},${modelMember(live)}}`;
+  recorder.latency((performance.now() - started) / 1000);
+  if (!exchange.ticket.gone) sendJson(exchange, 200, json);
 }
 
 const members = new WeakMap<Generation, string>();

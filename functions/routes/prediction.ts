@@ -10,7 +10,8 @@ const MAX_MESSAGE = 160;
 const cut = (text: string): string =>
   text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE).toWellFormed()}…` : text;
 
-const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value !== undefined, 'is missing') });
+/** The body of `/predict`. */
+export const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value !== undefined, 'is missing') });
 
 /**
  * The features of a predict body, decoded against the model's inputs.

@@ -1,7 +1,7 @@
 import { ServingError } from '../errors.ts';
 import { type Exchange, sendJson, sendText } from '../http/exchange.ts';
 import type { Route } from '../http/router.ts';
-import type { Model } from '../model/model.ts';
+import type { Model, ModelStatus } from '../model/model.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { showStatus } from './models.ts';
 
@@ -22,18 +22,6 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
     sendJson(exchange, 200, JSON.stringify(body));
   }
 
-  /** A lazy load starts here too, and is not waited for: the probe comes again. */
-  function ready(exchange: Exchange): void {
-    model.load();
-    const { state, phase, reason, name, version } = model.status();
-    if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
-    if (state !== 'ready') {
-      const what = reason ?? (phase === undefined ? state : `${state}: ${phase}`);
-      throw new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });
-    }
-    sendJson(exchange, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
-  }
-
   async function scrape(exchange: Exchange): Promise<void> {
     const { contentType, text } = await metrics.render();
     sendText(exchange, 200, contentType, text);
@@ -41,7 +29,26 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
 
   return [
     { method: 'GET', path: '/health', probe: true, handle: health },
-    { method: 'GET', path: '/ready', probe: true, handle: ready },
+    { method: 'GET', path: '/ready', probe: true, handle: createReadiness({ model, draining }) },
     { method: 'GET', path: '/metrics', probe: true, handle: scrape },
   ];
+}
+
+/** Answers whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
+export function createReadiness({ model, draining }: Pick<ProbeOptions, 'model' | 'draining'>): Route['handle'] {
+  return (exchange) => {
+    model.load();
+    if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+    const { name, version } = requireReady(model);
+    sendJson(exchange, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
+  };
+}
+
+/** @throws ServingError `NOT_READY` that says what the model is doing instead. */
+export function requireReady(model: Model): ModelStatus {
+  const status = model.status();
+  if (status.state === 'ready') return status;
+  const { state, phase, reason } = status;
+  const what = reason ?? (phase === undefined ? state : `${state}: ${phase}`);
+  throw new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });
 }

@@ -14,6 +14,7 @@ import {
   type RestartReason,
 } from './metric-table.ts';
 import { createModelRecorders, type ModelRecorder } from './model-recorder.ts';
+import { createStatisticsBook, type StatisticsBook } from './model-statistics.ts';
 import { QUANTILES, type Quantile, watchEventLoop } from './process-figures.ts';
 import { createTally, type Sample } from './series.ts';
 
@@ -26,6 +27,8 @@ export interface Metrics {
   httpRequest(route: string, method: string, status: number, seconds: number): void;
   rejected(reason: RejectReason): void;
   model(name: string): ModelRecorder;
+  /** What the statistics extension of the Open Inference Protocol tells, by model and version. */
+  readonly statistics: StatisticsBook;
   engineRestarted(reason: RestartReason): void;
   /** A look for a newer model came to something other than "nothing new". */
   refreshed(outcome: RefreshOutcome): void;
@@ -112,6 +115,7 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
       rejected[reason] += 1;
     },
     model: models.get,
+    statistics: createStatisticsBook(),
     engineRestarted(reason) {
       restarts[reason] += 1;
     },

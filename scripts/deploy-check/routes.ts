@@ -2,6 +2,7 @@ import { createBatchPredictRoutes } from '../../functions/routes/batch-predict.t
 import { createModelRoutes } from '../../functions/routes/models.ts';
 import { createPredictRoutes } from '../../functions/routes/predict.ts';
 import { createProbeRoutes } from '../../functions/routes/probes.ts';
+import { createTensorFlowServingRoutes } from '../../functions/routes/tensorflow-serving/routes.ts';
 
 export interface Routes {
   /** Paths that a probe may ask with GET. */
@@ -14,9 +15,12 @@ export interface Routes {
 export function readRoutes(): Routes {
   const nothing = {} as never;
   const probes = createProbeRoutes(nothing);
-  const others = [createPredictRoutes, createBatchPredictRoutes, createModelRoutes].flatMap((create) =>
-    create(nothing),
-  );
+  const others = [
+    createPredictRoutes,
+    createBatchPredictRoutes,
+    createModelRoutes,
+    createTensorFlowServingRoutes,
+  ].flatMap((create) => create(nothing));
   return {
     probes: new Set(probes.filter(({ method }) => method === 'GET').map(({ path }) => path)),
     all: new Set([...probes, ...others].map(({ path }) => path)),

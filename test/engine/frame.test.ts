@@ -131,6 +131,16 @@ test('large data goes to the socket from where it lies, small data in one chunk 
   );
 });
 
+test('small data behind large data of an odd length comes out as it went in', () => {
+  const wide = { slot: 1, dtype: 'float64', dims: [2], parts: [Float64Array.of(0.1, -2)] } as const;
+  for (let odd = 0; odd < 9; odd++) {
+    const bytes = Uint8Array.from({ length: 20_000 + odd }, (_, i) => i % 251);
+    const large = { slot: 0, dtype: 'uint8', dims: [bytes.length], parts: [bytes] } as const;
+    const [first, second, third] = decodeTensors(arrive(encodeTensors(KIND.run, 1, [large, wide, large])));
+    assert.deepEqual([first!.data, second!.data, third!.data], [bytes, wide.parts[0], bytes]);
+  }
+});
+
 test('decoded numbers are views of the frame: nothing is copied', () => {
   const frame = arrive(
     encodeTensors(KIND.run, 1, [{ slot: 0, dtype: 'float64', dims: [2], parts: [Float64Array.of(1, 2)] }]),

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RunError } from '../../functions/engine/engine.ts';
-import { blame, checkRows, type Feeds, halve, joinRows, keyOf, type Span } from '../../functions/engine/join.ts';
+import {
+  blame,
+  checkRows,
+  type Feeds,
+  halve,
+  joinRows,
+  keyOf,
+  type Span,
+  stackSpans,
+} from '../../functions/engine/join.ts';
 import type { Tensor } from '../../functions/engine/tensor.ts';
 import { column, float32 } from '../helpers/tensors.ts';
 
@@ -57,6 +66,16 @@ test('feeds that go alone and whole keep their shape, whatever their first dimen
   const scalar = feeds(1, float32([], [5]));
   assert.deepEqual(joinRows([span(scalar)]), [{ slot: 0, dtype: 'float32', dims: [], parts: [Float32Array.of(5)] }]);
   assert.deepEqual(joinRows([span(feeds(1, float32([3], [1, 2, 3])))])[0]!.dims, [3]);
+});
+
+test('the rows of several spans come as feeds of their own, and those of one span are a view of it', () => {
+  const shared = feeds(5, column(5, 6, 7, 8, 9));
+  const one = stackSpans([span(shared, 1, 3)]);
+  const [tensor] = one.tensors;
+  assert.deepEqual([one.rows, tensor!.dims, tensor!.data], [3, [3, 1], Float32Array.of(6, 7, 8)]);
+  assert.equal((tensor!.data as Float32Array).buffer, (shared.tensors[0]!.data as Float32Array).buffer);
+  const two = stackSpans([span(shared, 4, 1), span(feeds(2, column(1, 2)))]);
+  assert.deepEqual([two.rows, two.tensors[0]!.dims, two.tensors[0]!.data], [3, [3, 1], Float32Array.of(9, 1, 2)]);
 });
 
 test('halves have every row once, in order, and differ by one row at most', () => {

@@ -57,6 +57,27 @@ for (const message of [IncomingMessage, DirectMessage]) {
     client.destroy();
   });
 
+  test(`what follows a text of known length starts at a multiple of 8 bytes, wherever the body is put together ${by}`, async (t) => {
+    const offsets: number[] = [];
+    const { port } = await serve(
+      t,
+      async (req, res) => {
+        const textBytes = Number(req.headers['x-text']);
+        const body = await readBody(req, LIMIT, undefined, textBytes);
+        offsets.push((body.byteOffset + textBytes) % 8);
+        res.end(String(body.length));
+      },
+      message,
+    );
+    for (let textBytes = 0; textBytes < 9; textBytes++) {
+      const body = Buffer.alloc(200_000, 1);
+      const headers = { 'x-text': String(textBytes) };
+      const answer = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body, headers });
+      assert.equal(await answer.text(), '200000');
+    }
+    assert.deepEqual(new Set(offsets), new Set([0]));
+  });
+
   test(`a body is refused by its declared length before a byte of it is read ${by}`, async (t) => {
     const { port } = await serveBodies(t, message);
     const client = connect({ port });

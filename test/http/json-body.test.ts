@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import threads from 'node:worker_threads';
 import { type JsonValue, readJson } from '../../functions/engine/json-reader.ts';
 import { createJsonParser, type JsonParser } from '../../functions/http/json-body.ts';
+import type { InferRequest } from '../../functions/routes/open-inference/request.ts';
 
 // The parsing thread does not keep a process alive: a server's socket does. Here this does.
 let alive: NodeJS.Timeout;
@@ -166,4 +167,18 @@ test('what is wrong in a large predict body is told with its path, and the next 
     message: /more than 2000000/,
   });
   assert.ok(await parser.parse(Buffer.from(LARGE[0]!)));
+});
+
+test('an infer request that is read in the thread comes back as views of its own body', async (t) => {
+  const input = (name: string, bytes: number) =>
+    `{"name":"${name}","datatype":"UINT8","shape":[1,${bytes}],"parameters":{"binary_data_size":${bytes}}}`;
+  const text = `{"inputs":[${input('a', 300_000)},${input('b', 5)}]}`;
+  const body = Buffer.concat([Buffer.from(text), Buffer.alloc(300_000, 7), Buffer.of(1, 2, 3, 4, 5)]);
+  const spec = (name: string) => ({ name, dtype: 'uint8', shape: [-1, -1] }) as const;
+  const form = { signature: { inputs: [spec('a'), spec('b')], outputs: [] }, names: undefined, joined: true };
+  const { tensors } = await newParser(t).readAside<InferRequest>(body, { as: 'infer', form, textBytes: text.length });
+  const [a, b] = tensors.map(({ data }) => data as Uint8Array);
+  assert.deepEqual([a!.length, a![0], [...b!]], [300_000, 7, [1, 2, 3, 4, 5]]);
+  assert.equal(a!.buffer, b!.buffer);
+  assert.equal(a!.byteOffset, text.length);
 });

@@ -28,6 +28,32 @@ test('HEAD is served where GET is, and another method is told what the path take
   assert.throws(() => table.find('/models/x/predict', 'GET'), { code: 'METHOD_NOT_ALLOWED', allow: 'POST' });
 });
 
+test('a path of its own goes before a pattern, and the later of two routes before the earlier', () => {
+  const routes = [
+    { method: 'POST', path: '/models/{name}:predict', is: 'any' },
+    { method: 'GET', path: '/models/{name}', is: 'status' },
+    { method: 'GET', path: '/health', is: 'own' },
+    { method: 'POST', path: '/models/a:predict', is: 'one' },
+    { method: 'GET', path: '/models/b:predict', is: 'health of one' },
+    { method: 'GET', path: '/health', is: 'later' },
+  ] as const;
+  const { find: findIn } = createRouteTable(routes);
+  const found: [string, string, string, string?][] = [
+    ['POST', '/models/a:predict', 'one'],
+    ['GET', '/models/b:predict', 'health of one'],
+    ['POST', '/models/b:predict', 'any', 'b'],
+    ['POST', '/models/x:y:predict', 'any', 'x:y'],
+    ['GET', '/models/x', 'status', 'x'],
+    ['GET', '/health', 'later'],
+  ];
+  for (const [method, path, is, name] of found) {
+    const { route, params } = findIn(path, method);
+    assert.deepEqual([route.is, params.name], [is, name], `${method} ${path}`);
+  }
+  assert.throws(() => findIn('/models/a:predict', 'GET'), { code: 'METHOD_NOT_ALLOWED', allow: 'POST' });
+  assert.throws(() => findIn('/health', 'POST'), { code: 'METHOD_NOT_ALLOWED', allow: 'GET, HEAD' });
+});
+
 test('what no route has is not found: a part more, a part less, an empty part', () => {
   for (const path of ['/models/a/b/predict', '/models//predict', '/models/a/versions/predict', '/model', '/models/']) {
     assert.throws(() => table.find(path, 'POST'), { code: 'NOT_FOUND' }, path);

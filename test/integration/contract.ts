@@ -5,10 +5,17 @@ import { company } from './contract/company.ts';
 import { deadlines } from './contract/deadlines.ts';
 import { engines } from './contract/engines.ts';
 import { failures } from './contract/failures.ts';
+import { openInference } from './contract/open-inference.ts';
+import { openInferenceCompany } from './contract/open-inference-company.ts';
+import { openInferenceLife } from './contract/open-inference-life.ts';
+import { openInferenceValues } from './contract/open-inference-values.ts';
+import { openApi } from './contract/openapi.ts';
 import { predicting } from './contract/predicting.ts';
 import { queue } from './contract/queue.ts';
 import { tables } from './contract/tables.ts';
+import { tensorFlowServing } from './contract/tensorflow-serving.ts';
 import { values } from './contract/values.ts';
+import { vertex } from './contract/vertex.ts';
 
 /** What both hosts promise, each promise asked of a server in a process of its own, over sockets. */
 export function contract(kind: HostKind): void {
@@ -16,5 +23,7 @@ export function contract(kind: HostKind): void {
   describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
     for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict, tables, company])
       part(kind);
+    for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
   });
 }

@@ -199,6 +199,69 @@ test('the list has every model with its versions and what they are doing', async
   ]);
 });
 
+test('what is unloaded on demand stays so under every number, until it is loaded on demand', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'b/1': 5, 'b/2': 6 }, { name: 'a' });
+  assert.deepEqual([await ask(models, 'b'), await ask(models, 'b', '1')], [6, 5]);
+  const engines = descendants(process.pid).length;
+  await models.unload('b');
+  assert.ok(descendants(process.pid).length < engines, 'its engines are gone');
+  for (const number of [undefined, '1', '2']) {
+    await assert.rejects(models.find('b', number), {
+      code: 'NOT_READY',
+      message: /^the model b was unloaded: POST .*\/b\/load/,
+    });
+  }
+  assert.deepEqual(
+    (await models.list()).map(({ name, unloaded }) => [name, unloaded]),
+    [
+      ['a', false],
+      ['b', true],
+    ],
+  );
+  await models.unload('b');
+  await models.load('b');
+  assert.deepEqual([await ask(models, 'b'), await ask(models, 'b', '1')], [6, 5]);
+});
+
+test('unloading waits for those who work with it, and for a load under way', async (t) => {
+  const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a' });
+  const b = await (await models.find('b')).whenLive();
+  b.hold();
+  let done = false;
+  const unloading = models.unload('b').then(() => {
+    done = true;
+  });
+  const [outcome] = await b.predict({ tensors: [float32([1, 2], [0, 0])], rows: 1 }, { gone: false });
+  assert.ok('outputs' in outcome! && !done);
+  b.release();
+  await unloading;
+  const c = await models.find('c');
+  c.load();
+  await models.unload('c');
+  assert.equal(c.status().state, 'idle');
+  await assert.rejects(models.find('c'), { code: 'NOT_READY' });
+});
+
+test('a load takes in what is new, says why it does not serve, and knows what is not there', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
+  await models.load('b');
+  assert.equal((await models.find('b')).status().state, 'ready');
+  writeModel(models.folder, 'b/2', addConstant(6));
+  await models.load('b');
+  assert.equal(await ask(models, 'b'), 6);
+  writeModel(models.folder, 'b/3', new TextEncoder().encode('no model'));
+  await assert.rejects(models.load('b'), {
+    code: 'NOT_READY',
+    message: /what is new of b does not serve, the old one goes on: /,
+  });
+  assert.equal(await ask(models, 'b'), 6);
+  writeModel(models.folder, 'c', new TextEncoder().encode('no model'));
+  await assert.rejects(models.load('c'), { code: 'NOT_READY', message: /the model is not ready: / });
+  for (const act of [models.load, models.unload])
+    await assert.rejects(act('d'), { code: 'NOT_FOUND', message: 'there is no model d' });
+  await assert.rejects(models.unload('a'), { code: 'FORBIDDEN', message: /a is behind \/predict/ });
+});
+
 test('half an upload of a newer version is passed over, with a word', async (t) => {
   const models = setUp(t, { 'a/1': 1 });
   rmSync(join(writeModel(models.folder, 'a/2', addConstant(2), { version: '2' }), 'model.onnx'));

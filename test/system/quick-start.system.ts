@@ -19,14 +19,28 @@ const curlHome = mkdtempSync(join(tmpdir(), 'quick-start-'));
 writeFileSync(join(curlHome, '.curlrc'), 'silent\nwrite-out = "%{stderr}%{http_code}"\n');
 
 before(async () => {
-  server = await serve(['scripts/start.ts']);
+  // The two routes of README's docker run line.
+  server = await serve(['scripts/start.ts'], {
+    AIP_PREDICT_ROUTE: '/vertex/predict',
+    AIP_HEALTH_ROUTE: '/vertex/health',
+  });
 });
 after(async () => {
   await server.stop();
   rmSync(curlHome, { recursive: true });
 });
 
-const found = ['Quick start', 'The API', 'Clients that stream'].flatMap((title) => {
+const SECTIONS = [
+  'Quick start',
+  'The API',
+  'Open Inference Protocol',
+  'TensorFlow Serving',
+  'Vertex AI',
+  'OpenAPI',
+  'Clients that stream',
+];
+
+const found = SECTIONS.flatMap((title) => {
   const all = blocks(section(title));
   return all.flatMap(({ language, text }, i) => {
     if (language !== 'sh' || !text.includes('curl')) return [];
@@ -36,7 +50,7 @@ const found = ['Quick start', 'The API', 'Clients that stream'].flatMap((title) 
 });
 
 test('README shows curl lines in each of these sections', () => {
-  assert.deepEqual([...new Set(found.map(({ title }) => title))], ['Quick start', 'The API', 'Clients that stream']);
+  assert.deepEqual([...new Set(found.map(({ title }) => title))], SECTIONS);
   assert.ok(found.length >= 10, String(found.length));
 });
 

@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { call, metric, predict } from '../../helpers/calls.ts';
 import { type Env, spawnHost, startHost } from '../../helpers/hosts.ts';
+import { until } from '../../helpers/until.ts';
 
 /** Starts a server that is meant to end by itself. */
 async function startInVain(env: Env): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -38,6 +39,8 @@ export function starting(): void {
       ['LOG_LEVEL', 'loud', /debug, info, warning or error/],
       ['MODEL_LOAD', 'never', /eager or lazy/],
       ['EXECUTION_PROVIDERS', 'cpu;cuda', /cpu, cuda/],
+      ['AIP_HTTP_PORT', 'http', /a port, 0 to 65535/],
+      ['AIP_PREDICT_ROUTE', 'predict', /a URL path/],
     ] as const) {
       test(`${name}=${value} stops it with one line that names it and what it takes`, async () => {
         const { code, stdout, stderr } = await startInVain({ [name]: value });
@@ -47,6 +50,20 @@ export function starting(): void {
         assert.match(stderr, takes);
       });
     }
+
+    test('the port that Vertex AI sets goes before PORT, for the server and for its health check', async () => {
+      // Nobody may listen on port 1 without being root, and nobody does.
+      const host = await startHost('container', { PORT: '1', AIP_HTTP_PORT: '0' });
+      try {
+        assert.notEqual(host.port, 1);
+        await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready', 30_000);
+        const check = fileURLToPath(new URL('../../../functions/health-check.ts', import.meta.url));
+        const child = spawn(process.execPath, [check], { env: { PORT: '1', AIP_HTTP_PORT: String(host.port) } });
+        assert.deepEqual(await once(child, 'exit'), [0, null]);
+      } finally {
+        await host.stop('SIGKILL');
+      }
+    });
 
     test('a port that is taken stops it with a line that says so', async () => {
       const other = createServer().listen(0);

@@ -2,7 +2,7 @@ import { DTYPES, type DType } from '../../../functions/engine/tensor.ts';
 import { model, node, type Shape, value } from '../../../functions/onnx/build.ts';
 
 /** An input of each dtype, called after it, and two of float32 that are nested deeper; each comes out as `out_<name>`. */
-const INPUTS: Record<string, { dtype: DType; shape: Shape; zeros: string }> = {
+export const INPUTS: Record<string, { dtype: DType; shape: Shape; zeros: string }> = {
   ...Object.fromEntries(
     (Object.keys(DTYPES) as DType[]).map((dtype) => {
       const zero = dtype === 'string' ? '""' : dtype === 'bool' ? 'false' : '0';

@@ -45,7 +45,14 @@ export function failures(kind: HostKind): void {
     });
 
     test('404 for a path where nothing is', async () => {
-      for (const path of ['/', '/predict/', '/PREDICT', '/nothing?x=1', '/healthz', `/${'long'.repeat(500)}`]) {
+      for (const path of [
+        '/index.html',
+        '/predict/',
+        '/PREDICT',
+        '/nothing?x=1',
+        '/healthz',
+        `/${'long'.repeat(500)}`,
+      ]) {
         const answer = await call(host(), path);
         assertFailure(answer, 404, 'NOT_FOUND');
         assert.ok(answer.text.length < 500);

@@ -99,6 +99,17 @@ export function booting(): void {
         }));
     }
 
+    test('the folder that Vertex AI names goes before MODEL_URI, with a slash at its end or not', () =>
+      withStorage(async (storage) => {
+        storage.put(BUCKET, OBJECT, summed(5, 100));
+        for (const uri of [`gs://${BUCKET}/iris`, `gs://${BUCKET}/iris/`]) {
+          await withHost(fromBucket(storage, 'rose', { AIP_STORAGE_URI: uri }), async (host) => {
+            await untilReady(host);
+            assert.deepEqual((await predict(host, [1, 2])).json().prediction, [6, 7]);
+          });
+        }
+      }));
+
     test('a model that is uploaded after the start serves', () =>
       withStorage(async (storage) => {
         storage.put(BUCKET, 'other', Buffer.from('none'));

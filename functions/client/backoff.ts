@@ -1,0 +1,37 @@
+import type { ClientError } from './client-error.ts';
+
+const FIRST_MS = 100;
+const LONGEST_MS = 10_000;
+/** A server that asks for more than this is asked again nevertheless. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
+/** Callers that were turned away at one time do not come back at one time. */
+const SPREAD = 0.1;
+
+/** Why a stream ends early: the rows that it did not answer are to be sent again. */
+const STOPS = ['DRAINING', 'IDLE', 'MODEL_CHANGED'];
+
+/** 502 is what a load balancer makes of a connection that its server reset. */
+const TRANSIENT_STATUSES = [429, 502, 503];
+
+/** Whether the same call may go well later, and can't have been done twice: all calls of this client only read. */
+export const isTransient = ({ code, status }: ClientError): boolean =>
+  code === 'NETWORK' || (status === undefined ? STOPS.includes(code) : TRANSIENT_STATUSES.includes(status));
+
+/**
+ * Milliseconds to wait before a call is repeated: what the server asks for, and a little more, else a random time below a bound that
+ * doubles.
+ * @param retries how many repeats came before
+ * @param retryAfter seconds
+ */
+export function backoff(retries: number, retryAfter: number | undefined, random = Math.random): number {
+  if (retryAfter === undefined) return random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** retries);
+  return Math.min(LONGEST_RETRY_AFTER_MS, retryAfter * 1000) * (1 + SPREAD * random());
+}
+
+/** `Retry-After` in seconds from now: RFC 9110, 10.2.3 has a number of seconds, or a date. Undefined where it is neither. */
+export function parseRetryAfter(header: string | null, now = Date.now()): number | undefined {
+  if (header === null) return undefined;
+  if (/^\s*\d+\s*$/.test(header)) return Number(header);
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, (date - now) / 1000);
+}

@@ -1,0 +1,46 @@
+/** What the client itself finds, beside the codes of the server's errors (`INVALID_INPUT`, `OVERLOADED`, …). */
+export type ClientCode =
+  /** No connection, or one that broke off. */
+  | 'NETWORK'
+  /** `timeoutMs` is over. */
+  | 'TIMEOUT'
+  /** The answer is not what the protocol says. */
+  | 'BAD_ANSWER'
+  /** An error status without a code: of a proxy, or of another server. */
+  | 'HTTP';
+
+export interface ClientErrorDetails {
+  readonly status?: number | undefined;
+  readonly path?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly retryAfter?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** A call that failed. An abort is not one: it rejects with the signal's own reason. */
+export class ClientError extends Error {
+  override readonly name = 'ClientError';
+  /** The server's code, or one of {@link ClientCode}. */
+  readonly code: ClientCode | (string & {});
+  /** The HTTP status; undefined where no answer came. */
+  readonly status: number | undefined;
+  /** The place in the input, as one would write it in JavaScript: `features[2]`. */
+  readonly path: string | undefined;
+  /** The request's id, which the server's log has too. */
+  readonly requestId: string | undefined;
+  /** Seconds after which the server says that a retry makes sense. */
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ClientError['code'], message: string, details: ClientErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.status = details.status;
+    this.path = details.path;
+    this.requestId = details.requestId;
+    this.retryAfter = details.retryAfter;
+  }
+}
+
+/** An answer that breaks the protocol. */
+export const badAnswer = (message: string, cause?: unknown): ClientError =>
+  new ClientError('BAD_ANSWER', message, { cause });

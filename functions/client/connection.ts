@@ -1,0 +1,125 @@
+import { backoff, isTransient, parseRetryAfter } from './backoff.ts';
+import { ClientError } from './client-error.ts';
+import { createDeadline } from './deadline.ts';
+
+/** What of `fetch` is used. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Where calls go, and how often. */
+export interface Connection {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly fetch: Fetch;
+  /** Asked for at every attempt: a token may have run out since the last. */
+  headers(): Promise<Headers>;
+  /** Repeats of a failed call, at most. */
+  readonly retries: number;
+  /** Milliseconds for a call with its repeats. */
+  readonly timeoutMs: number;
+}
+
+export interface Request {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: NonNullable<RequestInit['body']>;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Answer {
+  readonly headers: Headers;
+  readonly bytes: ArrayBuffer;
+}
+
+/** Longest part of an error's body that is read. */
+const ERROR_BYTES = 65_536;
+const SHOWN_CHARACTERS = 300;
+
+/**
+ * Calls, and repeats what failed for a time only.
+ * @throws ClientError, or the caller's own reason to abort.
+ */
+export async function call(connection: Connection, request: Request): Promise<Answer> {
+  const deadline = createDeadline(request.signal, connection.timeoutMs);
+  try {
+    for (let retries = 0; ; retries++) {
+      const headers = await connection.headers();
+      try {
+        const response = await send(connection, request, headers, deadline.signal);
+        return { headers: response.headers, bytes: await response.arrayBuffer() };
+      } catch (error) {
+        const failure = toFailure(error, deadline.signal);
+        if (!(failure instanceof ClientError) || retries === connection.retries || !isTransient(failure)) throw failure;
+        const ms = backoff(retries, failure.retryAfter);
+        // There would be no time left for an answer.
+        if (ms >= deadline.left()) throw failure;
+        await deadline.wait(ms);
+      }
+    }
+  } finally {
+    deadline.end();
+  }
+}
+
+/** One attempt: settles with the head of an answer that is no error. */
+export async function send(
+  connection: Connection,
+  { method, path, body, headers: own = {} }: Request,
+  headers: Headers,
+  signal: AbortSignal,
+): Promise<Response> {
+  for (const [name, value] of Object.entries(own)) headers.set(name, value);
+  // For a body that is a stream; elsewhere it has no effect. Types of the DOM do not have it yet.
+  const init = { method, headers, signal, body: body ?? null, duplex: 'half' } as RequestInit;
+  const response = await connection.fetch(connection.url + path, init);
+  if (response.ok) return response;
+  throw await readFailure(response);
+}
+
+/** What the caller gets to see: the reason of the abort, where there was one. */
+export function toFailure(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof ClientError) return error;
+  const { message, cause } = error as Error;
+  const why = cause instanceof Error && cause.message !== '' ? `${message}: ${cause.message}` : message;
+  return new ClientError('NETWORK', why, { cause: error });
+}
+
+async function readFailure(response: Response): Promise<ClientError> {
+  const { status, headers } = response;
+  const text = await readStart(response);
+  const { error, code, path, request_id } = parseObject(text);
+  const said = typeof error === 'string' ? error : text.trim().slice(0, SHOWN_CHARACTERS);
+  return new ClientError(typeof code === 'string' ? code : 'HTTP', said === '' ? `status ${status}` : said, {
+    status,
+    path: typeof path === 'string' ? path : undefined,
+    requestId: headers.get('x-request-id') ?? (typeof request_id === 'string' ? request_id : undefined),
+    retryAfter: parseRetryAfter(headers.get('retry-after')),
+  });
+}
+
+async function readStart(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  try {
+    while (reader !== undefined && text.length < ERROR_BYTES) {
+      const { done, value } = await reader.read();
+      if (done) return text + decoder.decode();
+      text += decoder.decode(value, { stream: true });
+    }
+    await reader?.cancel();
+  } catch {
+    // The status tells what is to be done; the text is for people, and its start is better than none.
+  }
+  return text;
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,122 @@
+import { badAnswer } from './client-error.ts';
+import type { Answer } from './connection.ts';
+import type { InferParameters, InferRequest, InferResponse, OutputChoice, Outputs } from './infer-types.ts';
+import { parseJson, writeJson } from './json.ts';
+import { checkTensor, isDatatype, type Tensor } from './tensor.ts';
+import { decodeTensor, encodeTensor } from './tensor-bytes.ts';
+import { readData, writeData } from './tensor-json.ts';
+
+/** Source: the Open Inference Protocol's REST specification, and its binary tensor data extension. */
+
+/** How tensors travel: `binary` keeps every bit, `json` can be read by people. */
+export type Encoding = 'binary' | 'json';
+
+/** The length of the JSON in front of the tensors' bytes. */
+const HEADER_LENGTH = 'Inference-Header-Content-Length';
+
+export interface InferBody {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array<ArrayBuffer>;
+}
+
+/** @throws TypeError where a tensor's data does not go with its datatype or shape. */
+export function writeInfer(request: InferRequest<OutputChoice>, encoding: Encoding): InferBody {
+  const binary = encoding === 'binary';
+  const blobs: Uint8Array[] = [];
+  const inputs = Object.entries(request.inputs).map(([name, tensor]) => {
+    checkTensor(name, tensor);
+    const lead = `{"name":${JSON.stringify(name)},"datatype":"${tensor.datatype}","shape":[${tensor.shape}]`;
+    if (!binary) return `${lead},"data":${writeData(name, tensor)}}`;
+    const blob = encodeTensor(tensor);
+    blobs.push(blob);
+    return `${lead},"parameters":{"binary_data_size":${blob.length}}}`;
+  });
+  const { id, outputs } = request;
+  const parameters = binary ? { ...request.parameters, binary_data_output: true } : request.parameters;
+  const members = [
+    ...(id === undefined ? [] : [`"id":${JSON.stringify(id)}`]),
+    ...(parameters === undefined ? [] : [`"parameters":${writeJson(parameters)}`]),
+    `"inputs":[${inputs.join(',')}]`,
+    ...(outputs === undefined ? [] : [`"outputs":${JSON.stringify(namesOf(outputs).map((name) => ({ name })))}`]),
+  ];
+  const json = `{${members.join(',')}}`;
+  if (!binary) return { headers: { 'Content-Type': 'application/json' }, body: json };
+  const head = new TextEncoder().encode(json);
+  const headers = { 'Content-Type': 'application/octet-stream', [HEADER_LENGTH]: String(head.length) };
+  return { headers, body: concat([head, ...blobs]) };
+}
+
+/** @throws ClientError `BAD_ANSWER` where it is not as the protocol says, or not what `choice` asked for. */
+export function readInfer<O extends OutputChoice>({ headers, bytes }: Answer, choice: O): InferResponse<O> {
+  const length = headers.get(HEADER_LENGTH);
+  const headLength = length === null ? bytes.byteLength : Number(length);
+  if (!Number.isInteger(headLength) || headLength < 0 || headLength > bytes.byteLength)
+    throw badAnswer(`${HEADER_LENGTH} is ${length}, the answer has ${bytes.byteLength} bytes`);
+  const json = asObject(parseJson(new Uint8Array(bytes, 0, headLength)), 'the answer');
+  const outputs = readOutputs(json.outputs, bytes, headLength);
+  checkChoice(outputs, choice);
+  const { model_name, model_version, id, parameters } = json;
+  return {
+    modelName: String(model_name),
+    modelVersion: model_version === undefined ? undefined : String(model_version),
+    id: typeof id === 'string' ? id : undefined,
+    parameters: parameters as InferParameters | undefined,
+    // Own members, whatever they are called.
+    outputs: Object.fromEntries(outputs) as Outputs<O>,
+  };
+}
+
+function readOutputs(list: unknown, bytes: ArrayBuffer, from: number): Map<string, Tensor> {
+  if (!Array.isArray(list)) throw badAnswer('outputs: expected an array in the answer');
+  const outputs = new Map<string, Tensor>();
+  let at = from;
+  for (const [i, item] of list.entries()) {
+    const { name, datatype, shape, data, parameters } = asObject(item, `outputs[${i}]`);
+    if (typeof name !== 'string' || !isDatatype(datatype) || !isShape(shape))
+      throw badAnswer(
+        `outputs[${i}]: expected a name, a datatype and a shape, got ${JSON.stringify(item).slice(0, 200)}`,
+      );
+    const size = (parameters as InferParameters | undefined)?.binary_data_size;
+    if (size === undefined) {
+      outputs.set(name, { datatype, shape, data: readData(name, datatype, shape, data) });
+      continue;
+    }
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0 || at + size > bytes.byteLength)
+      throw badAnswer(`${name}: binary_data_size is ${size}, ${bytes.byteLength - at} bytes are left`);
+    outputs.set(name, { datatype, shape, data: decodeTensor(name, datatype, shape, new Uint8Array(bytes, at, size)) });
+    at += size;
+  }
+  if (at !== bytes.byteLength) throw badAnswer(`${bytes.byteLength - at} bytes of the answer belong to no output`);
+  return outputs;
+}
+
+function checkChoice(outputs: ReadonlyMap<string, Tensor>, choice: OutputChoice): void {
+  for (const name of namesOf(choice)) {
+    const datatype = outputs.get(name)?.datatype;
+    const expected = isList(choice) ? datatype : choice?.[name];
+    if (datatype === undefined || datatype !== expected)
+      throw badAnswer(`${name}: asked for this output${expected ? ` as ${expected}` : ''}, got ${datatype ?? 'none'}`);
+  }
+}
+
+const isList = (choice: OutputChoice): choice is readonly string[] => Array.isArray(choice);
+
+const namesOf = (choice: OutputChoice): readonly string[] => (isList(choice) ? choice : Object.keys(choice ?? {}));
+
+const isShape = (shape: unknown): shape is number[] =>
+  Array.isArray(shape) && shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
+
+function asObject(value: unknown, place: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  throw badAnswer(`${place}: expected an object, got ${JSON.stringify(value)}`);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,139 @@
+import { Failure, send } from './failure.ts';
+import type { ModelInfo } from './fields.ts';
+import { createLineMaker } from './rows.ts';
+
+export interface BatchProgress {
+  /** Bytes of the file that have been sent and answered. */
+  readonly bytes: number;
+  readonly rows: number;
+  readonly failed: number;
+}
+
+export interface BatchOptions {
+  readonly url: string;
+  readonly model: ModelInfo;
+  readonly signal: AbortSignal;
+  onProgress(progress: BatchProgress): void;
+  /** The answers to some rows, as NDJSON, with their indexes in the file. */
+  onAnswers(ndjson: string): void;
+}
+
+/** A request has so many rows, and about so many characters: a browser can't stream a request's body. */
+const ROWS = 500;
+const CHARACTERS = 2 ** 20;
+const TRIES = 6;
+const LONGEST_WAIT_MS = 5000;
+
+/**
+ * Sends the rows of a file, a request after the other, and hands on what is answered: what is held of the file does not
+ * grow with it.
+ * @throws Failure, or what `signal` was aborted with.
+ */
+export async function runBatch(file: Blob, options: BatchOptions): Promise<BatchProgress> {
+  const { model, signal, onProgress, onAnswers } = options;
+  const maker = createLineMaker(model);
+  const decoder = new TextDecoder('utf-8');
+  const reader = file.stream().getReader();
+  let lines: string[] = [];
+  let characters = 0;
+  let progress: BatchProgress = { bytes: 0, rows: 0, failed: 0 };
+  /** Bytes of the file that the rows so far stood in. */
+  let taken = 0;
+
+  async function flush(): Promise<void> {
+    if (lines.length === 0) return;
+    const failed = await sendLines(lines, progress.rows, options, onAnswers);
+    progress = { bytes: Math.round(taken), rows: progress.rows + lines.length, failed: progress.failed + failed };
+    lines = [];
+    characters = 0;
+    onProgress(progress);
+  }
+
+  async function take(made: readonly string[], bytes: number): Promise<void> {
+    const before = taken;
+    for (const [i, line] of made.entries()) {
+      lines.push(line);
+      characters += line.length;
+      taken = before + (bytes * (i + 1)) / made.length;
+      if (lines.length >= ROWS || characters >= CHARACTERS) await flush();
+    }
+    taken = before + bytes;
+  }
+
+  try {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      signal.throwIfAborted();
+      await take(maker.push(decoder.decode(piece.value, { stream: true })), piece.value.length);
+    }
+    await take(maker.push(decoder.decode()), 0);
+    await take(maker.end(), 0);
+    await flush();
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+  if (progress.rows === 0) throw new Failure('There are no rows in this file.');
+  progress = { ...progress, bytes: file.size };
+  onProgress(progress);
+  return progress;
+}
+
+/** Sends rows until all are answered: a server may stop within an answer, or ask to come back later. Gives how many failed. */
+async function sendLines(
+  lines: readonly string[],
+  first: number,
+  { url, signal }: BatchOptions,
+  onAnswers: (ndjson: string) => void,
+): Promise<number> {
+  let done = 0;
+  let failed = 0;
+  for (let tries = 1; done < lines.length; ) {
+    let answer: Answered;
+    try {
+      const body = `${lines.slice(done).join('\n')}\n`;
+      const response = await send(url, 'application/x-ndjson', body, signal);
+      answer = readAnswer(await response.text(), first + done);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.retryAfter === undefined || tries++ === TRIES) throw error;
+      await pause(Math.min(error.retryAfter * 1000, LONGEST_WAIT_MS), signal);
+      continue;
+    }
+    onAnswers(answer.text);
+    failed += answer.failed;
+    done += answer.rows;
+    if (done < lines.length && answer.rows === 0 && tries++ === TRIES) throw new Failure('The server does not go on.');
+  }
+  return failed;
+}
+
+interface Answered {
+  readonly text: string;
+  readonly rows: number;
+  readonly failed: number;
+}
+
+const ROW = /^\{"index":(\d+),("error":)?/;
+
+/** The rows of an answer, with indexes that count from `first`: no more of them is read than has to be. */
+export function readAnswer(ndjson: string, first: number): Answered {
+  let text = '';
+  let rows = 0;
+  let failed = 0;
+  for (const line of ndjson.split('\n')) {
+    const found = ROW.exec(line);
+    if (found === null) continue;
+    rows++;
+    if (found[2] !== undefined) failed++;
+    text += `{"index":${first + Number(found[1])}${line.slice('{"index":'.length + found[1]!.length)}\n`;
+  }
+  return { text, rows, failed };
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}

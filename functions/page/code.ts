@@ -1,0 +1,66 @@
+import { at, byId, el } from './dom.ts';
+import { type Language, sampleOf } from './samples.ts';
+
+const LANGUAGES: readonly Language[] = ['curl', 'Python', 'TypeScript'];
+
+/** The request as code, in tabs: arrow keys go from one to the next (ARIA Authoring Practices, "Tabs"). */
+export function createCode(): { show(body: string): void } {
+  const tabs = LANGUAGES.map((language) =>
+    el('button', { type: 'button', role: 'tab', id: `tab-${language}`, 'aria-controls': 'code-panel' }, language),
+  );
+  const shown = byId('code');
+  const panel = byId('code-panel');
+  const copied = byId('copied');
+  let chosen = 0;
+  let body = '';
+
+  function choose(index: number): void {
+    chosen = index;
+    for (const [i, tab] of tabs.entries()) {
+      tab.setAttribute('aria-selected', String(i === chosen));
+      tab.tabIndex = i === chosen ? 0 : -1;
+    }
+    panel.setAttribute('aria-labelledby', tabs[chosen]!.id);
+    draw();
+  }
+
+  function draw(): void {
+    shown.textContent = sampleOf(LANGUAGES[chosen]!, at('predict'), body);
+    copied.textContent = '';
+  }
+
+  for (const [i, tab] of tabs.entries()) {
+    tab.addEventListener('click', () => choose(i));
+    tab.addEventListener('keydown', ({ key }) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+      if (step === undefined) return;
+      choose((i + step + tabs.length) % tabs.length);
+      tabs[chosen]!.focus();
+    });
+  }
+  byId('tabs').append(...tabs);
+  byId('copy').addEventListener('click', () => {
+    void copy(shown).then((done) => {
+      copied.textContent = done ? 'Copied' : 'Press Ctrl+C to copy';
+    });
+  });
+  choose(0);
+  return {
+    show(next) {
+      if (next === body) return;
+      body = next;
+      draw();
+    },
+  };
+}
+
+/** Without TLS browsers keep their clipboard to themselves: the text is selected then, for the reader to copy. */
+async function copy(element: HTMLElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(element.textContent ?? '');
+    return true;
+  } catch {
+    getSelection()?.selectAllChildren(element);
+    return false;
+  }
+}

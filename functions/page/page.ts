@@ -1,0 +1,113 @@
+import { createBatch } from './batch.ts';
+import { createCode } from './code.ts';
+import { at, byId, el } from './dom.ts';
+import { Failure, send } from './failure.ts';
+import type { ModelInfo, Spec } from './fields.ts';
+import { createForm, type InputForm } from './form.ts';
+import { createHistory } from './history.ts';
+import { parseJson } from './json.ts';
+import { type Prediction, showFailure, showPrediction } from './result.ts';
+import { type Status, watchStatus } from './status.ts';
+
+let model: ModelInfo | undefined;
+let form: InputForm | undefined;
+/** The version that the page shows, or is about to. */
+let shown = '';
+
+const code = createCode();
+const history = createHistory((body) => {
+  form?.fill((parseJson(body) as { features: unknown }).features);
+  drawCode();
+  byId('inputs').querySelector<HTMLElement>('input, textarea, select')?.focus();
+});
+const predictButton = byId<HTMLButtonElement>('predict');
+const result = byId('result');
+
+async function onStatus({ state, name, version }: Status): Promise<void> {
+  const serves = state === 'ready' || state === 'degraded';
+  predictButton.disabled = !serves;
+  const wanted = JSON.stringify([name, version]);
+  if (!serves || wanted === shown) return;
+  shown = wanted;
+  try {
+    const document = parseJson(await (await fetch(at('openapi.json'))).text()) as { 'x-model'?: ModelInfo };
+    if (document['x-model'] === undefined) shown = '';
+    else show(document['x-model']);
+  } catch {
+    // The next look at the state tries again.
+    shown = '';
+  }
+}
+
+function show(next: ModelInfo): void {
+  model = next;
+  document.title = `${next.name}: try the model`;
+  byId('name').textContent = next.name;
+  byId('version').textContent = `version ${next.version}`;
+  byId('description').textContent = next.description ?? '';
+  byId('signature').replaceChildren(
+    ...next.inputs.map(signatureRow('Input')),
+    ...next.outputs.map(signatureRow('Output')),
+  );
+  form = createForm(next);
+  byId('main').hidden = false;
+  byId('waiting').hidden = true;
+  drawCode();
+}
+
+const signatureRow =
+  (what: string) =>
+  ({ name, dtype, shape }: Spec): HTMLElement =>
+    el(
+      'tr',
+      {},
+      el('td', {}, what),
+      el('td', {}, el('code', {}, name)),
+      el('td', {}, dtype),
+      el('td', {}, `[${shape.map((dim) => (dim === -1 ? 'any' : dim)).join(', ')}]`),
+    );
+
+/** A body that is not complete yet is no code. */
+function drawCode(): void {
+  try {
+    if (form !== undefined) code.show(form.body());
+  } catch {}
+}
+
+async function predict(): Promise<void> {
+  if (model === undefined || form === undefined || predictButton.disabled) return;
+  form.clearMarks();
+  try {
+    const body = form.body();
+    result.setAttribute('aria-busy', 'true');
+    const started = performance.now();
+    const text = await (await send(at('predict'), 'application/json', body)).text();
+    const milliseconds = performance.now() - started;
+    const answer = parseJson(text) as Prediction;
+    result.replaceChildren(...showPrediction(model, answer, milliseconds));
+    history.add(body, answer, milliseconds);
+  } catch (error) {
+    const failure = error instanceof Failure ? error : new Failure('That did not work.', String(error));
+    result.replaceChildren(...showFailure(failure));
+    form.mark(failure);
+  } finally {
+    result.removeAttribute('aria-busy');
+  }
+}
+
+byId('inputs').addEventListener('submit', (event) => {
+  event.preventDefault();
+  void predict();
+});
+byId('inputs').addEventListener('input', drawCode);
+byId('inputs').addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void predict();
+});
+byId('reset').addEventListener('click', () => {
+  if (model !== undefined) form?.fill(model.example.features);
+  drawCode();
+});
+// What scrolls is scrolled by keyboard, too.
+for (const scroller of document.querySelectorAll<HTMLElement>('.scroll')) scroller.tabIndex = 0;
+createBatch(() => model);
+watchStatus((status) => void onStatus(status));

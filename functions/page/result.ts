@@ -1,0 +1,65 @@
+import { cut, el } from './dom.ts';
+import type { Failure } from './failure.ts';
+import type { ModelInfo } from './fields.ts';
+import { toJson } from './json.ts';
+import { type Score, scoresOf } from './scores.ts';
+
+export interface Prediction {
+  readonly prediction: unknown;
+  readonly label?: string;
+  readonly outputs: Readonly<Record<string, unknown>>;
+}
+
+/** Bars shown at first, the highest scores. */
+const BARS = 10;
+const LONGEST = 2000;
+
+export const titleOf = ({ label, prediction }: Prediction): string => label ?? cut(toJson(prediction), 80);
+
+export function showPrediction(model: ModelInfo, answer: Prediction, milliseconds: number): Node[] {
+  const found = scoresOf(model, answer);
+  const title = el('p', { class: 'answer' }, titleOf(answer));
+  const under = el('p', { class: 'muted' }, `Answered in ${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`);
+  const rest = Object.entries(answer.outputs).filter(([name]) => name !== found?.output);
+  const list = el(
+    'dl',
+    { class: 'outputs' },
+    ...rest.flatMap(([name, value]) => [
+      el('dt', {}, name),
+      el('dd', {}, el('code', { tabindex: '0' }, cut(toJson(value), LONGEST))),
+    ]),
+  );
+  return [title, under, ...(found === undefined ? [] : [bars(found.output, found.scores)]), list];
+}
+
+function bars(output: string, scores: readonly Score[]): HTMLElement {
+  const sorted = scores.toSorted((a, b) => b.value - a.value);
+  const list = el('ul', { class: 'bars', 'aria-label': output }, ...sorted.slice(0, BARS).map(bar));
+  const left = sorted.slice(BARS);
+  if (left.length === 0) return list;
+  const more = el('button', { type: 'button', class: 'quiet' }, `Show ${left.length} more`);
+  more.addEventListener('click', () => {
+    list.append(...left.map(bar));
+    more.remove();
+  });
+  return el('div', {}, list, more);
+}
+
+function bar({ name, value }: Score): HTMLElement {
+  const fill = el('span', { class: 'fill' });
+  // Set by script, not by an attribute, which the page's policy forbids.
+  fill.style.width = `${(value * 100).toFixed(2)}%`;
+  return el(
+    'li',
+    {},
+    el('span', { class: 'bar-name' }, name),
+    el('span', { class: 'bar', 'aria-hidden': 'true' }, fill),
+    el('span', { class: 'bar-value' }, percent(value)),
+  );
+}
+
+const percent = (value: number): string => `${(value * 100).toFixed(value > 0 && value < 0.001 ? 4 : 1)} %`;
+
+export function showFailure({ message, detail }: Failure): Node[] {
+  return [el('p', { class: 'failure' }, message), ...(detail === '' ? [] : [el('p', { class: 'detail' }, detail)])];
+}

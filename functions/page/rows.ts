@@ -1,0 +1,132 @@
+import { createCsvReader } from './csv.ts';
+import { type Group, isFixed, joinInputs, type ModelInfo, nest, planFields, sizeOf, tokenOf } from './fields.ts';
+
+/** Turns the text of a file, a piece at a time, into bodies of `/predict`, a line each. */
+export interface LineMaker {
+  /** @throws Error that says what is wrong with the file. */
+  push(text: string): string[];
+  end(): string[];
+}
+
+/** A line longer than this is no row. */
+const MAX_LINE = 32 * 2 ** 20;
+
+/** For CSV or NDJSON, by the first character that is no space: a body, or features alone, begin with a bracket. */
+export function createLineMaker(model: ModelInfo): LineMaker {
+  let maker: LineMaker | undefined;
+  return {
+    push(text) {
+      if (maker === undefined) {
+        const first = /\S/.exec(text.replace(/^\uFEFF/, ''))?.[0];
+        if (first === undefined) return [];
+        maker = first === '{' || first === '[' ? createJsonLines() : createCsvLines(model);
+      }
+      return maker.push(text.replace(/^\uFEFF/, ''));
+    },
+    end: () => maker?.end() ?? [],
+  };
+}
+
+function createJsonLines(): LineMaker {
+  let rest = '';
+  const bodyOf = (line: string): string[] => {
+    const body = line.trim();
+    if (body === '') return [];
+    return [body.startsWith('{') ? body : `{"features":${body}}`];
+  };
+  return {
+    push(text) {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      if (rest.length > MAX_LINE) throw new Error('A line is longer than 32 MB: this is no NDJSON.');
+      return lines.flatMap(bodyOf);
+    },
+    end: () => bodyOf(rest),
+  };
+}
+
+function createCsvLines(model: ModelInfo): LineMaker {
+  const reader = createCsvReader();
+  let toBody: ((cells: string[]) => string) | undefined;
+  const bodiesOf = (rows: string[][]): string[] =>
+    rows.flatMap((cells) => {
+      if (toBody !== undefined) return [toBody(cells)];
+      const columns = readColumns(model, cells);
+      toBody = columns.toBody;
+      return columns.isHeader ? [] : [toBody(cells)];
+    });
+  return { push: (text) => bodiesOf(reader.push(text)), end: () => bodiesOf(reader.end()) };
+}
+
+interface Column {
+  readonly label: string;
+  readonly dtype: string;
+  readonly isJson: boolean;
+}
+
+interface Columns {
+  readonly isHeader: boolean;
+  toBody(cells: readonly string[]): string;
+}
+
+/**
+ * What the columns are, by the first row: names, in any order and with others between; or values, in the order of the
+ * model's. A row whose values are none of their dtype is a header with names of its own.
+ * @throws Error that names the columns that are missing.
+ */
+export function readColumns(model: ModelInfo, first: readonly string[]): Columns {
+  const groups = planFields(model);
+  const columns = groups.map((group) => columnsOf(model, group, groups.length === 1 ? first.length : 1));
+  const all = columns.flat();
+  const names = first.map((name) => name.trim());
+  const missing = all.filter(({ label }) => !names.includes(label));
+  const isNamed = missing.length === 0;
+  if (!isNamed && missing.length < all.length) {
+    const list = missing.slice(0, 10).map(({ label }) => label);
+    throw new Error(`The file has no column ${list.join(', ')}${missing.length > 10 ? ', …' : ''}.`);
+  }
+  const places = all.map(({ label }, i) => (isNamed ? names.indexOf(label) : i));
+  const isHeader =
+    isNamed || all.some(({ dtype, isJson }, i) => !isJson && tokenOf(dtype, first[i] ?? '') === undefined);
+  return {
+    isHeader,
+    toBody(cells) {
+      let at = 0;
+      const texts = groups.map((group, i) => {
+        const own = columns[i]!;
+        const tokens = own.map((column, j) => tokenIn(column, cells[places[at + j]!] ?? ''));
+        at += own.length;
+        if (own[0]?.isJson) return tokens[0]!;
+        // One cell too many or too few is for the server to refuse.
+        if (!isNamed && groups.length === 1 && group.shape.length === 1)
+          return `[${cells.map((cell) => tokenIn(own[0]!, cell)).join(',')}]`;
+        return nest(tokens, group.shape);
+      });
+      return `{"features":${joinInputs(model.inputs, texts)}}`;
+    },
+  };
+}
+
+/** A column for each value of a row of fixed size, or one with the row as JSON. */
+function columnsOf({ features }: ModelInfo, { spec, shape, fields }: Group, found: number): Column[] {
+  const { dtype } = spec;
+  if (fields[0]?.kind !== 'json') return fields.map(({ label }) => ({ label, dtype, isJson: false }));
+  const size = isFixed(shape) ? sizeOf(shape) : shape.length === 1 ? found : -1;
+  if (found <= 1 || size < 1) return [{ label: spec.name, dtype, isJson: true }];
+  return Array.from({ length: size }, (_, i) => ({
+    label: features?.[i] ?? `${spec.name}[${i}]`,
+    dtype,
+    isJson: false,
+  }));
+}
+
+/** What is no value of the dtype goes as it is: the server refuses that row alone, and says why. */
+function tokenIn({ dtype, isJson }: Column, cell: string): string {
+  if (!isJson) return tokenOf(dtype, cell) ?? JSON.stringify(cell);
+  try {
+    JSON.parse(cell);
+    return cell.replace(/[\r\n]+/g, ' ');
+  } catch {
+    return JSON.stringify(cell);
+  }
+}

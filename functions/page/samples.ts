@@ -1,0 +1,63 @@
+export type Language = 'curl' | 'Python' | 'TypeScript';
+
+/** Longer bodies are shown as a file. */
+const LONGEST = 4000;
+
+/** The request as code. @param body JSON in one line. */
+export function sampleOf(language: Language, url: string, body: string): string {
+  const isLong = body.length > LONGEST;
+  if (language === 'curl') return curl(url, isLong ? '@row.json' : body);
+  if (language === 'Python') return python(url, isLong ? undefined : body);
+  return typeScript(url, isLong ? undefined : body);
+}
+
+/** Nothing within single quotes means anything to a POSIX shell but their end. */
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+function curl(url: string, data: string): string {
+  return `curl ${quoted(url)} \\\n  -H 'Content-Type: application/json' \\\n  --data-binary ${quoted(data)}`;
+}
+
+function python(url: string, body: string | undefined): string {
+  const data = body === undefined ? 'open("row.json", "rb").read()' : 'json.dumps(row).encode()';
+  return [
+    'import json',
+    'import urllib.request',
+    '',
+    ...(body === undefined ? [] : [`row = ${pythonOf(body)}`]),
+    'request = urllib.request.Request(',
+    `    ${pythonOf(JSON.stringify(url))},`,
+    `    data=${data},`,
+    '    headers={"Content-Type": "application/json"},',
+    ')',
+    'with urllib.request.urlopen(request) as response:',
+    '    print(json.load(response))',
+  ].join('\n');
+}
+
+/** JSON as a Python literal: its strings are Python's but for one escape, and three words differ. */
+function pythonOf(json: string): string {
+  const words: Record<string, string> = { true: 'True', false: 'False', null: 'None' };
+  return json.replace(/"(?:[^"\\]|\\.)*"|true|false|null/g, (token) => words[token] ?? unslash(token));
+}
+
+const unslash = (text: string): string => text.replace(/\\./g, (pair) => (pair === '\\/' ? '/' : pair));
+
+function typeScript(url: string, body: string | undefined): string {
+  const lines = body === undefined ? ["import { readFile } from 'node:fs/promises';", ''] : [];
+  const data = body === undefined ? "await readFile('row.json')" : scriptOf(body);
+  return [
+    ...lines,
+    `const response = await fetch(${JSON.stringify(url)}, {`,
+    "  method: 'POST',",
+    "  headers: { 'Content-Type': 'application/json' },",
+    `  body: ${data},`,
+    '});',
+    'console.log(await response.json());',
+  ].join('\n');
+}
+
+/** As an object where that says the same: long digits would be rounded, and `__proto__` is no key in a literal. */
+function scriptOf(body: string): string {
+  return /\d{16}|__proto__/.test(body) ? JSON.stringify(body) : `JSON.stringify(${body})`;
+}

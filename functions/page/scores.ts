@@ -1,0 +1,28 @@
+import type { ModelInfo } from './fields.ts';
+
+export interface Score {
+  readonly name: string;
+  readonly value: number;
+}
+
+/**
+ * The output with a score between 0 and 1 for each class: the main one if it is, else the first. Without names of classes
+ * it has two values at least, which add up to 1.
+ */
+export function scoresOf(
+  { classes, outputs, output }: Pick<ModelInfo, 'classes' | 'outputs' | 'output'>,
+  { outputs: given }: { readonly outputs: Readonly<Record<string, unknown>> },
+): { output: string; scores: Score[] } | undefined {
+  const names = outputs.filter(({ dtype }) => dtype.startsWith('float')).map(({ name }) => name);
+  names.sort((a, b) => Number(b === output) - Number(a === output));
+  for (const name of names) {
+    const values = given[name];
+    if (!Array.isArray(values) || !values.every((value) => typeof value === 'number' && value >= 0 && value <= 1))
+      continue;
+    const sum = (values as number[]).reduce((total, value) => total + value, 0);
+    if (classes === undefined ? values.length < 2 || Math.abs(sum - 1) > 0.01 : values.length !== classes.length)
+      continue;
+    return { output: name, scores: values.map((value, i) => ({ name: classes?.[i] ?? String(i), value })) };
+  }
+  return undefined;
+}

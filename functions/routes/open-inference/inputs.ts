@@ -1,0 +1,118 @@
+import { type JsonObject, type JsonValue, MAX_VALUES } from '../../engine/json-reader.ts';
+import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../engine/tensor.ts';
+import { decodeFlat } from '../../engine/tensor-decode.ts';
+import { describe } from '../../engine/tensor-fill.ts';
+import { ServingError } from '../../errors.ts';
+import { readBinary } from './binary-in.ts';
+import { DATATYPES } from './datatype.ts';
+import { invalid, isObject, readParameters, short } from './members.ts';
+
+/** A dimension travels to the engine process in 32 bits. */
+const MAX_DIM = 2 ** 31 - 1;
+
+/**
+ * The tensors of `inputs`, in the order of the signature.
+ * @param binary what follows the JSON text: the data of those inputs that are binary, one behind the other.
+ * @throws ServingError `INVALID_INPUT` that names the input.
+ */
+export function readInputs(inputs: JsonValue | undefined, signature: Signature, binary: Uint8Array): Tensor[] {
+  if (!Array.isArray(inputs)) {
+    throw invalid(
+      'inputs',
+      `inputs: expected an array of tensors, got ${inputs === undefined ? 'none' : describe(inputs)}`,
+    );
+  }
+  const tensors: (Tensor | undefined)[] = signature.inputs.map(() => undefined);
+  let at = 0;
+  for (const [i, input] of inputs.entries()) {
+    const place = `inputs[${i}]`;
+    if (!isObject(input)) throw invalid(place, `${place}: expected an object with a name, got ${describe(input)}`);
+    const slot = findSlot(input, signature, place);
+    if (tensors[slot] !== undefined) throw invalid(place, `${place}: the input ${describe(input.name)} is given twice`);
+    const spec = signature.inputs[slot]!;
+    try {
+      const dims = readShape(input, spec, place);
+      const size = readBinarySize(input, place);
+      if (size === undefined) {
+        tensors[slot] = decodeFlat(input.data!, spec.dtype, dims, `${place}.data`);
+      } else {
+        if (size > binary.length - at) throw tooShort(size, binary.length - at, place);
+        tensors[slot] = readBinary(binary.subarray(at, at + size), spec.dtype, dims, place);
+        at += size;
+      }
+    } catch (error) {
+      throw named(error, spec.name);
+    }
+  }
+  const missing = tensors.indexOf(undefined);
+  if (missing !== -1) {
+    throw invalid('inputs', `inputs: the input ${short([signature.inputs[missing]!.name])} is missing`);
+  }
+  if (at === binary.length) return tensors as Tensor[];
+  const message = `${binary.length} bytes follow the JSON text, and the inputs' binary_data_size sum up to ${at}`;
+  throw invalid('inputs', `inputs: ${message}`);
+}
+
+function findSlot({ name }: JsonObject, { inputs }: Signature, place: string): number {
+  const slot = inputs.findIndex((spec) => spec.name === name);
+  if (slot !== -1) return slot;
+  const names = short(inputs.map((spec) => spec.name));
+  throw invalid(`${place}.name`, `${place}.name: expected one of the inputs ${names}, got ${describe(name)}`);
+}
+
+/** The dims that the input has, where its datatype and shape are such as the model takes. */
+function readShape({ datatype, shape }: JsonObject, { dtype, shape: expected }: TensorSpec, place: string): number[] {
+  if (datatype !== DATATYPES[dtype]) {
+    throw invalid(`${place}.datatype`, `${place}.datatype: expected ${DATATYPES[dtype]}, got ${describe(datatype)}`);
+  }
+  const path = `${place}.shape`;
+  if (!Array.isArray(shape) && !(shape instanceof Float64Array)) {
+    throw invalid(path, `${path}: expected an array of integers, got ${describe(shape)}`);
+  }
+  const dims: number[] = [];
+  for (const [axis, dim] of shape.entries()) {
+    if (typeof dim !== 'number' || !Number.isInteger(dim) || dim < 0 || dim > MAX_DIM) {
+      throw invalid(
+        `${path}[${axis}]`,
+        `${path}[${axis}]: expected an integer from 0 to ${MAX_DIM}, got ${describe(dim)}`,
+      );
+    }
+    dims.push(dim);
+  }
+  const fits =
+    dims.length === expected.length && dims.every((dim, axis) => expected[axis] === -1 || expected[axis] === dim);
+  if (!fits)
+    throw invalid(
+      path,
+      `${path}: expected [${expected.join(',')}] (-1 for any length), got [${dims.slice(0, 16).join(',')}]`,
+    );
+  if (dtype === 'string' && elementCount(dims) > MAX_VALUES) {
+    throw invalid(path, `${path}: expected at most ${MAX_VALUES} texts in one request, got ${elementCount(dims)}`);
+  }
+  return dims;
+}
+
+/** How many bytes of binary data an input has; undefined where its data is JSON. */
+function readBinarySize(input: JsonObject, place: string): number | undefined {
+  const size = readParameters(input, place)?.binary_data_size;
+  if ((size === undefined) === (input.data === undefined)) {
+    const both = size === undefined ? 'it has neither' : 'it has both';
+    throw invalid(place, `${place}: expected data, or parameters.binary_data_size and binary data; ${both}`);
+  }
+  if (size === undefined || (typeof size === 'number' && Number.isInteger(size) && size >= 0)) return size;
+  const path = `${place}.parameters.binary_data_size`;
+  throw invalid(path, `${path}: expected a number of bytes, got ${describe(size)}`);
+}
+
+function tooShort(size: number, left: number, place: string): ServingError {
+  const path = `${place}.parameters.binary_data_size`;
+  const message = `${path}: it says ${size} bytes, and ${left} are left behind the JSON text, whose length Inference-Header-Content-Length has to say`;
+  return invalid(path, message);
+}
+
+/** With the name of the input before it. */
+function named(error: unknown, name: string): unknown {
+  if (!(error instanceof ServingError)) return error;
+  const { code, message, path } = error;
+  return new ServingError(code, `input ${short([name])}: ${message}`, path === undefined ? {} : { path });
+}

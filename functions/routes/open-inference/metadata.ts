@@ -1,0 +1,80 @@
+import type { TensorSpec } from '../../engine/tensor.ts';
+import { ServingError } from '../../errors.ts';
+import { type Exchange, sendJson } from '../../http/exchange.ts';
+import type { Route } from '../../http/router.ts';
+import type { Model } from '../../model/model.ts';
+import type { Repository } from '../../model/repository.ts';
+import { requireReady } from '../probes.ts';
+import { generationAt, MODEL_PATHS, modelAt } from './addressing.ts';
+import { DATATYPES } from './datatype.ts';
+
+/** What server metadata calls this server. The version is that of package.json. */
+export const SERVER = { name: 'onnx-cloud-run', version: '0.1.0' } as const;
+
+export interface MetadataOptions {
+  readonly repository: Repository;
+  readonly draining: () => boolean;
+  /** Whether models can be loaded and unloaded over HTTP. */
+  readonly admin: boolean;
+}
+
+/** Server and model metadata, and what is alive and ready (Open Inference Protocol v2, "Health", "Server Metadata", "Model Metadata"). */
+export function createMetadataRoutes({ repository, draining, admin }: MetadataOptions): Route[] {
+  // By Triton's names. An extension is named where all of it is there: that of the repository has an index, and loads and unloads.
+  const extensions = ['binary_tensor_data', 'statistics', ...(admin ? ['model_repository'] : [])];
+  const server = JSON.stringify({ ...SERVER, extensions });
+
+  const describeServer = (exchange: Exchange): void => sendJson(exchange, 200, server);
+  const live = (exchange: Exchange): void => sendJson(exchange, 200, '{"live":true}');
+
+  function ready(exchange: Exchange): void {
+    refuseUnready(repository.main);
+    sendJson(exchange, 200, '{"ready":true,"live":true}');
+  }
+
+  async function modelReady(exchange: Exchange): Promise<void> {
+    refuseUnready(await modelAt(repository, exchange));
+    sendJson(exchange, 200, JSON.stringify({ name: exchange.params.name, ready: true }));
+  }
+
+  /** A lazy load starts here too, and is not waited for: the probe comes again. */
+  function refuseUnready(model: Model): void {
+    model.load();
+    if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+    requireReady(model);
+  }
+
+  async function describeModel(exchange: Exchange): Promise<void> {
+    const { signature, version } = await generationAt(repository, exchange);
+    const { name } = exchange.params;
+    const listed = (await repository.list()).find((one) => one.name === name);
+    const numbers = listed?.versions.map(({ number }) => number ?? version);
+    const metadata = {
+      name,
+      versions: numbers ?? [version],
+      platform: 'onnx_onnxv1',
+      inputs: signature.inputs.map(describeTensor),
+      outputs: signature.outputs.map(describeTensor),
+    };
+    sendJson(exchange, 200, JSON.stringify(metadata));
+  }
+
+  async function list(exchange: Exchange): Promise<void> {
+    const models = (await repository.list()).map(({ name }) => name);
+    sendJson(exchange, 200, JSON.stringify({ models }));
+  }
+
+  return [
+    { method: 'GET', path: '/v2', handle: describeServer },
+    { method: 'GET', path: '/v2/', handle: describeServer },
+    { method: 'GET', path: '/v2/health/live', probe: true, handle: live },
+    { method: 'GET', path: '/v2/health/ready', probe: true, handle: ready },
+    { method: 'GET', path: '/v2/models', handle: list },
+    ...MODEL_PATHS.flatMap((model): Route[] => [
+      { method: 'GET', path: model, handle: describeModel },
+      { method: 'GET', path: `${model}/ready`, probe: true, handle: modelReady },
+    ]),
+  ];
+}
+
+const describeTensor = ({ name, dtype, shape }: TensorSpec): object => ({ name, datatype: DATATYPES[dtype], shape });

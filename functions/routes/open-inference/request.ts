@@ -1,0 +1,117 @@
+import { type JsonObject, type JsonValue, MAX_VALUES, readJson } from '../../engine/json-reader.ts';
+import type { Signature, Tensor } from '../../engine/tensor.ts';
+import { describe } from '../../engine/tensor-fill.ts';
+import type { RowForm } from '../../model/rows.ts';
+import { readRaw } from './binary-in.ts';
+import { readInputs } from './inputs.ts';
+import { invalid, isObject, readParameters, short, unsupported } from './members.ts';
+
+/** An output that was asked for, by its place in the signature. */
+export interface RequestedOutput {
+  readonly slot: number;
+  readonly binary: boolean;
+}
+
+/** An infer request, decoded. Plain data: it may come from another thread. */
+export interface InferRequest {
+  readonly id: string | undefined;
+  /** One an input, in the order of the signature. */
+  readonly tensors: readonly Tensor[];
+  /** In the order in which they were asked for. */
+  readonly outputs: readonly RequestedOutput[];
+  /** Microseconds that it may take; undefined where it does not say. */
+  readonly timeout: number | undefined;
+}
+
+/**
+ * Reads the body of an infer request (Open Inference Protocol v2, "Inference Request JSON Object", with the binary tensor data
+ * extension). Members that the protocol does not have are passed over, as are parameters that mean nothing here.
+ * @param textBytes length of the JSON text before the binary data, `Inference-Header-Content-Length`; 0 where the whole body is
+ * the data of the one input; undefined where all of it is JSON.
+ * @param maxValues as for `readJson`.
+ * @returns tensors that are views of the body, where they are binary and lie at a multiple of their element's size.
+ * @throws ServingError `INVALID_INPUT` that names the tensor, the expected and the given; `UNSUPPORTED` for what other
+ * extensions ask for.
+ */
+export function readInfer(
+  body: Uint8Array,
+  { signature, joined }: Pick<RowForm, 'signature' | 'joined'>,
+  textBytes: number | undefined,
+  maxValues = MAX_VALUES,
+): InferRequest {
+  if (textBytes === 0) {
+    return {
+      id: undefined,
+      tensors: [readRaw(body, signature, joined)],
+      outputs: all(signature, true),
+      timeout: undefined,
+    };
+  }
+  const length = textBytes ?? body.length;
+  const request = readJson(body, 0, length, maxValues);
+  if (!isObject(request))
+    throw invalid(undefined, `the body: expected an object with inputs, got ${describe(request)}`);
+  const parameters = readParameters(request, '');
+  const binary = readFlag(parameters, 'binary_data_output', 'parameters') ?? false;
+  return {
+    id: readId(request),
+    timeout: readTimeout(parameters),
+    outputs: readOutputs(request.outputs, signature, binary),
+    tensors: readInputs(request.inputs, signature, body.subarray(length)),
+  };
+}
+
+/** It is written into the answer: one as long as a body may be would take as long to write. */
+const MAX_ID = 4096;
+
+function readId({ id }: JsonObject): string | undefined {
+  if (id === undefined || (typeof id === 'string' && id.length <= MAX_ID)) return id;
+  const given = typeof id === 'string' ? `one of ${id.length}` : describe(id);
+  throw invalid('id', `id: expected a string of at most ${MAX_ID} characters, got ${given}`);
+}
+
+/** 0 stands for none (Triton, schedule policy extension). */
+function readTimeout(parameters: JsonObject | undefined): number | undefined {
+  const timeout = parameters?.timeout;
+  if (timeout === undefined) return undefined;
+  const given = typeof timeout === 'bigint' ? Number(timeout) : timeout;
+  if (typeof given !== 'number' || !Number.isInteger(given) || given < 0) {
+    const message = `parameters.timeout: expected microseconds, an integer from 0 on, got ${describe(timeout)}`;
+    throw invalid('parameters.timeout', message);
+  }
+  return given === 0 ? undefined : given;
+}
+
+function readFlag(parameters: JsonObject | undefined, name: string, place: string): boolean | undefined {
+  const flag = parameters?.[name];
+  if (flag === undefined || typeof flag === 'boolean') return flag;
+  throw invalid(`${place}.${name}`, `${place}.${name}: expected true or false, got ${describe(flag)}`);
+}
+
+const all = ({ outputs }: Signature, binary: boolean): RequestedOutput[] =>
+  outputs.map((_, slot) => ({ slot, binary }));
+
+/** None asked for are all, as in Triton. */
+function readOutputs(outputs: JsonValue | undefined, signature: Signature, binary: boolean): RequestedOutput[] {
+  if (outputs === undefined) return all(signature, binary);
+  if (!Array.isArray(outputs)) throw invalid('outputs', `outputs: expected an array, got ${describe(outputs)}`);
+  if (outputs.length === 0) return all(signature, binary);
+  const requested: RequestedOutput[] = [];
+  for (const [i, output] of outputs.entries()) {
+    const place = `outputs[${i}]`;
+    if (!isObject(output)) throw invalid(place, `${place}: expected an object with a name, got ${describe(output)}`);
+    const { name } = output;
+    const slot = signature.outputs.findIndex((spec) => spec.name === name);
+    if (slot === -1) {
+      const names = short(signature.outputs.map((spec) => spec.name));
+      throw invalid(`${place}.name`, `${place}.name: expected one of the outputs ${names}, got ${describe(name)}`);
+    }
+    if (requested.some((one) => one.slot === slot)) {
+      throw invalid(`${place}.name`, `${place}.name: the output ${describe(name)} is asked for twice`);
+    }
+    const parameters = readParameters(output, place);
+    if (parameters?.classification !== undefined) throw unsupported(`${place}.parameters.classification`);
+    requested.push({ slot, binary: readFlag(parameters, 'binary_data', `${place}.parameters`) ?? binary });
+  }
+  return requested;
+}

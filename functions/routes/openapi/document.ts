@@ -1,0 +1,157 @@
+import * as z from 'zod';
+import type { Route } from '../../http/router.ts';
+import type { Generation } from '../../model/generation.ts';
+import { batchQuerySchema } from '../batch-predict.ts';
+import { envelope } from '../prediction.ts';
+import { ERROR_SCHEMAS, errorResponses } from './errors.ts';
+import { makeExamples } from './example.ts';
+import { type Json, record, ref } from './json-schema.ts';
+import { anySchemas, modelSchemas } from './model-schemas.ts';
+import { OPEN_INFERENCE_SCHEMAS } from './open-inference.ts';
+import { describeRoute } from './operations.ts';
+import type { Subject } from './subject.ts';
+import { TENSORFLOW_SERVING_SCHEMAS } from './tensorflow-serving.ts';
+
+/** What of a route the document lists. */
+export type Listed = Pick<Route, 'method' | 'path'>;
+
+const text = { type: 'string' };
+const count = { type: 'integer', minimum: 0 };
+const TAGS = [
+  'Predict',
+  'Models',
+  'Probes',
+  'Description',
+  'Open Inference Protocol',
+  'TensorFlow Serving',
+  'Vertex AI',
+];
+const STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'];
+const PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'];
+
+/** Of all models alike. */
+const SHARED: Json = {
+  Index: { ...count, description: 'The place of the row among those sent, from 0.' },
+  ModelVersion: record({ name: text, version: text }),
+  BatchFailure: record({
+    index: ref('Index'),
+    error: record({ message: text, code: ref('ErrorCode'), path: text }, ['path']),
+  }),
+  BatchEnd: {
+    anyOf: [
+      record({ done: { const: true }, ok: count, failed: count }),
+      record({
+        done: { const: false },
+        next_index: { ...count, description: 'Send the rows from this one on again.' },
+        code: { enum: ['DRAINING', 'IDLE', 'MODEL_CHANGED'] },
+        message: text,
+      }),
+    ],
+  },
+  ModelState: { enum: STATES },
+  ModelStatus: record(
+    {
+      name: text,
+      version: text,
+      state: ref('ModelState'),
+      phase: { enum: PHASES },
+      bytes: count,
+      fetched_bytes: count,
+      load_seconds: { type: 'number', minimum: 0 },
+      reason: text,
+      refresh_error: text,
+    },
+    ['version', 'phase', 'bytes', 'fetched_bytes', 'reason', 'refresh_error'],
+  ),
+  ModelList: record({
+    models: {
+      type: 'array',
+      items: record({
+        name: text,
+        versions: { type: 'array', items: record({ version: text, state: ref('ModelState') }, ['version']) },
+      }),
+    },
+  }),
+  Health: record({
+    status: { enum: ['ok', 'draining'] },
+    model: ref('ModelStatus'),
+    uptime: { type: 'number', description: 'Seconds.' },
+  }),
+  Ready: record({ status: { const: 'ready' }, model: ref('ModelVersion') }),
+  ...OPEN_INFERENCE_SCHEMAS,
+  ...TENSORFLOW_SERVING_SCHEMAS,
+  ...ERROR_SCHEMAS,
+};
+
+/**
+ * The OpenAPI 3.1 document of these routes, as JSON: typed by the model that serves, or where none does yet, general.
+ */
+export function writeDocument(routes: readonly Listed[], live: Generation | undefined): string {
+  const batchQuery = (z.toJSONSchema(batchQuerySchema) as Json).properties as Json;
+  const subject: Subject =
+    live === undefined
+      ? { batchQuery }
+      : { batchQuery, name: live.name, version: live.version, examples: makeExamples(live) };
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: describeRoute(route, subject) };
+  }
+  return JSON.stringify({
+    openapi: '3.1.0',
+    info: {
+      title: live?.name ?? 'onnx-cloud-run',
+      version: live?.version ?? '0',
+      description: live?.manifest.description ?? 'A model behind HTTP.',
+    },
+    servers: [{ url: './' }],
+    tags: TAGS.map((name) => ({ name })),
+    paths,
+    components: {
+      schemas: { ...schemasOf(live), ...SHARED },
+      responses: errorResponses(),
+      securitySchemes: { adminToken: { type: 'http', scheme: 'bearer', description: 'That of `ADMIN_TOKEN_FILE`.' } },
+    },
+    ...(live !== undefined && { 'x-model': describeModel(live, subject.examples!.features) }),
+  });
+}
+
+function schemasOf(live: Generation | undefined): Json {
+  const general = anySchemas();
+  // Until it is known, the model behind /predict is any model.
+  const typed =
+    live === undefined
+      ? Object.fromEntries(Object.entries(general).map(([name, schema]) => [name.replace(/^Any/, ''), schema]))
+      : modelSchemas(live);
+  return { ...typed, ...bodies(''), ...general, ...bodies('Any') };
+}
+
+/** The bodies of both predicting routes, around the features. */
+function bodies(any: string): Json {
+  const { $schema, ...body } = z.toJSONSchema(envelope, { unrepresentable: 'any', io: 'input' }) as Json;
+  const features = ref(`${any}Features`);
+  return {
+    [`${any}PredictBody`]: { ...body, properties: { ...(body.properties as Json), features } },
+    [`${any}BatchBody`]: {
+      anyOf: [
+        { type: 'object', properties: { instances: { type: 'array', items: features } }, required: ['instances'] },
+        { type: 'array', items: ref(`${any}PredictBody`) },
+      ],
+    },
+  };
+}
+
+/** The model in short: what a page needs to make a form of. */
+function describeModel({ name, version, manifest, signature, writer, joined }: Generation, features: unknown): Json {
+  return {
+    name,
+    version,
+    description: manifest.description,
+    inputs: signature.inputs,
+    outputs: signature.outputs,
+    features: manifest.input?.features,
+    output: manifest.output ?? signature.outputs[0]?.name,
+    classes: writer.labels,
+    batching: joined,
+    example: { features },
+  };
+}

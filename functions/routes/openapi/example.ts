@@ -1,0 +1,48 @@
+import { type JsonValue, readJson } from '../../engine/json-reader.ts';
+import type { Tensor } from '../../engine/tensor.ts';
+import { encodeFlat, encodeNested, encodeRow } from '../../engine/tensor-encode.ts';
+import { madeUpRow } from '../../model/batching.ts';
+import type { Generation } from '../../model/generation.ts';
+import { DATATYPES } from '../open-inference/datatype.ts';
+import type { Examples } from './subject.ts';
+
+/** A number that is written as its text has it: no digit of an int64 is lost. */
+const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+
+/** A row that the model takes: that of the manifest's example, or one made up where it has none. */
+export function makeExamples({
+  manifest,
+  signature,
+  rows,
+}: Pick<Generation, 'manifest' | 'signature' | 'rows'>): Examples {
+  const { inputs } = signature;
+  const { example } = manifest;
+  const decoded = example === undefined ? madeUpRow(signature, undefined, 0) : rows.decode(example.features, 'example');
+  const tensors = decoded.tensors as readonly Tensor[];
+  const values = inputs.map(({ name, shape }, i) => {
+    const isRow = shape[0] === -1 || shape[0] === 1;
+    return [name, parse(isRow ? encodeRow(tensors[i]!, 0) : encodeNested(tensors[i]!))] as const;
+  });
+  const madeUp = values.length === 1 ? values[0]![1] : Object.fromEntries(values);
+  return {
+    features: example === undefined ? madeUp : toPlain(example.features),
+    tensors: inputs.map(({ name, dtype }, i) => {
+      const tensor = tensors[i]!;
+      return { name, datatype: DATATYPES[dtype], shape: tensor.dims, data: parse(encodeFlat(tensor)) };
+    }),
+    columns: Object.fromEntries(inputs.map(({ name }, i) => [name, parse(encodeNested(tensors[i]!))])),
+  };
+}
+
+function parse(text: string): unknown {
+  const bytes = Buffer.from(text);
+  return toPlain(readJson(bytes, 0, bytes.length, Number.POSITIVE_INFINITY));
+}
+
+function toPlain(value: JsonValue): unknown {
+  if (typeof value === 'bigint') return raw(String(value));
+  if (value instanceof Float64Array) return Array.from(value);
+  if (Array.isArray(value)) return value.map(toPlain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toPlain(inner)]));
+}

@@ -1,0 +1,75 @@
+import type { TensorSpec } from '../../engine/tensor.ts';
+import type { Generation } from '../../model/generation.ts';
+import { anyOf, ELEMENTS, type Json, nested, record, ref } from './json-schema.ts';
+
+/** What the schemas of a model are made of. */
+export type Typed = Pick<Generation, 'signature' | 'manifest' | 'joined'> & {
+  readonly writer: Pick<Generation['writer'], 'labels'>;
+};
+
+/** `Features`, `Prediction` and `BatchPrediction` of one model, with the dtypes they refer to. */
+export function modelSchemas({ signature, manifest, joined, writer }: Typed): Json {
+  const { inputs, outputs } = signature;
+  const main = outputs.find(({ name }) => name === manifest.output) ?? outputs[0];
+  const dtypes = new Set([...inputs, ...outputs].map(({ dtype }) => dtype));
+  const { labels } = writer;
+  const members = {
+    prediction: main === undefined ? {} : outputSchema(main, joined),
+    ...(labels !== undefined && { label: { enum: [...new Set(labels)], description: 'The class.' } }),
+    outputs: record(Object.fromEntries(outputs.map((spec) => [spec.name, outputSchema(spec, joined)]))),
+  };
+  return {
+    Features: { description: 'One row.', ...featuresSchema(inputs, manifest.input?.features, joined) },
+    ...predictionSchemas(members),
+    ...Object.fromEntries([...dtypes].map((dtype) => [dtype, ELEMENTS[dtype]])),
+  };
+}
+
+/** The same of a model that is not known. */
+export function anySchemas(): Json {
+  const members = { prediction: {}, label: { type: 'string' }, outputs: { type: 'object' } };
+  return { AnyFeatures: { description: "A row, in the form that the model's inputs have." }, ...named(members) };
+}
+
+function predictionSchemas(members: Json): Json {
+  return {
+    Prediction: record({ ...members, model: ref('ModelVersion') }, ['label']),
+    BatchPrediction: record({ index: ref('Index'), ...members }, ['label']),
+  };
+}
+
+function named(members: Json): Json {
+  return Object.fromEntries(Object.entries(predictionSchemas(members)).map(([name, schema]) => [`Any${name}`, schema]));
+}
+
+function featuresSchema(inputs: readonly TensorSpec[], features: readonly string[] | undefined, joined: boolean): Json {
+  const byInput = record(Object.fromEntries(inputs.map((spec) => [spec.name, inputSchema(spec, joined)])));
+  const [only] = inputs;
+  if (inputs.length !== 1 || only === undefined) return byInput;
+  const forms = [inputSchema(only, joined), byInput];
+  if (features !== undefined) {
+    const value = nested(only.dtype, only.shape.slice(2));
+    // Before the one by input: a viewer shows the names first.
+    forms.splice(1, 0, record(Object.fromEntries(features.map((name) => [name, value]))));
+  }
+  return { anyOf: forms.flatMap((form) => (Array.isArray(form.anyOf) ? (form.anyOf as Json[]) : [form])) };
+}
+
+/** What `model/rows.ts` takes for an input: a row, a column's value without brackets, or the whole tensor. */
+function inputSchema({ dtype, shape }: TensorSpec, joined: boolean): Json {
+  const canBeRow = shape[0] === -1 || shape[0] === 1;
+  if (!canBeRow) return nested(dtype, shape);
+  const row = shape.slice(1);
+  const forms = [nested(dtype, row)];
+  if (row.length > 0 && row.every((dim) => dim === 1)) forms.push(ref(dtype));
+  if (!joined) forms.push(nested(dtype, shape));
+  return anyOf(forms);
+}
+
+/** What `model/answer.ts` writes of an output: its row, or all of it where its first dimension has no row for each fed. */
+function outputSchema({ dtype, shape }: TensorSpec, joined: boolean): Json {
+  const row = nested(dtype, shape.slice(1));
+  if (joined) return row;
+  const whole = nested(dtype, shape);
+  return shape[0] === -1 || shape[0] === 1 ? anyOf([row, whole]) : whole;
+}

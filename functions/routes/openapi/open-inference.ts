@@ -1,0 +1,169 @@
+import { failing } from './errors.ts';
+import { type Json, record, ref } from './json-schema.ts';
+import { json, type Operations, ok, operation } from './subject.ts';
+
+const TAG = 'Open Inference Protocol';
+const MODELS = [
+  { path: '/v2/models/{name}', id: '' },
+  { path: '/v2/models/{name}/versions/{version}', id: 'Version' },
+] as const;
+
+const text = { type: 'string' };
+const shape = { type: 'array', items: { type: 'integer', minimum: -1 } };
+const parameters = { type: 'object' };
+const datatype = {
+  enum: 'BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 BYTES'.split(' '),
+};
+const duration = record({ count: { type: 'integer' }, ns: { type: 'integer' } });
+
+export const OPEN_INFERENCE_SCHEMAS: Json = {
+  InferTensor: {
+    type: 'object',
+    properties: {
+      name: text,
+      shape,
+      datatype,
+      parameters,
+      data: { type: 'array', description: 'Row-major: flat, or nested as the shape says.' },
+    },
+    required: ['name', 'shape', 'datatype'],
+  },
+  InferRequest: {
+    type: 'object',
+    properties: {
+      id: text,
+      parameters,
+      inputs: { type: 'array', items: ref('InferTensor') },
+      outputs: {
+        type: 'array',
+        description: 'Those wanted; all where left out.',
+        items: { type: 'object', properties: { name: text, parameters }, required: ['name'] },
+      },
+    },
+    required: ['inputs'],
+  },
+  InferResponse: record(
+    { model_name: text, model_version: text, id: text, outputs: { type: 'array', items: ref('InferTensor') } },
+    ['id'],
+  ),
+  InferTensorMetadata: record({ name: text, datatype, shape }),
+  InferModelMetadata: record({
+    name: text,
+    versions: { type: 'array', items: text },
+    platform: text,
+    inputs: { type: 'array', items: ref('InferTensorMetadata') },
+    outputs: { type: 'array', items: ref('InferTensorMetadata') },
+  }),
+  InferStatistics: record({
+    model_stats: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          name: text,
+          version: text,
+          last_inference: { type: 'integer', description: 'Milliseconds since 1970.' },
+          inference_count: { type: 'integer' },
+          execution_count: { type: 'integer' },
+          inference_stats: { type: 'object', additionalProperties: duration },
+          batch_stats: { type: 'array', items: { type: 'object' } },
+        },
+        required: ['name', 'version'],
+      },
+    },
+  }),
+};
+
+const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+const named = [400, 404, 500, 503, 504] as const;
+const describeServer = (id: string) => () =>
+  operation(id, TAG, 'What the server is.', {
+    ...ok(
+      'Its name, version and extensions.',
+      json(record({ name: text, version: text, extensions: { type: 'array', items: text } })),
+    ),
+    ...failing(500, 503, 504),
+  });
+
+/** Of the Open Inference Protocol v2, with its extensions for binary tensors, the model repository and statistics. */
+export const OPEN_INFERENCE: Operations = {
+  'GET /v2': describeServer('inferServer'),
+  'GET /v2/': describeServer('inferServerRoot'),
+  'GET /v2/health/live': () =>
+    operation('inferLive', TAG, 'Whether the process serves.', {
+      ...ok('It does.', json(record({ live: { const: true } }))),
+      ...failing(500),
+    }),
+  'GET /v2/health/ready': () =>
+    operation('inferReady', TAG, 'Whether the model behind `/predict` is ready.', {
+      ...ok('It is.', json(record({ ready: { const: true }, live: { const: true } }))),
+      ...failing(500, 503),
+    }),
+  'GET /v2/models': () =>
+    operation('inferModels', TAG, 'The names of the models.', {
+      ...ok('All of them.', json(record({ models: { type: 'array', items: text } }))),
+      ...failing(500, 503, 504),
+    }),
+  'GET /v2/models/stats': () =>
+    operation('inferStatistics', TAG, 'What was measured of all models.', {
+      ...ok('A page for each version.', json(ref('InferStatistics'))),
+      ...failing(500, 503, 504),
+    }),
+  ...Object.assign({}, ...MODELS.map(ofModel)),
+  'POST /v2/repository/index': () => ({
+    ...operation('repositoryIndex', TAG, 'The models of the repository and their states.', {
+      ...ok('A member for each version.', json({ type: 'array', items: { type: 'object' } })),
+      ...failing(400, 408, 413, 500, 503, 504),
+    }),
+    requestBody: {
+      content: json({ type: 'object', properties: { ready: { type: 'boolean' } } }, { all: { value: {} } }),
+    },
+  }),
+  'POST /v2/repository/models/{name}/load': () => administer('repositoryLoad', 'Loads a model, or its latest version.'),
+  'POST /v2/repository/models/{name}/unload': () => administer('repositoryUnload', 'Lets go of a model.'),
+};
+
+function administer(id: string, summary: string): Json {
+  return {
+    ...operation(id, TAG, summary, {
+      ...ok('Done.', json({ type: 'object' })),
+      ...failing(400, 401, 403, 404, 408, 413, 500, 501, 503, 504),
+    }),
+    security: [{ adminToken: [] }],
+    requestBody: { content: json({ type: 'object' }, { plain: { value: {} } }) },
+  };
+}
+
+function ofModel({ path, id }: (typeof MODELS)[number]): Operations {
+  return {
+    [`GET ${path}`]: () =>
+      operation(`inferModel${id}`, TAG, "A model's inputs and outputs.", {
+        ...ok('Its metadata.', json(ref('InferModelMetadata'))),
+        ...failing(...named),
+      }),
+    [`GET ${path}/ready`]: () =>
+      operation(`inferModelReady${id}`, TAG, 'Whether a model is ready.', {
+        ...ok('It is.', json(record({ name: text, ready: { const: true } }))),
+        ...failing(400, 404, 500, 503),
+      }),
+    [`GET ${path}/stats`]: () =>
+      operation(`inferModelStatistics${id}`, TAG, 'What was measured of a model.', {
+        ...ok('A page for each version.', json(ref('InferStatistics'))),
+        ...failing(...named),
+      }),
+    [`POST ${path}/infer`]: ({ examples }) => ({
+      ...operation(`infer${id}`, TAG, 'Whole tensors in, whole tensors out.', {
+        ...ok('The outputs.', { ...json(ref('InferResponse')), ...bytes }),
+        ...failing(400, 404, 408, 413, 415, 429, 500, 501, 503, 504),
+      }),
+      requestBody: {
+        required: true,
+        description: 'Binary tensors follow the JSON, whose length is in `Inference-Header-Content-Length`.',
+        content: {
+          ...json(ref('InferRequest'), examples && { row: { value: { inputs: examples.tensors } } }),
+          ...bytes,
+        },
+      },
+    }),
+  };
+}

@@ -1,0 +1,38 @@
+import type { Route } from '../../http/router.ts';
+import type { Json } from './json-schema.ts';
+import { NATIVE } from './native.ts';
+import { OPEN_INFERENCE } from './open-inference.ts';
+import { keyOf, type Operations, type Subject } from './subject.ts';
+import { TENSORFLOW_SERVING, vertexHealth, vertexPredict } from './tensorflow-serving.ts';
+
+const OPERATIONS: Operations = { ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING };
+
+type Listed = Pick<Route, 'method' | 'path'>;
+
+/** Whether the route is described under its own path. Only those at paths that Vertex AI chooses are not. */
+export const isDescribed = (route: Listed): boolean => Object.hasOwn(OPERATIONS, keyOf(route));
+
+/** The operation of a route, with the parameters that its path has. */
+export function describeRoute(route: Listed, subject: Subject): Json {
+  const describe = isDescribed(route)
+    ? OPERATIONS[keyOf(route)]!
+    : route.method === 'GET'
+      ? vertexHealth
+      : vertexPredict;
+  const operation = describe(subject);
+  const names = Array.from(route.path.matchAll(/\{(\w+)\}/g), ([, name]) => name!);
+  if (names.length === 0) return operation;
+  const own = (operation.parameters as Json[] | undefined) ?? [];
+  return { ...operation, parameters: [...names.map((name) => pathParameter(name, subject)), ...own] };
+}
+
+function pathParameter(name: string, { name: model, version }: Subject): Json {
+  const example = ({ name: model, version } as Record<string, string | undefined>)[name];
+  return {
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+    ...(example !== undefined && { example }),
+  };
+}

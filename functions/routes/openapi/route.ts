@@ -1,0 +1,42 @@
+import { type CachedAnswer, cacheText, sendCached } from '../../http/cached-answer.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import type { Route } from '../../http/router.ts';
+import type { Generation } from '../../model/generation.ts';
+import type { Model } from '../../model/model.ts';
+import type { Listed } from './document.ts';
+
+const PATH = '/openapi.json';
+
+/**
+ * `GET /openapi.json`: what the server takes and gives, typed by the model behind `/predict`. It loads no model: until one
+ * serves, the document is a general one.
+ * @param others the routes that the document lists, beside its own.
+ */
+export function createOpenApiRoutes(model: Model, others: readonly Route[]): Route[] {
+  const listed: readonly Listed[] = [...others, { method: 'GET', path: PATH }];
+  const typed = new WeakMap<Generation, Promise<CachedAnswer>>();
+  let general: Promise<CachedAnswer> | undefined;
+
+  async function write(live: Generation | undefined): Promise<CachedAnswer> {
+    // Most servers are never asked for it: what it is made with is loaded then.
+    const { writeDocument } = await import('./document.ts');
+    return cacheText('application/json', writeDocument(listed, live));
+  }
+
+  function answerFor(live: Generation | undefined): Promise<CachedAnswer> {
+    if (live === undefined) {
+      general ??= write(undefined);
+      return general;
+    }
+    const known = typed.get(live) ?? write(live);
+    typed.set(live, known);
+    return known;
+  }
+
+  async function handle(exchange: Exchange): Promise<void> {
+    const answer = await answerFor(model.live());
+    await sendCached(exchange, answer, ['gzip'], ['X-Content-Type-Options', 'nosniff']);
+  }
+
+  return [{ method: 'GET', path: PATH, handle }];
+}

@@ -1,0 +1,116 @@
+import { failing } from './errors.ts';
+import { type Json, record, ref } from './json-schema.ts';
+import { type Describe, json, type Operations, ok, operation } from './subject.ts';
+
+const TAG = 'TensorFlow Serving';
+const VERTEX_TAG = 'Vertex AI';
+const PLACES = [
+  { path: '/v1/models/{name}', id: '' },
+  { path: '/v1/models/{name}/versions/{version}', id: 'Version' },
+] as const;
+const LABEL = '/v1/models/{name}/labels/{label}';
+
+const text = { type: 'string' };
+const rows = { type: 'array', description: 'A row each: a value, or an object of values by input.' };
+
+export const TENSORFLOW_SERVING_SCHEMAS: Json = {
+  RowsRequest: {
+    type: 'object',
+    properties: { signature_name: text, instances: rows },
+    required: ['instances'],
+  },
+  ColumnsRequest: {
+    type: 'object',
+    properties: { signature_name: text, inputs: { description: 'Whole tensors, by input.' } },
+    required: ['inputs'],
+  },
+  RowsResponse: record({ predictions: { type: 'array', description: 'One for each row, in order.' } }),
+  ColumnsResponse: record({ outputs: { description: 'Whole tensors; by output where there are several.' } }),
+  VersionStatus: record({
+    model_version_status: {
+      type: 'array',
+      items: record({
+        version: text,
+        state: { enum: ['START', 'LOADING', 'AVAILABLE', 'UNLOADING', 'END'] },
+        status: record({ error_code: text, error_message: text }),
+      }),
+    },
+  }),
+};
+
+/** Of TensorFlow Serving's REST API. Versions have no labels here, and no model takes `tf.train.Example`. */
+export const TENSORFLOW_SERVING: Operations = Object.assign(
+  {},
+  ...PLACES.map(operationsAt),
+  // No version has a label: each of these is told so.
+  Object.fromEntries(
+    [':predict', ':classify', ':regress', '/metadata', ''].map((verb) => [
+      `${verb.startsWith(':') ? 'POST' : 'GET'} ${LABEL}${verb}`,
+      () => operation(`tensorflowLabel${verb.slice(1)}`, TAG, 'Versions have no labels here.', failing(404, 503)),
+    ]),
+  ),
+);
+
+function operationsAt({ path, id }: (typeof PLACES)[number]): Operations {
+  const operations: Record<string, Describe> = {
+    [`POST ${path}:predict`]: ({ examples }) => ({
+      ...operation(`tensorflowPredict${id}`, TAG, 'Rows, or whole tensors, in; the same out.', {
+        ...ok('The predictions.', json({ anyOf: [ref('RowsResponse'), ref('ColumnsResponse')] })),
+        ...failing(400, 404, 408, 413, 415, 429, 500, 503, 504),
+      }),
+      requestBody: bodyOf(
+        { anyOf: [ref('RowsRequest'), ref('ColumnsRequest')] },
+        examples && {
+          rows: { value: { instances: [examples.features, examples.features] } },
+          columns: { value: { inputs: examples.columns } },
+        },
+      ),
+    }),
+    [`GET ${path}`]: () =>
+      operation(`tensorflowStatus${id}`, TAG, 'What the versions of a model are doing.', {
+        ...ok('Their states.', json(ref('VersionStatus'))),
+        ...failing(400, 404, 500, 503, 504),
+      }),
+    [`GET ${path}/metadata`]: () =>
+      operation(`tensorflowMetadata${id}`, TAG, "A model's signature.", {
+        ...ok('The signature.', json({ type: 'object' })),
+        ...failing(400, 404, 500, 503, 504),
+      }),
+  };
+  for (const verb of ['classify', 'regress']) {
+    const [first = '', rest] = [verb[0]?.toUpperCase(), verb.slice(1)];
+    operations[`POST ${path}:${verb}`] = () => ({
+      ...operation(`tensorflow${first}${rest}${id}`, TAG, 'Takes what no ONNX model does.', failing(404, 501, 503)),
+      requestBody: bodyOf({ type: 'object' }, { none: { value: {} } }),
+    });
+  }
+  return operations;
+}
+
+const bodyOf = (schema: Json, examples: Json | undefined): Json => ({
+  required: true,
+  content: json(schema, examples),
+});
+
+/** Predictions at the path that Vertex AI's variables name. */
+export const vertexPredict: Describe = ({ examples }) => ({
+  ...operation('vertexPredict', VERTEX_TAG, 'Rows in, their predictions out.', {
+    ...ok('The predictions.', json({ anyOf: [ref('RowsResponse'), ref('InferResponse'), ref('Prediction')] })),
+    ...failing(400, 408, 413, 415, 429, 500, 501, 503, 504),
+  }),
+  requestBody: bodyOf(
+    { anyOf: [ref('RowsRequest'), ref('InferRequest'), ref('PredictBody')] },
+    examples && {
+      rows: { value: { instances: [examples.features, examples.features] } },
+      infer: { value: { inputs: examples.tensors } },
+      features: { value: { features: examples.features } },
+    },
+  ),
+});
+
+/** Whether the model is ready, at the path that Vertex AI's variables name. */
+export const vertexHealth: Describe = () =>
+  operation('vertexHealth', VERTEX_TAG, 'Whether the model is ready.', {
+    ...ok('It is.', json({ type: 'object' })),
+    ...failing(500, 503),
+  });

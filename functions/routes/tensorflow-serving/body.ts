@@ -1,0 +1,86 @@
+import type { JsonObject, JsonValue } from '../../engine/json-reader.ts';
+import type { Signature, Tensor, TensorSpec } from '../../engine/tensor.ts';
+import { decodeNested } from '../../engine/tensor-decode.ts';
+import { describe } from '../../engine/tensor-fill.ts';
+import { ServingError } from '../../errors.ts';
+import type { RowDecoder } from '../../model/rows.ts';
+import { isBase64, takesText, unpackText } from '../base64.ts';
+import { type Instances, readInstances } from '../instances.ts';
+import { isArray, isObject } from '../json-kinds.ts';
+
+/** A body of `:predict`, decoded. Plain data: it may come from another thread. */
+export type PredictBody =
+  | { readonly form: 'row'; readonly instances: Instances }
+  | { readonly form: 'column'; readonly tensors: readonly Tensor[] };
+
+/** The only signature that an ONNX model has: what a SavedModel's is called where nobody says otherwise. */
+export const SIGNATURE_NAME = 'serving_default';
+
+/**
+ * Reads `{"signature_name"?, "instances": [row, …]}`, or `{"signature_name"?, "inputs": …}` with whole tensors: the one input's,
+ * or an object of them by name. Other keys are passed over, as TensorFlow Serving does.
+ * @throws ServingError `INVALID_INPUT` with the path of what is wrong.
+ */
+export function readTensorFlowBody(body: JsonValue, rows: RowDecoder): PredictBody {
+  if (!isObject(body)) throw invalid('', `expected an object with instances or inputs, got ${describe(body)}`);
+  checkSignature(body.signature_name);
+  const { instances, inputs } = body;
+  if (instances !== undefined && inputs !== undefined) {
+    throw invalid('', 'has instances and inputs: send one of them, rows as instances or whole tensors as inputs');
+  }
+  if (instances !== undefined) return { form: 'row', instances: readInstances(instances, rows) };
+  if (inputs !== undefined) return { form: 'column', tensors: readColumns(inputs, rows.form.signature) };
+  throw invalid(
+    '',
+    'has neither instances nor inputs: send {"instances": [row, …]}, or {"inputs": …} with whole tensors',
+  );
+}
+
+function checkSignature(name: JsonValue | undefined): void {
+  if (name === undefined || name === '' || name === SIGNATURE_NAME) return;
+  const given = describe(name);
+  throw invalid('signature_name', `expected "${SIGNATURE_NAME}", the only signature there is, got ${given}`);
+}
+
+function readColumns(given: JsonValue, signature: Signature): readonly Tensor[] {
+  const { inputs } = signature;
+  const value = takesText(signature) ? unpackText(given, signature, 'inputs') : given;
+  if (!isObject(value) || isBase64(value)) {
+    if (inputs.length === 1) return [readColumn(value, inputs[0]!, 'inputs')];
+    throw invalid('inputs', `expected an object with the inputs ${listOf(inputs)}, got ${describe(value)}`);
+  }
+  return readNamed(value, inputs);
+}
+
+function readNamed(columns: JsonObject, inputs: readonly TensorSpec[]): readonly Tensor[] {
+  for (const name in columns) {
+    if (inputs.some((input) => input.name === name)) continue;
+    throw invalid('inputs', `the model has no input ${describe(name)}; its inputs are ${listOf(inputs)}`);
+  }
+  return inputs.map((input) => {
+    const path = `inputs.${input.name}`;
+    if (!Object.hasOwn(columns, input.name)) throw invalid(path, 'this input is missing');
+    return readColumn(columns[input.name]!, input, path);
+  });
+}
+
+/** The values of a column may stand without brackets of their own, as they may in a row. */
+function readColumn(value: JsonValue, { dtype, shape }: TensorSpec, path: string): Tensor {
+  const bare = shape.length > 1 && isArray(value) && !isArray(value[0]) && shape.slice(1).every((dim) => dim === 1);
+  if (!bare || value.length === 0) return decodeNested(value, dtype, shape, path);
+  const { dims, data } = decodeNested(value, dtype, shape.slice(0, 1), path);
+  return { dtype, dims: [...dims, ...shape.slice(1)], data };
+}
+
+const listOf = (inputs: readonly TensorSpec[]): string => {
+  const names = inputs.slice(0, 20).map(({ name }) => name);
+  return names.join(', ') + (inputs.length > names.length ? ', …' : '');
+};
+
+function invalid(path: string, message: string): ServingError {
+  return new ServingError(
+    'INVALID_INPUT',
+    `${path === '' ? 'the body' : path}: ${message}`,
+    path === '' ? {} : { path },
+  );
+}

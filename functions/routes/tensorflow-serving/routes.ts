@@ -1,0 +1,110 @@
+import { readJson } from '../../engine/json-reader.ts';
+import { ServingError } from '../../errors.ts';
+import { type Exchange, sendJson } from '../../http/exchange.ts';
+import { readInflated } from '../../http/inflate.ts';
+import { isLarge, type JsonParser } from '../../http/json-body.ts';
+import type { Route } from '../../http/router.ts';
+import type { Generation } from '../../model/generation.ts';
+import type { Repository } from '../../model/repository.ts';
+import { predictWhole } from '../../model/whole.ts';
+import type { Metrics, ModelRecorder } from '../../telemetry/metrics.ts';
+import { runInstances } from '../instance-runs.ts';
+import { generationAt } from '../open-inference/addressing.ts';
+import { createInstanceWriter, writeColumns } from './answer.ts';
+import { type PredictBody, readTensorFlowBody } from './body.ts';
+import { showMetadata } from './metadata.ts';
+import { showStatus } from './status.ts';
+
+export interface TensorFlowServingOptions {
+  readonly repository: Repository;
+  readonly parser: JsonParser;
+  readonly metrics: Metrics;
+  readonly maxBodyBytes: number;
+}
+
+const MODEL = '/v1/models/{name}';
+const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`] as const;
+
+/**
+ * TensorFlow Serving's REST API (tensorflow/serving, g3doc/api_rest.md; tensorflow_serving/util/json_tensor.cc): `POST
+ * /v1/models/{name}:predict`, `GET /v1/models/{name}` and `GET /v1/models/{name}/metadata`, and the same of a version. The
+ * name ends at the last colon. As there, any content type is taken for JSON. `:classify` and `:regress` take
+ * `tf.train.Example`, which no ONNX model does: `UNSUPPORTED`. Versions have no labels here: `NOT_FOUND`.
+ */
+export function createTensorFlowServingRoutes(options: TensorFlowServingOptions): Route[] {
+  const { repository, parser, metrics, maxBodyBytes } = options;
+
+  async function predict(exchange: Exchange): Promise<void> {
+    const bytes = await readInflated(exchange.req, maxBodyBytes);
+    const live = await generationAt(repository, exchange);
+    live.hold();
+    try {
+      const { form } = live.rows;
+      const body = isLarge(bytes)
+        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form })
+        : readTensorFlowBody(readJson(bytes), live.rows);
+      const json = await answerOf(body, live, exchange, metrics.model(live.name));
+      if (!exchange.ticket.gone) sendJson(exchange, 200, json);
+    } finally {
+      live.release();
+    }
+  }
+
+  async function metadata(exchange: Exchange): Promise<void> {
+    const live = await generationAt(repository, exchange);
+    sendJson(exchange, 200, JSON.stringify(showMetadata(live)));
+  }
+
+  async function status(exchange: Exchange): Promise<void> {
+    const { name, version } = exchange.params;
+    sendJson(exchange, 200, JSON.stringify(await showStatus(repository, name!, version)));
+  }
+
+  const served = { predict, classify: refuseExamples, regress: refuseExamples };
+  return PLACES.flatMap((path): Route[] => {
+    const labelled = path.endsWith('{label}') ? refuseLabel : undefined;
+    return [
+      // Before the status: that one's pattern would take the colon for a part of the name.
+      ...Object.entries(served).map(
+        ([verb, handle]): Route => ({ method: 'POST', path: `${path}:${verb}`, handle: labelled ?? handle }),
+      ),
+      { method: 'GET', path: `${path}/metadata`, handle: labelled ?? metadata },
+      { method: 'GET', path, handle: labelled ?? status },
+    ];
+  });
+}
+
+/** The JSON that answers a body of `:predict`. */
+async function answerOf(
+  body: PredictBody,
+  live: Generation,
+  { ticket }: Pick<Exchange, 'ticket'>,
+  recorder: ModelRecorder,
+): Promise<string> {
+  if (body.form === 'row') {
+    const texts = await runInstances(body.instances, live, ticket, recorder, createInstanceWriter(live));
+    return `{"predictions":[${texts.join(',')}]}`;
+  }
+  const started = performance.now();
+  const rows = live.joined ? body.tensors[0]!.dims[0]! : 1;
+  let ok = false;
+  try {
+    const outputs = await predictWhole(live, body.tensors, ticket);
+    ok = true;
+    recorder.latency((performance.now() - started) / 1000);
+    return `{"outputs":${await writeColumns(live.signature, outputs)}}`;
+  } finally {
+    recorder.rows(ok ? rows : 0, ok ? 0 : rows);
+  }
+}
+
+function refuseExamples(): never {
+  const message = 'classify and regress take tf.train.Example, which ONNX models do not: send rows to :predict';
+  throw new ServingError('UNSUPPORTED', message);
+}
+
+function refuseLabel({ params }: Exchange): never {
+  const label = params.label!.slice(0, 80).toWellFormed();
+  const message = `there is no version label ${label}: name a version, /versions/{version}, or none for the highest`;
+  throw new ServingError('NOT_FOUND', message);
+}

@@ -1,0 +1,44 @@
+import { ServingError } from '../../errors.ts';
+import type { ModelStatus } from '../../model/model.ts';
+import type { ListedModel, Repository } from '../../model/repository.ts';
+import { modelAt } from '../open-inference/addressing.ts';
+
+/** `ModelVersionStatus.State` (tensorflow_serving/apis/get_model_status.proto). */
+const STATES = {
+  idle: 'START',
+  loading: 'LOADING',
+  ready: 'AVAILABLE',
+  // Its engine processes keep ending, and are being replaced.
+  degraded: 'LOADING',
+  failed: 'END',
+} as const;
+
+/** What a model's versions are doing, as `GetModelStatusResponse` in JSON has it. @throws ServingError `NOT_FOUND`. */
+export async function showStatus(repository: Repository, name: string, version?: string): Promise<object> {
+  if (version !== undefined) {
+    const model = await modelAt(repository, { params: { name, version } });
+    return { model_version_status: [showVersion(version, model.status())] };
+  }
+  const { status } = await repository.find(name);
+  const listed = await repository.list();
+  const known = listed.find((one) => one.name === name) ?? listed.find((one) => isCalled(one, name));
+  // It went since it was found.
+  if (known === undefined) throw new ServingError('NOT_FOUND', `there is no model ${name.slice(0, 80).toWellFormed()}`);
+  const versions = known.versions.map((one) =>
+    showVersion(one.number ?? status().version ?? '1', one.status, known.unloaded),
+  );
+  return { model_version_status: versions };
+}
+
+/** A manifest may give a model another name than its folder's. */
+const isCalled = ({ versions }: ListedModel, name: string): boolean =>
+  versions.some(({ status }) => status?.name === name);
+
+function showVersion(version: string, status: ModelStatus | undefined, unloaded = false): object {
+  const { state, reason } = status ?? { state: 'idle', reason: undefined };
+  const error =
+    state === 'failed' || state === 'degraded'
+      ? { error_code: state === 'failed' ? 'INTERNAL' : 'UNAVAILABLE', error_message: reason ?? '' }
+      : { error_code: 'OK', error_message: '' };
+  return { version, state: unloaded ? 'END' : STATES[state], status: error };
+}

@@ -1,0 +1,35 @@
+import { readJson } from '../../engine/json-reader.ts';
+import { describe } from '../../engine/tensor-fill.ts';
+import { ServingError } from '../../errors.ts';
+import type { RowDecoder, RowFeeds } from '../../model/rows.ts';
+import { type Instances, readInstances } from '../instances.ts';
+import { isArray, isObject } from '../json-kinds.ts';
+import { type InferRequest, readInfer } from '../open-inference/request.ts';
+import { readPredictBody } from '../prediction.ts';
+
+/** What came to the predict route, decoded. Plain data: it may come from another thread. */
+export type VertexBody =
+  | { readonly form: 'instances'; readonly instances: Instances }
+  | { readonly form: 'infer'; readonly request: InferRequest }
+  | { readonly form: 'features'; readonly feeds: RowFeeds };
+
+/**
+ * Tells by its keys which dialect a body is in: `instances` is Vertex AI's own, `{"instances": […], "parameters"?}`; `inputs` as a
+ * list is the Open Inference Protocol's, and `features` this server's, both of which come by raw predict. `parameters` and
+ * other keys beside `instances` are passed over.
+ * @param maxValues as for `readJson`.
+ * @throws ServingError `INVALID_INPUT`.
+ */
+export function readVertexBody(bytes: Uint8Array, rows: RowDecoder, maxValues?: number): VertexBody {
+  const body = readJson(bytes, 0, bytes.length, maxValues);
+  if (isObject(body)) {
+    if (body.instances !== undefined) return { form: 'instances', instances: readInstances(body.instances, rows) };
+    if (isArray(body.inputs)) {
+      return { form: 'infer', request: readInfer(bytes, rows.form, undefined, maxValues) };
+    }
+    if (body.features !== undefined) return { form: 'features', feeds: readPredictBody(body, { rows }) };
+  }
+  const given = isObject(body) ? 'an object without them' : describe(body);
+  const message = `the body: expected {"instances": [row, …]}, {"inputs": [tensor, …]} of the Open Inference Protocol, or {"features": …}, got ${given}`;
+  throw new ServingError('INVALID_INPUT', message);
+}

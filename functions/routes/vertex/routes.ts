@@ -1,0 +1,114 @@
+import { mediaType } from '../../http/body-in.ts';
+import { type Exchange, sendJson } from '../../http/exchange.ts';
+import { readInflated } from '../../http/inflate.ts';
+import { isLarge, type JsonParser } from '../../http/json-body.ts';
+import type { Route } from '../../http/router.ts';
+import type { Generation } from '../../model/generation.ts';
+import type { Repository } from '../../model/repository.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { runInstances, type WriteInstance } from '../instance-runs.ts';
+import { answerInfer, readRequest, readTextLength } from '../open-inference/infer.ts';
+import { answerRow } from '../predict.ts';
+import { createReadiness } from '../probes.ts';
+import { createInstanceWriter } from '../tensorflow-serving/answer.ts';
+import { readVertexBody, type VertexBody } from './body.ts';
+
+export interface VertexOptions {
+  readonly repository: Repository;
+  readonly parser: JsonParser;
+  readonly metrics: Metrics;
+  readonly maxBodyBytes: number;
+  readonly draining: () => boolean;
+  /** What Vertex AI sets, each undefined elsewhere: `AIP_PREDICT_ROUTE`, `AIP_HEALTH_ROUTE` and the ids in their defaults. */
+  readonly predictRoute: string | undefined;
+  readonly healthRoute: string | undefined;
+  readonly endpointId: string | undefined;
+  readonly deployedModelId: string | undefined;
+}
+
+/** Triton's, for tensors in binary after a JSON text: raw predict forwards the content type, but not every header. */
+const TRITON_BINARY = 'application/vnd.vertex-ai-triton.binary+json';
+const MEDIA_TYPES = ['application/json', 'application/octet-stream', TRITON_BINARY];
+const TENSORFLOW_SERVING = /^\/v1\/models\/[^/]+(\/versions\/[^/]+)?:predict$/;
+
+/**
+ * The routes of Vertex AI's contract with a container, at the paths that its variables name (Vertex AI, "Custom container
+ * requirements"): predictions by POST, and by GET whether the model is ready. None where it has set none. The two may be one
+ * path, and may be one of the server's own, which they go before.
+ *
+ * Predictions are of the model behind `/predict`: `instances` give `predictions` of the same length and order, each an object
+ * as `/predict` has it; or the outputs' values, where the path is one of TensorFlow Serving's. What raw predict forwards is
+ * told apart by its body: see `readVertexBody`. Binary tensors come with `Inference-Header-Content-Length`, or as Triton's
+ * media type.
+ */
+export function createVertexRoutes(options: VertexOptions): Route[] {
+  const { repository, parser, metrics, maxBodyBytes, endpointId, deployedModelId } = options;
+  const byDefault =
+    endpointId === undefined || deployedModelId === undefined
+      ? undefined
+      : `/v1/endpoints/${endpointId}/deployedModels/${deployedModelId}:predict`;
+  const predictPath = options.predictRoute ?? byDefault;
+  const healthPath = options.healthRoute ?? byDefault;
+  const valuesOnly = predictPath !== undefined && TENSORFLOW_SERVING.test(predictPath);
+
+  async function predict(exchange: Exchange): Promise<void> {
+    const { req } = exchange;
+    const isTriton = mediaType(req, MEDIA_TYPES) === TRITON_BINARY;
+    const header = isTriton ? headerSize(req.headers['content-type']!) : req.headers['inference-header-content-length'];
+    const bytes = await readInflated(req, maxBodyBytes, Number(header) || 0);
+    const textBytes = header === undefined ? undefined : readTextLength(header as string, bytes.length);
+    const live = repository.main.live() ?? (await repository.main.whenLive());
+    live.hold();
+    try {
+      const started = performance.now();
+      const body = await readBody(bytes, textBytes, live);
+      await answer(exchange, body, live, started, isTriton);
+    } finally {
+      live.release();
+    }
+  }
+
+  async function readBody(bytes: Buffer, textBytes: number | undefined, live: Generation): Promise<VertexBody> {
+    if (textBytes !== undefined) return { form: 'infer', request: await readRequest(bytes, textBytes, live, parser) };
+    return isLarge(bytes)
+      ? parser.readAside<VertexBody>(bytes, { as: 'vertex', form: live.rows.form })
+      : readVertexBody(bytes, live.rows);
+  }
+
+  async function answer(
+    exchange: Exchange,
+    body: VertexBody,
+    live: Generation,
+    started: number,
+    isTriton: boolean,
+  ): Promise<void> {
+    const recorder = metrics.model(live.name);
+    if (body.form === 'features') return answerRow(exchange, body.feeds, live, recorder, started);
+    if (body.form === 'infer') {
+      const named = { ...exchange, params: { name: live.name } };
+      return answerInfer(named, live, body.request, recorder, started, isTriton ? tritonType : undefined);
+    }
+    const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
+    const texts = await runInstances(body.instances, live, exchange.ticket, recorder, write);
+    if (!exchange.ticket.gone) sendJson(exchange, 200, `{"predictions":[${texts.join(',')}]}`);
+  }
+
+  const routes: Route[] = [];
+  if (predictPath !== undefined) routes.push({ method: 'POST', path: predictPath, handle: predict });
+  if (healthPath !== undefined) {
+    const handle = createReadiness({ model: repository.main, draining: options.draining });
+    routes.push({ method: 'GET', path: healthPath, probe: true, handle });
+  }
+  return routes;
+}
+
+const predictionsOf =
+  ({ writer }: Generation): WriteInstance =>
+  (outputs, row, isRow) =>
+    `{${writer.write(outputs, row, isRow)}}`;
+
+/** The parameter of Triton's media type; a text that is no length is refused as the header would be. */
+const headerSize = (contentType: string): string =>
+  /;\s*json-header-size\s*=\s*"?([^\s;"]*)/i.exec(contentType)?.[1] ?? 'none';
+
+const tritonType = (textBytes: number): string => `${TRITON_BINARY};json-header-size=${textBytes}`;

@@ -1,0 +1,61 @@
+import type { ModelMetadata, ServerMetadata } from '../../functions/client/client.ts';
+import { type Context, Unproven } from './check.ts';
+import { expectJson, parseObject } from './expect.ts';
+import { PAIR } from './fixture.ts';
+import { exchange, type Sent } from './http.ts';
+import type { Startup } from './startup.ts';
+
+export interface Target {
+  readonly url: string;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly model: string | undefined;
+  readonly fixture: boolean;
+  readonly pid: number | undefined;
+  readonly limitBytes: number | undefined;
+  readonly startup: Startup | undefined;
+  /** Longest wait for an answer. */
+  readonly timeoutMs: number;
+}
+
+/** @param onSend is told of every request, before it goes */
+export function createContext(target: Target, onSend: (sent: Sent) => void): Context {
+  const { url, headers, fixture, pid, limitBytes, startup, timeoutMs } = target;
+  const send: Context['send'] = (sent) => {
+    onSend(sent);
+    return exchange(url, { ...sent, headers: { ...headers, ...sent.headers } }, sent.timeoutMs ?? timeoutMs);
+  };
+  const server = once(async () => expectJson(await send({ method: 'GET', path: '/v2' })) as unknown as ServerMetadata);
+  const model = once(async () => {
+    const name = fixture ? PAIR : (target.model ?? (await findModel(send)));
+    const path = `/v2/models/${encodeURIComponent(name)}`;
+    return expectJson(await send({ method: 'GET', path })) as unknown as ModelMetadata;
+  });
+  const hasBinary = async (): Promise<boolean> =>
+    (await server()).extensions?.includes?.('binary_tensor_data') === true;
+  return { url, send, model, server, hasBinary, fixture, startup, pid, limitBytes };
+}
+
+/** Of the servers that list their models: KServe at `GET /v2/models`, Triton and MLServer at `POST /v2/repository/index`. */
+async function findModel(send: Context['send']): Promise<string> {
+  const listed = await send({ method: 'GET', path: '/v2/models' });
+  const indexed = await send({ method: 'POST', path: '/v2/repository/index', body: '{}' });
+  const lists = [
+    listed.status === 200 ? parseObject(listed.text).models : undefined,
+    indexed.status === 200 ? (JSON.parse(indexed.text) as unknown) : undefined,
+  ];
+  for (const list of lists) {
+    const [first] = Array.isArray(list) ? (list as unknown[]) : [];
+    const name = typeof first === 'string' ? first : (first as { name?: unknown } | undefined)?.name;
+    if (typeof name === 'string') return name;
+  }
+  throw new Unproven('the server lists no models: --model NAME, or --fixture');
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

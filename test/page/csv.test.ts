@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { createCsvReader, csvLine } from '../../functions/page/csv.ts';
+
+/** All rows of a text that comes in pieces of `size` characters. */
+function read(text: string, size = text.length || 1): string[][] {
+  const reader = createCsvReader();
+  const rows: string[][] = [];
+  for (let i = 0; i < text.length; i += size) rows.push(...reader.push(text.slice(i, i + size)));
+  return [...rows, ...reader.end()];
+}
+
+const CASES: [title: string, text: string, rows: string[][]][] = [
+  [
+    'lines',
+    'a,b\n1,2\n',
+    [
+      ['a', 'b'],
+      ['1', '2'],
+    ],
+  ],
+  [
+    'no line break at the end',
+    'a,b\r\n1,2',
+    [
+      ['a', 'b'],
+      ['1', '2'],
+    ],
+  ],
+  ['quotes around separators, breaks and quotes', '"a,b","c\r\nd","e""f"\n', [['a,b', 'c\r\nd', 'e"f']]],
+  [
+    'empty fields',
+    ',\n"",x\n',
+    [
+      ['', ''],
+      ['', 'x'],
+    ],
+  ],
+  ['empty lines', 'a\n\n\r\nb\n', [['a'], ['b']]],
+  ['carriage returns alone', 'a\rb\r', [['a'], ['b']]],
+  [
+    'semicolons',
+    '1,5;2\n3;4\n',
+    [
+      ['1,5', '2'],
+      ['3', '4'],
+    ],
+  ],
+  ['tabs', 'a\tb,c\n', [['a', 'b,c']]],
+  ['one column', '1\n2\n', [['1'], ['2']]],
+  ['a quote within a field', 'a"b,c\n', [['a"b', 'c']]],
+  ['nothing', '', []],
+];
+
+for (const [title, text, rows] of CASES) {
+  test(`${title}: read the same, however the text is cut`, () => {
+    for (let size = 1; size <= Math.max(1, text.length); size++) assert.deepEqual(read(text, size), rows, `by ${size}`);
+  });
+}
+
+test('what csvLine writes is read back', () => {
+  const cell = fc.string({ unit: 'binary' }).filter((text) => !/^[=+\-@\t\r]/.test(text));
+  const row = fc.array(cell, { minLength: 2, maxLength: 5 });
+  fc.assert(
+    fc.property(row, fc.integer({ min: 1, max: 7 }), (cells, size) => {
+      // The first line says what the separator is.
+      assert.deepEqual(read(`a,b\n${csvLine(cells)}`, size), [['a', 'b'], cells]);
+    }),
+  );
+});
+
+test('a text that a spreadsheet would run is made a text; numbers stay numbers', () => {
+  assert.equal(csvLine(['=1+1', '@x', '-1.5', -2, '-Infinity', '+a']), "'=1+1,'@x,-1.5,-2,-Infinity,'+a\r\n");
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { stripTypeScriptTypes } from 'node:module';
+import { test } from 'node:test';
+import { sampleOf } from '../../functions/page/samples.ts';
+
+const URL = 'https://host/predict';
+const ODD = JSON.stringify({
+  features: { 'it\'s "x" $HOME `id` \\n': ['é\n', true, null, false, 'true', '/\u2028😀'] },
+});
+/** As a person may have typed it into a field of JSON. */
+const TYPED = '{"features":["a\\/b","\\\\/","\\u00e9\\ud83d\\ude00",9007199254740993]}';
+
+test('curl: a shell hands on the body as it is', () => {
+  for (const body of [ODD, TYPED]) {
+    const command = sampleOf('curl', URL, body).replace('curl', "printf '%s\\n'");
+    const { stdout, status } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+    assert.equal(status, 0);
+    assert.deepEqual(stdout, `${URL}\n-H\nContent-Type: application/json\n--data-binary\n${body}\n`);
+  }
+});
+
+test('TypeScript: the code is sound, and sends the body', async () => {
+  for (const body of [ODD, TYPED, '{"features":{"__proto__":1}}']) {
+    const script = stripTypeScriptTypes(sampleOf('TypeScript', URL, body));
+    const sent: { url: string; body: string }[] = [];
+    const fetched = async (url: string, init: { body: string }) => {
+      sent.push({ url, body: init.body });
+      return { json: async () => 0 };
+    };
+    const AsyncFunction = (async () => {}).constructor as new (
+      ...parts: string[]
+    ) => (...given: unknown[]) => Promise<void>;
+    await new AsyncFunction('fetch', 'console', script)(fetched, { log() {} });
+    assert.deepEqual(JSON.parse(sent[0]!.body), JSON.parse(body));
+    if (body === TYPED) assert.ok(sent[0]!.body.includes('9007199254740993'));
+  }
+});
+
+test('Python: words and escapes of JSON become those of Python', () => {
+  const code = sampleOf('Python', URL, TYPED);
+  assert.ok(code.includes(String.raw`row = {"features":["a/b","\\/","\u00e9\ud83d\ude00",9007199254740993]}`), code);
+  assert.match(sampleOf('Python', URL, ODD), /True,None,False,"true"/);
+});
+
+test('a long body is shown as a file', () => {
+  const long = JSON.stringify({ features: new Array(5000).fill(1) });
+  for (const language of ['curl', 'Python', 'TypeScript'] as const) {
+    const code = sampleOf(language, URL, long);
+    assert.ok(code.length < 500 && code.includes('row.json'), code);
+  }
+});

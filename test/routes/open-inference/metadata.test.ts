@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { DTYPES } from '../../../functions/engine/tensor.ts';
+import { DATATYPES } from '../../../functions/routes/open-inference/datatype.ts';
+import { SERVER } from '../../../functions/routes/open-inference/metadata.ts';
+
+test('the server goes by the name and version of its package', () => {
+  const { name, version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  assert.deepEqual(SERVER, { name, version });
+});
+
+test('every element type has a name of the protocol, each its own', () => {
+  assert.deepEqual(Object.keys(DATATYPES).sort(), Object.keys(DTYPES).sort());
+  assert.equal(new Set(Object.values(DATATYPES)).size, Object.keys(DTYPES).length);
+});

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Signature, Tensor } from '../../../functions/engine/tensor.ts';
+import { ServingError } from '../../../functions/errors.ts';
+import { type InferRequest, readInfer } from '../../../functions/routes/open-inference/request.ts';
+import { inferBody, type Sent } from '../../helpers/open-inference.ts';
+
+const SIGNATURE: Signature = {
+  inputs: [
+    { name: 'x', dtype: 'float32', shape: [-1, 2] },
+    { name: 'k', dtype: 'int64', shape: [-1] },
+  ],
+  outputs: [
+    { name: 'y', dtype: 'float32', shape: [-1, 2] },
+    { name: 'z', dtype: 'int64', shape: [-1] },
+  ],
+};
+const only = (dtype: Tensor['dtype'], shape: number[]): Signature => ({
+  inputs: [{ name: 'x', dtype, shape }],
+  outputs: SIGNATURE.outputs,
+});
+
+/** The whole body in one piece of memory, `lead` bytes from its start. */
+function wholeBody(inputs: readonly Sent[], lead = 0): { body: Buffer; textBytes: number } {
+  const { text, blobs } = inferBody(inputs);
+  const parts = Buffer.concat([Buffer.from(text), ...blobs]);
+  const body = Buffer.allocUnsafeSlow(lead + parts.length).subarray(lead);
+  parts.copy(body);
+  return { body, textBytes: Buffer.byteLength(text) };
+}
+
+function read(inputs: readonly Sent[], signature = SIGNATURE, lead = 0): InferRequest {
+  const { body, textBytes } = wholeBody(inputs, lead);
+  return readInfer(body, { signature, joined: true }, textBytes);
+}
+
+test('a flat, a nested and a binary tensor of the same values are the same', () => {
+  const rows = fc.array(
+    fc.tuple(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.float({ noNaN: true, noDefaultInfinity: true })),
+    {
+      maxLength: 50,
+    },
+  );
+  fc.assert(
+    fc.property(rows, fc.nat(7), (pairs, lead) => {
+      const k: Sent = { name: 'k', datatype: 'INT64', shape: [1], data: '[7]' };
+      const x = { name: 'x', datatype: 'FP32', shape: [pairs.length, 2] };
+      const flat = Float32Array.from(pairs.flat());
+      const text = (values: readonly unknown[]): string =>
+        JSON.stringify(values, (_, value) => (Object.is(value, -0) ? 0 : value));
+      const positive = Float32Array.from(flat, (value) => (value === 0 ? 0 : value));
+      const all = [
+        read([k, { ...x, data: text([...flat]) }]),
+        read([{ ...x, data: text(pairs) }, k]),
+        read([{ ...x, bytes: new Uint8Array(positive.buffer) }, k], SIGNATURE, lead),
+      ];
+      for (const { tensors } of all) {
+        assert.deepEqual(tensors[0], { dtype: 'float32', dims: [pairs.length, 2], data: positive });
+        assert.deepEqual(tensors[1]!.data, BigInt64Array.of(7n));
+      }
+    }),
+  );
+});
+
+test('binary data that is aligned is not copied, and what is not is', () => {
+  const bytes = new Uint8Array(Float32Array.of(1, 2).buffer);
+  const input: Sent = { name: 'x', datatype: 'FP32', shape: [1, 2], bytes };
+  const { textBytes } = wholeBody([input]);
+  for (let lead = 0; lead < 8; lead++) {
+    const { body } = wholeBody([input], lead);
+    const { tensors } = readInfer(body, { signature: only('float32', [-1, 2]), joined: true }, textBytes);
+    const data = tensors[0]!.data as Float32Array;
+    assert.deepEqual([...data], [1, 2]);
+    assert.equal(data.buffer === body.buffer, (lead + textBytes) % 4 === 0);
+  }
+});
+
+test('what was asked for comes with it', () => {
+  const inputs: Sent[] = [
+    { name: 'x', datatype: 'FP32', shape: [1, 2], data: '[1,2]' },
+    { name: 'k', datatype: 'INT64', shape: [1], data: '[1]' },
+  ];
+  const ask = (more: object): InferRequest =>
+    readInfer(Buffer.from(inferBody(inputs, more).text), { signature: SIGNATURE, joined: true }, undefined);
+  const plain = ask({});
+  assert.deepEqual([plain.id, plain.timeout], [undefined, undefined]);
+  assert.deepEqual(plain.outputs, [
+    { slot: 0, binary: false },
+    { slot: 1, binary: false },
+  ]);
+  const full = ask({
+    id: 'i',
+    parameters: { timeout: 5, binary_data_output: true },
+    outputs: [{ name: 'z', parameters: { binary_data: false } }, { name: 'y' }],
+  });
+  assert.deepEqual([full.id, full.timeout], ['i', 5]);
+  assert.deepEqual(full.outputs, [
+    { slot: 1, binary: false },
+    { slot: 0, binary: true },
+  ]);
+  assert.equal(ask({ id: 'i'.repeat(4096) }).id!.length, 4096);
+  assert.throws(() => ask({ id: 'i'.repeat(4097) }), {
+    message: /^id: expected a string of at most 4096 characters, got one of 4097/,
+  });
+  assert.equal(ask({ parameters: { timeout: 0 } }).timeout, undefined, '0 is none');
+});
+
+test('a raw body is the one input, with the shape that its length tells', () => {
+  const raw = (signature: Signature, body: Uint8Array, joined = true): Tensor =>
+    readInfer(body, { signature, joined }, 0).tensors[0]!;
+  const eight = new Uint8Array(8);
+  assert.deepEqual(raw(only('float32', [-1, 2]), eight).dims, [1, 2]);
+  assert.deepEqual(raw(only('float32', [-1, 2]), eight, false).dims, [1, 2]);
+  assert.deepEqual(raw(only('uint8', [-1, 2]), eight, false).dims, [4, 2]);
+  assert.deepEqual(raw(only('int16', [-1, -1, 2]), eight).dims, [1, 2, 2]);
+  assert.deepEqual(raw(only('int16', [-1, 0, 2]), new Uint8Array(0)).dims, [1, 0, 2]);
+  assert.deepEqual(raw(only('string', [-1]), Buffer.from('ø')), { dtype: 'string', dims: [1], data: ['ø'] });
+  const refused: [Signature, Uint8Array, boolean, RegExp][] = [
+    [only('float32', [-1, 2]), new Uint8Array(16), true, /expected 8 bytes for FP32 \[1,2\], got 16/],
+    [only('float32', [-1, -1]), eight, false, /more than one dimension of any length, \[-1,-1\]/],
+    [only('float32', [-1, 0, 2]), eight, false, /expected a multiple of 0 bytes/],
+    [only('bool', [-1, 8]), Uint8Array.of(0, 1, 2, 0, 0, 0, 0, 0), true, /a byte of 0 or 1 for each BOOL, got 2/],
+    [only('string', [-1, 2]), eight, true, /takes 2 texts/],
+    [only('string', [-1]), Uint8Array.of(0xff), true, /expected UTF-8/],
+    [SIGNATURE, eight, true, /for a model of one input, and this one has 2/],
+  ];
+  for (const [signature, body, joined, message] of refused) {
+    assert.throws(() => raw(signature, body, joined), { code: 'INVALID_INPUT', message });
+  }
+});
+
+test('texts in one request are bounded, whatever the shape says', () => {
+  const signature = only('string', [-1]);
+  const input = (shape: number): Sent[] => [{ name: 'x', datatype: 'BYTES', shape: [shape], data: '[]' }];
+  assert.throws(() => read(input(100_001), signature), { message: /at most 100000 texts in one request, got 100001/ });
+  const bytes: Sent = { name: 'x', datatype: 'BYTES', shape: [100_000], bytes: new Uint8Array(8) };
+  assert.throws(() => read([bytes], signature), { message: /expected 100000 texts with their lengths, got 8 bytes/ });
+});
+
+test('whatever comes is read or refused with INVALID_INPUT or UNSUPPORTED, in a short text', () => {
+  const key = fc.constantFrom(
+    'inputs',
+    'outputs',
+    'parameters',
+    'id',
+    'name',
+    'shape',
+    'datatype',
+    'data',
+    'timeout',
+    '__proto__',
+    'binary_data_size',
+    'classification',
+  );
+  const leaf = fc.oneof(
+    fc.constantFrom('x', 'k', 'y', 'FP32', 'INT64', 8, 4, -1, 2 ** 53),
+    fc.jsonValue({ maxDepth: 1 }),
+  );
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 5 },
+      leaf,
+      fc.array(tie('value'), { maxLength: 4 }),
+      fc.dictionary(key, tie('value'), { maxKeys: 5 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(
+      value,
+      fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
+      fc.uint8Array({ maxLength: 40 }),
+      (json, cut, blob) => {
+        const text = Buffer.from(JSON.stringify(json) ?? 'null');
+        const body = Buffer.concat([text, blob]);
+        const textBytes = cut === undefined ? undefined : cut < 0.7 ? text.length : Math.floor(cut * body.length);
+        try {
+          readInfer(body, { signature: SIGNATURE, joined: true }, textBytes);
+        } catch (error) {
+          assert.ok(error instanceof ServingError, String(error));
+          assert.ok(['INVALID_INPUT', 'UNSUPPORTED'].includes(error.code) && error.message.length < 600, error.message);
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ServingError } from '../../../functions/errors.ts';
+import type { ModelStatus } from '../../../functions/model/model.ts';
+import type { ListedModel, Repository } from '../../../functions/model/repository.ts';
+import { showStatus } from '../../../functions/routes/tensorflow-serving/status.ts';
+
+const status = (state: ModelStatus['state'], reason?: string, name = 'm', version = '1'): ModelStatus =>
+  ({ state, reason, name, version }) as ModelStatus;
+
+function repositoryOf(found: ModelStatus, listed: ListedModel[] = []): Repository {
+  return { find: async () => ({ status: () => found }), list: async () => listed } as unknown as Repository;
+}
+const versions = (shown: object) => (shown as { model_version_status: unknown[] }).model_version_status;
+
+const OK = { error_code: 'OK', error_message: '' };
+
+for (const [state, shown, error] of [
+  ['idle', 'START', OK],
+  ['loading', 'LOADING', OK],
+  ['ready', 'AVAILABLE', OK],
+  ['failed', 'END', { error_code: 'INTERNAL', error_message: 'no such file' }],
+  ['degraded', 'LOADING', { error_code: 'UNAVAILABLE', error_message: 'no such file' }],
+] as const) {
+  test(`a version that is ${state} is shown as ${shown}`, async () => {
+    assert.deepEqual(versions(await showStatus(repositoryOf(status(state, 'no such file')), 'm', '3')), [
+      { version: '3', state: shown, status: error },
+    ]);
+  });
+}
+
+test('a model is shown with all its versions, also those nobody has asked for', async () => {
+  const listed: ListedModel[] = [
+    { name: 'other', unloaded: false, versions: [{ number: '9', status: undefined }] },
+    {
+      name: 'm',
+      unloaded: false,
+      versions: [
+        { number: '2', status: status('ready') },
+        { number: '1', status: undefined },
+      ],
+    },
+  ];
+  assert.deepEqual(versions(await showStatus(repositoryOf(status('ready'), listed), 'm')), [
+    { version: '2', state: 'AVAILABLE', status: OK },
+    { version: '1', state: 'START', status: OK },
+  ]);
+});
+
+test('a model that somebody has unloaded has come to its end', async () => {
+  const listed: ListedModel[] = [{ name: 'm', unloaded: true, versions: [{ number: '2', status: status('idle') }] }];
+  assert.deepEqual(versions(await showStatus(repositoryOf(status('idle'), listed), 'm')), [
+    { version: '2', state: 'END', status: OK },
+  ]);
+});
+
+test('a model is found by the name that its manifest gives it, with the version that its files say', async () => {
+  const named = status('ready', undefined, 'iris', '7');
+  const listed: ListedModel[] = [{ name: 'folder', unloaded: false, versions: [{ number: undefined, status: named }] }];
+  assert.deepEqual(versions(await showStatus(repositoryOf(named, listed), 'iris')), [
+    { version: '7', state: 'AVAILABLE', status: OK },
+  ]);
+});
+
+test('a model that is not there is not found', async () => {
+  const repository = {
+    find: () => Promise.reject(new ServingError('NOT_FOUND', 'there is no model x')),
+  } as unknown as Repository;
+  await assert.rejects(showStatus(repository, 'x'), { code: 'NOT_FOUND' });
+});
