@@ -72,7 +72,7 @@ export function createApp(config: Config, logger: Logger): App {
 
   const isDraining = (): boolean => draining.signal.aborted;
   const served: Route[] = [
-    ...createPredictRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }).map(releasing),
+    ...createPredictRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }),
     ...createBatchPredictRoutes({
       repository,
       parser,
@@ -81,7 +81,7 @@ export function createApp(config: Config, logger: Logger): App {
       maxBatchSize: config.MAX_BATCH_SIZE,
       idleMs: config.REQUEST_TIMEOUT_MS,
       draining: draining.signal,
-    }).map(releasing),
+    }),
     ...createModelRoutes(repository),
     ...createOpenInferenceRoutes({
       repository,
@@ -92,9 +92,7 @@ export function createApp(config: Config, logger: Logger): App {
       checkAdmin: createAdminCheck(config.ADMIN_TOKEN_FILE),
       admin: config.ADMIN_TOKEN_FILE !== undefined,
     }),
-    ...createTensorFlowServingRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }).map(
-      releasing,
-    ),
+    ...createTensorFlowServingRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }),
     ...createProbeRoutes({ model, metrics, draining: isDraining }),
     // Last: they go before what has the same path.
     ...createVertexRoutes({
@@ -107,12 +105,12 @@ export function createApp(config: Config, logger: Logger): App {
       healthRoute: config.AIP_HEALTH_ROUTE,
       endpointId: config.AIP_ENDPOINT_ID,
       deployedModelId: config.AIP_DEPLOYED_MODEL_ID,
-    }).map(releasing),
+    }),
   ];
   const pages = config.PAGE === 'on' ? createPageRoutes() : [];
   // Pages first: what Vertex AI asks for at the same path goes before them.
   const routes = [...pages, ...served, ...createOpenApiRoutes(model, served)];
-  const router = createRouter(routes, {
+  const router = createRouter(routes.map(releasing), {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     logRequests: config.LOG_REQUESTS,
     logger,

@@ -1,6 +1,6 @@
 import { backoff, isTransient } from './backoff.ts';
 import { badAnswer, ClientError } from './client-error.ts';
-import { type Connection, send, toFailure } from './connection.ts';
+import { type Connection, send, toFailure, within } from './connection.ts';
 import { createDeadline } from './deadline.ts';
 import { createIdleWatch } from './idle-watch.ts';
 import { readLines } from './lines.ts';
@@ -90,7 +90,7 @@ async function* exchange(
   signal: AbortSignal,
 ): AsyncGenerator<RowLine, void, undefined> {
   const sender = window.send();
-  const headers = await connection.headers();
+  const headers = await within(connection.headers(), signal);
   headers.set('Content-Type', 'application/x-ndjson');
   headers.set('Accept', 'application/x-ndjson');
   const stall = createStall(STALL_MS);

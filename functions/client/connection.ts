@@ -43,7 +43,7 @@ export async function call(connection: Connection, request: Request): Promise<An
   const deadline = createDeadline(request.signal, connection.timeoutMs);
   try {
     for (let retries = 0; ; retries++) {
-      const headers = await connection.headers();
+      const headers = await within(connection.headers(), deadline.signal);
       try {
         const response = await send(connection, request, headers, deadline.signal);
         return { headers: response.headers, bytes: await response.arrayBuffer() };
@@ -59,6 +59,16 @@ export async function call(connection: Connection, request: Request): Promise<An
   } finally {
     deadline.end();
   }
+}
+
+/** What the caller's own functions give, unless the call is over before. @throws the signal's reason. */
+export function within<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 /** One attempt: settles with the head of an answer that is no error. */

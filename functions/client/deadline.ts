@@ -12,6 +12,9 @@ export interface Deadline {
   end(): void;
 }
 
+/** A timer that is set for longer goes off at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * Not by AbortSignal.any and AbortSignal.timeout: Node 20 may collect those as garbage before their time is over.
  * @param timeoutMs Infinity for none
@@ -22,7 +25,13 @@ export function createDeadline(caller: AbortSignal | undefined, timeoutMs: numbe
   const endsAt = performance.now() + timeoutMs;
   const onAbort = (): void => controller.abort(caller!.reason);
   const onTime = (): void => controller.abort(new ClientError('TIMEOUT', `no answer within ${timeoutMs} ms`));
-  const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTime, timeoutMs);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  function arm(): void {
+    const left = endsAt - performance.now();
+    if (left <= 0) onTime();
+    else if (left !== Number.POSITIVE_INFINITY) timer = setTimeout(arm, Math.min(left, LONGEST_TIMER_MS));
+  }
+  arm();
   if (caller?.aborted) onAbort();
   else caller?.addEventListener('abort', onAbort, { once: true });
   return {

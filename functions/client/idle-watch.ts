@@ -1,4 +1,5 @@
 import { ClientError } from './client-error.ts';
+import { LONGEST_TIMER_MS } from './deadline.ts';
 
 /** Ends a request whose answer stands still while it is waited for. */
 export interface IdleWatch {
@@ -26,10 +27,10 @@ export function createIdleWatch(
   function look(): void {
     const owed = owedSince();
     const idle = waitsSince === undefined || owed === undefined ? 0 : performance.now() - Math.max(waitsSince, owed);
-    if (idle < timeoutMs) timer = setTimeout(look, timeoutMs - idle);
+    if (idle < timeoutMs) timer = setTimeout(look, Math.min(timeoutMs - idle, LONGEST_TIMER_MS));
     else controller.abort(new ClientError('TIMEOUT', `no row was answered for ${timeoutMs} ms`));
   }
-  if (timeoutMs !== Number.POSITIVE_INFINITY) timer = setTimeout(look, timeoutMs);
+  if (timeoutMs !== Number.POSITIVE_INFINITY) timer = setTimeout(look, Math.min(timeoutMs, LONGEST_TIMER_MS));
 
   return {
     signal: controller.signal,

@@ -149,8 +149,20 @@ function fillString(leaf: Leaf, data: TensorData, offset: number, place: Place):
   for (let i = 0; i < leaf.length; i++) {
     const given = leaf[i]!;
     if (typeof given !== 'string') throw refuse('string', given, place(offset + i));
+    checkText(given, () => place(offset + i));
     into[offset + i] = given;
   }
+}
+
+/**
+ * onnxruntime takes a text as UTF-8 that ends at its first NUL: what cannot be handed over whole is refused.
+ * @throws ServingError `INVALID_INPUT`.
+ */
+export function checkText(text: string, place: () => string): void {
+  if (!text.includes('\0') && text.isWellFormed()) return;
+  const what = text.includes('\0') ? 'U+0000, where the model would take its end to be' : 'half a surrogate pair';
+  const path = place();
+  throw new ServingError('INVALID_INPUT', `${path}: the text has ${what}`, { path });
 }
 
 function refuse(dtype: DType, given: JsonValue, path: string): ServingError {

@@ -73,7 +73,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   /** By name, or by name and number: what a pinned version is kept under. */
   const others = new Map<string, { readonly model: Model; readonly tenant: Tenant }>();
   const listing = createListing(store, logger);
-  /** Folders of models that were unloaded on demand: they stay so until they are loaded on demand. */
+  /** Folders of models that were unloaded on demand, until they are loaded on demand. */
   const unloaded = new Set<string>();
   let refreshing: Promise<void> | undefined;
   let unreachable = false;
@@ -162,9 +162,7 @@ export function createRepository(options: RepositoryOptions): Repository {
     return model;
   }
 
-  function known(): Model[] {
-    return [main, ...Array.from(others.values(), ({ model }) => model)];
-  }
+  const known = (): Model[] => [main, ...Array.from(others.values(), ({ model }) => model)];
 
   async function lookForNew(): Promise<void> {
     const serving = known().filter((model) => model.live() !== undefined);
@@ -205,11 +203,13 @@ export function createRepository(options: RepositoryOptions): Repository {
     const listed = await listing.anew();
     const model = modelOf(listed, wanted, undefined);
     unloaded.delete(folderOf(listed, wanted));
-    if (model.live() === undefined) return void (await model.whenLive());
-    await model.refresh(listed);
+    if (model.live() === undefined) await model.whenLive();
+    else await model.refresh(listed);
+    if (unloaded.has(folderOf(listed, wanted)))
+      throw new ServingError('NOT_READY', `${wanted} was unloaded while it was loading`);
     const { refused } = model.status();
-    if (refused === undefined) return;
-    throw new ServingError('NOT_READY', `what is new of ${wanted} does not serve, the old one goes on: ${refused}`);
+    if (refused !== undefined)
+      throw new ServingError('NOT_READY', `what is new of ${wanted} does not serve, the old one goes on: ${refused}`);
   }
 
   async function unload(wanted: string): Promise<void> {

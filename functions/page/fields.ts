@@ -16,7 +16,8 @@ export interface ModelInfo {
   readonly features?: readonly string[];
   readonly output?: string;
   readonly classes?: readonly string[];
-  readonly example: { readonly features: unknown };
+  /** Left out where a row is too large to be shown. */
+  readonly example?: { readonly features: unknown };
 }
 
 /** One value that is asked for: a number, a text, a yes or no, or the JSON of a whole input. */
@@ -109,7 +110,7 @@ export function spread({ inputs, features }: ModelInfo, groups: readonly Group[]
     }
     if (fields[0]?.kind === 'json') return [value === undefined ? '' : toJson(value)];
     // A whole tensor, with its batch dimension, may be the example of a row.
-    const flat = [value].flat(Number.POSITIVE_INFINITY);
+    const flat = [value ?? []].flat(Number.POSITIVE_INFINITY);
     return fields.map((_, at) => textOf(flat[at]));
   });
 }

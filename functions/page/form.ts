@@ -47,7 +47,7 @@ export function createForm(model: ModelInfo): InputForm {
     }
   }
 
-  fill(model.example.features);
+  fill(model.example?.features);
   return {
     body() {
       const texts = groups.map(({ fields, shape }, i) => {

@@ -104,7 +104,7 @@ byId('inputs').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void predict();
 });
 byId('reset').addEventListener('click', () => {
-  if (model !== undefined) form?.fill(model.example.features);
+  if (model !== undefined) form?.fill(model.example?.features);
   drawCode();
 });
 // What scrolls is scrolled by keyboard, too.

@@ -100,8 +100,8 @@ export function makeEntry(level: Level, message: string, fields: LogFields, proj
 
 /** The level of a request's line, as Cloud Run's own request log has it. */
 export function levelOfStatus(status: number): Level {
-  // 503 is how a server that loads or drains behaves well: no cause for an alarm.
-  if (status >= 500 && status !== 503) return 'error';
+  // 503 is how a server that loads or drains behaves well, and 501 is a caller's wish: no cause for an alarm.
+  if (status >= 500 && status !== 503 && status !== 501) return 'error';
   return status >= 400 ? 'warning' : 'info';
 }
 

@@ -30,7 +30,7 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
   /** For what ends the process. */
   critical(message: string, fields?: LogFields): void;
-  /** An answered request: `ERROR` from status 500 (but 503), `WARNING` from 400, else `INFO`. */
+  /** An answered request: `ERROR` from status 500 (but 501 and 503), `WARNING` from 400, else `INFO`. */
   request(entry: RequestLog): void;
   /** Lines lost since the start because the reader of stdout did not keep up. */
   dropped(): number;

@@ -185,3 +185,20 @@ test('a token that can not be had is the error of its maker, and is not asked fo
   );
   assert.equal(asks, 1);
 });
+
+test('a time limit longer than a timer can be set for is no time limit of a millisecond', async () => {
+  const { fetch } = script(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return good();
+  });
+  const client = createClient({ url: 'http://h', fetch, timeoutMs: 2 ** 31 });
+  assert.equal((await client.predict([1])).prediction, 1);
+});
+
+test('the time limit and the signal hold for the token as well, and what its function throws comes out', async () => {
+  const { fetch } = script(good);
+  const silent = createClient({ url: 'http://h', fetch, timeoutMs: 30, token: () => new Promise<string>(() => {}) });
+  assert.equal((await failure(silent.predict([1]))).code, 'TIMEOUT');
+  const token = (): Promise<string> => Promise.reject(new Error('no token today'));
+  await assert.rejects(createClient({ url: 'http://h', fetch, token }).predict([1]), /no token today/);
+});

@@ -211,3 +211,9 @@ test('flat and nested data give the same tensor for any dims', () => {
     }),
   );
 });
+
+test('a text that the model would get cut short, or changed, is refused with its place', () => {
+  assert.throws(() => nested('["a","b\\u0000c"]', 'string', [2]), { code: 'INVALID_INPUT', path: 'x[1]' });
+  assert.throws(() => nested('["a\\ud800"]', 'string', [1]), { code: 'INVALID_INPUT', path: 'x[0]' });
+  assert.deepEqual(nested('["😀",""]', 'string', [2]).data, ['😀', '']);
+});

@@ -7,6 +7,7 @@ import {
   type Signature,
   type Tensor,
 } from '../../engine/tensor.ts';
+import { checkText } from '../../engine/tensor-fill.ts';
 import { DATATYPES } from './datatype.ts';
 import { invalid } from './members.ts';
 
@@ -56,7 +57,9 @@ export function readRaw(body: Uint8Array, { inputs }: Signature, joined: boolean
     if (elementCount(dims) !== 1)
       throw invalid(undefined, `input ${name} takes ${elementCount(dims)} texts: ${advice}`);
     if (!isUtf8(body)) throw invalid(undefined, `input ${name}: expected UTF-8`);
-    return { dtype, dims, data: [Buffer.from(body.buffer, body.byteOffset, body.length).toString()] };
+    const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString();
+    checkText(text, () => `input ${name}`);
+    return { dtype, dims, data: [text] };
   }
   const free = known.indexOf(-1);
   if (free !== known.lastIndexOf(-1)) {
@@ -111,7 +114,9 @@ function readTexts(bytes: Uint8Array, count: number, place: string): string[] {
     at = from + buffer.readUInt32LE(at);
     if (at > buffer.length) throw invalid(path, `${path}: the data ends within text ${i} of ${count}`);
     if (!isUtf8(buffer.subarray(from, at))) throw invalid(path, `${place}: text ${i} is not UTF-8`);
-    texts[i] = buffer.toString('utf8', from, at);
+    const text = buffer.toString('utf8', from, at);
+    checkText(text, () => `${place}: text ${i}`);
+    texts[i] = text;
   }
   if (at === buffer.length) return texts;
   throw invalid(path, `${path}: ${buffer.length - at} bytes are left behind ${count} texts`);

@@ -9,6 +9,8 @@ import { invalid, isObject, readParameters, short } from './members.ts';
 
 /** A dimension travels to the engine process in 32 bits. */
 const MAX_DIM = 2 ** 31 - 1;
+/** Of a tensor without elements, whose rows no body bounds. */
+const MAX_EMPTY = 32_768;
 
 /**
  * The tensors of `inputs`, in the order of the signature.
@@ -86,6 +88,12 @@ function readShape({ datatype, shape }: JsonObject, { dtype, shape: expected }: 
       path,
       `${path}: expected [${expected.join(',')}] (-1 for any length), got [${dims.slice(0, 16).join(',')}]`,
     );
+  if (elementCount(dims) === 0 && dims.some((dim) => dim > MAX_EMPTY)) {
+    throw invalid(
+      path,
+      `${path}: expected at most ${MAX_EMPTY} in a dimension of an empty tensor, got [${dims.join(',')}]`,
+    );
+  }
   if (dtype === 'string' && elementCount(dims) > MAX_VALUES) {
     throw invalid(path, `${path}: expected at most ${MAX_VALUES} texts in one request, got ${elementCount(dims)}`);
   }

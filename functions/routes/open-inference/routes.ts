@@ -1,5 +1,4 @@
 import type { AdminCheck } from '../../http/admin.ts';
-import { releasing } from '../../http/body-budget.ts';
 import type { Route } from '../../http/router.ts';
 import { createInferRoutes, type InferOptions } from './infer.ts';
 import { createMetadataRoutes } from './metadata.ts';
@@ -16,7 +15,7 @@ export interface OpenInferenceOptions extends InferOptions {
 /** The Open Inference Protocol v2 over HTTP, with the extensions for binary tensors, the model repository and statistics. */
 export function createOpenInferenceRoutes(options: OpenInferenceOptions): Route[] {
   return [
-    ...createInferRoutes(options).map(releasing),
+    ...createInferRoutes(options),
     ...createMetadataRoutes(options),
     ...createRepositoryRoutes(options),
     ...createStatisticsRoutes(options),

@@ -9,7 +9,7 @@ import { type Json, record, ref } from './json-schema.ts';
 import { anySchemas, modelSchemas } from './model-schemas.ts';
 import { OPEN_INFERENCE_SCHEMAS } from './open-inference.ts';
 import { describeRoute } from './operations.ts';
-import type { Subject } from './subject.ts';
+import type { Examples, Subject } from './subject.ts';
 import { TENSORFLOW_SERVING_SCHEMAS } from './tensorflow-serving.ts';
 
 /** What of a route the document lists. */
@@ -88,10 +88,11 @@ const SHARED: Json = {
  */
 export function writeDocument(routes: readonly Listed[], live: Generation | undefined): string {
   const batchQuery = (z.toJSONSchema(batchQuerySchema) as Json).properties as Json;
+  const examples = live === undefined ? undefined : makeExamples(live);
   const subject: Subject =
     live === undefined
       ? { batchQuery }
-      : { batchQuery, name: live.name, version: live.version, examples: makeExamples(live) };
+      : { batchQuery, name: live.name, version: live.version, ...(examples && { examples }) };
   const paths: Record<string, Json> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: describeRoute(route, subject) };
@@ -111,7 +112,7 @@ export function writeDocument(routes: readonly Listed[], live: Generation | unde
       responses: errorResponses(),
       securitySchemes: { adminToken: { type: 'http', scheme: 'bearer', description: 'That of `ADMIN_TOKEN_FILE`.' } },
     },
-    ...(live !== undefined && { 'x-model': describeModel(live, subject.examples!.features) }),
+    ...(live !== undefined && { 'x-model': describeModel(live, examples) }),
   });
 }
 
@@ -141,7 +142,10 @@ function bodies(any: string): Json {
 }
 
 /** The model in short: what a page needs to make a form of. */
-function describeModel({ name, version, manifest, signature, writer, joined }: Generation, features: unknown): Json {
+function describeModel(
+  { name, version, manifest, signature, writer, joined }: Generation,
+  examples: Examples | undefined,
+): Json {
   return {
     name,
     version,
@@ -152,6 +156,6 @@ function describeModel({ name, version, manifest, signature, writer, joined }: G
     output: manifest.output ?? signature.outputs[0]?.name,
     classes: writer.labels,
     batching: joined,
-    example: { features },
+    ...(examples && { example: { features: examples.features } }),
   };
 }

@@ -1,5 +1,5 @@
 import { type JsonValue, readJson } from '../../engine/json-reader.ts';
-import type { Tensor } from '../../engine/tensor.ts';
+import { elementCount, type Tensor } from '../../engine/tensor.ts';
 import { encodeFlat, encodeNested, encodeRow } from '../../engine/tensor-encode.ts';
 import { madeUpRow } from '../../model/batching.ts';
 import type { Generation } from '../../model/generation.ts';
@@ -9,16 +9,25 @@ import type { Examples } from './subject.ts';
 /** A number that is written as its text has it: no digit of an int64 is lost. */
 const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 
-/** A row that the model takes: that of the manifest's example, or one made up where it has none. */
+/** Elements of an example at most: an image's would make the document hundreds of megabytes, and nobody reads them. */
+const MAX_ELEMENTS = 1000;
+
+/**
+ * A row that the model takes: that of the manifest's example, or one made up where it has none. Undefined where it is too
+ * large to be shown.
+ */
 export function makeExamples({
   manifest,
   signature,
   rows,
-}: Pick<Generation, 'manifest' | 'signature' | 'rows'>): Examples {
+}: Pick<Generation, 'manifest' | 'signature' | 'rows'>): Examples | undefined {
   const { inputs } = signature;
   const { example } = manifest;
+  const least = inputs.map(({ shape }) => elementCount(shape.map((dim) => (dim === -1 ? 1 : dim))));
+  if (least.some((count) => count > MAX_ELEMENTS)) return undefined;
   const decoded = example === undefined ? madeUpRow(signature, undefined, 0) : rows.decode(example.features, 'example');
   const tensors = decoded.tensors as readonly Tensor[];
+  if (tensors.some(({ dims }) => elementCount(dims) > MAX_ELEMENTS)) return undefined;
   const values = inputs.map(({ name, shape }, i) => {
     const isRow = shape[0] === -1 || shape[0] === 1;
     return [name, parse(isRow ? encodeRow(tensors[i]!, 0) : encodeNested(tensors[i]!))] as const;
@@ -36,7 +45,7 @@ export function makeExamples({
 
 function parse(text: string): unknown {
   const bytes = Buffer.from(text);
-  return toPlain(readJson(bytes, 0, bytes.length, Number.POSITIVE_INFINITY));
+  return toPlain(readJson(bytes));
 }
 
 function toPlain(value: JsonValue): unknown {

@@ -25,12 +25,20 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
 
   function answerFor(live: Generation | undefined): Promise<CachedAnswer> {
     if (live === undefined) {
-      general ??= write(undefined);
+      general ??= write(undefined).catch((error) => {
+        general = undefined;
+        throw error;
+      });
       return general;
     }
-    const known = typed.get(live) ?? write(live);
-    typed.set(live, known);
-    return known;
+    const known = typed.get(live);
+    if (known !== undefined) return known;
+    const made = write(live).catch((error) => {
+      typed.delete(live);
+      throw error;
+    });
+    typed.set(live, made);
+    return made;
   }
 
   async function handle(exchange: Exchange): Promise<void> {

@@ -185,3 +185,18 @@ test('whatever comes is read or refused with INVALID_INPUT or UNSUPPORTED, in a 
     { numRuns: 2000 },
   );
 });
+
+test('an empty tensor of more rows than any body bounds is refused before they are counted out', () => {
+  const empty = (rows: number): Sent => ({ name: 'x', datatype: 'FP32', shape: [rows, 0], data: '[]' });
+  assert.throws(() => read([empty(2 ** 31 - 1)], only('float32', [-1, -1])), {
+    code: 'INVALID_INPUT',
+    path: 'inputs[0].shape',
+  });
+  assert.deepEqual(read([empty(32_768)], only('float32', [-1, -1])).tensors[0]?.dims, [32_768, 0]);
+});
+
+test('a binary text with a NUL, at which the model would cut it, is refused', () => {
+  const bytes = Buffer.from([3, 0, 0, 0, 0x61, 0, 0x62]);
+  const sent: Sent = { name: 'x', datatype: 'BYTES', shape: [1], bytes };
+  assert.throws(() => read([sent], only('string', [-1])), /U\+0000/);
+});

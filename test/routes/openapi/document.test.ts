@@ -178,3 +178,18 @@ test('batch_size has the default and the bounds that the route checks', () => {
     schema: { default: 32, type: 'integer', minimum: 1, maximum: 4096 },
   });
 });
+
+test('a row as large as an image has no example, whether made up or of model.json, and the document stays small', () => {
+  for (const shape of [
+    [-1, 3, 224, 224],
+    [1, 3, 1024, 1024],
+  ]) {
+    const text = writeDocument(ROUTES, modelOf({ inputs: [tensor('x', 'float32', ...shape)] }));
+    assert.ok(text.length < 200_000, String(text.length));
+    assert.equal(JSON.parse(text)['x-model'].example, undefined);
+  }
+  const features = Array.from({ length: 2000 }, () => 0.5);
+  const manifest = { example: { features } } as Manifest;
+  const document = documentOf(modelOf({ inputs: [tensor('x', 'float32', -1, -1)], manifest }));
+  assert.equal(document['x-model'].example, undefined);
+});

@@ -1,0 +1,198 @@
+import { deflateSync, gzipSync } from 'node:zlib';
+import type { Datatype } from '../../functions/client/client.ts';
+import { encodeTensor } from '../../functions/client/tensor-bytes.ts';
+import { writeText } from './json-text.ts';
+import { mutate, mutateBytes } from './mutate.ts';
+import { createRandom, type Random } from './random.ts';
+
+export interface Input {
+  readonly name: string;
+  readonly datatype: Datatype;
+  /** -1 where any size goes. */
+  readonly shape: readonly number[];
+}
+
+export interface Signature {
+  readonly name: string;
+  readonly inputs: readonly Input[];
+}
+
+export interface FuzzRequest {
+  readonly dialect: Dialect;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body: Buffer;
+}
+
+export const DIALECTS = [
+  'predict',
+  'model-predict',
+  'batch-json',
+  'batch-ndjson',
+  'infer-json',
+  'infer-binary',
+  'infer-raw',
+  'infer-packed',
+  'repository-index',
+  'tfs-instances',
+  'tfs-inputs',
+  'vertex',
+] as const;
+export type Dialect = (typeof DIALECTS)[number];
+
+const TYPES = ['application/json', 'application/octet-stream', 'application/x-ndjson', 'text/plain', 'a', ''];
+const HEADER_LENGTH = 'Inference-Header-Content-Length';
+/** Within the server's limit of a body once it is unpacked. */
+const BOMB_BYTES = 2 ** 22;
+
+const sizeOf = ({ shape }: Input): number => shape.slice(1).reduce((size, length) => size * Math.abs(length), 1);
+
+function scalar(datatype: Datatype, random: Random): number | boolean | string {
+  if (datatype === 'BOOL') return random.chance(0.5);
+  if (datatype === 'BYTES') return random.pick(['', 'a', 'é😀', 'text']);
+  return datatype.startsWith('FP') ? random.int(1000) / 8 : random.int(100);
+}
+
+const flat = (input: Input, rows: number, random: Random) =>
+  Array.from({ length: rows * sizeOf(input) }, () => scalar(input.datatype, random));
+
+/** A row as the native routes, `instances` and Vertex AI take it. */
+function row({ inputs }: Signature, random: Random): unknown {
+  if (inputs.length === 1) return flat(inputs[0]!, 1, random);
+  return Object.fromEntries(inputs.map((input) => [input.name, flat(input, 1, random)]));
+}
+
+const rowsOf = (signature: Signature, random: Random): unknown[] =>
+  Array.from({ length: 1 + random.int(6) }, () => row(signature, random));
+
+function tensors({ inputs }: Signature, random: Random, rows = 1 + random.int(4)) {
+  return inputs.map((input) => ({
+    name: input.name,
+    datatype: input.datatype,
+    shape: [rows, ...input.shape.slice(1).map(Math.abs)],
+    data: flat(input, rows, random),
+  }));
+}
+
+/** The columns that TensorFlow Serving calls `inputs`. */
+function columns(signature: Signature, random: Random): unknown {
+  const rows = rowsOf(signature, random);
+  if (signature.inputs.length === 1) return rows;
+  return Object.fromEntries(
+    signature.inputs.map(({ name }) => [name, rows.map((one) => (one as Record<string, unknown>)[name])]),
+  );
+}
+
+/** Of FP16 only the width counts: any 16 bits are a number. */
+const ARRAYS = {
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+};
+
+function bytesOf({ datatype, shape, data }: ReturnType<typeof tensors>[number]): Buffer {
+  const wide = datatype === 'INT64' || datatype === 'UINT64';
+  const values = wide ? data.map((one) => BigInt(one as number)) : data;
+  const typed =
+    datatype === 'BOOL' || datatype === 'BYTES'
+      ? data
+      : new (ARRAYS[datatype] as Uint8ArrayConstructor)(values as number[]);
+  return Buffer.from(encodeTensor({ datatype, shape, data: typed } as Parameters<typeof encodeTensor>[0]));
+}
+
+/** A valid value of the dialect; undefined where its body is no JSON text by itself. */
+function jsonOf(dialect: Dialect, signature: Signature, random: Random): unknown {
+  switch (dialect) {
+    case 'predict':
+    case 'model-predict':
+      return { features: row(signature, random) };
+    case 'batch-json':
+    case 'vertex':
+    case 'tfs-instances':
+      return { instances: rowsOf(signature, random) };
+    case 'tfs-inputs':
+      return { inputs: columns(signature, random) };
+    case 'repository-index':
+      return { ready: random.chance(0.5) };
+    default:
+      return { id: 'one', inputs: tensors(signature, random) };
+  }
+}
+
+function changed(value: unknown, random: Random): string {
+  let result = value;
+  for (let times = random.pick([0, 1, 1, 1, 2, 3]); times > 0; times -= 1) result = mutate(result, random);
+  return writeText(result);
+}
+
+function binary(signature: Signature, random: Random, headers: Record<string, string>): Buffer {
+  const inputs = tensors(signature, random);
+  const blobs = inputs.map(bytesOf);
+  const items = inputs.map(({ data: _, ...rest }, i) => ({
+    ...rest,
+    parameters: { binary_data_size: blobs[i]!.length },
+  }));
+  const head = Buffer.from(changed({ inputs: items, parameters: { binary_data_output: random.chance(0.5) } }, random));
+  const sizes = ['0', '-1', '1e3', '9007199254740993', 'NaN', '', String(head.length + 1)];
+  headers[HEADER_LENGTH] = random.chance(0.1) ? random.pick(sizes) : String(head.length);
+  headers['Content-Type'] = 'application/octet-stream';
+  return Buffer.concat([head, ...blobs]);
+}
+
+function pack(body: Buffer, random: Random, headers: Record<string, string>): Buffer {
+  const encoding = random.pick(['gzip', 'deflate']);
+  headers['Content-Encoding'] = random.chance(0.05) ? 'br' : encoding;
+  const plain = random.chance(0.05) ? Buffer.alloc(BOMB_BYTES, ' ') : body;
+  return encoding === 'gzip' ? gzipSync(plain) : deflateSync(plain);
+}
+
+function pathOf(dialect: Dialect, name: string): string {
+  if (dialect === 'predict') return '/predict';
+  if (dialect === 'model-predict') return `/models/${name}/predict`;
+  if (dialect.startsWith('batch')) return `/models/${name}/batch_predict`;
+  if (dialect === 'repository-index') return '/v2/repository/index';
+  if (dialect.startsWith('tfs')) return `/v1/models/${name}:predict`;
+  return dialect === 'vertex' ? '/vertex' : `/v2/models/${name}/infer`;
+}
+
+/**
+ * The body `number` of a run: the same for the same seed, number and models.
+ * @param models what the server has, the one that `/predict` means first.
+ */
+export function generate(seed: number, number: number, models: readonly Signature[]): FuzzRequest {
+  const random = createRandom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
+  const dialect = DIALECTS[number % DIALECTS.length]!;
+  const singles = models.filter(({ inputs }) => inputs.length === 1);
+  const main = dialect === 'predict' || dialect === 'vertex';
+  const signature = main ? models[0]! : random.pick(dialect === 'infer-raw' ? singles : models);
+  const headers: Record<string, string> = { 'Content-Type': 'application/json' };
+  let body: Buffer;
+  if (dialect === 'infer-binary') body = binary(signature, random, headers);
+  else if (dialect === 'infer-raw') {
+    headers['Content-Type'] = 'application/octet-stream';
+    headers[HEADER_LENGTH] = '0';
+    // A raw body is a batch of one.
+    body = Buffer.concat(tensors(signature, random, random.chance(0.8) ? 1 : 3).map(bytesOf));
+  } else if (dialect === 'batch-ndjson') {
+    headers['Content-Type'] = 'application/x-ndjson';
+    body = Buffer.from(
+      rowsOf(signature, random)
+        .map((one) => `${changed(one, random)}\n`)
+        .join(''),
+    );
+  } else body = Buffer.from(changed(jsonOf(dialect, signature, random), random));
+  if (random.chance(0.1)) body = mutateBytes(body, random);
+  if (dialect === 'infer-packed') body = pack(body, random, headers);
+  if (dialect === 'infer-packed' && random.chance(0.1)) body = mutateBytes(body, random);
+  if (random.chance(0.03)) headers['Content-Type'] = random.pick(TYPES);
+  if (random.chance(0.1)) headers.Accept = 'application/json';
+  return { dialect, path: pathOf(dialect, signature.name), headers, body };
+}

@@ -1,0 +1,89 @@
+import { Agent } from 'node:http';
+import { type Answer, exchange } from '../conformance/http.ts';
+import { faultOf } from './check-answer.ts';
+import { type FuzzRequest, generate, type Signature } from './generate.ts';
+
+const CONNECTIONS = 32;
+/** An answer that takes longer is a hang. */
+const ANSWER_MS = 10_000;
+const SHOWN_BYTES = 4096;
+
+export interface Failure {
+  readonly number: number;
+  readonly request: FuzzRequest;
+  readonly fault: string;
+  readonly answer: string;
+}
+
+/** What a run has counted, from its first part on. */
+export interface Tally {
+  /** Answers by dialect, then status. */
+  readonly statuses: Map<string, Map<number, number>>;
+  readonly failures: Failure[];
+  /** Requests sent again because the server had closed the kept connection. */
+  resent: number;
+}
+
+export const createTally = (): Tally => ({ statuses: new Map(), failures: [], resent: 0 });
+
+/** Sends the bodies `from` to `to` - 1 over 32 kept connections. Ends early where the time is up or 20 have failed. */
+export async function sendBodies(
+  url: string,
+  models: readonly Signature[],
+  { seed, from, to, until }: { seed: number; from: number; to: number; until: number },
+  tally: Tally,
+): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  let next = from;
+  const worker = async (): Promise<void> => {
+    while (next < to && tally.failures.length < 20) {
+      if (performance.now() > until) throw new Error(`the time was up at body ${next}`);
+      const number = next++;
+      const request = generate(seed, number, models);
+      let answer: Answer;
+      try {
+        answer = await send(url, request, agent, tally);
+      } catch (error) {
+        tally.failures.push({ number, request, fault: (error as Error).message, answer: 'none' });
+        continue;
+      }
+      count(tally, request.dialect, answer.status);
+      const fault = faultOf(answer);
+      if (fault === undefined) continue;
+      tally.failures.push({ number, request, fault, answer: `${answer.status} ${answer.text.slice(0, 1000)}` });
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  } finally {
+    agent.destroy();
+  }
+}
+
+async function send(url: string, { path, headers, body }: FuzzRequest, agent: Agent, tally: Tally): Promise<Answer> {
+  const sent = { method: 'POST', path, headers, body, agent } as const;
+  try {
+    return await exchange(url, sent, ANSWER_MS);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+    // A kept connection may end as a request goes out; a new one may not.
+    tally.resent += 1;
+    return exchange(url, { ...sent, agent: undefined } as never, ANSWER_MS);
+  }
+}
+
+function count({ statuses }: Tally, dialect: string, status: number): void {
+  const of = statuses.get(dialect) ?? new Map<number, number>();
+  statuses.set(dialect, of.set(status, (of.get(status) ?? 0) + 1));
+}
+
+/** A failure with all that it takes to send it again. */
+export function describeFailure(seed: number, { number, request, fault, answer }: Failure): string {
+  const { path, headers, body } = request;
+  const flags = Object.entries(headers).map(([name, value]) => `-H '${name}${value === '' ? ';' : `: ${value}`}'`);
+  const hex = body.subarray(0, SHOWN_BYTES).toString('hex');
+  const cut = body.length > SHOWN_BYTES ? ` (the first ${SHOWN_BYTES} of ${body.length} bytes)` : '';
+  return `seed ${seed}, body ${number}: ${fault}
+  printf '${hex}' | xxd -r -p | curl -i --data-binary @- ${flags.join(' ')} "$URL${path}"${cut}
+  answer: ${answer}`;
+}
