@@ -21,6 +21,7 @@ RUN npm run build \
  && node scripts/runtime-modules.ts /app \
  && node scripts/prune-onnxruntime.ts /app \
  && cp -r dist package.json /app/ \
+ && rm -r /app/dist/client /app/dist/client.js /app/dist/client.d.ts \
  && chmod -R a+rX /app
 
 # Its own stage, so that another model leaves the layers above it as they are.

@@ -1,11 +1,13 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, globSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, globSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Env } from './hosts.ts';
 
 /** What the tests build of `Dockerfile.ml`, and run. */
 export const IMAGE = 'onnx-cloud-run-test:latest';
 export const ROOT = join(import.meta.dirname, '../..');
+/** Those that name a model of the test's, on this machine. */
+const MODEL_SETTINGS = ['MODEL_URI', 'AIP_STORAGE_URI'];
 const BUILD_BOUND_MS = 600_000;
 
 /** As little as the image claims to need. */
@@ -41,15 +43,16 @@ export function canBuild(env: Env): boolean {
 }
 
 /** `docker run` of the image, hardened, on a port of loopback; its exit code is the server's. */
-export function spawnImage(name: string, port: number, { MODEL_URI, ...env }: Env): ChildProcess {
-  const variables = Object.entries(env).flatMap(([key, value]) => ['-e', `${key}=${value}`]);
+export function spawnImage(name: string, port: number, env: Env): ChildProcess {
+  const variables = Object.entries(env).flatMap(([key, value]) =>
+    MODEL_SETTINGS.includes(key) && existsSync(value) ? mountModel(key, value) : ['-e', `${key}=${value}`],
+  );
   const args = ['run', '--rm', '--init=false', '--name', name, '-p', `127.0.0.1:${port}:8080`, ...HARDENED];
-  const model = MODEL_URI === undefined ? [] : mountModel(MODEL_URI);
-  return spawn('docker', [...args, ...variables, ...model, IMAGE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn('docker', [...args, ...variables, IMAGE], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** The model of a test, below its own name, as it names the model. The image's user is none that may read the test's folders. */
-function mountModel(uri: string): string[] {
+function mountModel(setting: string, uri: string): string[] {
   const file = statSync(uri).isFile();
   const folder = file ? dirname(uri) : uri;
   for (const path of ['', ...globSync('**/*', { cwd: folder })]) {
@@ -58,7 +61,7 @@ function mountModel(uri: string): string[] {
   }
   const mounted = `/srv/${basename(folder)}`;
   const inside = file ? `${mounted}/${basename(uri)}` : mounted;
-  return ['-v', `${folder}:${mounted}:ro`, '-e', `MODEL_URI=${inside}`];
+  return ['-v', `${folder}:${mounted}:ro`, '-e', `${setting}=${inside}`];
 }
 
 /** The process of a running container as this machine numbers it; undefined before there is one. */
