@@ -49,7 +49,7 @@ const RULES: Rules = {
   },
   // onnxruntime reads this one variable itself, from the environment, when it loads.
   env: { 'config.ts': '', 'engine/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';" },
-  maxLines: 250,
+  maxLines: 320,
   generated: ['onnx/onnx_pb.ts'],
 };
 
@@ -195,7 +195,7 @@ const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] =
     { 'engine/worker.ts': "process.env['PORT'] = '1';\n" },
     /^engine\/worker\.ts: uses process\.env/,
   ],
-  ['a file that is too long', { 'errors.ts': 'const a = 1;\n'.repeat(251) }, /^errors\.ts: 251 lines, 250 at most/],
+  ['a file that is too long', { 'errors.ts': 'const a = 1;\n'.repeat(321) }, /^errors\.ts: 321 lines, 320 at most/],
 ];
 
 for (const [title, files, breach] of BROKEN) {
