@@ -81,8 +81,8 @@ const KNOWN: readonly [text: RegExp, say: (found: string[], model: RefusedModel)
   [
     /Failed to construct locale with name:(\S+?):/,
     ([locale]) =>
-      `its StringNormalizer needs the locale ${locale}, which this system has not: install it, or give the folder it lies ` +
-      'in as LOCPATH (localedef -i en_US -f UTF-8 FOLDER/en_US.UTF-8), or export the model with the locale en_US',
+      `its StringNormalizer needs the locale ${locale}, which this system has not: install it, or make it with localedef in ` +
+      'a folder, and give that as LOCPATH; or export the model with the locale en_US.UTF-8',
   ],
 ];
 

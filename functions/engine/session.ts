@@ -5,6 +5,7 @@ import { type UnservableValue, unservable } from '../onnx/refusal.ts';
 import type { Value } from '../onnx/value-type.ts';
 import type { SlottedTensor } from './frame.ts';
 import { loadRefusal } from './load-refusal.ts';
+import { withLocale } from './locale.ts';
 import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from './tensor.ts';
 
 export interface SessionOptions {
@@ -152,8 +153,8 @@ async function createSession(
   source: SessionSource['source'],
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
-  if (typeof source === 'string') return InferenceSession.create(source, options);
-  const session = await InferenceSession.create(source, options);
+  if (typeof source === 'string') return withLocale(() => InferenceSession.create(source, options));
+  const session = await withLocale(() => InferenceSession.create(source, options));
   // onnxruntime has its own copy by now, and an engine makes so little garbage that ours could stay for good.
   source.buffer.transfer(0);
   return session;

@@ -78,6 +78,17 @@ export function multiOutputClassifier() {
   });
 }
 
+/** What skl2onnx puts in front of a TfidfVectorizer: `x` string [N] -> `y`, in lower case by a locale. */
+export function stringNormalizer(locale?: string) {
+  const attributes = { case_change_action: 'LOWER', is_case_sensitive: 0n, ...(locale && { locale }) };
+  return model({
+    name: 'string-normalizer',
+    nodes: [node('StringNormalizer', ['x'], ['y'], attributes)],
+    inputs: [value('x', 'string', ['N'])],
+    outputs: [value('y', 'string', ['N'])],
+  });
+}
+
 /** `x` float32 [N,2] -> `parts`, a sequence of its rows: no tensor, and nothing that could be made one. */
 export function sequenceOutput() {
   return model({
