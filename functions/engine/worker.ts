@@ -2,7 +2,7 @@
  * The engine process: reads a frame, runs it, writes the answer, one at a time. It has no event loop to speak of: reads
  * and writes of the socket block, which saves two wake-ups a run, and an end of file means that the parent is gone.
  */
-import { readSync, writeSync } from 'node:fs';
+import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Loaded } from './engine.ts';
 import { checkStamp } from './file-stamp.ts';
@@ -19,10 +19,13 @@ import {
 import { type LoadOrder, loadRuntime, openSession, type Session } from './session.ts';
 
 const SOCKET = 3;
+const OOM_SCORE = '/proc/self/oom_score_adj';
+/** As if it had 30 % more of the memory. */
+const OOM_SCORE_STEP = 300;
 /** Asked before anything else: once the parent is gone, the answer is another. */
 const parent = process.ppid;
 
-/** A native run cannot see that the parent died, so a second thread looks. Checked twice a second: see the 2 s bound of issue 2. */
+/** A native run cannot see that the parent died, so a second thread looks: an engine must not outlive it by more than 2 s. */
 const WATCH_PARENT = `
 const { workerData: parent } = require('node:worker_threads');
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
@@ -105,6 +108,17 @@ async function serve(): Promise<never> {
   }
 }
 
+/** Where memory runs out, an engine goes before the server, which can replace it. Up is always allowed. */
+function offerToEnd(): void {
+  try {
+    const score = Number(readFileSync(OOM_SCORE, 'utf8'));
+    writeFileSync(OOM_SCORE, String(Math.min(1000, score + OOM_SCORE_STEP)));
+  } catch {
+    // No Linux, or a sandbox without it.
+  }
+}
+
+offerToEnd();
 // The parent drains and then closes the socket; a signal sent to the whole process group must not end a run before that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

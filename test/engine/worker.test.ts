@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -93,6 +93,18 @@ test("onnxruntime's telemetry is off before the library is loaded", async (t) =>
   t.after(() => child.kill('SIGKILL'));
   const [text] = await once(child.stdout!, 'data');
   assert.equal(String(text), 'ORT_DISABLE_TELEMETRY=1');
+});
+
+test('an engine gets no settings of the server, and goes before it where memory runs out', async (t) => {
+  process.env.REDIS_URL = 'redis://:secret@host';
+  t.after(() => delete process.env.REDIS_URL);
+  const engine = await load(t, 'environment', identity());
+  const read = (pid: number | 'self', name: string): string => readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  const environment = read(engine.pid!, 'environ');
+  assert.match(environment, /\bPATH=/);
+  assert.doesNotMatch(environment, /REDIS_URL|secret/);
+  const own = Number(read('self', 'oom_score_adj'));
+  assert.equal(Number(read(engine.pid!, 'oom_score_adj')), Math.min(1000, own + 300));
 });
 
 test('an order that makes no sense is answered, and the next is taken', async (t) => {
