@@ -31,7 +31,10 @@ const { workerData: parent } = require('node:worker_threads');
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
 `;
 
-let memory = Buffer.allocUnsafeSlow(65_536);
+/** What frames are read into. One that had to grow beyond the second is given back: an engine may not see its like again. */
+const READ_BYTES = 65_536;
+const KEPT_BYTES = 2 ** 20;
+let memory = Buffer.allocUnsafeSlow(READ_BYTES);
 
 function readFully(from: number, atLeast: number, atMost: number): number {
   let end = from;
@@ -70,6 +73,11 @@ function readFrame(): Frame {
   };
 }
 
+/** To the system, and at once: an engine makes so little garbage that a collection may never come. */
+function giveBack({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > KEPT_BYTES) buffer.transfer(0);
+}
+
 function writeChunks(chunks: readonly Uint8Array[]): void {
   for (const chunk of chunks) {
     let at = 0;
@@ -92,6 +100,7 @@ async function serve(): Promise<never> {
   let session: Session | undefined;
   for (;;) {
     const frame = readFrame();
+    let outputs: Uint8Array[] = [];
     try {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
@@ -100,10 +109,16 @@ async function serve(): Promise<never> {
         const { signature, patched, external } = session;
         writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external } satisfies Loaded)]);
       } else {
-        writeChunks(await answer(frame, session!));
+        outputs = await answer(frame, session!);
+        writeChunks(outputs);
       }
     } catch (error) {
       writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error) })]);
+    }
+    for (const output of outputs) giveBack(output);
+    if (memory.length > KEPT_BYTES) {
+      giveBack(memory);
+      memory = Buffer.allocUnsafeSlow(READ_BYTES);
     }
   }
 }

@@ -107,6 +107,20 @@ test('an engine gets no settings of the server, and goes before it where memory 
   assert.equal(Number(read(engine.pid!, 'oom_score_adj')), Math.min(1000, own + 300));
 });
 
+test('the memory of a large run is given back', async (t) => {
+  const engine = await load(t, 'large', identity('float32', ['N']));
+  const resident = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, 'utf8'))![1]);
+  const run = (length: number) =>
+    engine.run(joined({ dtype: 'float32', dims: [length], data: new Float32Array(length) }), LONG_MS);
+  await run(1);
+  const before = resident();
+  await run(2 ** 24);
+  await run(1);
+  // Of 64 MiB there and back: onnxruntime keeps the one that it made.
+  const kept = (resident() - before) / 1024;
+  assert.ok(kept < 96, `${kept} MiB`);
+});
+
 test('an order that makes no sense is answered, and the next is taken', async (t) => {
   const engine = await load(t, 'identity', identity());
   await assert.rejects(engine.run(joined(float32([1, 3], [1, 2, 3])), LONG_MS), /failed|invalid|Got/i);
