@@ -91,7 +91,7 @@ export async function openSession(path: string, options: SessionOptions): Promis
     const named: Record<string, OrtTensor> = Object.create(null);
     for (const feed of feeds) named[inputs[feed.slot]!.name] = toOrt(ort.Tensor, feed);
     const results = await session.run(named, fetches);
-    return fetches.map((name, slot) => ({ slot, ...fromOrt(results[name]!) }));
+    return outputs.map((spec, slot) => ({ slot, ...fromOrt(results[spec.name], spec) }));
   }
   return {
     signature: { inputs, outputs },
@@ -174,6 +174,10 @@ function toOrt(OrtTensorClass: unknown, { dtype, data, dims }: Tensor): OrtTenso
   return new (OrtTensorClass as TensorConstructor)(dtype, data, dims);
 }
 
-function fromOrt(tensor: OrtTensor): Tensor {
+/** @throws Error where a run gives something else than the model says: who asked for it could not read it */
+function fromOrt(tensor: OrtTensor | undefined, { name, dtype }: TensorSpec): Tensor {
+  if (tensor?.type !== dtype) {
+    throw new Error(`output ${name} is ${tensor?.type ?? 'left out'} in this run, and ${dtype} in the model`);
+  }
   return { dtype: tensor.type as DType, dims: tensor.dims, data: tensor.data as Tensor['data'] };
 }

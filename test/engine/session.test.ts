@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import { openSession, type Session } from '../../functions/engine/session.ts';
+import type { Tensor } from 'onnxruntime-node';
+import { loadRuntime, openSession, type Session } from '../../functions/engine/session.ts';
 import { DTYPES, type DType, type TensorData } from '../../functions/engine/tensor.ts';
 import { initializer, model, node, sequenceType, tensorType, typedValue, value } from '../../functions/onnx/build.ts';
 import { DATA_TYPES, type DataTypeName } from '../../functions/onnx/data-type.ts';
@@ -278,6 +279,23 @@ test('an input or output whose rank the file leaves open is told from a scalar, 
     outputs: [value('y', 'float32')],
   });
   assert.deepEqual((await open('found', found)).signature.outputs, [{ name: 'y', dtype: 'float32', shape: [-1, 3] }]);
+});
+
+test('a run that gives another dtype than the model says, or no output, fails, and the next is as ever', async (t) => {
+  const ort = await loadRuntime();
+  const { create } = ort.InferenceSession;
+  const given: (Record<string, unknown> | undefined)[] = [{ y: new ort.Tensor('int64', [1n], [1, 1]) }, {}, undefined];
+  t.mock.method(ort.InferenceSession, 'create', async (path: string) => {
+    const session = await create(path);
+    const { inputMetadata, outputMetadata } = session;
+    const run = (feeds: Record<string, Tensor>) => given.shift() ?? session.run(feeds);
+    return { inputMetadata, outputMetadata, run };
+  });
+  const session = await open('odd', identity('float32', ['N', 1]));
+  const run = () => session.run([{ slot: 0, ...float32([1, 1], [5]) }]);
+  await assert.rejects(run(), { message: 'output y is int64 in this run, and float32 in the model' });
+  await assert.rejects(run(), { message: 'output y is left out in this run, and float32 in the model' });
+  assert.deepEqual((await run())[0]!.data, Float32Array.of(5));
 });
 
 test('an input may be called __proto__', async () => {
