@@ -216,14 +216,19 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     }
   }
 
-  /** Finds the rows to blame for a run that failed, so that the others get their answers. */
+  /**
+   * Finds the rows to blame for a run that failed, so that the others get their answers. A row that ends its process costs that
+   * of the joined run and one more of its own; one that was alone from the start costs one, or two where the process was killed
+   * from outside, as then it may not be to blame.
+   */
   function recover(batch: readonly Share[], error: unknown): void {
     const fault = error instanceof RunError ? error.fault : 'failed';
+    const isCertain = fault === 'timed-out' || (error instanceof RunError && error.ofItself);
     const lone = batch.length === 1 && (batch[0]!.rows === 1 || !options.join) ? batch[0] : undefined;
     if (fault === 'failed') {
       if (lone === undefined) retries.push(...halve(batch));
       else fail(batch, error);
-    } else if (lone !== undefined && (lone.again || fault === 'timed-out')) {
+    } else if (lone !== undefined && (lone.again || isCertain)) {
       fail(batch, error);
     } else {
       for (const share of batch) for (const row of alone(share)) retries.push([row]);

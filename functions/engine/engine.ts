@@ -11,12 +11,18 @@ export type RunFault = 'failed' | 'crashed' | 'timed-out';
 /** What a run, or a load, ends with when it gives no tensors. */
 export class RunError extends Error {
   readonly fault: RunFault;
-  constructor(fault: RunFault, message: string) {
+  /** The process died of what it did, and was not killed from outside: the kernel kills the innocent, too, for want of memory. */
+  readonly ofItself: boolean;
+  constructor(fault: RunFault, message: string, ofItself = false) {
     super(message);
     this.name = 'RunError';
     this.fault = fault;
+    this.ofItself = ofItself;
   }
 }
+
+/** What native code that goes wrong ends a process with. */
+const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
 
 /** What an engine tells of the model it has loaded. */
 export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'>;
@@ -85,13 +91,16 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   }
 
   const exited = new Promise<string>((resolve) => {
-    const end = (how: string): void => {
+    const end = (how: string, ofItself = false): void => {
       if (gone !== undefined) return;
       gone = how;
-      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`));
+      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, ofItself));
       resolve(how);
     };
-    child.once('exit', (code, signal) => end(signal ? `killed by ${signal}` : `exit code ${code}`));
+    child.once('exit', (code, signal) => {
+      if (signal === null) end(`exit code ${code}`, true);
+      else end(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
+    });
     child.once('error', (error) => end(`could not start: ${error.message}`));
     // A prespawned process may have ended before anyone took it. One that could not start has no pid; where its error is
     // still to come it says why.

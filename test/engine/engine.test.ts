@@ -80,6 +80,19 @@ test('an engine that is killed in a run ends the run as crashed, and says by wha
   assert.equal(await engine.exited, 'killed by SIGKILL');
 });
 
+test('a process that dies of itself is told from one that is killed from outside', async (t) => {
+  for (const [signal, ofItself] of [
+    ['SIGSEGV', true],
+    ['SIGABRT', true],
+    ['SIGKILL', false],
+  ] as const) {
+    const engine = await load(t, `dies-${signal}`, endless());
+    const run = engine.run(joined(column(1)), LONG_MS);
+    process.kill(engine.pid!, signal);
+    await assert.rejects(run, { fault: 'crashed', ofItself, message: `the engine process ended: killed by ${signal}` });
+  }
+});
+
 test('a run beyond its time is ended with its process', async (t) => {
   const engine = await load(t, 'too-long', endless());
   const started = performance.now();
