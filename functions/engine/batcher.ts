@@ -1,7 +1,18 @@
 import { ServingError } from '../errors.ts';
 import { RunError } from './engine.ts';
 import type { JoinedTensor } from './frame.ts';
-import { blame, checkRows, type Feeds, halve, joinRows, keyOf, type Span } from './join.ts';
+import {
+  blame,
+  checkRows,
+  type Feeds,
+  halve,
+  joinRows,
+  keyOf,
+  MAX_BATCH_BYTES,
+  rowBytes,
+  rowsInRun,
+  type Span,
+} from './join.ts';
 import type { Tensor } from './tensor.ts';
 
 /** What the batcher runs on: the pool of engine processes. */
@@ -16,6 +27,8 @@ export interface BatcherOptions {
   readonly join: boolean;
   /** Rows a run takes at most. */
   readonly maxBatchSize: number;
+  /** Bytes that the rows of a joined run take at most, {@link MAX_BATCH_BYTES} unless given; one row is always taken. */
+  readonly maxBatchBytes?: number;
   /** Milliseconds the first row of a run waits for company. 0: it goes as soon as an engine is free. */
   readonly delayMs: number;
   /** Rows that may wait. A request is always let into an empty queue, whatever its size. */
@@ -50,6 +63,8 @@ interface Entry {
   readonly feeds: Feeds;
   readonly ticket: Ticket;
   readonly key: string;
+  /** Bytes of each row. */
+  readonly bytes: number;
   readonly since: number;
   readonly outcomes: { readonly at: number; readonly outcome: Outcome }[];
   /** Rows handed to runs so far. */
@@ -74,6 +89,9 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   let waiting = 0;
   let scheduled = false;
   let armed = false;
+  /** Bytes of a row of outputs, as the last joined run gave them: they may be more than those of its inputs. */
+  let outputBytes = 1;
+  const { maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES } = options;
 
   // One turn of the event loop delivers many requests: dispatching at its end joins them at no cost in time.
   function schedule(): void {
@@ -105,7 +123,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   }
 
   function held(head: Entry): boolean {
-    if (options.delayMs === 0 || !options.join || waiting >= options.maxBatchSize) return false;
+    if (options.delayMs === 0 || !options.join) return false;
+    if (waiting >= rowsInRun(Math.max(head.bytes, outputBytes), maxBatchSize, maxBatchBytes)) return false;
     const left = head.since + options.delayMs - performance.now();
     if (left <= 0) return false;
     if (!armed) {
@@ -128,16 +147,20 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   function takeJoined(head: Entry): Share[] {
     const now = performance.now();
     const batch: Share[] = [];
-    let room = options.maxBatchSize;
+    let room = maxBatchSize;
+    let bytes = maxBatchBytes;
     let kept = 0;
     let i = 0;
     for (; i < queue.length && room > 0; i++) {
       const entry = queue[i]!;
       if (entry.key !== head.key) queue[kept++] = entry;
       else if (!dropped(entry)) {
-        const share = take(entry, Math.min(room, entry.feeds.rows - entry.taken), now);
+        const each = Math.max(entry.bytes, outputBytes);
+        if (batch.length > 0 && each > bytes) break;
+        const share = take(entry, Math.min(rowsInRun(each, room, bytes), entry.feeds.rows - entry.taken), now);
         batch.push(share);
         room -= share.rows;
+        bytes -= share.rows * each;
         if (entry.taken < entry.feeds.rows) queue[kept++] = entry;
       }
     }
@@ -179,7 +202,10 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
       const outputs = await runner.run(joinRows(batch));
       const rows = batch.reduce((sum, share) => sum + share.rows, 0);
       options.onRun?.(rows, (performance.now() - started) / 1000);
-      if (options.join) checkRows(outputs, rows);
+      if (options.join) {
+        checkRows(outputs, rows);
+        outputBytes = rowBytes(outputs, rows);
+      }
       let first = 0;
       for (const share of batch) {
         settle(share, { rows: share.rows, outputs, first });
@@ -190,14 +216,19 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     }
   }
 
-  /** Finds the rows to blame for a run that failed, so that the others get their answers. */
+  /**
+   * Finds the rows to blame for a run that failed, so that the others get their answers. A row that ends its process costs that
+   * of the joined run and one more of its own; one that was alone from the start costs one, or two where the process was killed
+   * from outside, as then it may not be to blame.
+   */
   function recover(batch: readonly Share[], error: unknown): void {
     const fault = error instanceof RunError ? error.fault : 'failed';
+    const isCertain = fault === 'timed-out' || (error instanceof RunError && error.ofItself);
     const lone = batch.length === 1 && (batch[0]!.rows === 1 || !options.join) ? batch[0] : undefined;
     if (fault === 'failed') {
       if (lone === undefined) retries.push(...halve(batch));
       else fail(batch, error);
-    } else if (lone !== undefined && (lone.again || fault === 'timed-out')) {
+    } else if (lone !== undefined && (lone.again || isCertain)) {
       fail(batch, error);
     } else {
       for (const share of batch) for (const row of alone(share)) retries.push([row]);
@@ -241,7 +272,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
         waiting += feeds.rows;
         const since = performance.now();
         const key = options.join ? keyOf(feeds) : '';
-        queue.push({ feeds, ticket, key, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
+        const bytes = options.join ? rowBytes(feeds.tensors, feeds.rows) : 0;
+        queue.push({ feeds, ticket, key, bytes, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
         schedule();
       });
     },

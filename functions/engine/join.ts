@@ -31,6 +31,30 @@ export function keyOf(feeds: Feeds): string {
   return key;
 }
 
+/**
+ * What the tensors of a joined run take at most, in bytes, for its inputs and for its outputs: no more than one request may be
+ * at the default MAX_BODY_BYTES, whatever the number of rows. From 1 MiB on, a run's time between the processes grows with its
+ * bytes alone, so larger ones save nothing there.
+ */
+export const MAX_BATCH_BYTES = 2 ** 25;
+
+/** Bytes of a row of these tensors, at least 1: a text's are its length, and the four before it. */
+export function rowBytes(tensors: readonly (Tensor | undefined)[], rows: number): number {
+  let bytes = 0;
+  for (const tensor of tensors) {
+    if (tensor === undefined) continue;
+    const { data } = tensor;
+    if (Array.isArray(data)) for (const text of data) bytes += text.length + 4;
+    else bytes += data.byteLength;
+  }
+  return Math.max(1, bytes / rows);
+}
+
+/** Rows of so many bytes that a joined run takes, at least 1. */
+export function rowsInRun(bytes: number, maxBatchSize: number, maxBatchBytes = MAX_BATCH_BYTES): number {
+  return Math.max(1, Math.min(maxBatchSize, Math.floor(maxBatchBytes / bytes)));
+}
+
 /** One tensor an input, the spans' rows one behind the other. The spans share a key. Copies nothing. */
 export function joinRows(spans: readonly Span[]): JoinedTensor[] {
   const joined: JoinedTensor[] = [];

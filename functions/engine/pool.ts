@@ -174,7 +174,7 @@ export function createPool(options: PoolOptions): Pool {
   function release(slot: Slot, engine: Engine): void {
     if (closed || slot.engine !== engine) return;
     slot.state = 'idle';
-    // The engine's rows go back to their owners before it gets the next: they are already in hand.
+    // The engine gets its next run here, before the outputs of its last go back to their owners: it works while they are encoded.
     listener();
   }
 }

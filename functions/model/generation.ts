@@ -2,7 +2,7 @@ import { type Batcher, createBatcher, type Outcome, type Ticket } from '../engin
 import { type Capacity, engineCount } from '../engine/capacity.ts';
 import { RunError } from '../engine/engine.ts';
 import type { Feeds } from '../engine/join.ts';
-import { joinRows } from '../engine/join.ts';
+import { joinRows, rowBytes, rowsInRun } from '../engine/join.ts';
 import { createPool, type EngineView, type Pool } from '../engine/pool.ts';
 import type { Signature } from '../engine/tensor.ts';
 import { ServingError } from '../errors.ts';
@@ -216,8 +216,9 @@ async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number, known: b
   try {
     const started = performance.now();
     await pool.run(one);
-    if (maxBatchSize > 1 && (performance.now() - started) * maxBatchSize < WARM_UP_MS) {
-      const many = joinRows(Array.from({ length: maxBatchSize }, () => ({ feeds: example, first: 0, rows: 1 })));
+    const rows = rowsInRun(rowBytes(example.tensors, 1), maxBatchSize);
+    if (rows > 1 && (performance.now() - started) * rows < WARM_UP_MS) {
+      const many = joinRows(Array.from({ length: rows }, () => ({ feeds: example, first: 0, rows: 1 })));
       await pool.run(many);
       feeds.push(many);
     }

@@ -1,7 +1,7 @@
 import type { Feeds } from '../engine/join.ts';
 import type { JsonObject, JsonValue } from '../engine/json-reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../engine/tensor.ts';
-import { decodeNested } from '../engine/tensor-decode.ts';
+import { decodeNested, decodeInput as decodeWhole, depthOf } from '../engine/tensor-decode.ts';
 import { ServingError } from '../errors.ts';
 
 /** Feeds of one row, or of a whole input, and how its outputs are to be given back. */
@@ -66,7 +66,8 @@ export function createRowDecoder(
     const depth = depthOf(value);
     const canBeRow = spec.shape[0] === -1 || spec.shape[0] === 1;
     if (rank === 0 || !canBeRow || (!joined && depth === rank)) {
-      return { tensor: decodeNested(value, spec.dtype, spec.shape, path), isRow: rank === 0 };
+      const tensor = decodeWhole(value, spec, path);
+      return { tensor, isRow: tensor.dims.length === 0 };
     }
     // A column's row has shape [1]: its value may stand without brackets.
     const bare = depth === 0 && rowShape.length > 0 && rowShape.every((dim) => dim === 1);
@@ -94,16 +95,6 @@ function fromNames(features: JsonObject, names: readonly string[], path: string)
     if (!Object.hasOwn(features, name)) throw invalid(join(path, name), 'this feature is missing');
     return features[name]!;
   });
-}
-
-function depthOf(value: JsonValue): number {
-  let depth = 0;
-  let inner: JsonValue | undefined = value;
-  while (Array.isArray(inner) || inner instanceof Float64Array) {
-    depth++;
-    inner = inner[0];
-  }
-  return depth;
 }
 
 function isObject(value: JsonValue): value is JsonObject {

@@ -65,6 +65,24 @@ test('a request alone in a run that crashed runs once more', async () => {
   assert.deepEqual([asked.settled, runner.runs.length], [[10], 2]);
 });
 
+test('a row that ends its process by a fault costs one process alone, and two in company, whatever the company', async () => {
+  for (const company of [0, 1, 63]) {
+    const { runner, batcher } = setUpBatcher({ maxBatchSize: 64 });
+    let lost = 0;
+    const asked = range(0, company + 1).map((value) => ask(batcher, request([value])));
+    await settleAll({ runner, batcher }, ({ values }) => {
+      if (!values.includes(0)) return undefined;
+      lost++;
+      return 'faulted';
+    });
+    assert.equal(lost, company === 0 ? 1 : 2);
+    assert.deepEqual(
+      asked.map(({ settled }) => settled),
+      [['MODEL_FAILED'], ...range(1, company).map((value) => [value * 10])],
+    );
+  }
+});
+
 test('a request alone in a run that took too long does not run again: it is the one to blame', async () => {
   const { runner, batcher } = setUpBatcher();
   const asked = ask(batcher, request([1]));

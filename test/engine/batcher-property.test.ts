@@ -35,6 +35,7 @@ test('whatever arrives, fails, dies or leaves: each request settles once, with i
     steps,
     engines: fc.integer({ min: 1, max: 3 }),
     maxBatchSize: fc.integer({ min: 1, max: 8 }),
+    maxBatchBytes: fc.integer({ min: 1, max: 40 }),
     maxQueueSize: fc.integer({ min: 1, max: 40 }),
   });
   await fc.assert(fc.asyncProperty(world, playOut), { numRuns: 300 });
@@ -48,6 +49,7 @@ async function playOut({
   steps: Step[];
   engines: number;
   maxBatchSize: number;
+  maxBatchBytes: number;
   maxQueueSize: number;
 }) {
   const { runner, batcher } = setUpBatcher(options, engines);
@@ -59,6 +61,11 @@ async function playOut({
     for (; checked < runner.runs.length; checked++) {
       const { inputs, values } = runner.runs[checked]!;
       assert.ok(values.length >= 1 && values.length <= options.maxBatchSize, `${values.length} rows in a run`);
+      // A row is a float32.
+      assert.ok(
+        values.length === 1 || values.length * 4 <= options.maxBatchBytes,
+        `${values.length * 4} bytes in a run`,
+      );
       for (const value of values) {
         const { asked, rank } = requests.find(({ first, fates }) => value >= first && value < first + fates.length)!;
         assert.ok(!asked.ticket.gone, 'a row was run whose owner had left');

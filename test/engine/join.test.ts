@@ -8,6 +8,8 @@ import {
   halve,
   joinRows,
   keyOf,
+  rowBytes,
+  rowsInRun,
   type Span,
   stackSpans,
 } from '../../functions/engine/join.ts';
@@ -140,4 +142,17 @@ test('a run that took too long is the deadline; any other fault is the model fai
     assert.deepEqual([error.code, error.cause], ['MODEL_FAILED', cause]);
     assert.match(error.message, /failed on this input: bad index/);
   }
+});
+
+test('bytes of a row are those of its numbers, and of its texts with their lengths', () => {
+  const numbers: Tensor = { dtype: 'float64', dims: [2, 3], data: new Float64Array(6) };
+  const texts: Tensor = { dtype: 'string', dims: [2, 1], data: ['ab', ''] };
+  assert.equal(rowBytes([numbers, undefined, texts], 2), 24 + 5);
+  assert.equal(rowBytes([{ dtype: 'int8', dims: [1, 0], data: new Int8Array(0) }], 1), 1);
+});
+
+test('a run takes as many rows as its bytes allow, one at least', () => {
+  assert.equal(rowsInRun(4, 64), 64);
+  assert.equal(rowsInRun(2 ** 20, 64), 32);
+  assert.equal(rowsInRun(2 ** 30, 64), 1);
 });

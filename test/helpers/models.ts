@@ -131,6 +131,16 @@ export function freeDimensions() {
   return unary(['N', 'M'], [node('Add', ['x', 'x'], ['y'])]);
 }
 
+/** The file gives no rank of `x` and `y`: `y` = 2 `x`, float32. */
+export function noShape() {
+  return model({
+    name: 'no-shape',
+    nodes: [node('Add', ['x', 'x'], ['y'])],
+    inputs: [value('x', 'float32')],
+    outputs: [value('y', 'float32')],
+  });
+}
+
 // Models that misbehave.
 
 /**

@@ -19,8 +19,8 @@ export interface FakeRun {
   readonly values: readonly number[];
   /** Gives each row's value times ten, or `outputs`. */
   finish(outputs?: Tensor[]): void;
-  /** Ends it as an engine does: one that failed is free at once, one that died only once it is replaced. */
-  fail(fault: RunFault | 'refused'): void;
+  /** Ends it as an engine does: one that failed is free at once, one that died, `faulted` of itself, only once it is replaced. */
+  fail(fault: RunFault | 'refused' | 'faulted'): void;
 }
 
 export interface FakeRunner extends Runner {
@@ -80,9 +80,11 @@ export function createFakeRunner(engines = 1): FakeRunner {
           },
           fail(fault) {
             end();
-            if (fault === 'crashed' || fault === 'timed-out') dead++;
-            else release();
-            reject(fault === 'refused' ? new Error('refused') : new RunError(fault, `this run ${fault}`));
+            if (fault === 'failed' || fault === 'refused') release();
+            else dead++;
+            if (fault === 'refused') reject(new Error('refused'));
+            else if (fault === 'faulted') reject(new RunError('crashed', 'this run faulted', true));
+            else reject(new RunError(fault, `this run ${fault}`));
           },
         };
         runs.push(run);
@@ -139,7 +141,10 @@ export function setUpBatcher(options: Partial<BatcherOptions> = {}, engines = 1)
 }
 
 /** Ends every run, with failure where `fate` says so, until nothing is left to run. Dead engines are replaced. */
-export async function settleAll({ runner }: Setup, fate: (run: FakeRun) => RunFault | undefined): Promise<void> {
+export async function settleAll(
+  { runner }: Setup,
+  fate: (run: FakeRun) => RunFault | 'faulted' | undefined,
+): Promise<void> {
   for (await quiet(); runner.open.length > 0 || runner.dead() > 0; await quiet()) {
     while (runner.dead() > 0) runner.replace();
     for (const run of [...runner.open]) {

@@ -1,5 +1,6 @@
 import { describe } from 'node:test';
 import type { HostKind } from '../helpers/hosts.ts';
+import { anyRank } from './contract/any-rank.ts';
 import { batchPredict } from './contract/batch-predict.ts';
 import { company } from './contract/company.ts';
 import { deadlines } from './contract/deadlines.ts';
@@ -21,7 +22,18 @@ import { vertex } from './contract/vertex.ts';
 export function contract(kind: HostKind): void {
   // More than one at a time, as most of a part's time is a server's start or a deadline.
   describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
-    for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict, tables, company])
+    for (const part of [
+      deadlines,
+      engines,
+      queue,
+      values,
+      predicting,
+      failures,
+      batchPredict,
+      tables,
+      company,
+      anyRank,
+    ])
       part(kind);
     for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
     for (const part of [tensorFlowServing, vertex, openApi]) part(kind);

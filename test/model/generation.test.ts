@@ -161,7 +161,7 @@ const REFUSED: [title: string, files: Files, message: RegExp][] = [
   [
     'an output that can not be returned',
     { bytes: sequenceOutput() },
-    /^(?!.*\.onnx.*\.onnx).*model\.onnx: output parts is no tensor/,
+    /^(?!.*\.onnx.*\.onnx).*model\.onnx: output parts is sequence of tensor/,
   ],
   [
     'a file that is no ONNX',

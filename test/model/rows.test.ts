@@ -30,6 +30,8 @@ const apart = createRowDecoder(IRIS, undefined, false);
 const named = createRowDecoder(IRIS, ['a', 'b', 'c', 'd e'], true);
 const table = createRowDecoder(TABLE, undefined, true);
 
+const open = createRowDecoder(signature({ ...spec('x', 'float32'), anyRank: true }), undefined, false);
+
 const ROW = float32([1, 4], [1, 2, 3, 4]);
 const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Tensor[], isRow: boolean][] = [
   ['a row', joined, '[1,2,3,4]', [ROW], true],
@@ -97,6 +99,16 @@ const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Ten
   ],
   ['a scalar', createRowDecoder(signature(spec('x', 'float32')), undefined, false), '7', [float32([], [7])], true],
   [
+    'a scalar in brackets',
+    createRowDecoder(signature(spec('x', 'float32')), undefined, false),
+    '[7]',
+    [float32([], [7])],
+    true,
+  ],
+  ['a scalar where any rank is taken', open, '7', [float32([], [7])], true],
+  ['a list where any rank is taken', open, '[7,8]', [float32([2], [7, 8])], false],
+  ['a matrix where any rank is taken, by name', open, '{"x":[[7,8]]}', [float32([1, 2], [7, 8])], false],
+  [
     'the inputs of a table, in any order and with or without brackets',
     table,
     '{"last visit":9007199254740993,"city":["Oslo"],"age":41}',
@@ -124,6 +136,14 @@ for (const [title, decoder, features, tensors, isRow] of FORMS) {
 
 const REFUSED: [title: string, decoder: RowDecoder, features: string, path: string, message: RegExp][] = [
   ['too few values', joined, '[1,2,3]', 'features', /4 values, got 3/],
+  [
+    'two values for a scalar',
+    createRowDecoder(signature(spec('x', 'float32')), undefined, false),
+    '[1,2]',
+    'features',
+    /got/,
+  ],
+  ['arrays of several lengths where any rank is taken', open, '[[1,2],[3]]', 'features[1]', /2 values.*got 1/],
   ['a bad value', joined, '[1,2,true,4]', 'features[2]', /features\[2\]/],
   ['a bad value by name', joined, '{"x":[1,2,3,"4"]}', 'features.x[3]', /features\.x\[3\]/],
   ['several rows where rows are joined', joined, '[[1,2,3,4]]', 'features', /4 values, got 1/],

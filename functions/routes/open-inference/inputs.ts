@@ -1,4 +1,4 @@
-import { type JsonObject, type JsonValue, MAX_VALUES } from '../../engine/json-reader.ts';
+import { type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../engine/json-reader.ts';
 import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../engine/tensor.ts';
 import { decodeFlat } from '../../engine/tensor-decode.ts';
 import { describe } from '../../engine/tensor-fill.ts';
@@ -63,13 +63,17 @@ function findSlot({ name }: JsonObject, { inputs }: Signature, place: string): n
 }
 
 /** The dims that the input has, where its datatype and shape are such as the model takes. */
-function readShape({ datatype, shape }: JsonObject, { dtype, shape: expected }: TensorSpec, place: string): number[] {
+function readShape({ datatype, shape }: JsonObject, spec: TensorSpec, place: string): number[] {
+  const { dtype, shape: expected, anyRank } = spec;
   if (datatype !== DATATYPES[dtype]) {
     throw invalid(`${place}.datatype`, `${place}.datatype: expected ${DATATYPES[dtype]}, got ${describe(datatype)}`);
   }
   const path = `${place}.shape`;
   if (!Array.isArray(shape) && !(shape instanceof Float64Array)) {
     throw invalid(path, `${path}: expected an array of integers, got ${describe(shape)}`);
+  }
+  if (anyRank && shape.length > MAX_DEPTH) {
+    throw invalid(path, `${path}: expected at most ${MAX_DEPTH} dimensions, got ${shape.length}`);
   }
   const dims: number[] = [];
   for (const [axis, dim] of shape.entries()) {
@@ -81,8 +85,11 @@ function readShape({ datatype, shape }: JsonObject, { dtype, shape: expected }: 
     }
     dims.push(dim);
   }
+  // Clients that know no rank 0 send [1] for it.
+  if (expected.length === 0 && !anyRank && dims.length === 1 && dims[0] === 1) return [];
   const fits =
-    dims.length === expected.length && dims.every((dim, axis) => expected[axis] === -1 || expected[axis] === dim);
+    anyRank ||
+    (dims.length === expected.length && dims.every((dim, axis) => expected[axis] === -1 || expected[axis] === dim));
   if (!fits)
     throw invalid(
       path,

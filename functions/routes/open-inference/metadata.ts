@@ -77,4 +77,10 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
   ];
 }
 
-const describeTensor = ({ name, dtype, shape }: TensorSpec): object => ({ name, datatype: DATATYPES[dtype], shape });
+/** The protocol has no word for a tensor of any rank: its shape is empty, as that of a scalar, and a parameter says so. */
+const describeTensor = ({ name, dtype, shape, anyRank }: TensorSpec): object => ({
+  name,
+  datatype: DATATYPES[dtype],
+  shape,
+  ...(anyRank && { parameters: { unknown_rank: true } }),
+});

@@ -46,7 +46,7 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
     { model_name: text, model_version: text, id: text, outputs: { type: 'array', items: ref('InferTensor') } },
     ['id'],
   ),
-  InferTensorMetadata: record({ name: text, datatype, shape }),
+  InferTensorMetadata: record({ name: text, datatype, shape, parameters }, ['parameters']),
   InferModelMetadata: record({
     name: text,
     versions: { type: 'array', items: text },

@@ -130,6 +130,31 @@ test('a raw body is the one input, with the shape that its length tells', () => 
   }
 });
 
+test('a scalar may have the shape [1]; where the rank is open, any shape is taken', () => {
+  const four = Float32Array.of(1, 2, 3, 4);
+  const sent = (shape: number[]): Sent => ({
+    name: 'x',
+    datatype: 'FP32',
+    shape,
+    bytes: new Uint8Array(four.buffer, 0, 4 * shape.reduce((count, dim) => count * dim, 1)),
+  });
+  const scalar = only('float32', []);
+  for (const shape of [[], [1]]) {
+    assert.deepEqual(read([sent(shape)], scalar).tensors, [{ dtype: 'float32', dims: [], data: Float32Array.of(1) }]);
+    const text: Sent = { name: 'x', datatype: 'FP32', shape, data: '[1]' };
+    assert.deepEqual(read([text], scalar).tensors[0]!.dims, []);
+  }
+  for (const shape of [[2], [1, 1]]) {
+    assert.throws(() => read([sent(shape)], scalar), { path: 'inputs[0].shape', message: /expected \[\]/ });
+  }
+  const open: Signature = { ...scalar, inputs: [{ ...scalar.inputs[0]!, anyRank: true }] };
+  for (const shape of [[], [1], [4], [2, 1, 2]]) assert.deepEqual(read([sent(shape)], open).tensors[0]!.dims, shape);
+  const deep = new Array<number>(65).fill(1);
+  assert.throws(() => read([sent(deep)], open), { path: 'inputs[0].shape', message: /at most 64 dimensions, got 65/ });
+  const raw = () => readInfer(Buffer.from(four.buffer), { signature: open, joined: false }, 0);
+  assert.throws(raw, { code: 'INVALID_INPUT', message: /input x takes tensors of any rank: send a JSON text/ });
+});
+
 test('texts in one request are bounded, whatever the shape says', () => {
   const signature = only('string', [-1]);
   const input = (shape: number): Sent[] => [{ name: 'x', datatype: 'BYTES', shape: [shape], data: '[]' }];

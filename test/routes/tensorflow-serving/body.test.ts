@@ -10,6 +10,7 @@ const read = (rows: RowDecoder, text: string) => readTensorFlowBody(readJson(Buf
 const two = decoder({ name: 'x', dtype: 'float32', shape: [-1, 2] });
 const column = decoder({ name: 'x', dtype: 'float32', shape: [-1, 1] });
 const scalar = decoder({ name: 'x', dtype: 'float32', shape: [] });
+const open = decoder({ name: 'x', dtype: 'float32', shape: [], anyRank: true });
 const word = decoder({ name: 'word', dtype: 'string', shape: [-1] });
 const several = decoder(
   { name: 'tag', dtype: 'string', shape: [-1] },
@@ -62,6 +63,18 @@ const COLUMNS: [title: string, rows: RowDecoder, inputs: string, tensors: [value
     ],
   ],
   ['of one value', scalar, '5', [[[5], []]]],
+  ['of one value in brackets', scalar, '[5]', [[[5], []]]],
+  [
+    'of any rank',
+    open,
+    '[[5,6]]',
+    [
+      [
+        [5, 6],
+        [1, 2],
+      ],
+    ],
+  ],
   ['of bytes', word, '[{"b64":"Zm9v"},"bar"]', [[['foo', 'bar'], [2]]]],
   [
     'of bytes by name',
