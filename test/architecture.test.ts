@@ -16,6 +16,8 @@ const RULES: Rules = {
     ['http'],
     ['model'],
     ['engine'],
+    // An engine process reads the graph of its model, so that the serving one does not: this lies below it.
+    ['batching'],
     ['onnx'],
     ['telemetry'],
     ['errors.ts'],

@@ -3,8 +3,8 @@ import { RunError } from './engine.ts';
 import type { JoinedTensor } from './frame.ts';
 import {
   blame,
-  checkRows,
   type Feeds,
+  findMisfit,
   halve,
   joinRows,
   keyOf,
@@ -33,6 +33,8 @@ export interface BatcherOptions {
   readonly delayMs: number;
   /** Rows that may wait. A request is always let into an empty queue, whatever its size. */
   readonly maxQueueSize: number;
+  /** Called once: an output of a run had another number of rows than was fed, so that rows run alone from now on. */
+  readonly onMisfit?: (what: string) => void;
   readonly onRun?: (rows: number, seconds: number) => void;
   readonly onWait?: (seconds: number) => void;
   readonly onSettled?: (outcomes: readonly Outcome[], seconds: number) => void;
@@ -43,7 +45,10 @@ export interface Ticket {
   readonly gone: boolean;
 }
 
-/** What became of a stretch of a request's rows: rows `first` and on of some outputs, or an error. */
+/** `first` of an outcome whose outputs do not follow rows: all of them belong to its one row. */
+export const WHOLE = -1;
+
+/** What became of a stretch of a request's rows: rows `first` and on of some outputs, or {@link WHOLE} outputs, or an error. */
 export type Outcome =
   | { readonly rows: number; readonly outputs: readonly Tensor[]; readonly first: number }
   | { readonly rows: number; readonly error: ServingError };
@@ -92,6 +97,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   /** Bytes of a row of outputs, as the last joined run gave them: they may be more than those of its inputs. */
   let outputBytes = 1;
   const { maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES } = options;
+  let joins = options.join;
 
   // One turn of the event loop delivers many requests: dispatching at its end joins them at no cost in time.
   function schedule(): void {
@@ -114,16 +120,19 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   function nextBatch(): Share[] {
     for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
       const wanted = retry.filter(({ entry }) => !dropped(entry));
-      if (wanted.length > 0) return wanted;
+      if (joins && wanted.length > 0) return wanted;
+      const [first, ...others] = singles(wanted);
+      retries.unshift(...others);
+      if (first !== undefined) return first;
     }
     while (queue.length > 0 && dropped(queue[0]!)) queue.shift();
     const head = queue[0];
     if (head === undefined || held(head)) return [];
-    return options.join ? takeJoined(head) : [takeWhole(head)];
+    return joins ? takeJoined(head) : [takeOne(head)];
   }
 
   function held(head: Entry): boolean {
-    if (options.delayMs === 0 || !options.join) return false;
+    if (options.delayMs === 0 || !joins) return false;
     if (waiting >= rowsInRun(Math.max(head.bytes, outputBytes), maxBatchSize, maxBatchBytes)) return false;
     const left = head.since + options.delayMs - performance.now();
     if (left <= 0) return false;
@@ -139,9 +148,10 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     dispatch();
   }
 
-  function takeWhole(head: Entry): Share {
-    queue.shift();
-    return take(head, head.feeds.rows, performance.now());
+  function takeOne(head: Entry): Share {
+    const share = take(head, 1, performance.now());
+    if (head.taken === head.feeds.rows) queue.shift();
+    return share;
   }
 
   function takeJoined(head: Entry): Share[] {
@@ -202,10 +212,19 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
       const outputs = await runner.run(joinRows(batch));
       const rows = batch.reduce((sum, share) => sum + share.rows, 0);
       options.onRun?.(rows, (performance.now() - started) / 1000);
-      if (options.join) {
-        checkRows(outputs, rows);
-        outputBytes = rowBytes(outputs, rows);
+      const misfit = options.join ? findMisfit(outputs, rows) : undefined;
+      if (misfit !== undefined) stopJoining(misfit);
+      if (!joins && rows > 1) {
+        // A joined run that fits says nothing of rows once another has shown that they do not follow it.
+        retries.push(...singles(batch));
+        schedule();
+        return;
       }
+      if (misfit !== undefined) {
+        settle(batch[0]!, { rows, outputs, first: WHOLE });
+        return;
+      }
+      if (joins) outputBytes = rowBytes(outputs, rows);
       let first = 0;
       for (const share of batch) {
         settle(share, { rows: share.rows, outputs, first });
@@ -216,6 +235,12 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     }
   }
 
+  function stopJoining(misfit: string): void {
+    if (!joins) return;
+    joins = false;
+    options.onMisfit?.(misfit);
+  }
+
   /**
    * Finds the rows to blame for a run that failed, so that the others get their answers. A row that ends its process costs that
    * of the joined run and one more of its own; one that was alone from the start costs one, or two where the process was killed
@@ -224,27 +249,23 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   function recover(batch: readonly Share[], error: unknown): void {
     const fault = error instanceof RunError ? error.fault : 'failed';
     const isCertain = fault === 'timed-out' || (error instanceof RunError && error.ofItself);
-    const lone = batch.length === 1 && (batch[0]!.rows === 1 || !options.join) ? batch[0] : undefined;
+    const lone = batch.length === 1 && batch[0]!.rows === 1 ? batch[0] : undefined;
     if (fault === 'failed') {
       if (lone === undefined) retries.push(...halve(batch));
       else fail(batch, error);
     } else if (lone !== undefined && (lone.again || isCertain)) {
       fail(batch, error);
     } else {
-      for (const share of batch) for (const row of alone(share)) retries.push([row]);
+      retries.push(...singles(batch.map((share) => ({ ...share, again: true }))));
     }
     if (retries.length > 0) schedule();
   }
 
-  /** What of a share runs by itself after its process has died: each row, or all of it where rows may not be parted. */
-  function alone(share: Share): Share[] {
-    if (!options.join) return [{ ...share, again: true }];
-    return Array.from({ length: share.rows }, (_, row) => ({
-      ...share,
-      first: share.first + row,
-      rows: 1,
-      again: true,
-    }));
+  /** Each row as a run of its own. */
+  function singles(batch: readonly Share[]): Share[][] {
+    return batch.flatMap((share) =>
+      Array.from({ length: share.rows }, (_, row) => [{ ...share, first: share.first + row, rows: 1 }]),
+    );
   }
 
   function fail(batch: readonly Share[], error: unknown): void {

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import type { RowIndependence } from '../batching/row-independence.ts';
 import { openChannel } from './channel.ts';
 import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
 import type { LoadOrder, Session } from './session.ts';
@@ -25,7 +26,10 @@ export class RunError extends Error {
 const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
 
 /** What an engine tells of the model it has loaded. */
-export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'>;
+export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'> & {
+  /** Whether rows of several requests may share a run, where the order asked for it. */
+  readonly rows?: RowIndependence | undefined;
+};
 
 /** One engine process, which does one thing at a time. */
 export interface Engine {

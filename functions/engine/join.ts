@@ -120,16 +120,11 @@ export function halve<S extends Span>(spans: readonly S[]): [S[], S[]] {
   return halves;
 }
 
-/** @throws RunError where an output has no row for each row fed: it could not be told whose is whose. */
-export function checkRows(outputs: readonly Tensor[], rows: number): void {
-  for (const [i, { dims }] of outputs.entries()) {
-    if (dims[0] !== rows) {
-      throw new RunError(
-        'failed',
-        `output ${i} has shape [${dims}] for ${rows} rows; set "batching": false in model.json`,
-      );
-    }
-  }
+/** What is wrong with the outputs of a run of rows: one that has not a row for each. Undefined where all have. */
+export function findMisfit(outputs: readonly Tensor[], rows: number): string | undefined {
+  const slot = outputs.findIndex(({ dims }) => dims[0] !== rows);
+  if (slot === -1) return undefined;
+  return `output ${slot} has the shape [${outputs[slot]!.dims}] for ${rows} ${rows === 1 ? 'row' : 'rows'}`;
 }
 
 /** The caller's error for a run that gave nothing, once it is clear that these rows are to blame. */

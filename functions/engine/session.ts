@@ -26,6 +26,8 @@ export async function loadRuntime(): Promise<typeof import('onnxruntime-node')> 
 /** What an engine process is told to load. */
 export interface LoadOrder extends SessionOptions {
   readonly path: string;
+  /** Reads the graph as well: the first engine of a model does, for all of them. */
+  readonly findsRowIndependence?: boolean;
   /** Stamps of the file and its weights, by path, where they lie where others can write to them: any others are refused. */
   readonly stamps?: readonly (readonly [path: string, stamp: string])[] | undefined;
 }

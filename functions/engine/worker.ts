@@ -4,6 +4,7 @@
  */
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { RowIndependence } from '../batching/row-independence.ts';
 import type { Loaded } from './engine.ts';
 import { checkStamp } from './file-stamp.ts';
 import {
@@ -96,6 +97,11 @@ async function answer(frame: Frame, session: Session): Promise<Uint8Array[]> {
   );
 }
 
+async function rowIndependenceOf(path: string): Promise<RowIndependence> {
+  const { readRowIndependence } = await import('../batching/read-row-independence.ts');
+  return readRowIndependence(path);
+}
+
 async function serve(): Promise<never> {
   let session: Session | undefined;
   for (;;) {
@@ -107,7 +113,8 @@ async function serve(): Promise<never> {
         session = await openSession(order.path, order);
         for (const [path, stamp] of order.stamps ?? []) checkStamp(path, stamp);
         const { signature, patched, external } = session;
-        writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external } satisfies Loaded)]);
+        const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
+        writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external, rows } satisfies Loaded)]);
       } else {
         outputs = await answer(frame, session!);
         writeChunks(outputs);

@@ -1,15 +1,16 @@
 import { type Batcher, createBatcher, type Outcome, type Ticket } from '../engine/batcher.ts';
 import { type Capacity, engineCount } from '../engine/capacity.ts';
 import { RunError } from '../engine/engine.ts';
+import type { JoinedTensor } from '../engine/frame.ts';
 import type { Feeds } from '../engine/join.ts';
 import { joinRows, rowBytes, rowsInRun } from '../engine/join.ts';
 import { createPool, type EngineView, type Pool } from '../engine/pool.ts';
-import type { Signature } from '../engine/tensor.ts';
+import type { Signature, Tensor } from '../engine/tensor.ts';
 import { ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createRowWriter, type RowWriter } from './answer.ts';
-import { madeUpRow, mayJoin, trialRows, tryJoining, type Verdict } from './batching.ts';
+import { type BatchingDecision, decideBatching, madeUpRow, mayBatch } from './batching.ts';
 import type { ModelFiles } from './files.ts';
 import { checkGolden } from './golden.ts';
 import { createHolds } from './holds.ts';
@@ -43,6 +44,9 @@ export interface Generation {
   readonly bytes: number;
   readonly signature: Signature;
   readonly manifest: Manifest;
+  /** Whether rows of different requests share runs now, and why: a run that shows that they must not ends it. */
+  readonly batching: BatchingDecision;
+  /** `batching.enabled`. */
   readonly joined: boolean;
   readonly rows: RowDecoder;
   readonly writer: RowWriter;
@@ -70,6 +74,13 @@ export interface Generation {
   close(): Promise<void>;
 }
 
+/** How rows are read and written, which is another way where they are not joined. */
+interface RowForm {
+  readonly joined: boolean;
+  readonly rows: RowDecoder;
+  readonly writer: RowWriter;
+}
+
 /** A made-up row that a model never finishes must not hold up the start for as long as a real one may take. */
 const TRIAL_MS = 10_000;
 /** Longest that the largest warm-up batch may be expected to take. */
@@ -93,7 +104,13 @@ export async function prepareGeneration(
   const { manifest, name, version } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
   const processes = options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads);
-  const order = { path: files.path, stamps: files.stamps(), intraOpThreads, executionProviders };
+  const order = {
+    path: files.path,
+    stamps: files.stamps(),
+    intraOpThreads,
+    executionProviders,
+    findsRowIndependence: true,
+  };
   const pool = createPool({
     size: processes,
     order,
@@ -110,6 +127,7 @@ export async function prepareGeneration(
     const { signature, patched } = loaded;
     // Every engine, also one that takes a lost one's place, loads what the first one did.
     order.stamps = files.stamps(loaded.external);
+    order.findsRowIndependence = false;
     checkManifest(manifest, signature);
     for (const { output, labels } of patched) {
       const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
@@ -118,26 +136,40 @@ export async function prepareGeneration(
     }
 
     onPhase('checking');
-    const candidate = manifest.batching ?? mayJoin(signature);
-    const decoder = createRowDecoder(signature, manifest.input?.features, candidate);
+    const evidence = { signature, manifest: manifest.batching, graph: loaded.rows };
+    const formOf = (joined: boolean): RowForm => ({
+      joined,
+      rows: createRowDecoder(signature, manifest.input?.features, joined),
+      writer: createRowWriter(signature, manifest, joined, patched),
+    });
+    const decoder = formOf(mayBatch(evidence)).rows;
     const known = knownRows(files, decoder);
     if (files.golden !== undefined) await checkGolden(files.golden, signature, decoder, pool.run);
-    const verdict = await decideJoining(pool, signature, manifest, known);
-    if (verdict.why !== undefined) logger.warning(`rows of this model are not joined: ${verdict.why}`, { model: name });
+    const run = (inputs: readonly JoinedTensor[]): Promise<Tensor[]> => pool.run(inputs, TRIAL_MS);
+    let batching = await decideBatching({ ...evidence, known, run });
+    let form = formOf(batching.enabled);
+    const log = batching.decidedBy === 'trial' && !batching.enabled ? logger.warning : logger.info;
+    const how = batching.enabled ? 'rows of different requests share a run' : 'one request a run';
+    log(`${how}: ${batching.reason}`, { model: name });
 
     onPhase('warming');
     const example = known[0] ?? madeUpRow(signature, undefined, 0);
-    const warm = await warmUp(pool, example, verdict.join ? options.maxBatchSize : 1, known.length > 0);
+    const warm = await warmUp(pool, example, batching.enabled ? options.maxBatchSize : 1, known.length > 0);
     pool.grow(warm, startEngines);
     const holds = createHolds();
 
     const recorder = metrics.model(name);
     const statistics = metrics.statistics.of(name, version);
     const batcher: Batcher = createBatcher(pool, {
-      join: verdict.join,
+      join: batching.enabled,
       maxBatchSize: options.maxBatchSize,
       delayMs: options.batchDelayMs,
       maxQueueSize: options.maxQueueSize,
+      onMisfit(what) {
+        batching = { enabled: false, decidedBy: 'guard', reason: what };
+        form = formOf(false);
+        logger.error(`rows of different requests no longer share a run: ${what}`, { model: name });
+      },
       onRun(rows, seconds) {
         recorder.run(rows, seconds);
         statistics.run(rows, seconds);
@@ -154,9 +186,18 @@ export async function prepareGeneration(
       bytes: files.bytes,
       signature,
       manifest,
-      joined: verdict.join,
-      rows: verdict.join === candidate ? decoder : createRowDecoder(signature, manifest.input?.features, verdict.join),
-      writer: createRowWriter(signature, manifest, verdict.join, patched),
+      get batching() {
+        return batching;
+      },
+      get joined() {
+        return form.joined;
+      },
+      get rows() {
+        return form.rows;
+      },
+      get writer() {
+        return form.writer;
+      },
       predict(feeds, ticket, share) {
         const fault = pool.fault();
         if (fault === undefined) return batcher.predict(feeds, ticket, share);
@@ -183,17 +224,6 @@ export async function prepareGeneration(
     const reason = message.startsWith(`${files.path}: `) ? message.slice(files.path.length + 2) : message;
     throw new ServingError('MODEL_FAILED', `${files.place}: ${reason}`, { cause });
   }
-}
-
-async function decideJoining(
-  pool: Pool,
-  signature: Signature,
-  { batching }: Manifest,
-  known: readonly RowFeeds[],
-): Promise<Verdict> {
-  if (batching !== undefined) return { join: batching, why: undefined };
-  if (!mayJoin(signature)) return { join: false, why: undefined };
-  return tryJoining((inputs) => pool.run(inputs, TRIAL_MS), trialRows(signature, known));
 }
 
 /** The rows that the model's files vouch for: golden rows, then the example. */

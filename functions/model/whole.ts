@@ -32,7 +32,10 @@ export async function predictWhole(
   const rows = rowsOf(live.signature, tensors);
   if (rows === 0) return live.signature.outputs.map(emptyOf);
   const feeds = { tensors, rows };
-  return gather(rows <= PIECE_ROWS ? await live.predict(feeds, ticket) : await predictPieces(live, feeds, ticket));
+  const outcomes = rows <= PIECE_ROWS ? await live.predict(feeds, ticket) : await predictPieces(live, feeds, ticket);
+  // A run has shown meanwhile that the outputs do not follow the rows: the whole request is one run, as for any such model.
+  if (!live.joined) return predictUnjoined(live, tensors, ticket);
+  return gather(outcomes);
 }
 
 async function predictUnjoined(live: Runner, tensors: readonly Tensor[], ticket: Ticket): Promise<readonly Tensor[]> {

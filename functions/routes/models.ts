@@ -34,6 +34,12 @@ function describe({ name, versions }: ListedModel): object {
 }
 
 /** A model's status as JSON has it: seconds to the millisecond, and bytes of what is under way. */
-export function showStatus({ seconds, fetched, refused, ...status }: ModelStatus): object {
-  return { ...status, fetched_bytes: fetched, load_seconds: Number(seconds.toFixed(3)), refresh_error: refused };
+export function showStatus({ seconds, fetched, refused, batching, ...status }: ModelStatus): object {
+  return {
+    ...status,
+    fetched_bytes: fetched,
+    load_seconds: Number(seconds.toFixed(3)),
+    refresh_error: refused,
+    batching: batching && { enabled: batching.enabled, decided_by: batching.decidedBy, reason: batching.reason },
+  };
 }

@@ -5,6 +5,7 @@ import {
   createBatcher,
   type Outcome,
   type Runner,
+  WHOLE,
 } from '../../functions/engine/batcher.ts';
 import { RunError, type RunFault } from '../../functions/engine/engine.ts';
 import type { JoinedTensor } from '../../functions/engine/frame.ts';
@@ -100,13 +101,13 @@ export function request(values: readonly number[], rank = 2): Feeds {
   return { tensors: [float32(dims, values)], rows: values.length };
 }
 
-/** What became of a request: its values times ten, or in place of each row that failed the error's code. */
+/** What became of a request: its values times ten; in place of a row that failed the error's code, or all that it was given. */
 export function valuesOf(outcomes: readonly Outcome[]): (number | string)[] {
-  return outcomes.flatMap((outcome): (number | string)[] =>
-    'error' in outcome
-      ? new Array(outcome.rows).fill(outcome.error.code)
-      : Array.from(outcome.outputs[0]!.data as Float32Array).slice(outcome.first, outcome.first + outcome.rows),
-  );
+  return outcomes.flatMap((outcome): (number | string)[] => {
+    if ('error' in outcome) return new Array(outcome.rows).fill(outcome.error.code);
+    const values = Array.from(outcome.outputs[0]!.data as Float32Array);
+    return outcome.first === WHOLE ? [`whole ${values}`] : values.slice(outcome.first, outcome.first + outcome.rows);
+  });
 }
 
 /** Asks for a prediction; `settled` has the outcome, or the code of the rejection, once there is one. */

@@ -11,6 +11,7 @@ import { RECURRENT } from './recurrent.ts';
 import { REDUCTION } from './reduction.ts';
 import { SELECTION } from './selection.ts';
 import { SHAPE_VALUES } from './shape-values.ts';
+import { STRETCHES } from './stretches.ts';
 
 /**
  * How each operator treats rows, by its type with its domain unless that is ONNX's own. An operator that is not here is
@@ -30,4 +31,5 @@ export const RULES: Rules = {
   ...REDUCTION,
   ...SELECTION,
   ...SHAPE_VALUES,
+  ...STRETCHES,
 };
