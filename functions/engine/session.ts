@@ -45,7 +45,11 @@ export interface Session {
   readonly patched: readonly PatchedOutput[];
   /** Files with weights, by their paths from the model's folder. */
   readonly external: readonly string[];
-  /** @throws what onnxruntime says of these feeds. */
+  /**
+   * @param feeds one an input, by its slot in the signature, in any order; an optional input may be left out.
+   * @returns one an output, in the order of the signature, each of its dtype; dims as the run gives them.
+   * @throws what onnxruntime says of these feeds.
+   */
   run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]>;
 }
 
