@@ -6,9 +6,8 @@ interface Times {
 }
 
 /**
- * Changes whenever a file's content does: its size in bytes and the time of its last write in nanoseconds. Without the inode, as
- * Cloud Storage FUSE gives a file another one when the kernel has forgotten the last; and without the time of the inode, which a
- * chmod or a backup's link changes.
+ * Another one whenever a file's content is. Without the inode, as Cloud Storage FUSE gives a file another one when the kernel
+ * has forgotten the last; and without the time of the inode, which a chmod or a backup's link changes.
  */
 export function stampOfFile({ size, mtimeNs }: Times): string {
   return `${size}-${mtimeNs}`;
