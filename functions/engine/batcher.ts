@@ -17,7 +17,9 @@ import type { Tensor } from './tensor.ts';
 
 /** What the batcher runs on: the pool of engine processes. */
 export interface Runner {
+  /** Engines that could start a run now. */
   free(): number;
+  /** Tensors in, one an input in the order of the signature, without the optional ones left out; one an output comes back. @throws RunError */
   run(inputs: readonly JoinedTensor[]): Promise<Tensor[]>;
   onFree(listener: () => void): void;
 }
@@ -83,10 +85,15 @@ interface Entry {
 /** Rows of one entry that go into one run. */
 interface Share extends Span {
   readonly entry: Entry;
-  /** Ran before, in a run whose process died: it runs alone now, and not a third time. */
+  /** The second and last attempt, alone in its run: the process of the first died. */
   readonly again: boolean;
 }
 
+/**
+ * Queues the rows of requests and hands them to engines as they become free: request → feeds [rows, …] → joined tensors
+ * [rows of several requests, …] → run → outputs [the same rows, …] → each request its own rows, as views.
+ * @param runner of its engines nobody else may take one: a free one is taken at once.
+ */
 export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
   const queue: Entry[] = [];
   /** Parts of runs that failed, each a run of its own, ahead of the queue. */

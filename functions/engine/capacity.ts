@@ -20,6 +20,10 @@ const ENGINE_BYTES = 72 * 2 ** 20;
 /** Weights take about twice their file while a session is made: the file's bytes and the prepacked copy. */
 const MODEL_FACTOR = 2;
 
+/**
+ * What this process may use.
+ * @param root where `/proc` and `/sys` are found, as `cpuQuota` has it
+ */
 export function measureCapacity(root = '/'): Capacity {
   const quota = cpuQuota(root);
   const limit = process.constrainedMemory();

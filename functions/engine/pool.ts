@@ -33,7 +33,9 @@ export interface Pool {
   free(): number;
   /**
    * Runs on a free engine.
+   * @param inputs one an input, in the order of the signature, without the optional ones left out.
    * @param timeoutMs a bound tighter than the pool's own.
+   * @returns one an output, in the order of the signature. Their memory is the caller's.
    * @throws RunError; Error when none is free.
    */
   run(inputs: readonly JoinedTensor[], timeoutMs?: number): Promise<Tensor[]>;
@@ -65,6 +67,7 @@ export function backOffMs(failures: number): number {
   return failures <= 1 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 2));
 }
 
+/** Starts no process yet: `start` does. */
 export function createPool(options: PoolOptions): Pool {
   const slots: Slot[] = Array.from({ length: options.size }, (_, index) => ({
     index,

@@ -1,7 +1,7 @@
 import { dirname, posix, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../onnx/inspect.ts';
-import { type UnservableValue, unservable } from '../onnx/refusal.ts';
+import { refusal, type UnservableValue, unservable } from '../onnx/refusal.ts';
 import type { Value } from '../onnx/value-type.ts';
 import type { SlottedTensor } from './frame.ts';
 import { loadRefusal } from './load-refusal.ts';
@@ -47,7 +47,11 @@ export interface Session {
   readonly patched: readonly PatchedOutput[];
   /** Files with weights, by their paths from the model's folder. */
   readonly external: readonly string[];
-  /** @throws what onnxruntime says of these feeds. */
+  /**
+   * @param feeds one an input, by its slot in the signature, in any order; an optional input may be left out.
+   * @returns one an output, in the order of the signature, each of its dtype; dims as the run gives them.
+   * @throws what onnxruntime says of these feeds.
+   */
   run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]>;
 }
 
@@ -63,6 +67,7 @@ const EXTERNAL_DATA_FOLDER = 'model_external_initializers_file_folder_path';
 export async function openSession(path: string, options: SessionOptions): Promise<Session> {
   const ort = await loadRuntime();
   const inspection = inspectModel(path);
+  if (inspection.outputs.length === 0) throw refusal(path, 'it has no output: there is nothing to return');
   const { external } = inspection;
   const { source, patched, isPatched } = await sourceOf(path, inspection);
   const session = await createSession(ort, source, {

@@ -215,6 +215,14 @@ for (const dtype of NOT_CARRIED) {
   });
 }
 
+test('a model without an output is refused', async () => {
+  const bytes = model({ name: 'silent', nodes: [], inputs: [value('x', 'float32', ['N'])], outputs: [] });
+  await assert.rejects(open('silent', bytes), {
+    code: 'MODEL_FAILED',
+    message: /silent\/model\.onnx: .* it has no output/,
+  });
+});
+
 test('optional and sparse inputs are refused by name and type', async () => {
   const reading = (operator: string, type: TypeProto) =>
     model({

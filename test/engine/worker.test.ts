@@ -9,6 +9,7 @@ import { after, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { attachEngine, type Engine } from '../../functions/engine/engine.ts';
 import { spawnEngine } from '../../functions/engine/spawn.ts';
+import { model, node, value } from '../../functions/onnx/build.ts';
 import { isAlive } from '../helpers/descendants.ts';
 import { endless, identity, slow, writeModel } from '../helpers/models.ts';
 import { column, float32, joined } from '../helpers/tensors.ts';
@@ -119,6 +120,24 @@ test('the memory of a large run is given back', async (t) => {
   // Of 64 MiB there and back: onnxruntime keeps the one that it made.
   const kept = (resident() - before) / 1024;
   assert.ok(kept < 96, `${kept} MiB`);
+});
+
+test('an output that is the input itself, or that is there twice, comes whole though its memory is given back', async (t) => {
+  const bytes = model({
+    name: 'through',
+    nodes: [node('Identity', ['x'], ['y']), node('Identity', ['x'], ['z'])],
+    inputs: [value('x', 'float32', ['N'])],
+    outputs: ['x', 'y', 'z'].map((name) => value(name, 'float32', ['N'])),
+  });
+  const engine = await load(t, 'through', bytes);
+  const data = Float32Array.from({ length: 2 ** 20 }, (_, i) => i);
+  for (let run = 0; run < 3; run++) {
+    const outputs = await engine.run(joined({ dtype: 'float32', dims: [data.length], data }), LONG_MS);
+    assert.deepEqual(
+      outputs.map((output) => output.data),
+      [data, data, data],
+    );
+  }
 });
 
 test('an order that makes no sense is answered, and the next is taken', async (t) => {
