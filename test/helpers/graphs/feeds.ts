@@ -1,27 +1,29 @@
 import { DTYPES, type DType, elementCount, type Tensor } from '../../../functions/engine/tensor.ts';
+import type { Shape } from '../../../functions/onnx/build.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';
 
-/** Makes one input of a request: `rows` rows. */
-export type Feed = (random: Random, rows: number) => Tensor;
+/** One input of a model, and what requests put there. */
+export interface Feed {
+  readonly dtype: DType;
+  /** As the model declares it. */
+  readonly shape: Shape;
+  /** False where it has no NaN, infinities and extremes, though it is of floats. */
+  readonly special: boolean;
+  /** The input of a request of `rows` rows. */
+  readonly make: (random: Random, rows: number) => Tensor;
+}
 
 /** Far from overflow: a sum that overflows does so in one order of its terms and not in another. */
 const EXTREMES = [1e30, -1e30, 1e20, -1e20, 1e-38, -1e-38];
 const SPECIALS = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e-45, -1e-45];
+const KINDS = ['common', 'common', 'small', 'large', 'equal', 'zero'] as const;
 
 /** From -1 up to 1. */
-export const unit = (random: Random): number => random.int(2 ** 24) / 2 ** 23 - 1;
+const unit = (random: Random): number => random.int(2 ** 24) / 2 ** 23 - 1;
 
 /** A row of floats of one kind: common, small, large, equal or zero; extreme or with special values where they are wanted. */
-export function floatRow(random: Random, length: number, special: boolean): number[] {
-  const kind = random.pick([
-    'common',
-    'common',
-    'small',
-    'large',
-    'equal',
-    'zero',
-    ...(special ? ['extreme', 'special'] : []),
-  ]);
+function floatRow(random: Random, length: number, special: boolean): number[] {
+  const kind = random.pick([...KINDS, ...(special ? (['extreme', 'special'] as const) : [])]);
   const same = unit(random) * 3;
   // One alone: where two cancel each other, what is left is rounding.
   const extreme = random.int(length);
@@ -34,62 +36,70 @@ export function floatRow(random: Random, length: number, special: boolean): numb
   });
 }
 
-/** Floats, each row [..dims] of a kind of its own. */
-export function floats(
-  dims: readonly number[],
-  { special = true, dtype = 'float32' as 'float32' | 'float64' } = {},
-): Feed {
-  const size = elementCount(dims);
-  return (random, rows) => {
-    const list = Array.from({ length: rows }, () => floatRow(random, size, special)).flat();
-    return {
-      dtype,
-      dims: [rows, ...dims],
-      data: dtype === 'float32' ? Float32Array.from(list) : Float64Array.from(list),
-    };
-  };
-}
-
-/** Integers from `from` to below `below`. */
-export function ids(dims: readonly number[], below: number, { from = 0, dtype = 'int64' as DType } = {}): Feed {
-  const size = elementCount(dims);
-  return (random, rows) => {
-    const data = DTYPES[dtype].make(rows * size);
+/** One element at a time. */
+function each(dtype: DType, dims: readonly number[], element: (random: Random) => number | string): Feed {
+  const make = (random: Random, rows: number): Tensor => {
+    const data = DTYPES[dtype].make(rows * elementCount(dims));
+    const big = data instanceof BigInt64Array;
     for (let i = 0; i < data.length; i++) {
-      const id = from + random.int(below - from);
-      if (data instanceof BigInt64Array) data[i] = BigInt(id);
-      else (data as Int32Array)[i] = id;
+      const item = element(random);
+      (data as (number | string | bigint)[])[i] = big ? BigInt(item) : item;
     }
     return { dtype, dims: [rows, ...dims], data };
   };
+  return { dtype, shape: ['batch', ...dims], special: true, make };
 }
 
-/** An attention mask: each row 1 up to its length, at least 1, then 0. */
-export function mask(length: number, dtype: DType = 'int64'): Feed {
-  return (random, rows) => {
-    const data = DTYPES[dtype].make(rows * length);
-    for (let row = 0; row < rows; row++) {
-      const filled = 1 + random.int(length);
-      for (let i = 0; i < length; i++) {
-        if (data instanceof BigInt64Array) data[row * length + i] = i < filled ? 1n : 0n;
-        else (data as Int32Array)[row * length + i] = i < filled ? 1 : 0;
-      }
-    }
-    return { dtype, dims: [rows, length], data };
+/** Floats, each row [..dims] of a kind of its own. */
+export function floats(
+  dims: readonly number[],
+  { special = true, dtype = 'float32' }: { special?: boolean; dtype?: 'float32' | 'float64' | 'float16' } = {},
+): Feed {
+  const size = elementCount(dims);
+  const make = (random: Random, rows: number): Tensor => {
+    const list = Array.from({ length: rows }, () => floatRow(random, size, special)).flat();
+    return { dtype, dims: [rows, ...dims], data: STORES[dtype](list) };
   };
+  return { dtype, shape: ['batch', ...dims], special, make };
+}
+
+const STORES = {
+  float16: (list: readonly number[]) => new Uint16Array(Float16Array.from(list).buffer),
+  float32: (list: readonly number[]) => Float32Array.from(list),
+  float64: (list: readonly number[]) => Float64Array.from(list),
+};
+
+/** Integers from `from` to below `below`. */
+export function ids(
+  dims: readonly number[],
+  below: number,
+  { from = 0, dtype = 'int64' }: { from?: number; dtype?: DType } = {},
+): Feed {
+  return each(dtype, dims, (random) => from + random.int(below - from));
 }
 
 /** Strings, each one of `words`. */
 export function texts(dims: readonly number[], words: readonly string[]): Feed {
-  const size = elementCount(dims);
-  return (random, rows) => ({
-    dtype: 'string',
-    dims: [rows, ...dims],
-    data: Array.from({ length: rows * size }, () => random.pick(words)),
-  });
+  return each('string', dims, (random) => random.pick(words));
 }
 
-/** The feeds of a request, one a model input. */
-export function feed(...inputs: readonly Feed[]): (random: Random, rows: number) => Tensor[] {
-  return (random, rows) => inputs.map((make) => make(random, rows));
+/** An attention mask: each row 1 up to its length, at least 1, then 0. */
+export function mask(length: number, dtype: DType = 'int64'): Feed {
+  const row = (random: Random): number[] => {
+    const filled = 1 + random.int(length);
+    return Array.from({ length }, (_, i) => (i < filled ? 1 : 0));
+  };
+  const make = (random: Random, rows: number): Tensor => {
+    const list = Array.from({ length: rows }, () => row(random)).flat();
+    const data = DTYPES[dtype].make(list.length);
+    const big = data instanceof BigInt64Array;
+    for (const [i, item] of list.entries()) (data as unknown as (number | bigint)[])[i] = big ? BigInt(item) : item;
+    return { dtype, dims: [rows, length], data };
+  };
+  return { dtype, shape: ['batch', length], special: true, make };
+}
+
+/** An input whose dimensions have names in the model: the caller chooses them. */
+export function free(feed: Feed, ...names: readonly (string | number)[]): Feed {
+  return { ...feed, shape: names };
 }

@@ -1,7 +1,8 @@
 import { initializer } from '../../../functions/onnx/build.ts';
 import type { InitializerData } from '../../../functions/onnx/initializer.ts';
 import { scoreMaps } from '../exported-models.ts';
-import { feed, floats } from './feeds.ts';
+import { feed } from './cases.ts';
+import { floats } from './feeds.ts';
 import type { ExportedGraph } from './graph.ts';
 import { createNet, type Net, SKLEARN } from './net.ts';
 import { forest } from './trees.ts';

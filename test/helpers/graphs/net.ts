@@ -1,8 +1,10 @@
-import { type AttributeValue, attribute } from '../../../functions/onnx/attribute.ts';
+import type { AttributeValue } from '../../../functions/onnx/attribute.ts';
 import {
+  type FunctionParts,
   type GraphParts,
   graph,
   initializer,
+  localFunction,
   model,
   node,
   type Shape,
@@ -60,8 +62,11 @@ export interface Net {
   table(dtype: InitializerType, dims: readonly number[], data: InitializerData): string;
   /** What the net holds, as a body of If, Loop or Scan. */
   body(): GraphProto;
-  /** Bytes of the model; `functions` are its own, and the opsets those of their domains. */
-  build(functions?: readonly FunctionProto[], opsets?: Readonly<Record<string, number>>): Uint8Array<ArrayBuffer>;
+  /** Gives the model a function of its own. */
+  define(parts: FunctionParts): void;
+  /** The bytes of the model. */
+  build(): Uint8Array<ArrayBuffer>;
+  /** Those written so far, for the body of a function. */
   readonly nodes: readonly NodeProto[];
 }
 
@@ -71,6 +76,7 @@ export function createNet(name: string, style: Style): Net {
   const inputs: ValueInfoProto[] = [];
   const outputs: ValueInfoProto[] = [];
   const domains = new Set<string>();
+  const functions: FunctionProto[] = [];
   const renamed = new Map<string, string>();
   const random = createRandom(name.length * 977 + (name.charCodeAt(0) << 8));
   let count = 0;
@@ -139,20 +145,17 @@ export function createNet(name: string, style: Style): Net {
       );
     },
     body: () => graph(parts()),
-    build(functions = [], opsets = {}) {
+    define(parts) {
+      functions.push(localFunction(parts));
+      domains.add(parts.domain);
+    },
+    build() {
       const { opset, irVersion, producer, mlOpset = 3 } = style;
       const versions: Record<string, number> = {};
       for (const domain of domains) versions[domain] = domain === 'ai.onnx.ml' ? mlOpset : 1;
-      return model({ ...parts(), opset, irVersion, producer, functions, opsets: { ...versions, ...opsets } });
+      return model({ ...parts(), opset, irVersion, producer, functions, opsets: versions });
     },
   };
-}
-
-/** `attributes` of a node that takes a value from the function's caller, as in {@link FunctionProto} bodies. */
-export function withReference(target: NodeProto, name: string, refersTo: string, like: AttributeValue): NodeProto {
-  const reference = attribute(name, like);
-  target.attribute.push(Object.assign(reference, { refAttrName: refersTo, f: 0, i: 0n }));
-  return target;
 }
 
 /** The style of a body inside a graph of `style`: no value has the name of one around it. */

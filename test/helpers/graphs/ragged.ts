@@ -1,28 +1,11 @@
-import { feed, floats, ids } from './feeds.ts';
+import { type Case, graphsOf } from './cases.ts';
+import { floats, free, ids } from './feeds.ts';
 import type { ExportedGraph } from './graph.ts';
-import { createNet, type Net, TORCH } from './net.ts';
+import { type Net, TORCH } from './net.ts';
+import { gemm, linear } from './torch-parts.ts';
 
 /** Outputs with another number of rows than was fed: ragged, flattened, one for all, or none of the rows' own. */
 type Finish = (net: Net, x: string) => void;
-
-function perRow(name: string, finish: Finish) {
-  const net = createNet(name, TORCH);
-  const x = net.input('input', 'float32', ['batch', 6]);
-  finish(net, net.op('Gemm', [x, net.weight([8, 6]), net.weight([8])], { transB: 1n }));
-  return net.build();
-}
-
-function perToken(name: string, finish: Finish) {
-  const net = createNet(name, TORCH);
-  const x = net.input('input_ids', 'int64', ['batch', 'sequence']);
-  const hidden = net.op('Gather', [net.weight([20, 6]), x]);
-  finish(net, net.op('Add', [net.op('MatMul', [hidden, net.weight([6, 4])]), net.weight([4])]));
-  return net.build();
-}
-
-const six = feed(floats([6]));
-const plain = feed(floats([6], { special: false }));
-const tokens = feed(ids([5], 20));
 
 const CASES: [name: string, operator: string | undefined, finish: Finish][] = [
   ['logits of each row', undefined, (net, x) => net.output(x, 'float32', ['batch', 8], 'output')],
@@ -210,25 +193,27 @@ const TOKEN_CASES: [name: string, operator: string | undefined, finish: Finish][
   ],
 ];
 
-function graphs(
-  cases: typeof CASES,
-  build: typeof perRow,
-  feeds: ExportedGraph['feeds'],
-  mixedFeeds: ExportedGraph['feeds'],
-): ExportedGraph[] {
-  return cases.map(([name, operator, finish]) => {
-    const mixed = operator !== undefined || name === CONSTANT_OUTPUT;
-    return {
-      name: `torch legacy: ${name}`,
-      model: () => build(name, finish),
-      verdict: mixed ? 'mixed' : 'proved',
-      ...(operator !== undefined && { operator }),
-      feeds: mixed ? mixedFeeds : feeds,
-    };
-  });
+const logits = (net: Net, x: string) => gemm(net, x, 6, 8);
+
+function tokenLogits(net: Net, x: string): string {
+  const hidden = net.op('Gather', [net.weight([20, 6]), x]);
+  return linear(net, hidden, 6, 4);
 }
 
-export const RAGGED: readonly ExportedGraph[] = [
-  ...graphs(CASES, perRow, six, plain),
-  ...graphs(TOKEN_CASES, perToken, tokens, tokens),
-];
+const toCase =
+  (inputs: (mixed: boolean) => Case['inputs'], head: (net: Net, x: string) => string) =>
+  ([name, operator, finish]: (typeof CASES)[number]): Case => {
+    const mixed = operator !== undefined || name === CONSTANT_OUTPUT;
+    return {
+      name,
+      verdict: mixed ? 'mixed' : 'proved',
+      ...(operator !== undefined && { operator }),
+      inputs: inputs(mixed),
+      write: (net, x) => finish(net, head(net, x!)),
+    };
+  };
+
+export const RAGGED: readonly ExportedGraph[] = graphsOf('torch legacy', TORCH, [
+  ...CASES.map(toCase((mixed) => ({ input: floats([6], { special: !mixed }) }), logits)),
+  ...TOKEN_CASES.map(toCase(() => ({ input_ids: free(ids([5], 20), 'batch', 'sequence') }), tokenLogits)),
+]);

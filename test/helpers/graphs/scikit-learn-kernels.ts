@@ -1,4 +1,5 @@
-import { feed, floats } from './feeds.ts';
+import { feed } from './cases.ts';
+import { floats } from './feeds.ts';
 import type { ExportedGraph } from './graph.ts';
 import { outputLabel } from './labels.ts';
 import { createNet, SKLEARN } from './net.ts';

@@ -1,4 +1,5 @@
-import { feed, floats, ids, texts } from './feeds.ts';
+import { feed } from './cases.ts';
+import { floats, ids, texts } from './feeds.ts';
 import type { ExportedGraph } from './graph.ts';
 import { createNet, SKLEARN } from './net.ts';
 

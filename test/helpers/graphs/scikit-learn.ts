@@ -1,5 +1,6 @@
 import { scoreMaps } from '../exported-models.ts';
-import { feed, floats, ids, texts } from './feeds.ts';
+import { feed } from './cases.ts';
+import { floats, ids, texts } from './feeds.ts';
 import type { ExportedGraph } from './graph.ts';
 import { outputLabel } from './labels.ts';
 import { createNet, SKLEARN } from './net.ts';
