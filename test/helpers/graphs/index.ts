@@ -4,8 +4,10 @@ import { RAGGED } from './ragged.ts';
 import { SCIKIT_LEARN } from './scikit-learn.ts';
 import { SCIKIT_LEARN_KERNELS } from './scikit-learn-kernels.ts';
 import { SCIKIT_LEARN_TEXT } from './scikit-learn-text.ts';
+import { TF2ONNX } from './tf2onnx.ts';
 import { TORCH_LEGACY } from './torch-legacy.ts';
 import { TRANSFORMERS } from './transformers.ts';
+import { VISION } from './vision.ts';
 
 export type { ExportedGraph } from './graph.ts';
 
@@ -15,7 +17,9 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...SCIKIT_LEARN_KERNELS,
   ...SCIKIT_LEARN_TEXT,
   ...GRADIENT_BOOSTING,
+  ...TF2ONNX,
   ...TORCH_LEGACY,
   ...RAGGED,
   ...TRANSFORMERS,
+  ...VISION,
 ];
