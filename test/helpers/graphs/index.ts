@@ -1,6 +1,7 @@
 import { GRADIENT_BOOSTING } from './gradient-boosting.ts';
 import type { ExportedGraph } from './graph.ts';
 import { RAGGED } from './ragged.ts';
+import { RECURRENT } from './recurrent.ts';
 import { SCIKIT_LEARN } from './scikit-learn.ts';
 import { SCIKIT_LEARN_KERNELS } from './scikit-learn-kernels.ts';
 import { SCIKIT_LEARN_TEXT } from './scikit-learn-text.ts';
@@ -22,4 +23,5 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...RAGGED,
   ...TRANSFORMERS,
   ...VISION,
+  ...RECURRENT,
 ];
