@@ -1,5 +1,7 @@
+import { DETECTORS } from './detectors.ts';
 import { GRADIENT_BOOSTING } from './gradient-boosting.ts';
 import type { ExportedGraph } from './graph.ts';
+import { QUANTIZED } from './quantized.ts';
 import { RAGGED } from './ragged.ts';
 import { RECURRENT } from './recurrent.ts';
 import { SCIKIT_LEARN } from './scikit-learn.ts';
@@ -24,4 +26,6 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...TRANSFORMERS,
   ...VISION,
   ...RECURRENT,
+  ...QUANTIZED,
+  ...DETECTORS,
 ];
