@@ -1,4 +1,5 @@
 import { DETECTORS } from './detectors.ts';
+import { FUSED } from './fused.ts';
 import { GRADIENT_BOOSTING } from './gradient-boosting.ts';
 import type { ExportedGraph } from './graph.ts';
 import { QUANTIZED } from './quantized.ts';
@@ -28,4 +29,5 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...RECURRENT,
   ...QUANTIZED,
   ...DETECTORS,
+  ...FUSED,
 ];
