@@ -9,6 +9,7 @@ import { SCIKIT_LEARN } from './scikit-learn.ts';
 import { SCIKIT_LEARN_KERNELS } from './scikit-learn-kernels.ts';
 import { SCIKIT_LEARN_TEXT } from './scikit-learn-text.ts';
 import { TF2ONNX } from './tf2onnx.ts';
+import { TORCH_DYNAMO } from './torch-dynamo.ts';
 import { TORCH_LEGACY } from './torch-legacy.ts';
 import { TRANSFORMERS } from './transformers.ts';
 import { VISION } from './vision.ts';
@@ -23,6 +24,7 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...GRADIENT_BOOSTING,
   ...TF2ONNX,
   ...TORCH_LEGACY,
+  ...TORCH_DYNAMO,
   ...RAGGED,
   ...TRANSFORMERS,
   ...VISION,
