@@ -1,4 +1,5 @@
 import { DETECTORS } from './detectors.ts';
+import { FUNCTIONS_AND_SUBGRAPHS } from './functions-and-subgraphs.ts';
 import { FUSED } from './fused.ts';
 import { GRADIENT_BOOSTING } from './gradient-boosting.ts';
 import type { ExportedGraph } from './graph.ts';
@@ -32,4 +33,5 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...QUANTIZED,
   ...DETECTORS,
   ...FUSED,
+  ...FUNCTIONS_AND_SUBGRAPHS,
 ];
