@@ -43,6 +43,8 @@ export interface FunctionParts {
   readonly nodes: readonly NodeProto[];
   /** Versions of the operator sets of its nodes, by domain; `''` is the default one. */
   readonly opsets: Readonly<Record<string, number>>;
+  /** Names of the attributes that a caller gives; see {@link AttributeReference}. */
+  readonly attributes?: readonly string[];
 }
 
 export interface ModelParts extends GraphParts {
@@ -125,12 +127,21 @@ export function graph(parts: GraphParts): GraphProto {
 }
 
 /** A function, for {@link ModelParts.functions}; the model's operator sets have to name its domain as well. */
-export function localFunction({ domain, name, inputs, outputs, nodes, opsets }: FunctionParts): FunctionProto {
+export function localFunction({
+  domain,
+  name,
+  inputs,
+  outputs,
+  nodes,
+  opsets,
+  attributes,
+}: FunctionParts): FunctionProto {
   return create(FunctionProtoSchema, {
     domain,
     name,
     input: [...inputs],
     output: [...outputs],
+    attribute: [...(attributes ?? [])],
     node: [...nodes],
     opsetImport: operatorSets(opsets),
   });

@@ -57,7 +57,11 @@ test('operator sets, producer, IR version and metadata are as given', () => {
 
 test('functions, the operator sets of their domains and the types of inner values are as given', () => {
   const parts = { domain: 'my.lib', name: 'Twice', inputs: ['a'], outputs: ['b'], opsets: { '': 17 } };
-  const twice = localFunction({ ...parts, nodes: [node('Add', ['a', 'a'], ['b'])] });
+  const body = [
+    node('Add', ['a', 'a'], ['c']),
+    node('Softmax', ['c'], ['b'], { axis: { refersTo: 'dim', type: 'int' } }),
+  ];
+  const twice = localFunction({ ...parts, nodes: body, attributes: ['dim'] });
   const nodes = [node('Twice', ['x'], ['z'], {}, { domain: 'my.lib' }), node('Neg', ['z'], ['y'])];
   const valueInfo = [value('z', 'float32', ['N'])];
   const bytes = model({ ...edge, name: 'g', nodes, functions: [twice], opsets: { 'my.lib': 1 }, valueInfo });
@@ -72,6 +76,8 @@ test('functions, the operator sets of their domains and the types of inner value
   const [added] = built.functions;
   assert.deepEqual([added?.domain, added?.name, added?.input, added?.output], ['my.lib', 'Twice', ['a'], ['b']]);
   assert.deepEqual([added?.node[0]?.opType, added?.opsetImport[0]?.version], ['Add', 17n]);
+  const axis = added?.node[1]?.attribute[0];
+  assert.deepEqual([added?.attribute, axis?.name, axis?.refAttrName, axis?.type], [['dim'], 'axis', 'dim', 2]);
   assert.equal(built.graph?.valueInfo[0]?.name, 'z');
 });
 

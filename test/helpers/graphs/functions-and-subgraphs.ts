@@ -53,6 +53,14 @@ function defineNorm(net: Net, axis: number): void {
   net.define({ domain: LIBRARY, name: 'aten_layer_norm', inputs, outputs: ['result'], nodes, opsets: { '': 18 } });
 }
 
+/** A softmax along the axis that the caller names. */
+function softmaxAlong(net: Net, x: string, dim: bigint): string {
+  const nodes = [node('Softmax', ['self'], ['result'], { axis: { refersTo: 'dim', type: 'int' } })];
+  const parts = { domain: LIBRARY, name: 'aten_softmax', inputs: ['self'], outputs: ['result'], attributes: ['dim'] };
+  net.define({ ...parts, nodes, opsets: { '': 18 } });
+  return net.op(`${LIBRARY}:aten_softmax`, [x], { dim });
+}
+
 /** Functions within functions: rank and whether it is 0, as onnxscript's torch_lib asks before it reduces. */
 function defineRank(net: Net): void {
   const shape = {
@@ -237,6 +245,17 @@ const FUNCTION_CASES: readonly Case[] = [
       defineNorm(net, 0);
       out(net, net.op(`${LIBRARY}:aten_layer_norm`, [x!, net.weight([WIDTH], 1), net.weight([WIDTH])]));
     },
+  },
+  {
+    name: 'softmax as a function, of the axis that the caller names',
+    inputs: { x: rowsOf() },
+    write: (net, x) => out(net, softmaxAlong(net, x!, 1n)),
+  },
+  {
+    name: 'softmax as a function, of the axis of rows that the caller names',
+    operator: 'Softmax',
+    inputs: { x: rowsOf() },
+    write: (net, x) => out(net, softmaxAlong(net, x!, 0n)),
   },
   {
     name: 'functions within functions: IsScalar decides an If',

@@ -3,6 +3,7 @@ import { FUNCTIONS_AND_SUBGRAPHS } from './functions-and-subgraphs.ts';
 import { FUSED } from './fused.ts';
 import { GRADIENT_BOOSTING } from './gradient-boosting.ts';
 import type { ExportedGraph } from './graph.ts';
+import { OLD_OPSETS } from './old-opsets.ts';
 import { QUANTIZED } from './quantized.ts';
 import { RAGGED } from './ragged.ts';
 import { RECURRENT } from './recurrent.ts';
@@ -26,6 +27,7 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...TF2ONNX,
   ...TORCH_LEGACY,
   ...TORCH_DYNAMO,
+  ...OLD_OPSETS,
   ...RAGGED,
   ...TRANSFORMERS,
   ...VISION,
