@@ -3,6 +3,7 @@ import { FUNCTIONS_AND_SUBGRAPHS } from './functions-and-subgraphs.ts';
 import { FUSED } from './fused.ts';
 import { GRADIENT_BOOSTING } from './gradient-boosting.ts';
 import type { ExportedGraph } from './graph.ts';
+import { LOOK_ALIKES } from './look-alikes.ts';
 import { OLD_OPSETS } from './old-opsets.ts';
 import { QUANTIZED } from './quantized.ts';
 import { RAGGED } from './ragged.ts';
@@ -29,6 +30,7 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...TORCH_DYNAMO,
   ...OLD_OPSETS,
   ...RAGGED,
+  ...LOOK_ALIKES,
   ...TRANSFORMERS,
   ...VISION,
   ...RECURRENT,
