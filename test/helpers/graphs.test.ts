@@ -7,7 +7,7 @@ import { openSession } from '../../functions/engine/session.ts';
 import type { ModelProto, NodeProto } from '../../functions/onnx/onnx_pb.ts';
 import { readModel } from '../../functions/onnx/read.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
-import { compareWithAlone } from './graphs/compare-with-alone.ts';
+import { compareWithAlone, randomRequests } from './graphs/compare-with-alone.ts';
 import { GRAPHS } from './graphs/index.ts';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';
@@ -24,9 +24,7 @@ async function firstDifference(at: number): Promise<string | undefined> {
   const session = await openSession(path, { intraOpThreads: 1, executionProviders: ['cpu'] });
   const random = createRandom(at + 1);
   for (let batch = 0; batch < BATCHES; batch++) {
-    const requests = Array.from({ length: 1 + random.int(3) }, () => feeds(random, 1 + random.int(3)));
-    requests.push(feeds(random, 1));
-    const difference = await compareWithAlone(session, requests, tolerance);
+    const difference = await compareWithAlone(session, randomRequests({ feeds }, random), tolerance);
     if (difference !== undefined) return difference;
   }
   return undefined;
@@ -39,7 +37,7 @@ for (const [at, { name, verdict }] of GRAPHS.entries()) {
     });
   } else if (verdict === 'mixed') {
     test(`${name}: rows do not get together what they get alone`, async () => {
-      assert.notEqual(await firstDifference(at), undefined);
+      assert.match(String(await firstDifference(at)), /^(joined|reversed): /);
     });
   }
 }

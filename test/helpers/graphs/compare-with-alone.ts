@@ -2,6 +2,14 @@ import { stackRows } from '../../../functions/engine/join.ts';
 import type { Session } from '../../../functions/engine/session.ts';
 import { elementCount, type Tensor } from '../../../functions/engine/tensor.ts';
 import { sliceRows } from '../../../functions/engine/tensor-compare.ts';
+import type { Random } from '../../../scripts/fuzz/random.ts';
+import type { ExportedGraph } from './graph.ts';
+
+/** Some requests of one row and more, two rows at least in all. */
+export function randomRequests({ feeds }: Pick<ExportedGraph, 'feeds'>, random: Random): Tensor[][] {
+  const requests = Array.from({ length: 1 + random.int(3) }, () => feeds(random, 1 + random.int(3)));
+  return [...requests, feeds(random, 1)];
+}
 
 /**
  * Runs every row of the requests alone, all of them joined, and all of them joined in reverse order, and compares what

@@ -1,3 +1,4 @@
+import { DECODERS } from './decoders.ts';
 import { DETECTORS } from './detectors.ts';
 import { FUNCTIONS_AND_SUBGRAPHS } from './functions-and-subgraphs.ts';
 import { FUSED } from './fused.ts';
@@ -32,6 +33,7 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...RAGGED,
   ...LOOK_ALIKES,
   ...TRANSFORMERS,
+  ...DECODERS,
   ...VISION,
   ...RECURRENT,
   ...QUANTIZED,

@@ -7,12 +7,12 @@ import { conv, gemm, layerNormParts, linear, relu, sizeOf, sizes } from './torch
 type Write = (net: Net, x: string, y: string) => void;
 
 function withFloats(name: string, dims: readonly number[], write: Write, operator?: string, special = true): Case {
-  return { name, inputs: { input: floats(dims, { special }) }, write, ...(operator && { operator }) } as Case;
+  return { name, inputs: { input: floats(dims, { special }) }, write, ...(operator !== undefined && { operator }) };
 }
 
 function withTwo(name: string, dims: [number[], number[]], write: Write, operator?: string): Case {
   const [x, y] = dims.map((list) => floats(list)) as [Feed, Feed];
-  return { name, inputs: { x, y }, write, ...(operator && { operator }) } as Case;
+  return { name, inputs: { x, y }, write, ...(operator !== undefined && { operator }) };
 }
 
 const out = (net: Net, x: string, shape: readonly (number | string)[]) => net.output(x, 'float32', shape, 'output');
