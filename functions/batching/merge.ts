@@ -1,9 +1,10 @@
-import { mixed, newSize, type Operation } from './operation.ts';
+import { mixed, newSize, type Operation, unknown } from './operation.ts';
 import { sameSize } from './size.ts';
 import {
   constant,
   countedConstant,
   isLost,
+  isPositional,
   type Numbering,
   type RowAxis,
   type Tracked,
@@ -16,6 +17,8 @@ export function merge(operation: Operation, place: string | number, a: Value, b:
   if (isLost(a)) return a;
   if (isLost(b)) return b;
   if (isSame(a, b)) return a;
+  const apart = [a, b].some((one) => isPositional(one) || one.padding !== undefined || one.isSequence === true);
+  if (apart) return unknown(operation, 'its result is of another kind in some runs');
   const shape =
     a.shape?.length === b.shape?.length
       ? a.shape?.map((size, axis) => (sameSize(size, b.shape?.[axis]) ? size : newSize(operation, `${place}:${axis}`)))
@@ -32,6 +35,7 @@ export function isSame(a: Value, b: Value): boolean {
   return (
     a.counted === b.counted &&
     a.padding === b.padding &&
+    a.isSequence === b.isSequence &&
     a.leadsWithRow === b.leadsWithRow &&
     isSameNumbering(a.numbering, b.numbering) &&
     isSameAxis(a.rows, b.rows) &&

@@ -41,6 +41,10 @@ export interface Rule {
   readonly padded?: boolean;
   /** Moves the elements of its first input about, and leaves each as it is: numbers of rows stay those. */
   readonly keepsNumbers?: boolean;
+  /** Sees to numbers of rows among its inputs itself: that they are used for nothing but picking entries of their row. */
+  readonly takesNumbers?: boolean;
+  /** Takes sequences. */
+  readonly takesSequences?: boolean;
   apply(operation: Operation): Result;
 }
 
@@ -56,6 +60,7 @@ export function unknown({ type, node }: Operation, reason: string): Lost {
   return { lost: 'unknown', operator: type, node, reason };
 }
 
+export const DEPENDS_ON_PLACE = 'its result depends on the place of the row in the run';
 export const RANK_UNKNOWN = 'the rank of an input is not known';
 export const DEPENDS_ON_COUNT = 'its result depends on how many rows the run has';
 

@@ -7,7 +7,16 @@ import {
   type ModelGraph,
 } from '../onnx/graph.ts';
 import { CONTROL_FLOW } from './control-flow.ts';
-import { carriesRows, DEPENDS_ON_COUNT, mixed, type Operation, type Result, unknown } from './operation.ts';
+import {
+  carriesRows,
+  DEPENDS_ON_COUNT,
+  DEPENDS_ON_PLACE,
+  mixed,
+  type Operation,
+  type Result,
+  type Rule,
+  unknown,
+} from './operation.ts';
 import { RULES } from './rules/table.ts';
 import { Scope } from './scope.ts';
 import { isNumber, number, symbol } from './size.ts';
@@ -15,6 +24,7 @@ import {
   constant,
   countedConstant,
   isLost,
+  isPositional,
   type Lost,
   rowAxis,
   type Tracked,
@@ -40,7 +50,7 @@ export type RowIndependence =
     };
 
 /** Far more nodes than a model has; functions that call functions could make a small file a long walk. */
-const MAX_STEPS = 500_000;
+const MAX_STEPS = 200_000;
 const MAX_CALLS = 32;
 
 interface Context {
@@ -128,7 +138,7 @@ const typeOf = ({ domain, operator }: GraphNode): string => (domain === '' ? ope
 const nameOf = ({ name, outputs }: GraphNode): string => name || (outputs[0] ?? '');
 
 function step(node: GraphNode, scope: Scope, context: Context): Result {
-  if (context.steps.left-- <= 0) return lostAt(node, `the graph has more than ${MAX_STEPS} nodes`);
+  if (context.steps.left-- <= 0) return lostAt(node, `it takes more than ${MAX_STEPS} steps to follow the graph`);
   const inputs = node.inputs.map((name) => scope.get(name));
   const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined && context.calls === 0);
   if (missing !== undefined) return lostAt(node, `nothing gives its input ${missing}`);
@@ -168,11 +178,21 @@ function applyRule(operation: Operation): Result {
   if (rule.padded !== true && inputs.some((input) => input?.padding !== undefined)) {
     return mixed(operation, 'it takes rows that are padded to the longest of the run');
   }
+  if (rule.takesSequences !== true && inputs.some((input) => input?.isSequence)) {
+    return unknown(operation, 'there is no rule for it on sequences');
+  }
+  const positional = inputs.some(
+    (input, i) => input !== undefined && isPositional(input) && !keepsNumbersOf(rule, input, i),
+  );
+  if (positional && rule.takesNumbers !== true) return mixed(operation, DEPENDS_ON_PLACE);
   const result = rule.apply(operation);
   const numbering = rule.keepsNumbers === true ? inputs[0]?.numbering : undefined;
   if (numbering === undefined || Array.isArray(result) || isLost(result as Value)) return result;
   return { ...(result as Tracked), numbering };
 }
+
+const keepsNumbersOf = (rule: Rule, { leadsWithRow }: Tracked, input: number): boolean =>
+  rule.keepsNumbers === true && input === 0 && leadsWithRow !== true;
 
 /** The nodes of a function, with what its caller gives. */
 function call(called: GraphFunction, operation: Operation, node: GraphNode, context: Context): Result {

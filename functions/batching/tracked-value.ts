@@ -15,7 +15,8 @@ export interface RowAxis {
 
 /**
  * Whole numbers that may pick entries of a tensor: each is `stride` × the number of its row + a number from 0 to `below`
- * (exclusive). Without a stride they do not count rows.
+ * (exclusive). Without a stride they do not count rows. With one they are no row's own: they are good for picking its entries,
+ * and anything else that is computed from them depends on the place of the row in the run.
  */
 export interface Numbering {
   readonly stride: Size | undefined;
@@ -37,6 +38,8 @@ export interface Tracked {
   readonly numbering?: Numbering | undefined;
   /** The first entry along the last axis is the number of the row. */
   readonly leadsWithRow?: boolean;
+  /** A sequence of values of which each is so. */
+  readonly isSequence?: boolean;
 }
 
 /** Why the rows of a value cannot be told apart. */
@@ -54,6 +57,10 @@ export interface Lost {
 export type Value = Tracked | Lost;
 
 export const isLost = (value: Value): value is Lost => 'lost' in value;
+
+/** The elements of a row depend on its place in the run. */
+export const isPositional = ({ leadsWithRow, numbering }: Tracked): boolean =>
+  leadsWithRow === true || numbering?.stride !== undefined;
 
 /** The most elements of a tensor of numbers that are followed: shapes, paddings and axes are far shorter. */
 export const MAX_ELEMENTS = 256;

@@ -93,7 +93,7 @@ test('a first dimension that is fixed, on either side, carries no rows', async (
   ];
   for (const [inputs, outputs, may] of cases) {
     const signature: Signature = { inputs: inputs.map((s) => spec(...s)), outputs: outputs.map((s) => spec(...s)) };
-    const evidence = { signature, manifest: undefined, graph: PROVED, known: [], run: never };
+    const evidence: BatchingEvidence = { signature, manifest: undefined, graph: PROVED, known: [], run: never };
     assert.equal(mayBatch(evidence), may, JSON.stringify([inputs, outputs]));
     assert.equal((await decideBatching(evidence)).enabled, may);
   }

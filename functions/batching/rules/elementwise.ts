@@ -2,6 +2,7 @@ import { isSameAxis } from '../merge.ts';
 import {
   carriesRows,
   DEPENDS_ON_COUNT,
+  DEPENDS_ON_PLACE,
   kept,
   mixed,
   newSize,
@@ -15,7 +16,7 @@ import {
   type WithRows,
 } from '../operation.ts';
 import { isNumber, numberOf, ONE, type Size, sameSize } from '../size.ts';
-import { isLost, type RowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+import { isLost, isPositional, type RowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
 import { arithmetic } from './arithmetic.ts';
 import { computedNumbers } from './numbering.ts';
 
@@ -49,6 +50,7 @@ function unary(operation: Operation): Result {
 function cast(operation: Operation): Result {
   const value = unary(operation) as Value;
   const isExact = [INT32, INT64].includes(operation.attributes.int('to') ?? 0);
+  if (!isExact && isPositional(operation.inputs[0]!)) return mixed(operation, DEPENDS_ON_PLACE);
   return isExact && !isLost(value) ? { ...value, numbering: operation.inputs[0]!.numbering } : value;
 }
 
@@ -63,8 +65,11 @@ function broadcasting(operation: Operation): Result {
   }
   const value = broadcast(operation, inputs);
   if (isLost(value)) return value;
+  const numbering = computedNumbers(operation);
+  const isCounted = operation.inputs.some((input) => input !== undefined && isPositional(input));
+  if (isCounted && numbering?.stride === undefined) return mixed(operation, DEPENDS_ON_PLACE);
   const result = carriesRows(value) ? value : ofElements(operation, value.shape, arithmetic(operation));
-  return { ...result, numbering: computedNumbers(operation) };
+  return { ...result, numbering };
 }
 
 /**
@@ -132,9 +137,11 @@ const dropout: Rule = {
 
 export const ELEMENTWISE: Rules = {
   ...Object.fromEntries(words(UNARY).map((type) => [type, { sizes: 'all', apply: unary }])),
-  ...Object.fromEntries(words(BROADCASTING).map((type) => [type, { sizes: 'all', apply: broadcasting }])),
-  Cast: { sizes: 'all', apply: cast },
-  Identity: { sizes: 'all', padded: true, apply: ({ inputs }) => inputs[0]! },
+  ...Object.fromEntries(
+    words(BROADCASTING).map((type) => [type, { sizes: 'all', takesNumbers: true, apply: broadcasting }]),
+  ),
+  Cast: { sizes: 'all', takesNumbers: true, apply: cast },
+  Identity: { sizes: 'all', padded: true, takesNumbers: true, takesSequences: true, apply: ({ inputs }) => inputs[0]! },
   Dropout: dropout,
   'com.microsoft.BitmaskDropout': dropout,
 };

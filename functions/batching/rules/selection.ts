@@ -3,6 +3,7 @@ import {
   axisOf,
   carriesRows,
   DEPENDS_ON_COUNT,
+  DEPENDS_ON_PLACE,
   isConstant,
   kept,
   mixed,
@@ -18,7 +19,7 @@ import {
   unknown,
 } from '../operation.ts';
 import { numberOf } from '../size.ts';
-import { rowAxis, type Tracked, withRows } from '../tracked-value.ts';
+import { isPositional, rowAxis, type Tracked, withRows } from '../tracked-value.ts';
 import { picksOwnRow } from './numbering.ts';
 
 /** Entries of `data` along `axis`, by the numbers in `indices`. */
@@ -26,6 +27,7 @@ function gather(operation: Operation): Result {
   const [data, indices] = operation.inputs as [Tracked, Tracked];
   const axis = axisOf(operation.attributes.int('axis') ?? 0, data.shape?.length);
   const rank = indices.shape?.length;
+  if (isPositional(data)) return mixed(operation, DEPENDS_ON_PLACE);
   const known = axis !== undefined && data.shape && indices.shape;
   const shape = known ? [...data.shape!.slice(0, axis), ...indices.shape!, ...data.shape!.slice(axis + 1)] : undefined;
   if (carriesRows(data) && carriesRows(indices)) {
@@ -33,6 +35,7 @@ function gather(operation: Operation): Result {
       ? moved(indices.rows, axis + indices.rows.axis, shape)
       : mixed(operation, 'each row may take entries of the others');
   }
+  if (isPositional(indices)) return mixed(operation, DEPENDS_ON_PLACE);
   if ((carriesRows(data) || carriesRows(indices)) && (data.counted || indices.counted)) {
     return mixed(operation, DEPENDS_ON_COUNT);
   }
@@ -79,6 +82,7 @@ function gatherND(operation: Operation): Result {
     rank !== undefined && depth !== undefined && data.shape
       ? [...indices.shape!.slice(0, -1), ...data.shape.slice(batch + depth)]
       : undefined;
+  if (isPositional(data)) return mixed(operation, DEPENDS_ON_PLACE);
   if (isConstant(data) && isConstant(indices)) return ofConstants(operation, shape);
   if (rank === undefined || depth === undefined) return unknown(operation, RANK_UNKNOWN);
   if (carriesRows(data) && carriesRows(indices)) {
@@ -87,11 +91,13 @@ function gatherND(operation: Operation): Result {
         ? moved(indices.rows, indices.rows.axis, shape)
         : unknown(operation, RANK_UNKNOWN);
     }
+    if (isPositional(indices)) return mixed(operation, DEPENDS_ON_PLACE);
     const inBatch = isSameAxis(data.rows, indices.rows) && data.rows.axis < batch;
     return inBatch
       ? moved(data.rows, data.rows.axis, shape)
       : mixed(operation, 'each row may take entries of the others');
   }
+  if (isPositional(indices)) return mixed(operation, DEPENDS_ON_PLACE);
   if (carriesRows(indices)) {
     if (indices.rows.axis === rank - 1) return mixed(operation, 'the rows are coordinates of one entry');
     if (indices.rows.axis < batch) return mixed(operation, 'an input of a fixed size meets the rows');
@@ -151,9 +157,9 @@ function oneHot(operation: Operation): Result {
 
 export const SELECTION: Rules = {
   Compress: { apply: compress },
-  Gather: { sizes: 'all', apply: gather },
+  Gather: { sizes: 'all', takesNumbers: true, apply: gather },
   GatherElements: { apply: gatherElements },
-  GatherND: { apply: gatherND },
+  GatherND: { takesNumbers: true, apply: gatherND },
   OneHot: { apply: oneHot },
   ScatterElements: { apply: scatterElements },
 };

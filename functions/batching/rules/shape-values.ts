@@ -107,6 +107,6 @@ export const SHAPE_VALUES: Rules = {
   ConstantOfShape: { sizes: [0], apply: constantOfShape },
   EyeLike: { apply: eyeLike },
   Range: { sizes: 'all', apply: range },
-  Shape: { sizes: 'all', apply: shape },
-  Size: { sizes: 'all', apply: size },
+  Shape: { sizes: 'all', takesNumbers: true, apply: shape },
+  Size: { sizes: 'all', takesNumbers: true, apply: size },
 };

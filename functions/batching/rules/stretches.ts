@@ -2,6 +2,7 @@ import { isSameAxis } from '../merge.ts';
 import {
   axisOf,
   carriesRows,
+  DEPENDS_ON_PLACE,
   isConstant,
   kept,
   mixed,
@@ -18,7 +19,7 @@ import {
   unknown,
 } from '../operation.ts';
 import { hasRows, isNumber, number, numberOf, type Size, sameSize } from '../size.ts';
-import { extentOf, type Tracked, withRows } from '../tracked-value.ts';
+import { extentOf, isPositional, type Tracked, withRows } from '../tracked-value.ts';
 import { isRowNumber } from './numbering.ts';
 
 const AXES_UNKNOWN = 'its axes are not known';
@@ -164,8 +165,10 @@ function concat(operation: Operation): Result {
   }
   const value = withRows(first.rows, concatenated(operation, inputs, axis));
   const [leader] = inputs as [Tracked];
+  if (!inputs.some(isPositional)) return value;
   const leads = axis + 1 === rank && isRowNumber(leader) && isNumber(leader.shape?.at(-1), 1);
-  return leads ? { ...value, leadsWithRow: true } : value;
+  const plain = leads && !inputs.slice(1).some(isPositional);
+  return plain ? { ...value, leadsWithRow: true } : mixed(operation, DEPENDS_ON_PLACE);
 }
 
 function concatenated(operation: Operation, inputs: readonly Tracked[], axis: number): Size[] | undefined {
@@ -258,7 +261,7 @@ function centerCropPad(operation: Operation): Result {
 
 export const STRETCHES: Rules = {
   CenterCropPad: { apply: centerCropPad },
-  Concat: { sizes: 'all', apply: concat },
+  Concat: { sizes: 'all', takesNumbers: true, apply: concat },
   Pad: { apply: pad },
   ReverseSequence: { apply: reverseSequence },
   Slice: { sizes: 'all', keepsNumbers: true, apply: slice },

@@ -10,6 +10,7 @@ import { QUANTIZATION } from './quantization.ts';
 import { RECURRENT } from './recurrent.ts';
 import { REDUCTION } from './reduction.ts';
 import { SELECTION } from './selection.ts';
+import { SEQUENCES } from './sequences.ts';
 import { SHAPE_VALUES } from './shape-values.ts';
 import { STRETCHES } from './stretches.ts';
 
@@ -30,6 +31,7 @@ export const RULES: Rules = {
   ...RECURRENT,
   ...REDUCTION,
   ...SELECTION,
+  ...SEQUENCES,
   ...SHAPE_VALUES,
   ...STRETCHES,
 };
