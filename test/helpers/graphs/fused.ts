@@ -74,6 +74,25 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'Attention of the rows as one sequence',
+    operator: 'Attention',
+    inputs: { hidden: floats([WIDTH], { special: false }) },
+    write(net, hidden) {
+      const one = net.op('Unsqueeze', [hidden!, net.ints(0)]);
+      out(net, net.op('Squeeze', [attention(net, one, ''), net.ints(0)]), ['batch', WIDTH]);
+    },
+  },
+  {
+    name: 'MultiHeadAttention of the rows as one sequence',
+    operator: 'MultiHeadAttention',
+    inputs: { hidden: floats([WIDTH], { special: false }) },
+    write(net, hidden) {
+      const one = net.op('Unsqueeze', [hidden!, net.ints(0)]);
+      const seen = net.op('ms:MultiHeadAttention', [one, one, one], { num_heads: HEADS });
+      out(net, net.op('Squeeze', [seen, net.ints(0)]), ['batch', WIDTH]);
+    },
+  },
+  {
     name: 'MultiHeadAttention with queries of one input and keys of another',
     inputs: { query: HIDDEN, key: HIDDEN, attention_mask: MASK },
     write(net, query, key, attentionMask) {

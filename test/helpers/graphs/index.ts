@@ -12,6 +12,7 @@ import { RECURRENT } from './recurrent.ts';
 import { SCIKIT_LEARN } from './scikit-learn.ts';
 import { SCIKIT_LEARN_KERNELS } from './scikit-learn-kernels.ts';
 import { SCIKIT_LEARN_TEXT } from './scikit-learn-text.ts';
+import { TEXTS_AND_COLUMNS } from './texts-and-columns.ts';
 import { TF2ONNX } from './tf2onnx.ts';
 import { TORCH_DYNAMO } from './torch-dynamo.ts';
 import { TORCH_LEGACY } from './torch-legacy.ts';
@@ -25,6 +26,7 @@ export const GRAPHS: readonly ExportedGraph[] = [
   ...SCIKIT_LEARN,
   ...SCIKIT_LEARN_KERNELS,
   ...SCIKIT_LEARN_TEXT,
+  ...TEXTS_AND_COLUMNS,
   ...GRADIENT_BOOSTING,
   ...TF2ONNX,
   ...TORCH_LEGACY,

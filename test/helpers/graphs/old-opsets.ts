@@ -18,6 +18,14 @@ function view(net: Net, x: string): string {
   return net.op('Reshape', [x, net.op('Concat', parts, { axis: 0n })]);
 }
 
+/** Scale, bias, mean and variance of two channels. */
+const statistics = (net: Net) => [
+  net.weight([2], 1),
+  net.weight([2]),
+  net.weight([2]),
+  net.table('float32', [2], [1, 2]),
+];
+
 const CASES: readonly Case[] = [
   {
     name: 'AlexNet of opset 9, LRN, Dropout, view',
@@ -111,6 +119,25 @@ const CASES: readonly Case[] = [
       const normal = net.op('InstanceNormalization', [one, net.weight([2], 1), net.weight([2])], { epsilon: 1e-5 });
       out(net, net.op('Transpose', [net.op('Squeeze', [normal], { axes: [0n] })], { perm: [1n, 0n] }), ['batch', 2]);
     },
+  },
+  {
+    name: 'BatchNormalization of opset 15 at inference',
+    inputs: { input: floats([2, 3], { special: false }) },
+    write(net, input) {
+      const y = net.op('BatchNormalization', [input!, ...statistics(net)], { epsilon: 1e-5, training_mode: 0n });
+      out(net, y, ['batch', 2, 3]);
+    },
+    style: { opset: 15, irVersion: 8 },
+  },
+  {
+    name: 'BatchNormalization of opset 15 left in training mode',
+    operator: 'BatchNormalization',
+    inputs: { input: floats([2, 3], { special: false }) },
+    write(net, input) {
+      const [y] = net.ops('BatchNormalization', [input!, ...statistics(net)], 3, { epsilon: 1e-5, training_mode: 1n });
+      out(net, y!, ['batch', 2, 3]);
+    },
+    style: { opset: 15, irVersion: 8 },
   },
   {
     name: 'bilinear pooling, MatMul of features with their own transpose',

@@ -206,6 +206,26 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'convolution along the rows, [1, channels, rows]',
+    operator: 'Conv',
+    inputs: { input: floats([4], { special: false }) },
+    write(net, input) {
+      const columns = net.op('Unsqueeze', [net.op('Transpose', [input!], { perm: [1n, 0n] }), net.ints(0)]);
+      const filtered = net.op('Conv', [columns, net.weight([2, 4, 3])], { kernel_shape: [3n], pads: [1n, 1n] });
+      out(net, net.op('Transpose', [net.op('Squeeze', [filtered, net.ints(0)])], { perm: [1n, 0n] }), ['batch', 2]);
+    },
+  },
+  {
+    name: 'GroupNormalization of opset 21 and DepthToSpace',
+    inputs: { input: image(4, 2) },
+    write(net, input) {
+      const attributes = { num_groups: 2n, epsilon: 1e-5 };
+      const normal = net.op('GroupNormalization', [input!, net.weight([4], 1), net.weight([4])], attributes);
+      out(net, net.op('DepthToSpace', [normal], { blocksize: 2n, mode: 'CRD' }), ['batch', 1, 4, 4]);
+    },
+    style: { opset: 21, irVersion: 10 },
+  },
+  {
     name: 'spatial transformer, GridSample at places of its own',
     inputs: { input: image(2, 4), grid: places([3, 3, 2]) },
     write(net, input, grid) {
