@@ -38,13 +38,13 @@ export async function decideBatching(evidence: BatchingEvidence): Promise<Batchi
   if (manifest !== undefined) {
     return { enabled: manifest, decidedBy: 'manifest', reason: `model.json sets "batching": ${manifest}` };
   }
+  if (graph?.verdict === 'mixed') return { enabled: false, decidedBy: 'proof', reason: explain(graph) };
   const fixed = findFixedDimension(signature);
   if (fixed !== undefined) return { enabled: false, decidedBy: 'proof', reason: fixed };
   if (graph?.verdict === 'proved') {
     return { enabled: true, decidedBy: 'proof', reason: 'every operator of the graph keeps rows apart' };
   }
   const doubt = graph === undefined ? 'the graph was not read' : explain(graph);
-  if (graph?.verdict === 'mixed') return { enabled: false, decidedBy: 'proof', reason: doubt };
   const trial = await tryJoining(run, trialRows(known));
   return { ...trial, decidedBy: 'trial', reason: `${doubt}; ${trial.reason}` };
 }

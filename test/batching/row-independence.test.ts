@@ -120,10 +120,7 @@ test('functions that call each other twice, thirty deep, are given up, not follo
       nodes:
         depth === 0
           ? [node('Relu', ['a'], ['b'])]
-          : [
-              node(`f${depth - 1}`, ['a'], ['c'], {}, { domain }),
-              node(`f${depth - 1}`, ['c'], ['b'], {}, { domain }),
-            ],
+          : [node(`f${depth - 1}`, ['a'], ['c'], {}, { domain }), node(`f${depth - 1}`, ['c'], ['b'], {}, { domain })],
       opsets: { '': 17, [domain]: 1 },
     }),
   );

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { DTYPES, type Tensor } from '../../functions/engine/tensor.ts';
+import type { Tensor } from '../../functions/engine/tensor.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
 import { call, type Json } from '../helpers/calls.ts';
 import { type ExportedGraph, GRAPHS } from '../helpers/graphs/index.ts';
@@ -11,7 +11,16 @@ import { useHost } from '../helpers/hosts.ts';
 import { infer, type Sent } from '../helpers/open-inference.ts';
 
 /** What users lost their answers by, or their speed, while a trial with made-up rows decided. */
-const NAMES: readonly (readonly [start: string, enabled: boolean])[] = NAMES_HERE;
+const MODELS: readonly (readonly [start: string, enabled: boolean])[] = [
+  ['detectors: YOLO with NonMaxSuppression', false],
+  ['detectors: SSD, NonMaxSuppression', false],
+  ['quantized: dynamic, the label alone', false],
+  ['torch legacy: rows with a positive first logit, Compress', false],
+  ['torch legacy: labels of all tokens in one list', false],
+  ['scikit-learn: RandomForestClassifier, default ZipMap', true],
+  ['XGBoost: XGBClassifier', true],
+  ['transformers: BERT, last hidden state and pooler', true],
+];
 
 const root = mkdtempSync(join(tmpdir(), 'batching-'));
 after(() => rmSync(root, { recursive: true }));
@@ -22,7 +31,7 @@ interface Served {
   readonly enabled: boolean;
 }
 
-const served = NAMES.map(([start, enabled], at): Served => {
+const served = MODELS.map(([start, enabled], at): Served => {
   const graph = GRAPHS.find(({ name }) => name.startsWith(start));
   assert.ok(graph !== undefined, start);
   const folder = `m${at}`;
@@ -40,7 +49,9 @@ describe('models as exporters write them, under load', () => {
     test(`${graph.name}: ${REQUESTS} requests at once get what each gets alone`, async () => {
       const random = createRandom(7);
       const inputs = (await untilLoaded(folder)).inputs as Json[];
-      const requests = Array.from({ length: REQUESTS }, () => graph.feeds(random, 1).map((tensor, i) => sent(tensor, inputs[i])));
+      const requests = Array.from({ length: REQUESTS }, () =>
+        graph.feeds(random, 1).map((tensor, i) => sent(tensor, inputs[i])),
+      );
       const alone: Json[] = [];
       for (const request of requests) alone.push(await answer(folder, request));
       const together = await Promise.all(requests.map((request) => answer(folder, request)));
@@ -72,4 +83,3 @@ function sent({ dims, data }: Tensor, { name, datatype }: Json): Sent {
   assert.ok(!Array.isArray(data), 'numbers');
   return { name, datatype, shape: dims, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
-export { DTYPES };

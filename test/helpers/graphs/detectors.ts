@@ -134,7 +134,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'best anchors of all images, TopK of one list',
-    operator: 'Reshape',
+    operator: 'TopK',
     inputs: { images: IMAGES },
     write(net, images) {
       const [, scores] = boxesAndScores(net, images!);

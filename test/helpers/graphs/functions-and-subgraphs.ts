@@ -129,7 +129,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'If on the largest value of the batch',
-    operator: 'If',
+    operator: 'ReduceMax',
     inputs: { x: rowsOf() },
     write(net, x) {
       const most = net.op('ReduceMax', [net.op('Abs', [x!])], { keepdims: 0n });
@@ -143,7 +143,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'If on the first row of a flag that each request sends',
-    operator: 'If',
+    operator: 'Gather',
     inputs: { x: rowsOf(), flag: free(ids([], 2, { dtype: 'bool' }), 'batch') },
     write(net, x, flag) {
       const condition = net.op('Gather', [flag!, net.int(0)], { axis: 0n });

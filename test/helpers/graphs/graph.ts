@@ -12,7 +12,10 @@ export interface ExportedGraph {
    * has an operator that no rule knows.
    */
   readonly verdict: 'proved' | 'mixed' | 'unknown';
-  /** For mixed and unknown: the operator that decides, in a sub-graph or function too; for mixed, absent where none does. */
+  /**
+   * For mixed and unknown: the first operator whose result does not keep the rows apart, in a sub-graph or function too; for
+   * mixed, absent where none does.
+   */
   readonly operator?: string;
   /**
    * One request of `rows` rows: tensors in the order of the model's inputs. Every dimension but the first is the same

@@ -221,7 +221,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'cell in a Loop over as many steps as the longest row of the batch has',
-    operator: 'Loop',
+    operator: 'ReduceMax',
     inputs: { input: batchFirst(), lengths: ids([], STEPS + 1, { from: 1 }) },
     write(net, input, lengths) {
       const body = loopBody(input!);
@@ -232,7 +232,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'x halved in a Loop until the largest of the batch is small',
-    operator: 'Loop',
+    operator: 'ReduceMax',
     inputs: { input: floats([2], { special: false }) },
     write(net, input) {
       const inner = createNet('loop_body', inside(TORCH, '/loop'));

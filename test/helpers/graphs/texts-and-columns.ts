@@ -31,7 +31,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'last token of each text, padding where it is not the longest of the batch',
-    operator: 'Tokenizer',
+    operator: 'Gather',
     inputs: { text },
     write(net, x) {
       const last = net.op('Gather', [tokenize(net, x!), net.int(-1)], { axis: 1n });

@@ -151,7 +151,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'ViT, patches of all images in one sequence',
-    operator: 'Reshape',
+    operator: 'MatMul',
     inputs: { pixel_values: image(3, 8) },
     write(net, input) {
       const one = net.op('Reshape', [patches(net, input!), net.ints(1, -1, 8)]);
