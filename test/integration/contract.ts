@@ -14,6 +14,7 @@ import { predicting } from './contract/predicting.ts';
 import { queue } from './contract/queue.ts';
 import { tables } from './contract/tables.ts';
 import { tensorFlowServing } from './contract/tensorflow-serving.ts';
+import { tritonClients } from './contract/triton-clients.ts';
 import { values } from './contract/values.ts';
 import { vertex } from './contract/vertex.ts';
 
@@ -23,7 +24,8 @@ export function contract(kind: HostKind): void {
   describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
     for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict, tables, company])
       part(kind);
-    for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
+    for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife, tritonClients])
+      part(kind);
     for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
   });
 }

@@ -1,7 +1,7 @@
 import { ServingError } from '../../errors.ts';
 import type { ModelStatus } from '../../model/model.ts';
 import type { ListedModel, Repository } from '../../model/repository.ts';
-import { modelAt } from '../open-inference/addressing.ts';
+import { modelAt } from '../addressed.ts';
 
 /** `ModelVersionStatus.State` (tensorflow_serving/apis/get_model_status.proto). */
 const STATES = {

@@ -7,7 +7,8 @@ import type { Generation } from '../../model/generation.ts';
 import type { Repository } from '../../model/repository.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { runInstances, type WriteInstance } from '../instance-runs.ts';
-import { answerInfer, readRequest, readTextLength } from '../open-inference/infer.ts';
+import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
+import { sendOutputs } from '../open-inference/response.ts';
 import { answerRow } from '../predict.ts';
 import { createReadiness } from '../probes.ts';
 import { createInstanceWriter } from '../tensorflow-serving/answer.ts';
@@ -85,8 +86,11 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     const recorder = metrics.model(live.name);
     if (body.form === 'features') return answerRow(exchange, body.feeds, live, recorder, started);
     if (body.form === 'infer') {
+      const outputs = await runInfer(exchange, live, body.request, recorder);
       const named = { ...exchange, params: { name: live.name } };
-      return answerInfer(named, live, body.request, recorder, started, isTriton ? tritonType : undefined);
+      await sendOutputs(named, live, body.request, outputs, isTriton ? tritonType : undefined);
+      recorder.latency((performance.now() - started) / 1000);
+      return;
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
     const texts = await runInstances(body.instances, live, exchange.ticket, recorder, write);
