@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { type Answer, call, type Json } from '../../helpers/calls.ts';
 import { type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
-import { add, slow } from '../../helpers/models.ts';
+import { add, freeDimensions, slow } from '../../helpers/models.ts';
 import { infer, inferBody, type Sent, sendInfer } from '../../helpers/open-inference.ts';
 import { connect, postText } from '../../helpers/raw-http.ts';
 
@@ -330,6 +330,24 @@ export function openInference(kind: HostKind): void {
       for (const timeout of [0, 60_000_000, 9e15]) {
         assert.equal((await infer(host(), 'slow-infer', input(0), { parameters: { timeout } })).status, 200);
       }
+    });
+  });
+
+  describe('no rows, by the Open Inference Protocol', { concurrency: 1 }, () => {
+    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('free', freeDimensions()), INFERENCE_PROCESSES: '1' }));
+
+    test('give the dimensions that a row would have, in JSON and in binary', async () => {
+      const input: Sent = { name: 'x', datatype: 'FP32', shape: [0, 3], data: '[]' };
+      const { status, json } = await infer(host(), 'free', [input]);
+      assert.deepEqual([status, json.outputs], [200, [{ name: 'y', datatype: 'FP32', shape: [0, 3], data: [] }]]);
+      const { data, ...rest } = input;
+      assert.equal(data, '[]');
+      const binary = await infer(host(), 'free', [{ ...rest, bytes: Buffer.alloc(0) }], {
+        parameters: { binary_data_output: true },
+      });
+      assert.deepEqual(binary.json.outputs, [
+        { name: 'y', datatype: 'FP32', shape: [0, 3], parameters: { binary_data_size: 0 } },
+      ]);
     });
   });
 
