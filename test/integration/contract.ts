@@ -5,6 +5,7 @@ import { company } from './contract/company.ts';
 import { deadlines } from './contract/deadlines.ts';
 import { engines } from './contract/engines.ts';
 import { failures } from './contract/failures.ts';
+import { latency } from './contract/latency.ts';
 import { openInference } from './contract/open-inference.ts';
 import { openInferenceCompany } from './contract/open-inference-company.ts';
 import { openInferenceLife } from './contract/open-inference-life.ts';
@@ -26,6 +27,6 @@ export function contract(kind: HostKind): void {
       part(kind);
     for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife, tritonClients])
       part(kind);
-    for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi, latency]) part(kind);
   });
 }

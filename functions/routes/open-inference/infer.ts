@@ -49,16 +49,13 @@ export function createInferRoutes({ repository, parser, metrics, maxBodyBytes, t
     textBytes: number | undefined,
     live: Generation,
   ): Promise<void> {
-    const recorder = metrics.model(live.name);
-    const started = performance.now();
     const request = await readRequest(body, textBytes, live, parser);
     const trace = tracer.start(exchange.params.name!);
     trace?.mark('REQUEST_START', exchange.startedAt);
     trace?.mark('QUEUE_START');
-    const outputs = await runInfer(exchange, live, request, recorder);
+    const outputs = await runInfer(exchange, live, request, metrics.model(live.name));
     trace?.mark('COMPUTE_END');
     await sendOutputs(exchange, live, request, outputs);
-    recorder.latency((performance.now() - started) / 1000);
     trace?.mark('REQUEST_END');
     trace?.end({ model: live.name, version: live.version, requestId: exchange.id });
   }

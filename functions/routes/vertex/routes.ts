@@ -61,9 +61,8 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     const live = repository.main.live() ?? (await repository.main.whenLive());
     live.hold();
     try {
-      const started = performance.now();
       const body = await readBody(bytes, textBytes, live);
-      await answer(exchange, body, live, started, isTriton);
+      await answer(exchange, body, live, isTriton);
     } finally {
       live.release();
     }
@@ -76,21 +75,13 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
       : readVertexBody(bytes, live.rows);
   }
 
-  async function answer(
-    exchange: Exchange,
-    body: VertexBody,
-    live: Generation,
-    started: number,
-    isTriton: boolean,
-  ): Promise<void> {
+  async function answer(exchange: Exchange, body: VertexBody, live: Generation, isTriton: boolean): Promise<void> {
     const recorder = metrics.model(live.name);
-    if (body.form === 'features') return answerRow(exchange, body.feeds, live, recorder, started);
+    if (body.form === 'features') return answerRow(exchange, body.feeds, live, recorder);
     if (body.form === 'infer') {
       const outputs = await runInfer(exchange, live, body.request, recorder);
       const named = { ...exchange, params: { name: live.name } };
-      await sendOutputs(named, live, body.request, outputs, isTriton ? tritonType : undefined);
-      recorder.latency((performance.now() - started) / 1000);
-      return;
+      return sendOutputs(named, live, body.request, outputs, isTriton ? tritonType : undefined);
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
     const texts = await runInstances(body.instances, live, exchange.ticket, recorder, write);
