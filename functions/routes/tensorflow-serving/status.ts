@@ -1,7 +1,7 @@
 import { ServingError } from '../../errors.ts';
 import type { ModelStatus } from '../../model/model.ts';
 import type { ListedModel, Repository } from '../../model/repository.ts';
-import { modelAt } from '../addressed.ts';
+import { canonicalVersion, modelAt } from '../addressed.ts';
 
 /** `ModelVersionStatus.State` (tensorflow_serving/apis/get_model_status.proto). */
 const STATES = {
@@ -21,7 +21,7 @@ const STATES = {
 export async function showStatus(repository: Repository, name: string, version?: string): Promise<object> {
   if (version !== undefined) {
     const model = await modelAt(repository, { params: { name, version } });
-    return { model_version_status: [showVersion(version, model.status())] };
+    return { model_version_status: [showVersion(canonicalVersion(version), model.status())] };
   }
   const { status } = await repository.find(name);
   const listed = await repository.list();
