@@ -4,8 +4,10 @@ import type { DType, Tensor, TensorSpec } from '../../engine/tensor.ts';
 import { ServingError } from '../../errors.ts';
 import { DATATYPES } from './datatype.ts';
 
-/** Elements that are looked at before other requests get their turn: about a millisecond. */
+/** Elements that are looked at before other requests get their turn: a millisecond or two. */
 const TURN_ELEMENTS = 65_536;
+/** To put one into the selection takes as long as to look at so many; to take it out and write its text twice as long. */
+const HEAP_ELEMENTS = 16;
 
 /** An output as the model gives it, and what its elements are called. */
 export interface Scored {
@@ -48,22 +50,25 @@ export async function classify(scored: Scored, count: number, gone: () => boolea
   const values = valuesOf(tensor);
   const write = tensor.dtype.startsWith('float') ? floatText : String;
   const names = labels?.length === width ? labels : undefined;
-  const data: string[] = [];
-  let looked = 0;
+  const data = new Array<string>(rows * most).fill('');
+  let done = 0;
   for (let row = 0; row < rows && most > 0; row++) {
     const first = row * width;
     const best = createSelection(values, most);
-    for (let at = first; at < first + width; at++) {
-      best.offer(at);
-      looked++;
-      if (looked % TURN_ELEMENTS !== 0) continue;
+    for (let step = 0; step < width + most; step++) {
+      if (step < width) {
+        if (best.offer(first + step)) done += HEAP_ELEMENTS;
+      } else {
+        const at = best.takeWorst();
+        const rank = width + most - 1 - step;
+        const label = names === undefined ? '' : `:${names[at - first]}`;
+        data[row * most + rank] = `${write(values[at]!)}:${at - first}${label}`;
+        done += 2 * HEAP_ELEMENTS;
+      }
+      if (++done < TURN_ELEMENTS) continue;
+      done = 0;
       await turn();
       if (gone()) return { dtype: 'string', dims: byRow ? [0, most] : [0], data: [] };
-    }
-    for (const at of best.take()) {
-      const index = at - first;
-      const label = names === undefined ? '' : `:${names[index]}`;
-      data.push(`${write(values[at]!)}:${index}${label}`);
     }
   }
   return { dtype: 'string', dims: byRow ? [rows, most] : [most], data };
@@ -108,10 +113,10 @@ function createSelection(values: Values, count: number) {
   function sink(from: number): void {
     let parent = from;
     for (;;) {
+      const left = 2 * parent + 1;
       let worst = parent;
-      for (const child of [2 * parent + 1, 2 * parent + 2]) {
-        if (child < heap.length && isWorse(heap[child]!, heap[worst]!)) worst = child;
-      }
+      if (left < heap.length && isWorse(heap[left]!, heap[worst]!)) worst = left;
+      if (left + 1 < heap.length && isWorse(heap[left + 1]!, heap[worst]!)) worst = left + 1;
       if (worst === parent) return;
       [heap[parent], heap[worst]] = [heap[worst]!, heap[parent]!];
       parent = worst;
@@ -129,16 +134,26 @@ function createSelection(values: Values, count: number) {
   }
 
   return {
-    offer(at: number): void {
+    /** @returns whether it is among the best so far. */
+    offer(at: number): boolean {
       if (heap.length < count) {
         heap.push(at);
         rise(heap.length - 1);
-      } else if (isWorse(heap[0]!, at)) {
-        heap[0] = at;
+        return true;
+      }
+      if (!isWorse(heap[0]!, at)) return false;
+      heap[0] = at;
+      sink(0);
+      return true;
+    },
+    takeWorst(): number {
+      const worst = heap[0]!;
+      const last = heap.pop()!;
+      if (heap.length > 0) {
+        heap[0] = last;
         sink(0);
       }
+      return worst;
     },
-    /** The places, the best first. */
-    take: (): number[] => heap.sort((a, b) => (isWorse(a, b) ? 1 : -1)),
   };
 }

@@ -301,6 +301,15 @@ export function tritonClients(kind: HostKind): void {
       const changed = await post('/v2/logging', { log_verbose_level: 1, log_info: false }, admin);
       assert.deepEqual(JSON.parse(changed.body), { ...initial, log_info: false, log_verbose_level: 1 });
       assert.equal((await get('/v2/logging')).body, changed.body);
+      await post('/v2/logging', { log_warning: false }, admin);
+      await get('/v2/models/unheard');
+      await post('/v2/logging', { log_warning: true }, admin);
+      await get('/v2/models/heard');
+      await until(
+        () => host().lines.some((line) => line.includes('/v2/models/heard')),
+        'the line of a refused request',
+      );
+      assert.ok(!host().lines.some((line) => line.includes('/v2/models/unheard')));
       const back = await post('/v2/logging', { log_verbose_level: 0, log_info: true }, admin);
       assert.deepEqual(JSON.parse(back.body), initial);
       for (const [settings, status] of [
