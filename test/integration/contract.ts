@@ -17,6 +17,7 @@ import { tables } from './contract/tables.ts';
 import { tensorFlowServing } from './contract/tensorflow-serving.ts';
 import { tritonClients } from './contract/triton-clients.ts';
 import { values } from './contract/values.ts';
+import { versionNumbers } from './contract/version-numbers.ts';
 import { vertex } from './contract/vertex.ts';
 
 /** What both hosts promise, each promise asked of a server in a process of its own, over sockets. */
@@ -27,6 +28,6 @@ export function contract(kind: HostKind): void {
       part(kind);
     for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife, tritonClients])
       part(kind);
-    for (const part of [tensorFlowServing, vertex, openApi, latency]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi, latency, versionNumbers]) part(kind);
   });
 }

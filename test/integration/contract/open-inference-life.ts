@@ -134,12 +134,7 @@ export function openInferenceLife(kind: HostKind): void {
 
     test('a load that fails says why, and what serves goes on', async () => {
       writeModel(models, 'team/other/5', new TextEncoder().encode('no model'));
-      assertRefused(
-        await control('team/other', 'load'),
-        503,
-        'NOT_READY',
-        /what is new of team\/other does not serve/,
-      );
+      assertRefused(await control('team/other', 'load'), 503, 'NOT_READY', /what is new of team\/other does not serve/);
       assert.deepEqual((await infer(host(), other, [PAIR])).json.outputs[0].data, [41, 42]);
       rmSync(join(models, 'team/other/5'), { recursive: true });
     });
