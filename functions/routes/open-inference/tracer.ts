@@ -67,8 +67,10 @@ export function createTracer(logger: Pick<Logger, 'info'>): Tracer {
 
   function sample(model: string): boolean {
     const scope = scopeOf(model);
-    const { level, rate, count } = settingsOf(scope);
-    if (level === 'OFF' || count === 0) return false;
+    // Of each request: most servers trace none.
+    if ((scope.level ?? all.level ?? DEFAULTS.level) === 'OFF') return false;
+    const { rate, count } = settingsOf(scope);
+    if (count === 0) return false;
     scope.seen += 1;
     if (scope.seen % rate !== 0) return false;
     const counted = scope.count === undefined ? all : scope;
