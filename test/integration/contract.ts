@@ -24,10 +24,10 @@ import { vertex } from './contract/vertex.ts';
 export function contract(kind: HostKind): void {
   // More than one at a time, as most of a part's time is a server's start or a deadline.
   describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
+    for (const part of [tritonClients, latency, versionNumbers]) part(kind);
     for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict, tables, company])
       part(kind);
-    for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife, tritonClients])
-      part(kind);
-    for (const part of [tensorFlowServing, vertex, openApi, latency, versionNumbers]) part(kind);
+    for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
   });
 }
