@@ -178,7 +178,11 @@ export async function prepareGeneration(
         recorder.queueWait(seconds);
         statistics.wait(seconds);
       },
-      onSettled: (outcomes, seconds) => statistics.settled(!outcomes.some((one) => 'error' in one), seconds),
+      onSettled(outcomes, seconds) {
+        const good = outcomes.reduce((sum, one) => sum + ('error' in one ? 0 : one.rows), 0);
+        if (good > 0) recorder.latency(seconds, good);
+        statistics.settled(!outcomes.some((one) => 'error' in one), seconds);
+      },
     });
     return {
       name,

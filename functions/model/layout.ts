@@ -143,7 +143,7 @@ function readFile(root: string, entries: readonly Entry[]): Layout {
 function nameOfRoot(root: string, number: string | undefined): [name: string, number: string | undefined] {
   const base = posix.basename(root);
   const above = posix.basename(posix.dirname(root));
-  return number === undefined && NUMBER.test(base) && above !== '' ? [above, base] : [base || 'model', number];
+  return number === undefined && NUMBER.test(base) && above !== '' ? [above, plain(base)] : [base || 'model', number];
 }
 
 /** Each file goes with the model in the nearest folder above it. */
@@ -187,8 +187,11 @@ function findUnfinished(
 
 function numberOf(folder: string): string | undefined {
   const last = posix.basename(folder);
-  return NUMBER.test(last) ? last : undefined;
+  return NUMBER.test(last) ? plain(last) : undefined;
 }
+
+/** Version numbers are int64 in every protocol: `00000123` is 123. */
+const plain = (digits: string): string => String(BigInt(digits));
 
 /** What of a folder below a repository is the model's name. */
 function partsOfName(folder: string): string[] {
@@ -197,12 +200,11 @@ function partsOfName(folder: string): string[] {
   return parts;
 }
 
+/** Folders of one number: the one that is written as the number is, then by name, so that no listing's order decides. */
 function byNumber(a: ModelVersion, b: ModelVersion): number {
-  if (a.number === undefined || b.number === undefined)
-    return a.number === b.number ? 0 : a.number === undefined ? 1 : -1;
-  const [one, other] = [BigInt(a.number), BigInt(b.number)];
-  // 01 and 1 are the same number; the listing's order must not decide which of them serves.
-  return one === other ? (a.number < b.number ? -1 : 1) : one > other ? -1 : 1;
+  if (a.number === b.number) return a.folder.length - b.folder.length || (a.folder < b.folder ? -1 : 1);
+  if (a.number === undefined || b.number === undefined) return a.number === undefined ? 1 : -1;
+  return BigInt(a.number) > BigInt(b.number) ? -1 : 1;
 }
 
 const listOf = (names: readonly string[]): string =>

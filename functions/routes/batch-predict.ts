@@ -123,7 +123,6 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
         batch.map((read) => readRow(read, live)),
         live,
         ticket,
-        recorder,
       );
     const source = instances ?? readLines(reader, maxBodyBytes, () => idle?.refresh());
     let whole = false;

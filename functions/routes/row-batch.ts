@@ -4,7 +4,6 @@ import type { ServingError } from '../errors.ts';
 import { toServingError } from '../http/failure.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
-import type { ModelRecorder } from '../telemetry/metrics.ts';
 
 /** A row as it was read: decoded, or refused. */
 export type ReadRow = { readonly feeds: RowFeeds } | { readonly error: ServingError };
@@ -25,19 +24,15 @@ export async function predictRows(
   rows: readonly ReadRow[],
   live: Generation,
   ticket: Ticket,
-  recorder: ModelRecorder,
 ): Promise<readonly RowResult[]> {
   const results: RowResult[] = rows.map((row) => ('error' in row ? row : { text: '' }));
   await Promise.all(
     group(rows, live.joined).map(async (places) => {
       const feeds = places.map((place) => (rows[place] as { feeds: RowFeeds }).feeds);
-      const started = performance.now();
       const outcomes = await queue(feeds.length === 1 ? feeds[0]! : stackRows(feeds), live, ticket);
-      const seconds = (performance.now() - started) / 1000;
       let at = 0;
       for (const outcome of outcomes) {
         for (let row = 0; row < outcome.rows; row++, at++) {
-          recorder.latency(seconds);
           results[places[at]!] = resultOf(outcome, row, feeds[at]!, live);
         }
       }

@@ -12,7 +12,10 @@ const histogram = (name: string, help: string): MetricSpec => ({ name, type: 'hi
 /** Every metric, once. Every label has a closed or a bounded list of values. */
 export const METRICS = {
   predictions: counter('predictions_total', 'Rows predicted, by model and outcome (ok, failed).'),
-  latency: histogram('prediction_latency_seconds', 'A prediction, from its decoded input to its rows, queue included.'),
+  latency: histogram(
+    'prediction_latency_seconds',
+    'Time from queueing a decoded row to the results of all rows queued with it: one value for each row with a result, in every dialect.',
+  ),
   runRows: histogram('prediction_rows_per_run', 'Rows in one run of the model.'),
   queueDepth: gauge('prediction_queue_depth', 'Requests waiting for a run.'),
   queueWait: histogram('prediction_queue_wait_seconds', 'Time a request waits for its run.'),

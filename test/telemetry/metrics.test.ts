@@ -92,7 +92,7 @@ test('what is recorded of a model shows under its name', async (t) => {
   const iris = metrics.model('iris');
   iris.rows(3, 1);
   metrics.model('iris').rows(2, 0);
-  for (const seconds of [0.0001, 0.0002, 59, 61]) iris.latency(seconds);
+  for (const seconds of [0.0001, 0.0002, 59, 61]) iris.latency(seconds, 1);
   iris.run(4, 0.01);
   iris.run(1025, 0.02);
   iris.queueWait(0.003);
@@ -117,7 +117,7 @@ test('every histogram has cumulative buckets that end in its count', async (t) =
   const metrics = start(t);
   for (let i = 0; i < 500; i++) {
     metrics.httpRequest('/predict', 'POST', 200, i / 100);
-    metrics.model('iris').latency(i / 1e4);
+    metrics.model('iris').latency(i / 1e4, 1);
     metrics.model('iris').run(i, i / 1e3);
     metrics.model('iris').queueWait(i / 1e5);
   }

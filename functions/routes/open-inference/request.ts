@@ -1,15 +1,18 @@
 import { type JsonObject, type JsonValue, MAX_VALUES, readJson } from '../../engine/json-reader.ts';
-import type { Signature, Tensor } from '../../engine/tensor.ts';
+import type { Signature, Tensor, TensorSpec } from '../../engine/tensor.ts';
 import { describe } from '../../engine/tensor-fill.ts';
 import type { RowForm } from '../../model/rows.ts';
 import { readRaw } from './binary-in.ts';
+import { hasScores, withoutScores } from './classification.ts';
 import { readInputs } from './inputs.ts';
-import { invalid, isObject, readParameters, short, unsupported } from './members.ts';
+import { invalid, isObject, readParameters, short } from './members.ts';
 
 /** An output that was asked for, by its place in the signature. */
 export interface RequestedOutput {
   readonly slot: number;
   readonly binary: boolean;
+  /** How many of its highest elements are wanted in its place; undefined: the output itself. */
+  readonly classes?: number;
 }
 
 /** An infer request, decoded. Plain data: it may come from another thread. */
@@ -110,8 +113,23 @@ function readOutputs(outputs: JsonValue | undefined, signature: Signature, binar
       throw invalid(`${place}.name`, `${place}.name: the output ${describe(name)} is asked for twice`);
     }
     const parameters = readParameters(output, place);
-    if (parameters?.classification !== undefined) throw unsupported(`${place}.parameters.classification`);
-    requested.push({ slot, binary: readFlag(parameters, 'binary_data', `${place}.parameters`) ?? binary });
+    requested.push({
+      slot,
+      binary: readFlag(parameters, 'binary_data', `${place}.parameters`) ?? binary,
+      ...readClasses(parameters, signature.outputs[slot]!, place),
+    });
   }
   return requested;
+}
+
+/** 0 stands for none (Triton, classification extension). */
+function readClasses(parameters: JsonObject | undefined, spec: TensorSpec, place: string): { classes?: number } {
+  const classes = parameters?.classification;
+  if (classes === undefined || classes === 0) return {};
+  const path = `${place}.parameters.classification`;
+  if (typeof classes !== 'number' || !Number.isInteger(classes) || classes < 0) {
+    throw invalid(path, `${path}: expected a number of classes, an integer from 0 on, got ${describe(classes)}`);
+  }
+  if (hasScores(spec.dtype)) return { classes };
+  throw invalid(path, `${path}: ${withoutScores(spec.dtype)}`);
 }

@@ -4,6 +4,7 @@ import { DTYPES, type NumericData, type Tensor } from '../../engine/tensor.ts';
 import { encodeFlat } from '../../engine/tensor-encode.ts';
 import { type Exchange, sendJson } from '../../http/exchange.ts';
 import type { Generation } from '../../model/generation.ts';
+import { classify } from './classification.ts';
 import { DATATYPES } from './datatype.ts';
 import type { InferRequest } from './request.ts';
 
@@ -26,9 +27,15 @@ export async function sendOutputs(
   const texts: Uint8Array[] = [];
   const blobs: Uint8Array[] = [];
   let text = openText(exchange.params.name!, live.version, request.id);
-  for (const [i, { slot, binary }] of request.outputs.entries()) {
-    const tensor = outputs[slot]!;
-    const { name } = live.signature.outputs[slot]!;
+  for (const [i, { slot, binary, classes }] of request.outputs.entries()) {
+    const spec = live.signature.outputs[slot]!;
+    const { name } = spec;
+    const { joined } = live;
+    const { labels } = live.writer;
+    const tensor =
+      classes === undefined
+        ? outputs[slot]!
+        : await classify({ tensor: outputs[slot]!, spec, joined, labels }, classes, () => exchange.ticket.gone);
     if (i > 0) text += ',';
     text += `{"name":${JSON.stringify(name)},"datatype":"${DATATYPES[tensor.dtype]}","shape":[${tensor.dims.join(',')}],`;
     if (binary) {

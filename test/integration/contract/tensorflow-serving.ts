@@ -254,7 +254,22 @@ export function tensorFlowServing(kind: HostKind): void {
       const one = await call(host(), `${path}/versions/1`);
       assert.deepEqual(one.json().model_version_status, [{ version: '1', state: 'AVAILABLE', status: OK }]);
       const main = await call(host(), '/v1/models/half');
-      assert.deepEqual(main.json(), { model_version_status: [{ version: '1', state: 'AVAILABLE', status: OK }] });
+      assert.deepEqual(main.json(), {
+        name: 'half',
+        ready: true,
+        model_version_status: [{ version: '1', state: 'AVAILABLE', status: OK }],
+      });
+    });
+
+    test("KServe's v1 client finds the models, whether one is ready, and that there are no explainers", async () => {
+      const { models } = (await call(host(), '/v1/models')).json();
+      assert.ok(models.includes('half') && models.includes('team/a:b'), String(models));
+      const { name, ready } = (await call(host(), '/v1/models/half')).json();
+      assert.deepEqual([name, ready], ['half', true]);
+      for (const version of ['', '/versions/1']) {
+        const answer = await post(host(), `/v1/models/half${version}:explain`, '{"instances":[[1,2]]}');
+        await assertRefused(answer, 501, 'UNSUPPORTED', /no explainers/);
+      }
     });
 
     test('the metadata of a model has its signature', async () => {
