@@ -130,7 +130,7 @@ export function tensorFlowServing(kind: HostKind): void {
       await assertAnswer('people', { instances }, { predictions: [[101], [202]] });
       await assertAnswer('people', { inputs: { age: [1, 2], city: ['Oslo', rome] } }, { outputs: [[101], [202]] });
       const bad = await predict('people', { instances: [instances[0], { age: 1, city: { b64: '/w==' } }] });
-      await assertRefused(bad, 400, 'INVALID_INPUT', /^instances\[1\]\.city: the bytes are no UTF-8/);
+      await assertRefused(bad, 400, 'INVALID_INPUT', /^instances\[1\]\.city: the bytes are not UTF-8/);
     });
 
     test('what is no number is a text: the answer is JSON', async () => {
