@@ -13,7 +13,7 @@ import {
   takeNumber,
   takeNumbers,
 } from './json-number.ts';
-import { readKey, readString, scanString } from './json-string.ts';
+import { readString, scanString } from './json-string.ts';
 
 /** What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits. */
 export type JsonValue = null | boolean | number | bigint | string | Float64Array | JsonValue[] | JsonObject;
@@ -32,6 +32,9 @@ export const MAX_DEPTH = 64;
  */
 export const MAX_VALUES = 100_000;
 
+/** Members that one object may have, by their text: more than any model has inputs or features. */
+export const MAX_MEMBERS = 65_536;
+
 /** The position after the value just read. */
 let next = 0;
 /** Values that the text may still hold, and how many it might at first. */
@@ -43,7 +46,7 @@ let allowed = 0;
  *
  * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting, invalid UTF-8 in a string and
  * a byte order mark are refused; integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
- * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array. The last of equal keys wins; a number too large for a
+ * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array; an object of more than `MAX_MEMBERS` is refused. The last of equal keys wins; a number too large for a
  * double is an infinity.
  *
  * @param maxValues how many values it may hold. An array of plain numbers counts as one, and a short one, which is no
@@ -106,6 +109,7 @@ function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonVa
 function readObject(bytes: Buffer, open: number, end: number, depth: number): JsonObject {
   if (depth > MAX_DEPTH) throw tooDeep();
   const object: JsonObject = Object.create(null);
+  let members = 0;
   let p = skipSpace(bytes, open + 1, end);
   if (p < end && bytes[p] === 0x7d) {
     next = p + 1;
@@ -114,7 +118,8 @@ function readObject(bytes: Buffer, open: number, end: number, depth: number): Js
   for (;;) {
     if (p >= end || bytes[p] !== 0x22) throw syntaxError(bytes, p, end, 'a key in double quotes');
     const close = scanString(bytes, p + 1, end);
-    const key = readKey(bytes, p + 1, close);
+    if (++members > MAX_MEMBERS) throw tooManyMembers();
+    const key = readString(bytes, p + 1, close);
     p = skipSpace(bytes, (close < 0 ? ~close : close) + 1, end);
     if (p >= end || bytes[p] !== 0x3a) throw syntaxError(bytes, p, end, "':'");
     object[key] = readValue(bytes, skipSpace(bytes, p + 1, end), end, depth);
@@ -178,6 +183,10 @@ function startsNumber(byte: number): boolean {
 
 function tooDeep(): ServingError {
   return new ServingError('INVALID_INPUT', `the body nests arrays and objects deeper than ${MAX_DEPTH} levels`);
+}
+
+function tooManyMembers(): ServingError {
+  return new ServingError('INVALID_INPUT', `the body holds an object of more than ${MAX_MEMBERS} members`);
 }
 
 function tooMany(): ServingError {

@@ -203,3 +203,13 @@ test('short strings that share a slot or a prefix are told apart', () => {
   const object = read(JSON.stringify(Object.fromEntries(words.map((word, i) => [word, i])))) as Record<string, number>;
   assert.deepEqual(Object.keys(object), words);
 });
+
+test('an object of 65,536 members is read, one of more is refused, and so many objects may stand side by side', () => {
+  const object = (count: number) => `{${Array.from({ length: count }, (_, i) => `"k${i}":1`).join(',')}}`;
+  assert.equal(Object.keys(read(object(65_536)) as object).length, 65_536);
+  assert.throws(() => read(object(65_537)), { code: 'INVALID_INPUT', message: /an object of more than 65536 members/ });
+  const repeated = `{${'"a":1,'.repeat(65_536)}"a":1}`;
+  assert.throws(() => read(repeated), { code: 'INVALID_INPUT', message: /an object of more than 65536 members/ });
+  const rows = `[${Array.from({ length: 300 }, () => object(300)).join(',')}]`;
+  assert.equal((read(rows) as unknown[]).length, 300);
+});
