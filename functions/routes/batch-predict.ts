@@ -55,7 +55,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     if (streamed) rawBody(req, maxBodyBytes);
     const instances = streamed
       ? undefined
-      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs)));
+      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs), exchange));
     const model = await modelOf(repository, exchange);
     const live = model.live() ?? (await model.whenLive());
     live.hold();

@@ -29,7 +29,7 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
     try {
       const started = performance.now();
       const feeds = isLarge(bytes)
-        ? await parser.readFeeds(bytes, live.rows.form)
+        ? await parser.readFeeds(bytes, live.rows.form, exchange)
         : readPredictBody(readJson(bytes), live);
       await answerRow(exchange, feeds, live, metrics.model(live.name), started);
     } finally {

@@ -4,7 +4,7 @@ import { ServingError } from '../../errors.ts';
 import { mediaType } from '../../http/body-in.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { readInflated } from '../../http/inflate.ts';
-import { isLarge, type JsonParser } from '../../http/json-body.ts';
+import { isLarge, type JsonParser, type Owner } from '../../http/json-body.ts';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/generation.ts';
 import type { Repository } from '../../model/repository.ts';
@@ -48,7 +48,7 @@ export function createInferRoutes({ repository, parser, metrics, maxBodyBytes }:
     live: Generation,
   ): Promise<void> {
     const started = performance.now();
-    const request = await readRequest(body, textBytes, live, parser);
+    const request = await readRequest(body, textBytes, live, parser, exchange);
     await answerInfer(exchange, live, request, metrics.model(live.name), started);
   }
 
@@ -61,10 +61,11 @@ export function readRequest(
   textBytes: number | undefined,
   live: Generation,
   parser: JsonParser,
+  owner: Owner,
 ): InferRequest | Promise<InferRequest> {
   const { form } = live.rows;
   return isLongToRead(body, textBytes, live)
-    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes })
+    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes }, owner)
     : readInfer(body, form, textBytes);
 }
 

@@ -41,7 +41,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     try {
       const { form } = live.rows;
       const body = isLarge(bytes)
-        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form })
+        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, exchange)
         : readTensorFlowBody(readJson(bytes), live.rows);
       const json = await answerOf(body, live, exchange, metrics.model(live.name));
       if (!exchange.ticket.gone) sendJson(exchange, 200, json);
