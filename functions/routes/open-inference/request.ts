@@ -4,7 +4,7 @@ import { describe } from '../../engine/tensor-fill.ts';
 import type { RowForm } from '../../model/rows.ts';
 import { readRaw } from './binary-in.ts';
 import { readInputs } from './inputs.ts';
-import { invalid, isObject, readParameters, short, unsupported } from './members.ts';
+import { invalid, isObject, readParameters, short, slotsOf, unsupported } from './members.ts';
 
 /** An output that was asked for, by its place in the signature. */
 export interface RequestedOutput {
@@ -96,22 +96,23 @@ function readOutputs(outputs: JsonValue | undefined, signature: Signature, binar
   if (outputs === undefined) return all(signature, binary);
   if (!Array.isArray(outputs)) throw invalid('outputs', `outputs: expected an array, got ${describe(outputs)}`);
   if (outputs.length === 0) return all(signature, binary);
-  const requested: RequestedOutput[] = [];
+  const slots = slotsOf(signature.outputs);
+  const requested = new Map<number, RequestedOutput>();
   for (const [i, output] of outputs.entries()) {
     const place = `outputs[${i}]`;
     if (!isObject(output)) throw invalid(place, `${place}: expected an object with a name, got ${describe(output)}`);
     const { name } = output;
-    const slot = signature.outputs.findIndex((spec) => spec.name === name);
-    if (slot === -1) {
-      const names = short(signature.outputs.map((spec) => spec.name));
+    const slot = slots.get(name);
+    if (slot === undefined) {
+      const names = short([...slots.keys()] as string[]);
       throw invalid(`${place}.name`, `${place}.name: expected one of the outputs ${names}, got ${describe(name)}`);
     }
-    if (requested.some((one) => one.slot === slot)) {
+    if (requested.has(slot)) {
       throw invalid(`${place}.name`, `${place}.name: the output ${describe(name)} is asked for twice`);
     }
     const parameters = readParameters(output, place);
     if (parameters?.classification !== undefined) throw unsupported(`${place}.parameters.classification`);
-    requested.push({ slot, binary: readFlag(parameters, 'binary_data', `${place}.parameters`) ?? binary });
+    requested.set(slot, { slot, binary: readFlag(parameters, 'binary_data', `${place}.parameters`) ?? binary });
   }
-  return requested;
+  return [...requested.values()];
 }

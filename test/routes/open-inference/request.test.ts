@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { Signature, Tensor } from '../../../functions/engine/tensor.ts';
 import { ServingError } from '../../../functions/errors.ts';
 import { type InferRequest, readInfer } from '../../../functions/routes/open-inference/request.ts';
+import { countedArray } from '../../helpers/counted-array.ts';
 import { inferBody, type Sent } from '../../helpers/open-inference.ts';
 
 const SIGNATURE: Signature = {
@@ -199,4 +200,26 @@ test('a binary text with a NUL, at which the model would cut it, is refused', ()
   const bytes = Buffer.from([3, 0, 0, 0, 0x61, 0, 0x62]);
   const sent: Sent = { name: 'x', datatype: 'BYTES', shape: [1], bytes };
   assert.throws(() => read([sent], only('string', [-1])), /U\+0000/);
+});
+
+test('to read a request looks at each input and output a few times, however many there are', () => {
+  const COUNT = 500;
+  const specs = (letter: string) =>
+    countedArray(
+      Array.from({ length: COUNT }, (_, i) => ({ name: `${letter}${i}`, dtype: 'float32' as const, shape: [-1] })),
+    );
+  const [inputs, outputs] = [specs('i'), specs('o')];
+  const sent: Sent[] = Array.from({ length: COUNT }, (_, i) => ({
+    name: `i${COUNT - 1 - i}`,
+    datatype: 'FP32',
+    shape: [1],
+    data: '[1]',
+  }));
+  const { text } = inferBody(sent, {
+    outputs: Array.from({ length: COUNT }, (_, i) => ({ name: `o${COUNT - 1 - i}` })),
+  });
+  const signature = { inputs: inputs.array, outputs: outputs.array };
+  const request = readInfer(Buffer.from(text), { signature, joined: true }, undefined);
+  assert.deepEqual([request.tensors.length, request.outputs[0]], [COUNT, { slot: COUNT - 1, binary: false }]);
+  for (const { looks } of [inputs, outputs]) assert.ok(looks() <= 4 * COUNT, `${looks()} looks`);
 });
