@@ -1,11 +1,13 @@
 import { ServingError } from '../errors.ts';
 import { countBytesFrom, syntaxError } from './json-error.ts';
 import {
+  bareFloatAt,
   closeNumbers,
   copyNumbers,
   isNumberByte,
   openNumbers,
-  readInteger,
+  readBeyond,
+  scanFloats,
   scanNumbers,
   skipSpace,
   stop,
@@ -15,7 +17,10 @@ import {
 } from './json-number.ts';
 import { readString, scanString } from './json-string.ts';
 
-/** What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits. */
+/**
+ * What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits, and a number
+ * too large for a double is the bigint `BEYOND_DOUBLE`.
+ */
 export type JsonValue = null | boolean | number | bigint | string | Float64Array | JsonValue[] | JsonObject;
 
 /** Has no prototype: `__proto__` is a key like any other. */
@@ -44,38 +49,51 @@ let allowed = 0;
 /**
  * Reads one JSON text (RFC 8259, strictly) from the UTF-8 `bytes` between `start` and `end`.
  *
- * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting, invalid UTF-8 in a string and
- * a byte order mark are refused; integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
+ * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting and invalid UTF-8 in a string are
+ * refused; a byte order mark before the text is skipped (RFC 8259, 8.1); integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
  * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array; an object of more than `MAX_MEMBERS` is refused. The last of equal keys wins; a number too large for a
- * double is an infinity.
+ * double is ±`BEYOND_DOUBLE`.
  *
  * @param maxValues how many values it may hold. An array of plain numbers counts as one, and a short one, which is no
  * Float64Array, as one more for each 4 numbers.
+ * @param bareFloats whether `NaN`, `Infinity` and `-Infinity` may stand where numbers do, as Python's json writes them.
  * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON, or where it
  * holds more values
  */
-export function readJson(bytes: Uint8Array, start = 0, end = bytes.length, maxValues = MAX_VALUES): JsonValue {
+export function readJson(
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+  maxValues = MAX_VALUES,
+  bareFloats = false,
+): JsonValue {
   left = maxValues;
   allowed = maxValues;
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (end > start && isNumberByte(buffer[end - 1]!)) {
     // A bare number, or a text cut short: rare enough for a copy, with the byte at its end that `scanNumbers` needs.
-    return readText(Buffer.concat([buffer.subarray(start, end), Buffer.from(' ')]), 0, end - start);
+    return readText(Buffer.concat([buffer.subarray(start, end), Buffer.from(' ')]), 0, end - start, bareFloats);
   }
-  return readText(buffer, start, end);
+  return readText(buffer, start, end, bareFloats);
 }
 
-function readText(bytes: Buffer, start: number, end: number): JsonValue {
+function readText(bytes: Buffer, start: number, end: number, bareFloats: boolean): JsonValue {
   countBytesFrom(start);
-  openNumbers(bytes, start, end);
+  openNumbers(bytes, start, end, bareFloats);
   try {
-    const value = readValue(bytes, skipSpace(bytes, start, end), end, 0);
+    const value = readValue(bytes, skipSpace(bytes, start + markLength(bytes, start, end), end), end, 0);
     const p = skipSpace(bytes, next, end);
     if (p < end) throw syntaxError(bytes, p, end, 'the end of the body');
     return value;
   } finally {
     closeNumbers();
   }
+}
+
+/** Bytes of the byte order mark at `start`; 0 where there is none. */
+function markLength(bytes: Buffer, start: number, end: number): number {
+  const isMark = start + 2 < end && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
+  return isMark ? 3 : 0;
 }
 
 function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonValue {
@@ -98,8 +116,13 @@ function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonVa
     case 0x6e:
       return readWord(bytes, p, end, 'null', null);
     default: {
+      const token = bareFloatAt(bytes, p, end);
+      if (token !== undefined) {
+        next = p + token.length;
+        return Number(token);
+      }
       if (!startsNumber(byte)) throw syntaxError(bytes, p, end, 'a value');
-      const value = scanNumbers(bytes, p, end, true) === 1 ? takeNumber() : readInteger(bytes, p, end);
+      const value = scanNumbers(bytes, p, end, true) === 1 ? takeNumber() : readBeyond(bytes);
       next = stop;
       return value;
     }
@@ -140,7 +163,7 @@ function readArray(bytes: Buffer, open: number, end: number, depth: number): Jso
     next = p + 1;
     return [];
   }
-  const count = scanNumbers(bytes, p, end, false);
+  const count = scanFloats(bytes, p, end);
   p = stop;
   if (count === 0 || p >= end || bytes[p] !== 0x5d) return readMixed(bytes, p, end, depth, count);
   next = p + 1;

@@ -37,7 +37,8 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
       const dims = readShape(input, spec, place);
       const size = readBinarySize(input, place);
       if (size === undefined) {
-        tensors[slot] = decodeFlat(input.data!, spec.dtype, dims, `${place}.data`);
+        const data = isFloat(spec) ? missingAsNaN(input.data!) : input.data!;
+        tensors[slot] = decodeFlat(data, spec.dtype, dims, `${place}.data`);
       } else {
         if (size > binary.length - at) throw tooShort(size, binary.length - at, place);
         tensors[slot] = readBinary(binary.subarray(at, at + size), spec.dtype, dims, place);
@@ -54,6 +55,19 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
   if (at === binary.length) return tensors as Tensor[];
   const message = `${binary.length} bytes follow the JSON text, and the inputs' binary_data_size sum up to ${at}`;
   throw invalid('inputs', `inputs: ${message}`);
+}
+
+const isFloat = ({ dtype }: TensorSpec): boolean => dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
+
+/** KServe's client writes NaN as null. Changes `value`. */
+function missingAsNaN(value: JsonValue): JsonValue {
+  if (!Array.isArray(value)) return value;
+  for (let i = 0; i < value.length; i++) {
+    const one = value[i]!;
+    if (one === null) value[i] = Number.NaN;
+    else if (typeof one === 'object') missingAsNaN(one);
+  }
+  return value;
 }
 
 function findSlot({ name }: JsonObject, slots: ReadonlyMap<JsonValue | undefined, number>, place: string): number {

@@ -48,16 +48,20 @@ export function readInfer(
     };
   }
   const length = textBytes ?? body.length;
-  const request = readJson(body, 0, length, maxValues);
+  return readInferText(readJson(body, 0, length, maxValues, true), signature, body.subarray(length));
+}
+
+/** The same of a body whose JSON text has been read. @param binary what follows the text. */
+export function readInferText(request: JsonValue, signature: Signature, binary: Uint8Array): InferRequest {
   if (!isObject(request))
     throw invalid(undefined, `the body: expected an object with inputs, got ${describe(request)}`);
   const parameters = readParameters(request, '');
-  const binary = readFlag(parameters, 'binary_data_output', 'parameters') ?? false;
+  const binaryOutput = readFlag(parameters, 'binary_data_output', 'parameters') ?? false;
   return {
     id: readId(request),
     timeout: readTimeout(parameters),
-    outputs: readOutputs(request.outputs, signature, binary),
-    tensors: readInputs(request.inputs, signature, body.subarray(length)),
+    outputs: readOutputs(request.outputs, signature, binaryOutput),
+    tensors: readInputs(request.inputs, signature, binary),
   };
 }
 

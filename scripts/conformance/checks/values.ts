@@ -30,7 +30,7 @@ const REFUSED: readonly [keyof typeof IDENTITY, string][] = [
   ['UINT8', '1e99'],
   ['BOOL', '2'],
   ['BOOL', '"true"'],
-  ['FP32', 'null'],
+  ['INT64', 'null'],
   ['FP32', '"x"'],
   ['FP32', '{}'],
   ['BYTES', 'null'],
@@ -64,7 +64,7 @@ export const VALUE_CHECKS: readonly Check[] = [
   },
   {
     number: 19,
-    title: 'an element that the datatype does not hold is 400: INT64 1.5, UINT8 256, BOOL 2, FP32 null',
+    title: 'an element that the datatype does not hold is 400: INT64 1.5, UINT8 256, BOOL 2, INT64 null',
     needs: ['fixture'],
     async run(context, part) {
       for (const [datatype, element] of REFUSED)

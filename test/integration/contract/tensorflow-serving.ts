@@ -137,6 +137,27 @@ export function tensorFlowServing(kind: HostKind): void {
       await assertAnswer('log', { instances: [[1], [0], [-1]] }, { predictions: [[0], ['-Infinity'], ['NaN']] });
     });
 
+    // The functions framework reads JSON before this server does, and strictly.
+    if (kind === 'container') {
+      test('NaN and Infinity without quotes, as Python writes them, are floats: in a small body and in a large one', async () => {
+        await assertAnswer('half', '{"instances":[[1,NaN],[-Infinity,2]]}', {
+          predictions: [
+            [1.5, 'NaN'],
+            ['-Infinity', 2.5],
+          ],
+        });
+        const count = 20_000;
+        const { status, json } = await predict('half', `{"inputs":[${'[NaN,1],'.repeat(count)}[1,1]]}`);
+        assert.deepEqual([status, json().outputs.length, json().outputs[0]], [200, count + 1, ['NaN', 1.5]]);
+      });
+
+      test('a byte order mark before a body is skipped', async () => {
+        await assertAnswer('half', '\ufeff{"instances":[[1,2]]}', { predictions: [[1.5, 2.5]] });
+        const refused = await post(host(), '/predict', '\ufeff{"features":[1,NaN]}');
+        await assertRefused(refused, 400, 'INVALID_INPUT', /send "NaN", "Infinity" or "-Infinity" in quotes/);
+      });
+    }
+
     test('a thousand instances give as many predictions in the same order, also from a body of megabytes', async () => {
       const instances = Array.from({ length: 1000 }, (_, i) => [i, -i]);
       const predictions = instances.map(([a, b]) => [a! + 0.5, b! + 0.5]);
