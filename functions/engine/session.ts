@@ -73,7 +73,7 @@ export async function openSession(path: string, options: SessionOptions): Promis
   }).catch((cause) => {
     throw loadRefusal(cause, external);
   });
-  const inputs = session.inputMetadata.map(specOf);
+  const inputs = session.inputMetadata.map((meta) => ({ ...specOf(meta), ...namesOf(meta) }));
   const others = session.outputMetadata.filter((meta) => !meta.isTensor);
   // The file may leave an output's type to onnxruntime to find out, which does not tell what it found.
   if (others.length > 0) throw unreturnable(path, others);
@@ -133,6 +133,11 @@ function specOf(meta: InferenceSession.ValueMetadata): TensorSpec {
     dtype: meta.type as DType,
     shape: meta.shape.map((dim) => (typeof dim === 'number' ? dim : -1)),
   };
+}
+
+function namesOf(meta: InferenceSession.ValueMetadata): Pick<TensorSpec, 'dimNames'> {
+  const dimNames = (meta.isTensor ? meta.shape : []).map((dim) => (typeof dim === 'string' && dim !== '' ? dim : null));
+  return dimNames.every((name) => name === null) ? {} : { dimNames };
 }
 
 type TensorConstructor = new (type: string, data: unknown, dims: readonly number[]) => OrtTensor;

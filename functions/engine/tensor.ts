@@ -44,6 +44,8 @@ export interface TensorSpec {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
+  /** What the model calls the dimensions of an input; null for one without a name. Absent where none has one. */
+  readonly dimNames?: readonly (string | null)[];
 }
 
 /** What a model takes and gives. */
