@@ -80,6 +80,25 @@ const broken = fc
     ),
   );
 
+/** A long repeat, alone or where something is expected: what takes more than linear time takes minutes of it. */
+const long = fc
+  .record({
+    piece: fc.constantFrom(...'=A0 ["{,-\\', '[]', '{},', '1,', '""', '"a":1,', '\\u0041', '\n', '\r\n'),
+    end: fc.constantFrom('', 'x', '=', '"', ']', '}'),
+    wrap: fc.constantFrom(
+      ['', ''],
+      ['"', '"'],
+      ['{"features":[', ']}'],
+      ['{"features":{', '}}'],
+      ['{"features":{"string":["', '",""]}}'],
+      ['{"instances":[{"string":{"b64":"', '"}}]}'],
+    ),
+    characters: fc.constantFrom(1000, 60_000, 200_000),
+  })
+  .map(({ piece, end, wrap: [open, close], characters }) =>
+    Buffer.from(`${open}${piece.repeat(characters / piece.length)}${end}${close}\n${CHECK}`),
+  );
+
 /** Valid JSON of a wrong kind: any value, under the names that mean something here. */
 const misshapen = fc
   .record({
@@ -128,6 +147,7 @@ describe('malformed bodies', { concurrency: 1 }, () => {
   for (const [title, arbitrary] of [
     [`${BODIES} of random bytes`, bytes],
     [`${BODIES} that are almost right`, fc.oneof(broken, misshapen)],
+    [`${BODIES} of long repeats`, long],
   ] as const) {
     for (const [path, type] of ROUTES) {
       test(`${title}, as ${type} to ${path}: no 5xx, always JSON, and the server answers the next request`, async () => {
