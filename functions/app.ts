@@ -39,7 +39,8 @@ export function createApp(config: Config, logger: Logger): App {
   const draining = new AbortController();
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
-  const parser = createJsonParser();
+  const capacity = measureCapacity();
+  const parser = createJsonParser(capacity.cpus);
   const onCloudRun = config.K_SERVICE !== undefined;
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),
@@ -48,7 +49,7 @@ export function createApp(config: Config, logger: Logger): App {
     memoryBudget: config.MODEL_MEMORY_BUDGET,
     refreshes: config.MODEL_REFRESH_SECONDS > 0,
     engine: {
-      capacity: measureCapacity(),
+      capacity,
       processes: config.INFERENCE_PROCESSES,
       intraOpThreads: config.INTRA_OP_THREADS,
       executionProviders: config.EXECUTION_PROVIDERS,

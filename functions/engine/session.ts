@@ -89,7 +89,7 @@ export async function openSession(path: string, options: SessionOptions): Promis
     ...unservedIn(session.outputMetadata, 'output', inspection.outputs),
   ];
   if (unserved.length > 0) throw unservable(path, unserved);
-  const inputs = session.inputMetadata.map((meta) => specOf(meta, inspection.inputs));
+  const inputs = session.inputMetadata.map((meta) => ({ ...specOf(meta, inspection.inputs), ...namesOf(meta) }));
   const outputs = session.outputMetadata.map((meta) => specOf(meta, inspection.outputs));
   const fetches = outputs.map((output) => output.name);
 
@@ -173,6 +173,11 @@ function specOf(meta: InferenceSession.ValueMetadata, values: readonly Value[]):
   const spec = { name, dtype: type as DType, shape: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) };
   const isOpen = shape.length === 0 && !values.find((value) => value.name === name)?.hasShape;
   return isOpen ? { ...spec, anyRank: true } : spec;
+}
+
+function namesOf(meta: InferenceSession.ValueMetadata): Pick<TensorSpec, 'dimNames'> {
+  const dimNames = (meta.isTensor ? meta.shape : []).map((dim) => (typeof dim === 'string' && dim !== '' ? dim : null));
+  return dimNames.every((name) => name === null) ? {} : { dimNames };
 }
 
 type TensorConstructor = new (type: string, data: unknown, dims: readonly number[]) => OrtTensor;

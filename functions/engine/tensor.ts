@@ -47,6 +47,8 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** The model leaves the rank open, and any is taken: `shape` is empty then, which without this is rank 0. */
   readonly anyRank?: true;
+  /** What the model calls the dimensions of an input; null for one without a name. Absent where none has one. */
+  readonly dimNames?: readonly (string | null)[];
 }
 
 /** What a model takes and gives. */

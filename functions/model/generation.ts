@@ -17,6 +17,7 @@ import { createHolds } from './holds.ts';
 import type { Manifest } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from './rows.ts';
+import { createExplainFailure } from './unequal-dims.ts';
 
 export interface EngineOptions {
   readonly capacity: Capacity;
@@ -184,6 +185,7 @@ export async function prepareGeneration(
         statistics.settled(!outcomes.some((one) => 'error' in one), seconds);
       },
     });
+    const explain = createExplainFailure(signature);
     return {
       name,
       version,
@@ -204,7 +206,10 @@ export async function prepareGeneration(
       },
       predict(feeds, ticket, share) {
         const fault = pool.fault();
-        if (fault === undefined) return batcher.predict(feeds, ticket, share);
+        if (fault === undefined) {
+          const outcomes = batcher.predict(feeds, ticket, share);
+          return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
+        }
         const message = `the model's engine processes keep ending: ${fault.reason}`;
         const retryAfter = Math.ceil(fault.retryInMs / 1000) || 1;
         return Promise.reject(new ServingError('NOT_READY', message, { retryAfter }));

@@ -37,6 +37,8 @@ export function createRowDecoder(
   const { inputs } = signature;
   const only = inputs.length === 1 ? inputs[0]! : undefined;
   const rowShapes = new Map(inputs.map((spec) => [spec, spec.shape.slice(1)]));
+  const inputNames = new Set(inputs.map(nameOf));
+  const featureNames = new Set(names);
 
   function decode(features: JsonValue, path: string): RowFeeds {
     if (!isObject(features)) {
@@ -44,11 +46,12 @@ export function createRowDecoder(
       throw invalid(path, `expected an object with the inputs ${list(inputs.map(nameOf))}`, features);
     }
     if (only !== undefined && !Object.hasOwn(features, only.name)) {
-      if (names !== undefined) return feedsOf([decodeInput(fromNames(features, names, path), only, path)]);
+      if (names !== undefined)
+        return feedsOf([decodeInput(fromNames(features, names, featureNames, path), only, path)]);
       throw invalid(path, `expected the values of a row, or an object with the input ${only.name}`, features);
     }
     for (const name in features) {
-      if (!inputs.some((input) => input.name === name)) {
+      if (!inputNames.has(name)) {
         throw invalid(join(path, name), `the model has no such input; its inputs are ${list(inputs.map(nameOf))}`);
       }
     }
@@ -87,9 +90,14 @@ function feedsOf(inputs: readonly InputRow[]): RowFeeds {
   return { tensors: inputs.map(({ tensor }) => tensor), rows: 1, isRow: inputs.every(({ isRow }) => isRow) };
 }
 
-function fromNames(features: JsonObject, names: readonly string[], path: string): JsonValue[] {
+function fromNames(
+  features: JsonObject,
+  names: readonly string[],
+  known: ReadonlySet<string>,
+  path: string,
+): JsonValue[] {
   for (const name in features) {
-    if (!names.includes(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
+    if (!known.has(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
   }
   return names.map((name) => {
     if (!Object.hasOwn(features, name)) throw invalid(join(path, name), 'this feature is missing');

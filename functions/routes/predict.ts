@@ -28,7 +28,7 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
     live.hold();
     try {
       const feeds = isLarge(bytes)
-        ? await parser.readFeeds(bytes, live.rows.form)
+        ? await parser.readFeeds(bytes, live.rows.form, exchange)
         : readPredictBody(readJson(bytes), live);
       await answerRow(exchange, feeds, live, metrics.model(live.name));
     } finally {

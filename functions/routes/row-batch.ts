@@ -2,6 +2,7 @@ import type { Outcome, Ticket } from '../engine/batcher.ts';
 import { type Feeds, keyOf, stackRows } from '../engine/join.ts';
 import type { ServingError } from '../errors.ts';
 import { toServingError } from '../http/failure.ts';
+import { processSlices } from '../http/time-slice.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
 
@@ -19,12 +20,14 @@ const KNOCK_MS = 20;
 /**
  * Runs the rows of one batch and gives their results in the same order. Rows that may share a run are stacked and
  * queued as one: at 100 k rows a second a promise a row is what costs most. Never rejects.
+ * @param pending promises for those that a thread reads, which do not reject.
  */
 export async function predictRows(
-  rows: readonly ReadRow[],
+  pending: readonly (ReadRow | Promise<ReadRow>)[],
   live: Generation,
   ticket: Ticket,
 ): Promise<readonly RowResult[]> {
+  const rows = areRead(pending) ? pending : await Promise.all(pending);
   const results: RowResult[] = rows.map((row) => ('error' in row ? row : { text: '' }));
   await Promise.all(
     group(rows, live.joined).map(async (places) => {
@@ -33,6 +36,8 @@ export async function predictRows(
       let at = 0;
       for (const outcome of outcomes) {
         for (let row = 0; row < outcome.rows; row++, at++) {
+          const pause = processSlices.wait();
+          if (pause !== undefined) await pause;
           results[places[at]!] = resultOf(outcome, row, feeds[at]!, live);
         }
       }
@@ -40,6 +45,9 @@ export async function predictRows(
   );
   return results;
 }
+
+const areRead = (rows: readonly (ReadRow | Promise<ReadRow>)[]): rows is readonly ReadRow[] =>
+  !rows.some((row) => row instanceof Promise);
 
 /** The places of the rows that may be stacked, a list for each kind of row. */
 function group(rows: readonly ReadRow[], joined: boolean): number[][] {

@@ -42,7 +42,7 @@ test('an engine tells what its model takes and gives, and runs it', async (t) =>
   const loaded = await engine.load(order(join(writeModel(folder, 'identity', identity()), 'model.onnx')));
   assert.deepEqual(loaded, {
     signature: {
-      inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 4] }],
+      inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 4], dimNames: ['N', null] }],
       outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 4] }],
     },
     patched: [],

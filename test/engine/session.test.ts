@@ -46,8 +46,8 @@ function open(name: string, bytes: Uint8Array): Promise<Session> {
 test('the signature has the names, dtypes and shapes of the model, with -1 for what the caller chooses', async () => {
   assert.deepEqual((await open('two-outputs', twoOutputs())).signature, {
     inputs: [
-      { name: 'x', dtype: 'int64', shape: [-1, 1] },
-      { name: 'z', dtype: 'float64', shape: [-1, 2] },
+      { name: 'x', dtype: 'int64', shape: [-1, 1], dimNames: ['N', null] },
+      { name: 'z', dtype: 'float64', shape: [-1, 2], dimNames: ['N', null] },
     ],
     outputs: [
       { name: 'i', dtype: 'int64', shape: [-1, 1] },

@@ -4,6 +4,7 @@ import { type JsonValue, readJson } from '../../functions/engine/json-reader.ts'
 import type { Signature, Tensor, TensorSpec } from '../../functions/engine/tensor.ts';
 import { ServingError } from '../../functions/errors.ts';
 import { createRowDecoder, type RowDecoder } from '../../functions/model/rows.ts';
+import { countedArray } from '../helpers/counted-array.ts';
 import { float32 } from '../helpers/tensors.ts';
 
 const spec = (name: string, dtype: TensorSpec['dtype'], ...shape: number[]): TensorSpec => ({ name, dtype, shape });
@@ -210,4 +211,22 @@ test('keys that objects inherit are names like any other', () => {
   const odd = createRowDecoder(signature(spec('constructor', 'float32', -1, 1)), undefined, true);
   assert.deepEqual(decode(odd, '{"constructor":2}').tensors, [float32([1, 1], [2])]);
   assert.throws(() => odd.decode(json('{}'), 'features'), /the input constructor/);
+});
+
+test('to read a row looks at each input, or feature, a few times, however many there are', () => {
+  const COUNT = 500;
+  const named = (i: number): string => `name ${i}`;
+  const row = json(`{${Array.from({ length: COUNT }, (_, i) => `${JSON.stringify(named(COUNT - 1 - i))}:${i}`)}}`);
+
+  const inputs = countedArray(Array.from({ length: COUNT }, (_, i) => spec(named(i), 'float32', -1, 1)));
+  const byInput = createRowDecoder({ inputs: inputs.array, outputs: [] }, undefined, true);
+  const before = inputs.looks();
+  assert.equal(byInput.decode(row, 'features').tensors.length, COUNT);
+  assert.ok(inputs.looks() - before <= 3 * COUNT, `${inputs.looks() - before} looks at inputs`);
+
+  const names = countedArray(Array.from({ length: COUNT }, (_, i) => named(i)));
+  const byFeature = createRowDecoder(signature(spec('x', 'float32', -1, COUNT)), names.array, true);
+  const built = names.looks();
+  assert.deepEqual(byFeature.decode(row, 'features').tensors[0]!.data.at(0), COUNT - 1);
+  assert.ok(names.looks() - built <= 3 * COUNT, `${names.looks() - built} looks at features`);
 });

@@ -3,7 +3,7 @@ import type { Tensor } from '../../engine/tensor.ts';
 import { ServingError } from '../../errors.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { readInflated } from '../../http/inflate.ts';
-import { isLarge, type JsonParser } from '../../http/json-body.ts';
+import { isLarge, type JsonParser, type Owner } from '../../http/json-body.ts';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/generation.ts';
 import type { Repository } from '../../model/repository.ts';
@@ -49,7 +49,7 @@ export function createInferRoutes({ repository, parser, metrics, maxBodyBytes, t
     textBytes: number | undefined,
     live: Generation,
   ): Promise<void> {
-    const request = await readRequest(body, textBytes, live, parser);
+    const request = await readRequest(body, textBytes, live, parser, exchange);
     const trace = tracer.start(exchange.params.name!);
     trace?.mark('REQUEST_START', exchange.startedAt);
     trace?.mark('QUEUE_START');
@@ -69,10 +69,11 @@ export function readRequest(
   textBytes: number | undefined,
   live: Generation,
   parser: JsonParser,
+  owner: Owner,
 ): InferRequest | Promise<InferRequest> {
   const { form } = live.rows;
   return isLongToRead(body, textBytes, live)
-    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes })
+    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes }, owner)
     : readInfer(body, form, textBytes);
 }
 

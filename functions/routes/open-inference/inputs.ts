@@ -5,7 +5,7 @@ import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
 import { readBinary } from './binary-in.ts';
 import { DATATYPES } from './datatype.ts';
-import { invalid, isObject, readParameters, short } from './members.ts';
+import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';
 
 /** A dimension travels to the engine process in 32 bits. */
 const MAX_DIM = 2 ** 31 - 1;
@@ -25,18 +25,20 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
     );
   }
   const tensors: (Tensor | undefined)[] = signature.inputs.map(() => undefined);
+  const slots = slotsOf(signature.inputs);
   let at = 0;
   for (const [i, input] of inputs.entries()) {
     const place = `inputs[${i}]`;
     if (!isObject(input)) throw invalid(place, `${place}: expected an object with a name, got ${describe(input)}`);
-    const slot = findSlot(input, signature, place);
+    const slot = findSlot(input, slots, place);
     if (tensors[slot] !== undefined) throw invalid(place, `${place}: the input ${describe(input.name)} is given twice`);
     const spec = signature.inputs[slot]!;
     try {
       const dims = readShape(input, spec, place);
       const size = readBinarySize(input, place);
       if (size === undefined) {
-        tensors[slot] = decodeFlat(input.data!, spec.dtype, dims, `${place}.data`);
+        const data = isFloat(spec) ? missingAsNaN(input.data!) : input.data!;
+        tensors[slot] = decodeFlat(data, spec.dtype, dims, `${place}.data`);
       } else {
         if (size > binary.length - at) throw tooShort(size, binary.length - at, place);
         tensors[slot] = readBinary(binary.subarray(at, at + size), spec.dtype, dims, place);
@@ -55,10 +57,23 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
   throw invalid('inputs', `inputs: ${message}`);
 }
 
-function findSlot({ name }: JsonObject, { inputs }: Signature, place: string): number {
-  const slot = inputs.findIndex((spec) => spec.name === name);
-  if (slot !== -1) return slot;
-  const names = short(inputs.map((spec) => spec.name));
+const isFloat = ({ dtype }: TensorSpec): boolean => dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
+
+/** KServe's client writes NaN as null. Changes `value`. */
+function missingAsNaN(value: JsonValue): JsonValue {
+  if (!Array.isArray(value)) return value;
+  for (let i = 0; i < value.length; i++) {
+    const one = value[i]!;
+    if (one === null) value[i] = Number.NaN;
+    else if (typeof one === 'object') missingAsNaN(one);
+  }
+  return value;
+}
+
+function findSlot({ name }: JsonObject, slots: ReadonlyMap<JsonValue | undefined, number>, place: string): number {
+  const slot = slots.get(name);
+  if (slot !== undefined) return slot;
+  const names = short([...slots.keys()] as string[]);
   throw invalid(`${place}.name`, `${place}.name: expected one of the inputs ${names}, got ${describe(name)}`);
 }
 

@@ -53,8 +53,9 @@ function readColumns(given: JsonValue, signature: Signature): readonly Tensor[] 
 }
 
 function readNamed(columns: JsonObject, inputs: readonly TensorSpec[]): readonly Tensor[] {
+  const names = new Set(inputs.map(({ name }) => name));
   for (const name in columns) {
-    if (inputs.some((input) => input.name === name)) continue;
+    if (names.has(name)) continue;
     throw invalid('inputs', `the model has no input ${describe(name)}; its inputs are ${listOf(inputs)}`);
   }
   return inputs.map((input) => {

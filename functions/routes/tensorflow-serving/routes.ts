@@ -1,4 +1,4 @@
-import { readJson } from '../../engine/json-reader.ts';
+import { MAX_VALUES, readJson } from '../../engine/json-reader.ts';
 import { ServingError } from '../../errors.ts';
 import { type Exchange, sendJson } from '../../http/exchange.ts';
 import { readInflated } from '../../http/inflate.ts';
@@ -44,8 +44,8 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     try {
       const { form } = live.rows;
       const body = isLarge(bytes)
-        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form })
-        : readTensorFlowBody(readJson(bytes), live.rows);
+        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, exchange)
+        : readTensorFlowBody(readJson(bytes, 0, bytes.length, MAX_VALUES, true), live.rows);
       const json = await answerOf(body, live, exchange, metrics.model(live.name));
       if (!exchange.ticket.gone) sendJson(exchange, 200, json);
     } finally {

@@ -1,7 +1,7 @@
 import { mediaType } from '../../http/body-in.ts';
 import { type Exchange, sendJson } from '../../http/exchange.ts';
 import { readInflated } from '../../http/inflate.ts';
-import { isLarge, type JsonParser } from '../../http/json-body.ts';
+import { isLarge, type JsonParser, type Owner } from '../../http/json-body.ts';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/generation.ts';
 import type { Repository } from '../../model/repository.ts';
@@ -61,17 +61,23 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     const live = repository.main.live() ?? (await repository.main.whenLive());
     live.hold();
     try {
-      const body = await readBody(bytes, textBytes, live);
+      const body = await readBody(bytes, textBytes, live, exchange);
       await answer(exchange, body, live, isTriton);
     } finally {
       live.release();
     }
   }
 
-  async function readBody(bytes: Buffer, textBytes: number | undefined, live: Generation): Promise<VertexBody> {
-    if (textBytes !== undefined) return { form: 'infer', request: await readRequest(bytes, textBytes, live, parser) };
+  async function readBody(
+    bytes: Buffer,
+    textBytes: number | undefined,
+    live: Generation,
+    owner: Owner,
+  ): Promise<VertexBody> {
+    if (textBytes !== undefined)
+      return { form: 'infer', request: await readRequest(bytes, textBytes, live, parser, owner) };
     return isLarge(bytes)
-      ? parser.readAside<VertexBody>(bytes, { as: 'vertex', form: live.rows.form })
+      ? parser.readAside<VertexBody>(bytes, { as: 'vertex', form: live.rows.form }, owner)
       : readVertexBody(bytes, live.rows);
   }
 

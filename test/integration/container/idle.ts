@@ -70,6 +70,22 @@ export function idling(): void {
       connection.destroy();
     });
 
+    test('a client that goes on sending after its stream was ended is cut off', async () => {
+      const connection = connect(host());
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(2 ** 40) };
+      connection.send(postText('/batch_predict', ROW, headers));
+      assert.equal(readStopped((await connection.answer()).body).last.code, 'IDLE');
+      const { socket } = connection;
+      // As fast as it is taken: the rest of the upload never ends by itself.
+      const more = (): void => {
+        while (socket.writable && socket.write(BLOCK));
+      };
+      socket.on('drain', more);
+      more();
+      await connection.closed;
+      assert.equal((await predict(host(), [1, 2, 3, 4])).status, 200);
+    });
+
     test('a client that sends everything before it reads is not hung: it is told where to go on', async () => {
       const before = await metric(host(), 'process_resident_memory_bytes');
       const connection = connect(host());

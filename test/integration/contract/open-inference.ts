@@ -191,7 +191,7 @@ export function openInference(kind: HostKind): void {
     });
 
     test('a value that is none of its datatype is refused with its place', async () => {
-      for (const value of ['null', '"x"', 'true', '1e39', '[1]', '{}']) {
+      for (const value of ['"x"', 'true', '1e39', '[1]', '{}']) {
         await refused(
           [{ ...ROW, data: `[1,2,${value},4]` }],
           /^input features: inputs\[0\]\.data\[2\]: expected a number/,
