@@ -1,5 +1,6 @@
 import { ServingError } from '../errors.ts';
-import { type Exchange, sendJson, sendText } from '../http/exchange.ts';
+import { cacheText, sendCached } from '../http/cached-answer.ts';
+import { type Exchange, sendJson } from '../http/exchange.ts';
 import type { Route } from '../http/router.ts';
 import type { Model, ModelStatus } from '../model/model.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -23,12 +24,15 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
     sendJson(exchange, 200, JSON.stringify(body));
   }
 
-  const render = shareRendering(metrics.render);
+  // Compressed once, too.
+  const render = shareRendering(async () => {
+    const { contentType, text } = await metrics.render();
+    return cacheText(contentType, text);
+  });
 
   async function scrape(exchange: Exchange): Promise<void> {
-    const { contentType, text } = await render();
-    if (exchange.ticket.gone) return;
-    sendText(exchange, 200, contentType, text);
+    const text = await render();
+    if (!exchange.ticket.gone) await sendCached(exchange, text, ['gzip'], ['X-Content-Type-Options', 'nosniff']);
   }
 
   return [

@@ -65,7 +65,7 @@ export function codings(kind: HostKind): void {
           [plain.headers['content-encoding'], plain.headers.vary, plain.headers['x-content-type-options']],
           [undefined, 'Accept-Encoding', 'nosniff'],
         );
-        for (const coding of ['gzip', 'deflate'] as const) {
+        for (const coding of path === '/metrics' ? (['gzip'] as const) : (['gzip', 'deflate'] as const)) {
           const packed = await ask(host(), path, body, {
             ...headers,
             'accept-encoding': `br, ${coding.toUpperCase()}`,
