@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import * as z from 'zod';
 import { ServingError } from '../errors.ts';
+import { weightOf } from '../http/accept.ts';
 import { mediaType, rawBody, readBodyWithin, refuseEncoding } from '../http/body-in.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { toServingError } from '../http/failure.ts';
@@ -85,7 +86,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
 
     function send(text: string): Promise<void> | undefined {
       idle?.refresh();
-      if (!res.headersSent) res.writeHead(200, { 'Content-Type': framing.type, 'X-Request-Id': exchange.id });
+      if (!res.headersSent) writeHead(exchange, framing);
       if (res.write(text)) return undefined;
       blocked = true;
       return drained(res).then(() => {
@@ -158,9 +159,14 @@ function whyStopped(whole: boolean, idleFor: string | undefined, draining: boole
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
 }
 
-function finish({ res, id }: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {
+function writeHead({ res, id }: Exchange, { type }: typeof NDJSON): void {
+  res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id]);
+}
+
+function finish(exchange: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {
+  const { res } = exchange;
   const { ok, failed } = rows.counts();
-  if (!res.headersSent) res.writeHead(200, { 'Content-Type': framing.type, 'X-Request-Id': id });
+  if (!res.headersSent) writeHead(exchange, framing);
   const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
   res.end(lead + last + framing.close);
 }
@@ -183,7 +189,7 @@ function readBatchSize(query: string): number {
 }
 
 const wantsArray = (accept: string | undefined): boolean =>
-  accept?.includes('application/json') === true && !accept.includes('ndjson');
+  weightOf(accept, 'application/json') > weightOf(accept, 'application/x-ndjson');
 
 /** Settles when the client has taken what was written, or is gone. */
 function drained(res: ServerResponse): Promise<void> {

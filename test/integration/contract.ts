@@ -2,6 +2,7 @@ import { describe } from 'node:test';
 import type { HostKind } from '../helpers/hosts.ts';
 import { anyRank } from './contract/any-rank.ts';
 import { batchPredict } from './contract/batch-predict.ts';
+import { codings } from './contract/coding.ts';
 import { company } from './contract/company.ts';
 import { deadlines } from './contract/deadlines.ts';
 import { engines } from './contract/engines.ts';
@@ -28,6 +29,6 @@ export function contract(kind: HostKind): void {
     for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict]) part(kind);
     for (const part of [tables, company, anyRank, tritonClients, latency, versionNumbers]) part(kind);
     for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
-    for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi, codings]) part(kind);
   });
 }

@@ -46,8 +46,8 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
 
   /** A lazy load starts here too, and is not waited for: the probe comes again. */
   function refuseUnready(model: Model): void {
-    model.load();
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+    model.load();
     requireReady(model);
   }
 
