@@ -94,6 +94,8 @@ export async function prepareGeneration(
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
   const processes = options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads);
   const order = { path: files.path, stamps: files.stamps(), intraOpThreads, executionProviders };
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => {});
   const pool = createPool({
     size: processes,
     order,
@@ -102,6 +104,8 @@ export async function prepareGeneration(
       metrics.engineRestarted(reason);
       const next = delayMs === 0 ? 'replacing it now' : `replacing it in ${delayMs} ms`;
       logger.error(`an engine process was lost (${detail}); ${next}`, { model: name, reason });
+      if (reason === 'load_failed')
+        lost.reject(new RunError('crashed', `the model does not load a second time: ${detail}`));
     },
   });
   try {
@@ -126,8 +130,17 @@ export async function prepareGeneration(
     if (verdict.why !== undefined) logger.warning(`rows of this model are not joined: ${verdict.why}`, { model: name });
 
     onPhase('warming');
-    const example = known[0] ?? madeUpRow(signature, undefined, 0);
-    const warm = await warmUp(pool, example, verdict.join ? options.maxBatchSize : 1, known.length > 0);
+    // The example goes last of what is known: the golden rows before it have been run.
+    const example = known.at(-1) ?? madeUpRow(signature, undefined, 0);
+    const place = manifest.example === undefined ? 'golden.json: its last row' : 'model.json: example';
+    const back = (): Promise<void> => Promise.race([untilFree(pool), lost.promise]);
+    const warm = await warmUp(
+      pool,
+      example,
+      verdict.join ? options.maxBatchSize : 1,
+      known.length > 0 ? place : undefined,
+      back,
+    );
     pool.grow(warm, startEngines);
     const holds = createHolds();
 
@@ -207,24 +220,47 @@ function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFe
 
 /**
  * Runs one row, then as many as a run may take if that is over soon. Gives the feeds, for the other engines to do the same.
- * @param known the row is one that the model's files vouch for.
- * @throws RunError where a known row never ends, or ends the process: such a model must not take another's place.
+ * @param place of the row, where it is one that the model's files vouch for.
+ * @param back settles once an engine is free: a trial row may have ended the only one that was started.
+ * @throws RunError where a known row fails, never ends, or ends the process: such a model must not take another's place; and
+ * where the engine does not come back.
  */
-async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number, known: boolean) {
+async function warmUp(
+  pool: Pool,
+  example: Feeds,
+  maxBatchSize: number,
+  place: string | undefined,
+  back: () => Promise<void>,
+) {
   const one = joinRows([{ feeds: example, first: 0, rows: 1 }]);
   const feeds = [one];
+  await back();
   try {
     const started = performance.now();
     await pool.run(one);
     if (maxBatchSize > 1 && (performance.now() - started) * maxBatchSize < WARM_UP_MS) {
       const many = joinRows(Array.from({ length: maxBatchSize }, () => ({ feeds: example, first: 0, rows: 1 })));
-      await pool.run(many);
       feeds.push(many);
+      await pool.run(many);
     }
     return feeds;
   } catch (error) {
-    if (known && error instanceof RunError && error.fault !== 'failed') throw error;
+    // A row that is sound alone may be one of more than this machine can run at once: the batcher makes such runs smaller.
+    const tooMany = feeds.length > 1 && error instanceof RunError && error.fault === 'failed';
+    if (place !== undefined && !tooMany) throw explain(error, place);
+    await back();
     // Made-up values may be out of a model's domain: its first request is then its warm-up.
-    return [];
+    return tooMany ? [one] : [];
   }
+}
+
+function explain(error: unknown, place: string): unknown {
+  if (!(error instanceof RunError)) return error;
+  return new RunError(error.fault, `${place} does not run: ${error.message}`);
+}
+
+/** Settles once an engine could start a run. */
+function untilFree(pool: Pool): Promise<void> {
+  if (pool.free() > 0) return Promise.resolve();
+  return new Promise((resolve) => pool.onFree(resolve));
 }
