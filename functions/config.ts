@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import {
+  fileBelow,
   holdsText,
   id,
   isModelUri,
+  modelOfRoute,
   oneOf,
   optional,
   path,
@@ -47,6 +49,12 @@ export const SETTINGS = {
     optional(text),
     "a model's name",
     'The model of a repository that is behind `/predict`; needed where there are several.',
+  ),
+  MODEL_FILE: setting(
+    'model.onnx',
+    fileBelow,
+    'a path below the folder of a model, ending in .onnx',
+    "Path of the file that is served below a model's folder, such as `onnx/model_quantized.onnx`.",
   ),
   MODEL_LOAD: setting(
     '',
@@ -232,5 +240,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   config.PORT = config.AIP_HTTP_PORT ?? config.PORT;
   config.MODEL_URI = config.AIP_STORAGE_URI ?? config.MODEL_URI;
+  refuseOtherModels(config as unknown as Config);
   return config as unknown as Config;
+}
+
+/** Vertex AI's routes are of the model behind `/predict`, whatever they are called. */
+function refuseOtherModels(config: Config): void {
+  for (const name of ['AIP_PREDICT_ROUTE', 'AIP_HEALTH_ROUTE'] as const) {
+    const route = config[name];
+    const named = route === undefined ? undefined : modelOfRoute(route);
+    if (named === undefined || config.MODEL_NAME === undefined || named === config.MODEL_NAME) continue;
+    const both = `${name}=${JSON.stringify(route)} is not usable: it names the model ${named}, and MODEL_NAME is ${config.MODEL_NAME}`;
+    throw new ConfigError(`${both}: name one of them as the other`);
+  }
 }

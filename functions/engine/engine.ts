@@ -11,11 +11,21 @@ export type RunFault = 'failed' | 'crashed' | 'timed-out';
 /** What a run, or a load, ends with when it gives no tensors. */
 export class RunError extends Error {
   readonly fault: RunFault;
-  constructor(fault: RunFault, message: string) {
+  /** Why a load failed, where that is told apart. */
+  readonly code: Failure['code'];
+  constructor(fault: RunFault, message: string, code?: Failure['code']) {
     super(message);
     this.name = 'RunError';
     this.fault = fault;
+    this.code = code;
   }
+}
+
+/** What an engine says of a load or a run that failed. */
+export interface Failure {
+  readonly message: string;
+  /** `FILE_CHANGED`: a file is no longer the one that was listed. */
+  readonly code: 'FILE_CHANGED' | undefined;
 }
 
 /** What an engine tells of the model it has loaded. */
@@ -71,8 +81,8 @@ export function attachEngine(child: ChildProcess): Engine {
 
   function receive(frame: Frame): void {
     if (frame.kind === KIND.failure) {
-      const { message } = decodeJson(frame) as { message: string };
-      settle()?.reject(new RunError('failed', message));
+      const { message, code } = decodeJson(frame) as Failure;
+      settle()?.reject(new RunError('failed', message, code));
     } else {
       settle()?.resolve(frame);
     }

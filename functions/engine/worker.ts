@@ -4,8 +4,8 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { Loaded } from './engine.ts';
-import { checkStamp } from './file-stamp.ts';
+import type { Failure, Loaded } from './engine.ts';
+import { checkStamp, StampError } from './file-stamp.ts';
 import {
   decodeJson,
   decodeTensors,
@@ -92,15 +92,20 @@ async function serve(): Promise<never> {
     try {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
+        const checkAll = (): void => {
+          for (const [path, stamp] of order.stamps ?? []) checkStamp(path, stamp);
+        };
+        checkAll();
         session = await openSession(order.path, order);
-        for (const [path, stamp] of order.stamps ?? []) checkStamp(path, stamp);
+        checkAll();
         const { signature, patched, external } = session;
         writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external } satisfies Loaded)]);
       } else {
         writeChunks(await answer(frame, session!));
       }
     } catch (error) {
-      writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error) })]);
+      const code = error instanceof StampError ? error.code : undefined;
+      writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error), code } satisfies Failure)]);
     }
   }
 }

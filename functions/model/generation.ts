@@ -13,6 +13,7 @@ import { madeUpRow, mayJoin, trialRows, tryJoining, type Verdict } from './batch
 import type { ModelFiles } from './files.ts';
 import { checkGolden } from './golden.ts';
 import { createHolds } from './holds.ts';
+import { IN_THE_LOG, type LoadPhase } from './load-failure.ts';
 import type { Manifest } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from './rows.ts';
@@ -28,8 +29,6 @@ export interface EngineOptions {
   readonly maxQueueSize: number;
   readonly runTimeoutMs: number;
 }
-
-export type LoadPhase = 'listing' | 'fetching' | 'loading' | 'checking' | 'warming';
 
 export interface Telemetry {
   readonly logger: Logger;
@@ -50,8 +49,10 @@ export interface Generation {
   predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
   queueDepth(): number;
   engines(): EngineView[];
-  /** Why it can answer nothing at present. */
+  /** Why it can answer nothing at present, in words for the operator. */
   fault(): string | undefined;
+  /** Its files are no longer those that were listed: no engine can load them again. */
+  stale(): boolean;
   /** Somebody works with it: until `release`, it stays. A caller that holds it twice releases it twice. */
   hold(): void;
   release(): void;
@@ -61,8 +62,6 @@ export interface Generation {
   lastUsed(): number;
   /** Aborted when it has been replaced for so long that who still holds it should come to an end: streams. */
   readonly outdated: AbortSignal;
-  /** Paths below the model's folder of the weights that the file refers to. */
-  readonly weights: readonly string[];
   /** Starts engines up to this number. */
   grow(engines: number): void;
   /** Ends the engines once nobody holds it. Settles when they are gone. */
@@ -93,7 +92,8 @@ export async function prepareGeneration(
   const { manifest, name, version } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
   const processes = options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads);
-  const order = { path: files.path, stamps: files.stamps(), intraOpThreads, executionProviders };
+  const { path, stamps } = files;
+  const order = { path, stamps, intraOpThreads, executionProviders };
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => {});
   const pool = createPool({
@@ -112,8 +112,6 @@ export async function prepareGeneration(
     onPhase('loading');
     const loaded = await pool.start();
     const { signature, patched } = loaded;
-    // Every engine, also one that takes a lost one's place, loads what the first one did.
-    order.stamps = files.stamps(loaded.external);
     checkManifest(manifest, signature);
     for (const { output, labels } of patched) {
       const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
@@ -173,15 +171,15 @@ export async function prepareGeneration(
       predict(feeds, ticket, share) {
         const fault = pool.fault();
         if (fault === undefined) return batcher.predict(feeds, ticket, share);
-        const message = `the model's engine processes keep ending: ${fault.reason}`;
+        const message = `the model's engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
         const retryAfter = Math.ceil(fault.retryInMs / 1000) || 1;
-        return Promise.reject(new ServingError('NOT_READY', message, { retryAfter }));
+        return Promise.reject(new ServingError('NOT_READY', message, { retryAfter, detail: fault.reason }));
       },
       queueDepth: batcher.depth,
       engines: pool.engines,
       fault: () => pool.fault()?.reason,
+      stale: () => pool.fault()?.code === 'FILE_CHANGED',
       ...holds,
-      weights: loaded.external,
       grow: (engines) => pool.grow(warm, engines),
       async retire() {
         await holds.left();

@@ -32,8 +32,8 @@ async function setUp(t: TestContext, limit?: number, onList: (n: number) => void
   const options: CandidateOptions = {
     store: {
       ...store,
-      async list(gentle) {
-        const layout = await store.list(gentle);
+      async list(...scope) {
+        const layout = await store.list(...scope);
         onList(++listings);
         return layout;
       },
@@ -99,8 +99,8 @@ test('new weights may be half of an upload: they are taken once two listings are
   storage.put('models', 'm/model.onnx.data', data);
   storage.put('models', 'm/model.onnx', model);
   const before = storage.requests.length;
-  const { generation } = await prepare();
-  assert.deepEqual(generation.weights, ['model.onnx.data']);
+  const { weights } = await prepare();
+  assert.deepEqual(weights, ['model.onnx.data']);
   const reads = storage.requests.slice(before).filter(({ kind, name }) => kind === 'media' && name.endsWith('.data'));
   assert.equal(reads.length, 1, 'the weights of the first listing were never read');
 });
@@ -177,7 +177,7 @@ test('a load that fails leaves nothing: no engine, no file, no share of the memo
   const { bring } = options.store;
   t.mock.method(options.store, 'bring', async (...args: Parameters<typeof bring>) => {
     const local = await bring(...args);
-    brought.push(local.path);
+    brought.push(local.folder);
     return local;
   });
   storage.put('models', 'm/model.onnx', addConstant(1), OLD);

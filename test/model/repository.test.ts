@@ -42,9 +42,9 @@ function setUp(
   const repository = createRepository({
     store: {
       ...store,
-      list(gentle) {
+      list(gentle, scope) {
         listings++;
-        return store.list(gentle);
+        return store.list(gentle, scope);
       },
     },
     name: options.name,
@@ -101,7 +101,8 @@ test('a repository that cannot be listed is NOT_READY, with the reason', async (
   rmSync(models.folder, { recursive: true });
   await assert.rejects(models.find('a'), {
     code: 'NOT_READY',
-    message: /cannot be listed: MODEL_URI .*: no such file or folder/,
+    message: "the models cannot be listed: the server's log says why",
+    detail: /MODEL_URI .*: no such file or folder/,
   });
   writeModel(models.folder, 'a', addConstant(1));
 });
@@ -155,7 +156,8 @@ test('a newer version that does not fit does not unload the one that it would re
   await models.refresh();
   const { state, version, refused } = (await models.find('b')).status();
   assert.deepEqual([state, version], ['ready', '1']);
-  assert.match(refused!, /no room for a new version of b/);
+  assert.match(refused!, /the server's log says why/);
+  assert.match(models.lines.at(-1)!.message, /no room for a new version of b/);
   const [, b] = await models.list();
   assert.deepEqual(
     b!.versions.map(({ number, status }) => [number, status?.state]),
@@ -170,7 +172,7 @@ test('MODEL_SHA256 holds under every address of the model, and for no other', as
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a', sha256: '0'.repeat(64) });
   for (const number of [undefined, '1']) {
     const model = await models.find('a', number);
-    await assert.rejects(model.whenLive(), { code: 'NOT_READY', message: /MODEL_SHA256 is 0{64}/ });
+    await assert.rejects(model.whenLive(), { code: 'NOT_READY', detail: /MODEL_SHA256 is 0{64}/ });
   }
   assert.equal(await ask(models, 'b'), 5);
 });
@@ -267,6 +269,6 @@ test('half an upload of a newer version is passed over, with a word', async (t) 
   rmSync(join(writeModel(models.folder, 'a/2', addConstant(2), { version: '2' }), 'model.onnx'));
   assert.equal(await ask(models, 'a'), 1);
   const [line, ...more] = models.lines.filter(({ level }) => level === 'warning');
-  assert.match(line!.message, /\/a\/2 has files, but no model\.onnx: it is passed over/);
+  assert.match(line!.message, /\/a\/2 has files, but no model\.onnx: it is ignored/);
   assert.deepEqual(more, []);
 });
