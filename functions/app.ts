@@ -154,7 +154,7 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
     logger.info('REDIS_URL is not used: the models are local files', {});
   }
   return createStore(
-    { uri: config.MODEL_URI, cache, filesAreMemory },
+    { uri: config.MODEL_URI, file: config.MODEL_FILE, cache, filesAreMemory },
     {
       onRetry(message, waitMs, gentle) {
         metrics.fetchRetried();

@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import {
+  fileBelow,
   holdsText,
   id,
   isModelUri,
+  modelOfRoute,
   oneOf,
   optional,
   path,
@@ -47,6 +49,12 @@ export const SETTINGS = {
     optional(text),
     "a model's name",
     'The model of a repository that is behind `/predict`; needed where there are several.',
+  ),
+  MODEL_FILE: setting(
+    'model.onnx',
+    fileBelow,
+    'a path below the folder of a model, ending in .onnx',
+    "Path of the file that is served below a model's folder, such as `onnx/model_quantized.onnx`.",
   ),
   MODEL_LOAD: setting(
     '',
@@ -221,6 +229,7 @@ export class ConfigError extends Error {
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(SETTINGS) as SettingName[];
   const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
+  refuseOtherModels(config);
   return {
     ...config,
     PORT: config.AIP_HTTP_PORT ?? config.PORT,
@@ -239,4 +248,15 @@ function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Co
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data as Config[K];
   throw new ConfigError(`${name}=${hidden ? '…' : JSON.stringify(given)} is not usable: it takes ${takes}`);
+}
+
+/** Vertex AI's routes are of the model behind `/predict`, whatever they are called. */
+function refuseOtherModels(config: Config): void {
+  for (const name of ['AIP_PREDICT_ROUTE', 'AIP_HEALTH_ROUTE'] as const) {
+    const route = config[name];
+    const named = route === undefined ? undefined : modelOfRoute(route);
+    if (named === undefined || config.MODEL_NAME === undefined || named === config.MODEL_NAME) continue;
+    const both = `${name}=${JSON.stringify(route)} is not usable: it names the model ${named}, and MODEL_NAME is ${config.MODEL_NAME}`;
+    throw new ConfigError(`${both}: name one of them as the other`);
+  }
 }

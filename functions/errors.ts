@@ -24,18 +24,22 @@ export interface ErrorDetails {
   retryAfter?: number;
   /** For 405: the methods the route takes. */
   allow?: string;
+  /** What the operator is told beside the message: places, accounts and other programs' words, none of them for callers. */
+  detail?: string | undefined;
   cause?: unknown;
 }
 
 /**
  * The one error type that crosses rooms. `message` is shown to the caller: it names the place, what was expected and
- * what was given. `cause` is for the log only.
+ * what was given. `detail` and `cause` are for the log only. A `MODEL_FAILED` of a load is for the operator as a whole: what
+ * callers hear of it is a `NOT_READY`.
  */
 export class ServingError extends Error {
   readonly code: ErrorCode;
   readonly path: string | undefined;
   readonly retryAfter: number | undefined;
   readonly allow: string | undefined;
+  readonly detail: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const depth = Error.stackTraceLimit;
@@ -48,5 +52,6 @@ export class ServingError extends Error {
     this.path = details.path;
     this.retryAfter = details.retryAfter;
     this.allow = details.allow;
+    this.detail = details.detail;
   }
 }

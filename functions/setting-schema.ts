@@ -53,5 +53,23 @@ export const optional = <T>(schema: z.ZodType<T, string>): z.ZodType<T | undefin
 /** A path as a request line has it (RFC 3986, 3.3). Braces are none of its characters: in a route they stand for a part. */
 export const path = z.string().regex(/^\/[\w\-.~%!$&'()*+,;=:@/]*$/) as z.ZodType<string, string>;
 
+/** A file of a model's folder: a path below it. */
+export const fileBelow = z
+  .string()
+  .regex(/\.onnx$/)
+  .refine((file) =>
+    file.split('/').every((part) => !['', '.', '..'].includes(part) && !/[\0\\]/.test(part)),
+  ) as z.ZodType<string, string>;
+
+/** The model that a route of this server's names, of whichever protocol; undefined where it names none. */
+export function modelOfRoute(route: string): string | undefined {
+  const [, name] = /^(?:\/v[12])?\/models\/([^/:]+)(?=$|[/:])/.exec(route) ?? [];
+  try {
+    return name === undefined ? undefined : decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
 /** What stands in a path as it is. */
 export const id = z.string().regex(/^[\w-]+$/) as z.ZodType<string, string>;

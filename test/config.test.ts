@@ -56,6 +56,16 @@ const TABLE: Row[] = [
   ],
   ['MODEL_NAME', undefined, [['iris', 'iris']], [], ''],
   [
+    'MODEL_FILE',
+    'model.onnx',
+    [
+      ['onnx/model_quantized.onnx', 'onnx/model_quantized.onnx'],
+      ['my model.onnx', 'my model.onnx'],
+    ],
+    ['model.pb', '/m/model.onnx', '../model.onnx', 'a/../../model.onnx', './model.onnx', 'a//m.onnx', 'a\\m.onnx'],
+    'a path below the folder of a model, ending in .onnx',
+  ],
+  [
     'MODEL_LOAD',
     undefined,
     [
@@ -253,4 +263,22 @@ test('the port is read without a look at any other setting', () => {
   assert.equal(readPort({ ...others, PORT: '81' }), 81);
   assert.equal(readPort({ ...others, PORT: '81', AIP_HTTP_PORT: '82' }), 82);
   assert.throws(() => readPort({ PORT: 'http' }), ConfigError);
+});
+
+test("a route of Vertex AI's that names another model than MODEL_NAME is refused at start", () => {
+  const routes = ['/v1/models/other:predict', '/v1/models/other/versions/2:predict', '/v2/models/other/infer'];
+  for (const AIP_PREDICT_ROUTE of [...routes, '/models/other/predict', '/v1/models/o%74her:predict']) {
+    assert.throws(() => readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' }), {
+      name: 'ConfigError',
+      message: `AIP_PREDICT_ROUTE="${AIP_PREDICT_ROUTE}" is not usable: it names the model other, and MODEL_NAME is iris: name one of them as the other`,
+    });
+    readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'other' });
+    readConfig({ AIP_PREDICT_ROUTE });
+  }
+  assert.throws(
+    () => readConfig({ AIP_HEALTH_ROUTE: '/v1/models/other', MODEL_NAME: 'iris' }),
+    /^ConfigError: AIP_HEALTH/,
+  );
+  for (const AIP_PREDICT_ROUTE of ['/predict', '/v1/endpoints/1/deployedModels/2:predict', '/x/models/other:predict'])
+    readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' });
 });

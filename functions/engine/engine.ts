@@ -14,16 +14,26 @@ export class RunError extends Error {
   readonly fault: RunFault;
   /** The process died of what it did, and was not killed from outside: the kernel kills the innocent, too, for want of memory. */
   readonly ofItself: boolean;
-  constructor(fault: RunFault, message: string, ofItself = false) {
+  /** Why a load failed, where that is told apart. */
+  readonly code: Failure['code'];
+  constructor(fault: RunFault, message: string, details: Partial<Pick<RunError, 'ofItself' | 'code'>> = {}) {
     super(message);
     this.name = 'RunError';
     this.fault = fault;
-    this.ofItself = ofItself;
+    this.ofItself = details.ofItself ?? false;
+    this.code = details.code;
   }
 }
 
 /** What native code that goes wrong ends a process with. */
 const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
+
+/** What an engine says of a load or a run that failed. */
+export interface Failure {
+  readonly message: string;
+  /** `FILE_CHANGED`: a file is no longer the one that was listed. */
+  readonly code: 'FILE_CHANGED' | undefined;
+}
 
 /** What an engine tells of the model it has loaded. */
 export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'> & {
@@ -87,8 +97,8 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     // An answer to something else: whatever comes from this process from now on could be another caller's.
     if (frame.id !== pending?.id) child.kill('SIGKILL');
     else if (frame.kind === KIND.failure) {
-      const { message } = decodeJson(frame) as { message: string };
-      settle()?.reject(new RunError('failed', message));
+      const { message, code } = decodeJson(frame) as Failure;
+      settle()?.reject(new RunError('failed', message, { code }));
     } else {
       settle()?.resolve(frame);
     }
@@ -98,7 +108,7 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     const end = (how: string, ofItself = false): void => {
       if (gone !== undefined) return;
       gone = how;
-      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, ofItself));
+      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, { ofItself }));
       resolve(how);
     };
     child.once('exit', (code, signal) => {

@@ -5,17 +5,23 @@ interface Times {
   readonly mtimeNs: bigint;
 }
 
+/** A file is no longer the one that was listed. */
+export class StampError extends Error {
+  override readonly name = 'StampError';
+  readonly code = 'FILE_CHANGED';
+}
+
 /**
- * Another one whenever a file's content is. Without the inode, as Cloud Storage FUSE gives a file another one when the kernel
+ * Changes whenever the content does. Without the inode, as Cloud Storage FUSE gives a file another one when the kernel
  * has forgotten the last; and without the time of the inode, which a chmod or a backup's link changes.
  */
 export function stampOfFile({ size, mtimeNs }: Times): string {
   return `${size}-${mtimeNs}`;
 }
 
-/** @throws Error where the file is no longer the one that has this stamp: an engine that is replaced must load what the others did. */
+/** @throws StampError where the file is no longer the one that has this stamp: an engine that is replaced must load what the others did. */
 export function checkStamp(path: string, stamp: string): void {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (found === undefined) throw new Error('the file is gone since it was listed');
-  if (stampOfFile(found) !== stamp) throw new Error('the file has changed since it was listed');
+  if (found === undefined) throw new StampError(`${path}: the file is gone since it was listed`);
+  if (stampOfFile(found) !== stamp) throw new StampError(`${path}: the file has changed since it was listed`);
 }

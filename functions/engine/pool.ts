@@ -23,6 +23,12 @@ export interface EngineView {
   readonly state: EngineState;
 }
 
+export interface PoolFault {
+  readonly reason: string;
+  readonly code: RunError['code'];
+  readonly retryInMs: number;
+}
+
 /** Engine processes of one loaded model, each replaced when it dies. */
 export interface Pool {
   /** Settles when the first engine has the model. The others start behind it, once `grow` is called. */
@@ -42,7 +48,7 @@ export interface Pool {
   /** Called whenever an engine becomes free. */
   onFree(listener: () => void): void;
   /** Why nothing can run and nothing is about to: the crash loop's reason. Undefined while an engine works, or starts after a single crash. */
-  fault(): { readonly reason: string; readonly retryInMs: number } | undefined;
+  fault(): PoolFault | undefined;
   engines(): EngineView[];
   /** Kills what runs, and settles when every process is gone. */
   close(): Promise<void>;
@@ -55,6 +61,7 @@ interface Slot {
   /** Ends in a row without a finished run between them. */
   failures: number;
   reason: string;
+  code: RunError['code'];
   restartAt: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -75,6 +82,7 @@ export function createPool(options: PoolOptions): Pool {
     state: 'closed',
     failures: 0,
     reason: '',
+    code: undefined,
     restartAt: 0,
     timer: undefined,
   }));
@@ -91,6 +99,7 @@ export function createPool(options: PoolOptions): Pool {
       for (const inputs of warmUp) await engine.run(inputs, options.runTimeoutMs);
       if (closed) throw new RunError('crashed', 'the pool was closed');
       slot.state = 'idle';
+      slot.code = undefined;
       engine.exited.then((how) => replace(slot, engine, 'crash', how));
       listener();
       return loaded;
@@ -101,7 +110,10 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function relaunch(slot: Slot): void {
-    launch(slot).catch((error: Error) => replace(slot, slot.engine!, 'load_failed', error.message));
+    launch(slot).catch((error: Error) => {
+      slot.code = error instanceof RunError ? error.code : undefined;
+      replace(slot, slot.engine!, 'load_failed', error.message);
+    });
   }
 
   function replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void {
@@ -156,7 +168,7 @@ export function createPool(options: PoolOptions): Pool {
       const down = slots.filter((slot) => slot.failures > 1 && slot.state !== 'closed');
       if (working || down.length === 0) return undefined;
       const next = down.reduce((soonest, slot) => (slot.restartAt < soonest.restartAt ? slot : soonest));
-      return { reason: next.reason, retryInMs: Math.max(0, next.restartAt - Date.now()) };
+      return { reason: next.reason, code: next.code, retryInMs: Math.max(0, next.restartAt - Date.now()) };
     },
 
     engines: () => slots.map(({ index, engine, state }) => ({ slot: index, pid: engine?.pid, state })),

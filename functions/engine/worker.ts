@@ -5,8 +5,8 @@
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { RowIndependence } from '../batching/row-independence.ts';
-import type { Loaded } from './engine.ts';
-import { checkStamp } from './file-stamp.ts';
+import type { Failure, Loaded } from './engine.ts';
+import { checkStamp, StampError } from './file-stamp.ts';
 import {
   decodeJson,
   decodeTensors,
@@ -110,8 +110,12 @@ async function serve(): Promise<never> {
     try {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
+        const checkAll = (): void => {
+          for (const [path, stamp] of order.stamps ?? []) checkStamp(path, stamp);
+        };
+        checkAll();
         session = await openSession(order.path, order);
-        for (const [path, stamp] of order.stamps ?? []) checkStamp(path, stamp);
+        checkAll();
         const { signature, patched, external } = session;
         const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
         writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external, rows } satisfies Loaded)]);
@@ -120,7 +124,8 @@ async function serve(): Promise<never> {
         writeChunks(outputs);
       }
     } catch (error) {
-      writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error) })]);
+      const code = error instanceof StampError ? error.code : undefined;
+      writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error), code } satisfies Failure)]);
     }
     for (const output of outputs) giveBack(output);
     if (memory.length > KEPT_BYTES) {

@@ -19,6 +19,8 @@ export interface DownloadOptions {
   readonly onBytes: (bytes: number) => void;
   readonly onRetry: (error: SourceError, waitMs: number) => void;
   readonly retry?: Partial<RetryOptions>;
+  /** The largest that the file may be once it is unpacked. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** Ranges of one object that are read at once: one connection to Cloud Storage does not fill a fast network. */
@@ -52,7 +54,7 @@ export async function download(source: Source, entry: Entry, path: string, optio
       options.onBytes(-entry.bytes);
       options.onRetry(new SourceError('transient', `${entry.path}: ${wrong}; reading it again`), 0);
     }
-    if (entry.gzip) await inflate(source, entry, part, options.signal);
+    if (entry.gzip) await inflate(source, entry, part, options);
     await rename(part, path);
   } catch (error) {
     await rm(part, { force: true });
@@ -157,7 +159,8 @@ export async function hashFile(path: string, algorithm: 'md5' | 'sha256'): Promi
 }
 
 /** Replaces a file by what comes out of gunzip, as far as the disk has room for it. */
-async function inflate(source: Source, entry: Entry, path: string, signal: AbortSignal): Promise<void> {
+async function inflate(source: Source, entry: Entry, path: string, options: DownloadOptions): Promise<void> {
+  const { signal, maxBytes = Number.POSITIVE_INFINITY } = options;
   const plain = `${path}.plain`;
   const place = `${source.root}: ${entry.path}`;
   let written = 0;
@@ -165,6 +168,11 @@ async function inflate(source: Source, entry: Entry, path: string, signal: Abort
   const bounded = new Transform({
     transform(chunk: Buffer, _, done) {
       written += chunk.length;
+      if (written > maxBytes) {
+        const message = `${place} has more than ${maxBytes} bytes once it is unpacked, and may have ${maxBytes}`;
+        done(new ServingError('MODEL_FAILED', message));
+        return;
+      }
       if (written <= checkedTo) {
         done(null, chunk);
         return;

@@ -1,4 +1,4 @@
-import type { Entry, SourceFault } from './source.ts';
+import type { Entry, Scope, SourceFault } from './source.ts';
 import type { CacheEvent } from './sources/redis-cache.ts';
 
 /** What a fetching process works on. */
@@ -7,28 +7,45 @@ export interface FetchSource {
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
 }
 
-/** One model to be brought to a folder. */
-export interface BringOrder {
-  readonly folder: string;
-  /** The file's name in the folder, and what is listed of it. */
-  readonly model: readonly [path: string, entry: Entry];
-  /** What comes along in any case: manifest and golden rows. */
-  readonly along: readonly (readonly [path: string, entry: Entry])[];
-  /** What else lies beside the model: its weights may be among it. */
-  readonly beside: readonly (readonly [path: string, entry: Entry])[];
-  /** SHA-256 that the model's file must have, in hex. */
+/** One file to be brought. */
+export interface FileOrder {
+  /** Below the folder that it is brought to. */
+  readonly path: string;
+  /** What is listed of it. */
+  readonly entry: Entry;
+  /** The largest that it may be once it is unpacked; undefined: what the disk has room for. */
+  readonly maxBytes: number | undefined;
+}
+
+/** A `.onnx` file to be looked through. */
+export interface ModelOrder {
+  /** Below the folder, or anywhere. */
+  readonly path: string;
+  /** What messages call it: its path, or its address in the bucket. */
+  readonly place: string;
+  /** SHA-256 that it must have, in hex. */
   readonly sha256: string | undefined;
 }
 
-export interface Brought {
-  /** Paths of the weights that the model refers to. */
-  readonly weights: readonly string[];
+/** Files to be brought to a folder. */
+export interface BringOrder {
+  readonly folder: string;
+  readonly files: readonly FileOrder[];
+  /** The model's file, where it is among them. */
+  readonly model: ModelOrder | undefined;
+}
+
+/** What a model's file says of itself. */
+export interface Checked {
+  /** Where its weights lie, by path from its own folder, as the file has them. */
+  readonly external: readonly string[];
 }
 
 export type Job =
-  | { readonly kind: 'list' }
+  | { readonly kind: 'list'; readonly scope: Scope }
+  | { readonly kind: 'folders' }
   | { readonly kind: 'bring'; readonly order: BringOrder }
-  | { readonly kind: 'hash'; readonly path: string };
+  | { readonly kind: 'check'; readonly model: ModelOrder };
 
 export type ToWorker =
   | { readonly open: FetchSource | undefined }

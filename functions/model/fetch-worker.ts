@@ -3,8 +3,7 @@
  * does the jobs that its parent sends, several at once, and ends when the parent lets go of it.
  */
 import { ServingError } from '../errors.ts';
-import { bring } from './bring.ts';
-import { hashFile } from './download.ts';
+import { bring, checkModel } from './bring.ts';
 import type { FetchSource, FromWorker, Job, ToWorker } from './fetch-protocol.ts';
 import { retrying } from './retry.ts';
 import { type Source, SourceError } from './source.ts';
@@ -32,9 +31,10 @@ function open({ uri, cache }: FetchSource): Source {
 const onRetry = ({ message }: Error, waitMs: number): void => send({ retry: { message, waitMs } });
 
 async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> {
-  if (job.kind === 'hash') return hashFile(job.path, 'sha256');
+  if (job.kind === 'check') return checkModel(job.model);
   if (opening !== undefined) throw opening;
-  if (job.kind === 'list') return retrying(() => source!.list(signal), { signal, onRetry });
+  if (job.kind === 'list') return retrying(() => source!.list(signal, job.scope), { signal, onRetry });
+  if (job.kind === 'folders') return retrying(() => source!.folders(signal), { signal, onRetry });
   let bytes = 0;
   let told = 0;
   const tell = (): void => {

@@ -2,18 +2,19 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ServingError } from '../errors.ts';
-import type { BringOrder, Brought, FetchSource, FromWorker, Job, ToWorker } from './fetch-protocol.ts';
-import { type Entry, SourceError } from './source.ts';
+import type { BringOrder, Checked, FetchSource, FromWorker, Job, ModelOrder, ToWorker } from './fetch-protocol.ts';
+import { type Entry, type Scope, SourceError } from './source.ts';
 import type { CacheEvent } from './sources/redis-cache.ts';
 
 /** Hands jobs to a fetching process, which is started when there is one and ends when there has been none for a while. */
 export interface Fetcher {
   /** Starts the process, for a job that is about to come. */
   start(): void;
-  list(): Promise<readonly Entry[]>;
-  bring(order: BringOrder, onBytes: (bytes: number) => void): Promise<Brought>;
-  /** The SHA-256 of a local file, in hex. */
-  hash(path: string): Promise<string>;
+  list(scope?: Scope): Promise<readonly Entry[]>;
+  folders(): Promise<readonly string[]>;
+  bring(order: BringOrder, onBytes: (bytes: number) => void): Promise<Checked>;
+  /** Looks through a local file. */
+  check(model: ModelOrder): Promise<Checked>;
   /** Ends the process, and fails what it was doing. */
   close(): void;
 }
@@ -128,9 +129,10 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       start();
       if (pending.size === 0) rest();
     },
-    list: () => run({ kind: 'list' }) as Promise<readonly Entry[]>,
-    bring: (order, onBytes) => run({ kind: 'bring', order }, onBytes) as Promise<Brought>,
-    hash: (path) => run({ kind: 'hash', path }) as Promise<string>,
+    list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
+    folders: () => run({ kind: 'folders' }) as Promise<readonly string[]>,
+    bring: (order, onBytes) => run({ kind: 'bring', order }, onBytes) as Promise<Checked>,
+    check: (model) => run({ kind: 'check', model }) as Promise<Checked>,
     close() {
       closed = true;
       clearTimeout(linger);

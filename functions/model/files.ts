@@ -1,9 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ServingError } from '../errors.ts';
-import { bytesOf, GOLDEN_FILE, MANIFEST_FILE, type ModelVersion, partsOf } from './layout.ts';
-import { type Golden, type Manifest, parseGolden, parseManifest } from './manifest.ts';
-import type { LocalModel } from './store.ts';
+import { GOLDEN_FILE, MANIFEST_FILE, type ModelVersion, partsOf, placeOf } from './layout.ts';
+import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
 
 /** A model's files, in place on a local disk and ready to be loaded. */
 export interface ModelFiles {
@@ -11,69 +10,83 @@ export interface ModelFiles {
   readonly version: string;
   /** The `.onnx` file. External data lies beside it. */
   readonly path: string;
-  /** What the file is called towards people: its path, or its address in the bucket. */
+  /** The file as the operator knows it: its path, or its address in the bucket. */
   readonly place: string;
   /** Of the file and its weights. */
   readonly bytes: number;
   readonly manifest: Manifest;
   readonly golden: Golden | undefined;
-  /**
-   * Stamps of the file and these weights, by path, as they were listed; undefined where nobody else can write to them.
-   * @param weights what the file refers to, by path below its folder; what is called like it where that is not known.
-   */
-  stamps(weights?: readonly string[]): [path: string, stamp: string][] | undefined;
+  /** Stamps of the file and its weights, by path, as they were listed; undefined where nobody else can write to them. */
+  readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
+}
+
+export interface FilesOptions {
+  /** What the models' place is called towards the operator. */
+  readonly root: string;
+  readonly version: ModelVersion;
+  /** Where the version's files are now. */
+  readonly folder: string;
+  /** Paths below the folder of the weights that the model's file refers to. */
+  readonly weights: readonly string[];
+  /** Others can write to the folder. */
+  readonly local: boolean;
 }
 
 /**
  * Reads what goes with a model's file.
- * @param root what the models' place is called towards people.
  * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes.
  */
-export async function readFiles(
-  root: string,
-  version: ModelVersion,
-  { path, weights }: LocalModel,
-): Promise<ModelFiles> {
-  const folder = dirname(path);
-  const shown = placeOf(root, version, '');
-  const [manifestText, goldenText, { size }] = await Promise.all([
-    readIfThere(folder, MANIFEST_FILE, version, shown),
-    readIfThere(folder, GOLDEN_FILE, version, shown),
-    stat(path),
+export async function readFiles({ root, version, folder, weights, local }: FilesOptions): Promise<ModelFiles> {
+  const [manifestText, goldenText, ...sizes] = await Promise.all([
+    readIfThere(MANIFEST_FILE),
+    readIfThere(GOLDEN_FILE),
+    // What is stored may be compressed; the file on the disk is not.
+    ...[version.file, ...weights].map(async (path) => (await stat(join(folder, path))).size),
   ]);
-  const manifest = manifestText === undefined ? {} : parseManifest(manifestText, shown + MANIFEST_FILE);
-  const golden = goldenText === undefined ? undefined : parseGolden(goldenText, shown + GOLDEN_FILE);
+  const manifest = manifestText === undefined ? {} : parseManifest(manifestText, placeOf(root, version, MANIFEST_FILE));
+  const golden = goldenText === undefined ? undefined : parseGolden(goldenText, placeOf(root, version, GOLDEN_FILE));
+  const parts = [...partsOf(version, weights)].filter(([path]) => path !== MANIFEST_FILE && path !== GOLDEN_FILE);
   return {
     name: manifest.name ?? version.name,
     version: version.number ?? manifest.version ?? '1',
-    path,
-    place: root.endsWith('.onnx') ? root : shown + path.slice(folder.length + 1),
-    // What is stored may be compressed; the file on the disk is not.
-    bytes: size + bytesOf(version, weights) - version.model.bytes,
+    path: join(folder, version.file),
+    place: placeOf(root, version),
+    bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
     manifest,
     golden,
-    stamps(external) {
-      if (weights !== undefined) return undefined;
-      const parts = [...partsOf(version, external)].filter(([part]) => part !== MANIFEST_FILE && part !== GOLDEN_FILE);
-      return parts.map(([part, { stamp }]) => [join(folder, part), stamp]);
-    },
+    stamps: local ? parts.map(([path, { stamp }]) => [join(folder, path), stamp]) : undefined,
   };
+
+  /** A file that was listed has to be there; one that was not may have come since, and belongs to the next version. */
+  async function readIfThere(name: string): Promise<string | undefined> {
+    if (!version.beside.has(name)) return undefined;
+    const place = placeOf(root, version, name);
+    try {
+      const file = await open(join(folder, name));
+      try {
+        checkTextSize(place, name, (await file.stat()).size);
+        return await file.readFile('utf8');
+      } finally {
+        await file.close();
+      }
+    } catch (cause) {
+      if (cause instanceof ServingError) throw cause;
+      throw new ServingError('MODEL_FAILED', `cannot read ${place}: ${(cause as Error).message}`, { cause });
+    }
+  }
 }
 
-/** A file of the version, as it is called towards people. */
-function placeOf(root: string, { folder }: ModelVersion, file: string): string {
-  return `${root.endsWith('.onnx') ? dirname(root) : [root, folder].filter((part) => part !== '').join('/')}/${file}`;
+/** @throws ServingError `MODEL_FAILED` where a text that was listed is larger than it may be. */
+export function checkTextSizes(root: string, version: ModelVersion): void {
+  for (const name of [MANIFEST_FILE, GOLDEN_FILE]) {
+    const entry = version.beside.get(name);
+    if (entry !== undefined) checkTextSize(placeOf(root, version, name), name, entry.bytes);
+  }
 }
 
-/** A file that was listed has to be there; one that was not may have come since, and belongs to the next version. */
-async function readIfThere(
-  folder: string,
-  name: string,
-  version: ModelVersion,
-  shown: string,
-): Promise<string | undefined> {
-  if (!version.beside.has(name)) return undefined;
-  return readFile(join(folder, name), 'utf8').catch((cause: Error) => {
-    throw new ServingError('MODEL_FAILED', `cannot read ${shown}${name}: ${cause.message}`, { cause });
-  });
+function checkTextSize(place: string, name: string, bytes: number): void {
+  const limit = TEXT_BYTES[name]!;
+  if (bytes <= limit) return;
+  const how = name === GOLDEN_FILE ? 'keep fewer golden rows' : 'it is for names and a description';
+  throw new ServingError('MODEL_FAILED', `${place} has ${bytes} bytes, and may have ${limit}: ${how}`);
 }

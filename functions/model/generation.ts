@@ -14,6 +14,7 @@ import { type BatchingDecision, decideBatching, madeUpRow, mayBatch } from './ba
 import type { ModelFiles } from './files.ts';
 import { checkGolden } from './golden.ts';
 import { createHolds } from './holds.ts';
+import { IN_THE_LOG, type LoadPhase } from './load-failure.ts';
 import type { Manifest } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from './rows.ts';
@@ -30,8 +31,6 @@ export interface EngineOptions {
   readonly maxQueueSize: number;
   readonly runTimeoutMs: number;
 }
-
-export type LoadPhase = 'listing' | 'fetching' | 'loading' | 'checking' | 'warming';
 
 export interface Telemetry {
   readonly logger: Logger;
@@ -55,8 +54,10 @@ export interface Generation {
   predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
   queueDepth(): number;
   engines(): EngineView[];
-  /** Why it can answer nothing at present. */
+  /** Why it can answer nothing at present, in words for the operator. */
   fault(): string | undefined;
+  /** Its files are no longer those that were listed: no engine can load them again. */
+  stale(): boolean;
   /** Somebody works with it: until `release`, it stays. A caller that holds it twice releases it twice. */
   hold(): void;
   release(): void;
@@ -66,8 +67,6 @@ export interface Generation {
   lastUsed(): number;
   /** Aborted when it has been replaced for so long that who still holds it should come to an end: streams. */
   readonly outdated: AbortSignal;
-  /** Paths below the model's folder of the weights that the file refers to. */
-  readonly weights: readonly string[];
   /** Starts engines up to this number. */
   grow(engines: number): void;
   /** Ends the engines once nobody holds it. Settles when they are gone. */
@@ -105,13 +104,10 @@ export async function prepareGeneration(
   const { manifest, name, version } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
   const processes = options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads);
-  const order = {
-    path: files.path,
-    stamps: files.stamps(),
-    intraOpThreads,
-    executionProviders,
-    findsRowIndependence: true,
-  };
+  const { path, stamps } = files;
+  const order = { path, stamps, intraOpThreads, executionProviders, findsRowIndependence: true };
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => {});
   const pool = createPool({
     size: processes,
     order,
@@ -120,14 +116,14 @@ export async function prepareGeneration(
       metrics.engineRestarted(reason);
       const next = delayMs === 0 ? 'replacing it now' : `replacing it in ${delayMs} ms`;
       logger.error(`an engine process was lost (${detail}); ${next}`, { model: name, reason });
+      if (reason === 'load_failed')
+        lost.reject(new RunError('crashed', `the model does not load a second time: ${detail}`));
     },
   });
   try {
     onPhase('loading');
     const loaded = await pool.start();
     const { signature, patched } = loaded;
-    // Every engine, also one that takes a lost one's place, loads what the first one did.
-    order.stamps = files.stamps(loaded.external);
     order.findsRowIndependence = false;
     checkManifest(manifest, signature);
     for (const { output, labels } of patched) {
@@ -154,8 +150,17 @@ export async function prepareGeneration(
     log(`${how}: ${batching.reason}`, { model: name });
 
     onPhase('warming');
-    const example = known[0] ?? madeUpRow(signature, undefined, 0);
-    const warm = await warmUp(pool, example, batching.enabled ? options.maxBatchSize : 1, known.length > 0);
+    // The example goes last of what is known: the golden rows before it have been run.
+    const example = known.at(-1) ?? madeUpRow(signature, undefined, 0);
+    const place = manifest.example === undefined ? 'golden.json: its last row' : 'model.json: example';
+    const back = (): Promise<void> => Promise.race([untilFree(pool), lost.promise]);
+    const warm = await warmUp(
+      pool,
+      example,
+      batching.enabled ? options.maxBatchSize : 1,
+      known.length > 0 ? place : undefined,
+      back,
+    );
     pool.grow(warm, startEngines);
     const holds = createHolds();
 
@@ -210,15 +215,15 @@ export async function prepareGeneration(
           const outcomes = batcher.predict(feeds, ticket, share);
           return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
         }
-        const message = `the model's engine processes keep ending: ${fault.reason}`;
+        const message = `the model's engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
         const retryAfter = Math.ceil(fault.retryInMs / 1000) || 1;
-        return Promise.reject(new ServingError('NOT_READY', message, { retryAfter }));
+        return Promise.reject(new ServingError('NOT_READY', message, { retryAfter, detail: fault.reason }));
       },
       queueDepth: batcher.depth,
       engines: pool.engines,
       fault: () => pool.fault()?.reason,
+      stale: () => pool.fault()?.code === 'FILE_CHANGED',
       ...holds,
-      weights: loaded.external,
       grow: (engines) => pool.grow(warm, engines),
       async retire() {
         await holds.left();
@@ -246,25 +251,48 @@ function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFe
 
 /**
  * Runs one row, then as many as a run may take if that is over soon. Gives the feeds, for the other engines to do the same.
- * @param known the row is one that the model's files vouch for.
- * @throws RunError where a known row never ends, or ends the process: such a model must not take another's place.
+ * @param place of the row, where it is one that the model's files vouch for.
+ * @param back settles once an engine is free: a trial row may have ended the only one that was started.
+ * @throws RunError where a known row fails, never ends, or ends the process: such a model must not take another's place; and
+ * where the engine does not come back.
  */
-async function warmUp(pool: Pool, example: Feeds, maxBatchSize: number, known: boolean) {
+async function warmUp(
+  pool: Pool,
+  example: Feeds,
+  maxBatchSize: number,
+  place: string | undefined,
+  back: () => Promise<void>,
+) {
   const one = joinRows([{ feeds: example, first: 0, rows: 1 }]);
   const feeds = [one];
+  await back();
   try {
     const started = performance.now();
     await pool.run(one);
     const rows = rowsInRun(rowBytes(example.tensors, 1), maxBatchSize);
     if (rows > 1 && (performance.now() - started) * rows < WARM_UP_MS) {
       const many = joinRows(Array.from({ length: rows }, () => ({ feeds: example, first: 0, rows: 1 })));
-      await pool.run(many);
       feeds.push(many);
+      await pool.run(many);
     }
     return feeds;
   } catch (error) {
-    if (known && error instanceof RunError && error.fault !== 'failed') throw error;
+    // A row that is sound alone may be one of more than this machine can run at once: the batcher makes such runs smaller.
+    const tooMany = feeds.length > 1 && error instanceof RunError && error.fault === 'failed';
+    if (place !== undefined && !tooMany) throw explain(error, place);
+    await back();
     // Made-up values may be out of a model's domain: its first request is then its warm-up.
-    return [];
+    return tooMany ? [one] : [];
   }
+}
+
+function explain(error: unknown, place: string): unknown {
+  if (!(error instanceof RunError)) return error;
+  return new RunError(error.fault, `${place} does not run: ${error.message}`);
+}
+
+/** Settles once an engine could start a run. */
+function untilFree(pool: Pool): Promise<void> {
+  if (pool.free() > 0) return Promise.resolve();
+  return new Promise((resolve) => pool.onFree(resolve));
 }

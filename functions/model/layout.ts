@@ -11,39 +11,62 @@ export interface ModelVersion {
   readonly number: string | undefined;
   /** The folder below the root; `''` where it is the root. */
   readonly folder: string;
-  /** Its `.onnx` file. */
+  /** Path of its `.onnx` file below the folder: `model.onnx`, or what `MODEL_FILE` says. */
+  readonly file: string;
+  /** That file. */
   readonly model: Entry;
-  /** What else is in the folder, by path below it: the manifest, golden rows, weights, and what is none of ours. */
+  /** What else is in the folder, by path below it: the manifest, golden rows, weights, and files of other programs. */
   readonly beside: ReadonlyMap<string, Entry>;
 }
 
-/** What stands below a `MODEL_URI`. */
+/** What stands below a `MODEL_URI`, or below one folder of it. */
 export interface Layout {
   readonly root: string;
+  /** The folder below the root that was listed alone; undefined where all was. */
+  readonly under: string | undefined;
+  /** Path below a model's folder of its `.onnx` file. */
+  readonly file: string;
   /** What the root itself is called, where it is a model: a folder with `model.onnx` or versions of it, or one `.onnx` file. */
   readonly own: string | undefined;
-  /** By name, the versions of each from the highest number down. A model without number comes last. */
+  /** By name, the versions of each from the highest number down, each number once. A model without number comes last. */
   readonly models: ReadonlyMap<string, readonly ModelVersion[]>;
+  /** How many models there are; where one folder was listed, how many folders there are at the root. */
+  readonly total: number;
   /** Numbered folders above a model's highest version that have files, but no model: half an upload, or a mistake. */
   readonly unfinished: readonly string[];
+  /** Folders whose number is that of another folder, `01` beside `1`: these do not serve. */
+  readonly duplicates: readonly string[];
+  /** Paths of `.onnx` files that are no model's. */
+  readonly otherFiles: readonly string[];
 }
 
-export const MODEL_FILE = 'model.onnx';
+export const DEFAULT_MODEL_FILE = 'model.onnx';
 export const MANIFEST_FILE = 'model.json';
 export const GOLDEN_FILE = 'golden.json';
 const NUMBER = /^\d{1,18}$/;
-/** What exporters call weights that they put beside the model: `model.onnx.data`, `model.onnx_data`, `weights.bin`. */
-const WEIGHTS = /[._]data$|\.bin$|\.weights?$/;
+
+export interface LayoutOptions {
+  /** Path below a model's folder of its `.onnx` file; {@link DEFAULT_MODEL_FILE} where it is not given. */
+  readonly file?: string | undefined;
+  /** The folder below the root that was listed alone. */
+  readonly under?: string | undefined;
+  /** Folders at the root, where one was listed alone. */
+  readonly total?: number | undefined;
+}
 
 /**
  * Reads what was listed as models and versions: `[<version>/]model.onnx` where the root is one model, else
  * `<name>/[<version>/]model.onnx`. Where the root ends in `.onnx` it is that file, and the listing is of its folder.
  */
-export function readLayout(root: string, entries: readonly Entry[]): Layout {
+export function readLayout(root: string, entries: readonly Entry[], options: LayoutOptions = {}): Layout {
   if (root.endsWith('.onnx')) return readFile(root, entries);
+  const { file = DEFAULT_MODEL_FILE, under, total } = options;
   const folders = new Map<string, Entry>();
+  const otherFiles: string[] = [];
   for (const entry of entries) {
-    if (posix.basename(entry.path) === MODEL_FILE) folders.set(folderOf(entry.path), entry);
+    if (entry.path === file || entry.path.endsWith(`/${file}`)) {
+      folders.set(entry.path.slice(0, -file.length - 1), entry);
+    } else if (entry.path.endsWith('.onnx')) otherFiles.push(entry.path);
   }
   const own = [...folders.keys()].filter((folder) => partsOfName(folder).length === 0);
   const named = [...folders.keys()].filter((folder) => partsOfName(folder).length > 0);
@@ -58,14 +81,30 @@ export function readLayout(root: string, entries: readonly Entry[]): Layout {
       name,
       number: version,
       folder,
+      file,
       model: folders.get(folder)!,
       beside: beside.get(folder) ?? new Map(),
     });
     models.set(name, versions);
   }
-  for (const versions of models.values()) versions.sort(byNumber);
-  const unfinished = findUnfinished(entries, folders, models);
-  return { root, own: own.length > 0 ? nameOfRoot(root, undefined)[0] : undefined, models, unfinished };
+  const duplicates: string[] = [];
+  for (const [name, versions] of models) {
+    const sorted = versions.sort(byNumber);
+    const isFirst = ({ number }: ModelVersion, i: number): boolean => i === 0 || sorted[i - 1]!.number !== number;
+    duplicates.push(...sorted.filter((version, i) => !isFirst(version, i)).map(({ folder }) => folder));
+    models.set(name, sorted.filter(isFirst));
+  }
+  return {
+    root,
+    under,
+    file,
+    own: own.length > 0 ? nameOfRoot(root, undefined)[0] : undefined,
+    models,
+    total: Math.max(total ?? 0, models.size),
+    unfinished: findUnfinished(entries, folders, models),
+    duplicates,
+    otherFiles,
+  };
 }
 
 /** Which version serves: the one of this number, else the highest. @throws ServingError `NOT_FOUND`. */
@@ -83,7 +122,8 @@ export function chooseVersion(layout: Layout, name: string, number: string | und
  * @param wanted `MODEL_NAME`; needed where there are several.
  * @throws ServingError `MODEL_FAILED` that says what was looked for, and where.
  */
-export function chooseDefault({ root, models, own }: Layout, wanted: string | undefined): string {
+export function chooseDefault(layout: Layout, wanted: string | undefined): string {
+  const { root, models, own, file } = layout;
   const names = [...models.keys()];
   if (wanted !== undefined && models.has(wanted)) return wanted;
   // With one model there is nothing to choose, whatever it was called.
@@ -93,37 +133,51 @@ export function chooseDefault({ root, models, own }: Layout, wanted: string | un
       throw failed(`MODEL_NAME ${wanted}: not a name`);
     }
     const choices = names.length === 0 ? '' : `: MODEL_NAME takes ${listOf(names)}`;
-    throw failed(`no ${MODEL_FILE} in ${root}/${wanted}, nor in a numbered version folder of it${choices}`);
+    const others = hintOf(layout, `${wanted}/`);
+    throw failed(`no ${file} in ${root}/${wanted}, nor in a numbered version folder of it${others || choices}`);
   }
   if (names.length === 1) return names[0]!;
   if (names.length === 0)
-    throw failed(`MODEL_URI ${root}: no ${MODEL_FILE} in it, nor in <name>/ or <name>/<version>/`);
+    throw failed(`MODEL_URI ${root}: no ${file} in it, nor in <name>/ or <name>/<version>/${hintOf(layout, '')}`);
   throw failed(`MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${listOf(names)}`);
+}
+
+/** Names the `.onnx` files below a folder that `MODEL_FILE` could choose; '' where there are none. */
+function hintOf({ otherFiles }: Layout, folder: string): string {
+  const found = otherFiles.filter((path) => path.startsWith(folder)).map((path) => path.slice(folder.length));
+  return found.length === 0 ? '' : `; there is ${listOf(found)}: set MODEL_FILE to the one to serve`;
 }
 
 /**
  * The entries that make the model what it is, by path below its folder: its file, its manifest and golden rows, and its weights.
- * @param weights the external data that the model refers to, where that is known; else what is called like it.
+ * @param weights paths below its folder of the external data that the file refers to.
  */
-export function partsOf({ model, beside }: ModelVersion, weights?: readonly string[]): Map<string, Entry> {
-  const parts = new Map([[posix.basename(model.path), model]]);
-  const isPart = (path: string): boolean =>
-    path === MANIFEST_FILE || path === GOLDEN_FILE || (weights?.includes(path) ?? WEIGHTS.test(path));
-  for (const [path, entry] of beside) if (isPart(path)) parts.set(path, entry);
+export function partsOf({ file, model, beside }: ModelVersion, weights: readonly string[]): Map<string, Entry> {
+  const parts = new Map([[file, model]]);
+  for (const path of [MANIFEST_FILE, GOLDEN_FILE, ...weights]) {
+    const entry = beside.get(path);
+    if (entry !== undefined) parts.set(path, entry);
+  }
   return parts;
 }
 
-/** Another one whenever a part of the version is another: a new upload, a new number, one file more or less. */
-export function stampOf(version: ModelVersion, weights?: readonly string[]): string {
+/** Changes whenever a part of the version does: a new upload, another folder, one part more or less. */
+export function stampOf(version: ModelVersion, weights: readonly string[]): string {
   const parts = [...partsOf(version, weights)].sort(([a], [b]) => (a < b ? -1 : 1));
   const text = JSON.stringify([version.folder, parts.map(([path, { stamp, bytes }]) => [path, stamp, bytes])]);
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
 /** Bytes of the model and its weights, as they are stored. */
-export function bytesOf(version: ModelVersion, weights?: readonly string[]): number {
-  const isText = (path: string): boolean => path === MANIFEST_FILE || path === GOLDEN_FILE;
-  return [...partsOf(version, weights)].reduce((sum, [path, { bytes }]) => sum + (isText(path) ? 0 : bytes), 0);
+export function bytesOf(version: ModelVersion, weights: readonly string[]): number {
+  const stored = weights.map((path) => version.beside.get(path)?.bytes ?? 0);
+  return stored.reduce((sum, bytes) => sum + bytes, version.model.bytes);
+}
+
+/** A file below a version's folder, as the operator knows it: its path, or its address in the bucket. */
+export function placeOf(root: string, { folder, file }: ModelVersion, path = file): string {
+  if (root.endsWith('.onnx')) return path === file ? root : `${posix.dirname(root)}/${path}`;
+  return [root, folder, path].filter((part) => part !== '').join('/');
 }
 
 function readFile(root: string, entries: readonly Entry[]): Layout {
@@ -134,9 +188,10 @@ function readFile(root: string, entries: readonly Entry[]): Layout {
     const stem = file.slice(0, -'.onnx'.length);
     const [name, number] = stem === 'model' ? nameOfRoot(posix.dirname(root), undefined) : [stem, undefined];
     const beside = new Map(entries.filter((entry) => entry !== model).map((entry) => [entry.path, entry]));
-    models.set(name, [{ name, number, folder: '', model, beside }]);
+    models.set(name, [{ name, number, folder: '', file, model, beside }]);
   }
-  return { root, own: [...models.keys()][0], models, unfinished: [] };
+  const own = [...models.keys()][0];
+  return { root, under: undefined, file, own, models, total: 1, unfinished: [], duplicates: [], otherFiles: [] };
 }
 
 /** A root that is itself a version folder, `models/iris/3`, is version 3 of iris. */

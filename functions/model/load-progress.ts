@@ -1,6 +1,6 @@
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Progress } from './candidate.ts';
-import type { LoadPhase } from './generation.ts';
+import type { LoadPhase } from './load-failure.ts';
 
 /** How far a model's load has come, for its status and for metrics. */
 export interface LoadProgress extends Progress {
@@ -33,6 +33,7 @@ export function createLoadProgress(metrics: Metrics): LoadProgress {
     if (phase !== undefined) metrics.model(name).load(phase, (at - phaseAt) / 1000);
     phaseAt = at;
     phase = next;
+    if (next === 'fetching') fetched = 0;
   }
 
   const elapsed = (): number => Math.round(performance.now() - startedAt) / 1000;
@@ -46,7 +47,6 @@ export function createLoadProgress(metrics: Metrics): LoadProgress {
     found(version, size) {
       name = version.name;
       bytes = size;
-      fetched = 0;
     },
     fetched(more) {
       fetched = more;

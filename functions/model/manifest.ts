@@ -2,21 +2,28 @@ import * as z from 'zod';
 import { type JsonValue, readJson } from '../engine/json-reader.ts';
 import { ServingError } from '../errors.ts';
 
+/** The largest that a model's texts may be, in bytes by file: they are parsed while requests are served. */
+export const TEXT_BYTES: Readonly<Record<string, number>> = { 'model.json': 2 ** 20, 'golden.json': 2 ** 24 };
+/** Golden rows are run one after the other before a model serves. */
+const MOST_ROWS = 1000;
+const MOST_FEATURES = 16_384;
+const MOST_CLASSES = 65_536;
+/** Characters of a name that people read. */
+const LONGEST_NAME = 1024;
+
+const named = z.string().min(1).max(LONGEST_NAME);
 const jsonValue = z.custom<JsonValue>((value) => value !== undefined, 'is missing');
 
 const manifestSchema = z.strictObject({
-  name: z.string().min(1).optional(),
-  version: z
-    .union([z.string().min(1), z.number().int()])
-    .transform(String)
-    .optional(),
+  name: named.optional(),
+  version: z.union([named, z.number().int()]).transform(String).optional(),
   description: z.string().optional(),
   /** What the values of a one-input model's row are called, in order. */
-  input: z.strictObject({ features: z.array(z.string().min(1)).min(1).optional() }).optional(),
+  input: z.strictObject({ features: z.array(named).min(1).max(MOST_FEATURES).optional() }).optional(),
   /** The output that `prediction` is taken from; the model's first where it is left out. */
-  output: z.string().min(1).optional(),
+  output: named.optional(),
   /** Names of the classes, by class index. */
-  classes: z.array(z.string()).min(1).optional(),
+  classes: z.array(z.string().max(LONGEST_NAME)).min(1).max(MOST_CLASSES).optional(),
   /** A body of `/predict` that works: shown to people, and used to warm up. */
   example: z.strictObject({ features: jsonValue }).optional(),
   /** Whether rows of different requests may share a run; decided at warm-up where it is left out. */
@@ -47,17 +54,35 @@ export function parseGolden(text: string, file: string): Golden {
 
 function parse<T extends z.ZodType>(schema: T, text: string, file: string): z.infer<T> {
   let json: unknown;
+  // Editors on Windows put a byte order mark before the text.
+  const own = text.startsWith('\ufeff') ? text.slice(1) : text;
   try {
-    JSON.parse(text);
-    // The project's own reader keeps the digits of an int64; JSON.parse says better where a hand-written file is wrong.
-    const bytes = Buffer.from(text);
+    const bytes = Buffer.from(own);
     json = readJson(bytes, 0, bytes.length, Number.POSITIVE_INFINITY);
   } catch (cause) {
-    throw new ServingError('MODEL_FAILED', `${file} is not JSON: ${(cause as Error).message}`, { cause });
+    throw new ServingError('MODEL_FAILED', `${file} is not JSON: ${explain(own, cause as Error)}`, { cause });
   }
+  refuseMany(json, file);
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const at = issue.path.length === 0 ? 'the whole' : issue.path.join('.');
   throw new ServingError('MODEL_FAILED', `${file}: ${at}: ${issue.message}`);
+}
+
+/** `JSON.parse` says better where a hand-written file is wrong than the reader that keeps the digits of an int64. */
+function explain(text: string, { message }: Error): string {
+  try {
+    JSON.parse(text);
+    return message;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Before a schema looks at each row. */
+function refuseMany(json: unknown, file: string): void {
+  const rows = (json as { rows?: unknown } | null)?.rows;
+  if (!Array.isArray(rows) || rows.length <= MOST_ROWS) return;
+  throw new ServingError('MODEL_FAILED', `${file}: rows: ${rows.length} rows, and it may have ${MOST_ROWS}`);
 }

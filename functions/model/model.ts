@@ -1,9 +1,9 @@
 import { ServingError } from '../errors.ts';
 import type { BatchingDecision } from './batching.ts';
-import { type Candidate, type CandidateOptions, prepareCandidate } from './candidate.ts';
-import type { Generation, LoadPhase } from './generation.ts';
+import { type Candidate, type CandidateOptions, pickListed, prepareCandidate } from './candidate.ts';
+import type { Generation } from './generation.ts';
 import { type Layout, stampOf } from './layout.ts';
-import { backOff, toLoadError } from './load-failure.ts';
+import { backOff, IN_THE_LOG, type LoadPhase, tellCaller, toLoadError } from './load-failure.ts';
 import { createLoadProgress } from './load-progress.ts';
 import { SourceError } from './source.ts';
 
@@ -19,11 +19,11 @@ export interface ModelStatus {
   readonly fetched: number | undefined;
   /** Seconds the latest load has taken so far, or took. */
   readonly seconds: number;
-  /** Why it is not ready, in words for the operator. */
+  /** Why it is not ready, in words for callers: the log has those for the operator. */
   readonly reason: string | undefined;
   /** Whether rows of different requests share runs, once a version serves. */
   readonly batching: BatchingDecision | undefined;
-  /** Why a newer version does not serve. */
+  /** Why a newer version does not serve, in words for callers. */
   readonly refused: string | undefined;
 }
 
@@ -37,19 +37,22 @@ export interface Model {
   whenLive(): Promise<Generation>;
   /**
    * Compares what was listed with what serves. Where it is another, it is prepared beside it and swapped in; one that fails
-   * changes nothing, and is tried again when it changes or after a back-off. Never rejects.
+   * changes nothing, and is tried again when it changes or after a back-off. Settles when the new one serves, whoever still
+   * works with the old. Never rejects.
+   * @param patient waits where a version that was replaced before is still in use; else nothing is done then: two generations
+   * take the memory of two, and there are to be no three.
    */
-  refresh(layout: Layout): Promise<void>;
-  /** A newer version is being prepared, or taken in. */
+  refresh(layout: Layout, patient?: boolean): Promise<void>;
+  /** A newer version is being prepared, or the one before it is still in use. */
   refreshing(): boolean;
+  /** Nothing would be lost with it: it is not loaded, nor about to be, and no failure keeps it from being tried. */
+  forgettable(): boolean;
   /** Lets go of it until it is asked for again. Settles once nobody works with it and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
   close(): Promise<void>;
 }
 
-/** What an engine process says of a file that is no longer the one it was told to load: engine/file-stamp.ts. */
-const LISTED = 'since it was listed';
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
 /** A candidate that fails costs CPU that requests want. */
@@ -63,10 +66,12 @@ export function createModel(label: string, options: CandidateOptions): Model {
   let live: Candidate | undefined;
   let loading: Promise<Generation> | undefined;
   let refreshing: Promise<void> | undefined;
+  let failedIn: LoadPhase | undefined;
   let failure: ServingError | undefined;
+  let told = '';
   let failures = 0;
   let retryAt = 0;
-  let refusal: { stamp: string; times: number; retryAt: number; reason: string } | undefined;
+  let refusal: { stamp: string; times: number; retryAt: number; reason: string; told: string } | undefined;
   let closed = false;
   const leaving = new Set<Promise<void>>();
 
@@ -77,6 +82,9 @@ export function createModel(label: string, options: CandidateOptions): Model {
       if (!closed) return candidate;
       await candidate.close();
       throw new ServingError('DRAINING', 'the server is shutting down');
+    } catch (error) {
+      failedIn = progress.now().phase;
+      throw error;
     } finally {
       progress.end();
     }
@@ -87,7 +95,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
       live = await prepare(false);
       failures = 0;
       failure = undefined;
-      tell('model ready');
+      announce('model ready');
       return live.generation;
     } catch (error) {
       if (closed) throw error;
@@ -100,6 +108,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
 
   function fail(error: unknown): void {
     failure = toLoadError(error);
+    told = tellCaller(failure, failedIn);
     // Short of memory at present: nothing is wrong with the model.
     const busy = failure.code === 'NOT_READY';
     if (!busy) failures++;
@@ -108,7 +117,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
     log(`the model did not load: ${failure.message}`, { model: label, error });
   }
 
-  function tell(what: string): void {
+  function announce(what: string): void {
     const { name, version } = live!.generation;
     progress.settle(live!.generation.bytes);
     const { seconds, bytes } = progress.now();
@@ -118,7 +127,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
   /** A local file that was overwritten is none that a lost engine could load again: it is loaded, and checked, as a new one. */
   function dropStale(): void {
     const stale = live;
-    if (stale === undefined || refreshing !== undefined || !stale.generation.fault()?.includes(LISTED)) return;
+    if (stale === undefined || refreshing !== undefined || !stale.generation.stale()) return;
     live = undefined;
     void retire(stale);
   }
@@ -136,7 +145,8 @@ export function createModel(label: string, options: CandidateOptions): Model {
     const { name } = serving.generation;
     let stamp = '';
     try {
-      stamp = stampOf(options.pick(layout), serving.generation.weights);
+      failedIn = 'listing';
+      stamp = stampOf(await pickListed(options, layout, serving), serving.weights);
       if (stamp === serving.stamp) {
         refusal = undefined;
         return;
@@ -150,9 +160,10 @@ export function createModel(label: string, options: CandidateOptions): Model {
       live = next;
       refusal = undefined;
       metrics.refreshed('swapped');
-      tell(`a new version serves, in place of ${serving.generation.version}`);
-      await retire(serving);
-      next.grow();
+      announce(`a new version serves, in place of ${serving.generation.version}`);
+      void retire(serving).then(() => {
+        if (live === next) next.grow();
+      });
     } catch (error) {
       if (error instanceof SourceError && error.fault === 'transient') {
         // The bucket's fault and not the version's: the next look tries it again.
@@ -161,7 +172,8 @@ export function createModel(label: string, options: CandidateOptions): Model {
         return;
       }
       if (closed) return;
-      const { message } = toLoadError(error);
+      const reason = toLoadError(error);
+      const { message } = reason;
       progress.settle(serving.generation.bytes);
       const times = refusal?.stamp === stamp ? refusal.times + 1 : 1;
       const wait = backOff(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
@@ -170,8 +182,19 @@ export function createModel(label: string, options: CandidateOptions): Model {
         metrics.refreshed('failed');
         logger.error(`the new version does not serve, the old one goes on: ${message}`, { model: name, error });
       }
-      refusal = { stamp, times, retryAt: performance.now() + wait, reason: message };
+      refusal = {
+        stamp,
+        times,
+        retryAt: performance.now() + wait,
+        reason: message,
+        told: tellCaller(reason, failedIn),
+      };
     }
+  }
+
+  function reasonOf(fault: string | undefined): string | undefined {
+    if (fault !== undefined) return `its engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
+    return live !== undefined || failure === undefined ? undefined : told;
   }
 
   function retire(candidate: Candidate): Promise<void> {
@@ -191,7 +214,9 @@ export function createModel(label: string, options: CandidateOptions): Model {
       dropStale();
       begin();
     },
-    refreshing: () => refreshing !== undefined,
+    refreshing: () => refreshing !== undefined || leaving.size > 0,
+    forgettable: () =>
+      (live ?? loading ?? refreshing) === undefined && leaving.size === 0 && performance.now() >= retryAt,
     live: () => live?.generation,
     async whenLive() {
       if (live !== undefined) return live.generation;
@@ -200,12 +225,12 @@ export function createModel(label: string, options: CandidateOptions): Model {
         if (under !== undefined) return await under;
       } catch {}
       const retryAfter = Math.max(1, Math.ceil((retryAt - performance.now()) / 1000));
-      throw new ServingError('NOT_READY', `the model is not ready: ${failure?.message ?? 'shutting down'}`, {
-        retryAfter,
-      });
+      const message = `the model is not ready: ${failure === undefined ? 'the server is shutting down' : told}`;
+      throw new ServingError('NOT_READY', message, { retryAfter, detail: failure?.message });
     },
-    async refresh(layout) {
-      if (live === undefined || refreshing !== undefined || closed) return refreshing;
+    async refresh(layout, patient = false) {
+      if (patient) await Promise.all(leaving);
+      if (live === undefined || refreshing !== undefined || leaving.size > 0 || closed) return refreshing;
       refreshing = replace(live, layout).finally(() => {
         refreshing = undefined;
       });
@@ -214,6 +239,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
     async unload() {
       if (loading !== undefined) await loading.catch(() => {});
       if (refreshing !== undefined) await refreshing;
+      await Promise.all(leaving);
       const gone = live;
       live = undefined;
       refusal = undefined;
@@ -236,9 +262,9 @@ export function createModel(label: string, options: CandidateOptions): Model {
         version: live?.generation.version,
         state,
         ...progress.now(),
-        reason: fault ?? (isReady ? undefined : failure?.message),
+        reason: reasonOf(fault),
         batching: live?.generation.batching,
-        refused: refusal?.reason,
+        refused: refusal?.told,
       };
     },
     async close() {

@@ -60,6 +60,21 @@ export interface Repository {
   close(): Promise<void>;
 }
 
+/** A model that is not behind `/predict`. */
+interface Other {
+  readonly model: Model;
+  readonly tenant: Tenant;
+  /** Below the root. */
+  readonly folder: string;
+  /** Milliseconds of `performance.now()`. */
+  askedAt: number;
+}
+
+/** How long a model that is not loaded is kept for whoever has just asked for it. */
+const KEPT_MS = 60_000;
+/** With more models that serve, one listing of all takes fewer requests than one of each folder. */
+const FEW = 8;
+
 const keyOf = (name: string, number: string | undefined): string => JSON.stringify([name, number]);
 
 export function createRepository(options: RepositoryOptions): Repository {
@@ -71,7 +86,7 @@ export function createRepository(options: RepositoryOptions): Repository {
     options.memoryBudget !== undefined,
   );
   /** By name, or by name and number: what a pinned version is kept under. */
-  const others = new Map<string, { readonly model: Model; readonly tenant: Tenant }>();
+  const others = new Map<string, Other>();
   const listing = createListing(store, logger);
   /** Folders of models that were unloaded on demand, until they are loaded on demand. */
   const unloaded = new Set<string>();
@@ -80,23 +95,36 @@ export function createRepository(options: RepositoryOptions): Repository {
   let closed = false;
   let found: { readonly listed: Layout; readonly folder: string | undefined } | undefined;
 
-  const sparing = (): boolean => options.refreshes || (listing.latest()?.models.size ?? 1) > 1;
+  const sparing = (): boolean => options.refreshes || listing.total() > 1;
   const base = { store, budget, engine, telemetry, onListed: listing.onListed, sparing };
   const main = createModel(name ?? 'default', {
     ...base,
     sha256: options.sha256,
     sharers: () => 1,
+    under: name,
+    listed: () => (name === undefined ? undefined : listing.take(name)),
     pick: (listed) => chooseVersion(listed, chooseDefault(listed, name), undefined),
   });
 
   async function find(wanted: string, number?: string): Promise<Model> {
-    const known = listing.latest();
-    const listed = known !== undefined && isThere(known, wanted, number) ? known : await listing.current();
+    const listed = await listFor(wanted, number);
     if (unloaded.size > 0 && unloaded.has(folderOf(listed, wanted))) {
       const message = `the model ${wanted} was unloaded: POST /v2/repository/models/${encodeURIComponent(wanted)}/load brings it back`;
       throw new ServingError('NOT_READY', message, { retryAfter: 1 });
     }
     return modelOf(listed, wanted, number);
+  }
+
+  async function listFor(wanted: string, number: string | undefined): Promise<Layout> {
+    const known = listing.latest();
+    if (known !== undefined && isThere(known, wanted, number)) return known;
+    const one = listing.isFresh() ? undefined : await lookAt(wanted);
+    return one !== undefined && isThere(one, wanted, number) ? one : listing.current();
+  }
+
+  /** A repository of a thousand models is not listed for one of them, unless that is how the one behind `/predict` is found. */
+  async function lookAt(wanted: string): Promise<Layout | undefined> {
+    return name === undefined && listing.latest() === undefined ? undefined : listing.one(wanted);
   }
 
   function isThere(listed: Layout, wanted: string, number: string | undefined): boolean {
@@ -148,29 +176,56 @@ export function createRepository(options: RepositoryOptions): Repository {
   function other(wanted: string, number: string | undefined): Model {
     const key = keyOf(wanted, number);
     const known = others.get(key);
-    if (known !== undefined) return known.model;
+    if (known !== undefined) {
+      known.askedAt = performance.now();
+      return known.model;
+    }
+    forget();
     const model = createModel(wanted, {
       ...base,
       // A file that may not serve under one address may not under another.
       sha256: isMainFolder(wanted) ? options.sha256 : undefined,
-      sharers: () => listing.latest()?.models.size ?? 1,
+      sharers: listing.total,
+      under: wanted,
+      listed: () => listing.take(wanted),
       pick: (current) => chooseVersion(current, wanted, number),
     });
     const tenant = tenantOf(model, wanted, telemetry);
     budget.join(tenant);
-    others.set(key, { model, tenant });
+    others.set(key, { model, tenant, folder: wanted, askedAt: performance.now() });
     return model;
+  }
+
+  /** Callers ask for every version that there is, and for its status alone: what is not loaded is made anew when it is asked for again. */
+  function forget(): void {
+    const before = performance.now() - KEPT_MS;
+    for (const [key, { model, tenant, askedAt }] of others) {
+      if (askedAt > before || !model.forgettable()) continue;
+      budget.leave(tenant);
+      others.delete(key);
+    }
   }
 
   const known = (): Model[] => [main, ...Array.from(others.values(), ({ model }) => model)];
 
   async function lookForNew(): Promise<void> {
-    const serving = known().filter((model) => model.live() !== undefined);
-    if (serving.length === 0) return;
-    let listed: Layout;
+    const serving = [{ model: main, folder: name }, ...others.values()].filter(
+      ({ model }) => model.live() !== undefined,
+    );
+    const each = serving.length <= FEW;
+    let all: Layout | undefined;
     try {
-      listed = await store.list(true);
-      unreachable = false;
+      // One after the other: each takes CPU and memory from what serves.
+      for (const { model, folder } of serving) {
+        let listed = each && folder !== undefined ? await store.list(true, { under: folder }) : all;
+        if (listed === undefined || (listed !== all && !listed.models.has(folder!))) {
+          all ??= await store.list(true);
+          listed = all;
+        }
+        unreachable = false;
+        listing.onListed(listed);
+        await model.refresh(listed);
+      }
     } catch (error) {
       if (closed) return;
       // Told once, not at every look: what serves goes on.
@@ -179,9 +234,6 @@ export function createRepository(options: RepositoryOptions): Repository {
       metrics.refreshed('unreachable');
       return;
     }
-    listing.onListed(listed);
-    // One after the other: each takes CPU and memory from what serves.
-    for (const model of serving) await model.refresh(listed);
   }
 
   async function list(): Promise<ListedModel[]> {
@@ -200,11 +252,11 @@ export function createRepository(options: RepositoryOptions): Repository {
   }
 
   async function load(wanted: string): Promise<void> {
-    const listed = await listing.anew();
+    const listed = (await lookAt(wanted)) ?? (await listing.anew());
     const model = modelOf(listed, wanted, undefined);
     unloaded.delete(folderOf(listed, wanted));
     if (model.live() === undefined) await model.whenLive();
-    else await model.refresh(listed);
+    else await model.refresh(listed, true);
     if (unloaded.has(folderOf(listed, wanted)))
       throw new ServingError('NOT_READY', `${wanted} was unloaded while it was loading`);
     const { refused } = model.status();
@@ -221,8 +273,8 @@ export function createRepository(options: RepositoryOptions): Repository {
     }
     unloaded.add(folder);
     logger.info('unloaded on demand', { model: wanted });
-    const versions = [...others].filter(([key]) => JSON.parse(key)[0] === folder);
-    await Promise.all(versions.map(([, { model }]) => model.unload()));
+    const versions = [...others.values()].filter((one) => one.folder === folder);
+    await Promise.all(versions.map(({ model }) => model.unload()));
   }
 
   return {

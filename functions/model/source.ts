@@ -6,7 +6,7 @@ export interface Entry {
   readonly path: string;
   /** Of the bytes as they are stored. */
   readonly bytes: number;
-  /** Another one whenever the content is another: an object's generation; a local file's inode, size and time. */
+  /** Changes whenever the content does: an object's generation; a local file's size and time of change. */
   readonly stamp: string;
   /** Of the stored bytes, where the source knows it. */
   readonly crc32c: number | undefined;
@@ -18,6 +18,14 @@ export interface Entry {
   readonly modifiedAt: number;
 }
 
+/** What to list of a source. */
+export interface Scope {
+  /** A folder below the root, as {@link Entry.path} has it: that alone. All where it is not given. */
+  readonly under?: string | undefined;
+  /** Files, by path below the root, that are wanted too where a listing leaves them out: hidden ones, those beside a root that is one file. */
+  readonly also?: readonly string[] | undefined;
+}
+
 /**
  * A place that models are read from. Each method is one attempt: who calls it retries what is `transient`.
  */
@@ -26,8 +34,13 @@ export interface Source {
   readonly root: string;
   /** Its bytes pass through something that others can write to: a checksum that can be forged is not enough. */
   readonly shared: boolean;
-  /** Every file below the root, by path. @throws SourceError */
-  list(signal: AbortSignal): Promise<readonly Entry[]>;
+  /**
+   * Every file below the root, or of the scope, by path. Where the root is a file: that file, and what it is listed with.
+   * @throws SourceError
+   */
+  list(signal: AbortSignal, scope?: Scope): Promise<readonly Entry[]>;
+  /** Names of the folders directly below the root, the first thousand at least. @throws SourceError */
+  folders(signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Reads the stored bytes `start` to `end` (exclusive) of an entry, pinned to its stamp.
    * @param take gets the bytes in order, at once and without gaps; a chunk is the taker's only during the call.

@@ -1,16 +1,20 @@
-import { rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { opendir, realpath, rm } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 import { ServingError } from '../errors.ts';
 import { checkRoom, isInMemory } from './disk.ts';
-import type { BringOrder } from './fetch-protocol.ts';
+import type { FileOrder } from './fetch-protocol.ts';
 import { createFetcher, type FetcherEvents } from './fetcher.ts';
-import { GOLDEN_FILE, type Layout, MANIFEST_FILE, type ModelVersion, readLayout } from './layout.ts';
+import { GOLDEN_FILE, type Layout, MANIFEST_FILE, type ModelVersion, placeOf, readLayout } from './layout.ts';
+import { TEXT_BYTES } from './manifest.ts';
+import type { Entry, Scope } from './source.ts';
 import { createFileSource } from './sources/file.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
 export interface StoreOptions {
   /** A path, a `file://` address, or `gs://bucket/…`. */
   readonly uri: string;
+  /** Path below a model's folder of its `.onnx` file; `model.onnx` where it is not given. */
+  readonly file?: string | undefined;
   /** Redis in front of a bucket. */
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
   /** Files take memory wherever they lie: Cloud Run. */
@@ -18,7 +22,7 @@ export interface StoreOptions {
 }
 
 export interface BringOptions {
-  /** It is nothing that anybody waits for. */
+  /** Background work: it gives way to requests. */
   readonly gentle: boolean;
   /** SHA-256 that the model's file must have, in hex. */
   readonly sha256: string | undefined;
@@ -28,10 +32,16 @@ export interface BringOptions {
 
 /** A model's files on a local disk. */
 export interface LocalModel {
-  readonly path: string;
-  /** Paths below its folder of the weights it refers to; undefined where only its engine will know. */
-  readonly weights: readonly string[] | undefined;
-  /** Lets go of files that were brought. */
+  readonly folder: string;
+  /** Where its weights lie, by path from the folder of its file, as the file has them. */
+  readonly external: readonly string[];
+  /**
+   * Brings the weights too, where they are not there already.
+   * @param weights by path below the model's folder.
+   * @throws as `bring`.
+   */
+  bringWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
+  /** Removes files that were brought. */
   release(): Promise<void>;
 }
 
@@ -42,9 +52,16 @@ export interface ModelStore {
   readonly local: boolean;
   /** Whether what is brought takes memory. */
   inMemory(): Promise<boolean>;
-  /** @param gentle it is nothing that anybody waits for. @throws SourceError */
-  list(gentle: boolean): Promise<Layout>;
-  /** @throws SourceError, or ServingError `MODEL_FAILED`. */
+  /**
+   * Lists all models, or what is below one folder.
+   * @param gentle background work.
+   * @throws SourceError
+   */
+  list(gentle: boolean, scope?: Scope): Promise<Layout>;
+  /**
+   * Brings a model's file, manifest and golden rows, and reads from the file where its weights lie.
+   * @throws SourceError, or ServingError `MODEL_FAILED`.
+   */
   bring(version: ModelVersion, options: BringOptions): Promise<LocalModel>;
   close(): void;
 }
@@ -54,30 +71,93 @@ export function createStore(options: StoreOptions, events: FetcherEvents): Model
   return options.uri.startsWith('gs://') ? createBucketStore(options, events) : createLocalStore(options, events);
 }
 
-function createLocalStore({ uri }: StoreOptions, events: FetcherEvents): ModelStore {
+function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): ModelStore {
   const source = createFileSource(uri);
   const never = new AbortController();
-  const fetcher = createFetcher(undefined, events);
-  const folder = source.root.endsWith('.onnx') ? dirname(source.root) : source.root;
+  const prompt = createFetcher(undefined, events);
+  const gentle = createFetcher(undefined, events, true);
+  const rootFolder = source.root.endsWith('.onnx') ? dirname(source.root) : source.root;
+  const list = createLister({
+    root: source.root,
+    file,
+    entries: (scope) => source.list(never.signal, scope),
+    folders: () => source.folders(never.signal),
+  });
   return {
     root: source.root,
     local: true,
     inMemory: async () => false,
-    list: async () => readLayout(source.root, await source.list(never.signal)),
-    async bring({ model }, { sha256 }) {
-      const path = join(folder, model.path);
-      if (sha256 !== undefined) {
-        const got = await fetcher.hash(path);
-        const message = `${path}: its SHA-256 is ${got}, MODEL_SHA256 is ${sha256}`;
-        if (got !== sha256) throw new ServingError('MODEL_FAILED', message);
+    list: (_, scope) => list(scope),
+    async bring(version, { gentle: quietly, sha256 }) {
+      const folder = join(rootFolder, version.folder);
+      const path = join(folder, version.file);
+      let external: readonly string[] = [];
+      if (sha256 !== undefined || (await hasCompany(path))) {
+        const place = placeOf(source.root, version);
+        ({ external } = await (quietly ? gentle : prompt).check({ path, place, sha256 }));
       }
-      return { path, weights: undefined, release: async () => {} };
+      return {
+        folder,
+        external,
+        bringWeights: (weights) => refuseLinks(folder, path, weights),
+        release: async () => {},
+      };
     },
-    close: fetcher.close,
+    close() {
+      prompt.close();
+      gentle.close();
+    },
   };
 }
 
-function createBucketStore({ uri, cache, filesAreMemory }: StoreOptions, events: FetcherEvents): ModelStore {
+interface ListerOptions {
+  readonly root: string;
+  readonly file: string | undefined;
+  entries(scope: Scope): Promise<readonly Entry[]>;
+  folders(): Promise<readonly string[]>;
+}
+
+/** Lists as `ModelStore.list` does. How many folders there are is asked for once: it only tells one model from several. */
+function createLister({ root, file, entries, folders }: ListerOptions) {
+  let total: number | undefined;
+  return async (scope: Scope = {}): Promise<Layout> => {
+    const { under } = scope;
+    const asked = under === undefined || total !== undefined ? undefined : folders();
+    const [listed, names] = await Promise.all([entries(scope), asked]);
+    if (under !== undefined) total ??= names?.length;
+    const layout = readLayout(root, listed, { file, under, total: under === undefined ? undefined : total });
+    total = layout.total;
+    return layout;
+  };
+}
+
+/** Whether there is anything beside a model's file that could be its weights: a process is started to look into the file then. */
+async function hasCompany(path: string): Promise<boolean> {
+  const own = new Set([path.slice(dirname(path).length + 1), MANIFEST_FILE, GOLDEN_FILE]);
+  const found = await opendir(dirname(path)).catch(() => undefined);
+  // `..data` and its like are how Kubernetes puts the same files there.
+  for await (const { name } of found ?? []) if (!own.has(name) && !name.startsWith('..')) return true;
+  return false;
+}
+
+/** What onnxruntime refuses as a path that escapes, in words that say that it is a link. @throws ServingError `MODEL_FAILED` */
+async function refuseLinks(
+  folder: string,
+  path: string,
+  weights: readonly (readonly [path: string, entry: Entry])[],
+): Promise<void> {
+  if (weights.length === 0) return;
+  const allowed = [await realpath(dirname(path)), dirname(await realpath(path))];
+  for (const [below] of weights) {
+    const real = await realpath(join(folder, below));
+    if (allowed.some((one) => real.startsWith(one + sep))) continue;
+    const message = `${path}: its external data ${join(folder, below)} is a link that leads to ${real}, outside of the model's folder: put the file itself there`;
+    throw new ServingError('MODEL_FAILED', message);
+  }
+}
+
+function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelStore {
+  const { uri, file, cache, filesAreMemory } = options;
   const root = uri.replace(/\/+$/, '');
   const prompt = createFetcher({ uri, cache }, events);
   const gentle = createFetcher({ uri, cache }, events, true);
@@ -91,6 +171,10 @@ function createBucketStore({ uri, cache, filesAreMemory }: StoreOptions, events:
     return join(work.path, String(++brought));
   }
 
+  const listers = [prompt, gentle].map((fetcher) =>
+    createLister({ root, file, entries: fetcher.list, folders: fetcher.folders }),
+  );
+
   return {
     root,
     local: false,
@@ -98,20 +182,37 @@ function createBucketStore({ uri, cache, filesAreMemory }: StoreOptions, events:
       work ??= makeWorkFolder();
       return filesAreMemory || isInMemory(work.path);
     },
-    list: async (quietly) => readLayout(root, await (quietly ? gentle : prompt).list()),
+    list: (quietly, scope) => listers[quietly ? 1 : 0]!(scope),
     async bring(version, { gentle: quietly, sha256, onBytes }) {
       const folder = folderFor();
+      const fetcher = quietly ? gentle : prompt;
       const release = (): Promise<void> => rm(folder, { recursive: true, force: true });
-      const { model, beside } = version;
-      const along = [MANIFEST_FILE, GOLDEN_FILE].flatMap((name) => {
-        const entry = beside.get(name);
-        return entry === undefined ? [] : [[name, entry] as const];
-      });
-      const order: BringOrder = { folder, model: [basename(model.path), model], along, beside: [...beside], sha256 };
+      let before = 0;
+
+      async function fetch(files: readonly FileOrder[], model?: { path: string; place: string; sha256?: string }) {
+        const bytes = files.reduce((sum, { entry }) => sum + entry.bytes, 0);
+        await checkRoom(dirname(folder), bytes, placeOf(root, version));
+        const order = { folder, files, model: model && { ...model, sha256 } };
+        const checked = await fetcher.bring(order, (more) => onBytes(before + more));
+        before += bytes;
+        return checked;
+      }
+
       try {
-        await checkRoom(dirname(folder), model.bytes, `${root}: ${model.path}`);
-        const { weights } = await (quietly ? gentle : prompt).bring(order, onBytes);
-        return { path: join(folder, basename(model.path)), weights, release };
+        const texts = Object.entries(TEXT_BYTES).flatMap(([path, maxBytes]): FileOrder[] => {
+          const entry = version.beside.get(path);
+          return entry === undefined ? [] : [{ path, entry, maxBytes }];
+        });
+        const model = { path: version.file, entry: version.model, maxBytes: undefined };
+        const { external } = await fetch([...texts, model], { path: version.file, place: placeOf(root, version) });
+        return {
+          folder,
+          external,
+          async bringWeights(weights) {
+            if (weights.length > 0) await fetch(weights.map(([path, entry]) => ({ path, entry, maxBytes: undefined })));
+          },
+          release,
+        };
       } catch (error) {
         await release();
         throw error;

@@ -12,6 +12,7 @@ export interface LoggedError {
   readonly stack_trace: string;
   readonly code?: string;
   readonly path?: string;
+  readonly detail?: string;
   readonly causes?: readonly LoggedCause[];
 }
 
@@ -29,12 +30,13 @@ export function describeError(error: unknown): LoggedError {
   const chain = causesOf(error);
   const quotesInput = [error, ...chain].some((one) => one instanceof ServingError && QUOTING.has(one.code));
   const code = codeOf(error);
-  const path = error instanceof ServingError ? error.path : undefined;
+  const { path, detail } = error instanceof ServingError ? error : {};
   const stacks = [error, ...chain].map((one) => (quotesInput ? framesOf(one) : stackOf(one)));
   return {
     stack_trace: stacks.join('\nCaused by: ').slice(0, MAX_STACK),
     ...(code === undefined ? {} : { code }),
     ...(path === undefined ? {} : { path }),
+    ...(detail === undefined ? {} : { detail: detail.slice(0, MAX_MESSAGE) }),
     ...(chain.length === 0 ? {} : { causes: chain.map((cause) => describeCause(cause, quotesInput)) }),
   };
 }

@@ -22,6 +22,23 @@ export interface Ended {
   readonly left: readonly number[];
 }
 
+/** What callers hear of a load that failed; why is in the log. */
+export const NOT_TOLD = /^the model is not ready: it failed (before|while) it was [a-z ]+: the server's log says why$/;
+
+/** Waits for a line of the log with such a message. */
+export function untilLogged({ lines }: Pick<Host, 'lines'>, message: RegExp): Promise<string> {
+  const find = () => lines.map((line) => String(readLine(line).message)).find((text) => message.test(text));
+  return until(find, `a line of the log like ${message}`);
+}
+
+function readLine(line: string): { message?: unknown } {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return {};
+  }
+}
+
 /** A server in a process of its own. */
 export interface Host {
   readonly kind: HostKind;

@@ -1,6 +1,7 @@
 import { type ModelFiles, readFiles } from '../../functions/model/files.ts';
 import { chooseDefault, chooseVersion, type Layout } from '../../functions/model/layout.ts';
 import { createStore, type ModelStore } from '../../functions/model/store.ts';
+import { weightPaths } from '../../functions/model/weights.ts';
 
 /** The store of a folder or a file, as a server with that `MODEL_URI` has it. */
 export function localStore(uri: string): ModelStore {
@@ -16,5 +17,8 @@ export async function localFiles(uri: string, name?: string): Promise<ModelFiles
   const store = localStore(uri);
   const version = pickMain(await store.list(false), name);
   const local = await store.bring(version, { gentle: false, sha256: undefined, onBytes: () => {} });
-  return readFiles(store.root, version, local);
+  const weights = weightPaths(version.file, local.external, local.folder);
+  const files = await readFiles({ root: store.root, version, folder: local.folder, weights, local: true });
+  store.close();
+  return files;
 }

@@ -84,7 +84,7 @@ export function createFakeRunner(engines = 1): FakeRunner {
             if (fault === 'failed' || fault === 'refused') release();
             else dead++;
             if (fault === 'refused') reject(new Error('refused'));
-            else if (fault === 'faulted') reject(new RunError('crashed', 'this run faulted', true));
+            else if (fault === 'faulted') reject(new RunError('crashed', 'this run faulted', { ofItself: true }));
             else reject(new RunError(fault, `this run ${fault}`));
           },
         };

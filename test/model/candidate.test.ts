@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { posix } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { engineBytes } from '../../functions/engine/capacity.ts';
 import { createBudget } from '../../functions/model/budget.ts';
-import { type CandidateOptions, prepareCandidate } from '../../functions/model/candidate.ts';
+import { type CandidateOptions, pickListed, prepareCandidate } from '../../functions/model/candidate.ts';
+import { stampOf } from '../../functions/model/layout.ts';
 import { createStore } from '../../functions/model/store.ts';
 import { descendants } from '../helpers/descendants.ts';
 import { pickMain } from '../helpers/local-models.ts';
@@ -23,17 +25,23 @@ interface Rig {
 }
 
 /** A bucket with one model, and what a server needs to load it. @param onList called after each listing, with its number. */
-async function setUp(t: TestContext, limit?: number, onList: (n: number) => void = () => {}): Promise<Rig> {
+async function setUp(
+  t: TestContext,
+  limit?: number,
+  onList: (n: number) => void = () => {},
+  uri = 'gs://models/m',
+  file?: string,
+): Promise<Rig> {
   const storage = await startStorage();
   process.env.STORAGE_EMULATOR_HOST = storage.url;
   const events = { onRetry: () => {}, onCache: () => {} };
-  const store = createStore({ uri: 'gs://models/m', cache: undefined, filesAreMemory: true }, events);
+  const store = createStore({ uri, file, cache: undefined, filesAreMemory: true }, events);
   let listings = 0;
   const options: CandidateOptions = {
     store: {
       ...store,
-      async list(gentle) {
-        const layout = await store.list(gentle);
+      async list(...scope) {
+        const layout = await store.list(...scope);
         onList(++listings);
         return layout;
       },
@@ -99,8 +107,8 @@ test('new weights may be half of an upload: they are taken once two listings are
   storage.put('models', 'm/model.onnx.data', data);
   storage.put('models', 'm/model.onnx', model);
   const before = storage.requests.length;
-  const { generation } = await prepare();
-  assert.deepEqual(generation.weights, ['model.onnx.data']);
+  const { weights } = await prepare();
+  assert.deepEqual(weights, ['model.onnx.data']);
   const reads = storage.requests.slice(before).filter(({ kind, name }) => kind === 'media' && name.endsWith('.data'));
   assert.equal(reads.length, 1, 'the weights of the first listing were never read');
 });
@@ -177,7 +185,7 @@ test('a load that fails leaves nothing: no engine, no file, no share of the memo
   const { bring } = options.store;
   t.mock.method(options.store, 'bring', async (...args: Parameters<typeof bring>) => {
     const local = await bring(...args);
-    brought.push(local.path);
+    brought.push(local.folder);
     return local;
   });
   storage.put('models', 'm/model.onnx', addConstant(1), OLD);
@@ -186,4 +194,99 @@ test('a load that fails leaves nothing: no engine, no file, no share of the memo
   assert.equal(options.budget.used(), 0);
   assert.deepEqual(brought.map(existsSync), [false]);
   assert.equal(descendants(process.pid).length, 1, 'but for the fetching process');
+});
+
+const reads = ({ requests }: StorageServer) => requests.filter(({ kind }) => kind === 'media').map(({ name }) => name);
+
+test('what the model does not refer to is not fetched, not counted, and no change of it', async (t) => {
+  const checkpoint = Buffer.alloc(2 * EACH);
+  const { storage, prepare, options } = await setUp(t, 2 * EACH);
+  const bytes = addConstant(1);
+  storage.put('models', 'm/model.onnx', bytes, OLD);
+  for (const name of ['pytorch_model.bin', 'other.onnx.data', 'weights']) {
+    storage.put('models', `m/${name}`, checkpoint, OLD);
+  }
+  const { generation, stamp, version } = await prepare();
+  assert.deepEqual(reads(storage), ['m/model.onnx']);
+  assert.equal(generation.bytes, bytes.length);
+  assert.equal(options.budget.used(), bytes.length + engineBytes(bytes.length));
+  storage.put('models', 'm/pytorch_model.bin', Buffer.alloc(1), OLD);
+  assert.equal(
+    stampOf(await pickListed(options, await options.store.list(false), { version, weights: [] }), []),
+    stamp,
+  );
+});
+
+test('what the model refers to is fetched and counted, whatever it is called and wherever it lies below', async (t) => {
+  for (const location of ['layer 1', 'parts/a b/w.quant', './w.json', 'golden.json.data']) {
+    const { model, data } = externalWeights(location);
+    const path = posix.normalize(location);
+    const { storage, prepare, options } = await setUp(t);
+    storage.put('models', 'm/model.onnx', model, OLD);
+    storage.put('models', `m/${path}`, data, OLD);
+    const { generation, weights, stamp } = await prepare();
+    assert.deepEqual(weights, [path]);
+    assert.equal(generation.bytes, model.length + data.length);
+    const total = model.length + data.length;
+    assert.equal(options.budget.used(), total + 2 * engineBytes(total));
+    storage.put('models', `m/${path}`, data, OLD);
+    const next = await prepare(true);
+    assert.notEqual(next.stamp, stamp);
+  }
+});
+
+test('of one object, the weights are found beside it and below it, and looked for again where they are looked at', async (t) => {
+  for (const location of ['w', 'parts/w']) {
+    const { model, data } = externalWeights(location);
+    const { storage, prepare, options } = await setUp(t, undefined, undefined, 'gs://models/m/fraud.onnx');
+    storage.put('models', 'm/fraud.onnx', model, OLD);
+    storage.put('models', `m/${location}`, data, OLD);
+    const { generation, weights, stamp, version } = await prepare();
+    assert.deepEqual([generation.name, weights], ['fraud', [location]]);
+    const again = await pickListed(options, await options.store.list(false), { version, weights });
+    assert.equal(stampOf(again, weights), stamp);
+  }
+});
+
+test("MODEL_FILE's weights lie beside the file, its texts in the model's folder", async (t) => {
+  const { model, data } = externalWeights('model_q.onnx_data');
+  const { storage, prepare } = await setUp(t, undefined, undefined, 'gs://models/m', 'onnx/model_q.onnx');
+  storage.put('models', 'm/onnx/model_q.onnx', model, OLD);
+  storage.put('models', 'm/onnx/model_q.onnx_data', data, OLD);
+  storage.put('models', 'm/onnx/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/model.json', Buffer.from('{"version":"7"}'), OLD);
+  const { generation, weights } = await prepare();
+  assert.deepEqual([generation.name, generation.version, weights], ['m', '7', ['onnx/model_q.onnx_data']]);
+});
+
+test('weights that are not there are named, and the memory is given back', async (t) => {
+  const { storage, prepare, options } = await setUp(t);
+  storage.put('models', 'm/model.onnx', externalWeights('parts/w.bin').model, OLD);
+  storage.put('models', 'm/w.bin', Buffer.alloc(8), OLD);
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: 'gs://models/m/model.onnx keeps weights in parts/w.bin, which is not beside it: upload it too',
+  });
+  assert.equal(options.budget.used(), 0);
+});
+
+test('weights that could never fit are not read', async (t) => {
+  const { model, location } = externalWeights();
+  const { storage, prepare, options } = await setUp(t, 2 * EACH);
+  storage.put('models', 'm/model.onnx', model, OLD);
+  storage.put('models', `m/${location}`, Buffer.alloc(2 * EACH), OLD);
+  await assert.rejects(prepare(), { code: 'MODEL_FAILED', message: /the model m \(\d+ bytes\) needs about \d+ MiB/ });
+  assert.deepEqual(reads(storage), ['m/model.onnx']);
+  assert.equal(options.budget.used(), 0);
+});
+
+test('texts that are too large are not read at all', async (t) => {
+  const { storage, prepare } = await setUp(t);
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/golden.json', Buffer.alloc(2 ** 24 + 1, ' '), OLD);
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: /^gs:\/\/models\/m\/golden\.json has 16777217 bytes, and may have 16777216: keep fewer golden rows$/,
+  });
+  assert.deepEqual(reads(storage), []);
 });

@@ -7,7 +7,7 @@ import { after, type TestContext, test } from 'node:test';
 import type { BringOrder } from '../../functions/model/fetch-protocol.ts';
 import { createFetcher } from '../../functions/model/fetcher.ts';
 import { descendants } from '../helpers/descendants.ts';
-import { identity } from '../helpers/models.ts';
+import { externalWeights, identity } from '../helpers/models.ts';
 import { type StorageOptions, startStorage } from '../helpers/storage-server.ts';
 import { until } from '../helpers/until.ts';
 
@@ -30,7 +30,9 @@ async function setUp(t: TestContext, options: StorageOptions = {}, gentle = fals
 
 const orderOf = async (fetcher: ReturnType<typeof createFetcher>, name: string): Promise<BringOrder> => {
   const [entry] = await fetcher.list();
-  return { folder: join(folder, name), model: ['model.onnx', entry!], along: [], beside: [], sha256: undefined };
+  const path = 'model.onnx';
+  const files = [{ path, entry: entry!, maxBytes: undefined }];
+  return { folder: join(folder, name), files, model: { path, place: path, sha256: undefined } };
 };
 
 test('jobs are done in one process of its own, which nothing starts before there is one', async (t) => {
@@ -41,7 +43,7 @@ test('jobs are done in one process of its own, which nothing starts before there
   const pids = descendants(process.pid);
   assert.equal(pids.length, 1);
   const told: number[] = [];
-  assert.deepEqual(await fetcher.bring(order, (bytes) => told.push(bytes)), { weights: [] });
+  assert.deepEqual(await fetcher.bring(order, (bytes) => told.push(bytes)), { external: [] });
   assert.ok(readFileSync(join(folder, 'one/model.onnx')).equals(identity()));
   assert.equal(told.at(-1), identity().length);
   assert.deepEqual(descendants(process.pid), pids);
@@ -96,10 +98,16 @@ test('a gentle one yields to whatever else wants the CPU', async (t) => {
   assert.ok(getPriority(descendants(process.pid)[0]!) > getPriority());
 });
 
-test('the hash of a local file needs no source', async (t) => {
+test('a local file is looked through without a source', async (t) => {
   const fetcher = createFetcher(undefined, { onRetry: () => {}, onCache: () => {} });
   t.after(fetcher.close);
   const file = join(folder, 'file');
-  writeFileSync(file, 'bytes');
-  assert.equal(await fetcher.hash(file), createHash('sha256').update('bytes').digest('hex'));
+  const { model, location } = externalWeights('parts/w');
+  writeFileSync(file, model);
+  const sha256 = createHash('sha256').update(model).digest('hex');
+  assert.deepEqual(await fetcher.check({ path: file, place: 'it', sha256 }), { external: [location] });
+  await assert.rejects(fetcher.check({ path: file, place: 'it', sha256: 'f'.repeat(64) }), {
+    code: 'MODEL_FAILED',
+    message: `it: its SHA-256 is ${sha256}, MODEL_SHA256 is ${'f'.repeat(64)}`,
+  });
 });

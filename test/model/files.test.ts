@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { localFiles } from '../helpers/local-models.ts';
-import { writeModel } from '../helpers/models.ts';
+import { externalWeights, writeModel } from '../helpers/models.ts';
 
 const BYTES = Uint8Array.of(1, 2, 3);
 
@@ -27,7 +27,7 @@ test('one file is a model by its own name', async (t) => {
     manifest: {},
     golden: undefined,
   });
-  assert.match(String(stamps()), /my model\.v2\.onnx,3-/);
+  assert.match(String(stamps), /my model\.v2\.onnx,3-/);
 });
 
 test("a file called model.onnx is a model by its folder's name", async (t) => {
@@ -64,18 +64,34 @@ test('a manifest or golden rows that cannot be read fail the model, with the fil
   await assert.rejects(localFiles(folder), { code: 'MODEL_FAILED', message: /model\.json is not JSON/ });
 });
 
-test("the weights beside a model count as the model's size, and an engine has to find them as they were listed", async (t) => {
+test('the weights that a model refers to count as its size, and an engine has to find them as they were listed', async (t) => {
   const root = newFolder(t);
-  writeFileSync(join(root, 'model.onnx'), Buffer.alloc(10));
-  writeFileSync(join(root, 'model.onnx.data'), Buffer.alloc(1000));
-  writeFileSync(join(root, 'weights_data'), Buffer.alloc(100));
-  writeFileSync(join(root, 'README.md'), 'no weights');
-  mkdirSync(join(root, 'sub'));
+  const { model, data, location } = externalWeights('odd name');
+  writeFileSync(join(root, 'model.onnx'), model);
+  writeFileSync(join(root, location), data);
+  writeFileSync(join(root, 'pytorch_model.bin'), Buffer.alloc(1000));
+  writeFileSync(join(root, 'other.onnx.data'), Buffer.alloc(1000));
   const { bytes, stamps } = await localFiles(root);
-  assert.equal(bytes, 1110);
-  const stamped = stamps()!.map(([path]) => path);
-  assert.deepEqual(
-    stamped.sort(),
-    ['model.onnx', 'model.onnx.data', 'weights_data'].map((name) => join(root, name)),
-  );
+  assert.equal(bytes, model.length + data.length);
+  assert.deepEqual(stamps!.map(([path]) => path).sort(), [join(root, 'model.onnx'), join(root, location)]);
+});
+
+test('a manifest or golden rows that are too large are refused before they are read, with the size and the limit', async (t) => {
+  for (const [name, limit] of [
+    ['model.json', 2 ** 20],
+    ['golden.json', 2 ** 24],
+  ] as const) {
+    const root = writeModel(newFolder(t), 'iris', BYTES);
+    writeFileSync(join(root, name), Buffer.alloc(limit, ' '));
+    await assert.rejects(localFiles(root), { code: 'MODEL_FAILED', message: /is not JSON/ });
+    writeFileSync(join(root, name), Buffer.alloc(limit + 1, ' '));
+    const message = new RegExp(`^${join(root, name)} has ${limit + 1} bytes, and may have ${limit}: `);
+    await assert.rejects(localFiles(root), { code: 'MODEL_FAILED', message });
+  }
+});
+
+test('a byte order mark before the text is skipped', async (t) => {
+  const root = writeModel(newFolder(t), 'iris', BYTES);
+  writeFileSync(join(root, 'model.json'), '\ufeff{"name":"lily"}');
+  assert.equal((await localFiles(root)).name, 'lily');
 });

@@ -235,7 +235,8 @@ test('while engines crash in a loop, requests are refused with the reason and a 
   await assert.rejects(predict(generation, [1, 2, 3, 4]), {
     code: 'NOT_READY',
     retryAfter: 1,
-    message: /engine processes keep ending: .*model\.onnx/,
+    message: /engine processes keep ending/,
+    detail: /model\.onnx/,
   });
 });
 
@@ -247,7 +248,40 @@ test('a closed generation leaves no engine process', async (t) => {
 });
 
 test("a model that never ends on its own example is refused: it must take nobody's place", async (t) => {
-  const files = { bytes: endless(), manifest: { example: { features: [1] }, batching: true } };
-  const loading = prepare(t, files, { runTimeoutMs: 300 });
-  await assert.rejects(loading, { code: 'MODEL_FAILED', message: /the run took longer than 300 ms/ });
+  const manifest = { example: { features: [1] } };
+  const message = /model\.json: example does not run: the run took longer than 300 ms/;
+  const alone = { bytes: endless(), manifest: { ...manifest, batching: true } };
+  await assert.rejects(prepare(t, alone, { runTimeoutMs: 300 }), { code: 'MODEL_FAILED', message });
+  // The trial of its rows has ended the one engine before.
+  const tried = { bytes: endless(), manifest };
+  await assert.rejects(prepare(t, tried, { runTimeoutMs: 300 }), { code: 'MODEL_FAILED', message });
+});
+
+test('a model that fails on its own example is refused with the reason', async (t) => {
+  const golden = { rows: [{ features: [1], outputs: { y: [2] } }] };
+  const files = { bytes: poisonable(), manifest: { example: { features: [-1] } }, golden };
+  const message = /model\.json: example does not run: .*Gather/;
+  await assert.rejects(prepare(t, files), { code: 'MODEL_FAILED', message });
+});
+
+test('an engine that a made-up row has ended is back before the model serves', async (t) => {
+  for (const batching of [undefined, true]) {
+    const generation = await prepare(t, { bytes: endless(), manifest: { batching } }, { runTimeoutMs: 300 });
+    assert.deepEqual(
+      generation.engines().map(({ state }) => state),
+      ['idle'],
+    );
+  }
+});
+
+test('an engine that a made-up row has ended, and that does not come back, fails the load', async (t) => {
+  const { path, ...files } = await localFiles(writeModel(folder, 'gone', endless()));
+  const telemetry = recordTelemetry();
+  const { error } = telemetry.logger;
+  t.mock.method(telemetry.logger, 'error', (...line: Parameters<typeof error>) => {
+    error(...line);
+    rmSync(path, { force: true });
+  });
+  const loading = prepareGeneration({ path, ...files }, { ...OPTIONS, runTimeoutMs: 300 }, telemetry, () => {});
+  await assert.rejects(loading, { code: 'MODEL_FAILED', message: /the model does not load a second time: .*gone/ });
 });

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesOf, chooseDefault, chooseVersion, partsOf, readLayout, stampOf } from '../../functions/model/layout.ts';
+import {
+  bytesOf,
+  chooseDefault,
+  chooseVersion,
+  partsOf,
+  placeOf,
+  readLayout,
+  stampOf,
+} from '../../functions/model/layout.ts';
 import type { Entry } from '../../functions/model/source.ts';
 
 const entry = (path: string, stamp = '1', bytes = 10): Entry => ({
@@ -124,28 +132,64 @@ test('a name that is not there, or is none, is refused with what was looked for'
   });
 });
 
-test('the parts of a model are its file, manifest, golden rows, and the weights it refers to, or what is called like them', () => {
-  const files = ['model.onnx', 'model.json', 'golden.json', 'model.onnx.data', 'w/a', 'weights_data', 'x.pkl', 'a.md'];
+test('the parts of a model are its file, manifest, golden rows, and the weights it refers to', () => {
+  const files = ['model.onnx', 'model.json', 'golden.json', 'pytorch_model.bin', 'other.onnx.data', 'w/a', 'a.md'];
   const version = layOut('/m', ...files).models.get('m')![0]!;
-  assert.deepEqual([...partsOf(version).keys()].sort(), [
-    'golden.json',
-    'model.json',
-    'model.onnx',
-    'model.onnx.data',
-    'weights_data',
-  ]);
-  assert.deepEqual([...partsOf(version, ['w/a']).keys()].sort(), ['golden.json', 'model.json', 'model.onnx', 'w/a']);
-  assert.equal(bytesOf(version, ['w/a']), 20, 'the model and its weights');
+  const own = ['golden.json', 'model.json', 'model.onnx'];
+  assert.deepEqual([...partsOf(version, []).keys()].sort(), own);
+  assert.deepEqual([...partsOf(version, ['w/a']).keys()].sort(), [...own, 'w/a']);
+  assert.deepEqual([bytesOf(version, []), bytesOf(version, ['w/a'])], [10, 20], 'the model and its weights');
 });
 
-test('the stamp is another one when a part is, and the same when anything else is', () => {
-  const stamp = (...entries: Entry[]) => stampOf(readLayout('/m', entries).models.get('m')![0]!);
+test('the stamp changes when a part does, and stays when anything else changes', () => {
+  const stamp = (...entries: Entry[]) => stampOf(readLayout('/m', entries).models.get('m')![0]!, ['w']);
   const model = entry('model.onnx');
-  const before = stamp(model, entry('a.md'));
-  assert.equal(stamp(model, entry('a.md', '2'), entry('b.md')), before);
-  assert.notEqual(stamp(entry('model.onnx', '2'), entry('a.md')), before);
-  assert.notEqual(stamp(model, entry('a.md'), entry('golden.json')), before);
-  assert.notEqual(stamp(entry('model.onnx', '1', 11), entry('a.md')), before);
-  const numbered = stampOf(readLayout('/m', [entry('2/model.onnx')]).models.get('m')![0]!);
-  assert.notEqual(numbered, stampOf(readLayout('/m', [entry('3/model.onnx')]).models.get('m')![0]!));
+  const before = stamp(model, entry('pytorch_model.bin'));
+  assert.equal(stamp(model, entry('pytorch_model.bin', '2'), entry('b.md')), before);
+  assert.notEqual(stamp(entry('model.onnx', '2'), entry('pytorch_model.bin')), before);
+  assert.notEqual(stamp(model, entry('golden.json')), before);
+  assert.notEqual(stamp(model, entry('w')), before);
+  assert.notEqual(stamp(model, entry('w', '2')), stamp(model, entry('w')));
+  assert.notEqual(stamp(entry('model.onnx', '1', 11)), before);
+  const numbered = stampOf(readLayout('/m', [entry('2/model.onnx')]).models.get('m')![0]!, []);
+  assert.notEqual(numbered, stampOf(readLayout('/m', [entry('3/model.onnx')]).models.get('m')![0]!, []));
+});
+
+test('version numbers are numbers: 00000123 is 123, and of two folders of one number the plain one serves', () => {
+  assert.deepEqual(told('/m', 'a/00000123/model.onnx', 'a/0/model.onnx'), [['a', '123', '0']]);
+  assert.deepEqual(told('gs://b/iris/007', 'model.onnx'), [['iris', '7']]);
+  for (const order of [
+    ['a/01/model.onnx', 'a/1/model.onnx', 'a/001/model.onnx'],
+    ['a/001/model.onnx', 'a/1/model.onnx', 'a/01/model.onnx'],
+  ]) {
+    const layout = layOut('/m', ...order);
+    assert.deepEqual(
+      layout.models.get('a')!.map(({ number, folder }) => [number, folder]),
+      [['1', 'a/1']],
+    );
+    assert.deepEqual(layout.duplicates, ['a/01', 'a/001']);
+  }
+  assert.deepEqual(layOut('/m', 'a/01/model.onnx', 'a/0002/x').unfinished, ['a/0002']);
+});
+
+test("MODEL_FILE names the file of a model's folder; what belongs to the model lies in the folder", () => {
+  const paths = ['bert/onnx/model.onnx', 'bert/onnx/model_q.onnx', 'bert/model.json', 'bert/onnx/model_q.onnx_data'];
+  const layout = readLayout(
+    '/m',
+    paths.map((path) => entry(path)),
+    { file: 'onnx/model_q.onnx' },
+  );
+  const [version] = layout.models.get('bert')!;
+  assert.deepEqual([version!.folder, version!.file, version!.model.path], ['bert', 'onnx/model_q.onnx', paths[1]]);
+  assert.deepEqual([...version!.beside.keys()], ['onnx/model.onnx', 'model.json', 'onnx/model_q.onnx_data']);
+  assert.equal(placeOf('/m', version!), '/m/bert/onnx/model_q.onnx');
+});
+
+test('where there is no model.onnx, the other .onnx files are named', () => {
+  assert.throws(() => chooseDefault(layOut('/m', 'onnx/model_q.onnx', 'a.onnx', 'a.md'), undefined), {
+    message: /no model\.onnx in it, .*; there is a\.onnx, onnx\/model_q\.onnx: set MODEL_FILE to the one to serve$/,
+  });
+  assert.throws(() => chooseDefault(layOut('/m', 'a/x.onnx', 'b/model.onnx'), 'a'), {
+    message: /^no model\.onnx in \/m\/a, .*; there is x\.onnx: set MODEL_FILE/,
+  });
 });

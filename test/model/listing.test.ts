@@ -46,14 +46,19 @@ test('one listing is enough for all who ask at once, and for a while', async () 
 });
 
 test('a store that cannot be listed is NOT_READY, and is not asked again at once; what was listed stays', async () => {
-  const { listing, listings, breakDown } = setUp(['a/model.onnx']);
+  const { listing, listings, breakDown, lines } = setUp(['a/model.onnx']);
   const before = await listing.current();
   breakDown();
-  const expected = { code: 'NOT_READY', message: 'the models cannot be listed: no route to the bucket' };
+  const message = "the models cannot be listed: the server's log says why";
+  const expected = { code: 'NOT_READY', message, detail: 'no route to the bucket' };
   await assert.rejects(listing.anew(), expected);
   await assert.rejects(listing.anew(), expected);
   assert.equal(listings(), 2);
   assert.equal(await listing.current(), before);
+  assert.deepEqual(
+    lines.map((line) => line.message),
+    ['the models cannot be listed: no route to the bucket'],
+  );
 });
 
 test('half an upload is told of once', async () => {
@@ -61,6 +66,6 @@ test('half an upload is told of once', async () => {
   listing.onListed(await listing.anew());
   assert.deepEqual(
     lines.map(({ message }) => message),
-    ['gs://b/a/2 has files, but no model.onnx: it is passed over'],
+    ['gs://b/a/2 has files, but no model.onnx: it is ignored'],
   );
 });

@@ -38,6 +38,10 @@ const BAD_MANIFESTS: [title: string, text: string, message: RegExp][] = [
   ['text for a switch', '{"batching":"yes"}', /^\/m\/model\.json: batching: .*expected boolean/],
   ['no classes', '{"classes":[]}', /^\/m\/model\.json: classes: /],
   ['a number among the classes', '{"classes":["a",1]}', /^\/m\/model\.json: classes\.1: .*expected string/],
+  ['a name that nobody reads', `{"name":"${'x'.repeat(1025)}"}`, /^\/m\/model\.json: name: .*1024/],
+  ['a class of such a name', `{"classes":["${'x'.repeat(1025)}"]}`, /^\/m\/model\.json: classes\.0: .*1024/],
+  ['too many features', `{"input":{"features":${JSON.stringify(Array(16_385).fill('x'))}}}`, /features: .*16384/],
+  ['too many classes', `{"classes":${JSON.stringify(Array(65_537).fill('x'))}}`, /classes: .*65536/],
   ['an example without features', '{"example":{}}', /^\/m\/model\.json: example\.features: /],
 ];
 
@@ -55,6 +59,11 @@ test('golden rows have a tolerance of 1e-4 unless they say another', () => {
 
 const BAD_GOLDENS: [title: string, text: string, message: RegExp][] = [
   ['no rows', '{"rows":[]}', /golden\.json: rows: /],
+  [
+    'too many rows',
+    JSON.stringify({ rows: Array(1001).fill({}) }),
+    /golden\.json: rows: 1001 rows, and it may have 1000$/,
+  ],
   ['a row without outputs', '{"rows":[{"features":1}]}', /golden\.json: rows\.0\.outputs: /],
   ['a negative tolerance', '{"tolerance":-1,"rows":[{"features":1,"outputs":{}}]}', /golden\.json: tolerance: /],
   ['no JSON', 'rows', /golden\.json is not JSON/],

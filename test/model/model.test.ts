@@ -130,23 +130,25 @@ test('every phase of a load is measured', async (t) => {
     assert.match(text, new RegExp(`phase="${phase}"`), phase);
 });
 
-test('a load that failed tells its reason, and is tried again only once its back-off is over', async (t) => {
+test('a load that failed tells callers so and the log why, and is tried again only once its back-off is over', async (t) => {
   let now = 1000;
   t.mock.method(performance, 'now', () => now);
   const model = setUp(t);
   const waiting = model.whenLive();
   await model.arrive(new ServingError('MODEL_FAILED', 'no such file: a.onnx'));
+  const reason = "it failed before it was fetched: the server's log says why";
   await assert.rejects(waiting, {
     code: 'NOT_READY',
-    message: 'the model is not ready: no such file: a.onnx',
+    message: `the model is not ready: ${reason}`,
+    detail: 'no such file: a.onnx',
     retryAfter: 1,
   });
-  assert.deepEqual(told(model), { ...NOTHING, state: 'failed', reason: 'no such file: a.onnx' });
+  assert.deepEqual(told(model), { ...NOTHING, state: 'failed', reason });
   assert.equal(model.lines.at(-1)!.message, 'the model did not load: no such file: a.onnx');
 
   now += 999;
   model.load();
-  await assert.rejects(model.whenLive(), { code: 'NOT_READY', message: /no such file/ });
+  await assert.rejects(model.whenLive(), { code: 'NOT_READY', detail: /no such file/ });
   assert.equal(model.listings(), 1);
 
   now += 1;
@@ -154,7 +156,7 @@ test('a load that failed tells its reason, and is tried again only once its back
   assert.equal(model.listings(), 2);
   assert.deepEqual([model.status().state, model.status().phase], ['loading', 'listing']);
   await model.arrive(new Error('disk on fire'));
-  assert.equal(model.status().reason, 'Error: disk on fire');
+  assert.equal(model.lines.at(-1)!.message, 'the model did not load: Error: disk on fire');
   now += 1999;
   model.load();
   assert.equal(model.listings(), 2, 'the second back-off is twice as long');
@@ -192,12 +194,13 @@ test('closing during a load ends it: who waits hears of it, and no engine is lef
   assert.equal(model.lines.filter(({ level }) => level === 'error').length, 0, 'a shutdown is no failure');
 });
 
-test('a model whose engines crash in a loop is degraded, with the reason', async (t) => {
+test('a model whose engines crash in a loop is degraded, and the reason is not for callers', async (t) => {
   const model = setUp(t);
   model.load();
   await model.arrive();
   t.mock.method(model.live()!, 'fault', () => 'killed by SIGSEGV');
-  assert.deepEqual([model.status().state, model.status().reason], ['degraded', 'killed by SIGSEGV']);
+  const reason = "its engine processes keep ending, and are replaced: the server's log says why";
+  assert.deepEqual([model.status().state, model.status().reason], ['degraded', reason]);
 });
 
 test('a refresh that finds nothing new does nothing', async (t) => {
@@ -216,13 +219,22 @@ test('a new upload is prepared beside the live one and swapped in; the old engin
   const old = model.live()!;
   old.hold();
   writeModel(model.uri, '.', addConstant(1), { version: '6' });
-  const swapped = model.refresh(await model.layout());
-  const next = await until(() => model.live() !== old && model.live(), 'the swap');
+  // Whoever holds the old one holds up nobody else's refresh.
+  await model.refresh(await model.layout());
+  const next = model.live()!;
   assert.equal(next.version, '6');
   assert.equal(model.status().state, 'ready');
   assert.equal(descendants(process.pid).length, 2, 'who holds the old one still has it');
+
+  writeModel(model.uri, '.', addConstant(2), { version: '7' });
+  await model.refresh(await model.layout());
+  assert.equal(model.live(), next, 'there are no three at once');
+  assert.ok(model.refreshing());
+  const patient = model.refresh(await model.layout(), true);
   old.release();
-  await swapped;
+  await patient;
+  assert.equal(model.live()!.version, '7');
+  await until(() => !model.refreshing(), 'the end of the one before');
   assert.equal(descendants(process.pid).length, 1);
 });
 
@@ -241,9 +253,13 @@ test('a candidate that fails changes nothing, says why, and is tried again when 
   await model.refresh(await model.layout());
   assert.equal(model.live(), old);
   assert.deepEqual([model.status().state, model.status().phase], ['ready', undefined]);
-  assert.match(model.status().refused!, /golden\.json: rows\[0\]\.outputs\.y: element 0 came out as 2, expected 9/);
+  assert.equal(
+    model.status().refused,
+    "it failed while it was checked against its own files: the server's log says why",
+  );
   const failures = () => model.lines.filter(({ message }) => message.startsWith('the new version does not serve'));
   assert.equal(failures().length, 1);
+  assert.match(failures()[0]!.message, /golden\.json: rows\[0\]\.outputs\.y: element 0 came out as 2, expected 9/);
 
   await model.refresh(await model.layout());
   assert.equal(failures().length, 1, 'the same one again is not tried before its back-off is over');
@@ -277,7 +293,8 @@ test('a new version for which there is no memory beside the old one is refused',
   writeModel(model.uri, '.', addConstant(1), { version: '6' });
   await model.refresh(await model.layout());
   assert.equal(model.live(), old);
-  assert.match(model.status().refused!, /no room for a new version of echo/);
+  assert.equal(model.status().refused, "it failed before it was fetched: the server's log says why");
+  assert.match(model.lines.at(-1)!.message, /no room for a new version of echo/);
 });
 
 test('a model that is unloaded loads again when it is asked for', async (t) => {

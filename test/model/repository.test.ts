@@ -9,6 +9,7 @@ import { localStore } from '../helpers/local-models.ts';
 import { addConstant, writeModel } from '../helpers/models.ts';
 import { type RecordingTelemetry, recordTelemetry } from '../helpers/telemetry.ts';
 import { float32 } from '../helpers/tensors.ts';
+import { until } from '../helpers/until.ts';
 
 const ENGINE = {
   capacity: { cpus: 2, memoryBytes: undefined },
@@ -26,6 +27,8 @@ const EACH = 73 * 2 ** 20;
 interface Rig extends Repository, RecordingTelemetry {
   readonly folder: string;
   listings(): number;
+  /** The folder of each listing, `all` for one of all. */
+  readonly listed: string[];
 }
 
 /** Models by name, each adding its number to what it gets. */
@@ -38,13 +41,13 @@ function setUp(
   for (const [path, constant] of Object.entries(models)) writeModel(folder, path, addConstant(constant));
   const store = localStore(folder);
   const telemetry = recordTelemetry();
-  let listings = 0;
+  const listed: string[] = [];
   const repository = createRepository({
     store: {
       ...store,
-      list(gentle) {
-        listings++;
-        return store.list(gentle);
+      list(gentle, scope) {
+        listed.push(scope?.under ?? 'all');
+        return store.list(gentle, scope);
       },
     },
     name: options.name,
@@ -58,7 +61,7 @@ function setUp(
     await repository.close();
     rmSync(folder, { recursive: true });
   });
-  return { ...repository, ...telemetry, folder, listings: () => listings };
+  return { ...repository, ...telemetry, folder, listed, listings: () => listed.length };
 }
 
 /** What the model makes of 0. */
@@ -101,7 +104,8 @@ test('a repository that cannot be listed is NOT_READY, with the reason', async (
   rmSync(models.folder, { recursive: true });
   await assert.rejects(models.find('a'), {
     code: 'NOT_READY',
-    message: /cannot be listed: MODEL_URI .*: no such file or folder/,
+    message: "the models cannot be listed: the server's log says why",
+    detail: /MODEL_URI .*: no such file or folder/,
   });
   writeModel(models.folder, 'a', addConstant(1));
 });
@@ -155,7 +159,8 @@ test('a newer version that does not fit does not unload the one that it would re
   await models.refresh();
   const { state, version, refused } = (await models.find('b')).status();
   assert.deepEqual([state, version], ['ready', '1']);
-  assert.match(refused!, /no room for a new version of b/);
+  assert.match(refused!, /the server's log says why/);
+  assert.match(models.lines.at(-1)!.message, /no room for a new version of b/);
   const [, b] = await models.list();
   assert.deepEqual(
     b!.versions.map(({ number, status }) => [number, status?.state]),
@@ -170,7 +175,7 @@ test('MODEL_SHA256 holds under every address of the model, and for no other', as
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a', sha256: '0'.repeat(64) });
   for (const number of [undefined, '1']) {
     const model = await models.find('a', number);
-    await assert.rejects(model.whenLive(), { code: 'NOT_READY', message: /MODEL_SHA256 is 0{64}/ });
+    await assert.rejects(model.whenLive(), { code: 'NOT_READY', detail: /MODEL_SHA256 is 0{64}/ });
   }
   assert.equal(await ask(models, 'b'), 5);
 });
@@ -267,6 +272,96 @@ test('half an upload of a newer version is passed over, with a word', async (t) 
   rmSync(join(writeModel(models.folder, 'a/2', addConstant(2), { version: '2' }), 'model.onnx'));
   assert.equal(await ask(models, 'a'), 1);
   const [line, ...more] = models.lines.filter(({ level }) => level === 'warning');
-  assert.match(line!.message, /\/a\/2 has files, but no model\.onnx: it is passed over/);
+  assert.match(line!.message, /\/a\/2 has files, but no model\.onnx: it is ignored/);
   assert.deepEqual(more, []);
+});
+
+test('a load lists the folder of its model, and not the others', async (t) => {
+  const names = Array.from({ length: 40 }, (_, i) => `m${i}`);
+  const models = setUp(t, Object.fromEntries(names.map((name, i) => [`${name}/1`, i])), { name: 'm0' });
+  await models.main.whenLive();
+  assert.deepEqual(models.listed, ['m0', 'm0'], 'to load it, and to see that it is still the same');
+  models.listed.length = 0;
+  assert.deepEqual([await ask(models, 'm7'), await ask(models, 'm8')], [7, 8]);
+  assert.deepEqual(models.listed, ['m7', 'm7', 'm8', 'm8']);
+  models.listed.length = 0;
+  await models.refresh();
+  assert.deepEqual(models.listed, ['m0', 'm7', 'm8']);
+  assert.equal((await models.list()).length, 40);
+  assert.deepEqual(models.listed, ['m0', 'm7', 'm8', 'all']);
+});
+
+test('where many serve, one listing of all is what a look takes', async (t) => {
+  const names = Array.from({ length: 9 }, (_, i) => `m${i}`);
+  const models = setUp(t, Object.fromEntries(names.map((name, i) => [`${name}/1`, i])), { name: 'm0' });
+  for (const [i, name] of names.entries()) assert.equal(await ask(models, name), i);
+  models.listed.length = 0;
+  await models.refresh();
+  assert.deepEqual(models.listed, ['all']);
+});
+
+test('names that nobody knows, or that lead out of the repository, cost one listing of all in a while', async (t) => {
+  const models = setUp(t, { 'a/1': 1 }, { name: 'a' });
+  await models.main.whenLive();
+  models.listed.length = 0;
+  for (const name of ['..', '../x', 'a/..', '/a', 'a/', '', '.', 'a\0', 'a/1', 'x'.repeat(5000)]) {
+    await assert.rejects(models.find(name), { code: 'NOT_FOUND' }, name);
+  }
+  await assert.rejects(models.find('a', '7'), { code: 'NOT_FOUND' });
+  assert.equal(models.listed.filter((one) => one === 'all').length, 1);
+  assert.equal(models.listed.length, 2);
+});
+
+test('what is not loaded is forgotten once nobody has asked for it for a while', async (t) => {
+  const { now } = performance;
+  let later = 0;
+  t.mock.method(performance, 'now', () => now.call(performance) + later);
+  const numbers = Array.from({ length: 20 }, (_, i) => String(i + 1));
+  const models = setUp(
+    t,
+    { a: 1, ...Object.fromEntries(numbers.map((number) => [`b/${number}`, Number(number)])) },
+    { name: 'a' },
+  );
+  assert.equal(await ask(models, 'b', '1'), 1);
+  for (const number of numbers) await models.find('b', number);
+  assert.equal(models.known().length, numbers.length + 1);
+  later = 60_001;
+  await models.find('b');
+  assert.deepEqual(
+    models.known().map((model) => model.status().state),
+    ['idle', 'ready', 'idle'],
+    'the one behind /predict, the one that is loaded, and the one that is asked for',
+  );
+  assert.equal(await ask(models, 'b', '20'), 20);
+});
+
+test('who works with the old version of one model does not hold up the others', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 5]);
+  const old = models.main.live()!;
+  old.hold();
+  try {
+    writeModel(models.folder, 'a/2', addConstant(2));
+    writeModel(models.folder, 'b/2', addConstant(6));
+    await models.refresh();
+    assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [2, 6]);
+    const b = await models.find('b');
+    await until(() => !b.refreshing(), 'the end of its old version');
+    writeModel(models.folder, 'b/3', addConstant(7));
+    await models.refresh();
+    assert.equal(await ask(models, 'b'), 7);
+    assert.ok(models.main.refreshing());
+  } finally {
+    old.release();
+  }
+});
+
+test('of two folders of one number one serves, and the other is told of', async (t) => {
+  const models = setUp(t, { 'a/01': 1, 'a/1': 2, 'a/00': 3 }, { name: 'a' });
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'a', '0')], [2, 3]);
+  const warnings = models.lines.filter(({ level }) => level === 'warning');
+  assert.deepEqual(
+    warnings.map(({ message }) => message.replace(models.folder, '')),
+    ['/a/01 has the version number of another folder, which serves: it is ignored'],
+  );
 });

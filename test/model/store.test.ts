@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createStore, type ModelStore } from '../../functions/model/store.ts';
 import { descendants } from '../helpers/descendants.ts';
 import { localStore, pickMain } from '../helpers/local-models.ts';
-import { identity, writeModel } from '../helpers/models.ts';
+import { externalWeights, identity, writeModel } from '../helpers/models.ts';
 import { startStorage } from '../helpers/storage-server.ts';
 
 const EVENTS = { onRetry: () => {}, onCache: () => {} };
@@ -18,10 +18,10 @@ async function bring(store: ModelStore, expected?: string) {
   return store.bring(version, { gentle: false, sha256: expected, onBytes: () => {} });
 }
 
-async function bucketStore(t: TestContext, filesAreMemory = false) {
+async function bucketStore(t: TestContext, filesAreMemory = false, uri = 'gs://models/iris/') {
   const storage = await startStorage();
   process.env.STORAGE_EMULATOR_HOST = storage.url;
-  const store = createStore({ uri: 'gs://models/iris/', cache: undefined, filesAreMemory }, EVENTS);
+  const store = createStore({ uri, cache: undefined, filesAreMemory }, EVENTS);
   t.after(async () => {
     store.close();
     await storage.close();
@@ -36,10 +36,10 @@ test('a local model is loaded where it lies, and no process is started for it', 
   const uri = writeModel(folder, 'iris', identity());
   const store = localStore(uri);
   const local = await bring(store);
-  assert.deepEqual([local.path, local.weights], [join(uri, 'model.onnx'), undefined]);
+  assert.deepEqual([local.folder, local.external], [uri, []]);
   assert.deepEqual(descendants(process.pid), []);
   await local.release();
-  assert.ok(existsSync(local.path), 'what was not brought is not removed');
+  assert.ok(existsSync(join(local.folder, 'model.onnx')), 'what was not brought is not removed');
 });
 
 test('a local file of another SHA-256 is refused, with both', async (t) => {
@@ -54,24 +54,75 @@ test('a local file of another SHA-256 is refused, with both', async (t) => {
   });
 });
 
+test('a local file with company is looked into for its weights, in a process of its own', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'store-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const { model } = externalWeights('parts/w');
+  const uri = writeModel(folder, 'iris', model);
+  mkdirSync(join(uri, 'parts'));
+  const store = localStore(uri);
+  t.after(store.close);
+  assert.deepEqual((await bring(store)).external, ['parts/w']);
+});
+
+test('weights behind a link are taken from the folder that the model itself is linked to, and from no other', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'store-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const { model, data } = externalWeights('w.data');
+  // As Kubernetes has it.
+  const volume = writeModel(folder, 'volume/..2026', model);
+  writeFileSync(join(volume, 'w.data'), data);
+  for (const name of ['model.onnx', 'w.data']) symlinkSync(`..2026/${name}`, join(folder, 'volume', name));
+  await (await bringWeights(join(folder, 'volume')))();
+
+  const uri = writeModel(folder, 'linked', model);
+  symlinkSync('../volume/..2026/w.data', join(uri, 'w.data'));
+  await assert.rejects(await bringWeights(uri), {
+    code: 'MODEL_FAILED',
+    message: `${uri}/model.onnx: its external data ${uri}/w.data is a link that leads to ${volume}/w.data, outside of the model's folder: put the file itself there`,
+  });
+
+  async function bringWeights(root: string): Promise<() => Promise<void>> {
+    const store = localStore(root);
+    t.after(store.close);
+    const version = pickMain(await store.list(false));
+    const local = await store.bring(version, { gentle: false, sha256: undefined, onBytes: () => {} });
+    return () => local.bringWeights(local.external.map((path) => [path, version.beside.get(path)!]));
+  }
+});
+
+test('one folder is listed alone, and how many there are is asked once', async (t) => {
+  const { storage, store } = await bucketStore(t, false, 'gs://models');
+  storage.put('models', 'lily/1/model.onnx', identity());
+  const asked = () => storage.requests.map(({ name, query }) => [name, query.get('delimiter')]);
+  const layout = await store.list(false, { under: 'iris' });
+  assert.deepEqual([[...layout.models.keys()], layout.total], [['iris'], 2]);
+  assert.deepEqual(asked().sort(), [
+    ['', '/'],
+    ['iris/', null],
+  ]);
+  await store.list(false, { under: 'lily' });
+  assert.deepEqual(asked().slice(2), [['lily/', null]]);
+});
+
 test('a model in a bucket is brought to a folder of this process, each time to another, until it is let go of', async (t) => {
   const { store } = await bucketStore(t);
   assert.equal(store.root, 'gs://models/iris');
   const [one, other] = [await bring(store), await bring(store)];
-  assert.notEqual(dirname(one.path), dirname(other.path));
-  assert.ok(readFileSync(one.path).equals(identity()));
+  assert.notEqual(one.folder, other.folder);
+  assert.ok(readFileSync(join(one.folder, 'model.onnx')).equals(identity()));
   await one.release();
-  assert.deepEqual([existsSync(dirname(one.path)), existsSync(other.path)], [false, true]);
+  assert.deepEqual([existsSync(one.folder), existsSync(other.folder)], [false, true]);
   store.close();
-  assert.equal(existsSync(other.path), false);
+  assert.equal(existsSync(other.folder), false);
 });
 
 test('what cannot be brought leaves nothing behind', async (t) => {
   const { storage, store } = await bucketStore(t);
-  const { path } = await bring(store);
+  const { folder } = await bring(store);
   storage.inject({ kind: 'media', type: 'status', status: 403 });
   await assert.rejects(bring(store), { fault: 'refused', message: /storage\.objects\.get/ });
-  assert.equal(existsSync(join(dirname(dirname(path)), '2')), false);
+  assert.equal(existsSync(join(dirname(folder), '2')), false);
 });
 
 test('where files are memory everything that is brought is', async (t) => {

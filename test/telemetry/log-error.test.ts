@@ -49,3 +49,9 @@ test('what is thrown without being an error is described too', () => {
 test('a stack is cut at 16 KiB', () => {
   assert.equal(describeError(new Error('x'.repeat(100_000))).stack_trace.length, 16_384);
 });
+
+test('what only the operator may know of an error is in the log', () => {
+  const detail = 'gs://bucket: no such folder';
+  assert.equal(describeError(new ServingError('NOT_READY', 'not ready', { detail })).detail, detail);
+  assert.equal('detail' in describeError(new ServingError('NOT_READY', 'not ready')), false);
+});

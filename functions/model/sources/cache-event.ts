@@ -22,7 +22,7 @@ export type CacheEvent =
   | { readonly kind: 'stored'; readonly bytes: number }
   /** Another instance fills: how long a chunk was waited for, and whether it came. */
   | { readonly kind: 'waited'; readonly ms: number; readonly came: boolean }
-  /** A read that went to the source without asking Redis, wholly or from some byte on. */
-  | { readonly kind: 'skipped'; readonly why: 'small' | 'large' | 'left_alone' }
+  /** A read that went to the source without asking Redis, wholly or from some byte on. `unverifiable`: of an object without MD5. */
+  | { readonly kind: 'skipped'; readonly why: 'small' | 'large' | 'unverifiable' | 'left_alone' }
   /** Told once for each connection that fails and each command that Redis refuses. `reason` names host and port. */
   | { readonly kind: 'fault'; readonly fault: CacheFault; readonly reason: string };

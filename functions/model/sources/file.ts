@@ -1,16 +1,18 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stampOfFile } from '../../engine/file-stamp.ts';
-import { type Entry, type Source, SourceError } from '../source.ts';
+import { type Entry, type Scope, type Source, SourceError } from '../source.ts';
 
 /** Folders below the root that are looked into: `<name>/<version>/` and what external data may lie in, with some to spare. */
 const MAX_DEPTH = 6;
 /** A folder with more is no folder of models: somebody's home, or the whole disk. */
 const MAX_FILES = 20_000;
 const READ_BYTES = 2 ** 20;
+/** What `readdir` says of a folder that is not there. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);
 
 /**
  * Files on a local disk: in the image, or on a volume that an init container or Cloud Storage FUSE fills. Hidden
@@ -20,32 +22,43 @@ const READ_BYTES = 2 ** 20;
 export function createFileSource(uri: string): Source {
   const root = resolve(uri.startsWith('file://') ? fileURLToPath(uri) : uri);
 
-  async function list(signal: AbortSignal): Promise<readonly Entry[]> {
+  async function isRootFolder(): Promise<boolean> {
     const found = await stat(root).catch((cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'ENOENT' || cause.code === 'ENOTDIR' ? 'no such file or folder' : cause.message;
       throw new SourceError('refused', `MODEL_URI ${root}: ${why}`, { cause });
     });
-    if (!found.isDirectory()) return listBeside();
-    const entries: Entry[] = [];
-    await walk('', 0, entries, signal);
-    return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return found.isDirectory();
   }
 
-  /** One file's neighbours may be thousands and none of ours: those are looked at that may be. */
-  async function listBeside(): Promise<Entry[]> {
-    const folder = dirname(root);
-    const names = (await readdir(folder)).filter(
-      (name) => name === basename(root) || /^(model|golden)\.json$|[._]data$|\.bin$|\.weights?$/.test(name),
-    );
-    const entries = await Promise.all(names.sort().map((name) => describe(join(folder, name), name)));
-    return entries.filter((entry) => entry !== undefined);
+  async function list(signal: AbortSignal, { under, also = [] }: Scope = {}): Promise<readonly Entry[]> {
+    signal.throwIfAborted();
+    const found = new Map<string, Entry>();
+    const isFolder = await isRootFolder();
+    const entries: Entry[] = [];
+    if (isFolder && under === undefined) await walk('', 0, entries, signal);
+    else if (isFolder && under !== undefined && isListed(under)) {
+      await walk(under, under.split('/').length, entries, signal);
+    }
+    for (const entry of entries) found.set(entry.path, entry);
+    // One file's neighbours may be thousands, and of other programs.
+    for (const path of isFolder ? also : [basename(root), 'model.json', 'golden.json', ...also]) {
+      const entry = found.get(path) ?? (await describe(join(isFolder ? root : dirname(root), path), path));
+      if (entry !== undefined) found.set(path, entry);
+    }
+    return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async function folders(): Promise<readonly string[]> {
+    if (!(await isRootFolder())) return [];
+    const items = await readdir(root, { withFileTypes: true });
+    return items.filter((item) => isListed(item.name) && !item.isFile()).map(({ name }) => name);
   }
 
   async function walk(below: string, depth: number, into: Entry[], signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const folder = join(root, below);
     const found = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'ENOENT') return [];
+      if (GONE.has(cause.code ?? '')) return [];
       throw new SourceError('refused', `MODEL_URI ${root}: cannot read the folder ${folder}: ${cause.message}`, {
         cause,
       });
@@ -53,8 +66,7 @@ export function createFileSource(uri: string): Source {
     for (const item of found) {
       const path = below === '' ? item.name : `${below}/${item.name}`;
       if (item.isDirectory() || (item.isSymbolicLink() && (await isFolder(join(root, path))))) {
-        const passed = item.name.startsWith('.') || item.name === 'node_modules';
-        if (!passed && depth < MAX_DEPTH) await walk(path, depth + 1, into, signal);
+        if (isListed(item.name) && depth < MAX_DEPTH) await walk(path, depth + 1, into, signal);
         continue;
       }
       const entry = await describe(join(root, path), path);
@@ -67,7 +79,7 @@ export function createFileSource(uri: string): Source {
   }
 
   function fileOf({ path }: Entry): string {
-    return join(root.endsWith('.onnx') && !path.includes(sep) ? dirname(root) : root, path);
+    return join(root.endsWith('.onnx') ? dirname(root) : root, path);
   }
 
   async function read(
@@ -102,7 +114,13 @@ export function createFileSource(uri: string): Source {
     }
   }
 
-  return { root, shared: false, list, read, close: async () => {} };
+  return { root, shared: false, list, folders, read, close: async () => {} };
+}
+
+/** Whether a folder is looked into, by its path below the root: no part of it is hidden, or leads out. */
+function isListed(path: string): boolean {
+  const parts = path.split('/');
+  return parts.length <= MAX_DEPTH && parts.every((part) => /^[^.\0][^\0]*$/.test(part) && part !== 'node_modules');
 }
 
 async function describe(file: string, path: string): Promise<Entry | undefined> {

@@ -1,5 +1,5 @@
 import type { Storage } from '@google-cloud/storage';
-import { type Entry, type Source, SourceError } from '../source.ts';
+import { type Entry, type Scope, type Source, SourceError } from '../source.ts';
 import { type Attempted, explainThrown } from './gcs-errors.ts';
 import { createFlights, type Flight } from './gcs-flight.ts';
 import { type ObjectRequest, receive } from './gcs-receive.ts';
@@ -20,6 +20,13 @@ interface Listed {
   readonly crc32c?: string;
   readonly md5Hash?: string;
   readonly contentEncoding?: string;
+}
+
+interface Page {
+  readonly items: readonly Listed[];
+  readonly next: { readonly pageToken?: string } | null;
+  /** The answer itself. */
+  readonly answer: { readonly prefixes?: readonly string[] } | undefined;
 }
 
 const FIELDS = 'items(name,size,generation,crc32c,md5Hash,contentEncoding,updated),nextPageToken';
@@ -53,40 +60,68 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
     return loading;
   }
 
-  async function list(signal: AbortSignal): Promise<readonly Entry[]> {
+  /** One page of a listing, as the API gives it. */
+  async function ask(query: object, signal: AbortSignal): Promise<Page> {
     const storage = await load();
     const attempted: Attempted = { action: 'list', place: root, bucket };
+    // With `fields` the client gives objects as the API does.
+    const [items = [], next, answer] = await flights.fly(root, signal, () =>
+      storage
+        .bucket(bucket)
+        .getFiles({ autoPaginate: false, ...query })
+        .catch((error) => {
+          throw explainThrown(attempted, error);
+        }),
+    );
+    return { items: items as unknown as Listed[], next: next as Page['next'], answer: answer as Page['answer'] };
+  }
+
+  /** All objects of a prefix, or those of its own level. */
+  async function listAll(prefix: string, level: boolean, signal: AbortSignal): Promise<Listed[]> {
     const listed: Listed[] = [];
     let pageToken: string | undefined;
     do {
       const query = {
-        autoPaginate: false,
         fields: FIELDS,
-        ...(folder !== '' && { prefix: folder }),
-        ...(isFile && { delimiter: '/' }),
+        ...(prefix !== '' && { prefix }),
+        ...(level && { delimiter: '/' }),
         ...(pageToken !== undefined && { pageToken }),
       };
-      const [items, next] = await flights.fly(root, signal, () =>
-        storage
-          .bucket(bucket)
-          .getFiles(query)
-          .catch((error) => {
-            throw explainThrown(attempted, error);
-          }),
-      );
-      // With `fields` the client gives objects as the API does.
-      listed.push(...(items as unknown as Listed[]));
+      const { items, next } = await ask(query, signal);
+      listed.push(...items);
       if (listed.length > MOST_OBJECTS)
         throw new SourceError(
           'refused',
           `${root}: more than ${MOST_OBJECTS} objects: put the models into a folder of their own, and name that`,
         );
-      pageToken = (next as { pageToken?: string } | null)?.pageToken;
+      pageToken = next?.pageToken;
     } while (pageToken !== undefined);
+    return listed;
+  }
+
+  async function list(signal: AbortSignal, { under, also = [] }: Scope = {}): Promise<readonly Entry[]> {
+    if (under !== undefined && !isClean(under)) return [];
+    const listed = await listAll(under === undefined ? folder : `${folder}${under}/`, isFile, signal);
+    if (under === undefined) refuseMissing(listed);
+    if (isFile) {
+      const wanted = new Set(also.map((path) => path.slice(0, path.lastIndexOf('/') + 1)));
+      wanted.delete('');
+      for (const each of wanted) listed.push(...(await listAll(folder + each, true, signal)));
+    }
     const entries = listed.flatMap((one) => toEntry(one, folder) ?? []);
-    const there = isFile ? entries.some((entry) => folder + entry.path === path) : path === '' || listed.length > 0;
-    if (!there) throw new SourceError('refused', `${root}: no such ${isFile ? 'object' : 'folder'} in the bucket`);
     return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  function refuseMissing(listed: readonly Listed[]): void {
+    const there = isFile ? listed.some(({ name }) => name === path) : path === '' || listed.length > 0;
+    if (!there) throw new SourceError('refused', `${root}: no such ${isFile ? 'object' : 'folder'} in the bucket`);
+  }
+
+  async function folders(signal: AbortSignal): Promise<readonly string[]> {
+    if (isFile) return [];
+    const query = { fields: 'prefixes,nextPageToken', delimiter: '/', ...(folder !== '' && { prefix: folder }) };
+    const { answer } = await ask(query, signal);
+    return (answer?.prefixes ?? []).map((prefix) => prefix.slice(folder.length, -1));
   }
 
   async function read(
@@ -107,7 +142,7 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
     );
   }
 
-  return { root, shared: false, list, read, close: async () => flights.close() };
+  return { root, shared: false, list, folders, read, close: async () => flights.close() };
 }
 
 /** @throws SourceError */

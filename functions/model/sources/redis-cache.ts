@@ -90,10 +90,12 @@ export function createRedisCache(source: Source, options: RedisCacheOptions): So
     root: source.root,
     // Whoever can write to Redis can make chunks with the right checksums.
     shared: true,
-    list: (signal) => source.list(signal),
+    list: source.list,
+    folders: source.folders,
     async read(entry, start, end, take, signal) {
-      if (entry.bytes > maxBytes || entry.bytes < LEAST_BYTES) {
-        onEvent({ kind: 'skipped', why: entry.bytes > maxBytes ? 'large' : 'small' });
+      const why = whySkipped(entry, maxBytes);
+      if (why !== undefined) {
+        onEvent({ kind: 'skipped', why });
         return source.read(entry, start, end, take, signal);
       }
       const one = use(entry);
@@ -116,6 +118,14 @@ export function createRedisCache(source: Source, options: RedisCacheOptions): So
       await source.close();
     },
   };
+}
+
+/** Why an entry is read from the source alone. */
+function whySkipped({ bytes, md5 }: Entry, maxBytes: number): 'small' | 'large' | 'unverifiable' | undefined {
+  if (bytes < LEAST_BYTES) return 'small';
+  if (bytes > maxBytes) return 'large';
+  // Others can write to Redis, and whoever can makes bytes of any CRC-32C.
+  return md5 === undefined ? 'unverifiable' : undefined;
 }
 
 /** Brings Redis's client, and gives what makes a connection with it: one that does not come back by itself. */

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { call, metric, predict } from '../../helpers/calls.ts';
-import { type Env, spawnHost, startHost } from '../../helpers/hosts.ts';
+import { type Env, NOT_TOLD, spawnHost, startHost, untilLogged } from '../../helpers/hosts.ts';
 import { until } from '../../helpers/until.ts';
 
 /** Starts a server that is meant to end by itself. */
@@ -124,16 +124,17 @@ export function starting(): void {
       }
     });
 
-    test('a model that cannot be loaded leaves the server alive, and /ready says why', async () => {
+    test('a model that cannot be loaded leaves the server alive, and the log says why', async () => {
       const host = await startHost('container', { MODEL_URI: '/nowhere/at/all' });
       try {
         const { status, json } = await predict(host, [1, 2, 3, 4]);
         assert.deepEqual([status, json().code], [503, 'NOT_READY']);
-        assert.match(json().error, /\/nowhere\/at\/all: no such file or folder/);
+        assert.match(json().error, NOT_TOLD);
+        await untilLogged(host, /\/nowhere\/at\/all: no such file or folder/);
         assert.equal((await fetch(`${host.url}/health`)).status, 200);
         const ready = await fetch(`${host.url}/ready`);
         assert.equal(ready.status, 503);
-        assert.match(((await ready.json()) as { error: string }).error, /no such file or folder/);
+        assert.match(((await ready.json()) as { error: string }).error, NOT_TOLD);
       } finally {
         await host.stop('SIGKILL');
       }

@@ -40,14 +40,14 @@ export function engines(kind: HostKind): void {
       assert.equal(await metric(host(), 'engine_restarts_total'), 1);
     });
 
-    test('a crash loop turns /ready to 503 with its reason, /health stays, and the server heals by itself', async () => {
+    test('a crash loop turns /ready to 503, /health stays, and the server heals by itself', async () => {
       const unready = await until(async () => {
         for (const pid of host().engines()) kill(pid);
         const answer = await call(host(), '/ready');
         return answer.status === 503 && answer;
       }, '/ready to say 503');
       assert.equal(unready.json().code, 'NOT_READY');
-      assert.match(unready.json().error, /not ready: killed by SIGKILL|not ready: .*engine process ended/);
+      assert.match(unready.json().error, /not ready: its engine processes keep ending/);
       assert.ok(Number(unready.headers.get('retry-after')) >= 1);
       const health = await call(host(), '/health');
       assert.deepEqual([health.status, health.json().status, health.json().model.state], [200, 'ok', 'degraded']);

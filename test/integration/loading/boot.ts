@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BUCKET, fromBucket, readsOf, untilReady, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, predict } from '../../helpers/calls.ts';
-import type { Host } from '../../helpers/hosts.ts';
+import { type Host, NOT_TOLD, untilLogged } from '../../helpers/hosts.ts';
 import type { Fault } from '../../helpers/storage-faults.ts';
 import { summed } from '../../helpers/summed-model.ts';
 import { until } from '../../helpers/until.ts';
@@ -17,12 +17,12 @@ const REFUSED: readonly (readonly [title: string, fault: Fault, error: RegExp])[
   [
     'may not list the bucket',
     { type: 'status', status: 403, kind: 'list', times: TIMES },
-    /^the model is not ready: gs:\/\/models\/iris: not allowed \(403 .*\): this takes storage\.objects\.list; give the service account that the server runs as the role roles\/storage\.objectViewer on gs:\/\/models$/,
+    /^the model did not load: gs:\/\/models\/iris: not allowed \(403 .*\): this takes storage\.objects\.list; give the service account that the server runs as the role roles\/storage\.objectViewer on gs:\/\/models$/,
   ],
   [
     'may not read the model',
     { type: 'status', status: 403, kind: 'media', times: TIMES },
-    /^the model is not ready: gs:\/\/models\/iris\/model\.onnx: not allowed \(403 .*this takes storage\.objects\.get/,
+    /^the model did not load: gs:\/\/models\/iris\/model\.onnx: not allowed \(403 .*this takes storage\.objects\.get/,
   ],
   [
     'has credentials that are not accepted',
@@ -44,7 +44,7 @@ const STALLS: readonly (readonly [title: string, fault: Fault])[] = [
   ['a model that stalls half-way', { type: 'stall', kind: 'media', at: BYTES >> 1 }],
 ];
 
-/** What /ready and /predict say, the same text. */
+/** What the log says of a load that failed, which /ready and /predict do not. */
 async function reason(host: Host): Promise<string> {
   const ready = await until(async () => {
     const answer = await call(host, '/ready');
@@ -53,9 +53,10 @@ async function reason(host: Host): Promise<string> {
   const refused = await predict(host, [1, 2]);
   assert.deepEqual([ready.status, ready.json().code], [503, 'NOT_READY']);
   assert.deepEqual([refused.status, refused.json().code], [503, 'NOT_READY']);
-  assert.equal(refused.json().error, ready.json().error);
+  assert.match(ready.json().error, NOT_TOLD);
+  assert.match(refused.json().error, NOT_TOLD);
   assert.equal((await call(host, '/health')).status, 200);
-  return ready.json().error;
+  return untilLogged(host, /^the model did not load: /);
 }
 
 /** A server whose bucket is not as it should be when it starts. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { ask, BUCKET, fromBucket, readsOf, useStorage } from '../../helpers/bucket.ts';
-import { useHost } from '../../helpers/hosts.ts';
+import { NOT_TOLD, untilLogged, useHost } from '../../helpers/hosts.ts';
 import type { Fault } from '../../helpers/storage-faults.ts';
 import { summed } from '../../helpers/summed-model.ts';
 import { until } from '../../helpers/until.ts';
@@ -122,7 +122,8 @@ export function mediaFaults(): void {
         if (error !== undefined) {
           const refused = await ask(host(), nameOf(i), [1, 2]);
           assert.deepEqual([refused.status, refused.json().code], [503, 'NOT_READY']);
-          assert.match(refused.json().error, error);
+          assert.match(refused.json().error, NOT_TOLD);
+          await untilLogged(host(), error);
           assert.ok(Number(refused.headers.get('retry-after')) >= 1);
         }
         const answer = await until(async () => {

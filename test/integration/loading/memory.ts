@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ask, BUCKET, fromBucket, readsOf, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call } from '../../helpers/calls.ts';
+import { NOT_TOLD, untilLogged } from '../../helpers/hosts.ts';
 import { addConstant } from '../../helpers/models.ts';
 import { summed } from '../../helpers/summed-model.ts';
 
@@ -21,15 +22,16 @@ export function memory(): void {
           for (let round = 0; round < 2; round++) {
             const refused = await ask(host, 'large', [1, 2]);
             assert.equal(refused.status, 503);
-            assert.match(refused.json().error, says);
+            assert.match(refused.json().error, NOT_TOLD);
             const ready = await call(host, '/ready');
             assert.equal(ready.status, 503);
-            assert.match(ready.json().error, says);
+            assert.match(ready.json().error, NOT_TOLD);
+            await untilLogged(host, says);
             assert.deepEqual((await ask(host, 'small', [1, 2])).json().prediction, [6, 7]);
           }
           const { status, model } = (await call(host, '/health')).json();
           assert.deepEqual([status, model.state], ['ok', 'failed']);
-          assert.match(model.reason, says);
+          assert.match(`the model is not ready: ${model.reason}`, NOT_TOLD);
           assert.equal(readsOf(storage, 'large/model.onnx').length, 0);
         });
       }));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BUCKET, fromBucket, LONG_AGO, listings, untilReady, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, metric, predict } from '../../helpers/calls.ts';
+import { untilLogged } from '../../helpers/hosts.ts';
 import { addConstant } from '../../helpers/models.ts';
 import { summed } from '../../helpers/summed-model.ts';
 import { until } from '../../helpers/until.ts';
@@ -35,7 +36,8 @@ export function refusedSwaps(): void {
             await until(failed, `it to be refused: ${what}`, SWAP_MS);
             const { status, model: shown } = (await call(host, '/health')).json();
             assert.deepEqual([status, shown.state, shown.version], ['ok', 'ready', '1']);
-            assert.match(shown.refresh_error, error);
+            assert.match(shown.refresh_error, /^it failed while it was .*: the server's log says why$/);
+            await untilLogged(host, error);
             assert.equal((await call(host, '/ready')).status, 200);
             assert.deepEqual((await predict(host, [1, 2])).json().prediction, [2, 3]);
           }

@@ -99,6 +99,20 @@ export function sourceContract(name: string, setUp: (t: TestContext) => SourceKi
     }
   });
 
+  promise('lists one folder alone, and the folders at the root', async ({ source, put }) => {
+    for (const path of ['a b/model.onnx', 'a b/1/model.onnx', 'a b.c/model.onnx', 'c/d/x', 'model.json']) {
+      await put(path, pattern(10));
+    }
+    const listed = async (under: string) => (await source.list(NEVER, { under })).map(({ path }) => path);
+    assert.deepEqual(await listed('a b'), ['a b/1/model.onnx', 'a b/model.onnx']);
+    assert.deepEqual(await listed('c/d'), ['c/d/x']);
+    for (const under of ['a', 'model.json', 'nowhere', '..', 'c/', ''])
+      assert.deepEqual(await listed(under), [], under);
+    const [one] = await source.list(NEVER, { under: 'c/d' });
+    assert.deepEqual(await readRange(source, one!), pattern(10));
+    assert.deepEqual([...(await source.folders(NEVER))].sort(), ['a b', 'a b.c', 'c']);
+  });
+
   promise('reads whole files, ranges, one byte, the last byte and an empty file', async ({ source, put }) => {
     const bytes = pattern(BIG);
     await put('m/model.onnx', bytes);

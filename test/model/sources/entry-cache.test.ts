@@ -60,6 +60,7 @@ function setUp(whose: Awaited<ReturnType<FillLock['take']>>, waitMs = 60) {
     root: 'memory:',
     shared: false,
     list: async () => [ENTRY],
+    folders: async () => [],
     async read(_, start, end, take) {
       reads.push([start, end]);
       // In pieces, the taker's only during the call.

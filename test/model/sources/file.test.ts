@@ -57,24 +57,40 @@ test('links are followed, as a Kubernetes volume has them; one that leads in a c
   assert.ok((await pathsOf(root)).length > 2);
 });
 
-test('a file is listed with what may belong to it, and not with all of its neighbours', async (t) => {
+test('a file is listed with its texts, and with nothing else beside it but what is asked for', async (t) => {
   const root = newFolder(t);
-  const files = [
-    'my model.v2.onnx',
-    'other.onnx',
-    'model.json',
-    'golden.json',
-    'w.onnx.data',
-    'photo.jpg',
-    'sub/model.json',
-  ];
+  const files = ['my model.v2.onnx', 'other.onnx', 'model.json', 'golden.json', 'w.onnx.data', 'sub/w', 'a/model.json'];
   for (const path of files) put(root, path);
-  assert.deepEqual(await pathsOf(join(root, 'my model.v2.onnx')), [
-    'golden.json',
-    'model.json',
-    'my model.v2.onnx',
-    'w.onnx.data',
-  ]);
+  const uri = join(root, 'my model.v2.onnx');
+  assert.deepEqual(await pathsOf(uri), ['golden.json', 'model.json', 'my model.v2.onnx']);
+  const entries = await createFileSource(uri).list(NEVER, { also: ['sub/w', 'w.onnx.data', 'nowhere'] });
+  assert.deepEqual(
+    entries.map(({ path }) => path),
+    ['golden.json', 'model.json', 'my model.v2.onnx', 'sub/w', 'w.onnx.data'],
+  );
+});
+
+test('hidden files below a folder are listed where they are asked for', async (t) => {
+  const root = newFolder(t);
+  for (const path of ['a/model.onnx', 'a/.w/x', 'b/model.onnx']) put(root, path);
+  const entries = await createFileSource(root).list(NEVER, { under: 'a', also: ['a/.w/x', 'a/.w/y'] });
+  assert.deepEqual(
+    entries.map(({ path }) => path),
+    ['a/.w/x', 'a/model.onnx'],
+  );
+});
+
+test('a folder that is asked for alone is one that a listing of all has', async (t) => {
+  const root = newFolder(t);
+  for (const path of ['a/1/2/3/4/5/6/x', '.git/x', 'node_modules/x']) put(root, path);
+  put(dirname(root), 'outside.onnx');
+  t.after(() => rmSync(join(dirname(root), 'outside.onnx')));
+  for (const under of ['..', '../..', '.', '', '/', '/a', 'a/', 'a//1', 'a/../a', '.git', 'node_modules', 'a\0']) {
+    assert.deepEqual(await createFileSource(root).list(NEVER, { under }), [], under);
+  }
+  for (const under of ['a/1/2/3/4/5/6', 'a/1/2/3/4/5/6/x', 'x'.repeat(5000)]) {
+    assert.deepEqual(await createFileSource(root).list(NEVER, { under }), [], under);
+  }
 });
 
 test('a file:// address is a path, blanks and all', async (t) => {

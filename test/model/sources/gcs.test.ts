@@ -163,3 +163,14 @@ test('works through STORAGE_EMULATOR_HOST', async (t) => {
   assert.deepEqual(await readRange(source, await find(source, 'model.onnx'), 10), pattern(1_000).subarray(10));
   await source.close();
 });
+
+test('an object is listed with its own level, and with what is asked for of the folders below', async (t) => {
+  const server = await start(t);
+  for (const path of ['m/a.onnx', 'm/w', 'm/p/1', 'm/p/2', 'm/p/q/3', 'm/z/4']) server.put('models', path, pattern(10));
+  const source = open(t, server, 'gs://models/m/a.onnx');
+  const paths = async (also: string[]) => (await source.list(NEVER, { also })).map(({ path }) => path);
+  assert.deepEqual(await paths([]), ['a.onnx', 'w']);
+  const before = server.requests.length;
+  assert.deepEqual(await paths(['w', 'p/1', 'p/2']), ['a.onnx', 'p/1', 'p/2', 'w']);
+  assert.equal(server.requests.length - before, 2);
+});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -12,7 +12,7 @@ const ENTRY: Entry = {
   bytes: BYTES.length,
   stamp: '1',
   crc32c: undefined,
-  md5: undefined,
+  md5: createHash('md5').update(BYTES).digest('hex'),
   gzip: false,
   modifiedAt: 0,
 };
@@ -22,6 +22,7 @@ const MEMORY: Source = {
   root: 'memory:',
   shared: false,
   list: async () => [ENTRY],
+  folders: async () => ['m'],
   async read(_, start, end, take) {
     take(BYTES.subarray(start, end));
   },
@@ -54,9 +55,9 @@ async function setUp(t: TestContext, serve: (socket: Socket) => void) {
   return { source, events, sockets };
 }
 
-async function readAll(source: Source): Promise<void> {
+async function readAll(source: Source, entry = ENTRY): Promise<void> {
   const got: Buffer[] = [];
-  await source.read(ENTRY, 0, ENTRY.bytes, (chunk) => void got.push(Buffer.from(chunk)), NEVER);
+  await source.read(entry, 0, ENTRY.bytes, (chunk) => void got.push(Buffer.from(chunk)), NEVER);
   assert.ok(Buffer.concat(got).equals(BYTES));
 }
 
@@ -105,8 +106,14 @@ test('bytes that are no reply end the connection at once, before its replies go 
   assert.ok(faults.length === 2 && !faults.includes('timeout'), faults.join());
 });
 
+test('an object without MD5 is read from the source alone: a CRC-32C can be forged by whoever writes to Redis', async (t) => {
+  const { source, events } = await setUp(t, () => assert.fail('Redis was asked'));
+  await readAll(source, { ...ENTRY, md5: undefined, crc32c: 1 });
+  assert.deepEqual(events, [{ kind: 'skipped', why: 'unverifiable' }]);
+});
+
 test('a listing is the one of the source, and so is the name', async (t) => {
   const { source, events } = await setUp(t, () => assert.fail('Redis was asked'));
-  assert.deepEqual(await source.list(NEVER), [ENTRY]);
+  assert.deepEqual([await source.list(NEVER), await source.folders(NEVER)], [[ENTRY], ['m']]);
   assert.deepEqual([source.root, source.shared, events], ['memory:', true, []]);
 });
