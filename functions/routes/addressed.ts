@@ -19,8 +19,7 @@ export const canonicalVersion = (version: string): string =>
 /** The model that the path names, or the one behind `/predict`. @throws ServingError `NOT_FOUND`, `NOT_READY`. */
 export function modelOf(repository: Repository, { params }: Named): Model | Promise<Model> {
   const { name, version } = params;
-  if (name === undefined) return repository.main;
-  return repository.find(name, version === undefined ? undefined : canonicalVersion(version));
+  return name === undefined ? repository.main : find(repository, name, version, false);
 }
 
 /**
@@ -28,19 +27,31 @@ export function modelOf(repository: Repository, { params }: Named): Model | Prom
  * not loaded, any version may be it.
  * @throws ServingError `NOT_FOUND`, `NOT_READY`.
  */
-export async function modelAt(repository: Repository, { params }: Named): Promise<Model> {
-  const { name, version } = params;
+export const modelAt = (repository: Repository, { params }: Named): Promise<Model> =>
+  find(repository, params.name!, params.version, true);
+
+/** @param unloaded a model without version folders is found by any version while it is not loaded. */
+async function find(
+  repository: Repository,
+  name: string,
+  version: string | undefined,
+  unloaded: boolean,
+): Promise<Model> {
+  if (version === undefined) return repository.find(name);
+  const number = canonicalVersion(version);
   try {
-    return await modelOf(repository, { params });
+    return await repository.find(name, number);
   } catch (error) {
-    const unknown = error instanceof ServingError && error.code === 'NOT_FOUND' && version !== undefined;
-    const model = unknown ? await repository.find(name!) : undefined;
-    if (model === undefined || (await hasNumbers(repository, name!))) throw error;
+    const model = isUnknown(error) ? await repository.find(name) : undefined;
+    if (model === undefined || (await hasNumbers(repository, name))) throw error;
     const serving = model.live()?.version;
-    if (serving !== undefined && canonicalVersion(serving) !== canonicalVersion(version!)) throw error;
-    return model;
+    const isThis = serving === undefined ? unloaded : canonicalVersion(serving) === number;
+    if (isThis) return model;
+    throw error;
   }
 }
+
+const isUnknown = (error: unknown): boolean => error instanceof ServingError && error.code === 'NOT_FOUND';
 
 async function hasNumbers(repository: Repository, name: string): Promise<boolean> {
   const listed = (await repository.list()).find((one) => one.name === name);

@@ -75,7 +75,7 @@ test('without a name it is the model behind /predict', () => {
 test('the version that the files of a model say is compared as a number, too', async () => {
   const { repository, main } = repositoryOf([], '007');
   for (const version of ['7', '007', '00007']) {
-    assert.equal(await modelAt(repository, at(version)), main);
+    for (const find of [modelAt, modelOf]) assert.equal(await find(repository, at(version)), main);
     assert.equal((await generationAt(repository, at(version))).version, '007');
   }
   await assert.rejects(modelAt(repository, at('8')), { code: 'NOT_FOUND', message: 'the model m has no version 8' });
@@ -84,6 +84,7 @@ test('the version that the files of a model say is compared as a number, too', a
 test('a model without version folders may be any version until it is loaded, and then is one', async () => {
   const { repository, main } = repositoryOf([], 'v2', false);
   assert.equal(await modelAt(repository, at('v1')), main);
+  await assert.rejects(async () => modelOf(repository, at('v1')), { code: 'NOT_FOUND' });
   await assert.rejects(generationAt(repository, at('v1')), { code: 'NOT_FOUND' });
   assert.equal((await generationAt(repository, at('v2'))).version, 'v2');
 });

@@ -27,6 +27,7 @@ const TAGS = [
   'Vertex AI',
 ];
 const STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'];
+const DECIDED_BY = ['proof', 'trial', 'manifest', 'guard'];
 const PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'];
 
 /** Of all models alike. */
@@ -60,8 +61,13 @@ const SHARED: Json = {
       load_seconds: { type: 'number', minimum: 0 },
       reason: text,
       refresh_error: text,
+      batching: record({
+        enabled: { type: 'boolean', description: 'Rows of different requests may share a run.' },
+        decided_by: { enum: DECIDED_BY },
+        reason: text,
+      }),
     },
-    ['version', 'phase', 'bytes', 'fetched_bytes', 'reason', 'refresh_error'],
+    ['version', 'phase', 'bytes', 'fetched_bytes', 'reason', 'refresh_error', 'batching'],
   ),
   ModelList: record({
     models: {

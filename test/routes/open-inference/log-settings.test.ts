@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
-import { createRouter } from '../../../functions/http/router.ts';
 import { createLogSettingsRoutes } from '../../../functions/routes/open-inference/log-settings.ts';
+import type { Level } from '../../../functions/telemetry/logger.ts';
 import { call, post } from '../../helpers/calls.ts';
-import { serve } from '../../helpers/serve.ts';
+import { serveOnly } from '../../helpers/route-host.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 
 const INITIAL = {
@@ -16,12 +16,11 @@ const INITIAL = {
   log_format: 'default',
 };
 
-async function start(t: TestContext, checkAdmin = (): void => {}) {
-  const { logger, metrics } = recordTelemetry();
-  const routes = createLogSettingsRoutes({ logger, checkAdmin });
-  const options = { requestTimeoutMs: 10_000, logRequests: 'failed', draining: () => false } as const;
-  const host = await serve(t, createRouter(routes, { ...options, logger, metrics }));
-  t.after(() => metrics.close());
+async function start(t: TestContext, checkAdmin = (): void => {}, levels?: readonly Level[]) {
+  const telemetry = recordTelemetry();
+  if (levels !== undefined) telemetry.logger.setLevels(levels);
+  const { logger } = telemetry;
+  const host = await serveOnly(t, createLogSettingsRoutes({ logger, checkAdmin }), telemetry);
   return {
     logger,
     show: async () => (await call(host, '/v2/logging')).json(),
@@ -42,14 +41,8 @@ test('settings are the levels of the log', async (t) => {
 });
 
 test('a server that was started with LOG_LEVEL=debug is verbose', async (t) => {
-  const { logger } = recordTelemetry();
-  logger.setLevels(['critical', 'error', 'warning', 'info', 'debug']);
-  const routes = createLogSettingsRoutes({ logger, checkAdmin: () => {} });
-  const { metrics } = recordTelemetry();
-  const options = { requestTimeoutMs: 10_000, logRequests: 'failed', draining: () => false } as const;
-  const host = await serve(t, createRouter(routes, { ...options, logger, metrics }));
-  t.after(() => metrics.close());
-  assert.equal((await call(host, '/v2/logging')).json().log_verbose_level, 1);
+  const { show } = await start(t, () => {}, ['critical', 'error', 'warning', 'info', 'debug']);
+  assert.equal((await show()).log_verbose_level, 1);
 });
 
 test('null and what is no setting change nothing', async (t) => {
