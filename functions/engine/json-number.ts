@@ -4,7 +4,10 @@ import { syntaxError } from './json-error.ts';
 /** An integer literal of more characters than this is `BEYOND_DOUBLE`: `BigInt(text)` takes more than linear time. */
 const MAX_BIGINT_CHARS = 400;
 
-/** What a literal beyond ±1.8e308 is read as, with its sign. So an infinity is never one that a caller did not write. */
+/**
+ * The value of a literal beyond ±1.8e308, with its sign. Not an infinity, which would look as if the caller had written
+ * `Infinity`.
+ */
 export const BEYOND_DOUBLE = 10n ** 500n;
 
 /** Digits of a fraction that are read at once. */

@@ -64,7 +64,7 @@ function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place)
   }
 }
 
-/** A value that is infinite only as a float32 was none to its caller. */
+/** Refuses the first finite value that float32 cannot hold. NaN and the infinities are there because the caller wrote them. */
 function refuseOverflow(leaf: Float64Array, offset: number, place: Place): void {
   const at = leaf.findIndex((given) => Number.isFinite(given) && !Number.isFinite(Math.fround(given)));
   if (at !== -1) throw refuse('float32', leaf[at]!, place(offset + at));
@@ -195,7 +195,7 @@ export function describe(given: JsonValue | undefined): string {
     return given.length === 1 ? 'an array of 1 value' : `an array of ${given.length} values`;
   }
   if (typeof given === 'object' && given !== null) return 'an object';
-  if (given === BEYOND_DOUBLE || given === -BEYOND_DOUBLE) return 'one beyond ±1.8e308';
+  if (given === BEYOND_DOUBLE || given === -BEYOND_DOUBLE) return 'a number beyond ±1.8e308';
   const text = typeof given === 'string' ? given : Object.is(given, -0) ? '-0' : String(given);
   const short = text.length > MAX_GIVEN ? `${text.slice(0, MAX_GIVEN).toWellFormed()}…` : text;
   return typeof given === 'string' ? JSON.stringify(short) : short;

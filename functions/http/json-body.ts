@@ -93,9 +93,9 @@ export function createJsonParser(cpus = 1, limitMs = LIMIT_MS): JsonParser {
     thread.worker.unref();
     thread.worker.on('message', (answer: Answer) => {
       const { body } = thread;
-      // An answer that crossed with the watchdog.
+      // The watchdog has ended the thread, and its answer came too late.
       if (body === undefined) return;
-      rest(thread);
+      endBody(thread);
       if ('value' in answer) body.resolve(answer.value);
       else body.reject(new ServingError(answer.error.code, answer.error.message, pathOf(answer.error.path)));
       advance();
@@ -105,16 +105,16 @@ export function createJsonParser(cpus = 1, limitMs = LIMIT_MS): JsonParser {
     return thread;
   }
 
-  function rest(thread: Thread): void {
+  function endBody(thread: Thread): void {
     clearTimeout(thread.watchdog);
     thread.body = undefined;
   }
 
-  /** A thread that dies of an error tells it twice. */
+  /** Called twice for a thread that dies of an error. */
   function lose(thread: Thread, cause: Error): void {
     if (!threads.delete(thread)) return;
     const { body } = thread;
-    rest(thread);
+    endBody(thread);
     body?.reject(cause);
     advance();
   }

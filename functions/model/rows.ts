@@ -39,11 +39,12 @@ export function createRowDecoder(
   const rowShapes = new Map(inputs.map((spec) => [spec, spec.shape.slice(1)]));
   const inputNames = new Set(inputs.map(nameOf));
   const featureNames = new Set(names);
+  const inputList = list(inputs.map(nameOf));
 
   function decode(features: JsonValue, path: string): RowFeeds {
     if (!isObject(features)) {
       if (only !== undefined) return feedsOf([decodeInput(features, only, path)]);
-      throw invalid(path, `expected an object with the inputs ${list(inputs.map(nameOf))}`, features);
+      throw invalid(path, `expected an object with the inputs ${inputList}`, features);
     }
     if (only !== undefined && !Object.hasOwn(features, only.name)) {
       if (names !== undefined)
@@ -52,7 +53,7 @@ export function createRowDecoder(
     }
     for (const name in features) {
       if (!inputNames.has(name)) {
-        throw invalid(join(path, name), `the model has no such input; its inputs are ${list(inputs.map(nameOf))}`);
+        throw invalid(join(path, name), `the model has no such input; its inputs are ${inputList}`);
       }
     }
     return feedsOf(

@@ -33,6 +33,8 @@ export interface BatchPredictOptions {
 
 const MEDIA_TYPES = ['application/json', 'application/x-ndjson', 'application/jsonl'];
 const BATCHES_IN_FLIGHT = 4;
+/** Idle times for which the rest of a stopped upload is thrown away, so that its client gets to read the answer. */
+const LINGER_TIMES = 5;
 
 /** The query of `/batch_predict`. */
 export const batchQuerySchema = z.object({
@@ -140,15 +142,28 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     if (ticket.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
     const stopped = whyStopped(whole, idleFor, draining.aborted);
     finish(exchange, rows, framing.last({ ...rows.counts(), stopped }), framing);
-    if (stopped !== undefined) setTimeout(cut, idleMs).unref();
-
-    /** What is left of a stopped upload is thrown away for one more idle time. An ended response has no socket any more. */
-    function cut(): void {
-      if (!req.complete || !res.writableFinished) req.socket.destroy();
-    }
+    if (stopped !== undefined) cutLater(exchange, idleMs);
   }
 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, streams: true, handle }));
+}
+
+/**
+ * Cuts the connection of a stopped stream that does not come to its end: once its client has neither sent nor taken anything
+ * for `idleMs`, or has gone on sending for too long. It is the request's socket: an ended response has none any more.
+ */
+function cutLater({ req, res }: Exchange, idleMs: number): void {
+  const { socket } = req;
+  let moved = socket.bytesRead + socket.bytesWritten;
+  let times = 0;
+  const timer = setInterval(() => {
+    const over = req.complete && res.writableFinished;
+    const before = moved;
+    moved = socket.bytesRead + socket.bytesWritten;
+    if (!over && moved !== before && ++times < LINGER_TIMES) return;
+    clearInterval(timer);
+    if (!over) socket.destroy();
+  }, idleMs).unref();
 }
 
 function whyStopped(whole: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {

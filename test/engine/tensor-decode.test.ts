@@ -115,8 +115,8 @@ test('what a dtype cannot hold is refused with its path, the expected and the gi
     ['uint64', '18446744073709551616', integer('0 to 18446744073709551615', 'uint64', '18446744073709551616')],
     ['float16', '65520', 'expected a number within ±65504 (float16), got 65520'],
     ['float32', '3.5e38', 'expected a number within ±3.4028235e38 (float32), got 3.5e+38'],
-    ['float32', '1e999', 'expected a number within ±3.4028235e38 (float32), got one beyond ±1.8e308'],
-    ['float64', '-1e999', 'expected a number within ±1.7976931348623157e308 (float64), got one beyond ±1.8e308'],
+    ['float32', '1e999', 'expected a number within ±3.4028235e38 (float32), got a number beyond ±1.8e308'],
+    ['float64', '-1e999', 'expected a number within ±1.7976931348623157e308 (float64), got a number beyond ±1.8e308'],
     [
       'float64',
       `1${'0'.repeat(320)}`,

@@ -223,6 +223,9 @@ test('to read a row looks at each input, or feature, a few times, however many t
   const before = inputs.looks();
   assert.equal(byInput.decode(row, 'features').tensors.length, COUNT);
   assert.ok(inputs.looks() - before <= 3 * COUNT, `${inputs.looks() - before} looks at inputs`);
+  const sound = inputs.looks();
+  for (const bad of ['{"other":1}', '[]', '{}']) assert.throws(() => byInput.decode(json(bad), 'features'));
+  assert.ok(inputs.looks() - sound <= 10, 'a short row that is refused costs little');
 
   const names = countedArray(Array.from({ length: COUNT }, (_, i) => named(i)));
   const byFeature = createRowDecoder(signature(spec('x', 'float32', -1, COUNT)), names.array, true);
