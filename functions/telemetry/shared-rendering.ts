@@ -1,7 +1,7 @@
 /** The part of the serving thread's time that renderings may take. */
 const SHARE = 0.1;
-/** Saved up for this much of rendering, so that a few scrapes at once each get a rendering of their own. */
-const MOST_CREDIT_MS = 250;
+/** Saved up for this much of rendering: some hundred scrapes at once, at 3 ms each, still get a rendering of their own. */
+const MOST_CREDIT_MS = 1000;
 /** No rendering is given for longer than this. */
 const LONGEST_MS = 1000;
 

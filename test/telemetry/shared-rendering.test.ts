@@ -39,12 +39,12 @@ test('so does whoever asks a few times at once, and after a first one that took 
 
 test('renderings take a tenth of the time, however many ask', async (t) => {
   const { clock, render } = start(t, 3);
-  while (clock.ms < 20_000) {
+  while (clock.ms < 60_000) {
     await render();
     clock.ms += 1;
   }
   const share = clock.cpuMs / clock.ms;
-  assert.ok(share > 0.09 && share < 0.12, `${share} of the time`);
+  assert.ok(share > 0.09 && share < 0.13, `${share} of the time`);
 });
 
 test('a rendering is never given for longer than a second', async (t) => {
