@@ -30,7 +30,7 @@ export const SETTINGS = {
     '60000',
     whole(1, DAY_MS),
     'milliseconds, 1 to 86400000',
-    'A request not answered by then gets 504; a stream that stands still for as long is ended.',
+    'A request not answered by then gets 504; a stream, or a client that does not read its answer, that stands still for as long is ended.',
   ),
   SHUTDOWN_GRACE_MS: setting(
     '8000',

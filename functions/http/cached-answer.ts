@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { deflate, gunzip, gzip } from 'node:zlib';
 import { chooseCoding } from './accept.ts';
 import type { Exchange } from './exchange.ts';
 
-type Coding = 'br' | 'gzip' | 'identity';
+type Coding = 'br' | 'gzip' | 'deflate' | 'identity';
 
 /** An answer that is the same for everybody until its content changes: held in memory, each coding made once. */
 export interface CachedAnswer {
@@ -14,20 +14,20 @@ export interface CachedAnswer {
   read(coding: Coding): Promise<Buffer>;
 }
 
-const deflate = promisify(gzip);
-const inflate = promisify(gunzip);
+const PACK = { gzip: promisify(gzip), deflate: promisify(deflate) };
+const unpack = promisify(gunzip);
 
 /** An answer made here: brotli is for what was compressed ahead, as it takes long. */
 export function cacheText(type: string, text: string): CachedAnswer {
   const plain = Buffer.from(text);
-  let packed: Promise<Buffer> | undefined;
+  const packed: { gzip?: Promise<Buffer>; deflate?: Promise<Buffer> } = {};
   return {
     type,
     hash: hashOf(plain),
     async read(coding) {
-      if (coding === 'identity') return plain;
-      packed ??= deflate(plain);
-      return packed;
+      if (coding !== 'gzip' && coding !== 'deflate') return plain;
+      packed[coding] ??= PACK[coding](plain);
+      return packed[coding];
     },
   };
 }
@@ -41,7 +41,7 @@ export function cachePacked(type: string, gzipped: Buffer, brotli: Buffer): Cach
     async read(coding) {
       if (coding === 'br') return brotli;
       if (coding === 'gzip') return gzipped;
-      plain ??= inflate(gzipped);
+      plain ??= unpack(gzipped);
       return plain;
     },
   };

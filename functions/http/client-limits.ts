@@ -55,7 +55,7 @@ function limitBody(
   }
   function late(): void {
     if (req.complete) end();
-    else if (!res.writableFinished) timer = setTimeout(late, idleMs);
+    else if (!res.writableEnded) timer = setTimeout(late, idleMs);
     else {
       onClose('body_not_sent');
       end();

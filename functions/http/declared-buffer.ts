@@ -1,5 +1,5 @@
 /** Memory that is made for a body at once, whatever length was declared. */
-const FIRST_BYTES = 262_144;
+const FIRST_BYTES = 65_536;
 /** Growing by this factor copies a third of the body again in all. */
 const FACTOR = 4;
 

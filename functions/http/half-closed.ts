@@ -13,13 +13,18 @@ const FIRST_LOOK_MS = 50;
  */
 export function watchHalfClosed(socket: Socket, latest: () => ServerResponse | undefined): void {
   let waitMs = FIRST_LOOK_MS;
-  function look(): void {
+  function isWaiting(): boolean {
     const res = latest();
-    if (socket.destroyed || res === undefined || res.writableEnded || res.headersSent) return;
+    return !socket.destroyed && res !== undefined && !res.writableEnded && !res.headersSent;
+  }
+  function look(): void {
+    if (!isWaiting()) return;
+    const res = latest()!;
     // HTTP/1.0 has no interim responses.
     if (res.socket !== null && res.req.httpVersion === '1.1') res.writeProcessing();
     waitMs *= 2;
     setTimeout(look, waitMs).unref();
   }
-  setTimeout(look, waitMs).unref();
+  // Most clients end their side when they have all their responses.
+  if (isWaiting()) setTimeout(look, waitMs).unref();
 }

@@ -32,7 +32,8 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
 
   async function scrape(exchange: Exchange): Promise<void> {
     const text = await render();
-    if (!exchange.ticket.gone) await sendCached(exchange, text, ['gzip'], ['X-Content-Type-Options', 'nosniff']);
+    if (exchange.ticket.gone) return;
+    await sendCached(exchange, text, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
   }
 
   return [

@@ -21,7 +21,15 @@ const LIMIT = 2_000_000;
 const LARGE = 32 * 2 ** 20;
 
 /** What a handler does with the body that it has read. */
-const HANDLERS = ['answer', 'fail', 'hang', 'answer at length', 'answer unread', 'wait first'] as const;
+const HANDLERS = [
+  'answer',
+  'fail',
+  'hang',
+  'answer at length',
+  'answer unread',
+  'answer at length unread',
+  'wait first',
+] as const;
 type HandlerKind = (typeof HANDLERS)[number];
 
 async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
@@ -35,6 +43,10 @@ async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
       async handle(exchange) {
         if (kind === 'answer unread') {
           sendJson(exchange, 200, '{}');
+          return;
+        }
+        if (kind === 'answer at length unread') {
+          sendBytes(exchange, 200, ['Content-Type', 'x/y'], [blob]);
           return;
         }
         if (kind === 'wait first') await new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS / 4));
@@ -189,6 +201,18 @@ test('a body that trickles in behind its response is cut off after the idle time
   await client.closed;
   clearInterval(trickle);
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="body_not_sent"\} 1/);
+});
+
+test('a response that nobody reads is cut off although its client goes on sending', async (t) => {
+  const { port, open } = await start(t);
+  const client = connect({ port });
+  client.socket.pause();
+  client.send(postText('/answer-at-length-unread', 'x', { 'content-length': '100000' }));
+  await until(() => open() === 1, 'the request');
+  const trickle = setInterval(() => client.send('x'), TIMEOUT_MS / 10);
+  await until(() => open() === 0, 'the end of its connection');
+  clearInterval(trickle);
+  client.destroy();
 });
 
 test('a body that comes behind its response in time leaves the connection to the next request', async (t) => {

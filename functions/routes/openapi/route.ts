@@ -43,7 +43,7 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
 
   async function handle(exchange: Exchange): Promise<void> {
     const answer = await answerFor(model.live());
-    await sendCached(exchange, answer, ['gzip'], ['X-Content-Type-Options', 'nosniff']);
+    await sendCached(exchange, answer, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
   }
 
   return [{ method: 'GET', path: PATH, handle }];

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { call, metric, predict } from '../../helpers/calls.ts';
 import { type Env, type Host, startHost } from '../../helpers/hosts.ts';
 import { endlessFolder, modelFolder } from '../../helpers/model-folder.ts';
-import { slow } from '../../helpers/models.ts';
+import { identity, slow } from '../../helpers/models.ts';
 import { connect, postText } from '../../helpers/raw-http.ts';
 import { until } from '../../helpers/until.ts';
 
@@ -141,6 +141,35 @@ export function shuttingDown(): void {
         assert.ok((await owner) instanceof Error);
         assert.ok(host.lines.some((line) => line.includes('SHUTDOWN_GRACE_MS is over')));
       }));
+
+    test('a client that does not read its response keeps it no longer than it keeps any server', () =>
+      withHost(
+        {
+          MODEL_URI: modelFolder('unread', identity('float32', ['N', 2 ** 20])),
+          REQUEST_TIMEOUT_MS: '6000',
+          SHUTDOWN_GRACE_MS: '14000',
+        },
+        async (host) => {
+          const connection = connect(host);
+          connection.socket.pause();
+          const blob = Buffer.alloc(4 * 4 * 2 ** 20);
+          const input = { name: 'x', datatype: 'FP32', shape: [4, 2 ** 20] };
+          const parameters = { binary_data_size: blob.length };
+          const text = JSON.stringify({ inputs: [{ ...input, parameters }], parameters: { binary_data_output: true } });
+          const headers = {
+            'content-length': String(text.length + blob.length),
+            'inference-header-content-length': String(text.length),
+          };
+          connection.send(postText('/v2/models/unread/infer', text, headers));
+          connection.send(blob);
+          const asked = { route: '/v2/models/{name}/infer', status: '200' };
+          await until(async () => (await metric(host, 'http_requests_total', asked)) === 1, 'the response');
+          const { code } = await host.stop();
+          assert.equal(code, 0);
+          assert.ok(!host.lines.some((line) => line.includes('SHUTDOWN_GRACE_MS is over')), 'it was waited for');
+          connection.destroy();
+        },
+      ));
 
     test('when it is killed during a run that never ends, no engine is left 2 s later', () =>
       withHost(endlessEnv(), async (host) => {

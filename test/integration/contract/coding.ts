@@ -49,6 +49,7 @@ const LARGE: [what: string, path: string, body?: string, headers?: Record<string
   ['Open Inference as JSON', '/v2/models/iris/infer', infer({})],
   ['Open Inference as binary data', '/v2/models/iris/infer', infer({ binary_data_output: true })],
   ['metrics', '/metrics'],
+  ['OpenAPI', '/openapi.json'],
 ];
 const INFLATE = { gzip: gunzipSync, deflate: inflateSync } as const;
 
@@ -65,7 +66,7 @@ export function codings(kind: HostKind): void {
           [plain.headers['content-encoding'], plain.headers.vary, plain.headers['x-content-type-options']],
           [undefined, 'Accept-Encoding', 'nosniff'],
         );
-        for (const coding of path === '/metrics' ? (['gzip'] as const) : (['gzip', 'deflate'] as const)) {
+        for (const coding of ['gzip', 'deflate'] as const) {
           const packed = await ask(host(), path, body, {
             ...headers,
             'accept-encoding': `br, ${coding.toUpperCase()}`,
