@@ -132,13 +132,13 @@ export function openInferenceLife(kind: HostKind): void {
       assert.deepEqual((await infer(host(), other, [PAIR])).json.outputs[0].data, [41, 42]);
     });
 
-    test('a load that fails says why, and what serves goes on', async () => {
+    test('a load that fails is told of, and what serves goes on', async () => {
       writeModel(models, 'team/other/5', new TextEncoder().encode('no model'));
       assertRefused(
         await control('team/other', 'load'),
         503,
         'NOT_READY',
-        /what is new of team\/other does not serve.*\/5/,
+        /what is new of team\/other does not serve.*: it failed while it was loaded: the server's log says why/,
       );
       assert.deepEqual((await infer(host(), other, [PAIR])).json.outputs[0].data, [41, 42]);
       rmSync(join(models, 'team/other/5'), { recursive: true });
