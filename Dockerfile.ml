@@ -67,6 +67,8 @@ LABEL org.opencontainers.image.title=onnx-cloud-run \
 # V8's compile cache is left out: made here by its own binary and user, it saved 10 ms of a start, less than Docker's own
 # noise, and it misses without a word on another processor.
 FROM ${RUN_IMAGE} AS cpu
+# What engines take in the place of en_US.UTF-8, for scikit-learn's text models: 0.4 MB, of the same glibc.
+COPY --from=build /usr/lib/locale/C.utf8 /usr/lib/locale/C.utf8
 COPY --from=build /app /app
 COPY --from=models /models /app/models
 WORKDIR /app

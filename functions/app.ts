@@ -3,9 +3,10 @@ import type { Config } from './config.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
 import { createAdminCheck } from './http/admin.ts';
-import { releasing } from './http/body-budget.ts';
 import { createJsonParser } from './http/json-body.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
+import { inTurn } from './http/turns.ts';
+import type { Generation } from './model/generation.ts';
 import type { Model } from './model/model.ts';
 import { createRefresher } from './model/refresher.ts';
 import { createRepository } from './model/repository.ts';
@@ -25,6 +26,7 @@ import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 export interface App {
   readonly handler: RequestHandler;
   readonly model: Model;
+  readonly metrics: Pick<Metrics, 'connectionClosed'>;
   /** What the handler answers. */
   readonly routes: readonly Route[];
   /** From here on `/ready` and new work are answered with 503, and streams come to their end. */
@@ -39,7 +41,8 @@ export function createApp(config: Config, logger: Logger): App {
   const draining = new AbortController();
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
-  const parser = createJsonParser();
+  const capacity = measureCapacity();
+  const parser = createJsonParser(capacity.cpus);
   const onCloudRun = config.K_SERVICE !== undefined;
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),
@@ -48,7 +51,7 @@ export function createApp(config: Config, logger: Logger): App {
     memoryBudget: config.MODEL_MEMORY_BUDGET,
     refreshes: config.MODEL_REFRESH_SECONDS > 0,
     engine: {
-      capacity: measureCapacity(),
+      capacity,
       processes: config.INFERENCE_PROCESSES,
       intraOpThreads: config.INTRA_OP_THREADS,
       executionProviders: config.EXECUTION_PROVIDERS,
@@ -64,7 +67,7 @@ export function createApp(config: Config, logger: Logger): App {
   metrics.observe({
     queueDepth: () =>
       repository.known().map((one) => ({ model: one.status().name, depth: one.live()?.queueDepth() ?? 0 })),
-    engines: () => numbered(repository.known().flatMap((one) => one.live()?.engines() ?? [])),
+    engines: () => repository.known().flatMap((one) => enginesOf(one.live())),
     models: () => repository.known().map((one) => one.status()),
     modelMemory: repository.memoryBytes,
     logDropped: logger.dropped,
@@ -91,6 +94,10 @@ export function createApp(config: Config, logger: Logger): App {
       draining: isDraining,
       checkAdmin: createAdminCheck(config.ADMIN_TOKEN_FILE),
       admin: config.ADMIN_TOKEN_FILE !== undefined,
+      maxBatchSize: config.MAX_BATCH_SIZE,
+      batchDelayMs: config.BATCH_DELAY_MS,
+      onGpu: config.EXECUTION_PROVIDERS.some((provider) => provider !== 'cpu'),
+      logger,
     }),
     ...createTensorFlowServingRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }),
     ...createProbeRoutes({ model, metrics, draining: isDraining }),
@@ -110,21 +117,23 @@ export function createApp(config: Config, logger: Logger): App {
   const pages = config.PAGE === 'on' ? createPageRoutes() : [];
   // Pages first: what Vertex AI asks for at the same path goes before them.
   const routes = [...pages, ...served, ...createOpenApiRoutes(model, served)];
-  const router = createRouter(routes.map(releasing), {
+  const router = createRouter(routes, {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     logRequests: config.LOG_REQUESTS,
     logger,
     metrics,
     draining: isDraining,
   });
+  const handler = inTurn(router);
   return {
     handler: refresher.ridesOnRequests
       ? (req, res) => {
           refresher.onRequest();
-          router(req, res);
+          handler(req, res);
         }
-      : router,
+      : handler,
     model,
+    metrics,
     routes,
     drain: () => draining.abort(),
     async close() {
@@ -163,5 +172,5 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
   );
 }
 
-/** Engines of several models: each its own label. */
-const numbered = (engines: readonly EngineView[]): EngineView[] => engines.map((engine, slot) => ({ ...engine, slot }));
+const enginesOf = (live: Generation | undefined): (EngineView & { model: string; version: string })[] =>
+  live?.engines().map((engine) => ({ ...engine, model: live.name, version: live.version })) ?? [];

@@ -227,21 +227,27 @@ export class ConfigError extends Error {
  * @throws ConfigError that names the variable, its value, and what it takes.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const config: Record<string, unknown> = {};
-  for (const [name, { default: fallback, schema, takes, secret: hidden }] of Object.entries(SETTINGS) as [
-    string,
-    Setting<unknown>,
-  ][]) {
-    const given = env[name]?.trim() || fallback;
-    const parsed = schema.safeParse(given);
-    const shown = hidden ? '…' : JSON.stringify(given);
-    if (!parsed.success) throw new ConfigError(`${name}=${shown} is not usable: it takes ${takes}`);
-    config[name] = parsed.data;
-  }
-  config.PORT = config.AIP_HTTP_PORT ?? config.PORT;
-  config.MODEL_URI = config.AIP_STORAGE_URI ?? config.MODEL_URI;
-  refuseOtherModels(config as unknown as Config);
-  return config as unknown as Config;
+  const names = Object.keys(SETTINGS) as SettingName[];
+  const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
+  refuseOtherModels(config);
+  return {
+    ...config,
+    PORT: config.AIP_HTTP_PORT ?? config.PORT,
+    MODEL_URI: config.AIP_STORAGE_URI ?? config.MODEL_URI,
+  };
+}
+
+/** The port that the server listens on, without a look at any other setting. @throws ConfigError as `readConfig` does. */
+export function readPort(env: NodeJS.ProcessEnv = process.env): number {
+  return readSetting('AIP_HTTP_PORT', env) ?? readSetting('PORT', env);
+}
+
+function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Config[K] {
+  const { default: fallback, schema, takes, secret: hidden }: Setting<unknown> = SETTINGS[name];
+  const given = env[name]?.trim() || fallback;
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data as Config[K];
+  throw new ConfigError(`${name}=${hidden ? '…' : JSON.stringify(given)} is not usable: it takes ${takes}`);
 }
 
 /** Vertex AI's routes are of the model behind `/predict`, whatever they are called. */

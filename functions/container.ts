@@ -1,13 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createApp } from './app.ts';
-import type { Config } from './config.ts';
-import { ServingError } from './errors.ts';
+import { createBadRequestListener, refuseHost } from './http/bad-request.ts';
 import { DirectMessage } from './http/direct-message.ts';
-import { failureBody, sendFailure } from './http/failure.ts';
+import { watchHalfClosed } from './http/half-closed.ts';
+import { listen } from './http/listen.ts';
 import { readConfigOrExit } from './settings.ts';
-import { createLogger, type Logger } from './telemetry/logger.ts';
+import { createLogger } from './telemetry/logger.ts';
 
 // Not by `import`: see http/direct-message.ts.
 const { createServer } = process.getBuiltinModule('node:http');
@@ -17,8 +16,6 @@ const KEEP_ALIVE_MS = 620_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 /** Once nothing is in flight, requests that were on the wire at the signal still get an answer, a 503, for this long. */
 const LINGER_MS = 200;
-/** How long the connection of what is no HTTP is still read after its answer. */
-const REFUSED_MS = 2000;
 /** Of the grace: kept back for ending engines and writing the last log lines. */
 const CLOSING_MS = 500;
 
@@ -36,15 +33,12 @@ export async function main(): Promise<void> {
   // added to and deleted from is rebuilt time and again, and in V8 each old table keeps the next one, with what is in
   // it, alive up to a full collection. That was a quarter of all garbage, copied at every small collection.
   const latest = new Map<Socket, ServerResponse>();
-  const broken = new WeakSet<Socket>();
   let draining = false;
 
   function onRequest(req: IncomingMessage, res: ServerResponse): void {
     latest.set(req.socket, res);
     if (draining) res.shouldKeepAlive = false;
-    // RFC 9112, 3.2. Node's own answer to it has no body.
-    if (req.headers.host === undefined && req.httpVersion === '1.1') refuseHostless(req, res);
-    else app.handler(req, res);
+    if (!refuseHost(req, res)) app.handler(req, res);
   }
 
   function inFlight(): ServerResponse[] {
@@ -63,25 +57,16 @@ export async function main(): Promise<void> {
     },
     onRequest,
   );
-  server.on('connection', (socket: Socket) => socket.once('close', () => latest.delete(socket)));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // Every piece that follows is nonsense as well, and the same answer stands for all.
-    if (broken.has(socket)) return;
-    broken.add(socket);
-    const res = latest.get(socket);
-    if (res === undefined || res.writableFinished) answerBadRequest(error, socket);
-    // The nonsense follows a whole request: that one is answered first.
-    else if (res.req.complete) {
-      socket.pause();
-      res.once('finish', () => {
-        socket.resume();
-        answerBadRequest(error, socket);
-      });
-    }
-    // A second head would stand in the middle of the first one's body.
-    else if (res.headersSent) socket.destroy();
-    else answerBadRequest(error, socket);
+  // Of clients that have ended their side, too: Node would end the connection before the response. It has no option for it.
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+  server.on('connection', (socket: Socket) => {
+    socket.once('close', () => latest.delete(socket));
+    socket.once('end', () => watchHalfClosed(socket, () => latest.get(socket)));
   });
+  server.on(
+    'clientError',
+    createBadRequestListener({ latest: (socket) => latest.get(socket), logger, metrics: app.metrics }),
+  );
   // RFC 9110, 10.1.1: an expectation that is not known may be passed over. Node's own answer to it has no body.
   server.on('checkExpectation', onRequest);
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
@@ -116,23 +101,8 @@ export async function main(): Promise<void> {
     });
   }
 
-  listen(server, config, logger);
+  listen(server, config.PORT, logger, () => void logger.flush(CLOSING_MS).then(() => process.exit(1)));
   if (config.MODEL_LOAD !== 'lazy') app.model.load();
-}
-
-function listen(server: Server, { PORT }: Config, logger: Logger): void {
-  server.on('error', async (error: NodeJS.ErrnoException) => {
-    const message =
-      error.code === 'EADDRINUSE' ? `PORT=${PORT} is taken: set another` : `cannot listen on PORT=${PORT}`;
-    logger.critical(message, { error, port: PORT });
-    await logger.flush(CLOSING_MS);
-    process.exit(1);
-  });
-  server.listen(PORT, () => {
-    const address = server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : PORT;
-    logger.info(`listening on http://localhost:${port}`, { port });
-  });
 }
 
 /** Resolves with true once nothing has been in flight for a moment, or with false after `timeoutMs`. */
@@ -148,39 +118,3 @@ async function settled(busy: () => boolean, timeoutMs: number): Promise<boolean>
 }
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
-
-/** What is no HTTP request gets its answer in the one error shape, too. */
-function answerBadRequest(error: { readonly code?: string | undefined }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const [status, failure] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ([
-          '431 Request Header Fields Too Large',
-          new ServingError('TOO_LARGE', 'the headers are larger than 16 KiB'),
-        ] as const)
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? (['408 Request Timeout', new ServingError('REQUEST_TIMEOUT', 'the headers took too long')] as const)
-        : (['400 Bad Request', new ServingError('INVALID_INPUT', 'this is no HTTP/1.1 request')] as const);
-  const id = randomUUID();
-  const body = failureBody(failure, id);
-  const head = [
-    `HTTP/1.1 ${status}`,
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Request-Id: ${id}`,
-    'Connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  // A client that goes on sending is read for a moment, so that it gets to read its answer.
-  setTimeout(() => socket.destroy(), REFUSED_MS).unref();
-}
-
-/** Through the response: an answer that is still due to an earlier request of the connection goes first. */
-function refuseHostless(req: IncomingMessage, res: ServerResponse): void {
-  res.shouldKeepAlive = false;
-  const error = new ServingError('INVALID_INPUT', 'this is no HTTP/1.1 request: it has no Host');
-  sendFailure({ req, res, id: randomUUID() }, error);
-}

@@ -20,6 +20,7 @@ import { unmeasured, type Verdict } from './bench/summary.ts';
 import { verdictTable } from './bench/table.ts';
 import { type Bench, PRODUCT, type Workload } from './bench/workload.ts';
 import { batch } from './bench/workloads/batch.ts';
+import { batching } from './bench/workloads/batching.ts';
 import { bucket } from './bench/workloads/bucket.ts';
 import { bucketStart } from './bench/workloads/bucket-start.ts';
 import { convImage } from './bench/workloads/conv-image.ts';
@@ -45,6 +46,7 @@ const WORKLOADS: readonly Workload[] = [
   start,
   memory,
   batch,
+  batching,
   shutdown,
   bucketStart,
   bucket,

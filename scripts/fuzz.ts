@@ -2,8 +2,9 @@
 import { parseArgs } from 'node:util';
 import { treePss } from './bench/memory.ts';
 import { exchange } from './conformance/http.ts';
-import { createTally, describeFailure, sendBodies, type Tally } from './fuzz/run.ts';
+import { createTally, describeFailure, sendAlone, sendBodies, type Tally } from './fuzz/run.ts';
 import { isReady, readSignatures, startServer } from './fuzz/server.ts';
+import { watchStalls } from './fuzz/stalls.ts';
 
 const { values } = parseArgs({
   options: {
@@ -49,14 +50,19 @@ async function main(): Promise<number> {
     const start = performance.now();
     const until = start + BOUND_MS;
     const third = Math.ceil(count / 3);
+    const stalls = watchStalls(server.url);
     await sendBodies(server.url, models, { seed, from: 0, to: third, until }, tally);
     const before = treePss(server.pid);
     await sendBodies(server.url, models, { seed, from: third, to: count, until }, tally);
     const after = treePss(server.pid);
     console.log(`seed ${seed}: ${count} bodies in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    const { worstMs, p99Ms } = await stalls.stop();
     print(tally);
+    console.log(`  /health/live: 99 of 100 within ${p99Ms.toFixed(0)} ms, all within ${worstMs.toFixed(0)} ms`);
     console.log(`  memory: ${before.toFixed(1)} MB after a third, ${after.toFixed(1)} MB at the end`);
     faults.push(...tally.failures.map((failure) => describeFailure(seed, failure)));
+    faults.push(...(await sendAlone(server.url, tally.lone, models)));
+    console.log(`  values: ${tally.compared} answers compared, ${tally.lone.length} rows sent again, alone`);
     if (count < JUDGED_COUNT) console.log(`  memory is not judged in a run of fewer than ${JUDGED_COUNT} bodies`);
     else if (after - before > Math.max(LEVEL_MB, before * LEVEL_SHARE)) faults.push('the memory is not level');
     if (!(await isReady(server.url))) faults.push('/ready is not 200 after the run');

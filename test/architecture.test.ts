@@ -16,6 +16,8 @@ const RULES: Rules = {
     ['http'],
     ['model'],
     ['engine'],
+    // An engine process reads the graph of its model, so that the serving one does not: this lies below it.
+    ['batching'],
     ['onnx'],
     ['telemetry'],
     ['errors.ts'],
@@ -48,7 +50,13 @@ const RULES: Rules = {
     ],
   },
   // onnxruntime reads this one variable itself, from the environment, when it loads.
-  env: { 'config.ts': '', 'engine/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';" },
+  env: {
+    'config.ts': '',
+    // The same is so of glibc, whenever it makes a locale.
+    'engine/locale.ts': '',
+    'engine/spawn.ts': '),',
+    'engine/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
+  },
   maxLines: 320,
   generated: ['onnx/onnx_pb.ts'],
 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Config, ConfigError, readConfig, SETTINGS, type SettingName } from '../functions/config.ts';
+import { type Config, ConfigError, readConfig, readPort, SETTINGS, type SettingName } from '../functions/config.ts';
 
 type Row = [
   name: SettingName,
@@ -255,6 +255,14 @@ test('every setting says what it takes and what it is for', () => {
 test('other variables of the environment are of no concern', () => {
   assert.deepEqual(readConfig({ PATH: '/bin', port: '1', HOME: 'x' }), readConfig({}));
   assert.deepEqual(Object.keys(readConfig({})).sort(), Object.keys(SETTINGS).sort());
+});
+
+test('the port is read without a look at any other setting', () => {
+  const others = { MAX_BATCH_SIZE: 'many', ADMIN_TOKEN_FILE: '/nowhere' };
+  assert.equal(readPort({ ...others }), 8080);
+  assert.equal(readPort({ ...others, PORT: '81' }), 81);
+  assert.equal(readPort({ ...others, PORT: '81', AIP_HTTP_PORT: '82' }), 82);
+  assert.throws(() => readPort({ PORT: 'http' }), ConfigError);
 });
 
 test("a route of Vertex AI's that names another model than MODEL_NAME is refused at start", () => {

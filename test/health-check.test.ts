@@ -7,8 +7,8 @@ import { serve } from './helpers/serve.ts';
 
 const CHECK = join(import.meta.dirname, '../functions/health-check.ts');
 
-async function check(port: number): Promise<unknown> {
-  const child = spawn(process.execPath, [CHECK], { env: { PORT: String(port) }, stdio: 'ignore' });
+async function check(port: number, env: Record<string, string> = {}): Promise<unknown> {
+  const child = spawn(process.execPath, [CHECK], { env: { PORT: String(port), ...env }, stdio: 'ignore' });
   const [code] = await once(child, 'exit');
   return code;
 }
@@ -33,4 +33,10 @@ test('the check ends with 1 where nothing listens, and where the answer breaks o
   const { port } = await serve(t, (req) => req.socket.destroy());
   assert.equal(await check(port), 1);
   assert.equal(await check(9), 1);
+});
+
+test('the check looks at the port alone: another setting that cannot be used just now is not the health of the server', async (t) => {
+  const { port } = await serve(t, (_, res) => res.end());
+  assert.equal(await check(port, { ADMIN_TOKEN_FILE: '/nowhere/token', MAX_BATCH_SIZE: 'many' }), 0);
+  assert.equal(await check(1, { AIP_HTTP_PORT: String(port) }), 0);
 });

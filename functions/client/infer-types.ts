@@ -9,6 +9,11 @@ export interface InferRequest<O extends OutputChoice = undefined> {
   /** By name. Each holds the whole batch: `shape[0]` is the number of rows. */
   readonly inputs: Readonly<Record<string, AnyTensor>>;
   readonly outputs?: O;
+  /**
+   * By output, how many of the highest elements of each row are wanted in its place: BYTES `score:index`, or `score:index:label`,
+   * the highest first. Without `outputs` these are all that come.
+   */
+  readonly classes?: Readonly<Record<string, number>> | undefined;
   /** Comes back in the answer. */
   readonly id?: string | undefined;
   readonly parameters?: InferParameters | undefined;

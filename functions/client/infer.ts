@@ -19,7 +19,7 @@ export interface InferBody {
   readonly body: string | Uint8Array<ArrayBuffer>;
 }
 
-/** @throws TypeError where a tensor's data does not go with its datatype or shape. */
+/** @throws TypeError where a tensor's data does not go with its datatype or shape, or `classes` names no output of `outputs`. */
 export function writeInfer(request: InferRequest<OutputChoice>, encoding: Encoding): InferBody {
   const binary = encoding === 'binary';
   const blobs: Uint8Array[] = [];
@@ -31,19 +31,32 @@ export function writeInfer(request: InferRequest<OutputChoice>, encoding: Encodi
     blobs.push(blob);
     return `${lead},"parameters":{"binary_data_size":${blob.length}}}`;
   });
-  const { id, outputs } = request;
+  const { id } = request;
+  const outputs = chosenOutputs(request);
   const parameters = binary ? { ...request.parameters, binary_data_output: true } : request.parameters;
   const members = [
     ...(id === undefined ? [] : [`"id":${JSON.stringify(id)}`]),
     ...(parameters === undefined ? [] : [`"parameters":${writeJson(parameters)}`]),
     `"inputs":[${inputs.join(',')}]`,
-    ...(outputs === undefined ? [] : [`"outputs":${JSON.stringify(namesOf(outputs).map((name) => ({ name })))}`]),
+    ...(outputs === undefined ? [] : [`"outputs":${JSON.stringify(outputs)}`]),
   ];
   const json = `{${members.join(',')}}`;
   if (!binary) return { headers: { 'Content-Type': 'application/json' }, body: json };
   const head = new TextEncoder().encode(json);
   const headers = { 'Content-Type': 'application/octet-stream', [HEADER_LENGTH]: String(head.length) };
   return { headers, body: concat([head, ...blobs]) };
+}
+
+/** The outputs as the protocol has them; undefined for all. */
+function chosenOutputs({ outputs, classes }: InferRequest<OutputChoice>): object[] | undefined {
+  if (outputs === undefined && classes === undefined) return undefined;
+  const names = outputs === undefined ? Object.keys(classes!) : namesOf(outputs);
+  const other = Object.keys(classes ?? {}).find((name) => !names.includes(name));
+  if (other !== undefined) throw new TypeError(`classes: ${other} is not among the outputs that are asked for`);
+  return names.map((name) => {
+    const count = classes !== undefined && Object.hasOwn(classes, name) ? classes[name] : undefined;
+    return count === undefined ? { name } : { name, parameters: { classification: count } };
+  });
 }
 
 /** @throws ClientError `BAD_ANSWER` where it is not as the protocol says, or not what `choice` asked for. */

@@ -1,12 +1,25 @@
 import { ServingError } from '../errors.ts';
 import { RunError } from './engine.ts';
 import type { JoinedTensor } from './frame.ts';
-import { blame, checkRows, type Feeds, halve, joinRows, keyOf, type Span } from './join.ts';
+import {
+  blame,
+  type Feeds,
+  findMisfit,
+  halve,
+  joinRows,
+  keyOf,
+  MAX_BATCH_BYTES,
+  rowBytes,
+  rowsInRun,
+  type Span,
+} from './join.ts';
 import type { Tensor } from './tensor.ts';
 
 /** What the batcher runs on: the pool of engine processes. */
 export interface Runner {
+  /** Engines that could start a run now. */
   free(): number;
+  /** Tensors in, one an input in the order of the signature, without the optional ones left out; one an output comes back. @throws RunError */
   run(inputs: readonly JoinedTensor[]): Promise<Tensor[]>;
   onFree(listener: () => void): void;
 }
@@ -16,10 +29,14 @@ export interface BatcherOptions {
   readonly join: boolean;
   /** Rows a run takes at most. */
   readonly maxBatchSize: number;
+  /** Bytes that the rows of a joined run take at most, {@link MAX_BATCH_BYTES} unless given; one row is always taken. */
+  readonly maxBatchBytes?: number;
   /** Milliseconds the first row of a run waits for company. 0: it goes as soon as an engine is free. */
   readonly delayMs: number;
   /** Rows that may wait. A request is always let into an empty queue, whatever its size. */
   readonly maxQueueSize: number;
+  /** Called once: an output of a run had another number of rows than was fed, so that rows run alone from now on. */
+  readonly onMisfit?: (what: string) => void;
   readonly onRun?: (rows: number, seconds: number) => void;
   readonly onWait?: (seconds: number) => void;
   readonly onSettled?: (outcomes: readonly Outcome[], seconds: number) => void;
@@ -30,7 +47,10 @@ export interface Ticket {
   readonly gone: boolean;
 }
 
-/** What became of a stretch of a request's rows: rows `first` and on of some outputs, or an error. */
+/** `first` of an outcome whose outputs do not follow rows: all of them belong to its one row. */
+export const WHOLE = -1;
+
+/** What became of a stretch of a request's rows: rows `first` and on of some outputs, or {@link WHOLE} outputs, or an error. */
 export type Outcome =
   | { readonly rows: number; readonly outputs: readonly Tensor[]; readonly first: number }
   | { readonly rows: number; readonly error: ServingError };
@@ -50,6 +70,8 @@ interface Entry {
   readonly feeds: Feeds;
   readonly ticket: Ticket;
   readonly key: string;
+  /** Bytes of each row. */
+  readonly bytes: number;
   readonly since: number;
   readonly outcomes: { readonly at: number; readonly outcome: Outcome }[];
   /** Rows handed to runs so far. */
@@ -63,10 +85,15 @@ interface Entry {
 /** Rows of one entry that go into one run. */
 interface Share extends Span {
   readonly entry: Entry;
-  /** Ran before, in a run whose process died: it runs alone now, and not a third time. */
+  /** The second and last attempt, alone in its run: the process of the first died. */
   readonly again: boolean;
 }
 
+/**
+ * Queues the rows of requests and hands them to engines as they become free: request → feeds [rows, …] → joined tensors
+ * [rows of several requests, …] → run → outputs [the same rows, …] → each request its own rows, as views.
+ * @param runner of its engines nobody else may take one: a free one is taken at once.
+ */
 export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
   const queue: Entry[] = [];
   /** Parts of runs that failed, each a run of its own, ahead of the queue. */
@@ -74,6 +101,10 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   let waiting = 0;
   let scheduled = false;
   let armed = false;
+  /** Bytes of a row of outputs, as the last joined run gave them: they may be more than those of its inputs. */
+  let outputBytes = 1;
+  const { maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES } = options;
+  let joins = options.join;
 
   // One turn of the event loop delivers many requests: dispatching at its end joins them at no cost in time.
   function schedule(): void {
@@ -96,16 +127,20 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   function nextBatch(): Share[] {
     for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
       const wanted = retry.filter(({ entry }) => !dropped(entry));
-      if (wanted.length > 0) return wanted;
+      if (joins && wanted.length > 0) return wanted;
+      const [first, ...others] = singles(wanted);
+      retries.unshift(...others);
+      if (first !== undefined) return first;
     }
     while (queue.length > 0 && dropped(queue[0]!)) queue.shift();
     const head = queue[0];
     if (head === undefined || held(head)) return [];
-    return options.join ? takeJoined(head) : [takeWhole(head)];
+    return joins ? takeJoined(head) : [takeOne(head)];
   }
 
   function held(head: Entry): boolean {
-    if (options.delayMs === 0 || !options.join || waiting >= options.maxBatchSize) return false;
+    if (options.delayMs === 0 || !joins) return false;
+    if (waiting >= rowsInRun(Math.max(head.bytes, outputBytes), maxBatchSize, maxBatchBytes)) return false;
     const left = head.since + options.delayMs - performance.now();
     if (left <= 0) return false;
     if (!armed) {
@@ -120,24 +155,29 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     dispatch();
   }
 
-  function takeWhole(head: Entry): Share {
-    queue.shift();
-    return take(head, head.feeds.rows, performance.now());
+  function takeOne(head: Entry): Share {
+    const share = take(head, 1, performance.now());
+    if (head.taken === head.feeds.rows) queue.shift();
+    return share;
   }
 
   function takeJoined(head: Entry): Share[] {
     const now = performance.now();
     const batch: Share[] = [];
-    let room = options.maxBatchSize;
+    let room = maxBatchSize;
+    let bytes = maxBatchBytes;
     let kept = 0;
     let i = 0;
     for (; i < queue.length && room > 0; i++) {
       const entry = queue[i]!;
       if (entry.key !== head.key) queue[kept++] = entry;
       else if (!dropped(entry)) {
-        const share = take(entry, Math.min(room, entry.feeds.rows - entry.taken), now);
+        const each = Math.max(entry.bytes, outputBytes);
+        if (batch.length > 0 && each > bytes) break;
+        const share = take(entry, Math.min(rowsInRun(each, room, bytes), entry.feeds.rows - entry.taken), now);
         batch.push(share);
         room -= share.rows;
+        bytes -= share.rows * each;
         if (entry.taken < entry.feeds.rows) queue[kept++] = entry;
       }
     }
@@ -179,7 +219,19 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
       const outputs = await runner.run(joinRows(batch));
       const rows = batch.reduce((sum, share) => sum + share.rows, 0);
       options.onRun?.(rows, (performance.now() - started) / 1000);
-      if (options.join) checkRows(outputs, rows);
+      const misfit = options.join ? findMisfit(outputs, rows) : undefined;
+      if (misfit !== undefined) stopJoining(misfit);
+      if (!joins && rows > 1) {
+        // A joined run that fits says nothing of rows once another has shown that they do not follow it.
+        retries.push(...singles(batch));
+        schedule();
+        return;
+      }
+      if (misfit !== undefined) {
+        settle(batch[0]!, { rows, outputs, first: WHOLE });
+        return;
+      }
+      if (joins) outputBytes = rowBytes(outputs, rows);
       let first = 0;
       for (const share of batch) {
         settle(share, { rows: share.rows, outputs, first });
@@ -190,30 +242,37 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     }
   }
 
-  /** Finds the rows to blame for a run that failed, so that the others get their answers. */
+  function stopJoining(misfit: string): void {
+    if (!joins) return;
+    joins = false;
+    options.onMisfit?.(misfit);
+  }
+
+  /**
+   * Finds the rows to blame for a run that failed, so that the others get their answers. A row that ends its process costs that
+   * of the joined run and one more of its own; one that was alone from the start costs one, or two where the process was killed
+   * from outside, as then it may not be to blame.
+   */
   function recover(batch: readonly Share[], error: unknown): void {
     const fault = error instanceof RunError ? error.fault : 'failed';
-    const lone = batch.length === 1 && (batch[0]!.rows === 1 || !options.join) ? batch[0] : undefined;
+    const isCertain = fault === 'timed-out' || (error instanceof RunError && error.ofItself);
+    const lone = batch.length === 1 && batch[0]!.rows === 1 ? batch[0] : undefined;
     if (fault === 'failed') {
       if (lone === undefined) retries.push(...halve(batch));
       else fail(batch, error);
-    } else if (lone !== undefined && (lone.again || fault === 'timed-out')) {
+    } else if (lone !== undefined && (lone.again || isCertain)) {
       fail(batch, error);
     } else {
-      for (const share of batch) for (const row of alone(share)) retries.push([row]);
+      retries.push(...singles(batch.map((share) => ({ ...share, again: true }))));
     }
     if (retries.length > 0) schedule();
   }
 
-  /** What of a share runs by itself after its process has died: each row, or all of it where rows may not be parted. */
-  function alone(share: Share): Share[] {
-    if (!options.join) return [{ ...share, again: true }];
-    return Array.from({ length: share.rows }, (_, row) => ({
-      ...share,
-      first: share.first + row,
-      rows: 1,
-      again: true,
-    }));
+  /** Each row as a run of its own. */
+  function singles(batch: readonly Share[]): Share[][] {
+    return batch.flatMap((share) =>
+      Array.from({ length: share.rows }, (_, row) => [{ ...share, first: share.first + row, rows: 1 }]),
+    );
   }
 
   function fail(batch: readonly Share[], error: unknown): void {
@@ -241,7 +300,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
         waiting += feeds.rows;
         const since = performance.now();
         const key = options.join ? keyOf(feeds) : '';
-        queue.push({ feeds, ticket, key, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
+        const bytes = options.join ? rowBytes(feeds.tensors, feeds.rows) : 0;
+        queue.push({ feeds, ticket, key, bytes, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
         schedule();
       });
     },

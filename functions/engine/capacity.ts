@@ -9,13 +9,21 @@ export interface Capacity {
   readonly memoryBytes: number | undefined;
 }
 
-/** The server's own process, with room for bodies in flight. Measured at 60 MB; see README, memory. */
+/** The server's own process, with room for bodies in flight. Measured at 60 MB. */
 const SERVER_BYTES = 128 * 2 ** 20;
-/** An engine process before its model: Node, onnxruntime, and its arenas. Measured at 45 to 65 MB. */
+/**
+ * An engine process before its model: Node, onnxruntime, and its arenas. Measured at 45 to 65 MB. What is left is for the
+ * tensors of runs, which are not counted otherwise: rows of most models take a few kB, a joined run is held to
+ * `MAX_BATCH_BYTES` each way, given back behind it, and what a graph makes in between only a run can tell.
+ */
 const ENGINE_BYTES = 72 * 2 ** 20;
 /** Weights take about twice their file while a session is made: the file's bytes and the prepacked copy. */
 const MODEL_FACTOR = 2;
 
+/**
+ * What this process may use.
+ * @param root where `/proc` and `/sys` are found, as `cpuQuota` has it
+ */
 export function measureCapacity(root = '/'): Capacity {
   const quota = cpuQuota(root);
   const limit = process.constrainedMemory();

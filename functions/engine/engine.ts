@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import type { RowIndependence } from '../batching/row-independence.ts';
 import { openChannel } from './channel.ts';
 import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
 import type { LoadOrder, Session } from './session.ts';
@@ -11,15 +12,21 @@ export type RunFault = 'failed' | 'crashed' | 'timed-out';
 /** What a run, or a load, ends with when it gives no tensors. */
 export class RunError extends Error {
   readonly fault: RunFault;
+  /** The process died of what it did, and was not killed from outside: the kernel kills the innocent, too, for want of memory. */
+  readonly ofItself: boolean;
   /** Why a load failed, where that is told apart. */
   readonly code: Failure['code'];
-  constructor(fault: RunFault, message: string, code?: Failure['code']) {
+  constructor(fault: RunFault, message: string, details: Partial<Pick<RunError, 'ofItself' | 'code'>> = {}) {
     super(message);
     this.name = 'RunError';
     this.fault = fault;
-    this.code = code;
+    this.ofItself = details.ofItself ?? false;
+    this.code = details.code;
   }
 }
+
+/** What native code that goes wrong ends a process with. */
+const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
 
 /** What an engine says of a load or a run that failed. */
 export interface Failure {
@@ -29,7 +36,10 @@ export interface Failure {
 }
 
 /** What an engine tells of the model it has loaded. */
-export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'>;
+export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'> & {
+  /** Whether rows of several requests may share a run, where the order asked for it. */
+  readonly rows?: RowIndependence | undefined;
+};
 
 /** One engine process, which does one thing at a time. */
 export interface Engine {
@@ -51,19 +61,23 @@ export interface Engine {
  */
 const LOAD_TIMEOUT_MS = 600_000;
 
-/** A timer that is this late was not kept waiting by work. */
+/** A timer later than this means that the process was frozen, as its CPU was withdrawn: work does not hold one up for so long. */
 const FROZEN_MS = 2000;
 
 interface Pending {
+  readonly id: number;
   resolve(frame: Frame): void;
   reject(error: RunError): void;
 }
 
-/** Speaks the frame protocol with a freshly spawned engine process. */
-export function attachEngine(child: ChildProcess): Engine {
+/**
+ * Speaks the frame protocol with a freshly spawned engine process.
+ * @param lastId the number of an exchange before the first: they go up by one, and begin anew at 2^32
+ */
+export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   let pending: Pending | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let nextId = 1;
+  let currentId = lastId;
   let gone: string | undefined;
 
   function settle(): Pending | undefined {
@@ -80,22 +94,27 @@ export function attachEngine(child: ChildProcess): Engine {
   socket?.on('error', () => {});
 
   function receive(frame: Frame): void {
-    if (frame.kind === KIND.failure) {
+    // An answer to something else: whatever comes from this process from now on could be another caller's.
+    if (frame.id !== pending?.id) child.kill('SIGKILL');
+    else if (frame.kind === KIND.failure) {
       const { message, code } = decodeJson(frame) as Failure;
-      settle()?.reject(new RunError('failed', message, code));
+      settle()?.reject(new RunError('failed', message, { code }));
     } else {
       settle()?.resolve(frame);
     }
   }
 
   const exited = new Promise<string>((resolve) => {
-    const end = (how: string): void => {
+    const end = (how: string, ofItself = false): void => {
       if (gone !== undefined) return;
       gone = how;
-      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`));
+      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, { ofItself }));
       resolve(how);
     };
-    child.once('exit', (code, signal) => end(signal ? `killed by ${signal}` : `exit code ${code}`));
+    child.once('exit', (code, signal) => {
+      if (signal === null) end(`exit code ${code}`, true);
+      else end(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
+    });
     child.once('error', (error) => end(`could not start: ${error.message}`));
     // A prespawned process may have ended before anyone took it. One that could not start has no pid; where its error is
     // still to come it says why.
@@ -118,13 +137,19 @@ export function attachEngine(child: ChildProcess): Engine {
     }, timeoutMs);
   }
 
-  function exchange(what: 'load' | 'run', chunks: readonly Uint8Array[], timeoutMs: number): Promise<Frame> {
+  function exchange(
+    what: 'load' | 'run',
+    encode: (id: number) => readonly Uint8Array[],
+    timeoutMs: number,
+  ): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (gone !== undefined) {
         reject(new RunError('crashed', `the engine process ended: ${gone}`));
         return;
       }
-      pending = { resolve, reject };
+      currentId = (currentId + 1) >>> 0;
+      const chunks = encode(currentId);
+      pending = { id: currentId, resolve, reject };
       channel?.send(chunks);
       timer = arm(what, timeoutMs);
     });
@@ -136,11 +161,11 @@ export function attachEngine(child: ChildProcess): Engine {
     },
     exited,
     async load(order, timeoutMs = LOAD_TIMEOUT_MS) {
-      const frame = await exchange('load', [encodeJson(KIND.load, nextId++, order)], timeoutMs);
+      const frame = await exchange('load', (id) => [encodeJson(KIND.load, id, order)], timeoutMs);
       return decodeJson(frame) as Loaded;
     },
     async run(inputs, timeoutMs) {
-      return decodeTensors(await exchange('run', encodeTensors(KIND.run, nextId++, inputs), timeoutMs));
+      return decodeTensors(await exchange('run', (id) => encodeTensors(KIND.run, id, inputs), timeoutMs));
     },
     kill: () => {
       child.kill('SIGKILL');

@@ -54,6 +54,7 @@ export function encodeJson(kind: Kind, id: number, value: unknown): Buffer {
   return frame;
 }
 
+/** The value of a frame that carries JSON. @throws SyntaxError where it carries none */
 export function decodeJson(frame: Frame): unknown {
   return JSON.parse(frame.body.toString('utf8', 0, frame.count));
 }

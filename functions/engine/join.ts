@@ -31,6 +31,30 @@ export function keyOf(feeds: Feeds): string {
   return key;
 }
 
+/**
+ * What the tensors of a joined run take at most, in bytes, for its inputs and for its outputs: no more than one request may be
+ * at the default MAX_BODY_BYTES, whatever the number of rows. From 1 MiB on, a run's time between the processes grows with its
+ * bytes alone, so larger ones save nothing there.
+ */
+export const MAX_BATCH_BYTES = 2 ** 25;
+
+/** Bytes of a row of these tensors, at least 1: a text's are its length, and the four before it. */
+export function rowBytes(tensors: readonly (Tensor | undefined)[], rows: number): number {
+  let bytes = 0;
+  for (const tensor of tensors) {
+    if (tensor === undefined) continue;
+    const { data } = tensor;
+    if (Array.isArray(data)) for (const text of data) bytes += text.length + 4;
+    else bytes += data.byteLength;
+  }
+  return Math.max(1, bytes / rows);
+}
+
+/** Rows of so many bytes that a joined run takes, at least 1. */
+export function rowsInRun(bytes: number, maxBatchSize: number, maxBatchBytes = MAX_BATCH_BYTES): number {
+  return Math.max(1, Math.min(maxBatchSize, Math.floor(maxBatchBytes / bytes)));
+}
+
 /** One tensor an input, the spans' rows one behind the other. The spans share a key. Copies nothing. */
 export function joinRows(spans: readonly Span[]): JoinedTensor[] {
   const joined: JoinedTensor[] = [];
@@ -96,16 +120,11 @@ export function halve<S extends Span>(spans: readonly S[]): [S[], S[]] {
   return halves;
 }
 
-/** @throws RunError where an output has no row for each row fed: it could not be told whose is whose. */
-export function checkRows(outputs: readonly Tensor[], rows: number): void {
-  for (const [i, { dims }] of outputs.entries()) {
-    if (dims[0] !== rows) {
-      throw new RunError(
-        'failed',
-        `output ${i} has shape [${dims}] for ${rows} rows; set "batching": false in model.json`,
-      );
-    }
-  }
+/** What is wrong with the outputs of a run of rows: one that has not a row for each. Undefined where all have. */
+export function findMisfit(outputs: readonly Tensor[], rows: number): string | undefined {
+  const slot = outputs.findIndex(({ dims }) => dims[0] !== rows);
+  if (slot === -1) return undefined;
+  return `output ${slot} has the shape [${outputs[slot]!.dims}] for ${rows} ${rows === 1 ? 'row' : 'rows'}`;
 }
 
 /** The caller's error for a run that gave nothing, once it is clear that these rows are to blame. */

@@ -13,10 +13,16 @@ export function syntaxError(
   expected: string,
   given = at < end ? describeByte(bytes, at, end) : 'the end of the body',
 ): ServingError {
-  return new ServingError(
-    'INVALID_INPUT',
-    `the body is not valid JSON: expected ${expected} at byte ${at - bodyStart}, got ${given}`,
-  );
+  const message = `the body is not valid JSON: expected ${expected} at byte ${at - bodyStart}, got ${given}`;
+  const advice = startsFloat(bytes, at, end)
+    ? `; JSON has no NaN and no infinities: send "NaN", "Infinity" or "-Infinity" in quotes`
+    : '';
+  return new ServingError('INVALID_INPUT', message + advice);
+}
+
+/** Whether a name of a float that JSON has no number for begins here, as Python's and JavaScript's programs print them. */
+function startsFloat(bytes: Uint8Array, at: number, end: number): boolean {
+  return /^(nan|inf)/i.test(String.fromCharCode(...bytes.subarray(at, Math.min(at + 3, end))));
 }
 
 /** Byte positions in messages count from here: a line of NDJSON is a body of its own. */

@@ -1,8 +1,11 @@
 import { composeDecimal, HALF, MAX_DIGITS } from './json-decimal.ts';
 import { syntaxError } from './json-error.ts';
 
-/** An integer literal of more characters than this is read as a double: `BigInt(text)` takes more than linear time. */
+/** An integer literal of more characters than this is `BEYOND_DOUBLE`: `BigInt(text)` takes more than linear time. */
 const MAX_BIGINT_CHARS = 400;
+
+/** What a literal beyond ±1.8e308 is read as, with its sign. So an infinity is never one that a caller did not write. */
+export const BEYOND_DOUBLE = 10n ** 500n;
 
 /** Digits of a fraction that are read at once. */
 const CHUNK = 4;
@@ -28,6 +31,10 @@ let lastChunk = -1;
 
 /** Where the last call of `scanNumbers` stopped. */
 export let stop = 0;
+/** Where the number literal ends at which it stopped. */
+let literalEnd = 0;
+/** Whether `NaN`, `Infinity` and `-Infinity` may stand where numbers do. */
+let bare = false;
 
 const COMMA = 0x2c;
 const MINUS = 0x2d;
@@ -36,9 +43,15 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 const LOWER_E = 0x65;
 const CLOSE = 0x5d;
+const UPPER_I = 0x49;
+const UPPER_N = 0x4e;
 
-/** Prepares for the numbers of a text; `closeNumbers` lets its memory go. */
-export function openNumbers(bytes: Buffer, start: number, end: number): void {
+/**
+ * Prepares for the numbers of a text; `closeNumbers` lets its memory go.
+ * @param bareFloats whether `NaN`, `Infinity` and `-Infinity` may stand where numbers do.
+ */
+export function openNumbers(bytes: Buffer, start: number, end: number, bareFloats: boolean): void {
+  bare = bareFloats;
   if (end - start < VIEW_BYTES) return;
   view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   lastChunk = end - CHUNK;
@@ -52,21 +65,23 @@ export function closeNumbers(): void {
 
 /**
  * Reads JSON numbers (RFC 8259, section 6) with commas between them, the first at `from`, each correctly rounded: the
- * same double as `Number(text)`. Ends at an element that is no plain number (an integer literal beyond ±(2^53-1) is
- * none) or at the array's closing bracket, and leaves that position in `stop`. With `one`, ends after a number.
+ * same double as `Number(text)`. Ends at an element that is no plain number (an integer literal beyond ±(2^53-1) and any
+ * beyond ±1.8e308 are none) or at the array's closing bracket, and leaves that position in `stop`. With `one`, ends after a
+ * number.
  *
  * One function, one loop: a call a number would double the time of short ones, and a double that a function returns
  * costs an allocation. `takeNumbers` gives what was read. Digits are read without a look at `end`: `bytes` must hold, at
  * `end - 1` or `end`, a byte that no number contains.
  *
- * @returns how many numbers it read
+ * @param kept numbers that were read before and are to be kept
+ * @returns how many numbers it has read, with those
  * @throws ServingError INVALID_INPUT where the text is not JSON
  */
-export function scanNumbers(bytes: Buffer, from: number, end: number, one: boolean): number {
+export function scanNumbers(bytes: Buffer, from: number, end: number, one: boolean, kept = 0): number {
   const chunks = view;
   const last = lastChunk;
   let into: Float64Array = scratch;
-  let found = 0;
+  let found = kept;
   let p = from;
   let byte = p < end ? bytes[p]! : 0;
   while (byte === MINUS || (byte >= ZERO && byte <= 0x39)) {
@@ -75,7 +90,11 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
     p += negative;
     byte = bytes[p]!;
     let high = byte - ZERO;
-    if (high < 0 || high > 9) throw syntaxError(bytes, p, end, 'a digit');
+    if (high < 0 || high > 9) {
+      if (!bare || byte !== UPPER_I) throw syntaxError(bytes, p, end, 'a digit');
+      p = first;
+      break;
+    }
     let count = -high >>> 31;
     let low = 0;
     let exponent = 0;
@@ -151,11 +170,13 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
     let value = high;
     if (!integer || count > HALF) {
       value = composeDecimal(high, low, count, exponent);
-      if (integer && !(value <= Number.MAX_SAFE_INTEGER)) {
+      const inexact = integer && !(value <= Number.MAX_SAFE_INTEGER);
+      if (!inexact && Number.isNaN(value)) value = Math.abs(Number(bytes.toString('latin1', first, p)));
+      if (inexact || value === Number.POSITIVE_INFINITY) {
+        literalEnd = p;
         p = first;
         break;
       }
-      if (Number.isNaN(value)) value = Math.abs(Number(bytes.toString('latin1', first, p)));
     }
     if (found === into.length) into = growScratch();
     into[found++] = value * (1 - 2 * negative);
@@ -190,13 +211,44 @@ function numberOf(four: number): number {
   return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
 }
 
-/** The integer literal at `from`, with all its digits; as a double where it is absurdly long. Sets `stop`. */
-export function readInteger(bytes: Buffer, from: number, end: number): number | bigint {
-  let p = from + 1;
-  while (p < end && bytes[p]! >= ZERO && bytes[p]! <= 0x39) p++;
-  stop = p;
-  const text = bytes.toString('latin1', from, p);
-  return text.length > MAX_BIGINT_CHARS ? Number(text) : BigInt(text);
+/** The number literal at which `scanNumbers` stopped: an integer with all its digits, or `BEYOND_DOUBLE`. Sets `stop`. */
+export function readBeyond(bytes: Buffer): bigint {
+  const text = bytes.toString('latin1', stop, literalEnd);
+  stop = literalEnd;
+  if (text.length <= MAX_BIGINT_CHARS && /^-?\d+$/.test(text)) return BigInt(text);
+  return text.startsWith('-') ? -BEYOND_DOUBLE : BEYOND_DOUBLE;
+}
+
+/**
+ * Reads the numbers of an array as `scanNumbers` does, with `NaN`, `Infinity` and `-Infinity` among them.
+ * @throws ServingError INVALID_INPUT where the text is not JSON but for those
+ */
+export function scanFloats(bytes: Buffer, from: number, end: number): number {
+  let found = scanNumbers(bytes, from, end, false);
+  while (bare) {
+    const token = bareFloatAt(bytes, stop, end);
+    if (token === undefined) break;
+    if (found === scratch.length) growScratch();
+    scratch[found++] = Number(token);
+    let p = skipSpace(bytes, stop + token.length, end);
+    const byte = p < end ? bytes[p]! : 0;
+    if (byte !== COMMA && byte !== CLOSE) throw syntaxError(bytes, p, end, "',' or ']'");
+    stop = p;
+    if (byte === CLOSE) break;
+    p = skipSpace(bytes, p + 1, end);
+    if (p < end && bytes[p] === CLOSE) throw syntaxError(bytes, p, end, 'a value');
+    found = scanNumbers(bytes, p, end, false, found);
+  }
+  return found;
+}
+
+const BARE_FLOATS = ['NaN', 'Infinity', '-Infinity'];
+
+/** The token at `at` where it is one of `NaN`, `Infinity` and `-Infinity`, and may be. */
+export function bareFloatAt(bytes: Buffer, at: number, end: number): string | undefined {
+  const byte = bytes[at];
+  if (!bare || (byte !== UPPER_N && byte !== UPPER_I && byte !== MINUS)) return undefined;
+  return BARE_FLOATS.find((token) => bytes.toString('latin1', at, Math.min(end, at + token.length)) === token);
 }
 
 /** Whether a number may contain the byte. */

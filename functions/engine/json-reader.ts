@@ -1,11 +1,13 @@
 import { ServingError } from '../errors.ts';
 import { countBytesFrom, syntaxError } from './json-error.ts';
 import {
+  bareFloatAt,
   closeNumbers,
   copyNumbers,
   isNumberByte,
   openNumbers,
-  readInteger,
+  readBeyond,
+  scanFloats,
   scanNumbers,
   skipSpace,
   stop,
@@ -13,9 +15,12 @@ import {
   takeNumber,
   takeNumbers,
 } from './json-number.ts';
-import { readKey, readString, scanString } from './json-string.ts';
+import { readString, scanString } from './json-string.ts';
 
-/** What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits. */
+/**
+ * What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits, and a number
+ * too large for a double is the bigint `BEYOND_DOUBLE`.
+ */
 export type JsonValue = null | boolean | number | bigint | string | Float64Array | JsonValue[] | JsonObject;
 
 /** Has no prototype: `__proto__` is a key like any other. */
@@ -32,6 +37,9 @@ export const MAX_DEPTH = 64;
  */
 export const MAX_VALUES = 100_000;
 
+/** Members that one object may have, by their text: more than any model has inputs or features. */
+export const MAX_MEMBERS = 65_536;
+
 /** The position after the value just read. */
 let next = 0;
 /** Values that the text may still hold, and how many it might at first. */
@@ -41,38 +49,51 @@ let allowed = 0;
 /**
  * Reads one JSON text (RFC 8259, strictly) from the UTF-8 `bytes` between `start` and `end`.
  *
- * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting, invalid UTF-8 in a string and
- * a byte order mark are refused; integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
- * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array. The last of equal keys wins; a number too large for a
- * double is an infinity.
+ * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting and invalid UTF-8 in a string are
+ * refused; a byte order mark before the text is skipped (RFC 8259, 8.1); integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
+ * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array; an object of more than `MAX_MEMBERS` is refused. The last of equal keys wins; a number too large for a
+ * double is ±`BEYOND_DOUBLE`.
  *
  * @param maxValues how many values it may hold. An array of plain numbers counts as one, and a short one, which is no
  * Float64Array, as one more for each 4 numbers.
+ * @param bareFloats whether `NaN`, `Infinity` and `-Infinity` may stand where numbers do, as Python's json writes them.
  * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON, or where it
  * holds more values
  */
-export function readJson(bytes: Uint8Array, start = 0, end = bytes.length, maxValues = MAX_VALUES): JsonValue {
+export function readJson(
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+  maxValues = MAX_VALUES,
+  bareFloats = false,
+): JsonValue {
   left = maxValues;
   allowed = maxValues;
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (end > start && isNumberByte(buffer[end - 1]!)) {
     // A bare number, or a text cut short: rare enough for a copy, with the byte at its end that `scanNumbers` needs.
-    return readText(Buffer.concat([buffer.subarray(start, end), Buffer.from(' ')]), 0, end - start);
+    return readText(Buffer.concat([buffer.subarray(start, end), Buffer.from(' ')]), 0, end - start, bareFloats);
   }
-  return readText(buffer, start, end);
+  return readText(buffer, start, end, bareFloats);
 }
 
-function readText(bytes: Buffer, start: number, end: number): JsonValue {
+function readText(bytes: Buffer, start: number, end: number, bareFloats: boolean): JsonValue {
   countBytesFrom(start);
-  openNumbers(bytes, start, end);
+  openNumbers(bytes, start, end, bareFloats);
   try {
-    const value = readValue(bytes, skipSpace(bytes, start, end), end, 0);
+    const value = readValue(bytes, skipSpace(bytes, start + markLength(bytes, start, end), end), end, 0);
     const p = skipSpace(bytes, next, end);
     if (p < end) throw syntaxError(bytes, p, end, 'the end of the body');
     return value;
   } finally {
     closeNumbers();
   }
+}
+
+/** Bytes of the byte order mark at `start`; 0 where there is none. */
+function markLength(bytes: Buffer, start: number, end: number): number {
+  const isMark = start + 2 < end && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
+  return isMark ? 3 : 0;
 }
 
 function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonValue {
@@ -95,8 +116,13 @@ function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonVa
     case 0x6e:
       return readWord(bytes, p, end, 'null', null);
     default: {
+      const token = bareFloatAt(bytes, p, end);
+      if (token !== undefined) {
+        next = p + token.length;
+        return Number(token);
+      }
       if (!startsNumber(byte)) throw syntaxError(bytes, p, end, 'a value');
-      const value = scanNumbers(bytes, p, end, true) === 1 ? takeNumber() : readInteger(bytes, p, end);
+      const value = scanNumbers(bytes, p, end, true) === 1 ? takeNumber() : readBeyond(bytes);
       next = stop;
       return value;
     }
@@ -106,6 +132,7 @@ function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonVa
 function readObject(bytes: Buffer, open: number, end: number, depth: number): JsonObject {
   if (depth > MAX_DEPTH) throw tooDeep();
   const object: JsonObject = Object.create(null);
+  let members = 0;
   let p = skipSpace(bytes, open + 1, end);
   if (p < end && bytes[p] === 0x7d) {
     next = p + 1;
@@ -114,7 +141,8 @@ function readObject(bytes: Buffer, open: number, end: number, depth: number): Js
   for (;;) {
     if (p >= end || bytes[p] !== 0x22) throw syntaxError(bytes, p, end, 'a key in double quotes');
     const close = scanString(bytes, p + 1, end);
-    const key = readKey(bytes, p + 1, close);
+    if (++members > MAX_MEMBERS) throw tooManyMembers();
+    const key = readString(bytes, p + 1, close);
     p = skipSpace(bytes, (close < 0 ? ~close : close) + 1, end);
     if (p >= end || bytes[p] !== 0x3a) throw syntaxError(bytes, p, end, "':'");
     object[key] = readValue(bytes, skipSpace(bytes, p + 1, end), end, depth);
@@ -135,7 +163,7 @@ function readArray(bytes: Buffer, open: number, end: number, depth: number): Jso
     next = p + 1;
     return [];
   }
-  const count = scanNumbers(bytes, p, end, false);
+  const count = scanFloats(bytes, p, end);
   p = stop;
   if (count === 0 || p >= end || bytes[p] !== 0x5d) return readMixed(bytes, p, end, depth, count);
   next = p + 1;
@@ -178,6 +206,10 @@ function startsNumber(byte: number): boolean {
 
 function tooDeep(): ServingError {
   return new ServingError('INVALID_INPUT', `the body nests arrays and objects deeper than ${MAX_DEPTH} levels`);
+}
+
+function tooManyMembers(): ServingError {
+  return new ServingError('INVALID_INPUT', `the body holds an object of more than ${MAX_MEMBERS} members`);
 }
 
 function tooMany(): ServingError {

@@ -53,7 +53,7 @@ function skipEscape(bytes: Buffer, at: number, end: number): number {
  */
 export function readString(bytes: Buffer, from: number, close: number): string {
   if (close >= 0) {
-    return close - from > MAX_KEPT ? bytes.toString('latin1', from, close) : readKept(bytes, from, close, false);
+    return close - from > MAX_KEPT ? bytes.toString('latin1', from, close) : readKept(bytes, from, close);
   }
   const to = ~close;
   const body = bytes.subarray(from, to);
@@ -62,14 +62,8 @@ export function readString(bytes: Buffer, from: number, close: number): string {
   return body.includes(BACKSLASH) ? (JSON.parse(`"${text}"`) as string) : text;
 }
 
-/** As `readString`, for a key of an object. */
-export function readKey(bytes: Buffer, from: number, close: number): string {
-  const keep = close >= 0 && close - from <= MAX_KEPT;
-  return keep ? readKept(bytes, from, close, true) : readString(bytes, from, close);
-}
-
 /** Keys and categories come again and again: an ASCII text this short is looked up among the kept ones. */
-function readKept(bytes: Buffer, from: number, to: number, key: boolean): string {
+function readKept(bytes: Buffer, from: number, to: number): string {
   const length = to - from;
   let hash = length;
   for (let p = from; p < to; p++) hash = (Math.imul(hash, 31) + bytes[p]!) | 0;
@@ -81,14 +75,6 @@ function readKept(bytes: Buffer, from: number, to: number, key: boolean): string
     if (i === length) return found;
   }
   const text = bytes.toString('latin1', from, to);
-  const string = key ? intern(text) : text;
-  kept[slot] = string;
-  return string;
-}
-
-/** The engine's own copy of a property's name: as a key, it needs no look-up. */
-function intern(text: string): string {
-  const object: Record<string, true> = Object.create(null);
-  object[text] = true;
-  return Object.keys(object)[0]!;
+  kept[slot] = text;
+  return text;
 }

@@ -39,7 +39,9 @@ export interface Pool {
   free(): number;
   /**
    * Runs on a free engine.
+   * @param inputs one an input, in the order of the signature, without the optional ones left out.
    * @param timeoutMs a bound tighter than the pool's own.
+   * @returns one an output, in the order of the signature. Their memory is the caller's.
    * @throws RunError; Error when none is free.
    */
   run(inputs: readonly JoinedTensor[], timeoutMs?: number): Promise<Tensor[]>;
@@ -72,6 +74,7 @@ export function backOffMs(failures: number): number {
   return failures <= 1 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 2));
 }
 
+/** Starts no process yet: `start` does. */
 export function createPool(options: PoolOptions): Pool {
   const slots: Slot[] = Array.from({ length: options.size }, (_, index) => ({
     index,
@@ -186,7 +189,7 @@ export function createPool(options: PoolOptions): Pool {
   function release(slot: Slot, engine: Engine): void {
     if (closed || slot.engine !== engine) return;
     slot.state = 'idle';
-    // The engine's rows go back to their owners before it gets the next: they are already in hand.
+    // The engine gets its next run here, before the outputs of its last go back to their owners: it works while they are encoded.
     listener();
   }
 }

@@ -1,10 +1,12 @@
 import { dirname, posix, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../onnx/inspect.ts';
-import { unreturnable } from '../onnx/refusal.ts';
+import { refusal, type UnservableValue, unservable } from '../onnx/refusal.ts';
+import type { Value } from '../onnx/value-type.ts';
 import type { SlottedTensor } from './frame.ts';
 import { loadRefusal } from './load-refusal.ts';
-import type { DType, Signature, Tensor, TensorSpec } from './tensor.ts';
+import { withLocale } from './locale.ts';
+import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from './tensor.ts';
 
 export interface SessionOptions {
   readonly intraOpThreads: number;
@@ -24,6 +26,8 @@ export async function loadRuntime(): Promise<typeof import('onnxruntime-node')> 
 /** What an engine process is told to load. */
 export interface LoadOrder extends SessionOptions {
   readonly path: string;
+  /** Reads the graph as well: the first engine of a model does, for all of them. */
+  readonly findsRowIndependence?: boolean;
   /** Stamps of the file and its weights, by path, where they lie where others can write to them: any others are refused. */
   readonly stamps?: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
@@ -43,7 +47,11 @@ export interface Session {
   readonly patched: readonly PatchedOutput[];
   /** Files with weights, by their paths from the model's folder. */
   readonly external: readonly string[];
-  /** @throws what onnxruntime says of these feeds. */
+  /**
+   * @param feeds one an input, by its slot in the signature, in any order; an optional input may be left out.
+   * @returns one an output, in the order of the signature, each of its dtype; dims as the run gives them.
+   * @throws what onnxruntime says of these feeds.
+   */
   run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]>;
 }
 
@@ -51,16 +59,17 @@ export interface Session {
 const EXTERNAL_DATA_FOLDER = 'model_external_initializers_file_folder_path';
 
 /**
- * Loads the model at `path`. External data lies beside it. Outputs of ZipMaps are made tensors.
- * @throws ServingError `MODEL_FAILED` that begins with the path for a file that is no sound ONNX model, and for outputs that
- * are no tensors
+ * Loads the model at `path`. External data lies beside it. Outputs of ZipMaps, and sequences of tensors, are made tensors.
+ * @throws ServingError `MODEL_FAILED` that begins with the path for a file that is no sound ONNX model, and for inputs and
+ * outputs that are no tensors, or of a dtype that onnxruntime-node does not carry
  * @throws Error with the reason where onnxruntime refuses it: in words for a common one, else in its own
  */
 export async function openSession(path: string, options: SessionOptions): Promise<Session> {
   const ort = await loadRuntime();
   const inspection = inspectModel(path);
+  if (inspection.outputs.length === 0) throw refusal(path, 'it has no output: there is nothing to return');
   const { external } = inspection;
-  const { source, patched } = await sourceOf(path, inspection);
+  const { source, patched, isPatched } = await sourceOf(path, inspection);
   const session = await createSession(ort, source, {
     intraOpNumThreads: options.intraOpThreads,
     interOpNumThreads: 1,
@@ -71,20 +80,25 @@ export async function openSession(path: string, options: SessionOptions): Promis
     // Bytes lie in no folder: they are told the one that their external data is in.
     ...(source !== path && { extra: { session: { [EXTERNAL_DATA_FOLDER]: dirname(resolve(path)) } } }),
   }).catch((cause) => {
-    throw loadRefusal(cause, external);
+    // onnxruntime's own text for these names neither the value nor its type.
+    const unserved = unservedInFile(inspection, isPatched);
+    throw unserved.length > 0 ? unservable(path, unserved) : loadRefusal(cause, { path, external });
   });
-  const inputs = session.inputMetadata.map(specOf);
-  const others = session.outputMetadata.filter((meta) => !meta.isTensor);
-  // The file may leave an output's type to onnxruntime to find out, which does not tell what it found.
-  if (others.length > 0) throw unreturnable(path, others);
-  const outputs = session.outputMetadata.map(specOf);
+  const unserved = [
+    ...unservedIn(session.inputMetadata, 'input', inspection.inputs),
+    ...unservedIn(session.outputMetadata, 'output', inspection.outputs),
+  ];
+  if (unserved.length > 0) throw unservable(path, unserved);
+  const inputs = session.inputMetadata.map((meta) => ({ ...specOf(meta, inspection.inputs), ...namesOf(meta) }));
+  const outputs = session.outputMetadata.map((meta) => specOf(meta, inspection.outputs));
   const fetches = outputs.map((output) => output.name);
 
   async function run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]> {
-    const named: Record<string, OrtTensor> = {};
+    // Without a prototype: an input may be called __proto__.
+    const named: Record<string, OrtTensor> = Object.create(null);
     for (const feed of feeds) named[inputs[feed.slot]!.name] = toOrt(ort.Tensor, feed);
     const results = await session.run(named, fetches);
-    return fetches.map((name, slot) => ({ slot, ...fromOrt(results[name]!) }));
+    return outputs.map((spec, slot) => ({ slot, ...fromOrt(results[spec.name], spec) }));
   }
   return {
     signature: { inputs, outputs },
@@ -97,21 +111,48 @@ export async function openSession(path: string, options: SessionOptions): Promis
 interface SessionSource {
   readonly source: string | Uint8Array<ArrayBuffer>;
   readonly patched: readonly PatchedOutput[];
+  /** Whether an output is another one in `source` than in the file. */
+  readonly isPatched: (output: string) => boolean;
 }
 
 /** The model as onnxruntime is to load it: the file as it is wherever that will do. */
-async function sourceOf(path: string, inspection: Inspection): Promise<SessionSource> {
-  if (inspection.nonTensorOutputs.length === 0) return { source: path, patched: [] };
-  const { patchZipMaps } = await import('../onnx/zip-map.ts');
-  const { bytes, patched } = patchZipMaps(path, inspection);
+async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionSource> {
+  // onnxruntime finds out a type that is not given; what it finds is checked once it has.
+  const others = outputs.filter(({ isTensor, type }) => !isTensor && type !== undefined);
+  if (others.length === 0) return { source: path, patched: [], isPatched: () => false };
+  const { patchOutputs } = await import('../onnx/patch-outputs.ts');
+  const { bytes, scores } = patchOutputs(path, others);
   return {
     source: bytes,
-    patched: patched.map(({ output, labels: { kind, values } }) => ({
+    patched: scores.map(({ output, labels: { kind, values } }) => ({
       output,
       labels: values,
       of: kind === 'strings' ? 'string' : 'int64',
     })),
+    isPatched: (output) => others.some(({ name }) => name === output),
   };
+}
+
+/** What the file itself says is of a type that onnxruntime-node does not carry. */
+function unservedInFile({ inputs, outputs }: Inspection, isPatched: (output: string) => boolean): UnservableValue[] {
+  const isServed = ({ type, isTensor, element }: Value): boolean =>
+    type === undefined || (isTensor && (element === undefined || isDType(element)));
+  return [
+    ...inputs.filter((value) => !isServed(value)).map(({ name, type }) => ({ kind: 'input' as const, name, type })),
+    ...outputs
+      .filter((value) => !isServed(value) && !isPatched(value.name))
+      .map(({ name, type }) => ({ kind: 'output' as const, name, type })),
+  ];
+}
+
+function unservedIn(
+  metadata: readonly InferenceSession.ValueMetadata[],
+  kind: 'input' | 'output',
+  values: readonly Value[],
+): UnservableValue[] {
+  return metadata
+    .filter((meta) => !meta.isTensor || !isDType(meta.type))
+    .map(({ name }) => ({ kind, name, type: values.find((value) => value.name === name)?.type }));
 }
 
 async function createSession(
@@ -119,20 +160,24 @@ async function createSession(
   source: SessionSource['source'],
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
-  if (typeof source === 'string') return InferenceSession.create(source, options);
-  const session = await InferenceSession.create(source, options);
+  if (typeof source === 'string') return withLocale(() => InferenceSession.create(source, options));
+  const session = await withLocale(() => InferenceSession.create(source, options));
   // onnxruntime has its own copy by now, and an engine makes so little garbage that ours could stay for good.
   source.buffer.transfer(0);
   return session;
 }
 
-function specOf(meta: InferenceSession.ValueMetadata): TensorSpec {
-  if (!meta.isTensor) throw new Error(`input ${meta.name} is not a tensor: only tensors can be fed`);
-  return {
-    name: meta.name,
-    dtype: meta.type as DType,
-    shape: meta.shape.map((dim) => (typeof dim === 'number' ? dim : -1)),
-  };
+/** @param values what the file says: onnxruntime-node gives rank 0 and a rank that is left open the same empty shape. */
+function specOf(meta: InferenceSession.ValueMetadata, values: readonly Value[]): TensorSpec {
+  const { name, type, shape } = meta as InferenceSession.TensorValueMetadata;
+  const spec = { name, dtype: type as DType, shape: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) };
+  const isOpen = shape.length === 0 && !values.find((value) => value.name === name)?.hasShape;
+  return isOpen ? { ...spec, anyRank: true } : spec;
+}
+
+function namesOf(meta: InferenceSession.ValueMetadata): Pick<TensorSpec, 'dimNames'> {
+  const dimNames = (meta.isTensor ? meta.shape : []).map((dim) => (typeof dim === 'string' && dim !== '' ? dim : null));
+  return dimNames.every((name) => name === null) ? {} : { dimNames };
 }
 
 type TensorConstructor = new (type: string, data: unknown, dims: readonly number[]) => OrtTensor;
@@ -141,6 +186,10 @@ function toOrt(OrtTensorClass: unknown, { dtype, data, dims }: Tensor): OrtTenso
   return new (OrtTensorClass as TensorConstructor)(dtype, data, dims);
 }
 
-function fromOrt(tensor: OrtTensor): Tensor {
+/** @throws Error where a run gives something else than the model says: who asked for it could not read it */
+function fromOrt(tensor: OrtTensor | undefined, { name, dtype }: TensorSpec): Tensor {
+  if (tensor?.type !== dtype) {
+    throw new Error(`output ${name} is ${tensor?.type ?? 'left out'} in this run, and ${dtype} in the model`);
+  }
   return { dtype: tensor.type as DType, dims: tensor.dims, data: tensor.data as Tensor['data'] };
 }

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { engineEnvironment } from './environment.ts';
 
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './engine.js', import.meta.url));
@@ -29,7 +30,10 @@ export function spawnEngine(): ChildProcess {
 }
 
 function start(): ChildProcess {
-  const child = spawn(process.execPath, [...FLAGS, ENTRY], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+  const child = spawn(process.execPath, [...FLAGS, ENTRY], {
+    env: engineEnvironment(process.env),
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  });
   // A process that could not be started has no pid: whoever takes it sees that, and may come later than the event.
   child.on('error', () => {});
   return child;

@@ -33,7 +33,7 @@ export function findDifference(expected: Tensor, got: Tensor, tolerance: number)
   return undefined;
 }
 
-/** Rows `first` up to `first + rows` of a tensor, as a tensor of its own. A view, but for strings. */
+/** Rows `first` up to `first + rows` of a tensor, as a tensor of its own: a copy. */
 export function sliceRows(tensor: Tensor, first: number, rows: number): Tensor {
   const size = elementCount(tensor.dims.slice(1));
   const data = tensor.data.slice(first * size, (first + rows) * size) as TensorData;

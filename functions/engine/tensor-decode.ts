@@ -1,6 +1,6 @@
 import { ServingError } from '../errors.ts';
 import { type JsonValue, MAX_DEPTH } from './json-reader.ts';
-import { DTYPES, type DType, elementCount, type Tensor, type TensorData } from './tensor.ts';
+import { DTYPES, type DType, elementCount, type Tensor, type TensorData, type TensorSpec } from './tensor.ts';
 import { describe, FILLS, type Fill, type Leaf, type Place } from './tensor-fill.ts';
 
 /**
@@ -26,6 +26,29 @@ export function decodeNested(value: JsonValue, dtype: DType, shape: readonly num
   if (dims.length > 0) fillNested(value as Leaf, FILLS[dtype], dims.length, data, 0, place);
   else FILLS[dtype]([value], data, 0, place);
   return { dtype, dims, data };
+}
+
+/**
+ * Converts the JSON of a whole input: arrays nested as its shape says, or as deep as they come where the model leaves the rank
+ * open. A scalar may stand in brackets of its own: clients that know no rank 0 send `[1]` for its shape.
+ *
+ * @throws ServingError INVALID_INPUT as `decodeNested` does
+ */
+export function decodeInput(value: JsonValue, { dtype, shape, anyRank }: TensorSpec, path: string): Tensor {
+  if (anyRank) return decodeNested(value, dtype, new Array<number>(depthOf(value)).fill(-1), path);
+  const boxed = shape.length === 0 && isArray(value) && value.length === 1 && !isArray(value[0]);
+  return boxed ? decodeNested(value[0]!, dtype, shape, `${path}[0]`) : decodeNested(value, dtype, shape, path);
+}
+
+/** How deep a value is nested, by the first array of each level; 0 for none. */
+export function depthOf(value: JsonValue): number {
+  let depth = 0;
+  let inner: JsonValue | undefined = value;
+  while (isArray(inner)) {
+    depth++;
+    inner = inner[0];
+  }
+  return depth;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { ServingError } from '../errors.ts';
+import { BEYOND_DOUBLE } from './json-number.ts';
 import type { JsonValue } from './json-reader.ts';
 import type { DType, NumericData, TensorData } from './tensor.ts';
 
@@ -53,7 +54,7 @@ function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place)
       check += value - value;
       into[offset + i] = value;
     }
-    if (check !== 0) refuseInfinite(leaf, offset, place);
+    if (check !== 0) refuseOverflow(leaf, offset, place);
     return;
   }
   for (let i = 0; i < leaf.length; i++) {
@@ -63,9 +64,10 @@ function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place)
   }
 }
 
-function refuseInfinite(leaf: Float64Array, offset: number, place: Place): never {
-  const at = leaf.findIndex((given) => !Number.isFinite(Math.fround(given)));
-  throw refuse('float32', leaf[at]!, place(offset + at));
+/** A value that is infinite only as a float32 was none to its caller. */
+function refuseOverflow(leaf: Float64Array, offset: number, place: Place): void {
+  const at = leaf.findIndex((given) => Number.isFinite(given) && !Number.isFinite(Math.fround(given)));
+  if (at !== -1) throw refuse('float32', leaf[at]!, place(offset + at));
 }
 
 function fillFloat64(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
@@ -90,7 +92,7 @@ function fillFloat16(leaf: Leaf, data: TensorData, offset: number, place: Place)
 
 /**
  * A float that is no finite JSON number. JSON has none for NaN and the infinities: they are the strings that protobuf's
- * JSON mapping gives them. A number that becomes an infinity is refused.
+ * JSON mapping gives them, or numbers where the reader takes their bare names. A number that becomes an infinity is refused.
  */
 function readFloat(
   dtype: keyof typeof LARGEST,
@@ -99,6 +101,7 @@ function readFloat(
   place: Place,
   at: number,
 ): number {
+  if (typeof given === 'number' && !Number.isFinite(given)) return given;
   if (given === 'NaN') return Number.NaN;
   if (given === 'Infinity') return Number.POSITIVE_INFINITY;
   if (given === '-Infinity') return Number.NEGATIVE_INFINITY;
@@ -176,7 +179,8 @@ function describeDType(dtype: DType, given: JsonValue): string {
   if (dtype === 'bool') return 'true or false (bool)';
   if (dtype === 'float16' || dtype === 'float32' || dtype === 'float64') {
     const numeric = typeof given === 'number' || typeof given === 'bigint';
-    return numeric ? `a number within ±${LARGEST[dtype]} (${dtype})` : `a number (${dtype})`;
+    const missing = given === null ? ', or "NaN" where it is missing' : '';
+    return numeric ? `a number within ±${LARGEST[dtype]} (${dtype})` : `a number (${dtype})${missing}`;
   }
   const [lowest, highest] = RANGES[dtype];
   const inexact = typeof given === 'number' && given >= lowest && given <= highest && Number.isInteger(given);
@@ -191,6 +195,7 @@ export function describe(given: JsonValue | undefined): string {
     return given.length === 1 ? 'an array of 1 value' : `an array of ${given.length} values`;
   }
   if (typeof given === 'object' && given !== null) return 'an object';
+  if (given === BEYOND_DOUBLE || given === -BEYOND_DOUBLE) return 'one beyond ±1.8e308';
   const text = typeof given === 'string' ? given : Object.is(given, -0) ? '-0' : String(given);
   const short = text.length > MAX_GIVEN ? `${text.slice(0, MAX_GIVEN).toWellFormed()}…` : text;
   return typeof given === 'string' ? JSON.stringify(short) : short;

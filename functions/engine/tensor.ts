@@ -39,11 +39,16 @@ export interface Tensor {
 /** Named tensors, in the order of the signature. */
 export type Tensors = ReadonlyMap<string, Tensor>;
 
-/** One input or output of a model. A `-1` in `shape` is a dimension the caller may choose. */
+/** One input or output of a model. */
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: DType;
+  /** A `-1` is a dimension the caller may choose. */
   readonly shape: readonly number[];
+  /** The model leaves the rank open, and any is taken: `shape` is empty then, which without this is rank 0. */
+  readonly anyRank?: true;
+  /** What the model calls the dimensions of an input; null for one without a name. Absent where none has one. */
+  readonly dimNames?: readonly (string | null)[];
 }
 
 /** What a model takes and gives. */
@@ -88,6 +93,11 @@ export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   bool: numeric(Uint8Array, Uint8Array, 1),
   string: { bytes: 0, make: (n) => new Array<string>(n).fill(''), view: noView },
 };
+
+/** Whether onnxruntime-node carries elements of that name: it has some that it names and can not hold, such as int4. */
+export function isDType(name: string): name is DType {
+  return Object.hasOwn(DTYPES, name);
+}
 
 /** Elements that `dims` holds. A scalar (no dims) holds one. */
 export function elementCount(dims: readonly number[]): number {

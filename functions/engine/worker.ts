@@ -2,8 +2,9 @@
  * The engine process: reads a frame, runs it, writes the answer, one at a time. It has no event loop to speak of: reads
  * and writes of the socket block, which saves two wake-ups a run, and an end of file means that the parent is gone.
  */
-import { readSync, writeSync } from 'node:fs';
+import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { RowIndependence } from '../batching/row-independence.ts';
 import type { Failure, Loaded } from './engine.ts';
 import { checkStamp, StampError } from './file-stamp.ts';
 import {
@@ -19,16 +20,22 @@ import {
 import { type LoadOrder, loadRuntime, openSession, type Session } from './session.ts';
 
 const SOCKET = 3;
+const OOM_SCORE = '/proc/self/oom_score_adj';
+/** As if it had 30 % more of the memory. */
+const OOM_SCORE_STEP = 300;
 /** Asked before anything else: once the parent is gone, the answer is another. */
 const parent = process.ppid;
 
-/** A native run cannot see that the parent died, so a second thread looks. Checked twice a second: see the 2 s bound of issue 2. */
+/** A native run cannot see that the parent died, so a second thread looks: an engine must not outlive it by more than 2 s. */
 const WATCH_PARENT = `
 const { workerData: parent } = require('node:worker_threads');
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
 `;
 
-let memory = Buffer.allocUnsafeSlow(65_536);
+/** What frames are read into. One that had to grow beyond the second is given back: an engine may not see its like again. */
+const READ_BYTES = 65_536;
+const KEPT_BYTES = 2 ** 20;
+let memory = Buffer.allocUnsafeSlow(READ_BYTES);
 
 function readFully(from: number, atLeast: number, atMost: number): number {
   let end = from;
@@ -67,6 +74,11 @@ function readFrame(): Frame {
   };
 }
 
+/** To the system, and at once: an engine makes so little garbage that a collection may never come. */
+function giveBack({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > KEPT_BYTES) buffer.transfer(0);
+}
+
 function writeChunks(chunks: readonly Uint8Array[]): void {
   for (const chunk of chunks) {
     let at = 0;
@@ -85,10 +97,16 @@ async function answer(frame: Frame, session: Session): Promise<Uint8Array[]> {
   );
 }
 
+async function rowIndependenceOf(path: string): Promise<RowIndependence> {
+  const { readRowIndependence } = await import('../batching/read-row-independence.ts');
+  return readRowIndependence(path);
+}
+
 async function serve(): Promise<never> {
   let session: Session | undefined;
   for (;;) {
     const frame = readFrame();
+    let outputs: Uint8Array[] = [];
     try {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
@@ -99,17 +117,35 @@ async function serve(): Promise<never> {
         session = await openSession(order.path, order);
         checkAll();
         const { signature, patched, external } = session;
-        writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external } satisfies Loaded)]);
+        const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
+        writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external, rows } satisfies Loaded)]);
       } else {
-        writeChunks(await answer(frame, session!));
+        outputs = await answer(frame, session!);
+        writeChunks(outputs);
       }
     } catch (error) {
       const code = error instanceof StampError ? error.code : undefined;
       writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error), code } satisfies Failure)]);
     }
+    for (const output of outputs) giveBack(output);
+    if (memory.length > KEPT_BYTES) {
+      giveBack(memory);
+      memory = Buffer.allocUnsafeSlow(READ_BYTES);
+    }
   }
 }
 
+/** Where memory runs out, an engine goes before the server, which can replace it. Up is always allowed. */
+function offerToEnd(): void {
+  try {
+    const score = Number(readFileSync(OOM_SCORE, 'utf8'));
+    writeFileSync(OOM_SCORE, String(Math.min(1000, score + OOM_SCORE_STEP)));
+  } catch {
+    // No Linux, or a sandbox without it.
+  }
+}
+
+offerToEnd();
 // The parent drains and then closes the socket; a signal sent to the whole process group must not end a run before that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

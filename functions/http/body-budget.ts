@@ -1,7 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { totalmem } from 'node:os';
 import { ServingError } from '../errors.ts';
-import type { Route } from './router.ts';
 
 const LEAST_BYTES = 64 * 2 ** 20;
 /** Of the memory there is: a parsed body takes several times its bytes, and engines need their share. */
@@ -22,9 +21,9 @@ export class BodyBudget {
   }
 
   /**
-   * Takes bytes for a body; each taken byte has to be given back.
+   * Reserves bytes for a body; each of them has to be given back.
    * @param limit the most bytes one body may have: one of that size always fits when it is alone.
-   * @throws ServingError `OVERLOADED`, with nothing taken.
+   * @throws ServingError `OVERLOADED`, with nothing reserved.
    */
   take(bytes: number, limit: number): void {
     if (this.#used + bytes > Math.max(this.#total, limit)) {
@@ -39,19 +38,19 @@ export class BodyBudget {
   }
 }
 
-/** What one large body has taken: its bytes, and later the value parsed from them, live until its request has ended. */
+/** What one body has reserved of a budget. */
 export class BodyHold {
   readonly #budget: BodyBudget;
   #bytes = 0;
-  #over = false;
+  #released = false;
 
   constructor(budget: BodyBudget) {
     this.#budget = budget;
   }
 
-  /** @throws ServingError `OVERLOADED`. */
+  /** Reserves more; nothing once it was released. @throws ServingError `OVERLOADED`. */
   grow(bytes: number, limit: number): void {
-    if (this.#over) return;
+    if (this.#released) return;
     this.#budget.take(bytes, limit);
     this.#bytes += bytes;
   }
@@ -59,32 +58,25 @@ export class BodyHold {
   release(): void {
     this.#budget.give(this.#bytes);
     this.#bytes = 0;
-    this.#over = true;
+    this.#released = true;
   }
 }
 
 const holds = new WeakMap<IncomingMessage, BodyHold>();
 
-/** Opens the account of a large body. It is closed by `releasing`. */
+/** A reservation for a body that stays in memory, as bytes and then as the value parsed from them. The router releases it. */
 export function holdBody(req: IncomingMessage, budget: BodyBudget): BodyHold {
   const hold = new BodyHold(budget);
   holds.set(req, hold);
   return hold;
 }
 
-/** The route, which gives back what the body of a request has taken when it is done with it, well or not. */
-export function releasing(route: Route): Route {
-  return {
-    ...route,
-    handle(exchange) {
-      const handled = route.handle(exchange);
-      if (handled instanceof Promise && holds.has(exchange.req)) {
-        const release = (): void => holds.get(exchange.req)!.release();
-        handled.then(release, release);
-      }
-      return handled;
-    },
-  };
+/** Releases what the body of a request has reserved, if anything, once its response has been sent or cannot be sent any more. */
+export function releaseBody(req: IncomingMessage, res: ServerResponse): void {
+  const hold = holds.get(req);
+  if (hold === undefined) return;
+  if (res.closed) hold.release();
+  else res.once('close', () => hold.release());
 }
 
 /**

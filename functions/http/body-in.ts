@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
-import { type BodyBudget, holdBody, processBudget } from './body-budget.ts';
+import { type BodyBudget, BodyHold, holdBody, processBudget } from './body-budget.ts';
+import { DeclaredBuffer } from './declared-buffer.ts';
 import { DirectMessage } from './direct-message.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 
@@ -10,8 +11,8 @@ const SMALL_BYTES = 65_536;
 /**
  * The whole body of a request. On the functions host the framework has read and inflated it already: it is `rawBody`.
  * @param limit bytes; a declared length above it is refused before anything is read.
- * @param budget what all bodies together may take. A large body keeps its part of it until its request has ended: the
- * route has to be `releasing`.
+ * @param budget what all bodies together may take. A large body keeps its part of it until its response has been sent: the
+ * router releases it.
  * @param textBytes how long a text before binary data is: where the body is put together here, what follows the text starts
  * at a multiple of 8 bytes, so that tensors can be views of it.
  * @throws ServingError `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`, `OVERLOADED`.
@@ -58,7 +59,7 @@ export async function readBodyWithin(req: IncomingMessage, limit: number, timeou
 /** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the body comes as it is. */
 export function refuseEncoding(req: IncomingMessage): void {
   const encoding = req.headers['content-encoding'];
-  if (encoding === undefined || encoding === 'identity' || 'rawBody' in req) return;
+  if (encoding === undefined || encoding.toLowerCase() === 'identity' || 'rawBody' in req) return;
   const message = `content-encoding ${encoding.slice(0, 40)}: send the body uncompressed`;
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
@@ -82,15 +83,13 @@ function collect(
   budget: BodyBudget,
   lead: number,
 ): Promise<Buffer> {
+  // What a client declares costs nothing: bytes are reserved, and memory is made, as they arrive.
   const small = length !== -1 && length <= SMALL_BYTES;
-  const hold = small ? undefined : holdBody(req, budget);
-  if (small) budget.take(length, limit);
-  else if (length !== -1) hold!.grow(length, limit);
+  const hold = small ? new BodyHold(budget) : holdBody(req, budget);
   return new Promise((resolve, reject) => {
-    // One piece is the rule for small bodies. A large one of known length goes straight into memory of its own, which
-    // can be handed to another thread.
+    // One piece is the rule for small bodies.
     let whole: Buffer | undefined;
-    let parts: GrowingBuffer | undefined;
+    let parts: GrowingBuffer | DeclaredBuffer | undefined;
     let size = 0;
     // The request outlives its answer for as long as its connection is idle, and with it the listener below: nothing it
     // can see may lead to the bytes, and a settled promise does.
@@ -106,23 +105,20 @@ function collect(
         refuse(tooLarge(limit));
       } else if (piece.length === length) {
         whole = piece;
-      } else if (length !== -1) {
-        whole ??= Buffer.allocUnsafeSlow(lead + length).subarray(lead);
-        piece.copy(whole, size - piece.length);
       } else {
         try {
-          hold!.grow(piece.length, limit);
+          hold.grow(piece.length, limit);
         } catch (error) {
           refuse(error as ServingError);
           return;
         }
-        parts ??= new GrowingBuffer(limit);
+        parts ??= length === -1 ? new GrowingBuffer(limit) : new DeclaredBuffer(length, lead);
         parts.append(piece);
       }
     }
     function refuse(error: ServingError): void {
       if (req instanceof DirectMessage) req.release();
-      else req.off('data', take);
+      req.off('data', take);
       settle(error);
     }
     function settle(error?: ServingError): void {
@@ -132,17 +128,22 @@ function collect(
       waiting = undefined;
       whole = undefined;
       parts = undefined;
-      if (small) budget.give(length);
+      if (small) hold.release();
       if (error === undefined) resolve(body);
       else reject(error);
     }
 
-    if (req instanceof DirectMessage) req.takeDirectly(take);
-    else req.on('data', take).once('end', () => take(null));
+    const direct = req instanceof DirectMessage && req.takeDirectly(take);
+    if (!direct) req.on('data', take).once('end', () => take(null));
     // Also of a body that came to its end after it was refused: nobody has been told of that.
-    req.once('close', () => settle(new ServingError('CLIENT_GONE', 'the client left before its body was whole')));
+    req.once('close', () => settle(gone()));
+    // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
+    if (req.destroyed || req.readableEnded) settle(gone());
   });
 }
+
+/** For a body of which the client, or its connection, ended before its end. */
+export const gone = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its body was whole');
 
 /** For a body above `MAX_BODY_BYTES`. */
 export function tooLarge(limit: number): ServingError {

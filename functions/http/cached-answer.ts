@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
+import { chooseCoding } from './accept.ts';
 import type { Exchange } from './exchange.ts';
 
 type Coding = 'br' | 'gzip' | 'identity';
@@ -60,7 +61,7 @@ export async function sendCached(
   codings: readonly Coding[],
   headers: readonly string[] = [],
 ): Promise<void> {
-  const coding = chooseCoding(req.headers['accept-encoding'], codings);
+  const coding = chooseCoding<Coding>(req.headers['accept-encoding'], codings);
   // RFC 9110, 8.8.3.3: a strong tag is of one coding.
   const tag = `"${answer.hash}-${coding}"`;
   const head = ['ETag', tag, 'Cache-Control', 'no-cache', 'Vary', 'Accept-Encoding', 'X-Request-Id', id, ...headers];
@@ -75,19 +76,6 @@ export async function sendCached(
   if (res.headersSent) return;
   res.writeHead(200, head);
   res.end(body);
-}
-
-/** RFC 9110, 12.5.3, but for weights, of which only 0 counts: a client that takes a coding takes the best. */
-function chooseCoding(accepted: string | undefined, codings: readonly Coding[]): Coding {
-  if (accepted === undefined) return 'identity';
-  const refused = /;\s*q=0(\.0*)?\s*$/;
-  const taken = accepted
-    .slice(0, 1000)
-    .toLowerCase()
-    .split(',')
-    .filter((part) => !refused.test(part))
-    .map((part) => part.split(';')[0]!.trim());
-  return codings.find((coding) => taken.includes(coding)) ?? 'identity';
 }
 
 /** RFC 9110, 13.1.2: tags are compared weakly. */

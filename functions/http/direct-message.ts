@@ -11,11 +11,16 @@ export type Sink = (piece: Buffer | null) => void;
 export class DirectMessage extends IncomingMessage {
   #sink: Sink | undefined;
 
-  /** Sends the body to `sink` in place of the stream. To be called in the turn of the event loop that brought the request. */
-  takeDirectly(sink: Sink): void {
+  /**
+   * Sends the body to `sink` in place of the stream.
+   * @returns false where some of the body has arrived already: then nothing has changed, and it is to be read as a stream.
+   */
+  takeDirectly(sink: Sink): boolean {
+    if (this.complete || this.destroyed || this.readableLength > 0) return false;
     this.#sink = sink;
     // Node would otherwise read the body to its end once more, to clear the connection for the next request.
-    (this as { _consumed?: boolean })._consumed = true;
+    (this as { _consuming?: boolean })._consuming = true;
+    return true;
   }
 
   /** Lets what is still to come go through the stream. */

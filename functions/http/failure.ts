@@ -37,6 +37,8 @@ export function sendFailure({ req, res, id }: Pick<Exchange, 'req' | 'res' | 'id
     'application/json',
     'Content-Length',
     String(Buffer.byteLength(body)),
+    'X-Content-Type-Options',
+    'nosniff',
     'X-Request-Id',
     id,
   ];

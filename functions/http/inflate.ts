@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Transform } from 'node:stream';
 import { ServingError } from '../errors.ts';
 import { type BodyBudget, holdBody, processBudget } from './body-budget.ts';
-import { readBody, tooLarge } from './body-in.ts';
+import { gone, readBody, tooLarge } from './body-in.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 
 /** Bytes that come out of the inflater at a time. */
@@ -70,8 +70,10 @@ function inflate(req: IncomingMessage, inflater: Transform, limit: number, budge
     });
     // Where it came to its end this settles nothing that is not settled.
     req.once('close', () => {
-      if (!req.complete) refuse(new ServingError('CLIENT_GONE', 'the client left before its body was whole'));
+      if (!req.readableEnded) refuse(gone());
     });
-    req.on('data', count).pipe(inflater);
+    // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
+    if (req.destroyed || req.readableEnded) refuse(gone());
+    else req.on('data', count).pipe(inflater);
   });
 }

@@ -8,10 +8,16 @@ export interface PieceReader {
   stop(): void;
 }
 
-/** On the functions host the body is one piece, `rawBody`. */
+/** About what a socket gives at a time. */
+const PIECE_BYTES = 65_536;
+
+/** On the functions host the body is there already, as `rawBody`: it comes in pieces as well. */
 export function createPieceReader(req: IncomingMessage): PieceReader {
   const raw = (req as { rawBody?: Buffer }).rawBody;
-  const pieces: Buffer[] = raw === undefined ? [] : [raw];
+  const pieces: Buffer[] = [];
+  for (let at = 0; raw !== undefined && at < raw.length; at += PIECE_BYTES) {
+    pieces.push(raw.subarray(at, at + PIECE_BYTES));
+  }
   let ended = raw !== undefined;
   let wake: (() => void) | undefined;
 

@@ -4,10 +4,13 @@ import { type ErrorCode, ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics, RejectReason } from '../telemetry/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
+import { releaseBody } from './body-budget.ts';
+import { limitClient } from './client-limits.ts';
 import { Caller, type Exchange } from './exchange.ts';
 import { isArriving, sendFailure, toServingError } from './failure.ts';
 import { createRouteTable, NO_PARAMS } from './route-table.ts';
 import { STATUS } from './status.ts';
+import { readTarget } from './target.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST';
@@ -67,6 +70,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       }
       if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, exchange);
       await route.handle(exchange);
+      if (exchange.sending !== undefined) await exchange.sending;
       if (ticket.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
       if (!ticket.expired) record(exchange, path, res.statusCode, exchange.fault);
     } catch (error) {
@@ -76,17 +80,25 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       record(exchange, path, STATUS[shown.code], shown);
     } finally {
       clearTimeout(timer);
+      if (ticket.expired) releaseBody(req, res);
+      else limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
     }
   }
 
   function expire(exchange: Routed): void {
     const { req, res, ticket } = exchange;
-    if (ticket.left || res.headersSent) return;
+    if (ticket.left || res.headersSent) {
+      // Also where the handler never ends.
+      releaseBody(req, res);
+      return;
+    }
     ticket.expired = true;
     const error = isArriving(req)
       ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`)
       : new ServingError('DEADLINE', `no answer within ${requestTimeoutMs} ms`);
     sendFailure(exchange, error);
+    // The handler may wait for the rest of the body: this ends its wait.
+    limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
     record(exchange, exchange.route!.path, STATUS[error.code], error);
   }
 
@@ -112,12 +124,9 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
   }
 
   return (req, res) => {
-    const url = req.url!;
-    const mark = url.indexOf('?');
-    const path = mark === -1 ? url : url.slice(0, mark);
+    const { path, query } = readTarget(req.url!);
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
-    const query = mark === -1 ? '' : url.slice(mark + 1);
     void answer(
       { req, res, id, query, params: NO_PARAMS, ticket: new Caller(res), startedAt: performance.now() },
       path,

@@ -1,3 +1,4 @@
+import { WHOLE } from '../engine/batcher.ts';
 import type { DType, Signature, Tensor, TensorSpec } from '../engine/tensor.ts';
 import { encodeNested, encodeRow } from '../engine/tensor-encode.ts';
 import type { Manifest } from './manifest.ts';
@@ -8,7 +9,7 @@ export interface RowWriter {
   readonly labels: readonly string[] | undefined;
   /**
    * The members of a prediction, without the braces: `"prediction":…,"label":…,"outputs":{…}`.
-   * @param row which row of the outputs.
+   * @param row which row of the outputs; `WHOLE` where all of them belong to the row that was fed.
    * @param isRow the caller gave one row: the outputs' first dimension is left out where it has a row for each row fed.
    */
   write(outputs: readonly Tensor[], row: number, isRow: boolean): string;
@@ -41,7 +42,8 @@ export function createRowWriter(
   const labels = names?.map((name) => `,"label":${JSON.stringify(name)}`);
   const choose = classes === undefined ? ownClassOf(names ?? []) : classOf;
 
-  const byRow = ({ dims }: Tensor, isRow: boolean): boolean => isRow && (joined || dims[0] === 1);
+  const byRow = ({ dims }: Tensor, isRow: boolean, row: number): boolean =>
+    isRow && row !== WHOLE && (joined || dims[0] === 1);
 
   return {
     labels: names,
@@ -50,12 +52,12 @@ export function createRowWriter(
       let prediction = '';
       for (let slot = 0; slot < outputs.length; slot++) {
         const tensor = outputs[slot]!;
-        const text = byRow(tensor, isRow) ? encodeRow(tensor, row) : encodeNested(tensor);
+        const text = byRow(tensor, isRow, row) ? encodeRow(tensor, row) : encodeNested(tensor);
         if (slot === main) prediction = text;
         members += keys[slot] + text;
       }
       const chosen = outputs[main]!;
-      const index = labels === undefined ? -1 : choose(chosen, byRow(chosen, isRow) ? row : -1, labels.length);
+      const index = labels === undefined ? -1 : choose(chosen, byRow(chosen, isRow, row) ? row : -1, labels.length);
       const label = index === -1 ? '' : (labels![index] ?? '');
       return `"prediction":${prediction}${label},"outputs":{${members}}`;
     },

@@ -1,15 +1,16 @@
 import { type Batcher, createBatcher, type Outcome, type Ticket } from '../engine/batcher.ts';
 import { type Capacity, engineCount } from '../engine/capacity.ts';
 import { RunError } from '../engine/engine.ts';
+import type { JoinedTensor } from '../engine/frame.ts';
 import type { Feeds } from '../engine/join.ts';
-import { joinRows } from '../engine/join.ts';
+import { joinRows, rowBytes, rowsInRun } from '../engine/join.ts';
 import { createPool, type EngineView, type Pool } from '../engine/pool.ts';
-import type { Signature } from '../engine/tensor.ts';
+import type { Signature, Tensor } from '../engine/tensor.ts';
 import { ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createRowWriter, type RowWriter } from './answer.ts';
-import { madeUpRow, mayJoin, trialRows, tryJoining, type Verdict } from './batching.ts';
+import { type BatchingDecision, decideBatching, madeUpRow, mayBatch } from './batching.ts';
 import type { ModelFiles } from './files.ts';
 import { checkGolden } from './golden.ts';
 import { createHolds } from './holds.ts';
@@ -17,6 +18,7 @@ import { IN_THE_LOG, type LoadPhase } from './load-failure.ts';
 import type { Manifest } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from './rows.ts';
+import { createExplainFailure } from './unequal-dims.ts';
 
 export interface EngineOptions {
   readonly capacity: Capacity;
@@ -42,6 +44,9 @@ export interface Generation {
   readonly bytes: number;
   readonly signature: Signature;
   readonly manifest: Manifest;
+  /** Whether rows of different requests share runs now, and why: a run that shows that they must not ends it. */
+  readonly batching: BatchingDecision;
+  /** `batching.enabled`. */
   readonly joined: boolean;
   readonly rows: RowDecoder;
   readonly writer: RowWriter;
@@ -71,6 +76,13 @@ export interface Generation {
   close(): Promise<void>;
 }
 
+/** How rows are read and written, which is another way where they are not joined. */
+interface RowForm {
+  readonly joined: boolean;
+  readonly rows: RowDecoder;
+  readonly writer: RowWriter;
+}
+
 /** A made-up row that a model never finishes must not hold up the start for as long as a real one may take. */
 const TRIAL_MS = 10_000;
 /** Longest that the largest warm-up batch may be expected to take. */
@@ -95,7 +107,7 @@ export async function prepareGeneration(
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
   const processes = options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads);
   const { path, stamps } = files;
-  const order = { path, stamps, intraOpThreads, executionProviders };
+  const order = { path, stamps, intraOpThreads, executionProviders, findsRowIndependence: true };
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => {});
   const pool = createPool({
@@ -114,6 +126,7 @@ export async function prepareGeneration(
     onPhase('loading');
     const loaded = await pool.start();
     const { signature, patched } = loaded;
+    order.findsRowIndependence = false;
     checkManifest(manifest, signature);
     for (const { output, labels } of patched) {
       const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
@@ -122,12 +135,21 @@ export async function prepareGeneration(
     }
 
     onPhase('checking');
-    const candidate = manifest.batching ?? mayJoin(signature);
-    const decoder = createRowDecoder(signature, manifest.input?.features, candidate);
+    const evidence = { signature, manifest: manifest.batching, graph: loaded.rows };
+    const formOf = (joined: boolean): RowForm => ({
+      joined,
+      rows: createRowDecoder(signature, manifest.input?.features, joined),
+      writer: createRowWriter(signature, manifest, joined, patched),
+    });
+    const decoder = formOf(mayBatch(evidence)).rows;
     const known = knownRows(files, decoder);
     if (files.golden !== undefined) await checkGolden(files.golden, signature, decoder, pool.run);
-    const verdict = await decideJoining(pool, signature, manifest, known);
-    if (verdict.why !== undefined) logger.warning(`rows of this model are not joined: ${verdict.why}`, { model: name });
+    const run = (inputs: readonly JoinedTensor[]): Promise<Tensor[]> => pool.run(inputs, TRIAL_MS);
+    let batching = await decideBatching({ ...evidence, known, run });
+    let form = formOf(batching.enabled);
+    const log = batching.decidedBy === 'trial' && !batching.enabled ? logger.warning : logger.info;
+    const how = batching.enabled ? 'rows of different requests share a run' : 'one request a run';
+    log(`${how}: ${batching.reason}`, { model: name });
 
     onPhase('warming');
     // The example goes last of what is known: the golden rows before it have been run.
@@ -137,7 +159,7 @@ export async function prepareGeneration(
     const warm = await warmUp(
       pool,
       example,
-      verdict.join ? options.maxBatchSize : 1,
+      batching.enabled ? options.maxBatchSize : 1,
       known.length > 0 ? place : undefined,
       back,
     );
@@ -147,10 +169,15 @@ export async function prepareGeneration(
     const recorder = metrics.model(name);
     const statistics = metrics.statistics.of(name, version);
     const batcher: Batcher = createBatcher(pool, {
-      join: verdict.join,
+      join: batching.enabled,
       maxBatchSize: options.maxBatchSize,
       delayMs: options.batchDelayMs,
       maxQueueSize: options.maxQueueSize,
+      onMisfit(what) {
+        batching = { enabled: false, decidedBy: 'guard', reason: what };
+        form = formOf(false);
+        logger.error(`rows of different requests no longer share a run: ${what}`, { model: name });
+      },
       onRun(rows, seconds) {
         recorder.run(rows, seconds);
         statistics.run(rows, seconds);
@@ -159,20 +186,37 @@ export async function prepareGeneration(
         recorder.queueWait(seconds);
         statistics.wait(seconds);
       },
-      onSettled: (outcomes, seconds) => statistics.settled(!outcomes.some((one) => 'error' in one), seconds),
+      onSettled(outcomes, seconds) {
+        const good = outcomes.reduce((sum, one) => sum + ('error' in one ? 0 : one.rows), 0);
+        if (good > 0) recorder.latency(seconds, good);
+        statistics.settled(!outcomes.some((one) => 'error' in one), seconds);
+      },
     });
+    const explain = createExplainFailure(signature);
     return {
       name,
       version,
       bytes: files.bytes,
       signature,
       manifest,
-      joined: verdict.join,
-      rows: verdict.join === candidate ? decoder : createRowDecoder(signature, manifest.input?.features, verdict.join),
-      writer: createRowWriter(signature, manifest, verdict.join, patched),
+      get batching() {
+        return batching;
+      },
+      get joined() {
+        return form.joined;
+      },
+      get rows() {
+        return form.rows;
+      },
+      get writer() {
+        return form.writer;
+      },
       predict(feeds, ticket, share) {
         const fault = pool.fault();
-        if (fault === undefined) return batcher.predict(feeds, ticket, share);
+        if (fault === undefined) {
+          const outcomes = batcher.predict(feeds, ticket, share);
+          return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
+        }
         const message = `the model's engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
         const retryAfter = Math.ceil(fault.retryInMs / 1000) || 1;
         return Promise.reject(new ServingError('NOT_READY', message, { retryAfter, detail: fault.reason }));
@@ -197,17 +241,6 @@ export async function prepareGeneration(
     const reason = message.startsWith(`${files.path}: `) ? message.slice(files.path.length + 2) : message;
     throw new ServingError('MODEL_FAILED', `${files.place}: ${reason}`, { cause });
   }
-}
-
-async function decideJoining(
-  pool: Pool,
-  signature: Signature,
-  { batching }: Manifest,
-  known: readonly RowFeeds[],
-): Promise<Verdict> {
-  if (batching !== undefined) return { join: batching, why: undefined };
-  if (!mayJoin(signature)) return { join: false, why: undefined };
-  return tryJoining((inputs) => pool.run(inputs, TRIAL_MS), trialRows(signature, known));
 }
 
 /** The rows that the model's files vouch for: golden rows, then the example. */
@@ -239,8 +272,9 @@ async function warmUp(
   try {
     const started = performance.now();
     await pool.run(one);
-    if (maxBatchSize > 1 && (performance.now() - started) * maxBatchSize < WARM_UP_MS) {
-      const many = joinRows(Array.from({ length: maxBatchSize }, () => ({ feeds: example, first: 0, rows: 1 })));
+    const rows = rowsInRun(rowBytes(example.tensors, 1), maxBatchSize);
+    if (rows > 1 && (performance.now() - started) * rows < WARM_UP_MS) {
+      const many = joinRows(Array.from({ length: rows }, () => ({ feeds: example, first: 0, rows: 1 })));
       feeds.push(many);
       await pool.run(many);
     }

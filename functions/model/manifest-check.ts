@@ -10,7 +10,7 @@ export function checkManifest({ output, input, batching, classes }: Manifest, { 
   // What an exporter says of outputs is often less than what they do: the operator's word goes before it.
   const fixed = inputs.find(({ shape }) => shape[0] !== -1);
   if (batching === true && fixed !== undefined) {
-    const has = `${fixed.name} has shape [${fixed.shape.join(', ')}]`;
+    const has = `${fixed.name} has ${fixed.anyRank ? 'no fixed rank' : `shape [${fixed.shape.join(', ')}]`}`;
     throw misfit(`"batching": true needs a free first dimension (-1) in every input, but ${has}; leave it out`);
   }
   const main = output === undefined ? outputs[0] : outputs.find(({ name }) => name === output);
@@ -18,7 +18,7 @@ export function checkManifest({ output, input, batching, classes }: Manifest, { 
     const names = outputs.map(({ name }) => name).join(', ');
     throw misfit(`output: the model has no output ${output}; it has ${names}`);
   }
-  const width = inputs[0]?.shape.at(-1);
+  const width = inputs[0]?.anyRank ? -1 : (inputs[0]?.shape.at(-1) ?? 1);
   const named = input?.features?.length;
   if (named !== undefined && (inputs.length !== 1 || (width !== -1 && width !== named))) {
     const has = inputs.length === 1 ? `a row has ${width} values` : `the model has ${inputs.length} inputs`;

@@ -1,4 +1,5 @@
 import { ServingError } from '../errors.ts';
+import type { BatchingDecision } from './batching.ts';
 import { type Candidate, type CandidateOptions, pickListed, prepareCandidate } from './candidate.ts';
 import type { Generation } from './generation.ts';
 import { type Layout, stampOf } from './layout.ts';
@@ -20,6 +21,8 @@ export interface ModelStatus {
   readonly seconds: number;
   /** Why it is not ready, in words for callers: the log has those for the operator. */
   readonly reason: string | undefined;
+  /** Whether rows of different requests share runs, once a version serves. */
+  readonly batching: BatchingDecision | undefined;
   /** Why a newer version does not serve, in words for callers. */
   readonly refused: string | undefined;
 }
@@ -115,11 +118,10 @@ export function createModel(label: string, options: CandidateOptions): Model {
   }
 
   function announce(what: string): void {
-    const { name, version, joined } = live!.generation;
-    const how = joined ? 'rows of different requests share a run' : 'one request a run';
+    const { name, version } = live!.generation;
     progress.settle(live!.generation.bytes);
     const { seconds, bytes } = progress.now();
-    logger.info(`${what}: ${how}`, { model: name, version, seconds, bytes });
+    logger.info(what, { model: name, version, seconds, bytes });
   }
 
   /** A local file that was overwritten is none that a lost engine could load again: it is loaded, and checked, as a new one. */
@@ -261,6 +263,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
         state,
         ...progress.now(),
         reason: reasonOf(fault),
+        batching: live?.generation.batching,
         refused: refusal?.told,
       };
     },

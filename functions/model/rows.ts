@@ -1,7 +1,7 @@
 import type { Feeds } from '../engine/join.ts';
 import type { JsonObject, JsonValue } from '../engine/json-reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../engine/tensor.ts';
-import { decodeNested } from '../engine/tensor-decode.ts';
+import { decodeNested, decodeInput as decodeWhole, depthOf } from '../engine/tensor-decode.ts';
 import { ServingError } from '../errors.ts';
 
 /** Feeds of one row, or of a whole input, and how its outputs are to be given back. */
@@ -37,6 +37,8 @@ export function createRowDecoder(
   const { inputs } = signature;
   const only = inputs.length === 1 ? inputs[0]! : undefined;
   const rowShapes = new Map(inputs.map((spec) => [spec, spec.shape.slice(1)]));
+  const inputNames = new Set(inputs.map(nameOf));
+  const featureNames = new Set(names);
 
   function decode(features: JsonValue, path: string): RowFeeds {
     if (!isObject(features)) {
@@ -44,11 +46,12 @@ export function createRowDecoder(
       throw invalid(path, `expected an object with the inputs ${list(inputs.map(nameOf))}`, features);
     }
     if (only !== undefined && !Object.hasOwn(features, only.name)) {
-      if (names !== undefined) return feedsOf([decodeInput(fromNames(features, names, path), only, path)]);
+      if (names !== undefined)
+        return feedsOf([decodeInput(fromNames(features, names, featureNames, path), only, path)]);
       throw invalid(path, `expected the values of a row, or an object with the input ${only.name}`, features);
     }
     for (const name in features) {
-      if (!inputs.some((input) => input.name === name)) {
+      if (!inputNames.has(name)) {
         throw invalid(join(path, name), `the model has no such input; its inputs are ${list(inputs.map(nameOf))}`);
       }
     }
@@ -66,7 +69,8 @@ export function createRowDecoder(
     const depth = depthOf(value);
     const canBeRow = spec.shape[0] === -1 || spec.shape[0] === 1;
     if (rank === 0 || !canBeRow || (!joined && depth === rank)) {
-      return { tensor: decodeNested(value, spec.dtype, spec.shape, path), isRow: rank === 0 };
+      const tensor = decodeWhole(value, spec, path);
+      return { tensor, isRow: tensor.dims.length === 0 };
     }
     // A column's row has shape [1]: its value may stand without brackets.
     const bare = depth === 0 && rowShape.length > 0 && rowShape.every((dim) => dim === 1);
@@ -86,24 +90,19 @@ function feedsOf(inputs: readonly InputRow[]): RowFeeds {
   return { tensors: inputs.map(({ tensor }) => tensor), rows: 1, isRow: inputs.every(({ isRow }) => isRow) };
 }
 
-function fromNames(features: JsonObject, names: readonly string[], path: string): JsonValue[] {
+function fromNames(
+  features: JsonObject,
+  names: readonly string[],
+  known: ReadonlySet<string>,
+  path: string,
+): JsonValue[] {
   for (const name in features) {
-    if (!names.includes(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
+    if (!known.has(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
   }
   return names.map((name) => {
     if (!Object.hasOwn(features, name)) throw invalid(join(path, name), 'this feature is missing');
     return features[name]!;
   });
-}
-
-function depthOf(value: JsonValue): number {
-  let depth = 0;
-  let inner: JsonValue | undefined = value;
-  while (Array.isArray(inner) || inner instanceof Float64Array) {
-    depth++;
-    inner = inner[0];
-  }
-  return depth;
 }
 
 function isObject(value: JsonValue): value is JsonObject {

@@ -1,6 +1,6 @@
 import type { Outcome, Ticket } from '../engine/batcher.ts';
 import { type Feeds, keyOf, type Span, stackSpans } from '../engine/join.ts';
-import { DTYPES, type Signature, type Tensor } from '../engine/tensor.ts';
+import { DTYPES, elementCount, type Signature, type Tensor } from '../engine/tensor.ts';
 import { ServingError } from '../errors.ts';
 import type { Generation } from './generation.ts';
 
@@ -30,9 +30,12 @@ export async function predictWhole(
 ): Promise<readonly Tensor[]> {
   if (!live.joined) return predictUnjoined(live, tensors, ticket);
   const rows = rowsOf(live.signature, tensors);
-  if (rows === 0) return live.signature.outputs.map(emptyOf);
+  if (rows === 0) return predictEmpty(live, tensors, ticket);
   const feeds = { tensors, rows };
-  return gather(rows <= PIECE_ROWS ? await live.predict(feeds, ticket) : await predictPieces(live, feeds, ticket));
+  const outcomes = rows <= PIECE_ROWS ? await live.predict(feeds, ticket) : await predictPieces(live, feeds, ticket);
+  // A run has shown meanwhile that the outputs do not follow the rows: the whole request is one run, as for any such model.
+  if (!live.joined) return predictUnjoined(live, tensors, ticket);
+  return gather(outcomes);
 }
 
 async function predictUnjoined(live: Runner, tensors: readonly Tensor[], ticket: Ticket): Promise<readonly Tensor[]> {
@@ -55,9 +58,34 @@ function rowsOf({ inputs }: Signature, tensors: readonly Tensor[]): number {
   throw new ServingError('INVALID_INPUT', message);
 }
 
-function emptyOf({ dtype, shape }: Signature['outputs'][number]): Tensor {
-  const dims = shape.map((dim, axis) => (axis === 0 || dim === -1 ? 0 : dim));
-  return { dtype, dims, data: DTYPES[dtype].make(0) };
+/** Elements that the row of zeros may have which tells the shapes of empty outputs. */
+const MAX_PROBE_ELEMENTS = 65_536;
+
+/**
+ * Outputs of no rows. Further dimensions are those of the signature; where it leaves one open, a row of zeros (of empty texts)
+ * with the caller's dims is run, and has it. It is 0 where the model does not take that row.
+ */
+async function predictEmpty(live: Runner, tensors: readonly Tensor[], ticket: Ticket): Promise<readonly Tensor[]> {
+  const { outputs } = live.signature;
+  const isOpen = outputs.some(({ shape }) => shape.slice(1).includes(-1));
+  const row = isOpen ? await probe(live, tensors, ticket) : undefined;
+  return outputs.map(({ dtype, shape }, slot) => {
+    const known = row?.[slot]?.dims;
+    const dims = shape.map((dim, axis) => (axis === 0 ? 0 : dim === -1 ? (known?.[axis] ?? 0) : dim));
+    return { dtype, dims, data: DTYPES[dtype].make(0) };
+  });
+}
+
+async function probe(live: Runner, tensors: readonly Tensor[], ticket: Ticket): Promise<readonly Tensor[] | undefined> {
+  const shapes = tensors.map(({ dims }) => [1, ...dims.slice(1)]);
+  const elements = shapes.reduce((sum, dims) => sum + elementCount(dims), 0);
+  if (elements > MAX_PROBE_ELEMENTS) return undefined;
+  const zeros = tensors.map(({ dtype }, i): Tensor => {
+    const dims = shapes[i]!;
+    return { dtype, dims, data: DTYPES[dtype].make(elementCount(dims)) };
+  });
+  const [outcome] = await live.predict({ tensors: zeros, rows: 1 }, ticket);
+  return 'error' in outcome! ? undefined : outcome!.outputs;
 }
 
 async function predictPieces(live: Runner, feeds: Feeds, ticket: Ticket): Promise<readonly Outcome[]> {

@@ -18,7 +18,14 @@ export type AttributeValue =
   | GraphProto
   | readonly bigint[]
   | readonly number[]
-  | readonly string[];
+  | readonly string[]
+  | AttributeReference;
+
+/** In a function's body: what its caller gives as the attribute of that name. */
+export interface AttributeReference {
+  readonly refersTo: string;
+  readonly type: keyof typeof ATTRIBUTE_TYPES;
+}
 
 /** @throws TypeError for an empty list, whose kind can not be known, and for one of mixed kinds */
 export function attribute(name: string, value: AttributeValue): AttributeProto {
@@ -29,6 +36,7 @@ function content(name: string, value: AttributeValue) {
   if (typeof value === 'bigint') return { type: ATTRIBUTE_TYPES.int, i: value };
   if (typeof value === 'number') return { type: ATTRIBUTE_TYPES.float, f: value };
   if (typeof value === 'string') return { type: ATTRIBUTE_TYPES.string, s: utf8(value) };
+  if ('refersTo' in value) return { type: ATTRIBUTE_TYPES[value.type], refAttrName: value.refersTo };
   if (isMessage(value, TensorProtoSchema)) return { type: ATTRIBUTE_TYPES.tensor, t: value };
   if (isMessage(value, GraphProtoSchema)) return { type: ATTRIBUTE_TYPES.graph, g: value };
   if (all(value, 'bigint')) return { type: ATTRIBUTE_TYPES.ints, ints: value };

@@ -2,6 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { type AttributeValue, attribute } from './attribute.ts';
 import { DATA_TYPES, type DataTypeName } from './data-type.ts';
 import {
+  type FunctionProto,
+  FunctionProtoSchema,
   type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
@@ -27,6 +29,22 @@ export interface GraphParts {
   readonly initializers?: readonly TensorProto[];
   readonly inputs: readonly ValueInfoProto[];
   readonly outputs: readonly ValueInfoProto[];
+  /** Types and shapes of values between nodes, as shape inference leaves them. */
+  readonly valueInfo?: readonly ValueInfoProto[];
+}
+
+/** A function that a model brings along: a node of its domain and name stands for its nodes. */
+export interface FunctionParts {
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** In topological order. */
+  readonly nodes: readonly NodeProto[];
+  /** Versions of the operator sets of its nodes, by domain; `''` is the default one. */
+  readonly opsets: Readonly<Record<string, number>>;
+  /** Names of the attributes that a caller gives; see {@link AttributeReference}. */
+  readonly attributes?: readonly string[];
 }
 
 export interface ModelParts extends GraphParts {
@@ -34,6 +52,9 @@ export interface ModelParts extends GraphParts {
   readonly opset?: number;
   /** Version of the `ai.onnx.ml` operator set, for models that use it. */
   readonly mlOpset?: number;
+  /** Versions of further operator sets, by domain: `com.microsoft`, those of the functions. */
+  readonly opsets?: Readonly<Record<string, number>>;
+  readonly functions?: readonly FunctionProto[];
   /** 8 unless given, which goes with operator sets up to 18. */
   readonly irVersion?: number;
   readonly producer?: string;
@@ -101,21 +122,46 @@ export function graph(parts: GraphParts): GraphProto {
     initializer: [...(parts.initializers ?? [])],
     input: [...parts.inputs],
     output: [...parts.outputs],
+    valueInfo: [...(parts.valueInfo ?? [])],
+  });
+}
+
+/** A function, for {@link ModelParts.functions}; the model's operator sets have to name its domain as well. */
+export function localFunction({
+  domain,
+  name,
+  inputs,
+  outputs,
+  nodes,
+  opsets,
+  attributes,
+}: FunctionParts): FunctionProto {
+  return create(FunctionProtoSchema, {
+    domain,
+    name,
+    input: [...inputs],
+    output: [...outputs],
+    attribute: [...(attributes ?? [])],
+    node: [...nodes],
+    opsetImport: operatorSets(opsets),
   });
 }
 
 /** The bytes of a model file. The same parts give the same bytes. */
 export function model(parts: ModelParts): Uint8Array<ArrayBuffer> {
-  const { opset = 17, mlOpset, irVersion = 8, producer = 'onnx-cloud-run', metadata = {} } = parts;
-  const opsetImport = [{ domain: '', version: BigInt(opset) }];
-  if (mlOpset !== undefined) opsetImport.push({ domain: 'ai.onnx.ml', version: BigInt(mlOpset) });
+  const { opset = 17, mlOpset, opsets = {}, irVersion = 8, producer = 'onnx-cloud-run', metadata = {} } = parts;
   return writeModel(
     create(ModelProtoSchema, {
       irVersion: BigInt(irVersion),
       producerName: producer,
-      opsetImport,
+      opsetImport: operatorSets({ '': opset, ...(mlOpset !== undefined && { 'ai.onnx.ml': mlOpset }), ...opsets }),
       graph: graph(parts),
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+      functions: [...(parts.functions ?? [])],
     }),
   );
+}
+
+function operatorSets(versions: Readonly<Record<string, number>>) {
+  return Object.entries(versions).map(([domain, version]) => ({ domain, version: BigInt(version) }));
 }

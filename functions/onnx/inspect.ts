@@ -1,19 +1,12 @@
 import { addGraphData, addNodeData } from './external-data.ts';
 import { checkEssentials, checkSize, GUESS_BYTES, guess, refusal } from './refusal.ts';
-import { readValue } from './value-type.ts';
+import { readValue, type Value } from './value-type.ts';
 import { type Bytes, type Field, fields, int64, openBytes, textOf, WireError } from './wire.ts';
 
 export interface OpsetImport {
   /** `ai.onnx` for the default operator set, which a file calls ''. */
   readonly domain: string;
   readonly version: number;
-}
-
-/** An output that is no tensor: a sequence, a map, an optional, a sparse tensor. */
-export interface NonTensorOutput {
-  readonly name: string;
-  /** As people read it: `sequence of map(int64, float)`. */
-  readonly type: string;
 }
 
 /** What a model file says of itself outside its weights. */
@@ -23,7 +16,9 @@ export interface Inspection {
   readonly opsets: readonly OpsetImport[];
   /** Files with external data, by their paths from the model's folder, each once. */
   readonly external: readonly string[];
-  readonly nonTensorOutputs: readonly NonTensorOutput[];
+  /** In the file's order. Up to IR version 3 initializers stand among them. */
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
 }
 
 interface Findings {
@@ -33,7 +28,8 @@ interface Findings {
   hasGraph: boolean;
   readonly opsets: OpsetImport[];
   readonly external: Set<string>;
-  readonly nonTensorOutputs: NonTensorOutput[];
+  readonly inputs: Value[];
+  readonly outputs: Value[];
 }
 
 /**
@@ -56,7 +52,8 @@ export function inspectModel(path: string): Inspection {
     hasGraph: false,
     opsets: [],
     external: new Set(),
-    nonTensorOutputs: [],
+    inputs: [],
+    outputs: [],
   };
   try {
     checkSize(bytes.size, path);
@@ -80,7 +77,8 @@ export function inspectModel(path: string): Inspection {
     irVersion: Number(found.irVersion),
     opsets: found.opsets,
     external: [...found.external],
-    nonTensorOutputs: found.nonTensorOutputs,
+    inputs: found.inputs,
+    outputs: found.outputs,
   };
 }
 
@@ -91,7 +89,8 @@ function addPart(bytes: Bytes, field: Field, found: Findings): void {
     expectMessage(field);
     addGraphData(bytes, field, 0, found.external);
     for (const inner of fields(bytes, field.from, field.to)) {
-      if (inner.number === 12) addOutput(bytes, inner, found.nonTensorOutputs);
+      if (inner.number === 11) found.inputs.push(readValue(bytes, inner));
+      if (inner.number === 12) found.outputs.push(readValue(bytes, inner));
     }
   } else if (field.number === 8) {
     expectMessage(field);
@@ -103,12 +102,6 @@ function addPart(bytes: Bytes, field: Field, found: Findings): void {
       if (inner.number === 7) addNodeData(bytes, inner, 0, found.external);
     }
   }
-}
-
-function addOutput(bytes: Bytes, field: Field, into: NonTensorOutput[]): void {
-  const { name, type, isTensor } = readValue(bytes, field);
-  // onnxruntime finds out a type that is not given; what it finds is checked once it has.
-  if (!isTensor && type !== undefined) into.push({ name, type });
 }
 
 function readOpset(bytes: Bytes, field: Field): OpsetImport {

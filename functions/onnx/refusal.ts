@@ -36,17 +36,44 @@ export function checkEssentials({ hasGraph, irVersion, opsets }: Essentials, siz
   if (irVersion >= 3n && opsets === 0) throw refusal(place, `it has no opset_import: ${cut} or damaged`);
 }
 
-/** Refuses a model for outputs that are no tensors. @param type as people read it: `sequence of map(int64, float)` */
-export function unreturnable(
-  place: string,
-  outputs: readonly { readonly name: string; readonly type?: string }[],
-): ServingError {
-  const named = outputs
-    .map(({ name, type = 'of a type that the file leaves open' }) => `output ${name} is no tensor (${type})`)
-    .join(', ');
-  const what = `onnxruntime-node can not return ${outputs.length === 1 ? 'it' : 'them'}`;
-  const how = `export the model without (scikit-learn: options={'zipmap': False})`;
-  return new ServingError('MODEL_FAILED', `${place}: ${named}: ${what}; ${how}`);
+/** An input or output of a type that onnxruntime-node does not carry. */
+export interface UnservableValue {
+  readonly kind: 'input' | 'output';
+  readonly name: string;
+  /** As people read it: `sequence of map(int64, float)`, `tensor(bfloat16)`. */
+  readonly type: string | undefined;
+}
+
+/** Refuses a model for inputs and outputs that can not be sent to it or returned, and says how each can be exported instead. */
+export function unservable(place: string, values: readonly UnservableValue[]): ServingError {
+  const named = values.map(
+    ({ kind, name, type = 'a type that the file leaves open' }) =>
+      `${kind} ${name} is ${type}, which onnxruntime-node can not ${kind === 'input' ? 'take' : 'return'}`,
+  );
+  const ways = [...new Set(values.map(wayOut))];
+  return new ServingError('MODEL_FAILED', `${place}: ${named.join('; ')}: ${ways.join('; ')}`);
+}
+
+function wayOut({ kind, type = '' }: UnservableValue): string {
+  const [, element] = /^tensor\((\w+)\)$/.exec(type) ?? [];
+  const isInput = kind === 'input';
+  if (element?.startsWith('complex')) {
+    return 'export the real and the imaginary part as a float tensor with a last dimension of 2';
+  }
+  if (element !== undefined) {
+    const other = element.includes('float') ? 'float32' : element.startsWith('u') ? 'uint8' : 'int8';
+    return `export it as ${other}, with a Cast node between it and the rest of the model`;
+  }
+  if (/\bmap\(/.test(type)) {
+    return isInput
+      ? 'export the model with a tensor in its place (scikit-learn: without the DictVectorizer)'
+      : "export the model without it (scikit-learn: options={'zipmap': False})";
+  }
+  if (type.startsWith('optional')) return 'export it as the tensor itself, not as an optional one';
+  if (type.startsWith('sparse')) return 'export it as a dense tensor';
+  return isInput
+    ? 'export the model with a tensor for each element of it'
+    : 'export the model with a tensor for each element of it, or with one tensor (a ConcatFromSequence node at the end)';
 }
 
 /** Files that people take for models, by their first bytes. */

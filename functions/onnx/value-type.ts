@@ -1,4 +1,4 @@
-import { DATA_TYPES } from './data-type.ts';
+import { DATA_TYPES, type DataTypeName } from './data-type.ts';
 import { type Bytes, deeper, type Field, fields, int64, textOf } from './wire.ts';
 
 /** A value at a graph's edge. */
@@ -7,6 +7,10 @@ export interface Value {
   /** As people read it: `tensor(float)`, `sequence of map(int64, float)`; undefined where the file leaves it open. */
   readonly type: string | undefined;
   readonly isTensor: boolean;
+  /** Of a tensor's elements; undefined where the file leaves it open, and for what is no tensor. */
+  readonly element: DataTypeName | undefined;
+  /** The file gives a tensor's rank. A shape without dimensions is rank 0; no shape leaves the rank open. */
+  readonly hasShape: boolean;
 }
 
 /** The numbers of TypeProto's cases: `oneof value` of onnx.proto. */
@@ -19,17 +23,39 @@ const OPTIONAL = 9;
 
 /** The specification's names, where they are not those of this project. */
 const SPEC_NAMES: Readonly<Record<string, string>> = { float32: 'float', float64: 'double' };
-const ELEMENTS = new Map(Object.entries(DATA_TYPES).map(([name, number]) => [number, SPEC_NAMES[name] ?? name]));
+const ELEMENTS = new Map(Object.entries(DATA_TYPES).map(([name, number]) => [number, name as DataTypeName]));
 
 /** Reads a ValueInfoProto. @throws WireError */
 export function readValue(bytes: Bytes, info: Field): Value {
   const type = lastOf(bytes, info, 2);
   const known = type && caseOf(bytes, type);
+  const tensor = known?.number === TENSOR ? known : undefined;
   return {
     name: textOf(bytes, info, 1),
     type: known && typeText(bytes, type, 0),
-    isTensor: known?.number === TENSOR,
+    isTensor: tensor !== undefined,
+    element: tensor && elementOf(bytes, tensor),
+    hasShape: tensor !== undefined && lastOf(bytes, tensor, 2) !== undefined,
   };
+}
+
+/** The specification's name of a tensor type: `tensor(double)` for float64. */
+export function tensorText(element: DataTypeName): string {
+  return `tensor(${specName(element)})`;
+}
+
+/** The element type of the scores in `sequence of map(label, scores)`: what a ValueInfoProto says that a ZipMap gives. */
+export function mapElement(bytes: Bytes, info: Field): DataTypeName | undefined {
+  let inner: Field | undefined = lastOf(bytes, info, 2);
+  for (const [kind, content] of [
+    [SEQUENCE, 1],
+    [MAP, 2],
+  ] as const) {
+    const held: Field | undefined = inner && caseOf(bytes, inner);
+    inner = held?.number === kind ? lastOf(bytes, held, content) : undefined;
+  }
+  const tensor = inner && caseOf(bytes, inner);
+  return tensor?.number === TENSOR ? elementOf(bytes, tensor) : undefined;
 }
 
 function typeText(bytes: Bytes, type: Field, depth: number): string {
@@ -58,9 +84,18 @@ function typeText(bytes: Bytes, type: Field, depth: number): string {
 }
 
 /** The element type of a tensor, the key type of a map: field 1 of both. */
-function elementText(bytes: Bytes, held: Field): string {
+function elementOf(bytes: Bytes, held: Field): DataTypeName | undefined {
   const field = lastOf(bytes, held, 1);
-  return (field?.wire === 0 ? ELEMENTS.get(Number(int64(bytes, field)) as 1) : undefined) ?? 'unknown';
+  return field?.wire === 0 ? ELEMENTS.get(Number(int64(bytes, field)) as 1) : undefined;
+}
+
+function elementText(bytes: Bytes, held: Field): string {
+  const element = elementOf(bytes, held);
+  return element === undefined ? 'unknown' : specName(element);
+}
+
+function specName(element: DataTypeName): string {
+  return SPEC_NAMES[element] ?? element;
 }
 
 const CASES: readonly number[] = [TENSOR, SEQUENCE, MAP, OPAQUE, SPARSE_TENSOR, OPTIONAL];

@@ -42,6 +42,8 @@ const MAX_VARINT_BYTES = 10;
 /** Messages in one another that protobuf's own libraries take. */
 const MAX_DEPTH = 100;
 
+const decoder = new TextDecoder();
+
 /** Opens a file for synchronous reads, for a process that serves nobody meanwhile. @throws what `openSync` throws */
 export function openBytes(path: string): Bytes {
   const file = openSync(path, 'r');
@@ -58,18 +60,23 @@ export function openBytes(path: string): Bytes {
     }
   }
 
+  function moveWindow(at: number): void {
+    to = from = at;
+    const end = Math.min(size, at + WINDOW_BYTES);
+    copy(at, end, window, 0);
+    to = end;
+  }
+
   return {
     size,
     byte(at) {
-      if (at < from || at >= to) {
-        to = from = at;
-        const end = Math.min(size, at + WINDOW_BYTES);
-        copy(at, end, window, 0);
-        to = end;
-      }
+      if (at < from || at >= to) moveWindow(at);
       return window[at - from]!;
     },
     read(start, end) {
+      // Names are short and lie side by side: a system call for each would be most of the time.
+      if ((start < from || end > to) && end - start < WINDOW_BYTES / 2 && end <= size) moveWindow(start);
+      if (start >= from && end <= to) return window.slice(start - from, end - from);
       const content = new Uint8Array(end - start);
       copy(start, end, content, 0);
       return content;
@@ -118,7 +125,7 @@ export function deeper(depth: number): number {
 
 /** What a length-delimited field holds, as text. */
 export function text(bytes: Bytes, { from, to }: Field): string {
-  return new TextDecoder().decode(bytes.read(from, to));
+  return decoder.decode(bytes.read(from, to));
 }
 
 /** The text of the message's last field of that number, as protobuf reads repeated singular fields; '' without one. */

@@ -4,6 +4,7 @@ export interface Spec {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly number[];
+  readonly anyRank?: true;
 }
 
 /** `x-model` of `/openapi.json`. */
@@ -49,7 +50,7 @@ export function planFields({ inputs, features }: Pick<ModelInfo, 'inputs' | 'fea
     const shape = spec.shape[0] === -1 || spec.shape[0] === 1 ? spec.shape.slice(1) : spec.shape;
     const base = inputs.length === 1 ? 'features' : member('features', name);
     const size = sizeOf(shape);
-    if (shape.length > 1 || !isFixed(shape) || size > MAX_FIELDS)
+    if (spec.anyRank || shape.length > 1 || !isFixed(shape) || size > MAX_FIELDS)
       return { spec, shape, fields: [{ label: name, kind: 'json', dtype, path: base }] };
     const kind = dtype === 'bool' ? 'bool' : dtype === 'string' ? 'text' : 'number';
     const fields = Array.from({ length: size }, (_, i): Field => {

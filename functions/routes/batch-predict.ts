@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { setImmediate as turn } from 'node:timers/promises';
 import * as z from 'zod';
 import { ServingError } from '../errors.ts';
+import { weightOf } from '../http/accept.ts';
 import { mediaType, rawBody, readBodyWithin, refuseEncoding } from '../http/body-in.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { toServingError } from '../http/failure.ts';
@@ -12,8 +12,9 @@ import type { Generation } from '../model/generation.ts';
 import type { Repository } from '../model/repository.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { MODEL_PATHS, modelOf } from './addressed.ts';
-import { predictRows, type ReadRow, type RowResult } from './row-batch.ts';
-import { type RowReader, type RowSource, readInstances, readLines } from './row-source.ts';
+import { predictRows, type ReadRow } from './row-batch.ts';
+import { feedRows } from './row-feed.ts';
+import { type RowSource, readInstances, readLines, type SourceRow } from './row-source.ts';
 import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } from './row-stream.ts';
 
 export interface BatchPredictOptions {
@@ -55,7 +56,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     if (streamed) rawBody(req, maxBodyBytes);
     const instances = streamed
       ? undefined
-      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs)));
+      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs), exchange));
     const model = await modelOf(repository, exchange);
     const live = model.live() ?? (await model.whenLive());
     live.hold();
@@ -85,7 +86,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
 
     function send(text: string): Promise<void> | undefined {
       idle?.refresh();
-      if (!res.headersSent) res.writeHead(200, { 'Content-Type': framing.type, 'X-Request-Id': exchange.id });
+      if (!res.headersSent) writeHead(exchange, framing);
       if (res.write(text)) return undefined;
       blocked = true;
       return drained(res).then(() => {
@@ -118,17 +119,16 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     // The signal may have come while the body or the model was waited for.
     if (ends.some(({ aborted }) => aborted)) stop();
     idle = setTimeout(onIdle, idleMs);
-    const run = (batch: readonly RowReader[]): Promise<readonly RowResult[]> =>
-      predictRows(
-        batch.map((read) => readRow(read, live)),
-        live,
-        ticket,
-        recorder,
-      );
-    const source = instances ?? readLines(reader, maxBodyBytes, () => idle?.refresh());
+    const lines = { limit: maxBodyBytes, parser, owner: exchange, onPiece: () => idle?.refresh() };
+    const source = instances ?? readLines(reader, lines);
     let whole = false;
     try {
-      whole = await feed(source, batchSize, rows, run, () => stopping || ticket.gone);
+      whole = await feedRows(source, rows, {
+        batchSize,
+        read: (row) => readRow(row, live),
+        run: (batch) => predictRows(batch, live, ticket),
+        over: () => stopping || ticket.gone,
+      });
       await rows.finish();
     } finally {
       clearTimeout(idle);
@@ -140,8 +140,12 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     if (ticket.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
     const stopped = whyStopped(whole, idleFor, draining.aborted);
     finish(exchange, rows, framing.last({ ...rows.counts(), stopped }), framing);
-    // What is left of a stopped stream is given one more idle time to be read.
-    if (stopped !== undefined) setTimeout(() => res.destroy(), idleMs).unref();
+    if (stopped !== undefined) setTimeout(cut, idleMs).unref();
+
+    /** What is left of a stopped upload is thrown away for one more idle time. An ended response has no socket any more. */
+    function cut(): void {
+      if (!req.complete || !res.writableFinished) req.socket.destroy();
+    }
   }
 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, streams: true, handle }));
@@ -155,47 +159,26 @@ function whyStopped(whole: boolean, idleFor: string | undefined, draining: boole
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
 }
 
-function finish({ res, id }: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {
+function writeHead({ res, id }: Exchange, { type }: typeof NDJSON): void {
+  res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id]);
+}
+
+function finish(exchange: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {
+  const { res } = exchange;
   const { ok, failed } = rows.counts();
-  if (!res.headersSent) res.writeHead(200, { 'Content-Type': framing.type, 'X-Request-Id': id });
+  if (!res.headersSent) writeHead(exchange, framing);
   const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
   res.end(lead + last + framing.close);
 }
 
-function readRow(read: RowReader, live: Generation): ReadRow {
+function readRow(row: SourceRow, live: Generation): ReadRow | Promise<ReadRow> {
+  const refuse = (error: unknown): ReadRow => ({ error: toServingError(error) });
   try {
-    return { feeds: read(live) };
+    const feeds = row.read(live);
+    return feeds instanceof Promise ? feeds.then((feeds) => ({ feeds }), refuse) : { feeds };
   } catch (error) {
-    return { error: toServingError(error) };
+    return refuse(error);
   }
-}
-
-/**
- * Puts rows into the stream, `batchSize` at a time; what a group leaves over goes as a smaller batch.
- * @returns whether all rows were put: false where `over` cut them short.
- */
-async function feed(
-  source: RowSource,
-  batchSize: number,
-  rows: RowStream,
-  run: (batch: readonly RowReader[]) => Promise<readonly RowResult[]>,
-  over: () => boolean,
-): Promise<boolean> {
-  for await (const group of source) {
-    let batch: RowReader[] = [];
-    for (const read of group) {
-      batch.push(read);
-      if (batch.length < batchSize) continue;
-      if (over()) return false;
-      await rows.put(run(batch));
-      // Rows that are refused never wait for an engine: the other requests get their turn here.
-      await turn();
-      batch = [];
-    }
-    if (over()) return false;
-    if (batch.length > 0) await rows.put(run(batch));
-  }
-  return true;
 }
 
 function readBatchSize(query: string): number {
@@ -206,7 +189,7 @@ function readBatchSize(query: string): number {
 }
 
 const wantsArray = (accept: string | undefined): boolean =>
-  accept?.includes('application/json') === true && !accept.includes('ndjson');
+  weightOf(accept, 'application/json') > weightOf(accept, 'application/x-ndjson');
 
 /** Settles when the client has taken what was written, or is gone. */
 function drained(res: ServerResponse): Promise<void> {

@@ -62,15 +62,12 @@ export async function runInstances(
   }
 
   async function runPiece(piece: Piece): Promise<void> {
-    const started = performance.now();
     const outcomes = await queue(piece);
-    const seconds = (performance.now() - started) / 1000;
     const { group, first } = piece;
     let row = first;
     for (const outcome of outcomes) {
       if ('error' in outcome) throw named(outcome.error, placeOf(group, row));
       for (let i = 0; i < outcome.rows; i++, row++) {
-        recorder.latency(seconds);
         const place = placeOf(group, row);
         texts[place] = writeOne(outcome, i, group.isRow, place);
         characters += texts[place].length + 1;

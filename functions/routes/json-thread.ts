@@ -46,7 +46,7 @@ function read({ bytes, reading }: Job): { value: unknown; transfer: ArrayBuffer[
     const value = readVertexBody(bytes, rows, MAX_TENSOR_VALUES);
     return { value, transfer: buffersOf(tensorsOfVertex(value)) };
   }
-  const json = readJson(bytes, 0, bytes.length, MAX_TENSOR_VALUES);
+  const json = readJson(bytes, 0, bytes.length, MAX_TENSOR_VALUES, reading.as === 'tensorflow');
   if (reading.as === 'tensorflow') {
     const value = readTensorFlowBody(json, rows);
     return { value, transfer: buffersOf(value.form === 'row' ? tensorsOf(value.instances) : value.tensors) };

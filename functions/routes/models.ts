@@ -13,7 +13,7 @@ export function createModelRoutes(repository: Repository): Route[] {
 
   async function status(exchange: Exchange): Promise<void> {
     const model = await modelOf(repository, exchange);
-    sendJson(exchange, 200, JSON.stringify(showStatus(model.status())));
+    sendJson(exchange, 200, JSON.stringify(showModel(model.status())));
   }
 
   return [
@@ -34,6 +34,15 @@ function describe({ name, versions }: ListedModel): object {
 }
 
 /** A model's status as JSON has it: seconds to the millisecond, and bytes of what is under way. */
-export function showStatus({ seconds, fetched, refused, ...status }: ModelStatus): object {
+export function showStatus({ seconds, fetched, refused, batching: _, ...status }: ModelStatus): object {
   return { ...status, fetched_bytes: fetched, load_seconds: Number(seconds.toFixed(3)), refresh_error: refused };
+}
+
+/** The same, and whether rows share runs. */
+export function showModel(status: ModelStatus): object {
+  const { batching } = status;
+  return {
+    ...showStatus(status),
+    batching: batching && { enabled: batching.enabled, decided_by: batching.decidedBy, reason: batching.reason },
+  };
 }

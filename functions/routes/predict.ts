@@ -27,11 +27,10 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
-      const started = performance.now();
       const feeds = isLarge(bytes)
-        ? await parser.readFeeds(bytes, live.rows.form)
+        ? await parser.readFeeds(bytes, live.rows.form, exchange)
         : readPredictBody(readJson(bytes), live);
-      await answerRow(exchange, feeds, live, metrics.model(live.name), started);
+      await answerRow(exchange, feeds, live, metrics.model(live.name));
     } finally {
       live.release();
     }
@@ -39,22 +38,17 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, handle }));
 }
 
-/**
- * Runs one row and answers with its prediction.
- * @param started `performance.now()` when its body began to be read.
- */
+/** Runs one row and answers with its prediction. */
 export async function answerRow(
   exchange: Exchange,
   feeds: RowFeeds,
   live: Generation,
   recorder: ModelRecorder,
-  started: number,
 ): Promise<void> {
   const [outcome] = await live.predict(feeds, exchange.ticket);
   const failed = 'error' in outcome!;
   recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
   const json = `{${writePrediction(outcome!, feeds, live)},${modelMember(live)}}`;
-  recorder.latency((performance.now() - started) / 1000);
   if (!exchange.ticket.gone) sendJson(exchange, 200, json);
 }
 

@@ -1,8 +1,10 @@
 import { ServingError } from '../errors.ts';
-import { type Exchange, sendJson, sendText } from '../http/exchange.ts';
+import { cacheText, sendCached } from '../http/cached-answer.ts';
+import { type Exchange, sendJson } from '../http/exchange.ts';
 import type { Route } from '../http/router.ts';
 import type { Model, ModelStatus } from '../model/model.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { shareRendering } from '../telemetry/shared-rendering.ts';
 import { showStatus } from './models.ts';
 
 export interface ProbeOptions {
@@ -22,9 +24,15 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
     sendJson(exchange, 200, JSON.stringify(body));
   }
 
-  async function scrape(exchange: Exchange): Promise<void> {
+  // Compressed once, too.
+  const render = shareRendering(async () => {
     const { contentType, text } = await metrics.render();
-    sendText(exchange, 200, contentType, text);
+    return cacheText(contentType, text);
+  });
+
+  async function scrape(exchange: Exchange): Promise<void> {
+    const text = await render();
+    if (!exchange.ticket.gone) await sendCached(exchange, text, ['gzip'], ['X-Content-Type-Options', 'nosniff']);
   }
 
   return [
@@ -37,8 +45,8 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
 /** Answers whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
 export function createReadiness({ model, draining }: Pick<ProbeOptions, 'model' | 'draining'>): Route['handle'] {
   return (exchange) => {
-    model.load();
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+    model.load();
     const { name, version } = requireReady(model);
     sendJson(exchange, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
   };

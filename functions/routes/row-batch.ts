@@ -2,9 +2,9 @@ import type { Outcome, Ticket } from '../engine/batcher.ts';
 import { type Feeds, keyOf, stackRows } from '../engine/join.ts';
 import type { ServingError } from '../errors.ts';
 import { toServingError } from '../http/failure.ts';
+import { processSlices } from '../http/time-slice.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
-import type { ModelRecorder } from '../telemetry/metrics.ts';
 
 /** A row as it was read: decoded, or refused. */
 export type ReadRow = { readonly feeds: RowFeeds } | { readonly error: ServingError };
@@ -20,24 +20,24 @@ const KNOCK_MS = 20;
 /**
  * Runs the rows of one batch and gives their results in the same order. Rows that may share a run are stacked and
  * queued as one: at 100 k rows a second a promise a row is what costs most. Never rejects.
+ * @param pending promises for those that a thread reads, which do not reject.
  */
 export async function predictRows(
-  rows: readonly ReadRow[],
+  pending: readonly (ReadRow | Promise<ReadRow>)[],
   live: Generation,
   ticket: Ticket,
-  recorder: ModelRecorder,
 ): Promise<readonly RowResult[]> {
+  const rows = areRead(pending) ? pending : await Promise.all(pending);
   const results: RowResult[] = rows.map((row) => ('error' in row ? row : { text: '' }));
   await Promise.all(
     group(rows, live.joined).map(async (places) => {
       const feeds = places.map((place) => (rows[place] as { feeds: RowFeeds }).feeds);
-      const started = performance.now();
       const outcomes = await queue(feeds.length === 1 ? feeds[0]! : stackRows(feeds), live, ticket);
-      const seconds = (performance.now() - started) / 1000;
       let at = 0;
       for (const outcome of outcomes) {
         for (let row = 0; row < outcome.rows; row++, at++) {
-          recorder.latency(seconds);
+          const pause = processSlices.wait();
+          if (pause !== undefined) await pause;
           results[places[at]!] = resultOf(outcome, row, feeds[at]!, live);
         }
       }
@@ -45,6 +45,9 @@ export async function predictRows(
   );
   return results;
 }
+
+const areRead = (rows: readonly (ReadRow | Promise<ReadRow>)[]): rows is readonly ReadRow[] =>
+  !rows.some((row) => row instanceof Promise);
 
 /** The places of the rows that may be stacked, a list for each kind of row. */
 function group(rows: readonly ReadRow[], joined: boolean): number[][] {

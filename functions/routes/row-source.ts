@@ -1,48 +1,72 @@
 import { type JsonValue, readJson } from '../engine/json-reader.ts';
 import { ServingError } from '../errors.ts';
+import type { BodyBudget } from '../http/body-budget.ts';
+import { isLarge, type JsonParser, type Owner } from '../http/json-body.ts';
 import { createLineCutter, type Line } from '../http/lines.ts';
 import type { PieceReader } from '../http/pieces.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
+import { isArray } from './json-kinds.ts';
 import { readPredictBody } from './prediction.ts';
 
-/** How one row is got at: a line to parse, or a value that stands in an array. @throws ServingError `INVALID_INPUT`. */
-export type RowReader = (live: Generation) => RowFeeds;
-
-/** Rows, in groups after which nothing more may come for a while. */
-export type RowSource = AsyncIterable<Iterable<RowReader>> | Iterable<Iterable<RowReader>>;
-
-/**
- * The lines of an NDJSON body, read as they arrive.
- * @param limit bytes a line may have.
- */
-export async function* readLines(
-  reader: PieceReader,
-  limit: number,
-  onPiece: () => void,
-): AsyncGenerator<Iterable<RowReader>> {
-  const cutter = createLineCutter(limit);
-  for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) {
-    onPiece();
-    yield readEach(cutter.push(piece), limit);
-  }
-  yield readEach(cutter.end(), limit);
+/** One row of a request. */
+export interface SourceRow {
+  /** What it holds of the budget for bodies, until it is answered. */
+  readonly bytes: number;
+  /** Decodes it; a long line in a thread. @throws ServingError `INVALID_INPUT`, or why there is no line. */
+  read(live: Pick<Generation, 'rows'>): RowFeeds | Promise<RowFeeds>;
 }
 
-function* readEach(lines: Iterable<Line>, limit: number): Generator<RowReader> {
-  for (const line of lines) {
-    yield (live) => {
-      if (line !== undefined) return readPredictBody(readJson(line), live);
-      throw new ServingError('TOO_LARGE', `the line is longer than ${limit} bytes (MAX_BODY_BYTES)`);
-    };
+/** Rows, in groups after which nothing more may come for a while. */
+export type RowSource = AsyncIterable<Iterable<SourceRow>> | Iterable<Iterable<SourceRow>>;
+
+export interface LineOptions {
+  /** Bytes a line may have. */
+  readonly limit: number;
+  /** Reads long lines. */
+  readonly parser: Pick<JsonParser, 'readFeeds'>;
+  readonly owner: Owner;
+  /** Called for each piece of the body. */
+  readonly onPiece: () => void;
+  /** What the lines are taken from. Default: the process's. */
+  readonly budget?: BodyBudget;
+}
+
+/** The lines of an NDJSON body, read as they arrive. */
+export async function* readLines(reader: PieceReader, options: LineOptions): AsyncGenerator<Iterable<SourceRow>> {
+  const cutter = createLineCutter(options.limit, options.budget);
+  try {
+    for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) {
+      options.onPiece();
+      yield readEach(cutter.push(piece), options);
+    }
+    yield readEach(cutter.end(), options);
+  } finally {
+    cutter.close();
   }
+}
+
+function* readEach(lines: Iterable<Line>, { parser, owner }: LineOptions): Generator<SourceRow> {
+  for (const line of lines) {
+    yield line instanceof ServingError
+      ? { bytes: 0, read: () => raise(line) }
+      : {
+          bytes: line.length,
+          read: (live) =>
+            isLarge(line) ? parser.readFeeds(line, live.rows.form, owner) : readPredictBody(readJson(line), live),
+        };
+  }
+}
+
+function raise(error: ServingError): never {
+  throw error;
 }
 
 /**
  * The rows of a JSON body: an array of predict bodies, or `{"instances": [row, …]}`.
  * @throws ServingError `INVALID_INPUT` for anything else.
  */
-export function readInstances(body: JsonValue): Iterable<Iterable<RowReader>> {
+export function readInstances(body: JsonValue): Iterable<Iterable<SourceRow>> {
   if (isArray(body)) return [readBodies(body)];
   const instances =
     typeof body === 'object' && body !== null ? (body as { instances?: JsonValue }).instances : undefined;
@@ -52,14 +76,14 @@ export function readInstances(body: JsonValue): Iterable<Iterable<RowReader>> {
   throw new ServingError('INVALID_INPUT', message);
 }
 
-function* readBodies(bodies: ArrayLike<JsonValue>): Generator<RowReader> {
-  for (let i = 0; i < bodies.length; i++) yield (live) => readPredictBody(bodies[i]!, live, `[${i}]`);
+function* readBodies(bodies: ArrayLike<JsonValue>): Generator<SourceRow> {
+  for (let i = 0; i < bodies.length; i++) {
+    yield { bytes: 0, read: (live) => readPredictBody(bodies[i]!, live, `[${i}]`) };
+  }
 }
 
-function* readRows(rows: ArrayLike<JsonValue>): Generator<RowReader> {
-  for (let i = 0; i < rows.length; i++) yield (live) => live.rows.decode(rows[i]!, `instances[${i}]`);
-}
-
-function isArray(value: JsonValue | undefined): value is JsonValue[] | Float64Array {
-  return Array.isArray(value) || value instanceof Float64Array;
+function* readRows(rows: ArrayLike<JsonValue>): Generator<SourceRow> {
+  for (let i = 0; i < rows.length; i++) {
+    yield { bytes: 0, read: (live) => live.rows.decode(rows[i]!, `instances[${i}]`) };
+  }
 }

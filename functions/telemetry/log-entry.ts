@@ -33,6 +33,8 @@ export interface LogFields {
   bytes?: number | undefined;
   rows?: number | undefined;
   count?: number | undefined;
+  /** Of a traced request, in nanoseconds of a clock that starts with the process. */
+  timestamps?: readonly { readonly name: string; readonly ns: number }[] | undefined;
 }
 
 /** One answered request. */

@@ -7,7 +7,7 @@ import {
   makeRequestEntry,
   type RequestLog,
 } from './log-entry.ts';
-import { type Level, type LevelName, rankOf, resolveLevel } from './log-level.ts';
+import { LEVELS, type Level, type LevelName, rankOf, resolveLevel } from './log-level.ts';
 import { createStdoutOutput } from './stdout-output.ts';
 import { startWinston } from './winston-output.ts';
 
@@ -32,6 +32,10 @@ export interface Logger {
   critical(message: string, fields?: LogFields): void;
   /** An answered request: `ERROR` from status 500 (but 501 and 503), `WARNING` from 400, else `INFO`. */
   request(entry: RequestLog): void;
+  /** The levels whose lines are written. */
+  levels(): ReadonlySet<Level>;
+  /** From now on the lines of these levels are written, and no others. */
+  setLevels(levels: Iterable<Level>): void;
   /** Lines lost since the start because the reader of stdout did not keep up. */
   dropped(): number;
   /** Resolves once every line is out, or after `timeoutMs`. */
@@ -39,6 +43,7 @@ export interface Logger {
 }
 
 export type { LogFields, RequestLog } from './log-entry.ts';
+export type { Level } from './log-level.ts';
 
 const WINSTON_AFTER_MS = 1000;
 
@@ -49,8 +54,7 @@ const WINSTON_AFTER_MS = 1000;
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { projectId } = options;
-  const level = resolveLevel(options.level);
-  const rank = rankOf(level);
+  let written: ReadonlySet<Level> = new Set(LEVELS.slice(0, rankOf(resolveLevel(options.level)) + 1));
   const stdout = createStdoutOutput(options.readable ?? false);
   const output = options.transport === 'cloud' ? createCloudOutput({ projectId, fallback: stdout }) : stdout;
   let write = output.write;
@@ -58,7 +62,8 @@ export function createLogger(options: LoggerOptions): Logger {
 
   async function start(): Promise<void> {
     try {
-      write = await startWinston(level, output);
+      // Winston lets all levels pass, as those that are written may change.
+      write = await startWinston('debug', output);
     } catch (error) {
       output.write(makeEntry('warning', 'winston did not load; lines are written without it', { error }, projectId));
     }
@@ -72,10 +77,11 @@ export function createLogger(options: LoggerOptions): Logger {
     setTimeout(start, WINSTON_AFTER_MS).unref();
   }
 
-  const at = (one: Level) =>
-    rankOf(one) > rank
-      ? () => {}
-      : (message: string, fields: LogFields = {}) => emit(makeEntry(one, message, fields, projectId));
+  const at =
+    (one: Level) =>
+    (message: string, fields: LogFields = {}): void => {
+      if (written.has(one)) emit(makeEntry(one, message, fields, projectId));
+    };
 
   return {
     debug: at('debug'),
@@ -84,7 +90,11 @@ export function createLogger(options: LoggerOptions): Logger {
     error: at('error'),
     critical: at('critical'),
     request(entry) {
-      if (rankOf(levelOfStatus(entry.status)) <= rank) emit(makeRequestEntry(entry, projectId));
+      if (written.has(levelOfStatus(entry.status))) emit(makeRequestEntry(entry, projectId));
+    },
+    levels: () => written,
+    setLevels(levels) {
+      written = new Set(levels);
     },
     dropped: stdout.dropped,
     flush: output.flush,

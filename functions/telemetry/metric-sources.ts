@@ -4,15 +4,23 @@ import { boundLabel, type Sample } from './series.ts';
 
 /** What is asked of other rooms when a scrape comes. Each is called once a scrape. */
 export interface MetricSources {
-  /** Requests waiting, by model. */
+  /** Rows waiting, by model. */
   queueDepth: () => Iterable<{ model: string; depth: number }>;
-  /** `slot` counts from 0, so that the label stays the same when a process is replaced. */
-  engines: () => Iterable<{ slot: number; pid: number | undefined; state: string }>;
+  /** `slot` counts the engines of one version from 0, so that the labels stay the same when a process is replaced. */
+  engines: () => Iterable<EngineSource>;
   models: () => Iterable<{ name: string; state: string }>;
   /** Bytes set aside for loaded models. */
   modelMemory: () => number;
   /** Log lines dropped since the start. */
   logDropped: () => number;
+}
+
+interface EngineSource {
+  readonly model: string;
+  readonly version: string;
+  readonly slot: number;
+  readonly pid: number | undefined;
+  readonly state: string;
 }
 
 type SourceMetric =
@@ -63,10 +71,7 @@ export function createSourceReader(
     const engines = [...(from.engines?.() ?? [])];
     const figures = await Promise.all(engines.map(({ pid }) => (pid === undefined ? undefined : readProcess(pid))));
     const byEngine = (pick: (one: ProcessFigures) => number): Sample[] =>
-      engines.flatMap(({ slot }, i) => {
-        const found = figures[i];
-        return found === undefined ? [] : [{ labels: { engine: slot }, value: pick(found) }];
-      });
+      sumByEngine(engines, figures, modelLabel, pick);
     const states = engines.map(({ state }) => boundEngineState(state));
     for (const state of states) engineStates.add(state);
     return {
@@ -82,4 +87,24 @@ export function createSourceReader(
       logDropped: [{ labels: {}, value: from.logDropped?.() ?? 0 }],
     };
   };
+}
+
+/** One version may be loaded twice, under two addresses, and models beyond the bound share a label: a series is there once. */
+function sumByEngine(
+  engines: readonly EngineSource[],
+  figures: readonly (ProcessFigures | undefined)[],
+  modelLabel: (name: string) => string,
+  pick: (one: ProcessFigures) => number,
+): Sample[] {
+  const samples = new Map<string, Sample>();
+  for (const [i, { model, version, slot }] of engines.entries()) {
+    const found = figures[i];
+    if (found === undefined) continue;
+    const labels = { model: modelLabel(model), version, engine: slot };
+    const key = JSON.stringify(labels);
+    const sample = samples.get(key) ?? { labels, value: 0 };
+    sample.value += pick(found);
+    samples.set(key, sample);
+  }
+  return [...samples.values()];
 }

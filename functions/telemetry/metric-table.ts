@@ -12,30 +12,40 @@ const histogram = (name: string, help: string): MetricSpec => ({ name, type: 'hi
 /** Every metric, once. Every label has a closed or a bounded list of values. */
 export const METRICS = {
   predictions: counter('predictions_total', 'Rows predicted, by model and outcome (ok, failed).'),
-  latency: histogram('prediction_latency_seconds', 'A prediction, from its decoded input to its rows, queue included.'),
+  latency: histogram(
+    'prediction_latency_seconds',
+    'Time from queueing a decoded row to the results of all rows queued with it: one value for each row with a result, in every dialect.',
+  ),
   runRows: histogram('prediction_rows_per_run', 'Rows in one run of the model.'),
-  queueDepth: gauge('prediction_queue_depth', 'Requests waiting for a run.'),
-  queueWait: histogram('prediction_queue_wait_seconds', 'Time a request waits for its run.'),
+  queueDepth: gauge('prediction_queue_depth', 'Rows waiting for a run.'),
+  queueWait: histogram('prediction_queue_wait_seconds', 'Time that the rows of a request wait for their run.'),
   run: histogram('prediction_run_seconds', 'One run of the model in an engine process.'),
-  rejected: counter('requests_rejected_total', 'Requests turned away without a prediction, by reason.'),
+  rejected: counter('requests_rejected_total', 'Requests refused or given up without a prediction, by reason.'),
   engineRestarts: counter('engine_restarts_total', 'Engine processes replaced, by reason.'),
   engines: gauge('engine_processes', 'Engine processes, by state.'),
-  engineMemory: gauge('engine_process_resident_memory_bytes', 'Resident memory of an engine process, by slot.'),
+  engineMemory: gauge(
+    'engine_process_resident_memory_bytes',
+    'Resident memory of an engine process, by model, version and slot.',
+  ),
   engineCpu: counter(
     'engine_process_cpu_seconds_total',
-    'CPU time of an engine process, by slot; starts anew with it.',
+    'CPU time of an engine process, by model, version and slot; starts at 0 again with a new process.',
   ),
   modelState: gauge('model_state', '1 for the state a model is in, 0 for the others.'),
-  modelRefreshes: counter('model_refreshes_total', 'Looks for a newer model that found one or failed, by outcome.'),
-  modelUnloads: counter('model_unloads_total', 'Models let go of to make room for others.'),
-  modelFetchRetries: counter('model_fetch_retries_total', 'Reads of a bucket that were tried again.'),
-  modelCache: counter('model_cache_events_total', 'What came of asking Redis for parts of models, by event.'),
-  modelMemory: gauge('model_memory_bytes', 'Memory set aside for loaded models: their files and engine processes.'),
-  modelLoad: gauge('model_load_seconds', "Time the phases of a model's latest load took."),
-  httpRequests: counter('http_requests_total', 'Requests answered, by route, method and status.'),
-  httpDuration: histogram('http_request_duration_seconds', "From a request's head to the end of its answer."),
+  modelRefreshes: counter('model_refreshes_total', 'Refreshes that found a newer model or failed, by outcome.'),
+  modelUnloads: counter('model_unloads_total', 'Models evicted to make room for others.'),
+  modelFetchRetries: counter('model_fetch_retries_total', 'Reads of a bucket that were retried.'),
+  modelCache: counter('model_cache_events_total', 'Requests to Redis for parts of models, by event.'),
+  modelMemory: gauge('model_memory_bytes', 'Memory reserved for loaded models: their files and engine processes.'),
+  modelLoad: gauge('model_load_seconds', "Duration of each phase of a model's latest load."),
+  httpRequests: counter('http_requests_total', 'HTTP responses, by route, method and status.'),
+  httpDuration: histogram('http_request_duration_seconds', "From a request's headers to the end of its response."),
+  connectionsClosed: counter(
+    'http_connections_closed_total',
+    'Connections closed because of what the client sent, or did not send or read, by reason.',
+  ),
   loopDelay: gauge('event_loop_delay_seconds', 'Delay of the event loop since the last scrape (at least 15 s).'),
-  logDropped: counter('log_lines_dropped_total', 'Log lines lost because the reader of stdout did not keep up.'),
+  logDropped: counter('log_lines_dropped_total', 'Log lines dropped because the reader of stdout did not keep up.'),
   cpu: counter('process_cpu_seconds_total', 'CPU time of the serving process, user and system.'),
   memory: gauge('process_resident_memory_bytes', 'Resident memory of the serving process.'),
   started: gauge('process_start_time_seconds', 'Start of the serving process, in seconds since 1970.'),
@@ -61,6 +71,15 @@ export const REJECT_REASONS = [
   'invalid',
 ] as const;
 export type RejectReason = (typeof REJECT_REASONS)[number];
+
+export const CLOSE_REASONS = [
+  'bad_request',
+  'headers_too_large',
+  'headers_timeout',
+  'body_not_sent',
+  'response_not_read',
+] as const;
+export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed'] as const;
 export type RestartReason = (typeof RESTART_REASONS)[number];

@@ -4,6 +4,8 @@ import { createSourceReader, type MetricSources } from './metric-sources.ts';
 import {
   CACHE_EVENTS,
   type CacheEventName,
+  CLOSE_REASONS,
+  type CloseReason,
   METRICS,
   type MetricKey,
   REFRESH_OUTCOMES,
@@ -19,13 +21,15 @@ import { QUANTILES, type Quantile, watchEventLoop } from './process-figures.ts';
 import { createTally, type Sample } from './series.ts';
 
 export type { MetricSources } from './metric-sources.ts';
-export type { RejectReason, RestartReason } from './metric-table.ts';
+export type { CloseReason, RejectReason, RestartReason } from './metric-table.ts';
 export type { ModelRecorder } from './model-recorder.ts';
 
 export interface Metrics {
   /** Counts one answer. `route` is the route's pattern, never the path asked for. */
   httpRequest(route: string, method: string, status: number, seconds: number): void;
   rejected(reason: RejectReason): void;
+  /** A connection was closed for what its client did, or failed to do. */
+  connectionClosed(reason: CloseReason): void;
   model(name: string): ModelRecorder;
   /** What the statistics extension of the Open Inference Protocol tells, by model and version. */
   readonly statistics: StatisticsBook;
@@ -52,6 +56,7 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
   const http = createHttpRecorder();
   const models = createModelRecorders();
   const rejected = createTally(REJECT_REASONS);
+  const closes = createTally(CLOSE_REASONS);
   const restarts = createTally(RESTART_REASONS);
   const refreshes = createTally(REFRESH_OUTCOMES);
   const cacheEvents = createTally(CACHE_EVENTS);
@@ -73,6 +78,7 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
       ...readAll(http.samples),
       ...readAll(models.samples),
       rejected: byReason(rejected),
+      connectionsClosed: byReason(closes),
       engineRestarts: byReason(restarts),
       modelRefreshes: byLabel('outcome', refreshes),
       modelCache: byLabel('event', cacheEvents),
@@ -113,6 +119,9 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
     httpRequest: http.record,
     rejected(reason) {
       rejected[reason] += 1;
+    },
+    connectionClosed(reason) {
+      closes[reason] += 1;
     },
     model: models.get,
     statistics: createStatisticsBook(),

@@ -5,8 +5,8 @@ import { boundLabel, createHistogram, type Sample } from './series.ts';
 export interface ModelRecorder {
   /** Rows of one prediction, by outcome. */
   rows(ok: number, failed: number): void;
-  /** A prediction, from its decoded input to its rows. */
-  latency(seconds: number): void;
+  /** Rows with a result, and the time of each: from queueing them, decoded, to the results of all that were queued with them. */
+  latency(seconds: number, rows: number): void;
   run(rows: number, seconds: number): void;
   queueWait(seconds: number): void;
   /** How long a phase of the latest load took. */

@@ -6,8 +6,8 @@ export interface Sample {
 }
 
 export interface Histogram {
-  /** Counts one value. What is not a finite number above 0 counts as 0. */
-  observe(value: number): void;
+  /** Counts a value, `times` times. What is not a finite number above 0 counts as 0. */
+  observe(value: number, times?: number): void;
   /** The cumulative buckets, sum and count, as the text format 0.0.4 has them. */
   samples(name: string, labels: Record<string, string>): Sample[];
 }
@@ -21,7 +21,7 @@ export function createHistogram(bounds: readonly number[]): Histogram {
   const counts = new Float64Array(bounds.length + 1);
   let sum = 0;
 
-  function observe(value: number): void {
+  function observe(value: number, times = 1): void {
     const v = value > 0 && value < Number.POSITIVE_INFINITY ? value : 0;
     let low = 0;
     let high = upper.length;
@@ -30,8 +30,8 @@ export function createHistogram(bounds: readonly number[]): Histogram {
       if (v <= upper[middle]!) high = middle;
       else low = middle + 1;
     }
-    counts[low]! += 1;
-    sum += v;
+    counts[low]! += times;
+    sum += v * times;
   }
 
   function samples(name: string, labels: Record<string, string>): Sample[] {

@@ -7,7 +7,7 @@ export type Need = 'fixture' | 'fresh' | 'pid';
 
 /** One line of the protocol's checks. */
 export interface Check {
-  /** As in the list of checks, 1 to 31. */
+  /** As in the list of checks, 1 to 35. */
   readonly number: number;
   readonly title: string;
   readonly needs?: readonly Need[];

@@ -2,6 +2,7 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import type { Datatype } from '../../functions/client/client.ts';
 import { encodeTensor } from '../../functions/client/tensor-bytes.ts';
 import { writeText } from './json-text.ts';
+import { blankLines, stretched } from './long.ts';
 import { mutate, mutateBytes } from './mutate.ts';
 import { createRandom, type Random } from './random.ts';
 
@@ -15,10 +16,13 @@ export interface Input {
 export interface Signature {
   readonly name: string;
   readonly inputs: readonly Input[];
+  readonly outputs: readonly Input[];
 }
 
 export interface FuzzRequest {
   readonly dialect: Dialect;
+  /** The name of the model that it is for. */
+  readonly model: string;
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: Buffer;
@@ -44,8 +48,17 @@ const TYPES = ['application/json', 'application/octet-stream', 'application/x-nd
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
 /** Within the server's limit of a body once it is unpacked. */
 const BOMB_BYTES = 2 ** 22;
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
-const sizeOf = ({ shape }: Input): number => shape.slice(1).reduce((size, length) => size * Math.abs(length), 1);
+const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
+
+/** The shape of a row, by input: a free dimension has mostly one length for all inputs. */
+function rowShapes({ inputs }: Signature, random: Random): readonly (readonly number[])[] {
+  const shared = 1 + random.int(4);
+  return inputs.map(({ shape }) =>
+    shape.slice(1).map((length) => (length !== -1 ? length : random.chance(0.1) ? 1 + random.int(4) : shared)),
+  );
+}
 
 function scalar(datatype: Datatype, random: Random): number | boolean | string {
   if (datatype === 'BOOL') return random.chance(0.5);
@@ -53,25 +66,27 @@ function scalar(datatype: Datatype, random: Random): number | boolean | string {
   return datatype.startsWith('FP') ? random.int(1000) / 8 : random.int(100);
 }
 
-const flat = (input: Input, rows: number, random: Random) =>
-  Array.from({ length: rows * sizeOf(input) }, () => scalar(input.datatype, random));
+const flat = ({ datatype }: Input, size: number, random: Random) =>
+  Array.from({ length: size }, () => scalar(datatype, random));
 
 /** A row as the native routes, `instances` and Vertex AI take it. */
-function row({ inputs }: Signature, random: Random): unknown {
-  if (inputs.length === 1) return flat(inputs[0]!, 1, random);
-  return Object.fromEntries(inputs.map((input) => [input.name, flat(input, 1, random)]));
+function row(signature: Signature, random: Random): unknown {
+  const shapes = rowShapes(signature, random);
+  const values = signature.inputs.map((input, i) => flat(input, sizeOf(shapes[i]!), random));
+  if (values.length === 1) return values[0];
+  return Object.fromEntries(signature.inputs.map(({ name }, i) => [name, values[i]]));
 }
 
 const rowsOf = (signature: Signature, random: Random): unknown[] =>
   Array.from({ length: 1 + random.int(6) }, () => row(signature, random));
 
-function tensors({ inputs }: Signature, random: Random, rows = 1 + random.int(4)) {
-  return inputs.map((input) => ({
-    name: input.name,
-    datatype: input.datatype,
-    shape: [rows, ...input.shape.slice(1).map(Math.abs)],
-    data: flat(input, rows, random),
-  }));
+function tensors(signature: Signature, random: Random, rows = 1 + random.int(4)) {
+  const shapes = rowShapes(signature, random);
+  return signature.inputs.map((input, i) => {
+    const own = random.chance(0.02) ? 1 + random.int(4) : rows;
+    const shape = [own, ...shapes[i]!];
+    return { name: input.name, datatype: input.datatype, shape, data: flat(input, sizeOf(shape), random) };
+  });
 }
 
 /** The columns that TensorFlow Serving calls `inputs`. */
@@ -133,6 +148,13 @@ function changed(value: unknown, random: Random): string {
   return writeText(result);
 }
 
+/** A line of NDJSON, at times a long one, or after blank ones. */
+function changedLine(value: unknown, random: Random): string {
+  const line = changed(value, random);
+  const stretch = random.chance(0.01) ? stretched(line, random) : line;
+  return random.chance(0.05) ? blankLines(random) + stretch : stretch;
+}
+
 function binary(signature: Signature, random: Random, headers: Record<string, string>): Buffer {
   const inputs = tensors(signature, random);
   const blobs = inputs.map(bytesOf);
@@ -185,14 +207,15 @@ export function generate(seed: number, number: number, models: readonly Signatur
     headers['Content-Type'] = 'application/x-ndjson';
     body = Buffer.from(
       rowsOf(signature, random)
-        .map((one) => `${changed(one, random)}\n`)
+        .map((one) => `${changedLine(random.chance(0.5) ? { features: one } : one, random)}\n`)
         .join(''),
     );
   } else body = Buffer.from(changed(jsonOf(dialect, signature, random), random));
+  if (random.chance(0.02)) body = Buffer.concat([BYTE_ORDER_MARK, body]);
   if (random.chance(0.1)) body = mutateBytes(body, random);
   if (dialect === 'infer-packed') body = pack(body, random, headers);
   if (dialect === 'infer-packed' && random.chance(0.1)) body = mutateBytes(body, random);
   if (random.chance(0.03)) headers['Content-Type'] = random.pick(TYPES);
   if (random.chance(0.1)) headers.Accept = 'application/json';
-  return { dialect, path: pathOf(dialect, signature.name), headers, body };
+  return { dialect, model: signature.name, path: pathOf(dialect, signature.name), headers, body };
 }

@@ -1,4 +1,5 @@
 import { Raw, writeText } from './json-text.ts';
+import { longValue } from './long.ts';
 import type { Random } from './random.ts';
 
 const deep = (depth: number): Raw => new Raw('['.repeat(depth) + ']'.repeat(depth));
@@ -15,7 +16,7 @@ const NUMBERS = [
   '18446744073709551616',
   '1e-400',
 ]
-  .concat('9'.repeat(400), '01', '1.', '-', 'NaN', 'Infinity')
+  .concat('9'.repeat(400), '01', '1.', '-', 'NaN', 'Infinity', '-Infinity', 'nan', '-NaN')
   .map((text) => new Raw(text));
 const STRINGS = ['', '\u0000', 'Ünï😀', '\ud800', 'NaN', '__proto__', '1'].concat('x'.repeat(65_536));
 /** JSON text, so that each use has a value of its own. */
@@ -23,6 +24,7 @@ const KINDS = ['null', 'true', '{}', '[]', '[[]]', '[[1],[1,2]]', '{"b64":"!"}',
 const DEEP = [deep(50), deep(20_000)];
 
 function anything(random: Random): unknown {
+  if (random.chance(0.06)) return longValue(random);
   const way = random.int(3);
   if (way === 0) return random.pick(NUMBERS);
   if (way === 1) return random.pick(STRINGS);

@@ -1,12 +1,19 @@
 import { Agent } from 'node:http';
 import { type Answer, exchange } from '../conformance/http.ts';
 import { faultOf } from './check-answer.ts';
+import { checkValues, type LoneRow, outputsOf } from './check-values.ts';
+import { isSame } from './columns.ts';
 import { type FuzzRequest, generate, type Signature } from './generate.ts';
+import { type Json, parseLoosely } from './loose-json.ts';
 
 const CONNECTIONS = 32;
 /** An answer that takes longer is a hang. */
 const ANSWER_MS = 10_000;
 const SHOWN_BYTES = 4096;
+/** Rows that are sent alone after a run: each takes a request of its own. */
+const MAX_LONE = 2000;
+/** A run of several rows may round otherwise than a run of one. */
+const ROUNDING = 1e-4;
 
 export interface Failure {
   readonly number: number;
@@ -20,11 +27,15 @@ export interface Tally {
   /** Answers by dialect, then status. */
   readonly statuses: Map<string, Map<number, number>>;
   readonly failures: Failure[];
+  /** Answers of 200 whose values were compared with what is known. */
+  compared: number;
+  /** Rows that are to be sent once more, alone. */
+  readonly lone: LoneRow[];
   /** Requests sent again because the server had closed the kept connection. */
   resent: number;
 }
 
-export const createTally = (): Tally => ({ statuses: new Map(), failures: [], resent: 0 });
+export const createTally = (): Tally => ({ statuses: new Map(), failures: [], compared: 0, lone: [], resent: 0 });
 
 /** Sends the bodies `from` to `to` - 1 over 32 kept connections. Ends early where the time is up or 20 have failed. */
 export async function sendBodies(
@@ -48,7 +59,7 @@ export async function sendBodies(
         continue;
       }
       count(tally, request.dialect, answer.status);
-      const fault = faultOf(answer);
+      const fault = faultOf(answer) ?? faultOfValues(request, answer, models, tally);
       if (fault === undefined) continue;
       tally.failures.push({ number, request, fault, answer: `${answer.status} ${answer.text.slice(0, 1000)}` });
     }
@@ -58,6 +69,51 @@ export async function sendBodies(
   } finally {
     agent.destroy();
   }
+}
+
+function faultOfValues(
+  request: FuzzRequest,
+  answer: Answer,
+  models: readonly Signature[],
+  tally: Tally,
+): string | undefined {
+  if (answer.status !== 200) return undefined;
+  const { fault, lone } = checkValues(request, answer, models);
+  tally.compared += 1;
+  if (tally.lone.length < MAX_LONE) tally.lone.push(...lone);
+  return fault;
+}
+
+/** Sends rows once more, one at a time. Gives a line for each that is answered otherwise than in company. */
+export async function sendAlone(
+  url: string,
+  rows: readonly LoneRow[],
+  models: readonly Signature[],
+): Promise<string[]> {
+  const agent = new Agent({ keepAlive: true });
+  const faults: string[] = [];
+  try {
+    for (const { model, features, outputs } of rows) {
+      const path = `/models/${model}/predict`;
+      const headers = { 'Content-Type': 'application/json' };
+      const body = `{"features":${features}}`;
+      const { status, text } = await exchange(url, { method: 'POST', path, headers, body, agent }, ANSWER_MS);
+      const fault = (what: string): unknown => faults.push(`${path} ${body}: ${what}`);
+      if (status !== 200) {
+        fault(`answered in company, and alone with ${status} ${text}`);
+        continue;
+      }
+      const signature = models.find(({ name }) => name === model)!;
+      const alone = outputsOf(signature, (parseLoosely(text) as { outputs: { [key: string]: Json } }).outputs);
+      for (const [name, column] of outputs) {
+        if (isSame(column, alone.get(name)!, ROUNDING)) continue;
+        fault(`${name} is ${alone.get(name)!.values} alone, and was ${column.values}`);
+      }
+    }
+  } finally {
+    agent.destroy();
+  }
+  return faults;
 }
 
 async function send(url: string, { path, headers, body }: FuzzRequest, agent: Agent, tally: Tally): Promise<Answer> {

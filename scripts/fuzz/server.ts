@@ -8,6 +8,7 @@ import { SLOW, STARTING, TABLE, writeFixture } from '../conformance/fixture.ts';
 import { exchange } from '../conformance/http.ts';
 import { SERVER_FLAGS } from '../node-flags.ts';
 import type { Signature } from './generate.ts';
+import { writeFuzzModels } from './models.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const START_MS = 60_000;
@@ -27,6 +28,7 @@ export interface FuzzedServer {
 function writeModels(): string {
   const folder = mkdtempSync(join(tmpdir(), 'fuzz-'));
   writeFixture(folder);
+  writeFuzzModels(folder);
   for (const name of [SLOW, STARTING, TABLE]) rmSync(join(folder, name), { recursive: true });
   mkdirSync(join(folder, MAIN));
   cpSync(join(ROOT, 'models', MAIN), join(folder, MAIN, '1'), { recursive: true });

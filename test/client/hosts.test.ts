@@ -90,6 +90,17 @@ for (const kind of ['container', 'functions'] as const)
         }
       });
 
+    for (const encoding of ['binary', 'json'] as const)
+      test(`has the highest elements of an output in place of it, as ${encoding}`, async () => {
+        const x = { datatype: 'INT64', shape: [2, 2], data: BigInt64Array.of(1n, 2n, 9n, 4n) } as const;
+        const client = createClient({ url: host().url, model: 'int64' });
+        const { outputs } = await client.infer(
+          { inputs: { x }, outputs: { y: 'BYTES' }, classes: { y: 1 } },
+          { encoding },
+        );
+        assert.deepEqual(outputs.y, { datatype: 'BYTES', shape: [2, 1], data: ['2:1', '9:0'] });
+      });
+
     test('tells what a model and the server are', async () => {
       const client = createClient({ url: host().url, model: 'int64' });
       const { name, platform, inputs } = await client.metadata();

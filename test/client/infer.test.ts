@@ -35,6 +35,20 @@ test('a JSON request has the data, and nothing of the binary extension', () => {
   assert.equal(body, '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"y"}]}');
 });
 
+test('classes ask for the highest elements of an output, in place of it', () => {
+  const outputsOf = (request: Omit<Parameters<typeof writeInfer>[0], 'inputs'>) =>
+    JSON.parse(writeInfer({ inputs: { x }, ...request }, 'json').body as string).outputs;
+  const y = { name: 'y', parameters: { classification: 2 } };
+  assert.deepEqual(outputsOf({ classes: { y: 2 } }), [y]);
+  assert.deepEqual(outputsOf({ outputs: ['z', 'y'], classes: { y: 2 } }), [{ name: 'z' }, y]);
+  assert.deepEqual(outputsOf({ outputs: { y: 'BYTES', z: 'FP32' }, classes: { y: 2 } }), [y, { name: 'z' }]);
+  assert.equal(outputsOf({}), undefined);
+  assert.throws(() => outputsOf({ outputs: ['z'], classes: { y: 2 } }), {
+    name: 'TypeError',
+    message: 'classes: y is not among the outputs that are asked for',
+  });
+});
+
 function answer(json: unknown, blob = '', length: string | undefined = blob === '' ? undefined : 'real') {
   const head = Buffer.from(JSON.stringify(json));
   const headers = new Headers();

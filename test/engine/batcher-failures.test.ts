@@ -65,6 +65,24 @@ test('a request alone in a run that crashed runs once more', async () => {
   assert.deepEqual([asked.settled, runner.runs.length], [[10], 2]);
 });
 
+test('a row that ends its process by a fault costs one process alone, and two in company, whatever the company', async () => {
+  for (const company of [0, 1, 63]) {
+    const { runner, batcher } = setUpBatcher({ maxBatchSize: 64 });
+    let lost = 0;
+    const asked = range(0, company + 1).map((value) => ask(batcher, request([value])));
+    await settleAll({ runner, batcher }, ({ values }) => {
+      if (!values.includes(0)) return undefined;
+      lost++;
+      return 'faulted';
+    });
+    assert.equal(lost, company === 0 ? 1 : 2);
+    assert.deepEqual(
+      asked.map(({ settled }) => settled),
+      [['MODEL_FAILED'], ...range(1, company).map((value) => [value * 10])],
+    );
+  }
+});
+
 test('a request alone in a run that took too long does not run again: it is the one to blame', async () => {
   const { runner, batcher } = setUpBatcher();
   const asked = ask(batcher, request([1]));
@@ -83,20 +101,54 @@ test('a share that runs again does not run if its owner has left meanwhile', asy
   assert.deepEqual([leaving.settled, staying.settled], ['CLIENT_GONE', [20]]);
 });
 
-test('outputs without a row for each row fed are no answer: whose is whose could not be told', async () => {
-  const { runner, batcher } = setUpBatcher();
-  const asked = [ask(batcher, request([1])), ask(batcher, request([2]))];
+test('outputs that do not follow the rows end the joining for good, once, and every row is answered from a run of its own', async () => {
+  const misfits: string[] = [];
+  const { runner, batcher } = setUpBatcher({ onMisfit: (what) => misfits.push(what) });
+  const asked = [ask(batcher, request([1, 2])), ask(batcher, request([3]))];
   await quiet();
-  runner.open[0]!.finish([float32([1, 1], [3])]);
-  await quiet();
-  for (const run of [0, 0]) {
-    runner.open[run]!.finish([float32([3, 1], [1, 2, 3])]);
+  runner.open[0]!.finish([float32([2, 1], [7, 8])]);
+  const late = ask(batcher, request([4, 5]));
+  for (const rows of [1, 3, 0, 1, 1]) {
     await quiet();
+    const [run] = runner.open;
+    assert.equal(run!.values.length, 1);
+    run!.finish([float32([rows, 1], new Array(rows).fill(run!.values[0]! * 10))]);
   }
+  await quiet();
   assert.deepEqual(
-    asked.map(({ settled }) => settled),
-    [['MODEL_FAILED'], ['MODEL_FAILED']],
+    [...asked, late].map(({ settled }) => settled),
+    [[10, 'whole 20,20,20'], ['whole '], [40, 50]],
   );
+  assert.deepEqual(misfits, ['output 0 has the shape [2,1] for 3 rows']);
+});
+
+test('a lone row whose outputs do not follow it ends the joining, too, and gets them as they are', async () => {
+  const misfits: string[] = [];
+  const { runner, batcher } = setUpBatcher({ onMisfit: (what) => misfits.push(what) });
+  const asked = ask(batcher, request([1]));
+  await quiet();
+  runner.open[0]!.finish([float32([2, 1], [5, 6])]);
+  await quiet();
+  assert.deepEqual([asked.settled, misfits], [['whole 5,6'], ['output 0 has the shape [2,1] for 1 row']]);
+  const next = [ask(batcher, request([2])), ask(batcher, request([3]))];
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(
+    next.map(({ settled }) => settled),
+    [[20], [30]],
+  );
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [2], [3]]);
+});
+
+test('a joined run that fits is no answer once another has shown that outputs do not follow the rows', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 2 }, 2);
+  const asked = ask(batcher, request([1, 2, 3, 4]));
+  await quiet();
+  const [first, second] = [...runner.open];
+  first!.finish([float32([1, 1], [9])]);
+  await quiet();
+  second!.finish([float32([2, 1], [9, 9])]);
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(asked.settled, [10, 20, 30, 40]);
 });
 
 test('an error that is not of the engine fails the rows, not the server', async () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Feeds } from '../../functions/engine/join.ts';
+import type { Tensor } from '../../functions/engine/tensor.ts';
 import { ask, quiet, range, request, settleAll, setUpBatcher, tenfold, valuesOfRuns } from '../helpers/runner.ts';
 import { float32 } from '../helpers/tensors.ts';
 
@@ -61,6 +63,48 @@ test('a large request is split over runs, side by side, and put together in orde
     await quiet();
   }
   assert.deepEqual(asked.settled, tenfold(range(1, 10)));
+});
+
+test('a joined run is bounded by bytes as well: rows of 12 MiB go two at a time, one larger than all alone', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 64 });
+  const image = {
+    tensors: [{ dtype: 'float32', dims: [1, 3, 1024, 1024], data: new Float32Array(3 * 2 ** 20) }],
+    rows: 1,
+  } as const;
+  const large = {
+    tensors: [{ dtype: 'float32', dims: [1, 3, 1024, 4096], data: new Float32Array(12 * 2 ** 20) }],
+    rows: 1,
+  } as const;
+  const output = (rows: number): Tensor => ({ dtype: 'float32', dims: [rows, 1], data: new Float32Array(rows) });
+  const answers = [large, ...new Array<Feeds>(64).fill(image)].map((feeds) => batcher.predict(feeds, { gone: false }));
+  for (await quiet(); runner.open.length > 0; await quiet()) {
+    const [run] = runner.open;
+    run!.finish([output(run!.inputs[0]!.dims[0]!)]);
+  }
+  await Promise.all(answers);
+  assert.deepEqual(
+    runner.runs.map(({ inputs }) => inputs[0]!.dims[0]),
+    [1, ...new Array<number>(32).fill(2)],
+  );
+});
+
+test('outputs larger than their inputs bound the next runs', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchBytes: 400 });
+  for (const value of range(1, 8)) ask(batcher, request([value]));
+  await quiet();
+  runner.open[0]!.finish([float32([8, 50], new Array(400).fill(0))]);
+  for (const value of range(9, 8)) ask(batcher, request([value]));
+  await settleAll({ runner, batcher }, () => undefined);
+  // An engine gets its next run before the outputs of its last are looked at.
+  assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 8), range(9, 2), range(11, 2), range(13, 4)]);
+});
+
+test('a request of many rows is split by bytes', async () => {
+  const { runner, batcher } = setUpBatcher({ maxBatchBytes: 13 });
+  const asked = ask(batcher, request(range(1, 8)));
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 3), range(4, 3), range(7, 2)]);
+  assert.deepEqual(asked.settled, tenfold(range(1, 8)));
 });
 
 test('rows of different keys never share a run; the oldest key goes first', async () => {

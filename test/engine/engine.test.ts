@@ -42,7 +42,7 @@ test('an engine tells what its model takes and gives, and runs it', async (t) =>
   const loaded = await engine.load(order(join(writeModel(folder, 'identity', identity()), 'model.onnx')));
   assert.deepEqual(loaded, {
     signature: {
-      inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 4] }],
+      inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 4], dimNames: ['N', null] }],
       outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 4] }],
     },
     patched: [],
@@ -80,6 +80,19 @@ test('an engine that is killed in a run ends the run as crashed, and says by wha
   assert.equal(await engine.exited, 'killed by SIGKILL');
 });
 
+test('a process that dies of itself is told from one that is killed from outside', async (t) => {
+  for (const [signal, ofItself] of [
+    ['SIGSEGV', true],
+    ['SIGABRT', true],
+    ['SIGKILL', false],
+  ] as const) {
+    const engine = await load(t, `dies-${signal}`, endless());
+    const run = engine.run(joined(column(1)), LONG_MS);
+    process.kill(engine.pid!, signal);
+    await assert.rejects(run, { fault: 'crashed', ofItself, message: `the engine process ended: killed by ${signal}` });
+  }
+});
+
 test('a run beyond its time is ended with its process', async (t) => {
   const engine = await load(t, 'too-long', endless());
   const started = performance.now();
@@ -104,6 +117,30 @@ test('an engine whose socket is closed ends by itself', async (t) => {
   engine.close();
   assert.equal(await engine.exited, 'exit code 0');
   await until(() => !isAlive(engine.pid!), 'the engine is gone');
+});
+
+test('an answer to something else than was asked ends its process: no run gets the outputs of another', async (t) => {
+  // Answers every frame with a result without tensors, of number 7.
+  const answer =
+    'const b = Buffer.alloc(16); [16, 4, 7, 0].forEach((n, i) => b.writeUInt32LE(n, 4 * i)); fs.writeSync(3, b);';
+  const script = `const fs = require('node:fs'); const got = Buffer.alloc(4096); while (fs.readSync(3, got)) { ${answer} }`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  const engine = attachEngine(child, 5);
+  await assert.rejects(engine.run(joined(column(1)), LONG_MS), ends('crashed', /killed by SIGKILL/));
+  const asked = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+  t.after(() => asked.kill('SIGKILL'));
+  assert.deepEqual(await attachEngine(asked, 6).run(joined(column(1)), LONG_MS), []);
+});
+
+test('the numbers of exchanges begin anew where 32 bits end', async (t) => {
+  const engine = attachEngine(spawnEngine(), 2 ** 32 - 2);
+  t.after(() => engine.kill());
+  await engine.load(order(join(writeModel(folder, 'numbers', identity('float32', ['N'])), 'model.onnx')));
+  for (const value of [1, 2]) {
+    const [output] = await engine.run(joined(float32([1], [value])), LONG_MS);
+    assert.deepEqual(output!.data, Float32Array.of(value));
+  }
 });
 
 test('an engine that cannot start is a crash with the reason', async () => {

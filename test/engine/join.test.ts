@@ -3,11 +3,13 @@ import { test } from 'node:test';
 import { RunError } from '../../functions/engine/engine.ts';
 import {
   blame,
-  checkRows,
   type Feeds,
+  findMisfit,
   halve,
   joinRows,
   keyOf,
+  rowBytes,
+  rowsInRun,
   type Span,
   stackSpans,
 } from '../../functions/engine/join.ts';
@@ -117,14 +119,10 @@ test('halves keep what else a span carries', () => {
   );
 });
 
-test('an output without a row for each row fed is told with its shape and what to do', () => {
-  checkRows([column(1, 2), float32([2], [1, 2])], 2);
+test('an output without a row for each row fed is named with its shape', () => {
+  assert.equal(findMisfit([column(1, 2), float32([2], [1, 2])], 2), undefined);
   for (const dims of [[], [1], [3, 2]]) {
-    assert.throws(
-      () => checkRows([column(1, 2), float32(dims, [])], 2),
-      (error: RunError) =>
-        error.fault === 'failed' && /output 1 .* for 2 rows.*"batching": false in model\.json/.test(error.message),
-    );
+    assert.equal(findMisfit([column(1, 2), float32(dims, [])], 2), `output 1 has the shape [${dims}] for 2 rows`);
   }
 });
 
@@ -140,4 +138,17 @@ test('a run that took too long is the deadline; any other fault is the model fai
     assert.deepEqual([error.code, error.cause], ['MODEL_FAILED', cause]);
     assert.match(error.message, /failed on this input: bad index/);
   }
+});
+
+test('bytes of a row are those of its numbers, and of its texts with their lengths', () => {
+  const numbers: Tensor = { dtype: 'float64', dims: [2, 3], data: new Float64Array(6) };
+  const texts: Tensor = { dtype: 'string', dims: [2, 1], data: ['ab', ''] };
+  assert.equal(rowBytes([numbers, undefined, texts], 2), 24 + 5);
+  assert.equal(rowBytes([{ dtype: 'int8', dims: [1, 0], data: new Int8Array(0) }], 1), 1);
+});
+
+test('a run takes as many rows as its bytes allow, one at least', () => {
+  assert.equal(rowsInRun(4, 64), 64);
+  assert.equal(rowsInRun(2 ** 20, 64), 32);
+  assert.equal(rowsInRun(2 ** 30, 64), 1);
 });

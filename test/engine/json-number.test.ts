@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { BEYOND_DOUBLE } from '../../functions/engine/json-number.ts';
 import { type JsonValue, readJson } from '../../functions/engine/json-reader.ts';
 
 /** More numbers than a thread's first look: enough bytes that fractions are read four digits at once. */
@@ -16,7 +17,8 @@ function readThrice(text: string): JsonValue[] {
 
 function assertSame(text: string): void {
   for (const value of readThrice(text)) {
-    assert.ok(Object.is(value, Number(text)), `${text} read as ${value}, not ${Number(text)}`);
+    const read = value === BEYOND_DOUBLE || value === -BEYOND_DOUBLE ? Number(value) : value;
+    assert.ok(Object.is(read, Number(text)), `${text} read as ${value}, not ${Number(text)}`);
   }
 }
 
@@ -99,11 +101,64 @@ test('an integer literal beyond ±(2^53-1) is a bigint with all its digits', () 
   for (const read of readThrice('-9007199254740992')) assert.equal(read, -9007199254740992n);
 });
 
-test('a huge integer literal is read in linear time, as a number', () => {
-  const text = '7'.repeat(2_000_000);
-  assert.equal(readJson(Buffer.from(text)), Number.POSITIVE_INFINITY);
-  assert.equal(typeof readJson(Buffer.from('7'.repeat(400))), 'bigint');
-  assert.equal(typeof readJson(Buffer.from('7'.repeat(401))), 'number');
+test('a number beyond the doubles is never an infinity, and is read in linear time', () => {
+  assert.equal(readJson(Buffer.from('7'.repeat(400))), BigInt('7'.repeat(400)));
+  for (const text of ['7'.repeat(401), '7'.repeat(2_000_000), '1e309', '1.8e308', `0.${'1'.repeat(9)}e999`]) {
+    assert.deepEqual(readThrice(text), new Array(3).fill(BEYOND_DOUBLE));
+    assert.deepEqual(readThrice(`-${text}`), new Array(3).fill(-BEYOND_DOUBLE));
+  }
+});
+
+const readBare = (text: string): JsonValue => readJson(Buffer.from(text), 0, Buffer.byteLength(text), 1000, true);
+
+test('where bare floats may stand, NaN and the infinities are numbers among numbers', () => {
+  const number = fc.oneof(doubles, fc.constantFrom(Number.NaN, Infinity, -Infinity, 1));
+  const space = fc.constantFrom('', ' ', '\n');
+  fc.assert(
+    fc.property(fc.array(number, { maxLength: 100 }), space, (numbers, gap) => {
+      const text = `[${gap}${numbers.map((one) => (Number.isFinite(one) ? pointed(one) : String(one))).join(`${gap},${gap}`)}${gap}]`;
+      const read = readBare(text) as number[] | Float64Array;
+      assert.equal(read instanceof Float64Array, numbers.length >= 32);
+      assert.deepEqual(
+        [...read],
+        numbers.map((one) => (one === 0 ? Number(pointed(one)) : one)),
+      );
+    }),
+  );
+  assert.deepEqual(readBare('{"a":NaN,"b":[-Infinity,"x",Infinity,null],"c":[[NaN]]}'), {
+    __proto__: null,
+    a: Number.NaN,
+    b: [-Infinity, 'x', Infinity, null],
+    c: [[Number.NaN]],
+  });
+  assert.deepEqual([readBare('NaN'), readBare(' -Infinity ')], [Number.NaN, -Infinity]);
+});
+
+test('no other word stands for a float, and no bracket or comma may be missing', () => {
+  for (const text of [
+    '[nan]',
+    '[inf]',
+    '[-NaN]',
+    '[+Infinity]',
+    '[NaN,]',
+    '[NaN 1]',
+    '[NaN',
+    '[NaNa]',
+    '[1,Infinit]',
+    'Na',
+    '[-]',
+  ]) {
+    assert.throws(() => readBare(text), { code: 'INVALID_INPUT' }, text);
+  }
+});
+
+test('where they may not, the error says how a float that is no number is sent', () => {
+  for (const text of ['[NaN]', '[1,NaN]', '{"a":-Infinity}', '[inf]', 'NaN']) {
+    assert.throws(() => readJson(Buffer.from(text)), {
+      code: 'INVALID_INPUT',
+      message: /; JSON has no NaN and no infinities: send "NaN", "Infinity" or "-Infinity" in quotes$/,
+    });
+  }
 });
 
 test('a number that RFC 8259 has no rule for is refused at its byte', () => {

@@ -8,7 +8,7 @@ const read = (text: string) => readJson(Buffer.from(text));
 
 /** The value as `JSON.parse` gives it: plain arrays, doubles, plain objects. */
 function normalise(value: JsonValue): unknown {
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint') return Number(value); // also of one beyond the doubles, which JSON.parse makes an infinity
   if (value instanceof Float64Array) return Array.from(value);
   if (Array.isArray(value)) return value.map(normalise);
   if (typeof value !== 'object' || value === null) return value;
@@ -171,8 +171,14 @@ test('strings that are no UTF-8 are refused', () => {
   }
 });
 
-test('a byte order mark is refused by name', () => {
-  assert.throws(() => read('\ufeff{}'), { message: /at byte 0, got a byte order mark/ });
+test('a byte order mark before the text is skipped, and refused by name anywhere else', () => {
+  assert.deepEqual(normalise(read('\ufeff {"a":[1]}')), { a: [1] });
+  assert.equal(read('\ufeff7'), 7);
+  assert.throws(() => read('\ufeff[1,x]'), { message: /at byte 6, got 'x'/ });
+  for (const text of ['[\ufeff]', '\ufeff\ufeff1']) {
+    assert.throws(() => read(text), { message: /got a byte order mark/ });
+  }
+  assert.throws(() => read('\ufeff'), { message: /expected a value at byte 3, got the end of the body/ });
 });
 
 test('an error names the byte, what could stand there and what does', () => {
@@ -202,4 +208,14 @@ test('short strings that share a slot or a prefix are told apart', () => {
   assert.deepEqual(read(JSON.stringify(words)), words);
   const object = read(JSON.stringify(Object.fromEntries(words.map((word, i) => [word, i])))) as Record<string, number>;
   assert.deepEqual(Object.keys(object), words);
+});
+
+test('an object of 65,536 members is read, one of more is refused, and so many objects may stand side by side', () => {
+  const object = (count: number) => `{${Array.from({ length: count }, (_, i) => `"k${i}":1`).join(',')}}`;
+  assert.equal(Object.keys(read(object(65_536)) as object).length, 65_536);
+  assert.throws(() => read(object(65_537)), { code: 'INVALID_INPUT', message: /an object of more than 65536 members/ });
+  const repeated = `{${'"a":1,'.repeat(65_536)}"a":1}`;
+  assert.throws(() => read(repeated), { code: 'INVALID_INPUT', message: /an object of more than 65536 members/ });
+  const rows = `[${Array.from({ length: 300 }, () => object(300)).join(',')}]`;
+  assert.equal((read(rows) as unknown[]).length, 300);
 });

@@ -74,6 +74,22 @@ test('"NaN", "Infinity" and "-Infinity" are floats, and nothing else in quotes i
   assert.throws(() => nested('["NaN"]', 'int32', [1]), { code: 'INVALID_INPUT', path: 'x[0]' });
 });
 
+test('NaN and the infinities as numbers are floats, in short arrays and in long ones, and nothing else', () => {
+  for (const length of [3, 40]) {
+    const values = Array.from({ length }, (_, i) => [Number.NaN, Infinity, -Infinity][i] ?? i);
+    for (const given of [values, Float64Array.from(values)]) {
+      assert.deepEqual(decodeNested(given, 'float32', [-1], 'x').data, Float32Array.from(values));
+      assert.deepEqual(decodeNested(given, 'float64', [-1], 'x').data, Float64Array.from(values));
+      assert.deepEqual((decodeNested(given, 'float16', [-1], 'x').data as Uint16Array)[1], 0x7c00);
+      for (const dtype of ['int8', 'int64', 'bool', 'string'] as const) {
+        assert.throws(() => decodeNested(given, dtype, [-1], 'x'), { path: 'x[0]', message: /got NaN/ });
+      }
+    }
+    const beyond = Float64Array.from(values, (value, i) => (i === length - 1 ? 1e39 : value));
+    if (length > 3) assert.throws(() => decodeNested(beyond, 'float32', [-1], 'x'), { path: `x[${length - 1}]` });
+  }
+});
+
 test('what a dtype cannot hold is refused with its path, the expected and the given', () => {
   const integer = (range: string, dtype: string, given: string) =>
     `expected an integer from ${range} (${dtype}), got ${given}`;
@@ -99,14 +115,14 @@ test('what a dtype cannot hold is refused with its path, the expected and the gi
     ['uint64', '18446744073709551616', integer('0 to 18446744073709551615', 'uint64', '18446744073709551616')],
     ['float16', '65520', 'expected a number within ±65504 (float16), got 65520'],
     ['float32', '3.5e38', 'expected a number within ±3.4028235e38 (float32), got 3.5e+38'],
-    ['float32', '1e999', 'expected a number within ±3.4028235e38 (float32), got Infinity'],
-    ['float64', '-1e999', 'expected a number within ±1.7976931348623157e308 (float64), got -Infinity'],
+    ['float32', '1e999', 'expected a number within ±3.4028235e38 (float32), got one beyond ±1.8e308'],
+    ['float64', '-1e999', 'expected a number within ±1.7976931348623157e308 (float64), got one beyond ±1.8e308'],
     [
       'float64',
       `1${'0'.repeat(320)}`,
       `expected a number within ±1.7976931348623157e308 (float64), got 1${'0'.repeat(39)}…`,
     ],
-    ['float32', 'null', 'expected a number (float32), got null'],
+    ['float32', 'null', 'expected a number (float32), or "NaN" where it is missing, got null'],
     ['float64', 'true', 'expected a number (float64), got true'],
     ['float32', '[1,2]', 'expected a number (float32), got an array of 2 values'],
     ['float32', '{"a":1}', 'expected a number (float32), got an object'],

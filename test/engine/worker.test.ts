@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,7 @@ import { after, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { attachEngine, type Engine } from '../../functions/engine/engine.ts';
 import { spawnEngine } from '../../functions/engine/spawn.ts';
+import { model, node, value } from '../../functions/onnx/build.ts';
 import { isAlive } from '../helpers/descendants.ts';
 import { endless, identity, slow, writeModel } from '../helpers/models.ts';
 import { column, float32, joined } from '../helpers/tensors.ts';
@@ -93,6 +94,50 @@ test("onnxruntime's telemetry is off before the library is loaded", async (t) =>
   t.after(() => child.kill('SIGKILL'));
   const [text] = await once(child.stdout!, 'data');
   assert.equal(String(text), 'ORT_DISABLE_TELEMETRY=1');
+});
+
+test('an engine gets no settings of the server, and goes before it where memory runs out', async (t) => {
+  process.env.REDIS_URL = 'redis://:secret@host';
+  t.after(() => delete process.env.REDIS_URL);
+  const engine = await load(t, 'environment', identity());
+  const read = (pid: number | 'self', name: string): string => readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  const environment = read(engine.pid!, 'environ');
+  assert.match(environment, /\bPATH=/);
+  assert.doesNotMatch(environment, /REDIS_URL|secret/);
+  const own = Number(read('self', 'oom_score_adj'));
+  assert.equal(Number(read(engine.pid!, 'oom_score_adj')), Math.min(1000, own + 300));
+});
+
+test('the memory of a large run is given back', async (t) => {
+  const engine = await load(t, 'large', identity('float32', ['N']));
+  const resident = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, 'utf8'))![1]);
+  const run = (length: number) =>
+    engine.run(joined({ dtype: 'float32', dims: [length], data: new Float32Array(length) }), LONG_MS);
+  await run(1);
+  const before = resident();
+  await run(2 ** 24);
+  await run(1);
+  // Of 64 MiB there and back: onnxruntime keeps the one that it made.
+  const kept = (resident() - before) / 1024;
+  assert.ok(kept < 96, `${kept} MiB`);
+});
+
+test('an output that is the input itself, or that is there twice, comes whole though its memory is given back', async (t) => {
+  const bytes = model({
+    name: 'through',
+    nodes: [node('Identity', ['x'], ['y']), node('Identity', ['x'], ['z'])],
+    inputs: [value('x', 'float32', ['N'])],
+    outputs: ['x', 'y', 'z'].map((name) => value(name, 'float32', ['N'])),
+  });
+  const engine = await load(t, 'through', bytes);
+  const data = Float32Array.from({ length: 2 ** 20 }, (_, i) => i);
+  for (let run = 0; run < 3; run++) {
+    const outputs = await engine.run(joined({ dtype: 'float32', dims: [data.length], data }), LONG_MS);
+    assert.deepEqual(
+      outputs.map((output) => output.data),
+      [data, data, data],
+    );
+  }
 });
 
 test('an order that makes no sense is answered, and the next is taken', async (t) => {

@@ -28,13 +28,14 @@ function labelAttribute(labels: readonly (string | number)[]): Record<string, At
 const isText = (labels: readonly (string | number)[]): labels is readonly string[] => typeof labels[0] === 'string';
 
 /** What a ZipMap gives. */
-export const scoreMaps = (key: 'int64' | 'string') => sequenceType(mapType(key, tensorType('float32', [])));
+export const scoreMaps = (key: 'int64' | 'string', scores: 'float32' | 'float64' = 'float32') =>
+  sequenceType(mapType(key, tensorType(scores, [])));
 
 /**
- * A scikit-learn classifier as skl2onnx exports it: `x` float32 [N,C] -> `output_label` [N], the label of the largest
+ * A scikit-learn classifier as skl2onnx exports it: `x` [N,C], float32 unless given -> `output_label` [N], the label of the largest
  * value, and `output_probability`, a sequence of maps from label to the softmax of `x`.
  */
-export function classifier(labels: readonly string[] | readonly number[]) {
+export function classifier(labels: readonly string[] | readonly number[], dtype: 'float32' | 'float64' = 'float32') {
   const key = isText(labels) ? 'string' : 'int64';
   const table = isText(labels)
     ? initializer('classes', 'string', [labels.length], labels)
@@ -48,9 +49,43 @@ export function classifier(labels: readonly string[] | readonly number[]) {
       zipMapNode('probabilities', 'output_probability', labels),
     ],
     initializers: [table],
-    inputs: [value('x', 'float32', ['N', labels.length])],
-    outputs: [value('output_label', key, ['N']), typedValue('output_probability', scoreMaps(key))],
+    inputs: [value('x', dtype, ['N', labels.length])],
+    outputs: [value('output_label', key, ['N']), typedValue('output_probability', scoreMaps(key, dtype))],
     mlOpset: 3,
+  });
+}
+
+/**
+ * A MultiOutputClassifier as skl2onnx exports it: `x` float32 [N,2] -> `label` int64 [N,2] and `probabilities`, a sequence of
+ * two tensors [N,2]: the softmax of `x` and that of its negative.
+ */
+export function multiOutputClassifier() {
+  const of = (scores: string, i: number) => [
+    node('ArgMax', [scores], [`label_${i}`], { axis: 1n, keepdims: 1n }),
+    node('Softmax', [scores], [`p_${i}`], { axis: 1n }),
+  ];
+  return model({
+    name: 'multi-output',
+    nodes: [
+      node('Neg', ['x'], ['negative']),
+      ...of('x', 0),
+      ...of('negative', 1),
+      node('Concat', ['label_0', 'label_1'], ['label'], { axis: 1n }),
+      node('SequenceConstruct', ['p_0', 'p_1'], ['probabilities']),
+    ],
+    inputs: [value('x', 'float32', ['N', 2])],
+    outputs: [value('label', 'int64', ['N', 2]), typedValue('probabilities', sequenceType(tensorType('float32')))],
+  });
+}
+
+/** What skl2onnx puts in front of a TfidfVectorizer: `x` string [N] -> `y`, in lower case by a locale. */
+export function stringNormalizer(locale?: string) {
+  const attributes = { case_change_action: 'LOWER', is_case_sensitive: 0n, ...(locale && { locale }) };
+  return model({
+    name: 'string-normalizer',
+    nodes: [node('StringNormalizer', ['x'], ['y'], attributes)],
+    inputs: [value('x', 'string', ['N'])],
+    outputs: [value('y', 'string', ['N'])],
   });
 }
 

@@ -43,6 +43,35 @@ export function add() {
   });
 }
 
+/** Triton's example model: `OUTPUT0` = `INPUT0` + `INPUT1`, `OUTPUT1` = `INPUT0` - `INPUT1`, all int32 [N,16]. */
+export function simple() {
+  return model({
+    name: 'simple',
+    nodes: [node('Add', ['INPUT0', 'INPUT1'], ['OUTPUT0']), node('Sub', ['INPUT0', 'INPUT1'], ['OUTPUT1'])],
+    inputs: ['INPUT0', 'INPUT1'].map((name) => value(name, 'int32', ['N', 16])),
+    outputs: ['OUTPUT0', 'OUTPUT1'].map((name) => value(name, 'int32', ['N', 16])),
+  });
+}
+
+/** The same on texts of decimal digits, string [N,16]: Triton's `simple_string`. */
+export function simpleString() {
+  const cast = (from: string, to: string, dtype: 'int32' | 'string') =>
+    node('Cast', [from], [to], { to: BigInt(DATA_TYPES[dtype]) });
+  return model({
+    name: 'simple_string',
+    nodes: [
+      cast('INPUT0', 'a', 'int32'),
+      cast('INPUT1', 'b', 'int32'),
+      node('Add', ['a', 'b'], ['sum']),
+      node('Sub', ['a', 'b'], ['difference']),
+      cast('sum', 'OUTPUT0', 'string'),
+      cast('difference', 'OUTPUT1', 'string'),
+    ],
+    inputs: ['INPUT0', 'INPUT1'].map((name) => value(name, 'string', ['N', 16])),
+    outputs: ['OUTPUT0', 'OUTPUT1'].map((name) => value(name, 'string', ['N', 16])),
+  });
+}
+
 /** `y` = `x` + `constant`, float32 [N,2]: versions of one model that can be told apart. */
 export function addConstant(constant: number) {
   return unary(['N', 2], [node('Add', ['x', 'constant'], ['y'])], [initializer('constant', 'float32', [], [constant])]);
@@ -129,6 +158,16 @@ export function rankOne() {
 /** Every dimension is the caller's: `y` = 2 `x`, float32 [N,M]. */
 export function freeDimensions() {
   return unary(['N', 'M'], [node('Add', ['x', 'x'], ['y'])]);
+}
+
+/** The file gives no rank of `x` and `y`: `y` = 2 `x`, float32. */
+export function noShape() {
+  return model({
+    name: 'no-shape',
+    nodes: [node('Add', ['x', 'x'], ['y'])],
+    inputs: [value('x', 'float32')],
+    outputs: [value('y', 'float32')],
+  });
 }
 
 // Models that misbehave.

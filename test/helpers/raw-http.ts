@@ -6,6 +6,8 @@ export interface RawAnswer {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** The same, where it is no text. */
+  readonly bytes: Buffer;
 }
 
 /** One connection, for what `fetch` will not do: half a body, no HTTP at all, several requests at once, never reading. */
@@ -90,7 +92,8 @@ function findAnswer(text: string): { value: RawAnswer; end: number } | undefined
   );
   const found = headers['transfer-encoding'] === 'chunked' ? findChunks(text, from) : findCounted(text, from, headers);
   if (found === undefined) return undefined;
-  return { value: { status, headers, body: Buffer.from(found.body, 'latin1').toString() }, end: found.end };
+  const bytes = Buffer.from(found.body, 'latin1');
+  return { value: { status, headers, body: bytes.toString(), bytes }, end: found.end };
 }
 
 function findCounted(text: string, from: number, headers: Record<string, string>) {

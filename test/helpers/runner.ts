@@ -5,6 +5,7 @@ import {
   createBatcher,
   type Outcome,
   type Runner,
+  WHOLE,
 } from '../../functions/engine/batcher.ts';
 import { RunError, type RunFault } from '../../functions/engine/engine.ts';
 import type { JoinedTensor } from '../../functions/engine/frame.ts';
@@ -19,8 +20,8 @@ export interface FakeRun {
   readonly values: readonly number[];
   /** Gives each row's value times ten, or `outputs`. */
   finish(outputs?: Tensor[]): void;
-  /** Ends it as an engine does: one that failed is free at once, one that died only once it is replaced. */
-  fail(fault: RunFault | 'refused'): void;
+  /** Ends it as an engine does: one that failed is free at once, one that died, `faulted` of itself, only once it is replaced. */
+  fail(fault: RunFault | 'refused' | 'faulted'): void;
 }
 
 export interface FakeRunner extends Runner {
@@ -80,9 +81,11 @@ export function createFakeRunner(engines = 1): FakeRunner {
           },
           fail(fault) {
             end();
-            if (fault === 'crashed' || fault === 'timed-out') dead++;
-            else release();
-            reject(fault === 'refused' ? new Error('refused') : new RunError(fault, `this run ${fault}`));
+            if (fault === 'failed' || fault === 'refused') release();
+            else dead++;
+            if (fault === 'refused') reject(new Error('refused'));
+            else if (fault === 'faulted') reject(new RunError('crashed', 'this run faulted', { ofItself: true }));
+            else reject(new RunError(fault, `this run ${fault}`));
           },
         };
         runs.push(run);
@@ -98,13 +101,13 @@ export function request(values: readonly number[], rank = 2): Feeds {
   return { tensors: [float32(dims, values)], rows: values.length };
 }
 
-/** What became of a request: its values times ten, or in place of each row that failed the error's code. */
+/** What became of a request: its values times ten; in place of a row that failed the error's code, or all that it was given. */
 export function valuesOf(outcomes: readonly Outcome[]): (number | string)[] {
-  return outcomes.flatMap((outcome): (number | string)[] =>
-    'error' in outcome
-      ? new Array(outcome.rows).fill(outcome.error.code)
-      : Array.from(outcome.outputs[0]!.data as Float32Array).slice(outcome.first, outcome.first + outcome.rows),
-  );
+  return outcomes.flatMap((outcome): (number | string)[] => {
+    if ('error' in outcome) return new Array(outcome.rows).fill(outcome.error.code);
+    const values = Array.from(outcome.outputs[0]!.data as Float32Array);
+    return outcome.first === WHOLE ? [`whole ${values}`] : values.slice(outcome.first, outcome.first + outcome.rows);
+  });
 }
 
 /** Asks for a prediction; `settled` has the outcome, or the code of the rejection, once there is one. */
@@ -139,7 +142,10 @@ export function setUpBatcher(options: Partial<BatcherOptions> = {}, engines = 1)
 }
 
 /** Ends every run, with failure where `fate` says so, until nothing is left to run. Dead engines are replaced. */
-export async function settleAll({ runner }: Setup, fate: (run: FakeRun) => RunFault | undefined): Promise<void> {
+export async function settleAll(
+  { runner }: Setup,
+  fate: (run: FakeRun) => RunFault | 'faulted' | undefined,
+): Promise<void> {
   for (await quiet(); runner.open.length > 0 || runner.dead() > 0; await quiet()) {
     while (runner.dead() > 0) runner.replace();
     for (const run of [...runner.open]) {

@@ -1,4 +1,4 @@
-import type { LogFields, Logger, RequestLog } from '../../functions/telemetry/logger.ts';
+import type { Level, LogFields, Logger, RequestLog } from '../../functions/telemetry/logger.ts';
 import { createMetrics, type Metrics } from '../../functions/telemetry/metrics.ts';
 
 export interface RecordedLine {
@@ -22,6 +22,7 @@ export function recordTelemetry(): RecordingTelemetry {
     (level: string) =>
     (message: string, fields: LogFields = {}): void =>
       void lines.push({ level, message, fields });
+  let levels: ReadonlySet<Level> = new Set(['critical', 'error', 'warning', 'info']);
   const logger: Logger = {
     debug: at('debug'),
     info: at('info'),
@@ -29,6 +30,10 @@ export function recordTelemetry(): RecordingTelemetry {
     error: at('error'),
     critical: at('critical'),
     request: (entry) => void requests.push(entry),
+    levels: () => levels,
+    setLevels: (given) => {
+      levels = new Set(given);
+    },
     dropped: () => 0,
     flush: () => Promise.resolve(),
   };

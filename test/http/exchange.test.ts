@@ -26,10 +26,13 @@ test('an answer has its type, its id, and its length in bytes, whatever its char
 });
 
 test('a caller is gone once it has left before its answer, or once its deadline has passed', () => {
-  const state = (res: { destroyed: boolean; writableEnded: boolean }): Caller => new Caller(res as never);
+  const state = (res: { destroyed: boolean; writableEnded: boolean }, closed = false): Caller =>
+    new Caller({ ...res, req: { socket: { destroyed: closed } } } as never);
   assert.equal(state({ destroyed: false, writableEnded: false }).gone, false);
   assert.equal(state({ destroyed: true, writableEnded: false }).gone, true);
   assert.equal(state({ destroyed: true, writableEnded: true }).gone, false, 'it has its answer');
+  // The response of a request behind another one has no socket, and hears nothing of its end.
+  assert.equal(state({ destroyed: false, writableEnded: false }, true).gone, true);
   const late = state({ destroyed: false, writableEnded: true });
   late.expired = true;
   assert.deepEqual([late.gone, late.left], [true, false]);

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { model, node, value } from '../../functions/onnx/build.ts';
 import { type Answer, call, linesOf, metric, post } from '../helpers/calls.ts';
 import { useHost } from '../helpers/hosts.ts';
 import { modelFolder } from '../helpers/model-folder.ts';
+import { writeModel } from '../helpers/models.ts';
 import { bodyWith, everyDtype } from './contract/every-dtype.ts';
 
 const SEED = 20261123;
@@ -75,6 +80,25 @@ const broken = fc
     ),
   );
 
+/** A long repeat, alone or where something is expected: what takes more than linear time takes minutes of it. */
+const long = fc
+  .record({
+    piece: fc.constantFrom(...'=A0 ["{,-\\', '[]', '{},', '1,', '""', '"a":1,', '\\u0041', '\n', '\r\n'),
+    end: fc.constantFrom('', 'x', '=', '"', ']', '}'),
+    wrap: fc.constantFrom(
+      ['', ''],
+      ['"', '"'],
+      ['{"features":[', ']}'],
+      ['{"features":{', '}}'],
+      ['{"features":{"string":["', '",""]}}'],
+      ['{"instances":[{"string":{"b64":"', '"}}]}'],
+    ),
+    characters: fc.constantFrom(1000, 60_000, 200_000),
+  })
+  .map(({ piece, end, wrap: [open, close], characters }) =>
+    Buffer.from(`${open}${piece.repeat(characters / piece.length)}${end}${close}\n${CHECK}`),
+  );
+
 /** Valid JSON of a wrong kind: any value, under the names that mean something here. */
 const misshapen = fc
   .record({
@@ -123,6 +147,7 @@ describe('malformed bodies', { concurrency: 1 }, () => {
   for (const [title, arbitrary] of [
     [`${BODIES} of random bytes`, bytes],
     [`${BODIES} that are almost right`, fc.oneof(broken, misshapen)],
+    [`${BODIES} of long repeats`, long],
   ] as const) {
     for (const [path, type] of ROUTES) {
       test(`${title}, as ${type} to ${path}: no 5xx, always JSON, and the server answers the next request`, async () => {
@@ -146,4 +171,54 @@ describe('malformed bodies', { concurrency: 1 }, () => {
   }
 
   test('and no engine process was lost', async () => assert.equal(await metric(host(), 'engine_restarts_total'), 0));
+});
+
+describe('inputs that give one dimension different lengths', { concurrency: 1 }, () => {
+  const pair = model({
+    name: 'pair',
+    nodes: [node('Add', ['a', 'b'], ['c'])],
+    inputs: [value('a', 'float32', ['batch', 'sequence']), value('b', 'float32', ['batch', 'sequence'])],
+    outputs: [value('c', 'float32', ['batch', 'sequence'])],
+  });
+  const root = mkdtempSync(join(tmpdir(), 'unequal-'));
+  after(() => rmSync(root, { recursive: true }));
+  const host = useHost('container', () => {
+    writeModel(root, 'joined', pair, { batching: true });
+    writeModel(root, 'alone', pair, { batching: false });
+    return { MODEL_URI: root, MODEL_NAME: 'joined', INFERENCE_PROCESSES: '1' };
+  });
+  const tensor = (name: string, shape: number[]) => ({
+    name,
+    datatype: 'FP32',
+    shape,
+    data: new Array(shape.reduce((a, b) => a * b)).fill(1),
+  });
+  const sequence = /dimension sequence .*got 3 in dimension 1 of input a and 2 in dimension 1 of input b/;
+
+  for (const name of ['joined', 'alone']) {
+    test(`are told by both inputs, the dimension and its lengths, in every dialect (${name})`, async () => {
+      const bodies: [path: string, body: object][] = [
+        [`/models/${name}/predict`, { features: { a: [1, 2, 3], b: [1, 2] } }],
+        [`/v1/models/${name}:predict`, { instances: [{ a: [1, 2, 3], b: [1, 2] }] }],
+        [`/v1/models/${name}:predict`, { inputs: { a: [[1, 2, 3]], b: [[1, 2]] } }],
+        [`/v2/models/${name}/infer`, { inputs: [tensor('a', [1, 3]), tensor('b', [1, 2])] }],
+      ];
+      for (const [path, body] of bodies) {
+        const { status, json } = await post(host(), path, body);
+        assert.deepEqual([status, json().code], [400, 'INVALID_INPUT'], path);
+        assert.match(json().error, sequence, path);
+      }
+      const batch = { inputs: [tensor('a', [3, 2]), tensor('b', [2, 2])] };
+      const { status, json } = await post(host(), `/v2/models/${name}/infer`, batch);
+      assert.equal(status, 400);
+      assert.match(json().error, /got 3 .*a.* 2 .*b/);
+    });
+  }
+
+  test('what the model broadcasts is answered as it always was', async () => {
+    const { status, json } = await post(host(), '/v2/models/alone/infer', {
+      inputs: [tensor('a', [1, 3]), tensor('b', [2, 1])],
+    });
+    assert.deepEqual([status, json().outputs[0].shape], [200, [2, 3]]);
+  });
 });

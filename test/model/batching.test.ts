@@ -1,107 +1,86 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, type TestContext, test } from 'node:test';
+import { test } from 'node:test';
+import type { RowIndependence } from '../../functions/batching/row-independence.ts';
 import type { Feeds } from '../../functions/engine/join.ts';
-import { createPool } from '../../functions/engine/pool.ts';
 import type { Signature, Tensor } from '../../functions/engine/tensor.ts';
-import { mayJoin, type Run, trialRows, tryJoining } from '../../functions/model/batching.ts';
 import {
-  add,
-  freeDimensions,
-  identity,
-  manyInputs,
-  poisonable,
-  rowsSeeEachOther,
-  sequenceAxis,
-  softmaxAxis0,
-  twoOutputs,
-  writeModel,
-} from '../helpers/models.ts';
+  type BatchingEvidence,
+  decideBatching,
+  madeUpRow,
+  mayBatch,
+  type Run,
+  trialRows,
+  tryJoining,
+} from '../../functions/model/batching.ts';
 import { column, float32 } from '../helpers/tensors.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'batching-'));
-after(() => rmSync(folder, { recursive: true }));
+const spec = (...shape: number[]) => ({ name: 'x', dtype: 'float32' as const, shape });
+const SIGNATURE: Signature = { inputs: [spec(-1, 1)], outputs: [spec(-1, 1)] };
 
-/** The model in a real engine. */
-async function open(t: TestContext, bytes: Uint8Array): Promise<{ signature: Signature; run: Run }> {
-  const path = join(writeModel(folder, t.name.replaceAll(/\W+/g, '-'), bytes), 'model.onnx');
-  const order = { path, intraOpThreads: 1, executionProviders: ['cpu'] };
-  const pool = createPool({ size: 1, order, runTimeoutMs: 10_000 });
-  t.after(() => pool.close());
-  const { signature } = await pool.start();
-  return { signature, run: pool.run };
-}
+/** Gives what `outputs` makes of the values fed, as if a model of one column had. */
+const pretend =
+  (outputs: (values: number[]) => Tensor): Run =>
+  (inputs) =>
+    Promise.resolve([outputs(inputs[0]!.parts.flatMap((part) => Array.from(part as Float32Array)))]);
+const rows = [1, 2, 3].map((value): Feeds => ({ tensors: [column(value)], rows: 1 }));
+const tenfold = pretend((values) => column(...values.map((value) => value * 10)));
+const never: Run = () => assert.fail('nothing is to be run');
 
-const JOINED: [title: string, bytes: Uint8Array][] = [
-  ['float32', identity()],
-  ['float16', identity('float16')],
-  ['int64', identity('int64')],
-  ['string', identity('string')],
-  ['bool', identity('bool', ['N', 3])],
-  ['two inputs', add()],
-  ['two inputs of two dtypes and two outputs', twoOutputs()],
-  ['dimensions that are all free', freeDimensions()],
-];
+const PROVED: RowIndependence = { verdict: 'proved' };
+const MIXED: RowIndependence = { verdict: 'mixed', operator: 'TopK', node: 'best', reason: 'it sorts the rows' };
+const UNKNOWN: RowIndependence = {
+  verdict: 'unknown',
+  operator: 'my.Op',
+  node: 'op',
+  reason: 'there is no rule for this operator',
+};
 
-for (const [title, bytes] of JOINED) {
-  test(`rows that do not see each other may share a run: ${title}`, async (t) => {
-    const { signature, run } = await open(t, bytes);
-    assert.deepEqual(await tryJoining(run, trialRows(signature, [])), { join: true, why: undefined });
+test('a graph that is proved decides, without a row being run', async () => {
+  const evidence = { signature: SIGNATURE, manifest: undefined, graph: PROVED, known: rows, run: never };
+  assert.deepEqual(await decideBatching(evidence), {
+    enabled: true,
+    decidedBy: 'proof',
+    reason: 'every operator of the graph keeps rows apart',
   });
-}
-
-const APART: [title: string, bytes: Uint8Array, why: RegExp][] = [
-  ['a sequence axis', sequenceAxis(), /output 0 of a row changes with its company: .* alone, .* joined$/],
-  [
-    'a softmax over axis 0',
-    softmaxAxis0(),
-    /the trial rows all gave the same outputs; to decide it, add golden\.json, or set "batching"/,
-  ],
-  ['rows less their mean', rowsSeeEachOther(), /the trial rows all gave the same outputs; to decide it/],
-];
-
-for (const [title, bytes, why] of APART) {
-  test(`rows that see each other may not share a run: ${title}`, async (t) => {
-    const { signature, run } = await open(t, bytes);
-    assert.ok(mayJoin(signature), 'the shapes alone do not tell');
-    const verdict = await tryJoining(run, trialRows(signature, []));
-    assert.equal(verdict.join, false);
-    assert.match(verdict.why!, why);
-  });
-}
-
-test('fewer than three distinct rows leave it undecided, and it says what to do', async (t) => {
-  const { signature, run } = await open(t, identity('bool', ['N', 1]));
-  const verdict = await tryJoining(run, trialRows(signature, []));
-  assert.equal(verdict.join, false);
-  assert.match(verdict.why!, /only 2 distinct trial rows, of 3 needed; to decide it, add golden\.json/);
 });
 
-test('a trial that fails leaves it undecided, and says why and what to do', async (t) => {
-  const { run } = await open(t, poisonable());
-  const feeds = (value: number): Feeds => ({ tensors: [column(value)], rows: 1 });
-  const verdict = await tryJoining(run, [feeds(1), feeds(-1), feeds(2)]);
-  assert.equal(verdict.join, false);
+test('a graph that mixes rows decides, whatever a trial would show, and names the operator and the node', async () => {
+  const evidence = { signature: SIGNATURE, manifest: undefined, graph: MIXED, known: rows, run: never };
+  assert.deepEqual(await decideBatching(evidence), {
+    enabled: false,
+    decidedBy: 'proof',
+    reason: 'operator TopK, node best: it sorts the rows',
+  });
+});
+
+test('model.json goes before the graph and the shapes, both ways', async () => {
+  const cases: [manifest: boolean, graph: RowIndependence][] = [
+    [true, MIXED],
+    [false, PROVED],
+  ];
+  for (const [manifest, graph] of cases) {
+    const signature: Signature = { inputs: [spec(1)], outputs: [spec(1)] };
+    const evidence: BatchingEvidence = { signature, manifest, graph, known: rows, run: never };
+    const { enabled, decidedBy } = await decideBatching(evidence);
+    assert.deepEqual([enabled, decidedBy], [manifest, 'manifest']);
+    assert.equal(mayBatch(evidence), manifest);
+  }
+});
+
+test('an operator that nothing is known of leaves it to a trial with the rows of the files', async () => {
+  const evidence = { signature: SIGNATURE, manifest: undefined, graph: UNKNOWN, known: rows, run: tenfold };
+  const decided = await decideBatching(evidence);
+  assert.deepEqual([decided.enabled, decided.decidedBy], [true, 'trial']);
+  assert.match(decided.reason, /^operator my\.Op, node op: .*; 3 rows gave the same alone and joined$/);
+  const without = await decideBatching({ ...evidence, known: rows.slice(1) });
+  assert.equal(without.enabled, false);
   assert.match(
-    verdict.why!,
-    /a trial row failed \(.*Gather.*\); to decide it, add golden\.json, or set "batching": true or false in model\.json$/,
+    without.reason,
+    /a trial takes 3 distinct rows, and the model's files have 2: .*golden\.json.*"batching"/,
   );
 });
 
-test('known rows decide where made-up ones cannot be told apart', async (t) => {
-  const { signature, run } = await open(t, manyInputs());
-  const rows = [41, 7, 19].map((age, i): Feeds => {
-    const city: Tensor = { dtype: 'string', dims: [1, 1], data: [['Oslo', 'Rome', 'Bonn'][i]!] };
-    return { tensors: [column(age), city], rows: 1 };
-  });
-  assert.deepEqual(await tryJoining(run, trialRows(signature, rows)), { join: true, why: undefined });
-});
-
-const spec = (...shape: number[]) => ({ name: 'x', dtype: 'float32' as const, shape });
-
-test('a first dimension that is fixed, on either side, is no batch', () => {
+test('a first dimension that is fixed, on either side, carries no rows', async () => {
   const cases: [inputs: number[][], outputs: number[][], may: boolean][] = [
     [[[-1, 4]], [[-1]], true],
     [[[-1, 4], [-1]], [[-1, 2], [-1]], true],
@@ -114,86 +93,78 @@ test('a first dimension that is fixed, on either side, is no batch', () => {
   ];
   for (const [inputs, outputs, may] of cases) {
     const signature: Signature = { inputs: inputs.map((s) => spec(...s)), outputs: outputs.map((s) => spec(...s)) };
-    assert.equal(mayJoin(signature), may, JSON.stringify([inputs, outputs]));
+    const evidence: BatchingEvidence = { signature, manifest: undefined, graph: PROVED, known: [], run: never };
+    assert.equal(mayBatch(evidence), may, JSON.stringify([inputs, outputs]));
+    assert.equal((await decideBatching(evidence)).enabled, may);
   }
 });
 
-test('trial rows are three, distinct, and the known ones first', () => {
-  const signature: Signature = { inputs: [spec(-1, 2)], outputs: [spec(-1)] };
+test('trial rows are up to three, distinct, of the shape of the first, and none is made up', () => {
   const known = [
-    [5, 6],
-    [5, 6],
-    [7, 8],
-  ].map((values): Feeds => ({ tensors: [float32([1, 2], values)], rows: 1 }));
-  const rows = trialRows(signature, known);
-  assert.equal(rows.length, 3);
-  assert.deepEqual([rows[0], rows[1]], [known[0], known[2]]);
-  assert.notDeepEqual(rows[2]!.tensors[0]!.data, rows[0]!.tensors[0]!.data);
-});
-
-test('trial rows all have the shape of the first known one, so that they can be joined', () => {
-  const signature: Signature = { inputs: [spec(-1, -1)], outputs: [spec(-1)] };
-  const known = [
+    [1, 2, 3],
     [1, 2, 3],
     [1, 2],
     [4, 5, 6],
   ].map((values): Feeds => ({ tensors: [float32([1, values.length], values)], rows: 1 }));
-  const rows = trialRows(signature, known);
-  assert.deepEqual(
-    rows.map(({ tensors }) => tensors[0]!.dims),
-    [
-      [1, 3],
-      [1, 3],
-      [1, 3],
-    ],
-  );
-  assert.deepEqual([rows[0], rows[1]], [known[0], known[2]]);
+  assert.deepEqual(trialRows(known), [known[0], known[3]]);
 });
 
-/** Gives what `outputs` makes of the values fed, as if a model of one column had. */
-const pretend =
-  (outputs: (values: number[]) => Tensor): Run =>
-  (inputs) =>
-    Promise.resolve([outputs(inputs[0]!.parts.flatMap((part) => Array.from(part as Float32Array)))]);
-const rows = [1, 2, 3].map((value): Feeds => ({ tensors: [column(value)], rows: 1 }));
+test('a made-up row has the shape of a known one, or 1 in free dimensions', () => {
+  const signature: Signature = { inputs: [spec(-1, -1, 2)], outputs: [] };
+  const like: Feeds = { tensors: [float32([1, 3, 2], [1, 2, 3, 4, 5, 6])], rows: 1 };
+  assert.deepEqual(madeUpRow(signature, like, 0).tensors[0]!.dims, [1, 3, 2]);
+  assert.deepEqual(madeUpRow(signature, undefined, 0).tensors[0]!.dims, [1, 1, 2]);
+});
 
 test('values may differ by 1e-4 between a row alone and a row joined, no more', async () => {
   const off = (by: number): Run =>
     pretend((values) => column(...values.map((value) => (values.length > 1 ? value * (1 + by) : value))));
-  assert.equal((await tryJoining(off(5e-5), rows)).join, true);
-  assert.match((await tryJoining(off(1e-3), rows)).why!, /output 0 of a row changes with its company: 1 alone, 1\.001/);
+  assert.equal((await tryJoining(off(5e-5), rows)).enabled, true);
+  const { enabled, reason } = await tryJoining(off(1e-3), rows);
+  assert.equal(enabled, false);
+  assert.match(reason, /output 0 of a row is 1 alone, and 1\.001\d* beside other rows/);
 });
 
 test('what depends on the order of the rows is found in the second order', async () => {
   const byOrder = pretend((values) => column(...(values[0] === 3 ? values.toReversed() : values)));
-  assert.equal((await tryJoining(byOrder, rows)).join, false);
+  assert.equal((await tryJoining(byOrder, rows)).enabled, false);
 });
 
 test('an output that has no row for each row fed decides against joining', async () => {
   const sum = pretend((values) => column(values.reduce((a, b) => a + b)));
-  assert.deepEqual(await tryJoining(sum, rows), { join: false, why: 'output 0 has no row for each row fed' });
-  const scalar = pretend((values) => float32([], [values.reduce((a, b) => a + b)]));
-  assert.deepEqual(await tryJoining(scalar, rows), {
-    join: false,
-    why: "an output's first dimension does not follow the input's",
+  assert.deepEqual(await tryJoining(sum, rows), {
+    enabled: false,
+    reason: 'output 0 has the shape [1,1] for 3 rows',
   });
+  const scalar = pretend((values) => float32([], [values.reduce((a, b) => a + b)]));
+  assert.deepEqual(await tryJoining(scalar, rows), { enabled: false, reason: 'output 0 has the shape [] for 1 row' });
 });
 
-test('a model that gives the same for every row leaves it undecided', async () => {
-  const verdict = await tryJoining(
-    pretend((values) => column(...values.map(() => 1))),
-    rows,
-  );
-  assert.equal(verdict.join, false);
-  assert.match(verdict.why!, /the same outputs; to decide it, .*model\.json/);
+test('outputs that do not tell every two rows apart, or tell them apart by labels alone, leave it undecided', async () => {
+  const label = (values: number[]): Tensor => ({
+    dtype: 'int64',
+    dims: [values.length],
+    data: BigInt64Array.from(values.map((value) => BigInt(Math.round(value)))),
+  });
+  for (const outputs of [
+    (values: number[]) => column(...values.map(() => 1)),
+    (values: number[]) => column(...values.map((value) => Math.min(value, 2))),
+    label,
+  ]) {
+    const { enabled, reason } = await tryJoining(pretend(outputs), rows);
+    assert.equal(enabled, false);
+    assert.match(reason, /no output of floating-point numbers tells the trial rows apart: to decide it, .*model\.json/);
+  }
 });
 
-test('a joined run that fails leaves it undecided', async () => {
+test('a run that fails leaves it undecided, and says why and what to do', async () => {
   const lone: Run = (inputs) =>
     inputs[0]!.dims[0] === 1
       ? Promise.resolve([column((inputs[0]!.parts[0] as Float32Array)[0]!)])
       : Promise.reject(new Error('Reshape'));
-  assert.match((await tryJoining(lone, rows)).why!, /joined trial rows failed \(Reshape\); to decide it/);
+  assert.match((await tryJoining(lone, rows)).reason, /joined trial rows failed \(Reshape\): to decide it/);
+  const none: Run = () => Promise.reject(new Error('Gather'));
+  assert.match((await tryJoining(none, rows)).reason, /a trial row failed \(Gather\): to decide it/);
 });
 
 test('a model that takes seconds a row is not tried further', async (t) => {
@@ -205,6 +176,6 @@ test('a model that takes seconds a row is not tried further', async (t) => {
     now += 2001;
     return Promise.resolve([column(1)]);
   }, rows);
-  assert.match(verdict.why!, /a row takes longer than 2000 ms; to decide it/);
+  assert.match(verdict.reason, /a row takes longer than 2000 ms: to decide it/);
   assert.equal(runs, 1);
 });

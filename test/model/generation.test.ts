@@ -87,10 +87,10 @@ test('a model is loaded, checked and warmed, and then answers', async (t) => {
 test('a model whose first dimension is no batch serves rows and whole tensors, one request a run', async (t) => {
   const generation = await prepare(t, { bytes: sequenceAxis() });
   assert.equal(generation.joined, false);
-  assert.match(
-    generation.warnings[0]!,
-    /^rows of this model are not joined: output 0 of a row changes with its company/,
-  );
+  assert.deepEqual(generation.warnings, []);
+  assert.match(generation.infos.join(), /one request a run: operator CumSum, node \w+: it adds up the rows/);
+  const { enabled, decidedBy } = generation.batching;
+  assert.deepEqual([enabled, decidedBy], [false, 'proof']);
   assert.deepEqual(
     await predict(generation, [
       [1, 1, 1],
@@ -161,7 +161,7 @@ const REFUSED: [title: string, files: Files, message: RegExp][] = [
   [
     'an output that can not be returned',
     { bytes: sequenceOutput() },
-    /^(?!.*\.onnx.*\.onnx).*model\.onnx: output parts is no tensor/,
+    /^(?!.*\.onnx.*\.onnx).*model\.onnx: output parts is sequence of tensor/,
   ],
   [
     'a file that is no ONNX',

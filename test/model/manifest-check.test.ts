@@ -26,6 +26,11 @@ const FITS: [title: string, manifest: Manifest, model: Signature][] = [
     { input: { features: ABC } },
     signature([spec('y', [-1])], [spec('x', [-1, -1])]),
   ],
+  [
+    'feature names where any rank is taken',
+    { input: { features: ABC } },
+    signature([spec('y', [-1])], [{ ...spec('x', []), anyRank: true }]),
+  ],
   ['batching of free rows', { batching: true }, PLAIN],
 ];
 for (const [title, manifest, model] of FITS) test(`${title}: fits`, () => checkManifest(manifest, model));
@@ -55,6 +60,18 @@ const MISFITS: [title: string, manifest: Manifest, model: Signature, message: st
     { input: { features: ABC } },
     signature([spec('y', [-1])], [spec('a', [-1, 3]), spec('b', [-1, 3])]),
     'input.features names 3 values, but the model has 2 inputs',
+  ],
+  [
+    'several feature names for a scalar',
+    { input: { features: ABC } },
+    signature([spec('y', [])], [spec('x', [])]),
+    'input.features names 3 values, but a row has 1 values',
+  ],
+  [
+    'batching where any rank is taken',
+    { batching: true },
+    signature([spec('y', [])], [{ ...spec('x', []), anyRank: true }]),
+    '"batching": true needs a free first dimension (-1) in every input, but x has no fixed rank; leave it out',
   ],
   [
     'batching of fixed rows',

@@ -4,6 +4,7 @@ import { type JsonValue, readJson } from '../../functions/engine/json-reader.ts'
 import type { Signature, Tensor, TensorSpec } from '../../functions/engine/tensor.ts';
 import { ServingError } from '../../functions/errors.ts';
 import { createRowDecoder, type RowDecoder } from '../../functions/model/rows.ts';
+import { countedArray } from '../helpers/counted-array.ts';
 import { float32 } from '../helpers/tensors.ts';
 
 const spec = (name: string, dtype: TensorSpec['dtype'], ...shape: number[]): TensorSpec => ({ name, dtype, shape });
@@ -29,6 +30,8 @@ const joined = createRowDecoder(IRIS, undefined, true);
 const apart = createRowDecoder(IRIS, undefined, false);
 const named = createRowDecoder(IRIS, ['a', 'b', 'c', 'd e'], true);
 const table = createRowDecoder(TABLE, undefined, true);
+
+const open = createRowDecoder(signature({ ...spec('x', 'float32'), anyRank: true }), undefined, false);
 
 const ROW = float32([1, 4], [1, 2, 3, 4]);
 const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Tensor[], isRow: boolean][] = [
@@ -97,6 +100,16 @@ const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Ten
   ],
   ['a scalar', createRowDecoder(signature(spec('x', 'float32')), undefined, false), '7', [float32([], [7])], true],
   [
+    'a scalar in brackets',
+    createRowDecoder(signature(spec('x', 'float32')), undefined, false),
+    '[7]',
+    [float32([], [7])],
+    true,
+  ],
+  ['a scalar where any rank is taken', open, '7', [float32([], [7])], true],
+  ['a list where any rank is taken', open, '[7,8]', [float32([2], [7, 8])], false],
+  ['a matrix where any rank is taken, by name', open, '{"x":[[7,8]]}', [float32([1, 2], [7, 8])], false],
+  [
     'the inputs of a table, in any order and with or without brackets',
     table,
     '{"last visit":9007199254740993,"city":["Oslo"],"age":41}',
@@ -124,6 +137,14 @@ for (const [title, decoder, features, tensors, isRow] of FORMS) {
 
 const REFUSED: [title: string, decoder: RowDecoder, features: string, path: string, message: RegExp][] = [
   ['too few values', joined, '[1,2,3]', 'features', /4 values, got 3/],
+  [
+    'two values for a scalar',
+    createRowDecoder(signature(spec('x', 'float32')), undefined, false),
+    '[1,2]',
+    'features',
+    /got/,
+  ],
+  ['arrays of several lengths where any rank is taken', open, '[[1,2],[3]]', 'features[1]', /2 values.*got 1/],
   ['a bad value', joined, '[1,2,true,4]', 'features[2]', /features\[2\]/],
   ['a bad value by name', joined, '{"x":[1,2,3,"4"]}', 'features.x[3]', /features\.x\[3\]/],
   ['several rows where rows are joined', joined, '[[1,2,3,4]]', 'features', /4 values, got 1/],
@@ -190,4 +211,22 @@ test('keys that objects inherit are names like any other', () => {
   const odd = createRowDecoder(signature(spec('constructor', 'float32', -1, 1)), undefined, true);
   assert.deepEqual(decode(odd, '{"constructor":2}').tensors, [float32([1, 1], [2])]);
   assert.throws(() => odd.decode(json('{}'), 'features'), /the input constructor/);
+});
+
+test('to read a row looks at each input, or feature, a few times, however many there are', () => {
+  const COUNT = 500;
+  const named = (i: number): string => `name ${i}`;
+  const row = json(`{${Array.from({ length: COUNT }, (_, i) => `${JSON.stringify(named(COUNT - 1 - i))}:${i}`)}}`);
+
+  const inputs = countedArray(Array.from({ length: COUNT }, (_, i) => spec(named(i), 'float32', -1, 1)));
+  const byInput = createRowDecoder({ inputs: inputs.array, outputs: [] }, undefined, true);
+  const before = inputs.looks();
+  assert.equal(byInput.decode(row, 'features').tensors.length, COUNT);
+  assert.ok(inputs.looks() - before <= 3 * COUNT, `${inputs.looks() - before} looks at inputs`);
+
+  const names = countedArray(Array.from({ length: COUNT }, (_, i) => named(i)));
+  const byFeature = createRowDecoder(signature(spec('x', 'float32', -1, COUNT)), names.array, true);
+  const built = names.looks();
+  assert.deepEqual(byFeature.decode(row, 'features').tensors[0]!.data.at(0), COUNT - 1);
+  assert.ok(names.looks() - built <= 3 * COUNT, `${names.looks() - built} looks at features`);
 });

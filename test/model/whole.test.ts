@@ -127,17 +127,39 @@ test('one row that fails fails its request, and what is left of it is not queued
   await assert.rejects(run(leaving.live, values, values), gone);
 });
 
-test('a batch of no rows is answered with outputs of none, and nothing is run', async () => {
+test('a batch of no rows is answered with outputs of none; a row of zeros tells the dimensions that are left open', async () => {
+  const texts: Tensor = { dtype: 'string', dims: [3, 5, 2], data: new Array(30).fill('') };
+  const { live, asked } = answering(() => [outcome(1, 1, float32([3, 1], [0, 0, 0]), texts)]);
+  const shapes = async (...tensors: Tensor[]) =>
+    (await run(live, ...tensors)).map(({ dtype, dims, data }) => [dtype, dims, data.length]);
+  assert.deepEqual(await shapes(float32([0, 1], []), float32([0, 1], [])), [
+    ['float32', [0, 1], 0],
+    ['string', [0, 5, 2], 0],
+  ]);
+  assert.deepEqual(asked, [{ tensors: [column(0), column(0)], rows: 1 }]);
+});
+
+test('a dimension left open is 0 where the model does not take the row of zeros, or that would be a large one', async () => {
+  const error = new ServingError('MODEL_FAILED', 'out of its domain');
+  const failing = answering(() => [{ rows: 1, error }]);
+  const dimsOf = (outputs: readonly Tensor[]) => outputs.map(({ dims }) => dims);
+  assert.deepEqual(dimsOf(await run(failing.live, float32([0, 1], []), float32([0, 1], []))), [
+    [0, 1],
+    [0, 0, 2],
+  ]);
   const { live, asked } = answering(() => []);
-  const outputs = await run(live, float32([0, 1], []), float32([0, 1], []));
-  assert.deepEqual(
-    outputs.map(({ dtype, dims, data }) => [dtype, dims, data.length]),
-    [
-      ['float32', [0, 1], 0],
-      ['string', [0, 0, 2], 0],
-    ],
-  );
+  assert.deepEqual(dimsOf(await run(live, float32([0, 30_000, 30_000], []), float32([0, 1], []))), [
+    [0, 1],
+    [0, 0, 2],
+  ]);
   assert.equal(asked.length, 0);
+});
+
+test('a batch of no rows runs nothing where the signature has every further dimension', async () => {
+  const { live, asked } = answering(() => []);
+  const signature = { inputs: SIGNATURE.inputs, outputs: [{ name: 'p', dtype: 'float32', shape: [-1, 3] }] } as const;
+  const [p] = await run({ ...live, signature }, float32([0, 1], []), float32([0, 1], []));
+  assert.deepEqual([p!.dims, p!.data.length, asked.length], [[0, 3], 0, 0]);
 });
 
 test('batches of different lengths are refused by name', async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   graph,
   initializer,
+  localFunction,
   mapType,
   model,
   node,
@@ -52,6 +53,32 @@ test('operator sets, producer, IR version and metadata are as given', () => {
   assert.deepEqual([built.irVersion, built.producerName], [7n, 'p']);
   assert.deepEqual([built.metadataProps[0]?.key, built.metadataProps[0]?.value], ['k', 'v']);
   assert.deepEqual([built.graph?.node[0]?.name, built.graph?.node[0]?.domain], ['n', 'ai.onnx.ml']);
+});
+
+test('functions, the operator sets of their domains and the types of inner values are as given', () => {
+  const parts = { domain: 'my.lib', name: 'Twice', inputs: ['a'], outputs: ['b'], opsets: { '': 17 } };
+  const body = [
+    node('Add', ['a', 'a'], ['c']),
+    node('Softmax', ['c'], ['b'], { axis: { refersTo: 'dim', type: 'int' } }),
+  ];
+  const twice = localFunction({ ...parts, nodes: body, attributes: ['dim'] });
+  const nodes = [node('Twice', ['x'], ['z'], {}, { domain: 'my.lib' }), node('Neg', ['z'], ['y'])];
+  const valueInfo = [value('z', 'float32', ['N'])];
+  const bytes = model({ ...edge, name: 'g', nodes, functions: [twice], opsets: { 'my.lib': 1 }, valueInfo });
+  const built = readModel(bytes, 'built');
+  assert.deepEqual(
+    built.opsetImport.map(({ domain, version }) => [domain, version]),
+    [
+      ['', 17n],
+      ['my.lib', 1n],
+    ],
+  );
+  const [added] = built.functions;
+  assert.deepEqual([added?.domain, added?.name, added?.input, added?.output], ['my.lib', 'Twice', ['a'], ['b']]);
+  assert.deepEqual([added?.node[0]?.opType, added?.opsetImport[0]?.version], ['Add', 17n]);
+  const axis = added?.node[1]?.attribute[0];
+  assert.deepEqual([added?.attribute, axis?.name, axis?.refAttrName, axis?.type], [['dim'], 'axis', 'dim', 2]);
+  assert.equal(built.graph?.valueInfo[0]?.name, 'z');
 });
 
 test('each kind of attribute goes to its own field, with its type', () => {

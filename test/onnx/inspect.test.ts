@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ServingError } from '../../functions/errors.ts';
 import { inspectModel } from '../../functions/onnx/inspect.ts';
+import type { Value } from '../../functions/onnx/value-type.ts';
 import { classifier, oddNames, sequenceOutput } from '../helpers/exported-models.ts';
 import { externalWeights, identity, twoOutputs } from '../helpers/models.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
@@ -37,19 +38,23 @@ test('a model tells its versions, its operator sets and its external data', () =
     irVersion: 8,
     opsets: [{ domain: 'ai.onnx', version: 17 }],
     external: ['weights/w.bin'],
-    nonTensorOutputs: [],
+    inputs: [{ name: 'x', type: 'tensor(float)', isTensor: true, element: 'float32', hasShape: true }],
+    outputs: [{ name: 'y', type: 'tensor(float)', isTensor: true, element: 'float32', hasShape: true }],
   });
 });
 
-test('outputs that are no tensors are told with their types, in order', () => {
-  const { opsets, nonTensorOutputs } = inspectModel(file('classifier.onnx', classifier(['a', 'b'])));
+test('inputs and outputs are told with their types, in order', () => {
+  const { opsets, outputs } = inspectModel(file('classifier.onnx', classifier(['a', 'b'])));
   assert.deepEqual(opsets[1], { domain: 'ai.onnx.ml', version: 3 });
-  assert.deepEqual(nonTensorOutputs, [{ name: 'output_probability', type: 'sequence of map(string, float)' }]);
+  const typed = (values: readonly Value[]) => values.map(({ name, type }) => `${name}: ${type}`);
+  assert.deepEqual(typed(outputs), [
+    'output_label: tensor(string)',
+    'output_probability: sequence of map(string, float)',
+  ]);
   const sequence = inspectModel(file('sequence.onnx', sequenceOutput()));
-  assert.deepEqual(sequence.nonTensorOutputs, [{ name: 'parts', type: 'sequence of tensor(float)' }]);
-  for (const model of [identity(), twoOutputs(), oddNames()]) {
-    assert.deepEqual(inspectModel(file('tensors.onnx', model)).nonTensorOutputs, []);
-  }
+  assert.deepEqual(typed(sequence.outputs), ['parts: sequence of tensor(float)']);
+  const { inputs } = inspectModel(file('tensors.onnx', twoOutputs()));
+  assert.deepEqual(typed(inputs), ['x: tensor(int64)', 'z: tensor(double)']);
 });
 
 const REFUSED: [title: string, content: string | Uint8Array, reason: RegExp][] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkEssentials, checkSize, guess, unreturnable } from '../../functions/onnx/refusal.ts';
+import { checkEssentials, checkSize, guess, unservable } from '../../functions/onnx/refusal.ts';
 
 const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
@@ -38,12 +38,35 @@ test('graph, ir_version and opset_import must be there; operator sets came with 
   refused(true, 3n, /no opset_import: it is cut short \(it has 9 bytes\) or damaged/);
 });
 
-test('outputs that are no tensors are named, with what to do', () => {
-  const { code, message } = unreturnable('m.onnx', [{ name: 'a b', type: 'sequence of tensor(float)' }, { name: 'c' }]);
+test('inputs and outputs that can not be sent or returned are named with their types, and each way out once', () => {
+  const { code, message } = unservable('m.onnx', [
+    { kind: 'input', name: 'a b', type: 'tensor(bfloat16)' },
+    { kind: 'output', name: 'c', type: 'tensor(float8e5m2)' },
+    { kind: 'output', name: 'd', type: undefined },
+  ]);
   assert.equal(code, 'MODEL_FAILED');
   assert.equal(
     message,
-    'm.onnx: output a b is no tensor (sequence of tensor(float)), output c is no tensor (of a type that the file leaves ' +
-      "open): onnxruntime-node can not return them; export the model without (scikit-learn: options={'zipmap': False})",
+    'm.onnx: input a b is tensor(bfloat16), which onnxruntime-node can not take; output c is tensor(float8e5m2), which ' +
+      'onnxruntime-node can not return; output d is a type that the file leaves open, which onnxruntime-node can not return: ' +
+      'export it as float32, with a Cast node between it and the rest of the model; export the model with a tensor for each ' +
+      'element of it, or with one tensor (a ConcatFromSequence node at the end)',
   );
 });
+
+const WAYS: [kind: 'input' | 'output', type: string, way: RegExp][] = [
+  ['input', 'tensor(complex64)', /real and the imaginary part/],
+  ['output', 'tensor(int4)', /as int8, with a Cast node/],
+  ['input', 'tensor(uint4)', /as uint8, with a Cast node/],
+  ['output', 'sequence of map(int64, float)', /options=\{'zipmap': False\}/],
+  ['input', 'map(string, float)', /without the DictVectorizer/],
+  ['input', 'sequence of tensor(float)', /a tensor for each element of it$/],
+  ['output', 'sequence of tensor(float)', /ConcatFromSequence/],
+  ['output', 'optional tensor(float)', /as the tensor itself/],
+  ['input', 'sparse tensor(float)', /as a dense tensor/],
+];
+for (const [kind, type, way] of WAYS) {
+  test(`an ${kind} that is ${type} has a way out of its own`, () => {
+    assert.match(unservable('m.onnx', [{ kind, name: 'x', type }]).message, way);
+  });
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { mapType, sequenceType, tensorType } from '../../functions/onnx/build.ts';
+import { mapType, sequenceType, tensorType, value } from '../../functions/onnx/build.ts';
 import { type TypeProto, TypeProtoSchema, ValueInfoProtoSchema } from '../../functions/onnx/onnx_pb.ts';
 import { readValue, type Value } from '../../functions/onnx/value-type.ts';
 import { openBytes } from '../../functions/onnx/wire.ts';
@@ -37,14 +37,26 @@ const TYPES: [text: string, type: TypeProto][] = [
 for (const [text, type] of TYPES) {
   test(`${text} is called so`, () => {
     const info = toBinary(ValueInfoProtoSchema, create(ValueInfoProtoSchema, { name: 'a/b c', type }));
-    assert.deepEqual(read(info), { name: 'a/b c', type: text, isTensor: text.startsWith('tensor') });
+    const { element, hasShape, ...rest } = read(info);
+    const isTensor = text.startsWith('tensor');
+    assert.deepEqual(rest, { name: 'a/b c', type: text, isTensor });
+    assert.equal(element === undefined, !isTensor);
+    assert.equal(hasShape, type === float);
   });
 }
 
 test('a type that is left out, or that holds none, is open', () => {
-  assert.deepEqual(read(field(1, 'y')), { name: 'y', type: undefined, isTensor: false });
+  const open = { name: 'y', type: undefined, isTensor: false, element: undefined, hasShape: false };
+  assert.deepEqual(read(field(1, 'y')), open);
   // TypeProto.denotation = 6 alone.
   assert.equal(read(concat(field(1, 'y'), field(2, field(6, 'IMAGE')))).type, undefined);
+});
+
+test('a shape without dimensions is rank 0, and no shape leaves the rank open', () => {
+  const scalar = read(toBinary(ValueInfoProtoSchema, value('x', 'float64', [])));
+  assert.deepEqual([scalar.element, scalar.hasShape], ['float64', true]);
+  const open = read(toBinary(ValueInfoProtoSchema, value('x', 'bfloat16')));
+  assert.deepEqual([open.element, open.hasShape], ['bfloat16', false]);
 });
 
 test('opaque types and element types that there are not are told as such', () => {

@@ -55,6 +55,10 @@ test('higher ranks, free dimensions and long rows are asked for as JSON', () => 
   }
 });
 
+test('an input of any rank is asked for as JSON', () => {
+  assert.deepEqual(labels([{ ...spec('x', 'float32'), anyRank: true }]), [['x', 'json']]);
+});
+
 test('a field knows how the server names its place', () => {
   const paths = (inputs: Spec[]) => planFields(model(inputs)).flatMap(({ fields }) => fields.map(({ path }) => path));
   assert.deepEqual(paths([spec('x', 'float32', -1, 2)]), ['features[0]', 'features[1]']);

@@ -35,12 +35,13 @@ test('a byte order mark is part of the text', () => {
   assert.equal(unpackText(b64('\ufeffa'), signature('string'), ''), '\ufeffa');
 });
 
-test('what is no base64, or no UTF-8, is refused by its place', () => {
+test('what is not base64, or not UTF-8, is refused by its place', () => {
   const refused: [string, RegExp][] = [
-    ['a', /^instances\[3\]\[1\]: b64 is no base64$/],
-    ['YQ==x', /no base64/],
-    ['Y Q=', /no base64/],
-    ['/w==', /^instances\[3\]\[1\]: the bytes are no UTF-8/],
+    ['a', /^instances\[3\]\[1\]: b64 is not base64$/],
+    ['YQ==x', /not base64/],
+    ['YQ===', /not base64/],
+    ['Y Q=', /not base64/],
+    ['/w==', /^instances\[3\]\[1\]: the bytes are not UTF-8/],
   ];
   for (const [text, message] of refused) {
     assert.throws(() => unpackText(['x', { b64: text }], signature('string'), 'instances[3]'), {
@@ -48,5 +49,20 @@ test('what is no base64, or no UTF-8, is refused by its place', () => {
       path: 'instances[3][1]',
       message,
     });
+  }
+});
+
+test('a long repeat of any character is decoded or refused in linear time', () => {
+  // A pattern that is quadratic in any of these would take hours.
+  const length = 2_000_000;
+  for (const character of ['=', 'A', ' ', '-', '+', '\n', 'é']) {
+    for (const end of ['', 'x', '=', '==', '!']) {
+      const given = { b64: character.repeat(length) + end };
+      try {
+        assert.equal((unpackText(given, signature('string'), '') as string).length > 0, true);
+      } catch (error) {
+        assert.equal((error as { code: string }).code, 'INVALID_INPUT');
+      }
+    }
   }
 });

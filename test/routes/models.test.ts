@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelStatus } from '../../functions/model/model.ts';
 import type { Repository } from '../../functions/model/repository.ts';
-import { createModelRoutes, showStatus } from '../../functions/routes/models.ts';
+import { createModelRoutes, showModel, showStatus } from '../../functions/routes/models.ts';
 
 const STATUS: ModelStatus = {
   name: 'iris',
@@ -13,6 +13,7 @@ const STATUS: ModelStatus = {
   fetched: undefined,
   seconds: 0.12349,
   reason: undefined,
+  batching: undefined,
   refused: undefined,
 };
 
@@ -29,6 +30,15 @@ test('a status shows what there is to be said, in the words of JSON', () => {
     load_seconds: 0.123,
   });
   assert.equal(show({ refused: 'golden.json: …' }).refresh_error, 'golden.json: …');
+  const batching = {
+    enabled: false,
+    decidedBy: 'proof',
+    reason: 'operator TopK, node best: it sorts the rows',
+  } as const;
+  assert.deepEqual(JSON.parse(JSON.stringify(showModel({ ...STATUS, batching }))), {
+    ...show({}),
+    batching: { enabled: false, decided_by: 'proof', reason: batching.reason },
+  });
 });
 
 test('the list has each model with its versions and their states, idle where nobody asked for it', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ROOT, run } from './program.ts';
 
-const COUNT = 31;
+const COUNT = 35;
 /** What the functions framework does not leave to the handler. README, "Two hosts", lists it. */
 const FUNCTIONS_CANNOT = [9, 10, 26, 31];
 const BOUND_MS = 240_000;
@@ -11,7 +11,12 @@ const BOUND_MS = 240_000;
 function readTable(text: string): Record<string, number[]> {
   const lines = Array.from(text.matchAll(/^ ?(\d+) {2}(pass|FAIL|not proven|cannot) /gm));
   const results = new Set(lines.map(([, , result]) => result!));
-  const numbers = (of: string) => lines.filter(([, , result]) => result === of).map(([, number]) => Number(number));
+  // The one that ends the server comes last, whatever its number.
+  const numbers = (of: string) =>
+    lines
+      .filter(([, , result]) => result === of)
+      .map(([, number]) => Number(number))
+      .sort((a, b) => a - b);
   return Object.fromEntries(Array.from(results, (result) => [result, numbers(result)]));
 }
 

@@ -45,6 +45,7 @@ const PROMISED: Record<string, string> = {
   model_load_seconds: 'gauge',
   http_requests_total: 'counter',
   http_request_duration_seconds: 'histogram',
+  http_connections_closed_total: 'counter',
   event_loop_delay_seconds: 'gauge',
   log_lines_dropped_total: 'counter',
   process_cpu_seconds_total: 'counter',
@@ -92,7 +93,7 @@ test('what is recorded of a model shows under its name', async (t) => {
   const iris = metrics.model('iris');
   iris.rows(3, 1);
   metrics.model('iris').rows(2, 0);
-  for (const seconds of [0.0001, 0.0002, 59, 61]) iris.latency(seconds);
+  for (const seconds of [0.0001, 0.0002, 59, 61]) iris.latency(seconds, 1);
   iris.run(4, 0.01);
   iris.run(1025, 0.02);
   iris.queueWait(0.003);
@@ -117,7 +118,7 @@ test('every histogram has cumulative buckets that end in its count', async (t) =
   const metrics = start(t);
   for (let i = 0; i < 500; i++) {
     metrics.httpRequest('/predict', 'POST', 200, i / 100);
-    metrics.model('iris').latency(i / 1e4);
+    metrics.model('iris').latency(i / 1e4, 1);
     metrics.model('iris').run(i, i / 1e3);
     metrics.model('iris').queueWait(i / 1e5);
   }
@@ -172,7 +173,7 @@ test('labels stay bounded whatever names come', async (t) => {
   metrics.observe({
     models: () => many.map((name) => ({ name, state: name })),
     queueDepth: () => many.map((model) => ({ model, depth: 1 })),
-    engines: () => many.map((state, slot) => ({ slot: slot % 2, pid: undefined, state })),
+    engines: () => many.map((state, slot) => ({ model: state, version: '1', slot: slot % 2, pid: undefined, state })),
   });
   const families = await scrape(metrics);
   const distinct = (name: string, label: string) =>
@@ -194,8 +195,8 @@ test('sources are asked at each scrape, and a state that ended goes to 0', async
     queueDepth: () => [{ model: 'iris', depth: 3 }],
     models: () => [{ name: 'iris', state }],
     engines: () => [
-      { slot: 0, pid: process.pid, state },
-      { slot: 1, pid: undefined, state: 'starting' },
+      { model: 'iris', version: '2', slot: 0, pid: process.pid, state },
+      { model: 'iris', version: '2', slot: 1, pid: undefined, state: 'starting' },
     ],
   });
   metrics.observe({ logDropped: () => 7 });
@@ -207,10 +208,34 @@ test('sources are asked at each scrape, and a state that ended goes to 0', async
   assert.equal(readValue(families, 'model_state', { model: 'iris', state: 'ready' }), 1);
   assert.equal(readValue(families, 'engine_processes', { state: 'warming' }), 0);
   assert.equal(readValue(families, 'engine_processes', { state: 'starting' }), 1);
-  assert.ok(readValue(families, 'engine_process_resident_memory_bytes', { engine: '0' })! > 1e6);
-  assert.ok(readValue(families, 'engine_process_cpu_seconds_total', { engine: '0' })! > 0);
-  assert.equal(readValue(families, 'engine_process_cpu_seconds_total', { engine: '1' }), undefined);
+  const engine = (slot: string) => ({ model: 'iris', version: '2', engine: slot });
+  assert.ok(readValue(families, 'engine_process_resident_memory_bytes', engine('0'))! > 1e6);
+  assert.ok(readValue(families, 'engine_process_cpu_seconds_total', engine('0'))! > 0);
+  assert.equal(readValue(families, 'engine_process_cpu_seconds_total', engine('1')), undefined);
   assert.equal(readValue(families, 'log_lines_dropped_total'), 7);
+});
+
+test('the figures of an engine process keep their labels when another model is loaded or unloaded', async (t) => {
+  const metrics = start(t);
+  const engine = (model: string, version: string, slot: number) => ({
+    model,
+    version,
+    slot,
+    pid: process.pid,
+    state: 'idle',
+  });
+  const labelsOf = async () =>
+    (await scrape(metrics))
+      .get('engine_process_cpu_seconds_total')!
+      .samples.map(({ labels }) => `${labels.model} ${labels.version} ${labels.engine}`);
+  const iris = [engine('iris', '1', 0), engine('iris', '1', 1)];
+  for (const before of [[], [engine('other', '1', 0)], [engine('other', '1', 0), engine('third', '9', 0)]]) {
+    metrics.observe({ engines: () => [...before, ...iris] });
+    assert.deepEqual((await labelsOf()).slice(before.length), ['iris 1 0', 'iris 1 1']);
+  }
+  // One version under two addresses: one series, of both.
+  metrics.observe({ engines: () => [...iris, ...iris] });
+  assert.deepEqual(await labelsOf(), ['iris 1 0', 'iris 1 1']);
 });
 
 test('rejections and restarts are counted by reason, and default labels stand on every line', async (t) => {

@@ -10,6 +10,16 @@ function read(histogram: ReturnType<typeof createHistogram>): [Record<string, nu
   return [Object.fromEntries(buckets.map((one) => [one.labels.le, one.value])), part('h_sum'), part('h_count')];
 }
 
+test('a value counts as many times as it is said to', () => {
+  const histogram = createHistogram([1, 2]);
+  histogram.observe(1.5, 3);
+  histogram.observe(0.5);
+  assert.deepEqual(
+    histogram.samples('h', {}).map(({ value }) => value),
+    [1, 4, 4, 5, 4],
+  );
+});
+
 test('a bucket counts the values not above its bound, those of the smaller buckets included', () => {
   const histogram = createHistogram([1, 2, 4]);
   for (const value of [0.5, 1, 1.5, 2, 2.5, 4, 4.5, 100]) histogram.observe(value);

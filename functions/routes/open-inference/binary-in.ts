@@ -51,6 +51,7 @@ export function readRaw(body: Uint8Array, { inputs }: Signature, joined: boolean
     );
   }
   const { name, dtype, shape } = spec;
+  if (spec.anyRank) throw invalid(undefined, `input ${name} takes tensors of any rank: ${advice}`);
   const known = shape.map((dim, axis) => (axis === 0 && dim === -1 && joined ? 1 : dim));
   if (dtype === 'string') {
     const dims = known.map((dim) => (dim === -1 ? 1 : dim));

@@ -1,10 +1,9 @@
 import type { Ticket } from '../../engine/batcher.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 import { ServingError } from '../../errors.ts';
-import { mediaType } from '../../http/body-in.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { readInflated } from '../../http/inflate.ts';
-import { isLarge, type JsonParser } from '../../http/json-body.ts';
+import { isLarge, type JsonParser, type Owner } from '../../http/json-body.ts';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/generation.ts';
 import type { Repository } from '../../model/repository.ts';
@@ -13,22 +12,25 @@ import type { Metrics, ModelRecorder } from '../../telemetry/metrics.ts';
 import { generationAt, MODEL_PATHS } from './addressing.ts';
 import { type InferRequest, readInfer } from './request.ts';
 import { sendOutputs } from './response.ts';
+import type { Tracer } from './tracer.ts';
 
 export interface InferOptions {
   readonly repository: Repository;
   readonly parser: JsonParser;
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
+  readonly tracer: Tracer;
 }
 
-const MEDIA_TYPES = ['application/json', 'application/octet-stream'];
 const TEXT_LENGTH = 'inference-header-content-length';
 
-/** `POST /v2/models/{name}[/versions/{version}]/infer`: whole tensors in, whole tensors out, as JSON or binary each. */
-export function createInferRoutes({ repository, parser, metrics, maxBodyBytes }: InferOptions): Route[] {
+/**
+ * `POST /v2/models/{name}[/versions/{version}]/infer`: whole tensors in, whole tensors out, as JSON or binary each. The header
+ * with the length of the JSON text tells where binary data begin, and not the content type: as in Triton any is taken, and none.
+ */
+export function createInferRoutes({ repository, parser, metrics, maxBodyBytes, tracer }: InferOptions): Route[] {
   async function handle(exchange: Exchange): Promise<void> {
     const { req } = exchange;
-    mediaType(req, MEDIA_TYPES);
     const header = req.headers[TEXT_LENGTH] as string | undefined;
     const body = await readInflated(req, maxBodyBytes, Number(header) || 0);
     const textBytes = header === undefined ? undefined : readTextLength(header, body.length);
@@ -47,9 +49,15 @@ export function createInferRoutes({ repository, parser, metrics, maxBodyBytes }:
     textBytes: number | undefined,
     live: Generation,
   ): Promise<void> {
-    const started = performance.now();
-    const request = await readRequest(body, textBytes, live, parser);
-    await answerInfer(exchange, live, request, metrics.model(live.name), started);
+    const request = await readRequest(body, textBytes, live, parser, exchange);
+    const trace = tracer.start(exchange.params.name!);
+    trace?.mark('REQUEST_START', exchange.startedAt);
+    trace?.mark('QUEUE_START');
+    const outputs = await runInfer(exchange, live, request, metrics.model(live.name));
+    trace?.mark('COMPUTE_END');
+    await sendOutputs(exchange, live, request, outputs);
+    trace?.mark('REQUEST_END');
+    trace?.end({ model: live.name, version: live.version, requestId: exchange.id });
   }
 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/infer`, handle }));
@@ -61,29 +69,12 @@ export function readRequest(
   textBytes: number | undefined,
   live: Generation,
   parser: JsonParser,
+  owner: Owner,
 ): InferRequest | Promise<InferRequest> {
   const { form } = live.rows;
   return isLongToRead(body, textBytes, live)
-    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes })
+    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes }, owner)
     : readInfer(body, form, textBytes);
-}
-
-/**
- * Runs an infer request and answers it. The path's `name` is what the answer calls the model.
- * @param started `performance.now()` when its body began to be read.
- * @param binaryType the media type of an answer with binary data, by the length of its JSON text.
- */
-export async function answerInfer(
-  exchange: Exchange,
-  live: Generation,
-  request: InferRequest,
-  recorder: ModelRecorder,
-  started: number,
-  binaryType?: (textBytes: number) => string,
-): Promise<void> {
-  const outputs = await run(request, exchange, live, recorder);
-  await sendOutputs(exchange, live, request, outputs, binaryType);
-  recorder.latency((performance.now() - started) / 1000);
 }
 
 /** @throws ServingError `INVALID_INPUT`. */
@@ -101,10 +92,15 @@ function isLongToRead(body: Buffer, textBytes: number | undefined, { signature }
   return signature.inputs.some(({ dtype }) => dtype === 'string' || dtype === 'bool');
 }
 
-async function run(
-  request: InferRequest,
+/**
+ * Runs an infer request, within the time that it asks for.
+ * @returns all outputs, in the order of the signature.
+ * @throws ServingError `DEADLINE`; as `predictWhole` does.
+ */
+export async function runInfer(
   exchange: Exchange,
   live: Generation,
+  request: InferRequest,
   recorder: ModelRecorder,
 ): Promise<readonly Tensor[]> {
   const rows = live.joined ? request.tensors[0]!.dims[0]! : 1;

@@ -1,11 +1,11 @@
-import { type JsonObject, type JsonValue, MAX_VALUES } from '../../engine/json-reader.ts';
+import { type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../engine/json-reader.ts';
 import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../engine/tensor.ts';
 import { decodeFlat } from '../../engine/tensor-decode.ts';
 import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
 import { readBinary } from './binary-in.ts';
 import { DATATYPES } from './datatype.ts';
-import { invalid, isObject, readParameters, short } from './members.ts';
+import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';
 
 /** A dimension travels to the engine process in 32 bits. */
 const MAX_DIM = 2 ** 31 - 1;
@@ -25,18 +25,20 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
     );
   }
   const tensors: (Tensor | undefined)[] = signature.inputs.map(() => undefined);
+  const slots = slotsOf(signature.inputs);
   let at = 0;
   for (const [i, input] of inputs.entries()) {
     const place = `inputs[${i}]`;
     if (!isObject(input)) throw invalid(place, `${place}: expected an object with a name, got ${describe(input)}`);
-    const slot = findSlot(input, signature, place);
+    const slot = findSlot(input, slots, place);
     if (tensors[slot] !== undefined) throw invalid(place, `${place}: the input ${describe(input.name)} is given twice`);
     const spec = signature.inputs[slot]!;
     try {
       const dims = readShape(input, spec, place);
       const size = readBinarySize(input, place);
       if (size === undefined) {
-        tensors[slot] = decodeFlat(input.data!, spec.dtype, dims, `${place}.data`);
+        const data = isFloat(spec) ? missingAsNaN(input.data!) : input.data!;
+        tensors[slot] = decodeFlat(data, spec.dtype, dims, `${place}.data`);
       } else {
         if (size > binary.length - at) throw tooShort(size, binary.length - at, place);
         tensors[slot] = readBinary(binary.subarray(at, at + size), spec.dtype, dims, place);
@@ -55,21 +57,38 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
   throw invalid('inputs', `inputs: ${message}`);
 }
 
-function findSlot({ name }: JsonObject, { inputs }: Signature, place: string): number {
-  const slot = inputs.findIndex((spec) => spec.name === name);
-  if (slot !== -1) return slot;
-  const names = short(inputs.map((spec) => spec.name));
+const isFloat = ({ dtype }: TensorSpec): boolean => dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
+
+/** KServe's client writes NaN as null. Changes `value`. */
+function missingAsNaN(value: JsonValue): JsonValue {
+  if (!Array.isArray(value)) return value;
+  for (let i = 0; i < value.length; i++) {
+    const one = value[i]!;
+    if (one === null) value[i] = Number.NaN;
+    else if (typeof one === 'object') missingAsNaN(one);
+  }
+  return value;
+}
+
+function findSlot({ name }: JsonObject, slots: ReadonlyMap<JsonValue | undefined, number>, place: string): number {
+  const slot = slots.get(name);
+  if (slot !== undefined) return slot;
+  const names = short([...slots.keys()] as string[]);
   throw invalid(`${place}.name`, `${place}.name: expected one of the inputs ${names}, got ${describe(name)}`);
 }
 
 /** The dims that the input has, where its datatype and shape are such as the model takes. */
-function readShape({ datatype, shape }: JsonObject, { dtype, shape: expected }: TensorSpec, place: string): number[] {
+function readShape({ datatype, shape }: JsonObject, spec: TensorSpec, place: string): number[] {
+  const { dtype, shape: expected, anyRank } = spec;
   if (datatype !== DATATYPES[dtype]) {
     throw invalid(`${place}.datatype`, `${place}.datatype: expected ${DATATYPES[dtype]}, got ${describe(datatype)}`);
   }
   const path = `${place}.shape`;
   if (!Array.isArray(shape) && !(shape instanceof Float64Array)) {
     throw invalid(path, `${path}: expected an array of integers, got ${describe(shape)}`);
+  }
+  if (anyRank && shape.length > MAX_DEPTH) {
+    throw invalid(path, `${path}: expected at most ${MAX_DEPTH} dimensions, got ${shape.length}`);
   }
   const dims: number[] = [];
   for (const [axis, dim] of shape.entries()) {
@@ -81,8 +100,11 @@ function readShape({ datatype, shape }: JsonObject, { dtype, shape: expected }: 
     }
     dims.push(dim);
   }
+  // Clients that know no rank 0 send [1] for it.
+  if (expected.length === 0 && !anyRank && dims.length === 1 && dims[0] === 1) return [];
   const fits =
-    dims.length === expected.length && dims.every((dim, axis) => expected[axis] === -1 || expected[axis] === dim);
+    anyRank ||
+    (dims.length === expected.length && dims.every((dim, axis) => expected[axis] === -1 || expected[axis] === dim));
   if (!fits)
     throw invalid(
       path,

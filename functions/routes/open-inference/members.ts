@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '../../engine/json-reader.ts';
+import type { TensorSpec } from '../../engine/tensor.ts';
 import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
 
@@ -34,6 +35,10 @@ export function readParameters({ parameters }: JsonObject, place: string): JsonO
   if (parameters.shared_memory_region !== undefined) throw unsupported(`${path}.shared_memory_region`);
   return parameters;
 }
+
+/** By name, the place of each input or output of a signature. */
+export const slotsOf = (specs: readonly TensorSpec[]): ReadonlyMap<JsonValue | undefined, number> =>
+  new Map(specs.map(({ name }, slot) => [name, slot]));
 
 const MAX_NAMES = 20;
 const MAX_NAME = 80;

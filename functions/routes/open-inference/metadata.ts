@@ -8,20 +8,27 @@ import { requireReady } from '../probes.ts';
 import { generationAt, MODEL_PATHS, modelAt } from './addressing.ts';
 import { DATATYPES } from './datatype.ts';
 
-/** What server metadata calls this server. The version is that of package.json. */
-export const SERVER = { name: 'onnx-cloud-run', version: '0.1.0' } as const;
+/**
+ * What server metadata calls this server. Triton's clients compare the name (triton-inference-server/client,
+ * simple_http_health_metadata.py); the version is that of package.json, and says whose it is as SemVer's build metadata.
+ */
+export const SERVER = { name: 'triton', version: '0.1.0+onnx-cloud-run' } as const;
+
+/** By Triton's names. Each is named only where all of it is there. */
+const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_configuration', 'statistics'];
+/** Those that need the admin token: without one nothing of them can be changed. */
+const ADMIN_EXTENSIONS = ['model_repository', 'logging', 'trace'];
 
 export interface MetadataOptions {
   readonly repository: Repository;
   readonly draining: () => boolean;
-  /** Whether models can be loaded and unloaded over HTTP. */
+  /** Whether there is an admin token: models can be loaded, and settings changed, over HTTP. */
   readonly admin: boolean;
 }
 
 /** Server and model metadata, and what is alive and ready (Open Inference Protocol v2, "Health", "Server Metadata", "Model Metadata"). */
 export function createMetadataRoutes({ repository, draining, admin }: MetadataOptions): Route[] {
-  // By Triton's names. An extension is named where all of it is there: that of the repository has an index, and loads and unloads.
-  const extensions = ['binary_tensor_data', 'statistics', ...(admin ? ['model_repository'] : [])];
+  const extensions = [...EXTENSIONS, ...(admin ? ADMIN_EXTENSIONS : [])];
   const server = JSON.stringify({ ...SERVER, extensions });
 
   const describeServer = (exchange: Exchange): void => sendJson(exchange, 200, server);
@@ -39,8 +46,8 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
 
   /** A lazy load starts here too, and is not waited for: the probe comes again. */
   function refuseUnready(model: Model): void {
-    model.load();
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+    model.load();
     requireReady(model);
   }
 
@@ -77,4 +84,10 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
   ];
 }
 
-const describeTensor = ({ name, dtype, shape }: TensorSpec): object => ({ name, datatype: DATATYPES[dtype], shape });
+/** The protocol has no word for a tensor of any rank: its shape is empty, as that of a scalar, and a parameter says so. */
+const describeTensor = ({ name, dtype, shape, anyRank }: TensorSpec): object => ({
+  name,
+  datatype: DATATYPES[dtype],
+  shape,
+  ...(anyRank && { parameters: { unknown_rank: true } }),
+});

@@ -1,25 +1,23 @@
-import { type JsonObject, readJson } from '../../engine/json-reader.ts';
 import { describe } from '../../engine/tensor-fill.ts';
+import { ServingError } from '../../errors.ts';
 import type { AdminCheck } from '../../http/admin.ts';
-import { readBody } from '../../http/body-in.ts';
 import { type Exchange, sendJson } from '../../http/exchange.ts';
 import type { Route } from '../../http/router.ts';
 import type { ModelStatus } from '../../model/model.ts';
 import type { ListedModel, Repository } from '../../model/repository.ts';
-import { invalid, isObject, readParameters, unsupported } from './members.ts';
+import { inTritonsWords, shorten } from './addressing.ts';
+import { invalid, readParameters } from './members.ts';
+import { readShortBody } from './short-body.ts';
 
 export interface RepositoryRouteOptions {
   readonly repository: Repository;
   readonly checkAdmin: AdminCheck;
 }
 
-/** What these requests say fits into a few lines. */
-const MAX_BYTES = 65_536;
-
 /** The index of the repository, and loading and unloading (Triton, model repository extension). */
 export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRouteOptions): Route[] {
   async function index(exchange: Exchange): Promise<void> {
-    const { ready } = await readRequest(exchange);
+    const { ready } = await readShortBody(exchange);
     if (ready !== undefined && typeof ready !== 'boolean') {
       throw invalid('ready', `ready: expected true or false, got ${describe(ready)}`);
     }
@@ -29,19 +27,27 @@ export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRou
 
   async function load(exchange: Exchange): Promise<void> {
     checkAdmin(exchange.req);
-    const parameters = readParameters(await readRequest(exchange), '') ?? {};
+    const parameters = readParameters(await readShortBody(exchange), '') ?? {};
     for (const name in parameters) {
       // A configuration, or files, in place of those in the repository.
-      if (name === 'config' || name.startsWith('file:')) throw unsupported(`parameters.${name.slice(0, 80)}`);
+      if (name === 'config' || name.startsWith('file:')) {
+        const path = `parameters.${name.slice(0, 80).toWellFormed()}`;
+        const message = `${path}: this server loads what is in the repository: change model.json there, and load the model again`;
+        throw failedToLoad(exchange, new ServingError('UNSUPPORTED', message, { path }));
+      }
     }
-    await repository.load(exchange.params.name!);
+    await repository.load(exchange.params.name!).catch((error: unknown) => {
+      throw failedToLoad(exchange, error);
+    });
     if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
   }
 
   async function unload(exchange: Exchange): Promise<void> {
     checkAdmin(exchange.req);
-    readParameters(await readRequest(exchange), '');
-    await repository.unload(exchange.params.name!);
+    readParameters(await readShortBody(exchange), '');
+    await repository.unload(exchange.params.name!).catch((error: unknown) => {
+      throw inTritonsWords(error, exchange);
+    });
     if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
   }
 
@@ -52,12 +58,16 @@ export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRou
   ];
 }
 
-/** No body stands for one that says nothing. */
-async function readRequest({ req }: Exchange): Promise<JsonObject> {
-  const body = await readBody(req, MAX_BYTES);
-  const request = body.length === 0 ? {} : readJson(body);
-  if (isObject(request)) return request;
-  throw invalid(undefined, `the body: expected an object, or none, got ${describe(request)}`);
+/** With the words before it that Triton's clients look for (triton-inference-server/client, simple_http_model_control.py). */
+function failedToLoad({ params }: Pick<Exchange, 'params'>, error: unknown): unknown {
+  if (!(error instanceof ServingError)) return error;
+  const { code, message, path, retryAfter } = error;
+  const why = code === 'NOT_FOUND' ? `failed to poll from model repository: ${message}` : message;
+  return new ServingError(code, `failed to load '${shorten(params.name!)}', ${why}`, {
+    cause: error,
+    ...(path !== undefined && { path }),
+    ...(retryAfter !== undefined && { retryAfter }),
+  });
 }
 
 interface IndexEntry {

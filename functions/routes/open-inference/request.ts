@@ -1,15 +1,18 @@
 import { type JsonObject, type JsonValue, MAX_VALUES, readJson } from '../../engine/json-reader.ts';
-import type { Signature, Tensor } from '../../engine/tensor.ts';
+import type { Signature, Tensor, TensorSpec } from '../../engine/tensor.ts';
 import { describe } from '../../engine/tensor-fill.ts';
 import type { RowForm } from '../../model/rows.ts';
 import { readRaw } from './binary-in.ts';
+import { hasScores, withoutScores } from './classification.ts';
 import { readInputs } from './inputs.ts';
-import { invalid, isObject, readParameters, short, unsupported } from './members.ts';
+import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';
 
 /** An output that was asked for, by its place in the signature. */
 export interface RequestedOutput {
   readonly slot: number;
   readonly binary: boolean;
+  /** How many of its highest elements are wanted in its place; undefined: the output itself. */
+  readonly classes?: number;
 }
 
 /** An infer request, decoded. Plain data: it may come from another thread. */
@@ -48,16 +51,20 @@ export function readInfer(
     };
   }
   const length = textBytes ?? body.length;
-  const request = readJson(body, 0, length, maxValues);
+  return readInferText(readJson(body, 0, length, maxValues, true), signature, body.subarray(length));
+}
+
+/** The same of a body whose JSON text has been read. @param binary what follows the text. */
+export function readInferText(request: JsonValue, signature: Signature, binary: Uint8Array): InferRequest {
   if (!isObject(request))
     throw invalid(undefined, `the body: expected an object with inputs, got ${describe(request)}`);
   const parameters = readParameters(request, '');
-  const binary = readFlag(parameters, 'binary_data_output', 'parameters') ?? false;
+  const binaryOutput = readFlag(parameters, 'binary_data_output', 'parameters') ?? false;
   return {
     id: readId(request),
     timeout: readTimeout(parameters),
-    outputs: readOutputs(request.outputs, signature, binary),
-    tensors: readInputs(request.inputs, signature, body.subarray(length)),
+    outputs: readOutputs(request.outputs, signature, binaryOutput),
+    tensors: readInputs(request.inputs, signature, binary),
   };
 }
 
@@ -96,22 +103,38 @@ function readOutputs(outputs: JsonValue | undefined, signature: Signature, binar
   if (outputs === undefined) return all(signature, binary);
   if (!Array.isArray(outputs)) throw invalid('outputs', `outputs: expected an array, got ${describe(outputs)}`);
   if (outputs.length === 0) return all(signature, binary);
-  const requested: RequestedOutput[] = [];
+  const slots = slotsOf(signature.outputs);
+  const requested = new Map<number, RequestedOutput>();
   for (const [i, output] of outputs.entries()) {
     const place = `outputs[${i}]`;
     if (!isObject(output)) throw invalid(place, `${place}: expected an object with a name, got ${describe(output)}`);
     const { name } = output;
-    const slot = signature.outputs.findIndex((spec) => spec.name === name);
-    if (slot === -1) {
-      const names = short(signature.outputs.map((spec) => spec.name));
+    const slot = slots.get(name);
+    if (slot === undefined) {
+      const names = short([...slots.keys()] as string[]);
       throw invalid(`${place}.name`, `${place}.name: expected one of the outputs ${names}, got ${describe(name)}`);
     }
-    if (requested.some((one) => one.slot === slot)) {
+    if (requested.has(slot)) {
       throw invalid(`${place}.name`, `${place}.name: the output ${describe(name)} is asked for twice`);
     }
     const parameters = readParameters(output, place);
-    if (parameters?.classification !== undefined) throw unsupported(`${place}.parameters.classification`);
-    requested.push({ slot, binary: readFlag(parameters, 'binary_data', `${place}.parameters`) ?? binary });
+    requested.set(slot, {
+      slot,
+      binary: readFlag(parameters, 'binary_data', `${place}.parameters`) ?? binary,
+      ...readClasses(parameters, signature.outputs[slot]!, place),
+    });
   }
-  return requested;
+  return [...requested.values()];
+}
+
+/** 0 stands for none (Triton, classification extension). */
+function readClasses(parameters: JsonObject | undefined, spec: TensorSpec, place: string): { classes?: number } {
+  const classes = parameters?.classification;
+  if (classes === undefined || classes === 0) return {};
+  const path = `${place}.parameters.classification`;
+  if (typeof classes !== 'number' || !Number.isInteger(classes) || classes < 0) {
+    throw invalid(path, `${path}: expected a number of classes, an integer from 0 on, got ${describe(classes)}`);
+  }
+  if (hasScores(spec.dtype)) return { classes };
+  throw invalid(path, `${path}: ${withoutScores(spec.dtype)}`);
 }

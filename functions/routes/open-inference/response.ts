@@ -2,8 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { packTexts } from '../../engine/frame.ts';
 import { DTYPES, type NumericData, type Tensor } from '../../engine/tensor.ts';
 import { encodeFlat } from '../../engine/tensor-encode.ts';
-import { type Exchange, sendJson } from '../../http/exchange.ts';
+import { type Exchange, sendBytes, sendJson } from '../../http/exchange.ts';
 import type { Generation } from '../../model/generation.ts';
+import { classify } from './classification.ts';
 import { DATATYPES } from './datatype.ts';
 import type { InferRequest } from './request.ts';
 
@@ -26,9 +27,15 @@ export async function sendOutputs(
   const texts: Uint8Array[] = [];
   const blobs: Uint8Array[] = [];
   let text = openText(exchange.params.name!, live.version, request.id);
-  for (const [i, { slot, binary }] of request.outputs.entries()) {
-    const tensor = outputs[slot]!;
-    const { name } = live.signature.outputs[slot]!;
+  for (const [i, { slot, binary, classes }] of request.outputs.entries()) {
+    const spec = live.signature.outputs[slot]!;
+    const { name } = spec;
+    const { joined } = live;
+    const { labels } = live.writer;
+    const tensor =
+      classes === undefined
+        ? outputs[slot]!
+        : await classify({ tensor: outputs[slot]!, spec, joined, labels }, classes, () => exchange.ticket.gone);
     if (i > 0) text += ',';
     text += `{"name":${JSON.stringify(name)},"datatype":"${DATATYPES[tensor.dtype]}","shape":[${tensor.dims.join(',')}],`;
     if (binary) {
@@ -72,23 +79,17 @@ function bytesOf({ dtype, data }: Tensor): Uint8Array {
   return new Uint8Array(buffer, byteOffset, data.length * DTYPES[dtype].bytes);
 }
 
-/** Hands the pieces to the socket one by one, in one system call where it takes them: nothing is put together first. */
 function sendPieces(
-  { res, id }: Exchange,
+  exchange: Exchange,
   texts: readonly Uint8Array[],
   blobs: readonly Uint8Array[],
   binaryType: (textBytes: number) => string,
 ): void {
-  const textBytes = bytesIn(texts);
-  const headers = ['Content-Length', String(textBytes + bytesIn(blobs)), 'X-Request-Id', id];
-  if (blobs.length === 0) headers.push('Content-Type', 'application/json');
-  else headers.push('Content-Type', binaryType(textBytes), 'Inference-Header-Content-Length', String(textBytes));
-  res.cork();
-  res.writeHead(200, headers);
-  for (const piece of texts) res.write(piece);
-  for (const piece of blobs) res.write(piece);
-  res.end();
-  res.uncork();
+  if (blobs.length === 0) {
+    sendBytes(exchange, 200, ['Content-Type', 'application/json'], texts);
+    return;
+  }
+  const textBytes = texts.reduce((sum, { length }) => sum + length, 0);
+  const headers = ['Content-Type', binaryType(textBytes), 'Inference-Header-Content-Length', String(textBytes)];
+  sendBytes(exchange, 200, headers, [...texts, ...blobs]);
 }
-
-const bytesIn = (pieces: readonly Uint8Array[]): number => pieces.reduce((sum, { length }) => sum + length, 0);

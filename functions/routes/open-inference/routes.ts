@@ -1,23 +1,38 @@
 import type { AdminCheck } from '../../http/admin.ts';
 import type { Route } from '../../http/router.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { createInferRoutes, type InferOptions } from './infer.ts';
+import { createLogSettingsRoutes } from './log-settings.ts';
 import { createMetadataRoutes } from './metadata.ts';
+import { createModelConfigRoutes, type ModelConfigOptions } from './model-config.ts';
 import { createRepositoryRoutes } from './repository.ts';
+import { createSharedMemoryRoutes } from './shared-memory.ts';
 import { createStatisticsRoutes } from './statistics.ts';
+import { createTraceSettingsRoutes } from './trace-settings.ts';
+import { createTracer } from './tracer.ts';
 
-export interface OpenInferenceOptions extends InferOptions {
+export interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfigOptions {
   readonly draining: () => boolean;
   readonly checkAdmin: AdminCheck;
   /** Whether there is a token at all. */
   readonly admin: boolean;
+  readonly logger: Logger;
 }
 
-/** The Open Inference Protocol v2 over HTTP, with the extensions for binary tensors, the model repository and statistics. */
+/**
+ * The Open Inference Protocol v2 over HTTP, with Triton's extensions for binary tensors, classification, model configuration,
+ * statistics, the model repository, log and trace settings; and as much of shared memory as says that there is none.
+ */
 export function createOpenInferenceRoutes(options: OpenInferenceOptions): Route[] {
+  const tracer = createTracer(options.logger);
   return [
-    ...createInferRoutes(options),
+    ...createInferRoutes({ ...options, tracer }),
     ...createMetadataRoutes(options),
+    ...createModelConfigRoutes(options),
     ...createRepositoryRoutes(options),
     ...createStatisticsRoutes(options),
+    ...createLogSettingsRoutes(options),
+    ...createTraceSettingsRoutes({ ...options, tracer }),
+    ...createSharedMemoryRoutes(),
   ];
 }

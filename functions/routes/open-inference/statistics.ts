@@ -3,6 +3,7 @@ import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Duration, ModelStatistics } from '../../telemetry/model-statistics.ts';
+import { canonicalVersion } from '../addressed.ts';
 import { MODEL_PATHS, modelAt } from './addressing.ts';
 
 export interface StatisticsOptions {
@@ -22,7 +23,8 @@ export function createStatisticsRoutes({ repository, metrics }: StatisticsOption
     const { version } = exchange.params;
     const { name } = model.status();
     const pages = metrics.statistics.all().filter((page) => page.name === name);
-    send(exchange, version === undefined ? pages : pages.filter((page) => page.version === version));
+    const wanted = version === undefined ? undefined : canonicalVersion(version);
+    send(exchange, wanted === undefined ? pages : pages.filter((page) => canonicalVersion(page.version) === wanted));
   }
 
   return [

@@ -47,6 +47,12 @@ export const ELEMENTS: Readonly<Record<DType, Json>> = {
   string: { type: 'string' },
 };
 
+/** Arrays of any depth, or a scalar. */
+export const anyNested = (dtype: DType): Json => ({
+  description: 'A scalar, or arrays of any depth.',
+  anyOf: [ref(dtype), { type: 'array' }],
+});
+
 /** Arrays nested as `shape` says, with the length of each where it is fixed; a scalar for no dims. */
 export function nested(dtype: DType, shape: readonly number[]): Json {
   const [length, ...inner] = shape;

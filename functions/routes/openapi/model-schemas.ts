@@ -1,6 +1,6 @@
 import type { TensorSpec } from '../../engine/tensor.ts';
 import type { Generation } from '../../model/generation.ts';
-import { anyOf, ELEMENTS, type Json, nested, record, ref } from './json-schema.ts';
+import { anyNested, anyOf, ELEMENTS, type Json, nested, record, ref } from './json-schema.ts';
 
 /** What the schemas of a model are made of. */
 export type Typed = Pick<Generation, 'signature' | 'manifest' | 'joined'> & {
@@ -56,7 +56,8 @@ function featuresSchema(inputs: readonly TensorSpec[], features: readonly string
 }
 
 /** What `model/rows.ts` takes for an input: a row, a column's value without brackets, or the whole tensor. */
-function inputSchema({ dtype, shape }: TensorSpec, joined: boolean): Json {
+function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
+  if (anyRank) return anyNested(dtype);
   const canBeRow = shape[0] === -1 || shape[0] === 1;
   if (!canBeRow) return nested(dtype, shape);
   const row = shape.slice(1);
@@ -67,7 +68,8 @@ function inputSchema({ dtype, shape }: TensorSpec, joined: boolean): Json {
 }
 
 /** What `model/answer.ts` writes of an output: its row, or all of it where its first dimension has no row for each fed. */
-function outputSchema({ dtype, shape }: TensorSpec, joined: boolean): Json {
+function outputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
+  if (anyRank) return anyNested(dtype);
   const row = nested(dtype, shape.slice(1));
   if (joined) return row;
   const whole = nested(dtype, shape);

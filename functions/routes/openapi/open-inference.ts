@@ -14,6 +14,11 @@ const parameters = { type: 'object' };
 const datatype = {
   enum: 'BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 BYTES'.split(' '),
 };
+const configured = {
+  type: 'object',
+  properties: { name: text, data_type: text, dims: { type: 'array', items: { type: 'integer', minimum: -1 } } },
+  required: ['name', 'data_type', 'dims'],
+};
 const duration = record({ count: { type: 'integer' }, ns: { type: 'integer' } });
 
 export const OPEN_INFERENCE_SCHEMAS: Json = {
@@ -37,7 +42,24 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
       outputs: {
         type: 'array',
         description: 'Those wanted; all where left out.',
-        items: { type: 'object', properties: { name: text, parameters }, required: ['name'] },
+        items: {
+          type: 'object',
+          properties: {
+            name: text,
+            parameters: {
+              type: 'object',
+              properties: {
+                binary_data: { type: 'boolean' },
+                classification: {
+                  type: 'integer',
+                  minimum: 0,
+                  description: 'How many of the highest elements of each row are wanted, as `score:index[:label]`.',
+                },
+              },
+            },
+          },
+          required: ['name'],
+        },
       },
     },
     required: ['inputs'],
@@ -46,13 +68,41 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
     { model_name: text, model_version: text, id: text, outputs: { type: 'array', items: ref('InferTensor') } },
     ['id'],
   ),
-  InferTensorMetadata: record({ name: text, datatype, shape }),
+  InferTensorMetadata: record({ name: text, datatype, shape, parameters }, ['parameters']),
   InferModelMetadata: record({
     name: text,
     versions: { type: 'array', items: text },
     platform: text,
     inputs: { type: 'array', items: ref('InferTensorMetadata') },
     outputs: { type: 'array', items: ref('InferTensorMetadata') },
+  }),
+  ModelConfig: {
+    type: 'object',
+    description: "As Triton's `ModelConfig` in JSON.",
+    properties: {
+      name: text,
+      platform: text,
+      backend: text,
+      max_batch_size: { type: 'integer', minimum: 0, description: '0: rows share no run, and dims are whole shapes.' },
+      input: { type: 'array', items: configured },
+      output: { type: 'array', items: configured },
+    },
+    required: ['name', 'platform', 'backend', 'max_batch_size', 'input', 'output'],
+  },
+  LogSettings: record({
+    log_file: { const: '' },
+    log_info: { type: 'boolean' },
+    log_warning: { type: 'boolean' },
+    log_error: { type: 'boolean' },
+    log_verbose_level: { type: 'integer', minimum: 0 },
+    log_format: { enum: ['default', 'ISO8601'] },
+  }),
+  TraceSettings: record({
+    trace_level: { type: 'array', items: { enum: ['OFF', 'TIMESTAMPS'] } },
+    trace_rate: text,
+    trace_count: text,
+    log_frequency: text,
+    trace_file: { const: '' },
   }),
   InferStatistics: record({
     model_stats: {
@@ -85,7 +135,7 @@ const describeServer = (id: string) => () =>
     ...failing(500, 503, 504),
   });
 
-/** Of the Open Inference Protocol v2, with its extensions for binary tensors, the model repository and statistics. */
+/** Of the Open Inference Protocol v2, with Triton's extensions. */
 export const OPEN_INFERENCE: Operations = {
   'GET /v2': describeServer('inferServer'),
   'GET /v2/': describeServer('inferServerRoot'),
@@ -120,18 +170,55 @@ export const OPEN_INFERENCE: Operations = {
     },
   }),
   'POST /v2/repository/models/{name}/load': () => administer('repositoryLoad', 'Loads a model, or its latest version.'),
-  'POST /v2/repository/models/{name}/unload': () => administer('repositoryUnload', 'Lets go of a model.'),
+  'POST /v2/repository/models/{name}/unload': () => administer('repositoryUnload', 'Unloads a model.'),
+  ...settings('/v2/logging', 'logSettings', 'LogSettings', 'what is written to the log'),
+  ...settings('/v2/trace/setting', 'traceSettings', 'TraceSettings', 'how requests are traced'),
+  ...settings('/v2/models/{name}/trace/setting', 'traceSettingsModel', 'TraceSettings', 'how its requests are traced'),
+  ...sharedMemory('/v2/systemsharedmemory', 'systemSharedMemory'),
+  ...sharedMemory('/v2/cudasharedmemory', 'cudaSharedMemory'),
 };
 
-function administer(id: string, summary: string): Json {
+function administer(id: string, summary: string, schema: Json = { type: 'object' }): Json {
   return {
     ...operation(id, TAG, summary, {
-      ...ok('Done.', json({ type: 'object' })),
+      ...ok('Done.', json(schema)),
       ...failing(400, 401, 403, 404, 408, 413, 500, 501, 503, 504),
     }),
     security: [{ adminToken: [] }],
     requestBody: { content: json({ type: 'object' }, { plain: { value: {} } }) },
   };
+}
+
+function settings(path: string, id: string, schema: string, what: string): Operations {
+  return {
+    [`GET ${path}`]: () =>
+      operation(id, TAG, `Shows ${what}.`, { ...ok('The settings.', json(ref(schema))), ...failing(...named) }),
+    [`POST ${path}`]: () => administer(`${id}Change`, `Changes ${what}, until the process ends.`, ref(schema)),
+  };
+}
+
+function sharedMemory(path: string, id: string): Operations {
+  const none = ok('None.', json({ type: 'array', maxItems: 0 }));
+  const failures = failing(400, 500, 503, 504);
+  const operations: Operations = {
+    [`GET ${path}/status`]: () =>
+      operation(`${id}Status`, TAG, 'The regions that are registered.', { ...none, ...failures }),
+    [`GET ${path}/region/{region}/status`]: () =>
+      operation(`${id}RegionStatus`, TAG, 'One region.', { ...none, ...failures }),
+    [`POST ${path}/unregister`]: () =>
+      operation(`${id}Unregister`, TAG, 'No region is registered.', {
+        ...ok('There is none.', json({ type: 'object' })),
+        ...failures,
+      }),
+    [`POST ${path}/region/{region}/unregister`]: () =>
+      operation(`${id}RegionUnregister`, TAG, 'It is not registered.', {
+        ...ok('It is not there.', json({ type: 'object' })),
+        ...failures,
+      }),
+    [`POST ${path}/region/{region}/register`]: () =>
+      operation(`${id}Register`, TAG, 'There is no shared memory here.', failing(400, 501, 503)),
+  };
+  return operations;
 }
 
 function ofModel({ path, id }: (typeof MODELS)[number]): Operations {
@@ -146,6 +233,11 @@ function ofModel({ path, id }: (typeof MODELS)[number]): Operations {
         ...ok('It is.', json(record({ name: text, ready: { const: true } }))),
         ...failing(400, 404, 500, 503),
       }),
+    [`GET ${path}/config`]: () =>
+      operation(`inferModelConfig${id}`, TAG, 'What serves a model.', {
+        ...ok('Its configuration.', json(ref('ModelConfig'))),
+        ...failing(...named),
+      }),
     [`GET ${path}/stats`]: () =>
       operation(`inferModelStatistics${id}`, TAG, 'What was measured of a model.', {
         ...ok('A page for each version.', json(ref('InferStatistics'))),
@@ -158,7 +250,8 @@ function ofModel({ path, id }: (typeof MODELS)[number]): Operations {
       }),
       requestBody: {
         required: true,
-        description: 'Binary tensors follow the JSON, whose length is in `Inference-Header-Content-Length`.',
+        description:
+          'Any content type is taken. Binary tensors follow the JSON, whose length is in `Inference-Header-Content-Length`.',
         content: {
           ...json(ref('InferRequest'), examples && { row: { value: { inputs: examples.tensors } } }),
           ...bytes,

@@ -8,6 +8,11 @@ const PLACES = [
   { path: '/v1/models/{name}', id: '' },
   { path: '/v1/models/{name}/versions/{version}', id: 'Version' },
 ] as const;
+const UNSUPPORTED = [
+  ['classify', 'Classify', 'Takes what no ONNX model does.'],
+  ['regress', 'Regress', 'Takes what no ONNX model does.'],
+  ['explain', 'Explain', 'There are no explainers here.'],
+] as const;
 const LABEL = '/v1/models/{name}/labels/{label}';
 
 const text = { type: 'string' };
@@ -26,25 +31,37 @@ export const TENSORFLOW_SERVING_SCHEMAS: Json = {
   },
   RowsResponse: record({ predictions: { type: 'array', description: 'One for each row, in order.' } }),
   ColumnsResponse: record({ outputs: { description: 'Whole tensors; by output where there are several.' } }),
-  VersionStatus: record({
-    model_version_status: {
-      type: 'array',
-      items: record({
-        version: text,
-        state: { enum: ['START', 'LOADING', 'AVAILABLE', 'UNLOADING', 'END'] },
-        status: record({ error_code: text, error_message: text }),
-      }),
+  VersionStatus: record(
+    {
+      name: text,
+      ready: { type: 'boolean', description: 'Of the version that serves.' },
+      model_version_status: {
+        type: 'array',
+        items: record({
+          version: text,
+          state: { enum: ['START', 'LOADING', 'AVAILABLE', 'UNLOADING', 'END'] },
+          status: record({ error_code: text, error_message: text }),
+        }),
+      },
     },
-  }),
+    ['name', 'ready'],
+  ),
 };
 
-/** Of TensorFlow Serving's REST API. Versions have no labels here, and no model takes `tf.train.Example`. */
+/** Of TensorFlow Serving's REST API, and of KServe's v1 protocol at the same paths. Versions have no labels here, and no model takes `tf.train.Example`. */
 export const TENSORFLOW_SERVING: Operations = Object.assign(
   {},
+  {
+    'GET /v1/models': () =>
+      operation('tensorflowModels', TAG, 'The names of the models.', {
+        ...ok('All of them.', json(record({ models: { type: 'array', items: text } }))),
+        ...failing(500, 503, 504),
+      }),
+  },
   ...PLACES.map(operationsAt),
   // No version has a label: each of these is told so.
   Object.fromEntries(
-    [':predict', ':classify', ':regress', '/metadata', ''].map((verb) => [
+    [':predict', ':classify', ':regress', ':explain', '/metadata', ''].map((verb) => [
       `${verb.startsWith(':') ? 'POST' : 'GET'} ${LABEL}${verb}`,
       () => operation(`tensorflowLabel${verb.slice(1)}`, TAG, 'Versions have no labels here.', failing(404, 503)),
     ]),
@@ -77,10 +94,9 @@ function operationsAt({ path, id }: (typeof PLACES)[number]): Operations {
         ...failing(400, 404, 500, 503, 504),
       }),
   };
-  for (const verb of ['classify', 'regress']) {
-    const [first = '', rest] = [verb[0]?.toUpperCase(), verb.slice(1)];
+  for (const [verb, name, summary] of UNSUPPORTED) {
     operations[`POST ${path}:${verb}`] = () => ({
-      ...operation(`tensorflow${first}${rest}${id}`, TAG, 'Takes what no ONNX model does.', failing(404, 501, 503)),
+      ...operation(`tensorflow${name}${id}`, TAG, summary, failing(404, 501, 503)),
       requestBody: bodyOf({ type: 'object' }, { none: { value: {} } }),
     });
   }

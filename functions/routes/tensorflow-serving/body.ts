@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../../engine/json-reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../engine/tensor.ts';
-import { decodeNested } from '../../engine/tensor-decode.ts';
+import { decodeInput, decodeNested } from '../../engine/tensor-decode.ts';
 import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
 import type { RowDecoder } from '../../model/rows.ts';
@@ -53,8 +53,9 @@ function readColumns(given: JsonValue, signature: Signature): readonly Tensor[] 
 }
 
 function readNamed(columns: JsonObject, inputs: readonly TensorSpec[]): readonly Tensor[] {
+  const names = new Set(inputs.map(({ name }) => name));
   for (const name in columns) {
-    if (inputs.some((input) => input.name === name)) continue;
+    if (names.has(name)) continue;
     throw invalid('inputs', `the model has no input ${describe(name)}; its inputs are ${listOf(inputs)}`);
   }
   return inputs.map((input) => {
@@ -65,9 +66,10 @@ function readNamed(columns: JsonObject, inputs: readonly TensorSpec[]): readonly
 }
 
 /** The values of a column may stand without brackets of their own, as they may in a row. */
-function readColumn(value: JsonValue, { dtype, shape }: TensorSpec, path: string): Tensor {
+function readColumn(value: JsonValue, spec: TensorSpec, path: string): Tensor {
+  const { dtype, shape } = spec;
   const bare = shape.length > 1 && isArray(value) && !isArray(value[0]) && shape.slice(1).every((dim) => dim === 1);
-  if (!bare || value.length === 0) return decodeNested(value, dtype, shape, path);
+  if (!bare || value.length === 0) return decodeInput(value, spec, path);
   const { dims, data } = decodeNested(value, dtype, shape.slice(0, 1), path);
   return { dtype, dims: [...dims, ...shape.slice(1)], data };
 }

@@ -40,11 +40,11 @@ export function showMetadata({ name, version, signature }: Pick<Generation, 'nam
 
 function showTensors(tensors: readonly TensorSpec[]): object {
   return Object.fromEntries(
-    tensors.map(({ name, dtype, shape }) => [
+    tensors.map(({ name, dtype, shape, anyRank = false }) => [
       name,
       {
         dtype: DTYPES[dtype],
-        tensor_shape: { dim: shape.map((size) => ({ size: String(size), name: '' })), unknown_rank: false },
+        tensor_shape: { dim: shape.map((size) => ({ size: String(size), name: '' })), unknown_rank: anyRank },
         name,
       },
     ]),

@@ -1,4 +1,4 @@
-import { readJson } from '../../engine/json-reader.ts';
+import { MAX_VALUES, readJson } from '../../engine/json-reader.ts';
 import { ServingError } from '../../errors.ts';
 import { type Exchange, sendJson } from '../../http/exchange.ts';
 import { readInflated } from '../../http/inflate.ts';
@@ -8,8 +8,8 @@ import type { Generation } from '../../model/generation.ts';
 import type { Repository } from '../../model/repository.ts';
 import { predictWhole } from '../../model/whole.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics.ts';
+import { generationAt } from '../addressed.ts';
 import { runInstances } from '../instance-runs.ts';
-import { generationAt } from '../open-inference/addressing.ts';
 import { createInstanceWriter, writeColumns } from './answer.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
 import { showMetadata } from './metadata.ts';
@@ -30,6 +30,9 @@ const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`]
  * /v1/models/{name}:predict`, `GET /v1/models/{name}` and `GET /v1/models/{name}/metadata`, and the same of a version. The
  * name ends at the last colon. As there, any content type is taken for JSON. `:classify` and `:regress` take
  * `tf.train.Example`, which no ONNX model does: `UNSUPPORTED`. Versions have no labels here: `NOT_FOUND`.
+ *
+ * KServe's v1 protocol has the same `:predict` (kserve/kserve, python/kserve/kserve/handlers/v1_endpoints.py): `GET /v1/models` lists the models for it,
+ * and `:explain` is `UNSUPPORTED`.
  */
 export function createTensorFlowServingRoutes(options: TensorFlowServingOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes } = options;
@@ -41,8 +44,8 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     try {
       const { form } = live.rows;
       const body = isLarge(bytes)
-        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form })
-        : readTensorFlowBody(readJson(bytes), live.rows);
+        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, exchange)
+        : readTensorFlowBody(readJson(bytes, 0, bytes.length, MAX_VALUES, true), live.rows);
       const json = await answerOf(body, live, exchange, metrics.model(live.name));
       if (!exchange.ticket.gone) sendJson(exchange, 200, json);
     } finally {
@@ -60,8 +63,13 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     sendJson(exchange, 200, JSON.stringify(await showStatus(repository, name!, version)));
   }
 
-  const served = { predict, classify: refuseExamples, regress: refuseExamples };
-  return PLACES.flatMap((path): Route[] => {
+  async function list(exchange: Exchange): Promise<void> {
+    const models = (await repository.list()).map(({ name }) => name);
+    sendJson(exchange, 200, JSON.stringify({ models }));
+  }
+
+  const served = { predict, classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
+  const ofModels = PLACES.flatMap((path): Route[] => {
     const labelled = path.endsWith('{label}') ? refuseLabel : undefined;
     return [
       // Before the status: that one's pattern would take the colon for a part of the name.
@@ -72,6 +80,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
       { method: 'GET', path, handle: labelled ?? status },
     ];
   });
+  return [{ method: 'GET', path: '/v1/models', handle: list }, ...ofModels];
 }
 
 /** The JSON that answers a body of `:predict`. */
@@ -85,13 +94,11 @@ async function answerOf(
     const texts = await runInstances(body.instances, live, ticket, recorder, createInstanceWriter(live));
     return `{"predictions":[${texts.join(',')}]}`;
   }
-  const started = performance.now();
   const rows = live.joined ? body.tensors[0]!.dims[0]! : 1;
   let ok = false;
   try {
     const outputs = await predictWhole(live, body.tensors, ticket);
     ok = true;
-    recorder.latency((performance.now() - started) / 1000);
     return `{"outputs":${await writeColumns(live.signature, outputs)}}`;
   } finally {
     recorder.rows(ok ? rows : 0, ok ? 0 : rows);
@@ -101,6 +108,10 @@ async function answerOf(
 function refuseExamples(): never {
   const message = 'classify and regress take tf.train.Example, which ONNX models do not: send rows to :predict';
   throw new ServingError('UNSUPPORTED', message);
+}
+
+function refuseExplaining(): never {
+  throw new ServingError('UNSUPPORTED', 'this server has models, and no explainers: send rows to :predict');
 }
 
 function refuseLabel({ params }: Exchange): never {

@@ -1,7 +1,7 @@
 import { ServingError } from '../../errors.ts';
 import type { ModelStatus } from '../../model/model.ts';
 import type { ListedModel, Repository } from '../../model/repository.ts';
-import { modelAt } from '../open-inference/addressing.ts';
+import { canonicalVersion, modelAt } from '../addressed.ts';
 
 /** `ModelVersionStatus.State` (tensorflow_serving/apis/get_model_status.proto). */
 const STATES = {
@@ -13,11 +13,15 @@ const STATES = {
   failed: 'END',
 } as const;
 
-/** What a model's versions are doing, as `GetModelStatusResponse` in JSON has it. @throws ServingError `NOT_FOUND`. */
+/**
+ * What a model's versions are doing, as `GetModelStatusResponse` in JSON has it. Of a model without a version it also says what
+ * KServe's v1 protocol has at the same path: the `name` that the caller gave, and whether the model is `ready`.
+ * @throws ServingError `NOT_FOUND`, `NOT_READY`.
+ */
 export async function showStatus(repository: Repository, name: string, version?: string): Promise<object> {
   if (version !== undefined) {
     const model = await modelAt(repository, { params: { name, version } });
-    return { model_version_status: [showVersion(version, model.status())] };
+    return { model_version_status: [showVersion(canonicalVersion(version), model.status())] };
   }
   const { status } = await repository.find(name);
   const listed = await repository.list();
@@ -27,7 +31,7 @@ export async function showStatus(repository: Repository, name: string, version?:
   const versions = known.versions.map((one) =>
     showVersion(one.number ?? status().version ?? '1', one.status, known.unloaded),
   );
-  return { model_version_status: versions };
+  return { name, ready: status().state === 'ready' && !known.unloaded, model_version_status: versions };
 }
 
 /** A manifest may give a model another name than its folder's. */

@@ -4,8 +4,10 @@ import { ServingError } from '../../errors.ts';
 import type { RowDecoder, RowFeeds } from '../../model/rows.ts';
 import { type Instances, readInstances } from '../instances.ts';
 import { isArray, isObject } from '../json-kinds.ts';
-import { type InferRequest, readInfer } from '../open-inference/request.ts';
+import { type InferRequest, readInferText } from '../open-inference/request.ts';
 import { readPredictBody } from '../prediction.ts';
+
+const NONE = new Uint8Array(0);
 
 /** What came to the predict route, decoded. Plain data: it may come from another thread. */
 export type VertexBody =
@@ -25,7 +27,7 @@ export function readVertexBody(bytes: Uint8Array, rows: RowDecoder, maxValues?: 
   if (isObject(body)) {
     if (body.instances !== undefined) return { form: 'instances', instances: readInstances(body.instances, rows) };
     if (isArray(body.inputs)) {
-      return { form: 'infer', request: readInfer(bytes, rows.form, undefined, maxValues) };
+      return { form: 'infer', request: readInferText(body, rows.form.signature, NONE) };
     }
     if (body.features !== undefined) return { form: 'features', feeds: readPredictBody(body, { rows }) };
   }

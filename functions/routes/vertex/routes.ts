@@ -1,13 +1,14 @@
 import { mediaType } from '../../http/body-in.ts';
 import { type Exchange, sendJson } from '../../http/exchange.ts';
 import { readInflated } from '../../http/inflate.ts';
-import { isLarge, type JsonParser } from '../../http/json-body.ts';
+import { isLarge, type JsonParser, type Owner } from '../../http/json-body.ts';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/generation.ts';
 import type { Repository } from '../../model/repository.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { runInstances, type WriteInstance } from '../instance-runs.ts';
-import { answerInfer, readRequest, readTextLength } from '../open-inference/infer.ts';
+import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
+import { sendOutputs } from '../open-inference/response.ts';
 import { answerRow } from '../predict.ts';
 import { createReadiness } from '../probes.ts';
 import { createInstanceWriter } from '../tensorflow-serving/answer.ts';
@@ -60,33 +61,33 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     const live = repository.main.live() ?? (await repository.main.whenLive());
     live.hold();
     try {
-      const started = performance.now();
-      const body = await readBody(bytes, textBytes, live);
-      await answer(exchange, body, live, started, isTriton);
+      const body = await readBody(bytes, textBytes, live, exchange);
+      await answer(exchange, body, live, isTriton);
     } finally {
       live.release();
     }
   }
 
-  async function readBody(bytes: Buffer, textBytes: number | undefined, live: Generation): Promise<VertexBody> {
-    if (textBytes !== undefined) return { form: 'infer', request: await readRequest(bytes, textBytes, live, parser) };
+  async function readBody(
+    bytes: Buffer,
+    textBytes: number | undefined,
+    live: Generation,
+    owner: Owner,
+  ): Promise<VertexBody> {
+    if (textBytes !== undefined)
+      return { form: 'infer', request: await readRequest(bytes, textBytes, live, parser, owner) };
     return isLarge(bytes)
-      ? parser.readAside<VertexBody>(bytes, { as: 'vertex', form: live.rows.form })
+      ? parser.readAside<VertexBody>(bytes, { as: 'vertex', form: live.rows.form }, owner)
       : readVertexBody(bytes, live.rows);
   }
 
-  async function answer(
-    exchange: Exchange,
-    body: VertexBody,
-    live: Generation,
-    started: number,
-    isTriton: boolean,
-  ): Promise<void> {
+  async function answer(exchange: Exchange, body: VertexBody, live: Generation, isTriton: boolean): Promise<void> {
     const recorder = metrics.model(live.name);
-    if (body.form === 'features') return answerRow(exchange, body.feeds, live, recorder, started);
+    if (body.form === 'features') return answerRow(exchange, body.feeds, live, recorder);
     if (body.form === 'infer') {
+      const outputs = await runInfer(exchange, live, body.request, recorder);
       const named = { ...exchange, params: { name: live.name } };
-      return answerInfer(named, live, body.request, recorder, started, isTriton ? tritonType : undefined);
+      return sendOutputs(named, live, body.request, outputs, isTriton ? tritonType : undefined);
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
     const texts = await runInstances(body.instances, live, exchange.ticket, recorder, write);

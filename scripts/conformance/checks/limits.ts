@@ -116,23 +116,28 @@ async function checkHugeShape(context: Context, part: Part): Promise<void> {
   }
 }
 
+/** Further dimensions do not depend on the number of rows. */
 async function checkNoRows(context: Context, part: Part): Promise<void> {
   const metadata = await context.model();
   if (!metadata.inputs.every(({ shape }) => shape[0] === -1))
     throw new Unproven('the model takes no number of rows: --fixture');
   const path = inferPath(metadata.name);
-  const tensors = Object.entries(sampleInputs(metadata, 0));
+  const tensorsOf = (rows: number) => Object.entries(sampleInputs(metadata, rows));
+  const tensors = tensorsOf(0);
+  const inJson = (rows: number) =>
+    inferJson(context, path, { inputs: tensorsOf(rows).map(([name, tensor]) => jsonTensor(name, tensor)) });
+  const row = readTensors(await inJson(1)).outputs;
   const check = (answer: Answer): void => {
     if (answer.status !== 200) {
       expectError(answer, 400);
       return;
     }
-    for (const [name, { data }] of Object.entries(readTensors(answer).outputs))
+    for (const [name, { shape, data }] of Object.entries(readTensors(answer).outputs)) {
       expectEqual(data.length, 0, `the number of elements of ${name}`);
+      expectEqual(shape, [0, ...row[name]!.shape.slice(1)], `the shape of ${name}, beside that of one row`);
+    }
   };
-  await part('json', async () =>
-    check(await inferJson(context, path, { inputs: tensors.map(([name, tensor]) => jsonTensor(name, tensor)) })),
-  );
+  await part('json', async () => check(await inJson(0)));
   if (!(await context.hasBinary())) return;
   await part('binary', async () => {
     const inputs = tensors.map(([name, tensor]) =>
@@ -155,5 +160,9 @@ export const LIMIT_CHECKS: readonly Check[] = [
     },
   },
   { number: 28, title: 'a shape of 2^40 elements and more is 400 at once', run: checkHugeShape },
-  { number: 29, title: 'no rows at all give empty outputs, or 400', run: checkNoRows },
+  {
+    number: 29,
+    title: 'no rows at all give outputs without rows and with the other dimensions of a row, or 400',
+    run: checkNoRows,
+  },
 ];

@@ -1,6 +1,7 @@
 import type { AnyTensor, ModelMetadata } from '../../../functions/client/client.ts';
+import { writeJson } from '../../../functions/client/json.ts';
 import { type Check, type Context, Unproven } from '../check.ts';
-import { expect, expectError } from '../expect.ts';
+import { expect, expectEqual, expectError } from '../expect.ts';
 import {
   binaryTensor,
   type Extra,
@@ -9,6 +10,7 @@ import {
   inferJson,
   inferPath,
   jsonTensor,
+  readTensors,
 } from '../infer-call.ts';
 import { type Inputs, sampleInputs } from '../sample.ts';
 
@@ -47,6 +49,16 @@ async function bothWays(
     check(await inferBinary(context, path, { inputs: parts.map(({ item }) => item) }, blob));
   });
 }
+
+/** What clients say of an infer request: curl's default and that of form posts among them. */
+const CONTENT_TYPES = [
+  undefined,
+  'application/json; charset=utf-8',
+  'Application/JSON',
+  'application/octet-stream',
+  'application/x-www-form-urlencoded',
+  'text/plain',
+] as const;
 
 const MALFORMED: readonly (string | Uint8Array)[] = [
   '{',
@@ -185,6 +197,24 @@ export const REQUEST_CHECKS: readonly Check[] = [
         await part(`shape ${JSON.stringify(shape)}`, async () => {
           const body = { inputs: [jsonTensor(name, inputs[name]!, { shape }), ...others] };
           expectError(await inferJson(context, path, body), 400);
+        });
+    },
+  },
+  {
+    number: 32,
+    title: 'a request is read whatever its content type says, and without one',
+    async run(context, part) {
+      const { path, entries } = await sampleOf(context);
+      const body = writeJson({ inputs: entries.map(([name, tensor]) => jsonTensor(name, tensor)) });
+      const { outputs } = readTensors(await inferJson(context, path, body));
+      for (const type of CONTENT_TYPES)
+        await part(type ?? 'none', async () => {
+          const headers = type === undefined ? {} : { 'Content-Type': type };
+          expectEqual(
+            readTensors(await context.send({ method: 'POST', path, headers, body })).outputs,
+            outputs,
+            'the outputs',
+          );
         });
     },
   },

@@ -20,6 +20,14 @@ async function roundTrip(context: Context, encoding: Encoding, model: string, x:
 /** Neighbours of 2^53, which doubles can't tell apart, and the ends of the range. */
 const LARGE = [9007199254740993n, -9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n)];
 
+/** What Python's json writes, and what KServe has for a missing value. */
+const NOT_FINITE: readonly [token: string, value: number][] = [
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+  ['null', Number.NaN],
+];
+
 const REFUSED: readonly [keyof typeof IDENTITY, string][] = [
   ['INT64', '1.5'],
   ['INT64', '9223372036854775808'],
@@ -30,7 +38,7 @@ const REFUSED: readonly [keyof typeof IDENTITY, string][] = [
   ['UINT8', '1e99'],
   ['BOOL', '2'],
   ['BOOL', '"true"'],
-  ['FP32', 'null'],
+  ['INT64', 'null'],
   ['FP32', '"x"'],
   ['FP32', '{}'],
   ['BYTES', 'null'],
@@ -64,7 +72,7 @@ export const VALUE_CHECKS: readonly Check[] = [
   },
   {
     number: 19,
-    title: 'an element that the datatype does not hold is 400: INT64 1.5, UINT8 256, BOOL 2, FP32 null',
+    title: 'an element that the datatype does not hold is 400: INT64 1.5, UINT8 256, BOOL 2, INT64 null',
     needs: ['fixture'],
     async run(context, part) {
       for (const [datatype, element] of REFUSED)
@@ -138,6 +146,23 @@ export const VALUE_CHECKS: readonly Check[] = [
           data: Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7c00, 0x8000, 0x7bff),
         }),
       );
+    },
+  },
+  {
+    number: 35,
+    title: 'bare NaN and Infinity, and null for a missing value, come back as such in bytes, or are 400',
+    needs: ['fixture'],
+    binary: true,
+    async run(context, part) {
+      for (const [token, expected] of NOT_FINITE)
+        await part(token, async () => {
+          const input = `{"name":"x","datatype":"FP32","shape":[1,2],"data":[${token},1.5]}`;
+          const body = `{"inputs":[${input}],"parameters":{"binary_data_output":true}}`;
+          // As Triton's client sends it: without a content type.
+          const answer = await context.send({ method: 'POST', path: inferPath(IDENTITY.FP32), body });
+          if (answer.status !== 200) return expectError(answer, 400);
+          expectEqual(Array.from<unknown>(readOnly(answer).data), [expected, 1.5], 'y');
+        });
     },
   },
 ];

@@ -67,7 +67,34 @@ export function idling(): void {
       const { rows, last } = readStopped((await connection.answer()).body);
       assert.deepEqual([rows, last.done, last.next_index, last.code], [3, false, 3, 'IDLE']);
       assert.match(last.message, /nothing was sent for 1000 ms/);
-      connection.destroy();
+      // Nothing but the rest of its body could come on it.
+      await connection.closed;
+    });
+
+    test('a body that trickles in where none is read is cut off', async () => {
+      const connection = connect(host());
+      connection.send('GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n');
+      assert.equal((await connection.answer()).status, 200);
+      const trickle = setInterval(() => connection.send('x'), 50);
+      await connection.closed;
+      clearInterval(trickle);
+      assert.ok((await metric(host(), 'http_connections_closed_total', { reason: 'body_not_sent' })) >= 1);
+    });
+
+    test('a client that goes on sending after its stream was ended is cut off', async () => {
+      const connection = connect(host());
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(2 ** 40) };
+      connection.send(postText('/batch_predict', ROW, headers));
+      assert.equal(readStopped((await connection.answer()).body).last.code, 'IDLE');
+      const { socket } = connection;
+      // As fast as it is taken: the rest of the upload never ends by itself.
+      const more = (): void => {
+        while (socket.writable && socket.write(BLOCK));
+      };
+      socket.on('drain', more);
+      more();
+      await connection.closed;
+      assert.equal((await predict(host(), [1, 2, 3, 4])).status, 200);
     });
 
     test('a client that sends everything before it reads is not hung: it is told where to go on', async () => {

@@ -8,6 +8,7 @@ import { until } from '../../helpers/until.ts';
 const LIMIT = 4096;
 const ROW = '{"features":[5.1,3.5,1.4,0.2]}';
 const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+const STREAMED = `${(ROW.length + 1).toString(16)}\r\n${ROW}\n\r\n0\r\n\r\n`;
 const STREAM = { 'content-type': 'application/x-ndjson', 'content-length': undefined, 'transfer-encoding': 'chunked' };
 
 /** What the container does on the wire, where the framework would act before the handler. */
@@ -41,6 +42,8 @@ export function wire(): void {
       for (const [bytes, status] of [
         ['\0\x01\x02 nonsense\r\n\r\n', 400],
         ['GET /health HTTP/1.1\r\n\r\n', 400],
+        ['GET /health HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n', 400],
+        ['GET /health HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n', 400],
         ['GET /health HTTP/1.1\r\nHost: a\r\nBad Header\r\n\r\n', 400],
         ['POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n', 400],
         ['POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
@@ -57,6 +60,54 @@ export function wire(): void {
         assert.ok(JSON.parse(answer.body).error.length > 5);
         await connection.closed;
       }
+    });
+
+    test('what is no HTTP is counted, and its log lines are bounded', async () => {
+      const bad = () => metric(host(), 'http_connections_closed_total', { reason: 'bad_request' });
+      const logged = () => host().lines.filter((line) => line.includes('not an HTTP/1.1 request')).length;
+      const before = await bad();
+      for (let i = 0; i < 20; i++) {
+        const connection = connect(host());
+        connection.send('nonsense\r\n\r\n');
+        assert.equal((await connection.answer()).status, 400);
+      }
+      assert.ok((await bad()) >= before + 20);
+      await until(() => logged() > 0, 'a line');
+      assert.ok(logged() < 5, `${logged()} lines`);
+    });
+
+    test('a request target in absolute form goes where its path leads', async () => {
+      const connection = connect(host());
+      connection.send('GET http://elsewhere.example/health?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      const { status, body } = await connection.answer();
+      assert.deepEqual([status, JSON.parse(body).status], [200, 'ok']);
+      connection.send(postText('HTTP://localhost:8080/predict', ROW));
+      assert.equal((await connection.answer()).status, 200);
+      connection.destroy();
+    });
+
+    test('a client that ends its side behind its request gets its response', async () => {
+      for (const bytes of [
+        'GET /health HTTP/1.1\r\nHost: a\r\n\r\n',
+        'GET /health HTTP/1.0\r\n\r\n',
+        postText('/predict', ROW),
+        postText('/predict', ROW).repeat(3),
+        postText('/batch_predict', STREAMED, STREAM),
+      ]) {
+        const connection = connect(host());
+        connection.socket.end(bytes);
+        const answers = (await connection.closed).match(/HTTP\/1\.1 200 OK/g);
+        assert.equal(answers?.length, bytes.split('HTTP/1.').length - 1, bytes.slice(0, 40));
+      }
+    });
+
+    test('1000 requests for metrics, sent one behind the other, get 1000 answers in their order', async () => {
+      const connection = connect(host());
+      const ids = Array.from({ length: 1000 }, (_, i) => `scrape-${i}`);
+      connection.send(ids.map((id) => `HEAD /metrics HTTP/1.1\r\nHost: a\r\nX-Request-Id: ${id}\r\n\r\n`).join(''));
+      const heads = (await connection.text(`X-Request-Id: ${ids.at(-1)}\r\n`)).match(/scrape-\d+/g);
+      assert.deepEqual(heads, ids);
+      connection.destroy();
     });
 
     test('a malformed chunk in mid-stream does not put a second answer into the first', async () => {

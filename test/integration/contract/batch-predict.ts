@@ -104,6 +104,20 @@ export function batchPredict(kind: HostKind): void {
       }
     });
 
+    test('lines of any length and blank ones among them keep their order', async () => {
+      const pad = ' '.repeat(300_000);
+      const body = Array.from({ length: 90 }, (_, i) => {
+        const line = JSON.stringify(row(i));
+        return `${i % 7 === 0 ? `{${pad}${line.slice(1)}` : line}\n${i % 5 === 0 ? '\n \r\n'.repeat(1000) : ''}`;
+      }).join('');
+      const lines = linesOf(await batch(host(), body));
+      assert.deepEqual(lines.pop(), { done: true, ok: 90, failed: 0 });
+      assert.deepEqual(
+        lines,
+        Array.from({ length: 90 }, (_, i) => answerTo(i)),
+      );
+    });
+
     test('every kind of bad row fails alone, with its index and its reason', async () => {
       const bad = [
         '{"features":[1]}',

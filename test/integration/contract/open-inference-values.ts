@@ -49,7 +49,7 @@ const REFUSED: [input: string, json: string, error: RegExp][] = [
   ['uint8', '[0,256]', /data\[1\]: expected an integer from 0 to 255.*got 256/],
   ['uint8', '[-1,0]', /data\[0\]: expected an integer from 0 to 255.*got -1/],
   ['bool', '[2,false]', /data\[0\]: expected true or false.*got 2/],
-  ['float32', '[null,0]', /data\[0\]: expected a number.*got null/],
+  ['int32', '[null,0]', /data\[0\]: expected an integer.*got null/],
   ['float32', '["x",0]', /data\[0\]: expected a number.*got "x"/],
   ['float16', '[0,70000]', /data\[1\]: expected a number within ±65504/],
   ['string', '[1,""]', /data\[0\]: expected a string, got 1/],

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Answer, call, type Json, post } from '../../helpers/calls.ts';
+import { type Answer, call, type Json } from '../../helpers/calls.ts';
 import { type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
-import { add, slow } from '../../helpers/models.ts';
+import { add, freeDimensions, slow } from '../../helpers/models.ts';
 import { infer, inferBody, type Sent, sendInfer } from '../../helpers/open-inference.ts';
+import { connect, postText } from '../../helpers/raw-http.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 /** The framework's JSON parser leaves this type alone. */
@@ -40,8 +41,9 @@ export function openInference(kind: HostKind): void {
         const { status, json } = await ask(path);
         assert.equal(status, 200);
         assert.deepEqual(Object.keys(json()), ['name', 'version', 'extensions']);
-        // No token is configured: models cannot be loaded and unloaded, which is part of the third extension.
-        assert.deepEqual([json().name, json().extensions], ['onnx-cloud-run', ['binary_tensor_data', 'statistics']]);
+        // No token is configured: models cannot be loaded and settings cannot be changed, which is part of three more.
+        const extensions = ['binary_tensor_data', 'classification', 'model_configuration', 'statistics'];
+        assert.deepEqual([json().name, json().extensions], ['triton', extensions]);
       }
     });
 
@@ -70,10 +72,10 @@ export function openInference(kind: HostKind): void {
 
     test('an unknown model and an unknown version are 404 on every route', async () => {
       for (const [model, error] of [
-        ['tulip', /there is no model tulip/],
-        ['iris/versions/9', /the model iris has no version 9/],
+        ['tulip', /^Request for unknown model: 'tulip' is not found$/],
+        ['iris/versions/9', /^Request for unknown model: 'iris' version 9 is not found$/],
       ] as const) {
-        for (const route of ['', '/ready', '/stats']) {
+        for (const route of ['', '/ready', '/stats', '/config']) {
           assertRefused(await ask(`/v2/models/${model}${route}`), 404, 'NOT_FOUND', error);
         }
         assertRefused(await infer(host(), model, [ROW]), 404, 'NOT_FOUND', error);
@@ -189,7 +191,7 @@ export function openInference(kind: HostKind): void {
     });
 
     test('a value that is none of its datatype is refused with its place', async () => {
-      for (const value of ['null', '"x"', 'true', '1e39', '[1]', '{}']) {
+      for (const value of ['"x"', 'true', '1e39', '[1]', '{}']) {
         await refused(
           [{ ...ROW, data: `[1,2,${value},4]` }],
           /^input features: inputs\[0\]\.data\[2\]: expected a number/,
@@ -236,24 +238,53 @@ export function openInference(kind: HostKind): void {
       for (const timeout of ['soon', -1, 1.5, null]) {
         await refused([ROW], /^parameters\.timeout: expected microseconds/, { parameters: { timeout } });
       }
-      const classification = [{ name: 'label', parameters: { classification: 2 } }];
-      for (const more of [{ outputs: classification }, { parameters: { shared_memory_region: 'a' } }]) {
+      const shared = { shared_memory_region: 'a' };
+      for (const more of [{ outputs: [{ name: 'label', parameters: shared }] }, { parameters: shared }]) {
         assertRefused(await infer(host(), 'iris', [ROW], more), 501, 'UNSUPPORTED', /does not have that extension/);
       }
     });
 
-    test('other methods are 405 with Allow, another media type 415, and a body above MAX_BODY_BYTES 413', async () => {
+    test('classification gives the highest scores of each row, with the classes of model.json', async () => {
+      const outputs = [{ name: 'probabilities', parameters: { classification: 2 } }, { name: 'label' }];
+      const two = { ...ROW, shape: [2, 4], data: '[5.1,3.5,1.4,0.2,6.3,2.9,5.6,1.8]' };
+      const { json } = await infer(host(), 'iris', [two], { outputs });
+      assert.deepEqual(json.outputs, [
+        {
+          name: 'probabilities',
+          datatype: 'BYTES',
+          shape: [2, 2],
+          data: ['0.978393:0:setosa', '0.021607:1:versicolor', '0.777889:2:virginica', '0.221380:1:versicolor'],
+        },
+        { name: 'label', datatype: 'INT64', shape: [2], data: [0, 2] },
+      ]);
+    });
+
+    test('any content type is taken, and none, as curl -d and clients of the protocol send them', async () => {
+      const expected = (await infer(host(), 'iris', [ROW])).text;
+      const { text } = inferBody([ROW]);
+      for (const type of [
+        'application/x-www-form-urlencoded',
+        'text/plain',
+        'text/csv',
+        'Application/JSON; charset=utf-8',
+        'application/vnd.kserve',
+      ]) {
+        const answer = await sendInfer(host(), 'iris', text, { 'content-type': type });
+        assert.deepEqual([answer.status, answer.text], [200, expected], type);
+      }
+      const connection = connect(host());
+      connection.send(postText('/v2/models/iris/infer', text, { 'content-type': undefined }));
+      const answer = await connection.answer();
+      connection.destroy();
+      assert.deepEqual([answer.status, answer.body], [200, expected]);
+    });
+
+    test('other methods are 405 with Allow, and a body above MAX_BODY_BYTES 413', async () => {
       const wrong = await ask('/v2/models/iris/infer');
       assertRefused(wrong, 405, 'METHOD_NOT_ALLOWED', /takes POST, not GET/);
       assert.equal(wrong.headers.get('allow'), 'POST');
       assert.equal((await ask('/v2', { method: 'POST' })).headers.get('allow'), 'GET, HEAD');
       const text = inferBody([ROW]).text;
-      assertRefused(
-        await post(host(), '/v2/models/iris/infer', text, { 'content-type': 'text/csv' }),
-        415,
-        'UNSUPPORTED_MEDIA_TYPE',
-        /text\/csv/,
-      );
       const full = text.padEnd(4096);
       assert.equal((await sendInfer(host(), 'iris', full, JSON_TYPE)).status, 200);
       assertRefused(
@@ -299,6 +330,24 @@ export function openInference(kind: HostKind): void {
       for (const timeout of [0, 60_000_000, 9e15]) {
         assert.equal((await infer(host(), 'slow-infer', input(0), { parameters: { timeout } })).status, 200);
       }
+    });
+  });
+
+  describe('no rows, by the Open Inference Protocol', { concurrency: 1 }, () => {
+    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('free', freeDimensions()), INFERENCE_PROCESSES: '1' }));
+
+    test('give the dimensions that a row would have, in JSON and in binary', async () => {
+      const input: Sent = { name: 'x', datatype: 'FP32', shape: [0, 3], data: '[]' };
+      const { status, json } = await infer(host(), 'free', [input]);
+      assert.deepEqual([status, json.outputs], [200, [{ name: 'y', datatype: 'FP32', shape: [0, 3], data: [] }]]);
+      const { data, ...rest } = input;
+      assert.equal(data, '[]');
+      const binary = await infer(host(), 'free', [{ ...rest, bytes: Buffer.alloc(0) }], {
+        parameters: { binary_data_output: true },
+      });
+      assert.deepEqual(binary.json.outputs, [
+        { name: 'y', datatype: 'FP32', shape: [0, 3], parameters: { binary_data_size: 0 } },
+      ]);
     });
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { batch, linesOf, predict } from '../../helpers/calls.ts';
+import { stringNormalizer } from '../../helpers/exported-models.ts';
 import { type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import { manyInputs } from '../../helpers/models.ts';
@@ -63,6 +64,15 @@ export function tables(kind: HostKind): void {
         assert.deepEqual(json().prediction, [CITIES[cityOf(i)] - i]);
       });
       await Promise.all([...batches, ...singles]);
+    });
+  });
+
+  describe("a text as scikit-learn's vectorizers take it", { concurrency: 1 }, () => {
+    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('text', stringNormalizer()) }));
+
+    test('is put into lower case, though the system may have no locale en_US', async () => {
+      const { json } = await predict(host(), 'ÅSE Жизнь ab');
+      assert.equal(json().prediction, 'åse жизнь ab');
     });
   });
 }

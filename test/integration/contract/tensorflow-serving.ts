@@ -130,12 +130,33 @@ export function tensorFlowServing(kind: HostKind): void {
       await assertAnswer('people', { instances }, { predictions: [[101], [202]] });
       await assertAnswer('people', { inputs: { age: [1, 2], city: ['Oslo', rome] } }, { outputs: [[101], [202]] });
       const bad = await predict('people', { instances: [instances[0], { age: 1, city: { b64: '/w==' } }] });
-      await assertRefused(bad, 400, 'INVALID_INPUT', /^instances\[1\]\.city: the bytes are no UTF-8/);
+      await assertRefused(bad, 400, 'INVALID_INPUT', /^instances\[1\]\.city: the bytes are not UTF-8/);
     });
 
     test('what is no number is a text: the answer is JSON', async () => {
       await assertAnswer('log', { instances: [[1], [0], [-1]] }, { predictions: [[0], ['-Infinity'], ['NaN']] });
     });
+
+    // The functions framework reads JSON before this server does, and strictly.
+    if (kind === 'container') {
+      test('NaN and Infinity without quotes, as Python writes them, are floats: in a small body and in a large one', async () => {
+        await assertAnswer('half', '{"instances":[[1,NaN],[-Infinity,2]]}', {
+          predictions: [
+            [1.5, 'NaN'],
+            ['-Infinity', 2.5],
+          ],
+        });
+        const count = 20_000;
+        const { status, json } = await predict('half', `{"inputs":[${'[NaN,1],'.repeat(count)}[1,1]]}`);
+        assert.deepEqual([status, json().outputs.length, json().outputs[0]], [200, count + 1, ['NaN', 1.5]]);
+      });
+
+      test('a byte order mark before a body is skipped', async () => {
+        await assertAnswer('half', '\ufeff{"instances":[[1,2]]}', { predictions: [[1.5, 2.5]] });
+        const refused = await post(host(), '/predict', '\ufeff{"features":[1,NaN]}');
+        await assertRefused(refused, 400, 'INVALID_INPUT', /send "NaN", "Infinity" or "-Infinity" in quotes/);
+      });
+    }
 
     test('a thousand instances give as many predictions in the same order, also from a body of megabytes', async () => {
       const instances = Array.from({ length: 1000 }, (_, i) => [i, -i]);
@@ -254,7 +275,22 @@ export function tensorFlowServing(kind: HostKind): void {
       const one = await call(host(), `${path}/versions/1`);
       assert.deepEqual(one.json().model_version_status, [{ version: '1', state: 'AVAILABLE', status: OK }]);
       const main = await call(host(), '/v1/models/half');
-      assert.deepEqual(main.json(), { model_version_status: [{ version: '1', state: 'AVAILABLE', status: OK }] });
+      assert.deepEqual(main.json(), {
+        name: 'half',
+        ready: true,
+        model_version_status: [{ version: '1', state: 'AVAILABLE', status: OK }],
+      });
+    });
+
+    test("KServe's v1 client finds the models, whether one is ready, and that there are no explainers", async () => {
+      const { models } = (await call(host(), '/v1/models')).json();
+      assert.ok(models.includes('half') && models.includes('team/a:b'), String(models));
+      const { name, ready } = (await call(host(), '/v1/models/half')).json();
+      assert.deepEqual([name, ready], ['half', true]);
+      for (const version of ['', '/versions/1']) {
+        const answer = await post(host(), `/v1/models/half${version}:explain`, '{"instances":[[1,2]]}');
+        await assertRefused(answer, 501, 'UNSUPPORTED', /no explainers/);
+      }
     });
 
     test('the metadata of a model has its signature', async () => {

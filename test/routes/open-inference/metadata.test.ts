@@ -5,9 +5,9 @@ import { DTYPES } from '../../../functions/engine/tensor.ts';
 import { DATATYPES } from '../../../functions/routes/open-inference/datatype.ts';
 import { SERVER } from '../../../functions/routes/open-inference/metadata.ts';
 
-test('the server goes by the name and version of its package', () => {
+test("the server goes by Triton's name, which its clients compare, and by its own version", () => {
   const { name, version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
-  assert.deepEqual(SERVER, { name, version });
+  assert.deepEqual(SERVER, { name: 'triton', version: `${version}+${name}` });
 });
 
 test('every element type has a name of the protocol, each its own', () => {

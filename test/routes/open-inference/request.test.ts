@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { Signature, Tensor } from '../../../functions/engine/tensor.ts';
 import { ServingError } from '../../../functions/errors.ts';
 import { type InferRequest, readInfer } from '../../../functions/routes/open-inference/request.ts';
+import { countedArray } from '../../helpers/counted-array.ts';
 import { inferBody, type Sent } from '../../helpers/open-inference.ts';
 
 const SIGNATURE: Signature = {
@@ -130,6 +131,31 @@ test('a raw body is the one input, with the shape that its length tells', () => 
   }
 });
 
+test('a scalar may have the shape [1]; where the rank is open, any shape is taken', () => {
+  const four = Float32Array.of(1, 2, 3, 4);
+  const sent = (shape: number[]): Sent => ({
+    name: 'x',
+    datatype: 'FP32',
+    shape,
+    bytes: new Uint8Array(four.buffer, 0, 4 * shape.reduce((count, dim) => count * dim, 1)),
+  });
+  const scalar = only('float32', []);
+  for (const shape of [[], [1]]) {
+    assert.deepEqual(read([sent(shape)], scalar).tensors, [{ dtype: 'float32', dims: [], data: Float32Array.of(1) }]);
+    const text: Sent = { name: 'x', datatype: 'FP32', shape, data: '[1]' };
+    assert.deepEqual(read([text], scalar).tensors[0]!.dims, []);
+  }
+  for (const shape of [[2], [1, 1]]) {
+    assert.throws(() => read([sent(shape)], scalar), { path: 'inputs[0].shape', message: /expected \[\]/ });
+  }
+  const open: Signature = { ...scalar, inputs: [{ ...scalar.inputs[0]!, anyRank: true }] };
+  for (const shape of [[], [1], [4], [2, 1, 2]]) assert.deepEqual(read([sent(shape)], open).tensors[0]!.dims, shape);
+  const deep = new Array<number>(65).fill(1);
+  assert.throws(() => read([sent(deep)], open), { path: 'inputs[0].shape', message: /at most 64 dimensions, got 65/ });
+  const raw = () => readInfer(Buffer.from(four.buffer), { signature: open, joined: false }, 0);
+  assert.throws(raw, { code: 'INVALID_INPUT', message: /input x takes tensors of any rank: send a JSON text/ });
+});
+
 test('texts in one request are bounded, whatever the shape says', () => {
   const signature = only('string', [-1]);
   const input = (shape: number): Sent[] => [{ name: 'x', datatype: 'BYTES', shape: [shape], data: '[]' }];
@@ -199,4 +225,60 @@ test('a binary text with a NUL, at which the model would cut it, is refused', ()
   const bytes = Buffer.from([3, 0, 0, 0, 0x61, 0, 0x62]);
   const sent: Sent = { name: 'x', datatype: 'BYTES', shape: [1], bytes };
   assert.throws(() => read([sent], only('string', [-1])), /U\+0000/);
+});
+
+test('to read a request looks at each input and output a few times, however many there are', () => {
+  const COUNT = 500;
+  const specs = (letter: string) =>
+    countedArray(
+      Array.from({ length: COUNT }, (_, i) => ({ name: `${letter}${i}`, dtype: 'float32' as const, shape: [-1] })),
+    );
+  const [inputs, outputs] = [specs('i'), specs('o')];
+  const sent: Sent[] = Array.from({ length: COUNT }, (_, i) => ({
+    name: `i${COUNT - 1 - i}`,
+    datatype: 'FP32',
+    shape: [1],
+    data: '[1]',
+  }));
+  const { text } = inferBody(sent, {
+    outputs: Array.from({ length: COUNT }, (_, i) => ({ name: `o${COUNT - 1 - i}` })),
+  });
+  const signature = { inputs: inputs.array, outputs: outputs.array };
+  const request = readInfer(Buffer.from(text), { signature, joined: true }, undefined);
+  assert.deepEqual([request.tensors.length, request.outputs[0]], [COUNT, { slot: COUNT - 1, binary: false }]);
+  for (const { looks } of [inputs, outputs]) assert.ok(looks() <= 4 * COUNT, `${looks()} looks`);
+});
+
+test('NaN, Infinity, -Infinity and null are values of a float tensor, and of no other', () => {
+  const values = [Number.NaN, 1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const sent = (datatype: string, data: string): Sent[] => [{ name: 'x', datatype, shape: [2, 2], data }];
+  for (const word of ['NaN', 'null']) {
+    for (const data of [`[${word},1,Infinity,-Infinity]`, `[[${word},1],[Infinity,-Infinity]]`]) {
+      assert.deepEqual(read(sent('FP32', data), only('float32', [-1, 2])).tensors[0]!.data, Float32Array.from(values));
+      assert.deepEqual(read(sent('FP64', data), only('float64', [-1, 2])).tensors[0]!.data, Float64Array.from(values));
+      assert.equal((read(sent('FP16', data), only('float16', [-1, 2])).tensors[0]!.data as Uint16Array)[2], 0x7c00);
+    }
+    for (const [datatype, dtype] of [
+      ['INT64', 'int64'],
+      ['BOOL', 'bool'],
+      ['BYTES', 'string'],
+    ] as const) {
+      assert.throws(() => read(sent(datatype, `[${word},1,1,1]`), only(dtype, [-1, 2])), {
+        code: 'INVALID_INPUT',
+        path: 'inputs[0].data[0]',
+        message: new RegExp(`got ${word}$`),
+      });
+    }
+  }
+});
+
+test('a float tensor of many values may have NaN among them', () => {
+  const COUNT = 300_000;
+  const data = `[${Array.from({ length: COUNT }, (_, i) => (i % 1000 === 7 ? 'NaN' : i))}]`;
+  const sent: Sent = { name: 'x', datatype: 'FP32', shape: [COUNT], data };
+  const { data: read_ } = read([sent], only('float32', [-1])).tensors[0]!;
+  assert.deepEqual(
+    read_,
+    Float32Array.from({ length: COUNT }, (_, i) => (i % 1000 === 7 ? Number.NaN : i)),
+  );
 });

@@ -104,6 +104,7 @@ const SHAPES: [title: string, parts: Parts][] = [
   ['a column', { inputs: [tensor('x', 'float32', -1, 1)] }],
   ['rows that are scalars', { inputs: [tensor('x', 'int64', -1)] }],
   ['a scalar', { inputs: [tensor('x', 'float64')], joined: false }],
+  ['any rank', { inputs: [{ ...tensor('x', 'float64'), anyRank: true }], joined: false }],
   ['an image', { inputs: [tensor('image', 'uint8', -1, 3, 4, 4)] }],
   ['free dimensions', { inputs: [tensor('x', 'float32', -1, -1, 2)] }],
   ['rows that are not joined', { inputs: [tensor('x', 'float32', -1, 3)], joined: false }],
@@ -142,6 +143,15 @@ test('a row has the lengths of the fixed dimensions, and any length of the free 
     assert.equal(features(good), undefined);
   for (const bad of [[[1]], [1, 2], [[1, 2, 3]], { y: [[1, 2]] }, [[1, null]]])
     assert.notEqual(features(bad), undefined);
+});
+
+test('where any rank is taken, a row is a scalar or arrays', () => {
+  const document = documentOf(modelOf({ inputs: [{ ...tensor('x', 'float32'), anyRank: true }], joined: false }));
+  const check = createChecker(document);
+  for (const good of [1, [1, 2], [[1], [2]], { x: [1] }]) {
+    assert.equal(check(['components', 'schemas', 'PredictBody'], { features: good }), undefined);
+  }
+  assert.notEqual(check(['components', 'schemas', 'PredictBody'], { features: { y: 1 } }), undefined);
 });
 
 test('integers have the bounds of their dtype', () => {

@@ -4,12 +4,14 @@ import { readJson } from '../../../functions/engine/json-reader.ts';
 import type { TensorSpec } from '../../../functions/engine/tensor.ts';
 import { createRowDecoder, type RowDecoder } from '../../../functions/model/rows.ts';
 import { readTensorFlowBody } from '../../../functions/routes/tensorflow-serving/body.ts';
+import { countedArray } from '../../helpers/counted-array.ts';
 
 const decoder = (...inputs: TensorSpec[]): RowDecoder => createRowDecoder({ inputs, outputs: [] }, undefined, true);
 const read = (rows: RowDecoder, text: string) => readTensorFlowBody(readJson(Buffer.from(text)), rows);
 const two = decoder({ name: 'x', dtype: 'float32', shape: [-1, 2] });
 const column = decoder({ name: 'x', dtype: 'float32', shape: [-1, 1] });
 const scalar = decoder({ name: 'x', dtype: 'float32', shape: [] });
+const open = decoder({ name: 'x', dtype: 'float32', shape: [], anyRank: true });
 const word = decoder({ name: 'word', dtype: 'string', shape: [-1] });
 const several = decoder(
   { name: 'tag', dtype: 'string', shape: [-1] },
@@ -62,6 +64,18 @@ const COLUMNS: [title: string, rows: RowDecoder, inputs: string, tensors: [value
     ],
   ],
   ['of one value', scalar, '5', [[[5], []]]],
+  ['of one value in brackets', scalar, '[5]', [[[5], []]]],
+  [
+    'of any rank',
+    open,
+    '[[5,6]]',
+    [
+      [
+        [5, 6],
+        [1, 2],
+      ],
+    ],
+  ],
   ['of bytes', word, '[{"b64":"Zm9v"},"bar"]', [[['foo', 'bar'], [2]]]],
   [
     'of bytes by name',
@@ -119,3 +133,15 @@ for (const [title, rows, text, path, message] of REFUSED) {
     assert.throws(() => read(rows, text), { code: 'INVALID_INPUT', path, message });
   });
 }
+
+test('to read columns looks at each input a few times, however many there are', () => {
+  const COUNT = 500;
+  const inputs = countedArray(
+    Array.from({ length: COUNT }, (_, i): TensorSpec => ({ name: `in${i}`, dtype: 'float32', shape: [-1, 1] })),
+  );
+  const rows = createRowDecoder({ inputs: inputs.array, outputs: [] }, undefined, true);
+  const before = inputs.looks();
+  const columns = Array.from({ length: COUNT }, (_, i) => `"in${COUNT - 1 - i}":[1]`);
+  assert.equal(read(rows, `{"inputs":{${columns}}}`).form, 'column');
+  assert.ok(inputs.looks() - before <= 4 * COUNT, `${inputs.looks() - before} looks at inputs`);
+});

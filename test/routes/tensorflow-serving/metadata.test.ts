@@ -15,6 +15,7 @@ test('the signature is shown as TensorFlow Serving shows that of half_plus_two',
       outputs: [
         { name: 'y', dtype: 'string', shape: [-1, 1] },
         { name: 'n', dtype: 'int64', shape: [] },
+        { name: 'o', dtype: 'int64', shape: [], anyRank: true },
       ],
     },
   });
@@ -29,6 +30,7 @@ test('the signature is shown as TensorFlow Serving shows that of half_plus_two',
             outputs: {
               y: { dtype: 'DT_STRING', tensor_shape: { dim, unknown_rank: false }, name: 'y' },
               n: { dtype: 'DT_INT64', tensor_shape: { dim: [], unknown_rank: false }, name: 'n' },
+              o: { dtype: 'DT_INT64', tensor_shape: { dim: [], unknown_rank: true }, name: 'o' },
             },
             method_name: 'tensorflow/serving/predict',
             defaults: {},

@@ -68,3 +68,20 @@ test('a model that is not there is not found', async () => {
   } as unknown as Repository;
   await assert.rejects(showStatus(repository, 'x'), { code: 'NOT_FOUND' });
 });
+
+test("a model's status says for KServe whether it is ready; that of a version does not", async () => {
+  const listed = (unloaded: boolean): ListedModel[] => [
+    { name: 'm', unloaded, versions: [{ number: '1', status: undefined }] },
+  ];
+  for (const [state, unloaded, ready] of [
+    ['ready', false, true],
+    ['ready', true, false],
+    ['idle', false, false],
+    ['loading', false, false],
+    ['degraded', false, false],
+  ] as const) {
+    const shown = await showStatus(repositoryOf(status(state), listed(unloaded)), 'm');
+    assert.deepEqual({ name: 'm', ready, model_version_status: versions(shown) }, shown, state);
+  }
+  assert.deepEqual(Object.keys(await showStatus(repositoryOf(status('ready')), 'm', '3')), ['model_version_status']);
+});

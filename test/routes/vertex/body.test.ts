@@ -40,3 +40,10 @@ test('a body in none of them is told what there is', () => {
     assert.throws(() => read(text), { code: 'INVALID_INPUT', message }, text);
   }
 });
+
+test('NaN without quotes is refused with how to send it, and null in a float of an Open Inference body is NaN', () => {
+  const infer = read('{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[null,2]}]}');
+  assert.ok(infer.form === 'infer');
+  assert.deepEqual(infer.request.tensors[0]!.data, Float32Array.of(Number.NaN, 2));
+  assert.throws(() => read('{"instances":[[1,NaN]]}'), { message: /send "NaN", "Infinity" or "-Infinity" in quotes/ });
+});

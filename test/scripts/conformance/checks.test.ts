@@ -105,6 +105,8 @@ describe('each check', () => {
       [24, 'the model takes more than one input, or no fixed row: --fixture'],
       [27, 'the server waits for the whole body: --limit BYTES says how much that is'],
       [30, 'needs --fixture'],
+      [34, 'needs --fixture'],
+      [35, 'needs --fixture'],
       [31, 'needs --fixture, --pid'],
     ]);
   });

@@ -35,6 +35,18 @@ const lastByte: Fault = (given) => {
   if (given.headers['inference-header-content-length'] === undefined) return;
   given.bytes = Buffer.concat([bytes.subarray(0, -1), Buffer.of(0x11)]);
 };
+/** A 200 with these floats as the one output, `y`. */
+const bytesOf =
+  (...values: number[]): Fault =>
+  (given) => {
+    const blob = Buffer.from(Float32Array.from(values).buffer);
+    const y = { name: 'y', datatype: 'FP32', shape: [1, values.length], parameters: { binary_data_size: blob.length } };
+    const head = Buffer.from(JSON.stringify({ model_name: 'identity-fp32', outputs: [y] }));
+    given.status = 200;
+    given.headers['content-type'] = 'application/octet-stream';
+    given.headers['inference-header-content-length'] = String(head.length);
+    given.bytes = Buffer.concat([head, blob]);
+  };
 /** Gives a request the answer of the one before it. */
 function shifted(): Fault {
   let previous: string | undefined;
@@ -103,6 +115,12 @@ export const FAULTS: readonly [number: number, what: string, fault: Fault, says:
   [26, '415', whereAsked(/gzip/, (given) => Object.assign(given, { status: 415 })), /gzip: expected 200, got 415/],
   [27, '400', status(413, 400), /expected 413, got 400/],
   [28, '500', status(400, 500), /expected 400, got 500/],
+  [
+    29,
+    'no shape',
+    whereAsked(/"shape":\[0,/, replaced('\\[0,2\\]', '[0,0]')),
+    /the shape of c, beside that of one row/,
+  ],
   [29, '500', whereAsked(/"shape":\[0,/, (given) => Object.assign(given, { status: 500 })), /expected 400, got 500/],
   [30, 'the answer of another', shifted(), /the answer of request/],
   [
@@ -111,4 +129,16 @@ export const FAULTS: readonly [number: number, what: string, fault: Fault, says:
     whereAsked(/table.*"data":\[38\]/, (given) => Object.assign(given, { status: 500 })),
     /one that fails/,
   ],
+  [
+    32,
+    '415',
+    whereAsked(/x-www-form-urlencoded/, (given) => Object.assign(given, { status: 415 })),
+    /x-www-form-urlencoded: expected 200, got 415/,
+  ],
+  [33, 'none', whereAsked(/config/, status(200, 404)), /config: expected 200, got 404/],
+  [33, 'dims with the batch', whereAsked(/config/, replaced('\\[2\\]', '[-1,2]')), /input of the configuration/],
+  [33, 'types of its own', whereAsked(/config/, replaced('TYPE_INT64', 'INT64')), /input of the configuration/],
+  [34, 'the lowest', replaced('"0.750000:1', '"0.250000:0'), /json, the first 1: scores and indices/],
+  [34, 'passed over', whereAsked(/classification":-1/, status(400, 200)), /minus one: expected 400/],
+  [35, 'taken for a number', whereAsked(/\[NaN|\[null/, bytesOf(0, 1.5)), /NaN: y: expected/],
 ];

@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import { DIALECTS, generate, type Signature } from '../../../scripts/fuzz/generate.ts';
 
 const MODELS: readonly Signature[] = [
-  { name: 'one', inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }] },
+  { name: 'one', inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }], outputs: [] },
   {
     name: 'two',
     inputs: [
       { name: 'a', datatype: 'INT64', shape: [-1, 1] },
       { name: 'b', datatype: 'BYTES', shape: [-1, 2] },
     ],
+    outputs: [],
   },
 ];
 const COUNT = 600;
@@ -44,4 +45,23 @@ test('bodies are packed with gzip and with deflate', () => {
 test('a raw body is, more often than not, just the bytes of one row', () => {
   const raw = all(1).filter(({ dialect }) => dialect === 'infer-raw');
   assert.ok(raw.filter(({ body }) => body.length === 16).length > raw.length / 2);
+});
+
+test('some bodies are long: repeats, many keys, blank and stretched lines, long base64, byte order marks, bare floats', () => {
+  const bodies = Array.from({ length: 6000 }, (_, number) => generate(5, number, MODELS).body.toString('latin1'));
+  const has = (...texts: string[]): boolean => bodies.some((body) => texts.every((text) => body.includes(text)));
+  const found = {
+    repeat: [...'=([0/'].some((character) => has(character.repeat(5000))),
+    keys: has('"k4999":1') || has('"4999":1') || has('"same":1,'.repeat(4999)),
+    blankLines: has('\n'.repeat(5000)) || has('\r\n'.repeat(5000)) || has(' \n'.repeat(5000)),
+    stretchedLine: has(' '.repeat(20_000)),
+    base64: has(`"b64":"${'YWFh'.repeat(500)}`) || has(`"b64":"${'w6nDqcOp'.repeat(250)}`),
+    byteOrderMark: bodies.some((body) => body.startsWith('\xef\xbb\xbf')),
+    bareFloat: has(',NaN') || has('[NaN'),
+    deepAndWide: has('['.repeat(10), '[],'.repeat(100)) || has('{"a":'.repeat(10), '{},'.repeat(100)),
+  };
+  assert.deepEqual(
+    Object.entries(found).filter(([, there]) => !there),
+    [],
+  );
 });

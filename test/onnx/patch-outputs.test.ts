@@ -14,23 +14,27 @@ import {
 } from '../../functions/onnx/build.ts';
 import { inspectModel } from '../../functions/onnx/inspect.ts';
 import { GraphProtoSchema, ModelProtoSchema } from '../../functions/onnx/onnx_pb.ts';
+import { type OutputPatch, patchOutputs } from '../../functions/onnx/patch-outputs.ts';
 import { readModel } from '../../functions/onnx/read.ts';
 import { writeModel } from '../../functions/onnx/write.ts';
-import { patchZipMaps, type ZipMapPatch } from '../../functions/onnx/zip-map.ts';
 import { classifier, scoreMaps, sequenceOutput, zipMapNode } from '../helpers/exported-models.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 import { concat, field } from '../helpers/wire.ts';
 
-const file = tempFiles('zip-map-');
+const file = tempFiles('patch-outputs-');
 let files = 0;
 
-function patch(bytes: Uint8Array): ZipMapPatch {
+function patch(bytes: Uint8Array): OutputPatch {
   const path = file(`${files++}.onnx`, bytes);
-  return patchZipMaps(path, inspectModel(path));
+  const { outputs } = inspectModel(path);
+  return patchOutputs(
+    path,
+    outputs.filter(({ isTensor }) => !isTensor),
+  );
 }
 
 /** The nodes of a patched model, as `Operator(inputs) -> outputs`, and its outputs with their types. */
-function shapeOf({ bytes }: ZipMapPatch): { nodes: string[]; outputs: string[] } {
+function shapeOf({ bytes }: OutputPatch): { nodes: string[]; outputs: string[] } {
   const { node: nodes, output } = readModel(bytes, 'patched').graph!;
   return {
     nodes: nodes.map(({ opType, input, output }) => `${opType}(${input}) -> ${output}`),
@@ -58,7 +62,7 @@ test("a classifier's scores come out as a float tensor, under the same name, wit
     [[-1, 2 ** 40], 'int64s'],
   ] as const) {
     const patched = patch(classifier([...labels] as string[]));
-    assert.deepEqual(patched.patched, [{ output: 'output_probability', labels: { kind, values: labels.map(String) } }]);
+    assert.deepEqual(patched.scores, [{ output: 'output_probability', labels: { kind, values: labels.map(String) } }]);
     const { nodes, outputs } = shapeOf(patched);
     assert.equal(nodes.at(-1), 'Identity(probabilities) -> output_probability');
     // TensorProto.DataType: FLOAT = 1.
@@ -98,7 +102,7 @@ test('labels may be packed', () => {
     graph({ name: 'g', nodes: [], inputs: [value('x', 'float32', ['N', 2])], outputs: [scores('z')] }),
   );
   const graphBytes = concat(field(1, concat(field(1, 'x'), field(2, 'z'), ops)), rest);
-  const { patched } = patch(
+  const { scores: patched } = patch(
     concat(field(1, 8), field(7, graphBytes), field(8, concat(field(1, 'ai.onnx.ml'), field(2, 3)))),
   );
   assert.deepEqual(patched[0]!.labels, { kind: 'int64s', values: ['3', '150'] });
@@ -108,7 +112,7 @@ test('several ZipMaps are taken out, each with its own labels', () => {
   const nodes = [SOFTMAX, zipMapNode('p', 'a', [0, 1]), zipMapNode('x', 'b', [5, 6])];
   const patched = patch(withZipMaps({ nodes, outputs: [scores('b'), scores('a')] }));
   assert.deepEqual(
-    patched.patched.map(({ output, labels }) => [output, labels.values]),
+    patched.scores.map(({ output, labels }) => [output, labels.values]),
     [
       ['b', ['5', '6']],
       ['a', ['0', '1']],
@@ -134,7 +138,7 @@ test('a ZipMap is found through Identities, and what was said of the values betw
   const before = readModel(withZipMaps({ nodes, outputs: [scores('z')] }), 'before');
   before.graph!.valueInfo.push(scores('q'), value('p', 'float32', ['N', 2]), scores('r'));
   const patched = patch(writeModel(before));
-  assert.deepEqual(patched.patched, [{ output: 'z', labels: { kind: 'int64s', values: ['0', '1'] } }]);
+  assert.deepEqual(patched.scores, [{ output: 'z', labels: { kind: 'int64s', values: ['0', '1'] } }]);
   assert.deepEqual(shapeOf(patched).nodes.slice(1), ['Identity(p) -> q', 'Identity(q) -> r', 'Identity(r) -> z']);
   assert.deepEqual(
     readModel(patched.bytes, 'patched').graph?.valueInfo.map(({ name }) => name),
@@ -150,6 +154,46 @@ test('a ZipMap that no output comes from is left alone', () => {
   ]);
 });
 
+test("the scores have the dtype of the maps' values", () => {
+  const doubles = typedValue('z', sequenceType(mapType('int64', tensorType('float64', []))));
+  const patched = patch(withZipMaps({ nodes: [zipMapNode('x', 'z', [0, 1])], outputs: [doubles] }));
+  // TensorProto.DataType: DOUBLE = 11.
+  assert.deepEqual(shapeOf(patched).outputs, ['z: 11 [?,2]']);
+});
+
+test('a sequence of tensors that a node lists comes out as an output for each, in its place among the others', () => {
+  const sequence = typedValue('list', sequenceType(tensorType('float32')));
+  const { bytes, scores: none } = patch(
+    withZipMaps({
+      nodes: [SOFTMAX, node('SequenceConstruct', ['p', 'x', 'p'], ['list']), node('SequenceLength', ['list'], ['n'])],
+      outputs: [value('p', 'float32', ['N', 2]), sequence, value('n', 'int64', [])],
+    }),
+  );
+  assert.deepEqual(none, []);
+  const { node: nodes, output } = readModel(bytes, 'patched').graph!;
+  assert.deepEqual(
+    nodes.map(({ opType, input, output }) => `${opType}(${input}) -> ${output}`),
+    [
+      'Softmax(x) -> p',
+      'SequenceConstruct(p,x,p) -> list',
+      'Identity(p) -> list_0',
+      'Identity(x) -> list_1',
+      'Identity(p) -> list_2',
+      'SequenceLength(list) -> n',
+    ],
+  );
+  assert.deepEqual(
+    output.map(({ name, type }) => [name, type?.value.case]),
+    [
+      ['p', 'tensorType'],
+      ['list_0', undefined],
+      ['list_1', undefined],
+      ['list_2', undefined],
+      ['n', 'tensorType'],
+    ],
+  );
+});
+
 test('a graph in two parts is one graph', () => {
   const half = (parts: Partial<GraphParts>) => graph({ name: 'g', nodes: [], inputs: [], outputs: [], ...parts });
   const part = (parts: Partial<GraphParts>) =>
@@ -161,24 +205,24 @@ test('a graph in two parts is one graph', () => {
 });
 
 const LEFT: [title: string, bytes: Uint8Array, named: RegExp][] = [
-  ['a sequence of tensors', sequenceOutput(), /: output parts is no tensor \(sequence of tensor\(float\)\): /],
+  ['a sequence of tensors', sequenceOutput(), /: output parts is sequence of tensor\(float\), /],
   [
     'a sequence of maps from something else than a ZipMap',
     withZipMaps({
       nodes: [node('ZipMap', ['x'], ['z'], { classlabels_int64s: [0n] }, { domain: 'com.example' })],
       outputs: [scores('z')],
     }),
-    /: output z is no tensor \(sequence of map\(int64, float\)\): /,
+    /: output z is sequence of map\(int64, float\), /,
   ],
   [
     'a ZipMap without labels',
     withZipMaps({ nodes: [node('ZipMap', ['x'], ['z'], {}, { domain: 'ai.onnx.ml' })], outputs: [scores('z')] }),
-    /: output z is no tensor/,
+    /: output z is sequence of map/,
   ],
   [
     'an Identity of itself',
     withZipMaps({ nodes: [node('Identity', ['z'], ['z'])], outputs: [scores('z')] }),
-    /: output z is no tensor/,
+    /: output z is sequence of map/,
   ],
   [
     'a map beside a ZipMap that could be taken out',
@@ -186,7 +230,7 @@ const LEFT: [title: string, bytes: Uint8Array, named: RegExp][] = [
       nodes: [zipMapNode('x', 'z', [0, 1]), node('Other', ['x'], ['m/1 a'], {}, { domain: 'com.example' })],
       outputs: [scores('z'), typedValue('m/1 a', mapType('string', sequenceType(tensorType('int64'))))],
     }),
-    /: output m\/1 a is no tensor \(map\(string, sequence of tensor\(int64\)\)\): onnxruntime-node can not return it; export the model without/,
+    /: output m\/1 a is map\(string, sequence of tensor\(int64\)\), which onnxruntime-node can not return/,
   ],
 ];
 for (const [title, bytes, named] of LEFT) {

@@ -1,0 +1,226 @@
+import {
+  boundNodes,
+  functionKey,
+  type Graph,
+  type GraphFunction,
+  type GraphNode,
+  type ModelGraph,
+} from '../onnx/graph.ts';
+import { CONTROL_FLOW } from './control-flow.ts';
+import {
+  carriesRows,
+  DEPENDS_ON_COUNT,
+  DEPENDS_ON_PLACE,
+  mixed,
+  type Operation,
+  type Result,
+  type Rule,
+  unknown,
+} from './operation.ts';
+import { RULES } from './rules/table.ts';
+import { Scope } from './scope.ts';
+import { isNumber, number, symbol } from './size.ts';
+import {
+  constant,
+  countedConstant,
+  isLost,
+  isPositional,
+  type Lost,
+  rowAxis,
+  type Tracked,
+  type Value,
+  withRows,
+} from './tracked-value.ts';
+
+/**
+ * Whether rows of different requests may share a run, as the graph says.
+ * `proved`: what comes out for a row depends on that row and on constants alone, so that it may.
+ * `mixed`: rows influence each other, or an output does not follow the rows, so that it may not.
+ * `unknown`: there is an operator that nothing is known of.
+ */
+export type RowIndependence =
+  | { readonly verdict: 'proved' }
+  | {
+      readonly verdict: 'mixed' | 'unknown';
+      /** The operator that decides, with its domain unless it is ONNX's own; undefined where an input or output does. */
+      readonly operator?: string;
+      readonly node?: string;
+      /** A sentence for people, without a full stop. */
+      readonly reason: string;
+    };
+
+/** Far more nodes than a model has; functions that call functions could make a small file a long walk. */
+const MAX_STEPS = 200_000;
+const MAX_CALLS = 32;
+
+interface Context {
+  readonly model: ModelGraph;
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly calls: number;
+  readonly steps: { left: number };
+}
+
+/**
+ * Follows the rows of a run through a graph. Every input of the graph is [rows, …]; each operator's rule tells which axis of
+ * its outputs carries them. Nothing is run, and no weights are read.
+ */
+export function findRowIndependence(model: ModelGraph): RowIndependence {
+  const { graph } = model;
+  const scope = new Scope();
+  for (const { name, shape } of graph.inputs) {
+    if (graph.constants.has(name)) continue;
+    if (shape === undefined) return { verdict: 'unknown', reason: `the file does not give the rank of input ${name}` };
+    const [first] = shape;
+    if (shape.length === 0 || typeof first === 'number') {
+      return { verdict: 'mixed', reason: `the first dimension of input ${name} is not free, so it carries no rows` };
+    }
+    const sizes = shape.map((size, axis) => (typeof size === 'number' ? number(size) : symbol(`${name}:${axis}`)));
+    scope.set(name, withRows(rowAxis(0), sizes));
+  }
+  const context: Context = { model, opsets: model.opsets, calls: 0, steps: { left: MAX_STEPS } };
+  const producers = walk(graph, scope, context);
+  for (const { name } of graph.outputs) {
+    const refused = refusal(name, scope.get(name), producers.get(name));
+    if (refused !== undefined) return refused;
+  }
+  return { verdict: 'proved' };
+}
+
+/** Why an output is not [rows, …]; undefined where it is. */
+function refusal(name: string, value: Value | undefined, producer: GraphNode | undefined): RowIndependence | undefined {
+  const node = producer && { operator: typeOf(producer), node: nameOf(producer) };
+  if (value === undefined) return { verdict: 'unknown', ...node, reason: `nothing gives output ${name}` };
+  if (isLost(value)) {
+    const { lost, operator, node: place, reason } = value;
+    return { verdict: lost, operator, node: place, reason };
+  }
+  const { rows, padding } = value;
+  if (rows === undefined) return { verdict: 'mixed', ...node, reason: `output ${name} does not depend on the rows` };
+  if (padding !== undefined) {
+    return { verdict: 'mixed', ...node, reason: `output ${name} is padded to the longest row of the run` };
+  }
+  if (rows.axis !== 0)
+    return { verdict: 'mixed', ...node, reason: `output ${name} has its rows along axis ${rows.axis}` };
+  if (isNumber(rows.outer, 1) && isNumber(rows.inner, 1)) return undefined;
+  return {
+    verdict: 'mixed',
+    ...(rows.by ?? node),
+    reason: `output ${name} has several entries for each row along axis 0`,
+  };
+}
+
+/** Follows the values through a graph into `scope`. Gives the node that each comes from. */
+function walk(graph: Pick<Graph, 'nodes'> & Partial<Graph>, scope: Scope, context: Context): Map<string, GraphNode> {
+  const producers = new Map<string, GraphNode>();
+  for (const [name, { shape, elements }] of graph.constants ?? []) {
+    scope.set(name, constant(shape.map(number), elements?.map(number)));
+  }
+  for (const node of graph.nodes) {
+    const result = step(node, scope, context);
+    for (const [i, name] of node.outputs.entries()) {
+      scope.set(name, valueAt(result, i, node));
+      producers.set(name, node);
+    }
+  }
+  return producers;
+}
+
+function valueAt(result: Result, output: number, node: GraphNode): Value {
+  const value = Array.isArray(result) ? (result as readonly Value[])[output] : (result as Value);
+  return value ?? lostAt(node, `its output ${output} is not followed`);
+}
+
+function lostAt(node: GraphNode, reason: string): Lost {
+  return { lost: 'unknown', operator: typeOf(node), node: nameOf(node), reason };
+}
+
+const typeOf = ({ domain, operator }: GraphNode): string => (domain === '' ? operator : `${domain}.${operator}`);
+const nameOf = ({ name, outputs }: GraphNode): string => name || (outputs[0] ?? '');
+
+function step(node: GraphNode, scope: Scope, context: Context): Result {
+  if (context.steps.left-- <= 0) return lostAt(node, `it takes more than ${MAX_STEPS} steps to follow the graph`);
+  const inputs = node.inputs.map((name) => scope.get(name));
+  const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined && context.calls === 0);
+  if (missing !== undefined) return lostAt(node, `nothing gives its input ${missing}`);
+  const lost = inputs.filter((input) => input !== undefined && isLost(input)) as Lost[];
+  if (lost.length > 0) return lost.find((one) => one.lost === 'mixed') ?? lost[0]!;
+
+  const type = typeOf(node);
+  const operation: Operation = {
+    type,
+    node: nameOf(node),
+    id: String(context.steps.left),
+    opset: context.opsets.get(node.domain) ?? 1,
+    inputs: inputs as (Tracked | undefined)[],
+    outputs: node.outputs.length,
+    attributes: node.attributes,
+  };
+  const control = CONTROL_FLOW[type];
+  if (control !== undefined)
+    return control(operation, (name, given) => runBody(operation, name, scope, context, given));
+  // A function that has the name of an operator takes its place.
+  const called = context.model.functions.get(functionKey(node.domain, node.operator, node.overload));
+  if (called !== undefined) return call(called, operation, node, context);
+  return applyRule(operation);
+}
+
+function applyRule(operation: Operation): Result {
+  const rule = RULES[operation.type];
+  const { inputs } = operation;
+  const hasRows = inputs.some(carriesRows);
+  if (rule === undefined) {
+    if (hasRows) return unknown(operation, 'there is no rule for this operator');
+    return inputs.some((input) => input?.counted) ? countedConstant() : constant();
+  }
+  const { sizes = [] } = rule;
+  const counted = sizes !== 'all' && inputs.some((input, i) => input?.counted === true && !sizes.includes(i));
+  if (counted) return hasRows ? mixed(operation, DEPENDS_ON_COUNT) : countedConstant();
+  if (rule.padded !== true && inputs.some((input) => input?.padding !== undefined)) {
+    return mixed(operation, 'it takes rows that are padded to the longest of the run');
+  }
+  if (rule.takesSequences !== true && inputs.some((input) => input?.isSequence)) {
+    return unknown(operation, 'there is no rule for it on sequences');
+  }
+  const positional = inputs.some(
+    (input, i) => input !== undefined && isPositional(input) && !keepsNumbersOf(rule, input, i),
+  );
+  if (positional && rule.takesNumbers !== true) return mixed(operation, DEPENDS_ON_PLACE);
+  const result = rule.apply(operation);
+  const numbering = rule.keepsNumbers === true ? inputs[0]?.numbering : undefined;
+  if (numbering === undefined || Array.isArray(result) || isLost(result as Value)) return result;
+  return { ...(result as Tracked), numbering };
+}
+
+const keepsNumbersOf = (rule: Rule, { leadsWithRow }: Tracked, input: number): boolean =>
+  rule.keepsNumbers === true && input === 0 && leadsWithRow !== true;
+
+/** The nodes of a function, with what its caller gives. */
+function call(called: GraphFunction, operation: Operation, node: GraphNode, context: Context): Result {
+  if (context.calls >= MAX_CALLS) return unknown(operation, `functions call each other more than ${MAX_CALLS} deep`);
+  const scope = new Scope();
+  for (const [i, name] of called.inputs.entries()) scope.set(name, operation.inputs[i]);
+  const nodes = boundNodes(called.nodes, { given: node.attributes, defaults: called.defaults });
+  walk({ nodes }, scope, { ...context, opsets: called.opsets, calls: context.calls + 1 });
+  return called.outputs.map(
+    (name) => scope.get(name) ?? unknown(operation, `nothing gives output ${name} of the function`),
+  );
+}
+
+/** The outputs of a graph inside a node, for some inputs. */
+function runBody(
+  operation: Operation,
+  name: string,
+  outer: Scope,
+  context: Context,
+  inputs: readonly Value[],
+): Value[] {
+  const graph = operation.attributes.graph(name);
+  if (graph === undefined)
+    return Array.from({ length: operation.outputs }, () => unknown(operation, `it has no ${name}`));
+  const scope = new Scope(outer);
+  for (const [i, { name: input }] of graph.inputs.entries()) scope.set(input, inputs[i]);
+  walk(graph, scope, context);
+  return graph.outputs.map(
+    (output) => scope.get(output.name) ?? unknown(operation, `nothing gives ${output.name} in ${name}`),
+  );
+}

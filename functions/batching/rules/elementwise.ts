@@ -1,0 +1,147 @@
+import { isSameAxis } from '../merge.ts';
+import {
+  carriesRows,
+  DEPENDS_ON_COUNT,
+  DEPENDS_ON_PLACE,
+  kept,
+  mixed,
+  newSize,
+  type Operation,
+  ofElements,
+  RANK_UNKNOWN,
+  type Result,
+  type Rule,
+  type Rules,
+  unknown,
+  type WithRows,
+} from '../operation.ts';
+import { isNumber, numberOf, ONE, type Size, sameSize } from '../size.ts';
+import { isLost, isPositional, type RowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+import { arithmetic } from './arithmetic.ts';
+import { computedNumbers } from './numbering.ts';
+
+/** The first output has the first input's rows and shape: each element depends on the one at its place alone. */
+const UNARY = `
+  Abs Acos Acosh Affine Asin Asinh Atan Atanh BitCast BitwiseNot Cast CastLike Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu
+  HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not ParametricSoftplus Reciprocal RegexFullMatch Relu
+  Round ScaledTanh Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu
+  ai.onnx.ml.Binarizer ai.onnx.ml.CategoryMapper ai.onnx.ml.LabelEncoder ai.onnx.ml.ZipMap
+  com.microsoft.Gelu com.microsoft.QuickGelu`;
+
+/** Elements meet each other by ONNX's broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
+const BROADCASTING = `
+  Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod
+  Mul Or PRelu Pow StringConcat Sub Sum Where Xor
+  com.microsoft.BiasAdd com.microsoft.BiasGelu com.microsoft.FastGelu`;
+
+/** Of TensorProto.DataType. */
+const [INT32, INT64] = [6, 7];
+
+const words = (text: string): string[] => text.trim().split(/\s+/);
+
+/** Each element depends on the one at its place. A scalar stays one, so a rank that is not known may stay so. */
+function unary(operation: Operation): Result {
+  const [input] = operation.inputs;
+  if (input === undefined) return unknown(operation, 'its input is left out');
+  return carriesRows(input) ? kept(input) : ofElements(operation, input.shape, elementsOf(operation));
+}
+
+/** To 32 or 64 bits, numbers stay what they are. */
+function cast(operation: Operation): Result {
+  const value = unary(operation) as Value;
+  const isExact = [INT32, INT64].includes(operation.attributes.int('to') ?? 0);
+  if (!isExact && isPositional(operation.inputs[0]!)) return mixed(operation, DEPENDS_ON_PLACE);
+  return isExact && !isLost(value) ? { ...value, numbering: operation.inputs[0]!.numbering } : value;
+}
+
+function elementsOf(operation: Operation): readonly (Size | undefined)[] | undefined {
+  return operation.inputs.length === 1 ? arithmetic(operation) : undefined;
+}
+
+function broadcasting(operation: Operation): Result {
+  const { attributes, inputs } = operation;
+  if (attributes.has('broadcast') || attributes.has('axis')) {
+    return unknown(operation, 'it broadcasts as operators did before operator set 7');
+  }
+  const value = broadcast(operation, inputs);
+  if (isLost(value)) return value;
+  const numbering = computedNumbers(operation);
+  const isCounted = operation.inputs.some((input) => input !== undefined && isPositional(input));
+  if (isCounted && numbering?.stride === undefined) return mixed(operation, DEPENDS_ON_PLACE);
+  const result = carriesRows(value) ? value : ofElements(operation, value.shape, arithmetic(operation));
+  return { ...result, numbering };
+}
+
+/**
+ * What comes of elements of some inputs that meet by ONNX's broadcasting. Rows stay apart where the rows of all inputs that
+ * have any lie along the same axis of the result, and every other input has the size 1 there, or no such axis.
+ */
+export function broadcast(operation: Operation, inputs: readonly (Tracked | undefined)[]): Value {
+  const present = inputs.filter((input) => input !== undefined);
+  const withRowAxis = present.filter(carriesRows);
+  if (withRowAxis.length === 0) return ofElements(operation, shapeOf(operation, present), undefined);
+  if (present.some(({ counted }) => counted)) return mixed(operation, DEPENDS_ON_COUNT);
+  if (present.some(({ shape }) => shape === undefined)) return ofUnknownRank(operation, present, withRowAxis);
+
+  const rank = Math.max(...present.map(({ shape }) => shape!.length));
+  const aligned = (input: Tracked, axis: number): number => axis + rank - input.shape!.length;
+  const [first] = withRowAxis;
+  const rows: RowAxis = { ...first!.rows, axis: aligned(first!, first!.rows.axis) };
+  for (const input of present) {
+    if (carriesRows(input)) {
+      if (!isSameAxis({ ...input.rows, axis: aligned(input, input.rows.axis) }, rows)) {
+        return mixed(operation, 'rows of one input meet another axis of the other');
+      }
+      continue;
+    }
+    const own = rows.axis - rank + input.shape!.length;
+    const size = own < 0 ? ONE : input.shape![own]!;
+    if (numberOf(size) === undefined)
+      return unknown(operation, 'a constant of a size that is not known meets the rows');
+    if (!isNumber(size, 1)) return mixed(operation, `a constant of the size ${numberOf(size)} meets the rows`);
+  }
+  return withRows(rows, shapeOf(operation, present));
+}
+
+/** One input alone, or with scalars: its axes stay as they are. */
+function ofUnknownRank(operation: Operation, present: readonly Tracked[], withRowAxis: readonly WithRows[]): Value {
+  const others = present.filter((input) => input !== withRowAxis[0]);
+  const areScalars = others.every(({ rows, shape }) => rows === undefined && shape?.length === 0);
+  return areScalars ? withRows(withRowAxis[0]!.rows) : unknown(operation, RANK_UNKNOWN);
+}
+
+function shapeOf(operation: Operation, inputs: readonly Tracked[]): Size[] | undefined {
+  if (inputs.some(({ shape }) => shape === undefined)) return undefined;
+  const rank = Math.max(0, ...inputs.map(({ shape }) => shape!.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    const sizes = inputs
+      .map(({ shape }) => shape![axis - rank + shape!.length] ?? ONE)
+      .filter((size) => !isNumber(size, 1));
+    if (sizes.length === 0) return ONE;
+    if (sizes.every((size) => sameSize(size, sizes[0]))) return sizes[0]!;
+    // A size beside a number above 1 is that number, or 1.
+    return sizes.find((size) => numberOf(size) !== undefined) ?? newSize(operation, axis);
+  });
+}
+
+/** Inference passes its input on; training drops values at random. The mask that comes second is of the same rows. */
+const dropout: Rule = {
+  apply(operation) {
+    const training = operation.inputs[2];
+    const [flag] = training?.elements ?? [];
+    if (training !== undefined && numberOf(flag) !== 0)
+      return mixed(operation, 'it drops values at random: training mode');
+    return unary(operation);
+  },
+};
+
+export const ELEMENTWISE: Rules = {
+  ...Object.fromEntries(words(UNARY).map((type) => [type, { sizes: 'all', apply: unary }])),
+  ...Object.fromEntries(
+    words(BROADCASTING).map((type) => [type, { sizes: 'all', takesNumbers: true, apply: broadcasting }]),
+  ),
+  Cast: { sizes: 'all', takesNumbers: true, apply: cast },
+  Identity: { sizes: 'all', padded: true, takesNumbers: true, takesSequences: true, apply: ({ inputs }) => inputs[0]! },
+  Dropout: dropout,
+  'com.microsoft.BitmaskDropout': dropout,
+};

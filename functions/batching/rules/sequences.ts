@@ -1,0 +1,70 @@
+import { merge } from '../merge.ts';
+import {
+  axisOf,
+  carriesRows,
+  isConstant,
+  mixed,
+  moved,
+  newSize,
+  type Operation,
+  ofConstants,
+  RANK_UNKNOWN,
+  type Result,
+  type Rules,
+  unknown,
+} from '../operation.ts';
+import { isLost, type Tracked, type Value, withRows } from '../tracked-value.ts';
+
+/** Parts of a tensor along an axis, one behind the other: how exporters write `unbind` and `chunk`. */
+function splitToSequence(operation: Operation): Result {
+  const [input, sizes] = operation.inputs as [Tracked, Tracked | undefined];
+  if (!carriesRows(input)) return { ...ofConstants(operation), isSequence: true };
+  if (carriesRows(sizes) || sizes?.counted) return mixed(operation, 'where it cuts depends on the rows');
+  const axis = axisOf(operation.attributes.int('axis') ?? 0, input.shape?.length);
+  if (axis === undefined) return unknown(operation, RANK_UNKNOWN);
+  if (axis === input.rows.axis) return mixed(operation, 'it cuts the rows apart');
+  const keeps = sizes !== undefined || operation.attributes.int('keepdims') !== 0;
+  const shape = keeps
+    ? input.shape?.map((size, i) => (i === axis ? newSize(operation, axis) : size))
+    : input.shape?.filter((_, i) => i !== axis);
+  const place = input.rows.axis - (!keeps && axis < input.rows.axis ? 1 : 0);
+  return { ...moved(input.rows, place, shape), isSequence: true };
+}
+
+function sequenceConstruct(operation: Operation): Result {
+  const [first, ...others] = operation.inputs as [Tracked, ...Tracked[]];
+  const value = others.reduce<Value>((all, one) => merge(operation, 'element', all, one), first);
+  return isLost(value) ? value : { ...value, elements: undefined, numbering: undefined, isSequence: true };
+}
+
+function sequenceAt(operation: Operation): Result {
+  const [sequence, place] = operation.inputs as [Tracked, Tracked];
+  if (!isConstant(place) || place.counted) return mixed(operation, 'which element it takes depends on the rows');
+  const { isSequence: _, ...value } = sequence;
+  return value;
+}
+
+/** The elements of a sequence along an axis, which may be a new one. */
+function concatFromSequence(operation: Operation): Result {
+  const [sequence] = operation.inputs as [Tracked];
+  if (!carriesRows(sequence)) return ofConstants(operation);
+  const isNew = operation.attributes.int('new_axis') === 1;
+  const rank = sequence.shape && sequence.shape.length + (isNew ? 1 : 0);
+  const axis = axisOf(operation.attributes.int('axis') ?? 0, rank);
+  if (axis === undefined) return unknown(operation, RANK_UNKNOWN);
+  const { rows, shape } = sequence;
+  const size = newSize(operation, axis);
+  if (isNew) return moved(rows, rows.axis + (axis <= rows.axis ? 1 : 0), shape?.toSpliced(axis, 0, size));
+  if (axis === rows.axis) return mixed(operation, 'it puts elements one behind the other along the rows');
+  return withRows(
+    rows,
+    shape?.map((one, i) => (i === axis ? size : one)),
+  );
+}
+
+export const SEQUENCES: Rules = {
+  ConcatFromSequence: { takesSequences: true, apply: concatFromSequence },
+  SequenceAt: { takesSequences: true, apply: sequenceAt },
+  SequenceConstruct: { apply: sequenceConstruct },
+  SplitToSequence: { apply: splitToSequence },
+};

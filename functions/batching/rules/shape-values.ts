@@ -1,0 +1,112 @@
+import {
+  DEPENDS_ON_COUNT,
+  isUnclear,
+  mixed,
+  newSize,
+  type Operation,
+  ofElements,
+  type Result,
+  type Rules,
+  unknown,
+} from '../operation.ts';
+import { hasRows, isWhole, number, numberOf, ONE, perRow, product, ROW_COUNT, type Size, sameSize } from '../size.ts';
+import { constant, MAX_ELEMENTS, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+
+/** The sizes of its input, from `start` to `end` (exclusive). */
+function shape(operation: Operation): Result {
+  const sizes = operation.inputs[0]?.shape;
+  // Of rows, the shape holds their number; of anything else it is the same in every run.
+  if (sizes === undefined) {
+    return operation.inputs[0]?.rows === undefined ? constant() : { ...constant(), counted: true };
+  }
+  const at = (name: string, otherwise: number): number => {
+    const value = operation.attributes.int(name) ?? otherwise;
+    return Math.min(Math.max(value < 0 ? value + sizes.length : value, 0), sizes.length);
+  };
+  const some = sizes.slice(at('start', 0), at('end', sizes.length));
+  return constant([number(some.length)], some);
+}
+
+function size(operation: Operation): Result {
+  const sizes = operation.inputs[0]?.shape;
+  if (sizes !== undefined) return constant([], [product(sizes)]);
+  return { ...constant([]), counted: operation.inputs[0]?.rows !== undefined };
+}
+
+function constantOfShape(operation: Operation): Result {
+  const sizes = operation.inputs[0]?.elements;
+  const fill = operation.attributes.tensor('value')?.elements ?? [0];
+  if (sizes === undefined) return filled(operation, operation.inputs[0]!, undefined);
+  const value = filled(operation, operation.inputs[0]!, sizes);
+  if ('lost' in value || value.rows !== undefined) return value;
+  const counts = sizes.map(numberOf);
+  const count = counts.every((one) => one !== undefined) ? counts.reduce((all, one) => all * one, 1) : Number.NaN;
+  const elements = count <= MAX_ELEMENTS ? Array.from({ length: count }, () => number(fill[0]!)) : undefined;
+  return constant(value.shape, elements);
+}
+
+/**
+ * One value in every place of a shape that is computed: where the number of rows is a size of it, every row has the same.
+ * @param sizes undefined where the shape's elements are not followed
+ */
+export function filled(operation: Operation, from: Tracked, sizes: readonly (Size | undefined)[] | undefined): Value {
+  if (isUnclear(from))
+    return unknown(operation, 'a shape is computed from the number of rows in a way that is not followed');
+  const shape = sizes?.map((one, axis) => one ?? newSize(operation, axis));
+  const axes = shape?.flatMap((one, axis) => (hasRows(one) ? [axis] : [])) ?? [];
+  if (axes.length === 0) return constant(shape);
+  const inner = axes.length === 1 ? perRow(shape![axes[0]!]!) : undefined;
+  if (inner === undefined) return mixed(operation, 'several sizes of its result are the number of rows');
+  return withRows(rowAxis(axes[0]!, ONE, inner), shape);
+}
+
+/** Numbers from a start to a limit: those of the rows where the limit is how many there are. */
+function range(operation: Operation): Result {
+  const [start, limit, delta] = operation.inputs.map((input) => input?.elements?.[0]);
+  const values = [start, limit, delta].map(numberOf);
+  if (values.every((value) => value !== undefined)) {
+    const [from, to, step] = values as [number, number, number];
+    const count = Math.max(0, Math.ceil((to - from) / step));
+    if (count > MAX_ELEMENTS) return constant([number(count)]);
+    return constant(
+      [number(count)],
+      Array.from({ length: count }, (_, i) => number(from + i * step)),
+    );
+  }
+  const isPlain = numberOf(start) === 0 && numberOf(delta) === 1 && limit !== undefined && isWhole(limit);
+  const isCount = isPlain && sameSize(limit, ROW_COUNT);
+  if (isCount) return { ...withRows(rowAxis(0), [ROW_COUNT]), numbering: { stride: ONE, below: ONE } };
+  if (operation.inputs.some((input) => input?.counted)) return mixed(operation, DEPENDS_ON_COUNT);
+  return isPlain
+    ? { ...constant([limit]), numbering: { stride: undefined, below: limit } }
+    : constant([newSize(operation, 'length')]);
+}
+
+function constantNode(operation: Operation): Result {
+  const { attributes } = operation;
+  const tensor = attributes.tensor('value');
+  if (tensor !== undefined) return constant(tensor.shape.map(number), tensor.elements?.map(number));
+  const scalar = attributes.int('value_int') ?? attributes.float('value_float');
+  if (scalar !== undefined) return constant([], [number(scalar)]);
+  const list = attributes.ints('value_ints') ?? attributes.floats('value_floats');
+  if (list !== undefined) return constant([number(list.length)], list.map(number));
+  if (attributes.has('value_string')) return constant([]);
+  if (attributes.has('value_strings')) return constant([number(attributes.texts('value_strings')!.length)]);
+  return constant();
+}
+
+/** The matrix of a size with ones on a diagonal: a row of it depends on its place. */
+function eyeLike(operation: Operation): Result {
+  const [like] = operation.inputs;
+  if (like?.rows !== undefined) return mixed(operation, 'each row of its result depends on its place in the run');
+  return ofElements(operation, like?.shape, undefined);
+}
+
+export const SHAPE_VALUES: Rules = {
+  Constant: { apply: constantNode },
+  ConstantOfShape: { sizes: [0], apply: constantOfShape },
+  EyeLike: { apply: eyeLike },
+  Range: { sizes: 'all', apply: range },
+  Shape: { sizes: 'all', takesNumbers: true, apply: shape },
+  Size: { sizes: 'all', takesNumbers: true, apply: size },
+};

@@ -1,0 +1,21 @@
+import type { Value } from './tracked-value.ts';
+
+/** The values that nodes of a graph can name: those of the graph, and for a graph inside a node those around it. */
+export class Scope {
+  readonly #values = new Map<string, Value | undefined>();
+  readonly #outer: Scope | undefined;
+
+  constructor(outer?: Scope) {
+    this.#outer = outer;
+  }
+
+  /** Undefined for an empty name, and for an input of a function that its caller left out. */
+  get(name: string): Value | undefined {
+    if (name === '') return undefined;
+    return this.#values.has(name) || this.#outer === undefined ? this.#values.get(name) : this.#outer.get(name);
+  }
+
+  set(name: string, value: Value | undefined): void {
+    if (name !== '') this.#values.set(name, value);
+  }
+}

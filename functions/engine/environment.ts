@@ -1,0 +1,30 @@
+/** Of the system and of Node. */
+const NAMES = new Set([
+  ...['PATH', 'HOME', 'USERPROFILE', 'TMPDIR', 'TMP', 'TEMP', 'SYSTEMROOT', 'WINDIR', 'TZ'],
+  ...['LANG', 'LANGUAGE', 'LOCPATH', 'GLIBC_TUNABLES', 'LD_LIBRARY_PATH', 'LD_PRELOAD', 'DYLD_LIBRARY_PATH'],
+]);
+/** Of Node, of the memory allocator, and of onnxruntime with what it runs on. */
+const PREFIXES = [
+  'LC_',
+  'NODE_',
+  'MALLOC_',
+  'ORT_',
+  'OMP_',
+  'GOMP_',
+  'KMP_',
+  'MKL_',
+  'CUDA_',
+  'CUDNN_',
+  'CUBLAS_',
+  'NVIDIA_',
+];
+
+/**
+ * What an engine process gets of the server's environment: what it needs, and no settings, tokens or addresses, as it runs
+ * models of other people.
+ */
+export function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const isNeeded = (name: string): boolean => NAMES.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix));
+  // Windows has names in any case.
+  return Object.fromEntries(Object.entries(env).filter(([name]) => isNeeded(name.toUpperCase())));
+}

@@ -1,0 +1,45 @@
+/** Memory that is made for a body at once, whatever length was declared. */
+const FIRST_BYTES = 262_144;
+/** Growing by this factor copies a third of the body again in all. */
+const FACTOR = 4;
+
+/**
+ * A body of declared length that arrives in pieces. Memory is made for what has arrived and a little more, as a declared
+ * length is a promise of the client's alone. At the end the body lies in memory of its own, which can be handed to another thread.
+ */
+export class DeclaredBuffer {
+  readonly #declared: number;
+  readonly #lead: number;
+  #bytes: Buffer;
+  #length = 0;
+
+  /**
+   * @param declared bytes of the whole body: no more may be appended.
+   * @param lead bytes that are left free before the body, for its alignment.
+   */
+  constructor(declared: number, lead: number) {
+    this.#declared = declared;
+    this.#lead = lead;
+    this.#bytes = this.#allocate(Math.min(declared, FIRST_BYTES));
+  }
+
+  append(piece: Buffer): void {
+    const length = this.#length + piece.length;
+    if (length > this.#bytes.length) {
+      const larger = this.#allocate(Math.min(this.#declared, Math.max(length, FACTOR * this.#bytes.length)));
+      this.#bytes.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    piece.copy(this.#bytes, this.#length);
+    this.#length = length;
+  }
+
+  /** The bytes so far. */
+  take(): Buffer {
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+  }
+
+  #allocate(bytes: number): Buffer {
+    return Buffer.allocUnsafeSlow(this.#lead + bytes).subarray(this.#lead);
+  }
+}

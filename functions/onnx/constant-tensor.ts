@@ -1,0 +1,84 @@
+import { DATA_LOCATION, DATA_TYPES } from './data-type.ts';
+import { type Bytes, type Field, fields, int64, int64s, text, textOf } from './wire.ts';
+
+/** A tensor in the file. */
+export interface ConstantTensor {
+  readonly shape: readonly number[];
+  /** Row-major; undefined for a tensor that is larger than `MAX_READ_ELEMENTS`, lies in another file, or holds no numbers. */
+  readonly elements: readonly number[] | undefined;
+}
+
+/** A tensor of more elements is not read: what decides about shapes is far smaller. */
+const MAX_READ_ELEMENTS = 256;
+
+/** TensorProto. */
+export function readTensor(bytes: Bytes, { from, to }: Field): [name: string, tensor: ConstantTensor] {
+  const shape: number[] = [];
+  let [name, type, external] = ['', 0, false];
+  let elements: number[] | undefined;
+  let content: Field | undefined;
+  for (const field of fields(bytes, from, to)) {
+    if (field.number === 1) shape.push(...int64s(bytes, field).map(Number));
+    else if (field.number === 2 && field.wire === 0) type = Number(int64(bytes, field));
+    else if (field.number === 8 && field.wire === 2) name = text(bytes, field);
+    else if (field.number === 9 && field.wire === 2) content = field;
+    else if (field.number === 14 && field.wire === 0) {
+      external = Number(int64(bytes, field)) === DATA_LOCATION.external;
+    } else if (field.number === 6 || elements === TOO_LONG) {
+      // string_data is a field an element; a list that is not packed is one, too.
+    } else if (field.number === 4 || field.number === 5 || field.number === 7 || field.number === 10) {
+      elements = appended(elements, bytes, field);
+    }
+  }
+  const count = shape.reduce((total, size) => total * size, 1);
+  if (external || count > MAX_READ_ELEMENTS) return [name, { shape, elements: undefined }];
+  if (content !== undefined) elements = rawElements(bytes.read(content.from, content.to), type);
+  elements ??= [];
+  return [name, { shape, elements: elements.length === count ? elements : undefined }];
+}
+
+const TOO_LONG: number[] = [];
+
+/** The elements before, and those of one field of `float_data`, `int32_data`, `int64_data` or `double_data`. */
+function appended(before: number[] | undefined, bytes: Bytes, field: Field): number[] {
+  if (field.to - field.from > MAX_READ_ELEMENTS * 10) return TOO_LONG;
+  const floats = field.number === 4 || field.number === 10;
+  const next = floats
+    ? rawElements(bytes.read(field.from, field.to), field.number === 4 ? DATA_TYPES.float32 : DATA_TYPES.float64)!
+    : int64s(bytes, field).map(Number);
+  const all = [...(before ?? []), ...next];
+  return all.length > MAX_READ_ELEMENTS ? TOO_LONG : all;
+}
+
+export function rawElements(raw: Uint8Array, type: number): number[] | undefined {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const read = (size: number, at: (offset: number) => number): number[] =>
+    Array.from({ length: Math.floor(raw.length / size) }, (_, i) => at(i * size));
+  switch (type) {
+    case DATA_TYPES.int64:
+    case DATA_TYPES.uint64:
+      return read(8, (offset) => Number(view.getBigInt64(offset, true)));
+    case DATA_TYPES.int32:
+      return read(4, (offset) => view.getInt32(offset, true));
+    case DATA_TYPES.float32:
+      return read(4, (offset) => view.getFloat32(offset, true));
+    case DATA_TYPES.float64:
+      return read(8, (offset) => view.getFloat64(offset, true));
+    case DATA_TYPES.bool:
+    case DATA_TYPES.uint8:
+      return [...raw];
+    default:
+      return undefined;
+  }
+}
+
+/** SparseTensorProto: its name is that of its values, and its elements are not read. */
+export function readSparse(bytes: Bytes, { from, to }: Field): [name: string, tensor: ConstantTensor] {
+  const shape: number[] = [];
+  let name = '';
+  for (const field of fields(bytes, from, to)) {
+    if (field.number === 1) name = textOf(bytes, field, 8);
+    else if (field.number === 3) shape.push(...int64s(bytes, field).map(Number));
+  }
+  return [name, { shape, elements: undefined }];
+}
