@@ -43,8 +43,8 @@ export async function modelAt(repository: Repository, { params }: Named): Promis
 }
 
 async function hasNumbers(repository: Repository, name: string): Promise<boolean> {
-  const listed = (await repository.list()).find((one) => one.name === name);
-  return listed === undefined || listed.versions.some(({ number }) => number !== undefined);
+  const { versions } = await repository.describe(name);
+  return versions.some(({ number }) => number !== undefined);
 }
 
 /**
