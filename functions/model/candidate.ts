@@ -81,10 +81,13 @@ export async function prepareCandidate(
     progress.phase('listing');
     const listed = options.listed?.();
     const version = listed === undefined ? await look(options, replacing) : options.pick(listed);
-    const candidate = await prepareVersion(options, version, progress, replacing).catch((error: unknown) => {
-      if (error instanceof SourceError && error.fault === 'changed') return undefined;
-      throw error;
-    });
+    // What has changed, or was taken for what it is not, is looked into.
+    const candidate = await prepareVersion(options, version, progress, replacing, attempt > 1).catch(
+      (error: unknown) => {
+        if (error instanceof SourceError && error.fault === 'changed') return undefined;
+        throw error;
+      },
+    );
     if (candidate !== undefined) return candidate;
     if (attempt === ATTEMPTS) {
       const message = `${options.store.root}: ${version.name} changed while it was read, ${ATTEMPTS} times over`;
@@ -175,6 +178,7 @@ async function prepareVersion(
   listed: ModelVersion,
   progress: Progress,
   replacing: boolean,
+  thorough: boolean,
 ): Promise<Candidate> {
   const { store, telemetry } = options;
   const inMemory = await store.inMemory();
@@ -205,7 +209,8 @@ async function prepareVersion(
   try {
     await settle(options, weighed, replacing);
     progress.phase('fetching');
-    files = await store.bring(listed, { gentle: replacing, sha256: options.sha256, onBytes: progress.fetched });
+    const { sha256 } = options;
+    files = await store.bring(listed, { gentle: replacing, sha256, thorough, onBytes: progress.fetched });
     weighed = await weigh(options, listed, files.external, replacing);
     if (weighed.weights.length > 0) {
       // What was taken for the file alone goes back first: two loads must not wait for each other's second share.
@@ -225,6 +230,8 @@ async function prepareVersion(
     room.resize(fileBytes + fitting * plan.each);
     const engine = { ...options.engine, processes: plan.wanted };
     generation = await prepareGeneration(read, engine, telemetry, progress.phase, fitting);
+    const found = weightPaths(listed.file, generation.external, read.place);
+    if (found.some((path) => !weighed.weights.includes(path))) throw changed(listed);
     await (confirmed ?? confirm(options, weighed, replacing));
   } catch (error) {
     await close((one) => one.close());

@@ -67,6 +67,8 @@ export interface Generation {
   lastUsed(): number;
   /** Aborted when it has been replaced for so long that who still holds it should come to an end: streams. */
   readonly outdated: AbortSignal;
+  /** Where its weights lie, by path from the folder of its file, as its engine has found them. */
+  readonly external: readonly string[];
   /** Starts engines up to this number. */
   grow(engines: number): void;
   /** Ends the engines once nobody holds it. Settles when they are gone. */
@@ -224,6 +226,7 @@ export async function prepareGeneration(
       fault: () => pool.fault()?.reason,
       stale: () => pool.fault()?.code === 'FILE_CHANGED',
       ...holds,
+      external: loaded.external,
       grow: (engines) => pool.grow(warm, engines),
       async retire() {
         await holds.left();

@@ -22,8 +22,8 @@ export interface Listing {
   one(name: string): Promise<Layout | undefined>;
   /** What `one` has just found of a model, for the load that it was looked for: once. */
   take(name: string): Layout | undefined;
-  /** A listing of all is fresh enough to say what is not there. */
-  isFresh(): boolean;
+  /** A listing of all is fresh enough to say what is not there, or one of this model to say what there is of it. */
+  isFresh(name?: string): boolean;
   /** Somebody else has listed it, or one folder of it. */
   onListed(layout: Layout): void;
 }
@@ -45,12 +45,17 @@ export function createListing(store: Pick<ModelStore, 'list' | 'local'>, logger:
   let failedUntil = 0;
   let looks = 0;
   let found: { readonly name: string; readonly layout: Layout; readonly at: number } | undefined;
+  /** When folders were listed alone since all was. */
+  const seen = new Map<string, number>();
   const told = new Set<string>();
 
   function onListed(listed: Layout): void {
     failure = undefined;
     layout = listed.under === undefined || layout === undefined ? listed : merge(layout, listed, listed.under);
-    if (listed.under === undefined) listedAt = performance.now();
+    if (listed.under === undefined) {
+      listedAt = performance.now();
+      seen.clear();
+    } else seen.set(listed.under, performance.now());
     for (const folder of listed.unfinished) {
       warnOnce(`${listed.root}/${folder} has files, but no ${listed.file}: it is ignored`);
     }
@@ -118,7 +123,10 @@ export function createListing(store: Pick<ModelStore, 'list' | 'local'>, logger:
     return performance.now() - at < JUST_MS ? taken : undefined;
   }
 
-  const isFresh = (): boolean => performance.now() - listedAt < freshMs;
+  function isFresh(name?: string): boolean {
+    const ownAt = name === undefined ? undefined : seen.get(name);
+    return performance.now() - (ownAt ?? listedAt) < freshMs;
+  }
 
   return {
     latest: () => layout,

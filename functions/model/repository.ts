@@ -40,6 +40,8 @@ export interface Repository {
    */
   find(name: string, number?: string): Promise<Model>;
   list(): Promise<readonly ListedModel[]>;
+  /** One of the list. @throws ServingError `NOT_FOUND`; `NOT_READY` where the models cannot be listed. */
+  describe(name: string): Promise<ListedModel>;
   /**
    * Loads a model, or takes in what is new of one that is loaded.
    * @throws ServingError `NOT_FOUND`; `NOT_READY` with the reason why it does not load, or why what is new of it does not serve.
@@ -238,17 +240,26 @@ export function createRepository(options: RepositoryOptions): Repository {
 
   async function list(): Promise<ListedModel[]> {
     const listed = await listing.current();
-    return [...listed.models].map(([each, versions]) => ({
-      name: each,
-      unloaded: unloaded.has(each),
-      versions: versions.map(({ number }, i) => {
-        const newest = isMain(listed, each) ? main : others.get(keyOf(each, undefined))?.model;
-        // A newer version that is not taken in, or not yet, is not the one that serves.
-        const serving = newest?.live()?.version;
-        const isServing = serving === undefined || number === undefined ? i === 0 : serving === number;
-        return { number, status: (isServing ? newest : others.get(keyOf(each, number))?.model)?.status() };
-      }),
-    }));
+    return [...listed.models.keys()].map((each) => describeFolder(listed, each));
+  }
+
+  async function describe(wanted: string): Promise<ListedModel> {
+    const known = listing.isFresh(wanted) ? listing.latest() : await lookAt(wanted);
+    const listed = known?.models.has(folderOf(known, wanted)) ? known : await listing.current();
+    const folder = folderOf(listed, wanted);
+    chooseVersion(listed, folder, undefined);
+    return describeFolder(listed, folder);
+  }
+
+  function describeFolder(listed: Layout, folder: string): ListedModel {
+    const newest = isMain(listed, folder) ? main : others.get(keyOf(folder, undefined))?.model;
+    // A newer version that is not taken in, or not yet, is not the one that serves.
+    const serving = newest?.live()?.version;
+    const versions = listed.models.get(folder)!.map(({ number }, i) => {
+      const isServing = serving === undefined || number === undefined ? i === 0 : serving === number;
+      return { number, status: (isServing ? newest : others.get(keyOf(folder, number))?.model)?.status() };
+    });
+    return { name: folder, unloaded: unloaded.has(folder), versions };
   }
 
   async function load(wanted: string): Promise<void> {
@@ -281,6 +292,7 @@ export function createRepository(options: RepositoryOptions): Repository {
     main,
     find,
     list,
+    describe,
     load,
     unload,
     known,

@@ -4,7 +4,7 @@ import { ServingError } from '../errors.ts';
 import { checkRoom, isInMemory } from './disk.ts';
 import type { FileOrder } from './fetch-protocol.ts';
 import { createFetcher, type FetcherEvents } from './fetcher.ts';
-import { GOLDEN_FILE, type Layout, MANIFEST_FILE, type ModelVersion, placeOf, readLayout } from './layout.ts';
+import { type Layout, type ModelVersion, placeOf, readLayout } from './layout.ts';
 import { TEXT_BYTES } from './manifest.ts';
 import type { Entry, Scope } from './source.ts';
 import { createFileSource } from './sources/file.ts';
@@ -26,6 +26,8 @@ export interface BringOptions {
   readonly gentle: boolean;
   /** SHA-256 that the model's file must have, in hex. */
   readonly sha256: string | undefined;
+  /** Local files are looked into whatever lies beside them. */
+  readonly thorough?: boolean;
   /** Bytes brought so far. */
   readonly onBytes: (bytes: number) => void;
 }
@@ -33,7 +35,10 @@ export interface BringOptions {
 /** A model's files on a local disk. */
 export interface LocalModel {
   readonly folder: string;
-  /** Where its weights lie, by path from the folder of its file, as the file has them. */
+  /**
+   * Where its weights lie, by path from the folder of its file, as the file has them. None where a local file was not looked
+   * into, as nothing beside it is likely to be weights: its engine finds out.
+   */
   readonly external: readonly string[];
   /**
    * Brings the weights too, where they are not there already.
@@ -88,11 +93,11 @@ function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): M
     local: true,
     inMemory: async () => false,
     list: (_, scope) => list(scope),
-    async bring(version, { gentle: quietly, sha256 }) {
+    async bring(version, { gentle: quietly, sha256, thorough = false }) {
       const folder = join(rootFolder, version.folder);
       const path = join(folder, version.file);
       let external: readonly string[] = [];
-      if (sha256 !== undefined || (await hasCompany(path))) {
+      if (sha256 !== undefined || thorough || (await hasCompany(path))) {
         const place = placeOf(source.root, version);
         ({ external } = await (quietly ? gentle : prompt).check({ path, place, sha256 }));
       }
@@ -131,12 +136,13 @@ function createLister({ root, file, entries, folders }: ListerOptions) {
   };
 }
 
-/** Whether there is anything beside a model's file that could be its weights: a process is started to look into the file then. */
+/** Files that hardly anybody keeps weights in; `..data` and its like are how Kubernetes puts the same files there. */
+const NO_WEIGHTS = /^\.\.|^(license|readme|notice)$|\.(onnx|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
+
+/** Whether something beside a model's file is likely to be its weights: a process is started then, to look into the file. */
 async function hasCompany(path: string): Promise<boolean> {
-  const own = new Set([path.slice(dirname(path).length + 1), MANIFEST_FILE, GOLDEN_FILE]);
   const found = await opendir(dirname(path)).catch(() => undefined);
-  // `..data` and its like are how Kubernetes puts the same files there.
-  for await (const { name } of found ?? []) if (!own.has(name) && !name.startsWith('..')) return true;
+  for await (const { name } of found ?? []) if (!NO_WEIGHTS.test(name)) return true;
   return false;
 }
 

@@ -54,8 +54,8 @@ async function find(
 const isUnknown = (error: unknown): boolean => error instanceof ServingError && error.code === 'NOT_FOUND';
 
 async function hasNumbers(repository: Repository, name: string): Promise<boolean> {
-  const listed = (await repository.list()).find((one) => one.name === name);
-  return listed === undefined || listed.versions.some(({ number }) => number !== undefined);
+  const { versions } = await repository.describe(name);
+  return versions.some(({ number }) => number !== undefined);
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { posix } from 'node:path';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, posix } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { engineBytes } from '../../functions/engine/capacity.ts';
 import { createBudget } from '../../functions/model/budget.ts';
@@ -9,7 +10,7 @@ import { stampOf } from '../../functions/model/layout.ts';
 import { createStore } from '../../functions/model/store.ts';
 import { descendants } from '../helpers/descendants.ts';
 import { pickMain } from '../helpers/local-models.ts';
-import { addConstant, externalWeights } from '../helpers/models.ts';
+import { addConstant, externalWeights, writeModel } from '../helpers/models.ts';
 import { type StorageServer, startStorage } from '../helpers/storage-server.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 
@@ -289,4 +290,19 @@ test('texts that are too large are not read at all', async (t) => {
     message: /^gs:\/\/models\/m\/golden\.json has 16777217 bytes, and may have 16777216: keep fewer golden rows$/,
   });
   assert.deepEqual(reads(storage), []);
+});
+
+test('local weights of a name that nobody expects are counted all the same', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'candidate-'));
+  const { model, data } = externalWeights('weights.csv');
+  const uri = writeModel(folder, 'm', model);
+  writeFileSync(join(uri, 'weights.csv'), data);
+  const { options } = await setUp(t, undefined, undefined, uri);
+  const candidate = await prepareCandidate(options, PROGRESS, false);
+  t.after(async () => {
+    await candidate.close();
+    rmSync(folder, { recursive: true });
+  });
+  assert.deepEqual(candidate.weights, ['weights.csv']);
+  assert.equal(candidate.generation.bytes, model.length + data.length);
 });

@@ -365,3 +365,21 @@ test('of two folders of one number one serves, and the other is told of', async 
     ['/a/01 has the version number of another folder, which serves: it is ignored'],
   );
 });
+
+test('one model is described from a listing of its folder, for a while, also by the name that its files give it', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'b/1': 5, 'b/2': 6 }, { name: 'a' });
+  writeModel(models.folder, 'a/1', addConstant(1), { name: 'called' });
+  await models.main.whenLive();
+  models.listed.length = 0;
+  const told = async (name: string) => {
+    const { name: folder, unloaded, versions } = await models.describe(name);
+    return [folder, unloaded, ...versions.map(({ number, status }) => `${number} ${status?.state}`)];
+  };
+  assert.deepEqual(await told('b'), ['b', false, '2 undefined', '1 undefined']);
+  assert.deepEqual(await told('b'), ['b', false, '2 undefined', '1 undefined']);
+  assert.deepEqual(models.listed, ['b']);
+  assert.deepEqual(await told('called'), ['a', false, '1 ready']);
+  await models.unload('b');
+  assert.deepEqual(await told('b'), ['b', true, '2 undefined', '1 undefined']);
+  await assert.rejects(models.describe('c'), { code: 'NOT_FOUND', message: 'there is no model c' });
+});

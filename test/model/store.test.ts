@@ -33,7 +33,8 @@ async function bucketStore(t: TestContext, filesAreMemory = false, uri = 'gs://m
 test('a local model is loaded where it lies, and no process is started for it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  const uri = writeModel(folder, 'iris', identity());
+  const uri = writeModel(folder, 'iris', identity(), {}, {});
+  for (const name of ['README.md', 'data.csv', 'other.onnx']) writeFileSync(join(uri, name), 'x');
   const store = localStore(uri);
   const local = await bring(store);
   assert.deepEqual([local.folder, local.external], [uri, []]);

@@ -23,13 +23,11 @@ function repositoryOf(numbers: readonly string[], own = '1', loaded = true) {
       if (numbers.includes(number)) return modelWith(number);
       throw new ServingError('NOT_FOUND', `the model m has no version ${number}`);
     },
-    list: async (): Promise<ListedModel[]> => [
-      {
-        name: 'm',
-        unloaded: false,
-        versions: (numbers.length > 0 ? numbers : [undefined]).map((number) => ({ number, status: undefined })),
-      },
-    ],
+    describe: async (): Promise<ListedModel> => ({
+      name: 'm',
+      unloaded: false,
+      versions: (numbers.length > 0 ? numbers : [undefined]).map((number) => ({ number, status: undefined })),
+    }),
   } as unknown as Repository;
   return { repository, asked, main };
 }

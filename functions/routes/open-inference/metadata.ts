@@ -54,11 +54,10 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
   async function describeModel(exchange: Exchange): Promise<void> {
     const { signature, version } = await generationAt(repository, exchange);
     const { name } = exchange.params;
-    const listed = (await repository.list()).find((one) => one.name === name);
-    const numbers = listed?.versions.map(({ number }) => number ?? version);
+    const { versions } = await repository.describe(name!);
     const metadata = {
       name,
-      versions: numbers ?? [version],
+      versions: versions.map(({ number }) => number ?? version),
       platform: 'onnx_onnxv1',
       inputs: signature.inputs.map(describeTensor),
       outputs: signature.outputs.map(describeTensor),

@@ -1,6 +1,5 @@
-import { ServingError } from '../../errors.ts';
 import type { ModelStatus } from '../../model/model.ts';
-import type { ListedModel, Repository } from '../../model/repository.ts';
+import type { Repository } from '../../model/repository.ts';
 import { canonicalVersion, modelAt } from '../addressed.ts';
 
 /** `ModelVersionStatus.State` (tensorflow_serving/apis/get_model_status.proto). */
@@ -24,19 +23,12 @@ export async function showStatus(repository: Repository, name: string, version?:
     return { model_version_status: [showVersion(canonicalVersion(version), model.status())] };
   }
   const { status } = await repository.find(name);
-  const listed = await repository.list();
-  const known = listed.find((one) => one.name === name) ?? listed.find((one) => isCalled(one, name));
-  // It went since it was found.
-  if (known === undefined) throw new ServingError('NOT_FOUND', `there is no model ${name.slice(0, 80).toWellFormed()}`);
+  const known = await repository.describe(name);
   const versions = known.versions.map((one) =>
     showVersion(one.number ?? status().version ?? '1', one.status, known.unloaded),
   );
   return { name, ready: status().state === 'ready' && !known.unloaded, model_version_status: versions };
 }
-
-/** A manifest may give a model another name than its folder's. */
-const isCalled = ({ versions }: ListedModel, name: string): boolean =>
-  versions.some(({ status }) => status?.name === name);
 
 function showVersion(version: string, status: ModelStatus | undefined, unloaded = false): object {
   const { state, reason } = status ?? { state: 'idle', reason: undefined };

@@ -5,7 +5,7 @@ import type { Repository } from '../../../functions/model/repository.ts';
 import { generationAt, inTritonsWords, modelAt } from '../../../functions/routes/open-inference/addressing.ts';
 
 const failing = (error: unknown) =>
-  ({ find: () => Promise.reject(error), list: async () => [] }) as unknown as Repository;
+  ({ find: () => Promise.reject(error), describe: () => Promise.reject(error) }) as unknown as Repository;
 
 test("a model or version that is not there is told of in Triton's words", async () => {
   const repository = failing(new ServingError('NOT_FOUND', 'there is none'));

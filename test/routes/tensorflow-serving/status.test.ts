@@ -9,7 +9,8 @@ const status = (state: ModelStatus['state'], reason?: string, name = 'm', versio
   ({ state, reason, name, version }) as ModelStatus;
 
 function repositoryOf(found: ModelStatus, listed: ListedModel[] = []): Repository {
-  return { find: async () => ({ status: () => found }), list: async () => listed } as unknown as Repository;
+  const describe = async (name: string) => listed.find((one) => one.name === name) ?? listed[0];
+  return { find: async () => ({ status: () => found }), describe } as unknown as Repository;
 }
 const versions = (shown: object) => (shown as { model_version_status: unknown[] }).model_version_status;
 
