@@ -117,7 +117,7 @@ test('a model is idle until it is asked for, then loads once for all who ask', a
   assert.equal(model.status().seconds, seconds, 'the time of a load that is done stands');
   model.load();
   assert.equal(model.listings(), 1);
-  assert.deepEqual(model.lines.at(-1)!.message, 'model ready: rows of different requests share a run');
+  assert.deepEqual(model.lines.at(-1)!.message, 'model ready');
 });
 
 test('every phase of a load is measured', async (t) => {

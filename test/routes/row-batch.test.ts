@@ -6,13 +6,11 @@ import { ServingError } from '../../functions/errors.ts';
 import type { Generation } from '../../functions/model/generation.ts';
 import type { RowFeeds } from '../../functions/model/rows.ts';
 import { predictRows, type ReadRow } from '../../functions/routes/row-batch.ts';
-import type { ModelRecorder } from '../../functions/telemetry/metrics.ts';
 
 const row = (value: number): ReadRow => {
   const tensor: Tensor = { dtype: 'float32', dims: [1, 1], data: Float32Array.of(value) };
   return { feeds: { tensors: [tensor], rows: 1, isRow: true } satisfies RowFeeds };
 };
-const recorder = { latency() {} } as unknown as ModelRecorder;
 const waiting = { gone: false };
 
 /** A model that gives back what it is fed, and what it was asked. */
@@ -33,7 +31,7 @@ test('rows that threads read and rows that are there are run together, and answe
   const { live, asked } = model();
   const slow = Promise.withResolvers<ReadRow>();
   const refused: ReadRow = { error: new ServingError('INVALID_INPUT', 'no') };
-  const results = predictRows([row(1), slow.promise, refused, Promise.resolve(row(4))], live, waiting, recorder);
+  const results = predictRows([row(1), slow.promise, refused, Promise.resolve(row(4))], live, waiting);
   slow.resolve(row(2));
   assert.deepEqual(await results, [{ text: '1' }, { text: '2' }, refused, { text: '4' }]);
   assert.deepEqual(asked, [3]);
@@ -46,11 +44,6 @@ test('a row whose prediction cannot be written fails alone', async () => {
     if (outputs[0]!.data[at] === 2) throw broken;
     return 'fine';
   };
-  const results = await predictRows(
-    [row(1), row(2), row(3)],
-    { ...live, writer: { ...live.writer, write } },
-    waiting,
-    recorder,
-  );
+  const results = await predictRows([row(1), row(2), row(3)], { ...live, writer: { ...live.writer, write } }, waiting);
   assert.deepEqual(results, [{ text: 'fine' }, { error: broken }, { text: 'fine' }]);
 });
