@@ -129,7 +129,8 @@ function createLister({ root, file, entries, folders }: ListerOptions) {
     const { under } = scope;
     const asked = under === undefined || total !== undefined ? undefined : folders();
     const [listed, names] = await Promise.all([entries(scope), asked]);
-    if (under !== undefined) total ??= names?.length;
+    // A folder of folders, `team/churn`, may hold more of them.
+    if (names !== undefined) total = names.length + (under!.includes('/') ? 1 : 0);
     const layout = readLayout(root, listed, { file, under, total: under === undefined ? undefined : total });
     total = layout.total;
     return layout;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { attachEngine, type Engine, RunError, type RunFault } from '../../functions/engine/engine.ts';
+import { stampOfFile } from '../../functions/engine/file-stamp.ts';
 import { spawnEngine } from '../../functions/engine/spawn.ts';
 import { isAlive } from '../helpers/descendants.ts';
 import { endless, identity, poisonable, unknownOperator, writeModel } from '../helpers/models.ts';
@@ -159,4 +160,23 @@ test('a process that had ended before it was taken fails its load at once', asyn
   const engine = attachEngine(child);
   await assert.rejects(engine.load(order('model.onnx')), { name: 'RunError', fault: 'crashed', message: /SIGKILL/ });
   assert.match(await engine.exited, /SIGKILL/);
+});
+
+test('an engine that is to load another file than was listed says so by a code, also where the file is no model any more', async (t) => {
+  const path = join(writeModel(folder, 'replaced', identity()), 'model.onnx');
+  const stamp = stampOfFile(statSync(path, { bigint: true }));
+  const replaced = {
+    name: 'RunError',
+    fault: 'failed',
+    code: 'FILE_CHANGED',
+    message: /has changed since it was listed/,
+  };
+  for (const bytes of [unknownOperator(), Buffer.from('half of')]) {
+    writeFileSync(path, bytes);
+    await assert.rejects(start(t).load({ ...order(path), stamps: [[path, stamp]] }), replaced);
+  }
+  rmSync(path);
+  const gone = { code: 'FILE_CHANGED', message: /is gone since it was listed/ };
+  await assert.rejects(start(t).load({ ...order(path), stamps: [[path, stamp]] }), gone);
+  await assert.rejects(start(t).load(order(path)), { fault: 'failed', code: undefined });
 });

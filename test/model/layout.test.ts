@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import {
   bytesOf,
   chooseDefault,
@@ -192,4 +193,33 @@ test('where there is no model.onnx, the other .onnx files are named', () => {
   assert.throws(() => chooseDefault(layOut('/m', 'a/x.onnx', 'b/model.onnx'), 'a'), {
     message: /^no model\.onnx in \/m\/a, .*; there is x\.onnx: set MODEL_FILE/,
   });
+});
+
+test('whatever numbers the folders have, each number serves once, from the highest down, in any order of the listing', () => {
+  const digits = fc.tuple(fc.nat(3), fc.nat(30)).map(([zeros, number]) => '0'.repeat(zeros) + number);
+  fc.assert(
+    fc.property(fc.uniqueArray(digits, { minLength: 1 }), (folders) => {
+      const paths = folders.map((folder) => `a/${folder}/model.onnx`);
+      const versions = layOut('/m', ...paths).models.get('a')!;
+      const numbers = [...new Set(folders.map(Number))].sort((a, b) => b - a).map(String);
+      assert.deepEqual(
+        versions.map(({ number }) => number),
+        numbers,
+      );
+      for (const { number, folder } of versions) {
+        const same = folders.filter((one) => Number(one) === Number(number));
+        assert.ok(
+          same.every((one) => folder.length <= `a/${one}`.length),
+          'the plainest serves',
+        );
+      }
+      assert.deepEqual(
+        layOut('/m', ...paths.toReversed())
+          .models.get('a')!
+          .map(({ folder }) => folder),
+        versions.map(({ folder }) => folder),
+      );
+      assert.equal(layOut('/m', ...paths).duplicates.length, folders.length - numbers.length);
+    }),
+  );
 });

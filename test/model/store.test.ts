@@ -106,6 +106,13 @@ test('one folder is listed alone, and how many there are is asked once', async (
   assert.deepEqual(asked().slice(2), [['lily/', null]]);
 });
 
+test('a model in a folder of models is taken to be one of several', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'store-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeModel(folder, 'team/churn', identity());
+  assert.equal((await localStore(folder).list(false, { under: 'team/churn' })).total, 2);
+});
+
 test('a model in a bucket is brought to a folder of this process, each time to another, until it is let go of', async (t) => {
   const { store } = await bucketStore(t);
   assert.equal(store.root, 'gs://models/iris');
