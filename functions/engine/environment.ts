@@ -18,13 +18,16 @@ const PREFIXES = [
   'CUBLAS_',
   'NVIDIA_',
 ];
+/** What others keep under these prefixes as well: npm's NODE_AUTH_TOKEN, NVIDIA_API_KEY. */
+const SECRET = /(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(_|$)/;
 
 /**
  * What an engine process gets of the server's environment: what it needs, and no settings, tokens or addresses, as it runs
  * models of other people.
  */
 export function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const isNeeded = (name: string): boolean => NAMES.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix));
+  const isNeeded = (name: string): boolean =>
+    NAMES.has(name) || (!SECRET.test(name) && PREFIXES.some((prefix) => name.startsWith(prefix)));
   // Windows has names in any case.
   return Object.fromEntries(Object.entries(env).filter(([name]) => isNeeded(name.toUpperCase())));
 }

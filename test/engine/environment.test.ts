@@ -28,6 +28,10 @@ test('an engine gets what Node, onnxruntime and CUDA read, and no setting, token
     KUBERNETES_SERVICE_HOST: '10.0.0.1',
     MODEL_URI: 'gs://bucket/m',
     NPM_TOKEN: 'x',
+    NODE_AUTH_TOKEN: 'x',
+    NVIDIA_API_KEY: 'x',
+    Node_Auth_Token: 'x',
+    CUDA_REGISTRY_PASSWORD: 'x',
     PATHS: 'x',
   };
   assert.deepEqual(engineEnvironment({ ...needed, ...secret }), needed);
