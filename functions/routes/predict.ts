@@ -45,10 +45,12 @@ export async function answerRow(
   live: Generation,
   recorder: ModelRecorder,
 ): Promise<void> {
+  // As the run was: see predictRows.
+  const { writer } = live;
   const [outcome] = await live.predict(feeds, exchange.ticket);
   const failed = 'error' in outcome!;
   recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
-  const json = `{${writePrediction(outcome!, feeds, live)},${modelMember(live)}}`;
+  const json = `{${writePrediction(outcome!, feeds, writer)},${modelMember(live)}}`;
   if (!exchange.ticket.gone) sendJson(exchange, 200, json);
 }
 

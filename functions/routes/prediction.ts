@@ -3,6 +3,7 @@ import type { Outcome } from '../engine/batcher.ts';
 import type { JsonValue } from '../engine/json-reader.ts';
 import { describe } from '../engine/tensor-fill.ts';
 import { ServingError } from '../errors.ts';
+import type { RowWriter } from '../model/answer.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
 import { isObject } from './json-kinds.ts';
@@ -30,7 +31,7 @@ function invalid(where: string, what: string, path: string): ServingError {
 }
 
 /** The prediction of one row as the members of a JSON object. @throws ServingError the row's own error. */
-export function writePrediction(outcome: Outcome, feeds: RowFeeds, { writer }: Generation): string {
+export function writePrediction(outcome: Outcome, feeds: RowFeeds, writer: RowWriter): string {
   if ('error' in outcome) throw outcome.error;
   return writer.write(outcome.outputs, outcome.first, feeds.isRow);
 }

@@ -3,6 +3,7 @@ import { type Feeds, keyOf, stackRows } from '../engine/join.ts';
 import type { ServingError } from '../errors.ts';
 import { toServingError } from '../http/failure.ts';
 import { processSlices } from '../http/time-slice.ts';
+import type { RowWriter } from '../model/answer.ts';
 import type { Generation } from '../model/generation.ts';
 import type { RowFeeds } from '../model/rows.ts';
 
@@ -27,6 +28,8 @@ export async function predictRows(
   live: Generation,
   ticket: Ticket,
 ): Promise<readonly RowResult[]> {
+  // As the run was: once another has ended the joining, that of the model writes all that a run gave, others' rows too.
+  const { writer } = live;
   const rows = areRead(pending) ? pending : await Promise.all(pending);
   const results: RowResult[] = rows.map((row) => ('error' in row ? row : { text: '' }));
   await Promise.all(
@@ -38,7 +41,7 @@ export async function predictRows(
         for (let row = 0; row < outcome.rows; row++, at++) {
           const pause = processSlices.wait();
           if (pause !== undefined) await pause;
-          results[places[at]!] = resultOf(outcome, row, feeds[at]!, live);
+          results[places[at]!] = resultOf(outcome, row, feeds[at]!, writer);
         }
       }
     }),
@@ -75,7 +78,7 @@ async function queue(feeds: Feeds, live: Generation, ticket: Ticket): Promise<re
   }
 }
 
-function resultOf(outcome: Outcome, row: number, { isRow }: RowFeeds, { writer }: Generation): RowResult {
+function resultOf(outcome: Outcome, row: number, { isRow }: RowFeeds, writer: RowWriter): RowResult {
   if ('error' in outcome) return outcome;
   try {
     return { text: writer.write(outcome.outputs, outcome.first + row, isRow) };

@@ -54,7 +54,7 @@ test('a body inside another is told by its place', () => {
 
 test("a row's own error is thrown, else its prediction is written", () => {
   const feeds = read('{"features":[1,2]}');
-  assert.equal(writePrediction({ rows: 1, outputs: [], first: 0 }, feeds, live), '"prediction":1');
+  assert.equal(writePrediction({ rows: 1, outputs: [], first: 0 }, feeds, live.writer), '"prediction":1');
   const error = new ServingError('MODEL_FAILED', 'no');
-  assert.throws(() => writePrediction({ rows: 1, error }, feeds, live), error);
+  assert.throws(() => writePrediction({ rows: 1, error }, feeds, live.writer), error);
 });

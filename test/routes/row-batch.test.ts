@@ -47,3 +47,24 @@ test('a row whose prediction cannot be written fails alone', async () => {
   const results = await predictRows([row(1), row(2), row(3)], { ...live, writer: { ...live.writer, write } }, waiting);
   assert.deepEqual(results, [{ text: 'fine' }, { error: broken }, { text: 'fine' }]);
 });
+
+test('rows of a joined run are written as such, also once another run has ended the joining: none has the answers of others in it', async () => {
+  const { live } = model();
+  let form = 'joined';
+  const changing = {
+    ...live,
+    get writer() {
+      const title = form;
+      return { write: (_: Tensor[], at: number) => `${title} ${at}` };
+    },
+    async predict({ tensors, rows }: Feeds) {
+      const outcomes = [{ rows, outputs: tensors, first: 0 }];
+      form = 'unjoined';
+      return outcomes;
+    },
+  } as unknown as Generation;
+  assert.deepEqual(await predictRows([row(1), row(2)], changing, waiting), [
+    { text: 'joined 0' },
+    { text: 'joined 1' },
+  ]);
+});
