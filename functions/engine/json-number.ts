@@ -24,8 +24,11 @@ const VIEW_BYTES = 1024;
 export const TYPED_ARRAY_LENGTH = 32;
 
 /** The numbers of the array being read. An array with another inside has left it by then. */
-let scratch: Float64Array = new Float64Array(1024);
+const FIRST_SCRATCH = 1024;
+let scratch: Float64Array = new Float64Array(FIRST_SCRATCH);
 const MAX_KEPT_SCRATCH = 65_536;
+/** From so many numbers on, the array gets the memory that they were read into, and not a copy. */
+const GIVEN_FROM = 2 ** 20;
 
 const NO_VIEW = new DataView(new ArrayBuffer(0));
 let view: DataView = NO_VIEW;
@@ -63,7 +66,7 @@ export function openNumbers(bytes: Buffer, start: number, end: number, bareFloat
 export function closeNumbers(): void {
   view = NO_VIEW;
   lastChunk = -1;
-  if (scratch.length > MAX_KEPT_SCRATCH) scratch = new Float64Array(1024);
+  if (scratch.length > MAX_KEPT_SCRATCH) scratch = new Float64Array(FIRST_SCRATCH);
 }
 
 /**
@@ -268,8 +271,12 @@ export function takeNumber(): number {
 
 /** The `count` numbers that `scanNumbers` read. */
 export function takeNumbers(count: number): number[] | Float64Array {
-  if (count >= TYPED_ARRAY_LENGTH) return scratch.slice(0, count);
-  return copyNumbers(count);
+  if (count < TYPED_ARRAY_LENGTH) return copyNumbers(count);
+  if (count < GIVEN_FROM) return scratch.slice(0, count);
+  // Numbers take up to four times the bytes of their text, and a copy would be as much again.
+  const taken = scratch.subarray(0, count);
+  scratch = new Float64Array(FIRST_SCRATCH);
+  return taken;
 }
 
 /** As `takeNumbers`, for an array that goes on with something else. */

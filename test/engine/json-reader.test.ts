@@ -150,6 +150,21 @@ test('32 or more plain numbers are a Float64Array with memory of its own', () =>
   assert.deepEqual(read(JSON.stringify(long)), Float64Array.from(long));
 });
 
+test('an array of a million numbers or more is read without a copy, and the next one does not touch it', (t) => {
+  const slice = t.mock.method(Object.getPrototypeOf(Float64Array.prototype), 'slice');
+  const count = 2 ** 20;
+  const texts = ['1', '2'].map((digit) => `[${`${digit},`.repeat(count)}${digit}]`);
+  const [ones, twos] = readJson(Buffer.from(`[${texts}]`)) as Float64Array[];
+  assert.equal(slice.mock.callCount(), 0);
+  for (const [array, value] of [
+    [ones!, 1],
+    [twos!, 2],
+  ] as const) {
+    assert.equal(array.length, count + 1);
+    assert.ok(array.every((each) => each === value));
+  }
+});
+
 test('numbers beside other values stay a plain array', () => {
   const mixed = [...Array.from({ length: 40 }, (_, i) => i), 'a'];
   assert.deepEqual(read(JSON.stringify(mixed)), mixed);
