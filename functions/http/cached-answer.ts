@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { deflate, gunzip, gzip } from 'node:zlib';
+import { constants, deflate, gunzip, gzip } from 'node:zlib';
 import { chooseCoding } from './accept.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -17,8 +17,11 @@ export interface CachedAnswer {
 const PACK = { gzip: promisify(gzip), deflate: promisify(deflate) };
 const unpack = promisify(gunzip);
 
-/** An answer made here: brotli is for what was compressed ahead, as it takes long. */
-export function cacheText(type: string, text: string): CachedAnswer {
+/**
+ * An answer made here: brotli is for what was compressed ahead, as it takes long.
+ * @param level of zlib; the default is for what is asked for many times.
+ */
+export function cacheText(type: string, text: string, level: number = constants.Z_DEFAULT_COMPRESSION): CachedAnswer {
   const plain = Buffer.from(text);
   const packed: { gzip?: Promise<Buffer>; deflate?: Promise<Buffer> } = {};
   return {
@@ -26,7 +29,7 @@ export function cacheText(type: string, text: string): CachedAnswer {
     hash: hashOf(plain),
     async read(coding) {
       if (coding !== 'gzip' && coding !== 'deflate') return plain;
-      packed[coding] ??= PACK[coding](plain);
+      packed[coding] ??= PACK[coding](plain, { level });
       return packed[coding];
     },
   };

@@ -103,7 +103,7 @@ async function sendCompressed(
 ): Promise<void> {
   const { res, ticket } = exchange;
   const body = await compress(pieces, coding, () => ticket.gone);
-  if (ticket.gone) return;
+  if (ticket.gone || res.headersSent) return;
   headers.push('Vary', 'Accept-Encoding', 'Content-Encoding', coding);
   writeHead(exchange, status, headers, body.length);
   res.end(body);

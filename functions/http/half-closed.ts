@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The first look at a client that has ended its side; each later one comes after twice the time. */
-const FIRST_LOOK_MS = 50;
+/** The time to the first interim response; it doubles with each. */
+const FIRST_MS = 50;
 
 /**
  * Watches a connection whose client has ended its side while it waits for a response. A client that only sends nothing more
@@ -12,7 +12,7 @@ const FIRST_LOOK_MS = 50;
  * @param latest the latest response of the connection.
  */
 export function watchHalfClosed(socket: Socket, latest: () => ServerResponse | undefined): void {
-  let waitMs = FIRST_LOOK_MS;
+  let waitMs = FIRST_MS;
   function isWaiting(): boolean {
     const res = latest();
     return !socket.destroyed && res !== undefined && !res.writableEnded && !res.headersSent;

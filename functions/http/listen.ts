@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { Logger } from '../telemetry/logger.ts';
 
 /**
- * Listens on a port. A server that cannot is of no use: it is logged, and `fail` is called.
+ * Listens on a port. Where that fails, it logs why and calls `fail`; later errors of the server are logged only.
  * @param port 0 for any free one.
  */
 export function listen(server: Server, port: number, logger: Logger, fail: () => void): void {
@@ -15,7 +15,7 @@ export function listen(server: Server, port: number, logger: Logger, fail: () =>
   server.once('error', onListenError);
   server.listen(port, () => {
     server.off('error', onListenError);
-    // What comes later is a connection's trouble: the others go on.
+    // A later error is about one connection: the server keeps serving the others.
     server.on('error', (error) => logger.error('a connection could not be taken', { error }));
     const address = server.address();
     const bound = typeof address === 'object' && address !== null ? address.port : port;

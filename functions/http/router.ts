@@ -74,6 +74,8 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       if (ticket.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
       if (!ticket.expired) record(exchange, path, res.statusCode, exchange.fault);
     } catch (error) {
+      // Where the handler failed behind its own response.
+      exchange.sending?.catch(() => {});
       if (ticket.expired) return;
       const shown = toServingError(error);
       if (!ticket.left) sendFailure(exchange, shown);

@@ -1,3 +1,4 @@
+import { constants } from 'node:zlib';
 import { ServingError } from '../errors.ts';
 import { cacheText, sendCached } from '../http/cached-answer.ts';
 import { type Exchange, sendJson } from '../http/exchange.ts';
@@ -27,7 +28,7 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
   // Compressed once, too.
   const render = shareRendering(async () => {
     const { contentType, text } = await metrics.render();
-    return cacheText(contentType, text);
+    return cacheText(contentType, text, constants.Z_BEST_SPEED);
   });
 
   async function scrape(exchange: Exchange): Promise<void> {

@@ -40,7 +40,7 @@ const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting'];
 /** A reader of the sources. A state seen once stays, at 0, so that a series ends in a value and not in a gap. */
 export function createSourceReader(
   modelLabel: (name: string) => string,
-): (from: Partial<MetricSources>) => Promise<SourceSamples> {
+): (from: Partial<MetricSources>) => SourceSamples {
   const modelStates = new Set(MODEL_STATES);
   const engineStates = new Set(ENGINE_STATES);
   const boundModelState = boundLabel(LABEL_LIMITS.state);
@@ -67,9 +67,9 @@ export function createSourceReader(
     ).flat();
   }
 
-  return async (from) => {
+  return (from) => {
     const engines = [...(from.engines?.() ?? [])];
-    const figures = await Promise.all(engines.map(({ pid }) => (pid === undefined ? undefined : readProcess(pid))));
+    const figures = engines.map(({ pid }) => (pid === undefined ? undefined : readProcess(pid)));
     const byEngine = (pick: (one: ProcessFigures) => number): Sample[] =>
       sumByEngine(engines, figures, modelLabel, pick);
     const states = engines.map(({ state }) => boundEngineState(state));

@@ -69,12 +69,12 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
   let registry: Promise<Registry> | undefined;
   let samples = {} as Record<MetricKey, Sample[]>;
 
-  async function collect(): Promise<Record<MetricKey, Sample[]>> {
+  function collect(): Record<MetricKey, Sample[]> {
     loop ??= watchEventLoop();
     const delays = loop.read();
     const { user, system } = process.cpuUsage();
     return {
-      ...(await readSources(sources)),
+      ...readSources(sources),
       ...readAll(http.samples),
       ...readAll(models.samples),
       rejected: byReason(rejected),
@@ -110,8 +110,8 @@ export function createMetrics(options: { defaultLabels?: Record<string, string> 
 
   async function render(): Promise<{ contentType: string; text: string }> {
     registry ??= buildRegistry();
-    const [made, current] = await Promise.all([registry, collect()]);
-    samples = current;
+    const made = await registry;
+    samples = collect();
     return { contentType: made.contentType, text: await made.metrics() };
   }
 

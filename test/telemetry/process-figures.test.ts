@@ -20,7 +20,7 @@ test('a process’s memory and CPU time are those it has itself', async (t) => {
     process.on('message', () => {});`;
   const child = await startChild(t, script);
   const [own] = await once(child, 'message');
-  const seen = await readProcess(child.pid!);
+  const seen = readProcess(child.pid!);
   assert.ok(Math.abs(seen!.cpuSeconds - own.cpu) < 0.2, `${seen!.cpuSeconds} s against ${own.cpu} s`);
   assert.ok(Math.abs(seen!.residentBytes / own.memory - 1) < 0.25, `${seen!.residentBytes} against ${own.memory}`);
 });
@@ -28,7 +28,7 @@ test('a process’s memory and CPU time are those it has itself', async (t) => {
 test('a process that has ended has no figures', async (t) => {
   const child = await startChild(t, '');
   await once(child, 'exit');
-  assert.equal(await readProcess(child.pid!), undefined);
+  assert.equal(readProcess(child.pid!), undefined);
 });
 
 test('a stalled event loop shows as its delay, and a quiet one as next to none', async (t) => {

@@ -17,12 +17,12 @@ function start(t: TestContext, takesMs: number) {
   return { clock, render, renderings: () => renderings };
 }
 
-test('those who ask at the same time share one rendering', async (t) => {
+test('scrapes at the same time share one rendering', async (t) => {
   const { render } = start(t, 3);
   assert.deepEqual(await Promise.all([render(), render(), render()]), [1, 1, 1]);
 });
 
-test('whoever asks now and then gets a rendering of his own', async (t) => {
+test('occasional scrapes each get a rendering of their own', async (t) => {
   const { clock, render } = start(t, 3);
   for (let i = 1; i <= 100; i++) {
     assert.equal(await render(), i);
@@ -30,14 +30,14 @@ test('whoever asks now and then gets a rendering of his own', async (t) => {
   }
 });
 
-test('so does whoever asks a few times at once, and after a first one that took long', async (t) => {
+test('a few scrapes in a row each get a rendering of their own, even when the first took long', async (t) => {
   const { render } = start(t, 3);
   assert.deepEqual([await render(), await render(), await render()], [1, 2, 3]);
   const slow = start(t, 400);
   assert.deepEqual([await slow.render(), await slow.render()], [1, 2]);
 });
 
-test('renderings take a tenth of the time, however many ask', async (t) => {
+test('endless scraping takes a tenth of the time of the thread', async (t) => {
   const { clock, render } = start(t, 3);
   while (clock.ms < 60_000) {
     await render();
@@ -47,13 +47,13 @@ test('renderings take a tenth of the time, however many ask', async (t) => {
   assert.ok(share > 0.09 && share < 0.13, `${share} of the time`);
 });
 
-test('a rendering is never given for longer than a second', async (t) => {
+test('a rendering is not returned again after a second', async (t) => {
   const { render } = start(t, 10_000);
   // Each began ten seconds before the next.
   assert.deepEqual([await render(), await render(), await render()], [1, 2, 3]);
 });
 
-test('a rendering that fails is not given again', async (t) => {
+test('a rendering that failed is not returned again', async (t) => {
   const { clock, render } = start(t, 500);
   clock.broken = true;
   await assert.rejects(render(), /not now/);
