@@ -1,7 +1,7 @@
-import { isSame, isSameAxis, merge } from './merge.ts';
-import { carriesRows, isConstant, mixed, newSize, type Operation, type Result, unknown } from './operation.ts';
-import { number, numberOf, type Size } from './size.ts';
-import { constant, countedConstant, isLost, type Tracked, type Value, withRows } from './tracked-value.ts';
+import { isSame, isSameAxis, merge } from './values/merge.ts';
+import { carriesRows, isConstant, mixed, newSize, type Operation, type Result, unknown } from './values/operation.ts';
+import { number, numberOf, type Size } from './values/size.ts';
+import { constant, countedConstant, isLost, type Tracked, type Value, withRows } from './values/tracked-value.ts';
 
 /** The outputs of a graph that an attribute of a node holds, for some values of its inputs. */
 export type RunBody = (attribute: string, inputs: readonly Value[]) => Value[];

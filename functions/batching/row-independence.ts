@@ -7,6 +7,8 @@ import {
   type ModelGraph,
 } from '../onnx/graph.ts';
 import { CONTROL_FLOW } from './control-flow.ts';
+import { RULES } from './rules/table.ts';
+import { Scope } from './scope.ts';
 import {
   carriesRows,
   DEPENDS_ON_COUNT,
@@ -16,10 +18,8 @@ import {
   type Result,
   type Rule,
   unknown,
-} from './operation.ts';
-import { RULES } from './rules/table.ts';
-import { Scope } from './scope.ts';
-import { isNumber, number, symbol } from './size.ts';
+} from './values/operation.ts';
+import { isNumber, number, symbol } from './values/size.ts';
 import {
   constant,
   countedConstant,
@@ -30,7 +30,7 @@ import {
   type Tracked,
   type Value,
   withRows,
-} from './tracked-value.ts';
+} from './values/tracked-value.ts';
 
 /**
  * Whether rows of different requests may share a run, as the graph says.

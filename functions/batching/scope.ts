@@ -1,4 +1,4 @@
-import type { Value } from './tracked-value.ts';
+import type { Value } from './values/tracked-value.ts';
 
 /** The values that nodes of a graph can name: those of the graph, and for a graph inside a node those around it. */
 export class Scope {

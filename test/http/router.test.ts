@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import { type Exchange, sendJson } from '../../functions/http/exchange.ts';
+import { type Exchange, sendJson } from '../../functions/http/request-context.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 

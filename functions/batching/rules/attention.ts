@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   kept,
@@ -12,9 +12,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { isNumber, ONE, type Size } from '../size.ts';
-import { extentOf, isLost, rowAxis, type Tracked, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { isNumber, ONE, type Size } from '../values/size.ts';
+import { extentOf, isLost, rowAxis, type Tracked, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 
 /**

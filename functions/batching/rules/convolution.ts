@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   mixed,
@@ -11,9 +11,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { hasRows, isNumber, number, numberOf, type Size, sameSize, times } from '../size.ts';
-import { extentOf, type Tracked, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { hasRows, isNumber, number, numberOf, type Size, sameSize, times } from '../values/size.ts';
+import { extentOf, type Tracked, withRows } from '../values/tracked-value.ts';
 import { isScalar } from './linear.ts';
 
 const NOT_FIRST = 'the rows do not lie along axis 0, which it takes for the images of a batch';

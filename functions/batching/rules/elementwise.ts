@@ -1,4 +1,6 @@
-import { isSameAxis } from '../merge.ts';
+import { arithmetic } from '../values/arithmetic.ts';
+import { isSameAxis } from '../values/merge.ts';
+import { computedNumbers } from '../values/numbering.ts';
 import {
   carriesRows,
   DEPENDS_ON_COUNT,
@@ -14,11 +16,9 @@ import {
   type Rules,
   unknown,
   type WithRows,
-} from '../operation.ts';
-import { isNumber, numberOf, ONE, type Size, sameSize } from '../size.ts';
-import { isLost, isPositional, type RowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
-import { arithmetic } from './arithmetic.ts';
-import { computedNumbers } from './numbering.ts';
+} from '../values/operation.ts';
+import { isNumber, numberOf, ONE, type Size, sameSize } from '../values/size.ts';
+import { isLost, isPositional, type RowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
 /** The first output has the first input's rows and shape: each element depends on the one at its place alone. */
 const UNARY = `

@@ -15,7 +15,7 @@ import {
   type Rules,
   unknown,
   type WithRows,
-} from '../operation.ts';
+} from '../values/operation.ts';
 import {
   divided,
   hasRows,
@@ -28,8 +28,8 @@ import {
   type Size,
   sameSize,
   times,
-} from '../size.ts';
-import { extentOf, isLost, type Lost, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/size.ts';
+import { extentOf, isLost, type Lost, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 import { filled } from './shape-values.ts';
 

@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   mixed,
@@ -11,9 +11,9 @@ import {
   type Rules,
   unknown,
   type WithRows,
-} from '../operation.ts';
-import { isNumber, ONE, type Size } from '../size.ts';
-import { isLost, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { isNumber, ONE, type Size } from '../values/size.ts';
+import { isLost, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 
 const SUMS_ROWS = 'it sums over the rows';

@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   kept,
@@ -12,9 +12,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { number, ONE, product, type Size, times } from '../size.ts';
-import { constant, extentOf, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { number, ONE, product, type Size, times } from '../values/size.ts';
+import { constant, extentOf, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 
 /*

@@ -10,8 +10,8 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import type { Tracked } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import type { Tracked } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 import { isScalar, multiply } from './linear.ts';
 

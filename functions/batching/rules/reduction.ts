@@ -14,9 +14,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { number, numberOf, ONE, product, type Size } from '../size.ts';
-import { isLost, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { number, numberOf, ONE, product, type Size } from '../values/size.ts';
+import { isLost, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
 /** The axes that a reduction takes away; none given: all of them. */
 function reduce(operation: Operation): Result {

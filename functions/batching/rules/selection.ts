@@ -1,4 +1,5 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
+import { picksOwnRow } from '../values/numbering.ts';
 import {
   axisOf,
   carriesRows,
@@ -17,10 +18,9 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { numberOf } from '../size.ts';
-import { isPositional, rowAxis, type Tracked, withRows } from '../tracked-value.ts';
-import { picksOwnRow } from './numbering.ts';
+} from '../values/operation.ts';
+import { numberOf } from '../values/size.ts';
+import { isPositional, rowAxis, type Tracked, withRows } from '../values/tracked-value.ts';
 
 /** Entries of `data` along `axis`, by the numbers in `indices`. */
 function gather(operation: Operation): Result {

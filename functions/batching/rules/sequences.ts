@@ -1,4 +1,4 @@
-import { merge } from '../merge.ts';
+import { merge } from '../values/merge.ts';
 import {
   axisOf,
   carriesRows,
@@ -12,8 +12,8 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { isLost, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { isLost, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
 /** Parts of a tensor along an axis, one behind the other: how exporters write `unbind` and `chunk`. */
 function splitToSequence(operation: Operation): Result {

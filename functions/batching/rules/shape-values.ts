@@ -8,9 +8,20 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { hasRows, isWhole, number, numberOf, ONE, perRow, product, ROW_COUNT, type Size, sameSize } from '../size.ts';
-import { constant, MAX_ELEMENTS, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import {
+  hasRows,
+  isWhole,
+  number,
+  numberOf,
+  ONE,
+  perRow,
+  product,
+  ROW_COUNT,
+  type Size,
+  sameSize,
+} from '../values/size.ts';
+import { constant, MAX_ELEMENTS, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
 /** The sizes of its input, from `start` to `end` (exclusive). */
 function shape(operation: Operation): Result {

@@ -1,4 +1,5 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
+import { isRowNumber } from '../values/numbering.ts';
 import {
   axisOf,
   carriesRows,
@@ -17,10 +18,9 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { hasRows, isNumber, number, numberOf, type Size, sameSize } from '../size.ts';
-import { extentOf, isPositional, type Tracked, withRows } from '../tracked-value.ts';
-import { isRowNumber } from './numbering.ts';
+} from '../values/operation.ts';
+import { hasRows, isNumber, number, numberOf, type Size, sameSize } from '../values/size.ts';
+import { extentOf, isPositional, type Tracked, withRows } from '../values/tracked-value.ts';
 
 const AXES_UNKNOWN = 'its axes are not known';
 

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import type { Route } from '../../http/router.ts';
-import type { Generation } from '../../model/generation.ts';
-import { batchQuerySchema } from '../batch-predict.ts';
-import { envelope } from '../prediction.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { batchQuerySchema } from '../native/batch-predict.ts';
+import { envelope } from '../native/prediction.ts';
 import { ERROR_SCHEMAS, errorResponses } from './errors.ts';
 import { makeExamples } from './example.ts';
 import { type Json, record, ref } from './json-schema.ts';

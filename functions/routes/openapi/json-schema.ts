@@ -1,4 +1,4 @@
-import type { DType } from '../../engine/tensor.ts';
+import type { DType } from '../../tensor/tensor.ts';
 
 /** A JSON Schema of draft 2020-12, or any other part of the document. */
 export type Json = { [key: string]: unknown };

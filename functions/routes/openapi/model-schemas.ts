@@ -1,5 +1,5 @@
-import type { TensorSpec } from '../../engine/tensor.ts';
-import type { Generation } from '../../model/generation.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { TensorSpec } from '../../tensor/tensor.ts';
 import { anyNested, anyOf, ELEMENTS, type Json, nested, record, ref } from './json-schema.ts';
 
 /** What the schemas of a model are made of. */
