@@ -35,6 +35,10 @@ export interface App {
   close(): Promise<void>;
 }
 
+// This file knows all rooms: what reads bodies for every dialect in a thread is told where that thread's file is.
+const source = import.meta.url.endsWith('.ts');
+const BODY_THREAD = new URL(source ? './routes/body-thread.ts' : './json-thread.js', import.meta.url);
+
 /** Puts the rooms together: the one handler that both hosts carry. */
 export function createApp(config: Config, logger: Logger): App {
   const metrics = createMetrics();
@@ -42,7 +46,7 @@ export function createApp(config: Config, logger: Logger): App {
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
   const capacity = measureCapacity();
-  const parser = createJsonParser(capacity.cpus);
+  const parser = createJsonParser(BODY_THREAD, capacity.cpus);
   const onCloudRun = config.K_SERVICE !== undefined;
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),

@@ -13,7 +13,7 @@ const MOST_THREADS = 4;
 /** A body of `MAX_BODY_BYTES` takes less than a second; a thread that is busy for so long is ended. */
 const LIMIT_MS = 10_000;
 
-/** What is to be made of a body, in a thread that knows nothing else of the server: routes/json-thread.ts has a reader for each. */
+/** How a thread decodes a body: routes/body-thread.ts has a reader for each. */
 export type Reading =
   | { readonly as: 'json' }
   | { readonly as: 'features' | 'tensorflow' | 'vertex'; readonly form: RowForm }
@@ -69,26 +69,24 @@ interface Thread {
   watchdog: NodeJS.Timeout | undefined;
 }
 
-const source = import.meta.url.endsWith('.ts');
-const ENTRY = new URL(source ? './body-thread.ts' : './json-thread.js', import.meta.url);
-
 /** Whether a body is better read in a thread. */
 export const isLarge = ({ length }: { readonly length: number }): boolean => length >= ASIDE_FROM;
 
 /**
  * Reads request bodies. Threads start as large bodies come, and each has one body at a time, short bodies first. What ends
  * a thread fails the body that it had, and no other.
+ * @param entry the thread's own file: `body-thread.ts`, or its bundle.
  * @param cpus a thread for each, at most 4, at least one.
  * @param limitMs how long a body may take in its thread.
  */
-export function createJsonParser(cpus = 1, limitMs = LIMIT_MS): JsonParser {
+export function createJsonParser(entry: URL, cpus = 1, limitMs = LIMIT_MS): JsonParser {
   const most = Math.max(1, Math.min(MOST_THREADS, Math.floor(cpus)));
   const queue = new ShortFirstQueue<Waiting>();
   const threads = new Set<Thread>();
   const watched = new WeakSet<Owner['res']>();
 
   function start(): Thread {
-    const thread: Thread = { worker: new Worker(ENTRY), body: undefined, watchdog: undefined };
+    const thread: Thread = { worker: new Worker(entry), body: undefined, watchdog: undefined };
     threads.add(thread);
     thread.worker.unref();
     thread.worker.on('message', (answer: Answer) => {

@@ -55,7 +55,7 @@ test('a parent killed during an endless run leaves no engine 2 s later', async (
   const source = (name: string): string =>
     JSON.stringify(new URL(`../../functions/engine/${name}`, import.meta.url).href);
   const script = `
-    import { attachEngine } from ${source('engine.ts')};
+    import { attachEngine } from ${source('engine-process.ts')};
     import { spawnEngine } from ${source('spawn.ts')};
     const engine = attachEngine(spawnEngine());
     await engine.load(${JSON.stringify(order(path))});

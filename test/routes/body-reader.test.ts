@@ -7,6 +7,8 @@ import { createJsonParser, type JsonParser, type Owner } from '../../functions/r
 import type { InferRequest } from '../../functions/routes/open-inference/request.ts';
 import { type JsonValue, readJson } from '../../functions/tensor/json/reader.ts';
 
+const ENTRY = new URL('../../functions/routes/body-thread.ts', import.meta.url);
+
 // The parsing thread does not keep a process alive: a server's socket does. Here this does.
 let alive: NodeJS.Timeout;
 before(() => {
@@ -35,7 +37,7 @@ function newOwner() {
 const OWNER = newOwner();
 
 function newParser(t: { after(fn: () => void): void }, cpus?: number): JsonParser {
-  const parser = createJsonParser(cpus);
+  const parser = createJsonParser(ENTRY, cpus);
   t.after(() => parser.close());
   return parser;
 }
@@ -193,7 +195,7 @@ test('a body that takes too long ends its thread and is refused; the bodies behi
 });
 
 test('a real thread that is ended within a body leaves the next one a new thread', async (t) => {
-  const parser = createJsonParser(1, 0);
+  const parser = createJsonParser(ENTRY, 1, 0);
   t.after(() => parser.close());
   await assert.rejects(async () => parser.parse(Buffer.from(LARGE[1]!), OWNER), { code: 'TOO_LARGE' });
   await assert.rejects(async () => parser.parse(Buffer.from(LARGE[1]!), OWNER), { code: 'TOO_LARGE' });
@@ -238,7 +240,7 @@ test('there is a thread for each CPU, up to four, and each starts when it is nee
     [64, 4],
   ] as const) {
     const started = fakeThreads(t);
-    const parser = createJsonParser(cpus);
+    const parser = createJsonParser(ENTRY, cpus);
     assert.equal(started.length, 0);
     for (let bodies = 1; bodies <= 6; bodies++) {
       read(parser, SHORT);

@@ -5,8 +5,8 @@ import { type Capacity, engineCount } from '../../engine/capacity.ts';
 import { RunError } from '../../engine/engine-process.ts';
 import type { JoinedTensor } from '../../engine/frame.ts';
 import { createPool, type EngineView, type Pool } from '../../engine/pool.ts';
+import type { PatchedOutput } from '../../engine/session.ts';
 import { ServingError } from '../../errors.ts';
-import { createRowWriter, type RowWriter } from '../../routes/native/prediction-encoder.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
@@ -49,7 +49,8 @@ export interface Generation {
   /** `batching.enabled`. */
   readonly joined: boolean;
   readonly rows: RowDecoder;
-  readonly writer: RowWriter;
+  /** Outputs that the model itself has class labels for, by column. */
+  readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
   /** @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
   predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
   queueDepth(): number;
@@ -76,11 +77,10 @@ export interface Generation {
   close(): Promise<void>;
 }
 
-/** How rows are read and written, which is another way where they are not joined. */
+/** How rows are read, which is another way where they are not joined. */
 interface RowForm {
   readonly joined: boolean;
   readonly rows: RowDecoder;
-  readonly writer: RowWriter;
 }
 
 /** A made-up row that a model never finishes must not hold up the start for as long as a real one may take. */
@@ -139,7 +139,6 @@ export async function prepareGeneration(
     const formOf = (joined: boolean): RowForm => ({
       joined,
       rows: createRowDecoder(signature, manifest.input?.features, joined),
-      writer: createRowWriter(signature, manifest, joined, patched),
     });
     const decoder = formOf(mayBatch(evidence)).rows;
     const known = knownRows(files, decoder);
@@ -208,9 +207,7 @@ export async function prepareGeneration(
       get rows() {
         return form.rows;
       },
-      get writer() {
-        return form.writer;
-      },
+      labelled: patched,
       predict(feeds, ticket, share) {
         const fault = pool.fault();
         if (fault === undefined) {

@@ -9,6 +9,7 @@ import { readJson } from '../../tensor/json/reader.ts';
 import { isLarge, type JsonParser } from '../body-reader.ts';
 import { MODEL_PATHS, modelOf } from '../model-address.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
+import { predictionEncoderOf } from './prediction-encoder.ts';
 
 export interface PredictOptions {
   readonly repository: Repository;
@@ -48,7 +49,7 @@ export async function answerRow(
   const [outcome] = await live.predict(feeds, exchange.ticket);
   const failed = 'error' in outcome!;
   recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
-  const json = `{${writePrediction(outcome!, feeds, live)},${modelMember(live)}}`;
+  const json = `{${writePrediction(outcome!, feeds, predictionEncoderOf(live))},${modelMember(live)}}`;
   if (!exchange.ticket.gone) sendJson(exchange, 200, json);
 }
 

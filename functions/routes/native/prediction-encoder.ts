@@ -1,10 +1,10 @@
 import { WHOLE } from '../../engine/batcher.ts';
-import type { Manifest } from '../../model/folder/manifest.ts';
+import type { Generation } from '../../model/serving/generation.ts';
 import { encodeNested, encodeRow } from '../../tensor/encode.ts';
-import type { DType, Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import type { DType, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 
-/** Writes a row's outputs as the JSON of the native contract. */
-export interface RowWriter {
+/** Encodes a row's outputs as the JSON of the native contract. */
+export interface PredictionEncoder {
   /** The names that `label` may have, by class index: the manifest's, or the model's own. */
   readonly labels: readonly string[] | undefined;
   /**
@@ -12,14 +12,25 @@ export interface RowWriter {
    * @param row which row of the outputs; `WHOLE` where all of them belong to the row that was fed.
    * @param isRow the caller gave one row: the outputs' first dimension is left out where it has a row for each row fed.
    */
-  write(outputs: readonly Tensor[], row: number, isRow: boolean): string;
+  encode(outputs: readonly Tensor[], row: number, isRow: boolean): string;
 }
 
+/** What of a generation decides how its predictions are encoded. */
+export type EncodedGeneration = Pick<Generation, 'signature' | 'manifest' | 'joined' | 'labelled'>;
+
 /** An output of scores that the model itself has class labels for. */
-export interface LabelledOutput {
-  readonly output: string;
-  /** By column. */
-  readonly labels: readonly string[];
+type LabelledOutput = Generation['labelled'][number];
+
+const encoders = new WeakMap<object, PredictionEncoder>();
+
+/** The encoder of a generation, made once for as long as its rows are read in one form. */
+export function predictionEncoderOf(live: Generation): PredictionEncoder {
+  let encoder = encoders.get(live.rows);
+  if (encoder === undefined) {
+    encoder = createPredictionEncoder(live);
+    encoders.set(live.rows, encoder);
+  }
+  return encoder;
 }
 
 /**
@@ -27,12 +38,12 @@ export interface LabelledOutput {
  * manifest names the classes and the prediction is a class index, or a score for each class. Where the manifest names
  * none and the model does, it is there when the prediction is one of the model's labels, or a score for each.
  */
-export function createRowWriter(
-  signature: Signature,
-  { output, classes }: Manifest,
-  joined: boolean,
-  labelled: readonly LabelledOutput[] = [],
-): RowWriter {
+export function createPredictionEncoder({
+  signature,
+  manifest: { output, classes },
+  joined,
+  labelled,
+}: EncodedGeneration): PredictionEncoder {
   const main = Math.max(
     0,
     signature.outputs.findIndex(({ name }) => name === output),
@@ -47,7 +58,7 @@ export function createRowWriter(
 
   return {
     labels: names,
-    write(outputs, row, isRow) {
+    encode(outputs, row, isRow) {
       let members = '';
       let prediction = '';
       for (let slot = 0; slot < outputs.length; slot++) {

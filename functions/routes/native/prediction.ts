@@ -6,6 +6,7 @@ import type { Generation } from '../../model/serving/generation.ts';
 import { describe } from '../../tensor/fill.ts';
 import type { JsonValue } from '../../tensor/json/reader.ts';
 import { isObject } from '../json-checks.ts';
+import type { PredictionEncoder } from './prediction-encoder.ts';
 
 /** The body of `/predict`, for the document. `readPredictBody` checks it by hand: zod would list all keys of a bad one. */
 export const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value !== undefined, 'is missing') });
@@ -30,7 +31,7 @@ function invalid(where: string, what: string, path: string): ServingError {
 }
 
 /** The prediction of one row as the members of a JSON object. @throws ServingError the row's own error. */
-export function writePrediction(outcome: Outcome, feeds: RowFeeds, { writer }: Generation): string {
+export function writePrediction(outcome: Outcome, feeds: RowFeeds, encoder: PredictionEncoder): string {
   if ('error' in outcome) throw outcome.error;
-  return writer.write(outcome.outputs, outcome.first, feeds.isRow);
+  return encoder.encode(outcome.outputs, outcome.first, feeds.isRow);
 }

@@ -5,6 +5,7 @@ import { toServingError } from '../../http/error-response.ts';
 import { processSlices } from '../../http/time-slice.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Generation } from '../../model/serving/generation.ts';
+import { type PredictionEncoder, predictionEncoderOf } from './prediction-encoder.ts';
 
 /** A row as it was read: decoded, or refused. */
 export type ReadRow = { readonly feeds: RowFeeds } | { readonly error: ServingError };
@@ -26,6 +27,7 @@ export async function predictRows(
   pending: readonly (ReadRow | Promise<ReadRow>)[],
   live: Generation,
   ticket: Ticket,
+  encoder = predictionEncoderOf(live),
 ): Promise<readonly RowResult[]> {
   const rows = areRead(pending) ? pending : await Promise.all(pending);
   const results: RowResult[] = rows.map((row) => ('error' in row ? row : { text: '' }));
@@ -38,7 +40,7 @@ export async function predictRows(
         for (let row = 0; row < outcome.rows; row++, at++) {
           const pause = processSlices.wait();
           if (pause !== undefined) await pause;
-          results[places[at]!] = resultOf(outcome, row, feeds[at]!, live);
+          results[places[at]!] = resultOf(outcome, row, feeds[at]!, encoder);
         }
       }
     }),
@@ -75,10 +77,10 @@ async function queue(feeds: Feeds, live: Generation, ticket: Ticket): Promise<re
   }
 }
 
-function resultOf(outcome: Outcome, row: number, { isRow }: RowFeeds, { writer }: Generation): RowResult {
+function resultOf(outcome: Outcome, row: number, { isRow }: RowFeeds, encoder: PredictionEncoder): RowResult {
   if ('error' in outcome) return outcome;
   try {
-    return { text: writer.write(outcome.outputs, outcome.first + row, isRow) };
+    return { text: encoder.encode(outcome.outputs, outcome.first + row, isRow) };
   } catch (error) {
     return { error: toServingError(error) };
   }

@@ -4,6 +4,7 @@ import { type Exchange, sendBytes, sendJson } from '../../http/request-context.t
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeFlat } from '../../tensor/encode.ts';
 import { DTYPES, type NumericData, type Tensor } from '../../tensor/tensor.ts';
+import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { DATATYPES } from './datatype.ts';
 import type { InferRequest } from './request.ts';
 import { classify } from './triton/classification.ts';
@@ -31,7 +32,7 @@ export async function sendOutputs(
     const spec = live.signature.outputs[slot]!;
     const { name } = spec;
     const { joined } = live;
-    const { labels } = live.writer;
+    const { labels } = predictionEncoderOf(live);
     const tensor =
       classes === undefined
         ? outputs[slot]!

@@ -8,6 +8,7 @@ import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { isLarge, type JsonParser, type Owner } from '../body-reader.ts';
 import { runInstances, type WriteInstance } from '../instances/run-instances.ts';
 import { answerRow } from '../native/predict.ts';
+import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
 import { sendOutputs } from '../open-inference/response.ts';
 import { createReadiness } from '../status/probes.ts';
@@ -104,9 +105,9 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
 }
 
 const predictionsOf =
-  ({ writer }: Generation): WriteInstance =>
+  (live: Generation): WriteInstance =>
   (outputs, row, isRow) =>
-    `{${writer.write(outputs, row, isRow)}}`;
+    `{${predictionEncoderOf(live).encode(outputs, row, isRow)}}`;
 
 /** The parameter of Triton's media type; a text that is no length is refused as the header would be. */
 const headerSize = (contentType: string): string =>

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { type EngineOptions, type Generation, prepareGeneration } from '../../../functions/model/serving/generation.ts';
+import { predictionEncoderOf } from '../../../functions/routes/native/prediction-encoder.ts';
 import type { JsonValue } from '../../../functions/tensor/json/reader.ts';
 import { isAlive } from '../../helpers/descendants.ts';
 import { classifier, sequenceOutput } from '../../helpers/exported-models.ts';
@@ -70,7 +71,7 @@ async function predict(generation: Generation, features: JsonValue): Promise<unk
   const feeds = generation.rows.decode(features, 'features');
   const [outcome] = await generation.predict(feeds, { gone: false });
   if ('error' in outcome!) throw outcome.error;
-  return JSON.parse(`{${generation.writer.write(outcome!.outputs, outcome!.first, feeds.isRow)}}`);
+  return JSON.parse(`{${predictionEncoderOf(generation).encode(outcome!.outputs, outcome!.first, feeds.isRow)}}`);
 }
 
 test('a model is loaded, checked and warmed, and then answers', async (t) => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Manifest } from '../../../functions/model/folder/manifest.ts';
-import { createRowWriter, type LabelledOutput } from '../../../functions/routes/native/prediction-encoder.ts';
+import {
+  createPredictionEncoder,
+  type EncodedGeneration,
+} from '../../../functions/routes/native/prediction-encoder.ts';
 import type { Signature, Tensor } from '../../../functions/tensor/tensor.ts';
 import { column, float32 } from '../../helpers/tensors.ts';
 
@@ -11,14 +14,15 @@ const CLASSES = ['setosa', 'versi"color', 'virginica'];
 function write(
   outputs: Tensor[],
   manifest: Manifest,
-  { row = 0, isRow = true, joined = true, labelled = [] as LabelledOutput[] } = {},
+  { row = 0, isRow = true, joined = true, labelled = [] as EncodedGeneration['labelled'] } = {},
 ): unknown {
   const names = ['label', 'scores', 'third'];
   const signature: Signature = {
     inputs: [],
     outputs: outputs.map(({ dtype, dims }, i) => ({ name: names[i]!, dtype, shape: dims })),
   };
-  return JSON.parse(`{${createRowWriter(signature, manifest, joined, labelled).write(outputs, row, isRow)}}`);
+  const encoder = createPredictionEncoder({ signature, manifest, joined, labelled });
+  return JSON.parse(`{${encoder.encode(outputs, row, isRow)}}`);
 }
 
 const labels: Tensor = { dtype: 'int64', dims: [3], data: BigInt64Array.of(0n, 2n, 1n) };
@@ -162,7 +166,7 @@ test('numbers keep their digits and what JSON has no numbers for its form', () =
   const big: Tensor = { dtype: 'int64', dims: [1], data: BigInt64Array.of(9007199254740993n) };
   const signature: Signature = { inputs: [], outputs: [{ name: 'y', dtype: 'int64', shape: [-1] }] };
   assert.equal(
-    createRowWriter(signature, {}, true).write([big], 0, true),
+    createPredictionEncoder({ signature, manifest: {}, joined: true, labelled: [] }).encode([big], 0, true),
     '"prediction":9007199254740993,"outputs":{"y":9007199254740993}',
   );
   assert.deepEqual(write([float32([1, 2], [Number.NaN, 0.1])], {}), {

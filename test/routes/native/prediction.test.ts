@@ -11,7 +11,8 @@ const rows = createRowDecoder(
   undefined,
   true,
 );
-const live = { rows, writer: { write: () => '"prediction":1' } } as unknown as Generation;
+const live = { rows } as unknown as Generation;
+const encoder = { labels: undefined, encode: () => '"prediction":1' };
 const read = (text: string, place?: string) => readPredictBody(readJson(Buffer.from(text)), live, place);
 
 test('a body has its features, and nothing else', () => {
@@ -54,7 +55,7 @@ test('a body inside another is told by its place', () => {
 
 test("a row's own error is thrown, else its prediction is written", () => {
   const feeds = read('{"features":[1,2]}');
-  assert.equal(writePrediction({ rows: 1, outputs: [], first: 0 }, feeds, live), '"prediction":1');
+  assert.equal(writePrediction({ rows: 1, outputs: [], first: 0 }, feeds, encoder), '"prediction":1');
   const error = new ServingError('MODEL_FAILED', 'no');
-  assert.throws(() => writePrediction({ rows: 1, error }, feeds, live), error);
+  assert.throws(() => writePrediction({ rows: 1, error }, feeds, encoder), error);
 });

@@ -22,16 +22,17 @@ function model() {
       asked.push(rows);
       return [{ rows, outputs: tensors, first: 0 }];
     },
-    writer: { write: (outputs: Tensor[], at: number) => String(outputs[0]!.data[at]) },
   } as unknown as Generation;
   return { live, asked };
 }
+
+const plain = { labels: undefined, encode: (outputs: readonly Tensor[], at: number) => String(outputs[0]!.data[at]) };
 
 test('rows that threads read and rows that are there are run together, and answered in their order', async () => {
   const { live, asked } = model();
   const slow = Promise.withResolvers<ReadRow>();
   const refused: ReadRow = { error: new ServingError('INVALID_INPUT', 'no') };
-  const results = predictRows([row(1), slow.promise, refused, Promise.resolve(row(4))], live, waiting);
+  const results = predictRows([row(1), slow.promise, refused, Promise.resolve(row(4))], live, waiting, plain);
   slow.resolve(row(2));
   assert.deepEqual(await results, [{ text: '1' }, { text: '2' }, refused, { text: '4' }]);
   assert.deepEqual(asked, [3]);
@@ -40,10 +41,10 @@ test('rows that threads read and rows that are there are run together, and answe
 test('a row whose prediction cannot be written fails alone', async () => {
   const { live } = model();
   const broken = new ServingError('MODEL_FAILED', 'no such class');
-  const write = (outputs: Tensor[], at: number): string => {
+  const encode = (outputs: readonly Tensor[], at: number): string => {
     if (outputs[0]!.data[at] === 2) throw broken;
     return 'fine';
   };
-  const results = await predictRows([row(1), row(2), row(3)], { ...live, writer: { ...live.writer, write } }, waiting);
+  const results = await predictRows([row(1), row(2), row(3)], live, waiting, { labels: undefined, encode });
   assert.deepEqual(results, [{ text: 'fine' }, { error: broken }, { text: 'fine' }]);
 });

@@ -39,7 +39,8 @@ interface Parts {
 function modelOf({ inputs, outputs = inputs, manifest = {}, joined = true, labels }: Parts): Generation {
   const signature = { inputs, outputs };
   const rows = createRowDecoder(signature, manifest.input?.features, joined);
-  return { name: 'm', version: '1', signature, manifest, joined, rows, writer: { labels } } as unknown as Generation;
+  const labelled = labels === undefined ? [] : [{ output: outputs[0]!.name, labels, of: 'string' }];
+  return { name: 'm', version: '1', signature, manifest, joined, rows, labelled } as unknown as Generation;
 }
 
 const documentOf = (live: Generation | undefined): Json => JSON.parse(writeDocument(ROUTES, live));
