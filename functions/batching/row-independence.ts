@@ -11,6 +11,7 @@ import {
   carriesRows,
   DEPENDS_ON_COUNT,
   DEPENDS_ON_PLACE,
+  isConstant,
   mixed,
   type Operation,
   type Result,
@@ -67,14 +68,14 @@ interface Context {
 export function findRowIndependence(model: ModelGraph): RowIndependence {
   const { graph } = model;
   const scope = new Scope();
-  for (const { name, shape } of graph.inputs) {
+  for (const [i, { name, shape }] of graph.inputs.entries()) {
     if (graph.constants.has(name)) continue;
     if (shape === undefined) return { verdict: 'unknown', reason: `the file does not give the rank of input ${name}` };
     const [first] = shape;
     if (shape.length === 0 || typeof first === 'number') {
       return { verdict: 'mixed', reason: `the first dimension of input ${name} is not free, so it carries no rows` };
     }
-    const sizes = shape.map((size, axis) => (typeof size === 'number' ? number(size) : symbol(`${name}:${axis}`)));
+    const sizes = shape.map((size, axis) => (typeof size === 'number' ? number(size) : symbol(`input${i}.${axis}`)));
     scope.set(name, withRows(rowAxis(0), sizes));
   }
   const context: Context = { model, opsets: model.opsets, calls: 0, steps: { left: MAX_STEPS } };
@@ -95,6 +96,7 @@ function refusal(name: string, value: Value | undefined, producer: GraphNode | u
     return { verdict: lost, operator, node: place, reason };
   }
   const { rows, padding } = value;
+  if (isPositional(value)) return { verdict: 'mixed', ...node, reason: `output ${name} holds the places of the rows` };
   if (rows === undefined) return { verdict: 'mixed', ...node, reason: `output ${name} does not depend on the rows` };
   if (padding !== undefined) {
     return { verdict: 'mixed', ...node, reason: `output ${name} is padded to the longest row of the run` };
@@ -110,11 +112,17 @@ function refusal(name: string, value: Value | undefined, producer: GraphNode | u
 }
 
 /** Follows the values through a graph into `scope`. Gives the node that each comes from. */
-function walk(graph: Pick<Graph, 'nodes'> & Partial<Graph>, scope: Scope, context: Context): Map<string, GraphNode> {
+function walk(
+  graph: Pick<Graph, 'nodes'> & Partial<Graph>,
+  scope: Scope,
+  context: Context,
+  setInputs?: () => void,
+): Map<string, GraphNode> {
   const producers = new Map<string, GraphNode>();
   for (const [name, { shape, elements }] of graph.constants ?? []) {
     scope.set(name, constant(shape.map(number), elements?.map(number)));
   }
+  setInputs?.();
   for (const node of graph.nodes) {
     const result = step(node, scope, context);
     for (const [i, name] of node.outputs.entries()) {
@@ -140,36 +148,42 @@ const nameOf = ({ name, outputs }: GraphNode): string => name || (outputs[0] ?? 
 function step(node: GraphNode, scope: Scope, context: Context): Result {
   if (context.steps.left-- <= 0) return lostAt(node, `it takes more than ${MAX_STEPS} steps to follow the graph`);
   const inputs = node.inputs.map((name) => scope.get(name));
-  const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined && context.calls === 0);
+  const missing = node.inputs.find((name) => name !== '' && !scope.has(name));
   if (missing !== undefined) return lostAt(node, `nothing gives its input ${missing}`);
   const lost = inputs.filter((input) => input !== undefined && isLost(input)) as Lost[];
   if (lost.length > 0) return lost.find((one) => one.lost === 'mixed') ?? lost[0]!;
 
   const type = typeOf(node);
+  const called = context.model.functions.get(functionKey(node.domain, node.operator, node.overload));
+  if (called !== undefined && isOperator(type)) return lostAt(node, 'the file has a function of the same name');
+  const opset = context.opsets.get(node.domain);
+  // onnxruntime takes the newest operator set that it knows.
+  if (opset === undefined && node.domain === '')
+    return lostAt(node, 'the file does not give the version of its operator set');
   const operation: Operation = {
     type,
     node: nameOf(node),
     id: String(context.steps.left),
-    opset: context.opsets.get(node.domain) ?? 1,
+    opset: opset ?? 1,
     inputs: inputs as (Tracked | undefined)[],
     outputs: node.outputs.length,
     attributes: node.attributes,
   };
-  const control = CONTROL_FLOW[type];
-  if (control !== undefined)
-    return control(operation, (name, given) => runBody(operation, name, scope, context, given));
-  // A function that has the name of an operator takes its place.
-  const called = context.model.functions.get(functionKey(node.domain, node.operator, node.overload));
+  if (Object.hasOwn(CONTROL_FLOW, type))
+    return CONTROL_FLOW[type]!(operation, (name, given) => runBody(operation, name, scope, context, given));
   if (called !== undefined) return call(called, operation, node, context);
   return applyRule(operation);
 }
 
+const isOperator = (type: string): boolean => Object.hasOwn(RULES, type) || Object.hasOwn(CONTROL_FLOW, type);
+
 function applyRule(operation: Operation): Result {
-  const rule = RULES[operation.type];
+  const rule = Object.hasOwn(RULES, operation.type) ? RULES[operation.type] : undefined;
   const { inputs } = operation;
   const hasRows = inputs.some(carriesRows);
   if (rule === undefined) {
-    if (hasRows) return unknown(operation, 'there is no rule for this operator');
+    // A graph inside the node sees values that are not among the node's inputs.
+    if (hasRows || operation.attributes.hasGraph) return unknown(operation, 'there is no rule for this operator');
     return inputs.some((input) => input?.counted) ? countedConstant() : constant();
   }
   const { sizes = [] } = rule;
@@ -186,10 +200,20 @@ function applyRule(operation: Operation): Result {
   );
   if (positional && rule.takesNumbers !== true) return mixed(operation, DEPENDS_ON_PLACE);
   const result = rule.apply(operation);
+  if (
+    hasRows &&
+    rule.readsSizesOnly !== true &&
+    valuesOf(result).some((value) => !isLost(value) && isConstant(value))
+  ) {
+    return unknown(operation, 'its result depends on the values of rows in a way that is not followed');
+  }
   const numbering = rule.keepsNumbers === true ? inputs[0]?.numbering : undefined;
   if (numbering === undefined || Array.isArray(result) || isLost(result as Value)) return result;
   return { ...(result as Tracked), numbering };
 }
+
+const valuesOf = (result: Result): readonly Value[] =>
+  Array.isArray(result) ? (result as readonly Value[]) : [result as Value];
 
 const keepsNumbersOf = (rule: Rule, { leadsWithRow }: Tracked, input: number): boolean =>
   rule.keepsNumbers === true && input === 0 && leadsWithRow !== true;
@@ -218,8 +242,12 @@ function runBody(
   if (graph === undefined)
     return Array.from({ length: operation.outputs }, () => unknown(operation, `it has no ${name}`));
   const scope = new Scope(outer);
-  for (const [i, { name: input }] of graph.inputs.entries()) scope.set(input, inputs[i]);
-  walk(graph, scope, context);
+  walk(graph, scope, context, () => {
+    // What the node gives takes the place of an initializer of the same name, which is only its default.
+    for (const [i, { name: input }] of graph.inputs.entries()) {
+      if (inputs[i] !== undefined || !graph.constants.has(input)) scope.set(input, inputs[i]);
+    }
+  });
   return graph.outputs.map(
     (output) => scope.get(output.name) ?? unknown(operation, `nothing gives ${output.name} in ${name}`),
   );

@@ -55,7 +55,7 @@ function cast(operation: Operation): Result {
 }
 
 function elementsOf(operation: Operation): readonly (Size | undefined)[] | undefined {
-  return operation.inputs.length === 1 ? arithmetic(operation) : undefined;
+  return operation.inputs.length === 1 ? arithmetic(operation, operation.inputs[0]!.shape) : undefined;
 }
 
 function broadcasting(operation: Operation): Result {
@@ -63,12 +63,14 @@ function broadcasting(operation: Operation): Result {
   if (attributes.has('broadcast') || attributes.has('axis')) {
     return unknown(operation, 'it broadcasts as operators did before operator set 7');
   }
+  if (operation.type === 'Clip' && inputs.slice(1).some(carriesRows))
+    return mixed(operation, 'its limits depend on rows');
   const value = broadcast(operation, inputs);
   if (isLost(value)) return value;
   const numbering = computedNumbers(operation);
   const isCounted = operation.inputs.some((input) => input !== undefined && isPositional(input));
   if (isCounted && numbering?.stride === undefined) return mixed(operation, DEPENDS_ON_PLACE);
-  const result = carriesRows(value) ? value : ofElements(operation, value.shape, arithmetic(operation));
+  const result = carriesRows(value) ? value : ofElements(operation, value.shape, arithmetic(operation, value.shape));
   return { ...result, numbering };
 }
 
@@ -129,9 +131,9 @@ const dropout: Rule = {
   apply(operation) {
     const training = operation.inputs[2];
     const [flag] = training?.elements ?? [];
-    if (training !== undefined && numberOf(flag) !== 0)
-      return mixed(operation, 'it drops values at random: training mode');
-    return unary(operation);
+    const trains =
+      operation.opset < 7 ? operation.attributes.int('is_test') !== 1 : training !== undefined && numberOf(flag) !== 0;
+    return trains ? mixed(operation, 'it drops values at random: training mode') : unary(operation);
   },
 };
 
@@ -143,5 +145,4 @@ export const ELEMENTWISE: Rules = {
   Cast: { sizes: 'all', takesNumbers: true, apply: cast },
   Identity: { sizes: 'all', padded: true, takesNumbers: true, takesSequences: true, apply: ({ inputs }) => inputs[0]! },
   Dropout: dropout,
-  'com.microsoft.BitmaskDropout': dropout,
 };
