@@ -8,14 +8,12 @@ import {
 } from '../onnx/graph.ts';
 import { CONTROL_FLOW } from './control-flow.ts';
 import {
-  carriesRows,
   DEPENDS_ON_COUNT,
   DEPENDS_ON_PLACE,
   isConstant,
   mixed,
   type Operation,
   type Result,
-  type Rule,
   unknown,
 } from './operation.ts';
 import { RULES } from './rules/table.ts';
@@ -120,7 +118,8 @@ function walk(
 ): Map<string, GraphNode> {
   const producers = new Map<string, GraphNode>();
   for (const [name, { shape, elements }] of graph.constants ?? []) {
-    scope.set(name, constant(shape.map(number), elements?.map(number)));
+    const numbers = elements?.map(number);
+    scope.set(name, { shape: shape.map(number), rows: undefined, elements: numbers, counted: false });
   }
   setInputs?.();
   for (const node of graph.nodes) {
@@ -147,11 +146,15 @@ const nameOf = ({ name, outputs }: GraphNode): string => name || (outputs[0] ?? 
 
 function step(node: GraphNode, scope: Scope, context: Context): Result {
   if (context.steps.left-- <= 0) return lostAt(node, `it takes more than ${MAX_STEPS} steps to follow the graph`);
-  const inputs = node.inputs.map((name) => scope.get(name));
-  const missing = node.inputs.find((name) => name !== '' && !scope.has(name));
-  if (missing !== undefined) return lostAt(node, `nothing gives its input ${missing}`);
-  const lost = inputs.filter((input) => input !== undefined && isLost(input)) as Lost[];
-  if (lost.length > 0) return lost.find((one) => one.lost === 'mixed') ?? lost[0]!;
+  const inputs: (Tracked | undefined)[] = [];
+  let lost: Lost | undefined;
+  for (const name of node.inputs) {
+    const value = scope.get(name);
+    if (value === undefined && name !== '' && !scope.has(name)) return lostAt(node, `nothing gives its input ${name}`);
+    if (value === undefined || !isLost(value)) inputs.push(value);
+    else if (lost === undefined || (lost.lost === 'unknown' && value.lost === 'mixed')) lost = value;
+  }
+  if (lost !== undefined) return lost;
 
   const type = typeOf(node);
   const called = context.model.functions.get(functionKey(node.domain, node.operator, node.overload));
@@ -165,7 +168,7 @@ function step(node: GraphNode, scope: Scope, context: Context): Result {
     node: nameOf(node),
     id: String(context.steps.left),
     opset: opset ?? 1,
-    inputs: inputs as (Tracked | undefined)[],
+    inputs,
     outputs: node.outputs.length,
     attributes: node.attributes,
   };
@@ -180,24 +183,26 @@ const isOperator = (type: string): boolean => Object.hasOwn(RULES, type) || Obje
 function applyRule(operation: Operation): Result {
   const rule = Object.hasOwn(RULES, operation.type) ? RULES[operation.type] : undefined;
   const { inputs } = operation;
-  const hasRows = inputs.some(carriesRows);
+  const { sizes = [], keepsNumbers = false } = rule ?? {};
+  let [hasRows, counted, padded, sequences, positional] = [false, false, false, false, false];
+  for (const [i, input] of inputs.entries()) {
+    if (input === undefined) continue;
+    hasRows ||= input.rows !== undefined;
+    counted ||= input.counted && sizes !== 'all' && !sizes.includes(i);
+    padded ||= input.padding !== undefined;
+    sequences ||= input.isSequence === true;
+    positional ||= isPositional(input) && !(keepsNumbers && i === 0 && input.leadsWithRow !== true);
+  }
   if (rule === undefined) {
     // A graph inside the node sees values that are not among the node's inputs.
     if (hasRows || operation.attributes.hasGraph) return unknown(operation, 'there is no rule for this operator');
-    return inputs.some((input) => input?.counted) ? countedConstant() : constant();
+    return counted ? countedConstant() : constant();
   }
-  const { sizes = [] } = rule;
-  const counted = sizes !== 'all' && inputs.some((input, i) => input?.counted === true && !sizes.includes(i));
   if (counted) return hasRows ? mixed(operation, DEPENDS_ON_COUNT) : countedConstant();
-  if (rule.padded !== true && inputs.some((input) => input?.padding !== undefined)) {
+  if (padded && rule.padded !== true) {
     return mixed(operation, 'it takes rows that are padded to the longest of the run');
   }
-  if (rule.takesSequences !== true && inputs.some((input) => input?.isSequence)) {
-    return unknown(operation, 'there is no rule for it on sequences');
-  }
-  const positional = inputs.some(
-    (input, i) => input !== undefined && isPositional(input) && !keepsNumbersOf(rule, input, i),
-  );
+  if (sequences && rule.takesSequences !== true) return unknown(operation, 'there is no rule for it on sequences');
   if (positional && rule.takesNumbers !== true) return mixed(operation, DEPENDS_ON_PLACE);
   const result = rule.apply(operation);
   if (
@@ -207,16 +212,13 @@ function applyRule(operation: Operation): Result {
   ) {
     return unknown(operation, 'its result depends on the values of rows in a way that is not followed');
   }
-  const numbering = rule.keepsNumbers === true ? inputs[0]?.numbering : undefined;
+  const numbering = keepsNumbers ? inputs[0]?.numbering : undefined;
   if (numbering === undefined || Array.isArray(result) || isLost(result as Value)) return result;
   return { ...(result as Tracked), numbering };
 }
 
 const valuesOf = (result: Result): readonly Value[] =>
   Array.isArray(result) ? (result as readonly Value[]) : [result as Value];
-
-const keepsNumbersOf = (rule: Rule, { leadsWithRow }: Tracked, input: number): boolean =>
-  rule.keepsNumbers === true && input === 0 && leadsWithRow !== true;
 
 /** The nodes of a function, with what its caller gives. */
 function call(called: GraphFunction, operation: Operation, node: GraphNode, context: Context): Result {

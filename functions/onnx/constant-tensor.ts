@@ -4,12 +4,13 @@ import { type Bytes, type Field, fields, int64, int64s, text, textOf } from './w
 /** A tensor in the file. */
 export interface ConstantTensor {
   readonly shape: readonly number[];
-  /** Row-major; undefined for a tensor that is larger than `MAX_READ_ELEMENTS`, lies in another file, or holds no numbers. */
+  /** Row-major; undefined for a tensor of more than {@link mostElements}, one in another file, and one that holds no numbers. */
   readonly elements: readonly number[] | undefined;
 }
 
-/** A tensor of more elements is not read: what decides about shapes is far smaller. */
+/** A tensor of more elements is not read: what decides about shapes is far smaller. Floats are scales then, one for each axis. */
 const MAX_READ_ELEMENTS = 256;
+const MAX_READ_FLOATS = 16;
 
 /** TensorProto. */
 export function readTensor(bytes: Bytes, { from, to }: Field): [name: string, tensor: ConstantTensor] {
@@ -31,11 +32,16 @@ export function readTensor(bytes: Bytes, { from, to }: Field): [name: string, te
     }
   }
   const count = shape.reduce((total, size) => total * size, 1);
-  if (external || count > MAX_READ_ELEMENTS) return [name, { shape, elements: undefined }];
+  if (external || count > mostElements(type)) return [name, { shape, elements: undefined }];
   if (content !== undefined) elements = rawElements(bytes.read(content.from, content.to), type);
   else if (!NUMBERS.has(type)) elements = undefined;
   else elements ??= [];
   return [name, { shape, elements: elements?.length === count ? elements : undefined }];
+}
+
+/** How many elements a tensor of a type has at the most for them to be read. */
+export function mostElements(type: number): number {
+  return type === DATA_TYPES.float32 || type === DATA_TYPES.float64 ? MAX_READ_FLOATS : MAX_READ_ELEMENTS;
 }
 
 const TOO_LONG: number[] = [];

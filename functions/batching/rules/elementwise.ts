@@ -90,6 +90,7 @@ export function broadcast(operation: Operation, inputs: readonly (Tracked | unde
   const [first] = withRowAxis;
   const rows: RowAxis = { ...first!.rows, axis: aligned(first!, first!.rows.axis) };
   for (const input of present) {
+    if (input === first) continue;
     if (carriesRows(input)) {
       if (!isSameAxis({ ...input.rows, axis: aligned(input, input.rows.axis) }, rows)) {
         return mixed(operation, 'rows of one input meet another axis of the other');
@@ -116,13 +117,16 @@ function shapeOf(operation: Operation, inputs: readonly Tracked[]): Size[] | und
   if (inputs.some(({ shape }) => shape === undefined)) return undefined;
   const rank = Math.max(0, ...inputs.map(({ shape }) => shape!.length));
   return Array.from({ length: rank }, (_, axis) => {
-    const sizes = inputs
-      .map(({ shape }) => shape![axis - rank + shape!.length] ?? ONE)
-      .filter((size) => !isNumber(size, 1));
-    if (sizes.length === 0) return ONE;
-    if (sizes.every((size) => sameSize(size, sizes[0]))) return sizes[0]!;
-    // A size beside a number above 1 is that number, or 1.
-    return sizes.find((size) => numberOf(size) !== undefined) ?? newSize(operation, axis);
+    let result = ONE;
+    for (const { shape } of inputs) {
+      const size = shape![axis - rank + shape!.length] ?? ONE;
+      if (isNumber(size, 1) || isNumber(result, 1)) result = isNumber(size, 1) ? result : size;
+      // A size beside a number above 1 is that number, or 1.
+      else if (!sameSize(size, result) && numberOf(result) === undefined) {
+        result = numberOf(size) === undefined ? newSize(operation, axis) : size;
+      }
+    }
+    return result;
   });
 }
 
