@@ -90,7 +90,9 @@ export function openBytes(path: string): Bytes {
     },
     read,
     text(start, end) {
-      return isInWindow(start, end) ? window.toString('utf8', start - from, end - from) : Buffer.from(read(start, end)).toString();
+      return isInWindow(start, end)
+        ? window.toString('utf8', start - from, end - from)
+        : Buffer.from(read(start, end)).toString();
     },
     copy,
     close: () => closeSync(file),
