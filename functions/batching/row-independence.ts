@@ -223,6 +223,11 @@ const valuesOf = (result: Result): readonly Value[] =>
 /** The nodes of a function, with what its caller gives. */
 function call(called: GraphFunction, operation: Operation, node: GraphNode, context: Context): Result {
   if (context.calls >= MAX_CALLS) return unknown(operation, `functions call each other more than ${MAX_CALLS} deep`);
+  // onnxruntime runs its nodes as those of the model's version, which may mean something else by them.
+  const version = called.opsets.get('');
+  if (version !== undefined && version !== context.model.opsets.get('')) {
+    return unknown(operation, 'the function is of another version of the operator set than the model');
+  }
   const scope = new Scope();
   for (const [i, name] of called.inputs.entries()) scope.set(name, operation.inputs[i]);
   const nodes = boundNodes(called.nodes, { given: node.attributes, defaults: called.defaults });

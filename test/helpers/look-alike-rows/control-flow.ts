@@ -107,6 +107,22 @@ export const CONTROL_FLOW: readonly LookAlike[] = [
     },
   },
   {
+    title: 'a function of operator set 13 in a model of 12, which onnxruntime runs as of 12',
+    style: { opset: 12 },
+    write(net) {
+      net.define({
+        domain: 'local',
+        name: 'F',
+        inputs: ['a'],
+        outputs: ['b'],
+        nodes: [node('Softmax', ['a'], ['b'], { axis: 0n })],
+        opsets: { '': 13 },
+      });
+      const turned = net.op('Transpose', [x(net, 4)], { perm: [1n, 0n] });
+      return net.op('Transpose', [net.op('local:F', [turned])], { perm: [1n, 0n] });
+    },
+  },
+  {
     title: 'a function that is called constructor',
     write(net) {
       net.define({
