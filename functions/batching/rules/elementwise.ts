@@ -31,8 +31,10 @@ const UNARY = `
 /** Elements meet each other by ONNX's broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 const BROADCASTING = `
   Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod
-  Mul Or PRelu Pow StringConcat Sub Sum Where Xor
-  com.microsoft.BiasAdd com.microsoft.BiasGelu com.microsoft.FastGelu`;
+  Mul Or PRelu Pow StringConcat Sub Sum Where Xor`;
+
+/** The second input is a vector as long as the last axis of the first. */
+const BIASED = 'com.microsoft.BiasAdd com.microsoft.BiasGelu com.microsoft.FastGelu';
 
 /** Of TensorProto.DataType. */
 const [INT32, INT64] = [6, 7];
@@ -130,6 +132,15 @@ function shapeOf(operation: Operation, inputs: readonly Tracked[]): Size[] | und
   });
 }
 
+/** A bias of one element meets no more than one row along the last axis. */
+function biased(operation: Operation): Result {
+  const [input] = operation.inputs;
+  const value = broadcast(operation, operation.inputs);
+  if (operation.inputs[1] === undefined || isLost(value) || !carriesRows(value)) return value;
+  if (input?.shape === undefined) return unknown(operation, RANK_UNKNOWN);
+  return value.rows.axis === input.shape.length - 1 ? mixed(operation, 'its bias is as long as there are rows') : value;
+}
+
 /** Inference passes its input on; training drops values at random. The mask that comes second is of the same rows. */
 const dropout: Rule = {
   apply(operation) {
@@ -146,6 +157,7 @@ export const ELEMENTWISE: Rules = {
   ...Object.fromEntries(
     words(BROADCASTING).map((type) => [type, { sizes: 'all', takesNumbers: true, apply: broadcasting }]),
   ),
+  ...Object.fromEntries(words(BIASED).map((type) => [type, { apply: biased }])),
   Cast: { sizes: 'all', takesNumbers: true, apply: cast },
   Identity: { sizes: 'all', padded: true, takesNumbers: true, takesSequences: true, apply: ({ inputs }) => inputs[0]! },
   Dropout: dropout,

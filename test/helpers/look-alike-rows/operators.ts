@@ -62,6 +62,10 @@ export const OPERATORS: readonly LookAlike[] = [
     write: (net) => net.op('Squeeze', [x(net, 4), net.ints()]),
   },
   {
+    title: 'a bias of one element along the rows, which a batch does not fit',
+    write: (net) => net.op('ms:BiasGelu', [x(net), net.weight([1])]),
+  },
+  {
     title: 'limits of Clip that are rows',
     write: (net) => net.op('Clip', [x(net), net.input('y', 'float32', ['N'])]),
   },

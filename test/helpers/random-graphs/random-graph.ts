@@ -3,12 +3,19 @@ import type { NodeProto } from '../../../functions/onnx/onnx_pb.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';
 import { type Feed, floats, ids } from '../graphs/feeds.ts';
 import { CONTROL_STEPS } from './control.ts';
+import { FUSED_STEPS } from './fused.ts';
 import { LAYOUT_STEPS, type Step } from './layout.ts';
 import { NUMERIC_STEPS } from './numeric.ts';
 import { SELECTION_STEPS } from './selection.ts';
 import { type RandomValue, Writer } from './writer.ts';
 
-const STEPS: readonly Step[] = [...LAYOUT_STEPS, ...NUMERIC_STEPS, ...SELECTION_STEPS, ...CONTROL_STEPS];
+const STEPS: readonly Step[] = [
+  ...LAYOUT_STEPS,
+  ...NUMERIC_STEPS,
+  ...SELECTION_STEPS,
+  ...CONTROL_STEPS,
+  ...FUSED_STEPS,
+];
 const OPSETS = [9, 11, 12, 13, 15, 17, 18, 21];
 
 export interface RandomGraph {
@@ -56,6 +63,7 @@ export function randomGraph(random: Random): RandomGraph {
         outputs: outputs.map(({ name }) => value(name, 'float32')),
         opset: w.opset,
         mlOpset: 3,
+        opsets: { 'com.microsoft': 1 },
       }),
   };
 }
