@@ -170,11 +170,22 @@ function scanOverRows(
     if (isLost(value)) return value;
     if (!isPlain(value)) return unknown(operation, NOT_PLAIN);
     if (!isConstant(value) || value.counted) return mixed(operation, 'its body sees all rows');
+    // The body takes its row for a constant: a size that it computes may follow from what is in the row.
+    if (value.shape === undefined || value.shape.some((size) => isOfInside(operation, size))) {
+      return unknown(operation, 'a size of its result may be another for each row');
+    }
     const axis = (places[i] ?? 0) < 0 ? placeOf(places[i]! + 1, value) : (places[i] ?? 0);
     if (Number.isNaN(axis)) return unknown(operation, 'the rank of a result is not known');
     return withRows({ ...first!.rows!, axis }, value.shape?.toSpliced(axis, 0, number(0)));
   });
   return [...(states as Tracked[]), ...stacks];
+}
+
+/** A node gave the size that comes later than this one: those of its body do. Of a shortened name, nothing is known. */
+function isOfInside({ id }: Operation, { symbols }: Size): boolean {
+  return symbols.some(
+    (name) => name.includes('~') || [...name.matchAll(/(\d+):/g)].some(([, of]) => Number(of) < Number(id)),
+  );
 }
 
 function sliced(operation: Operation, { input, axis }: Scanned): Value {

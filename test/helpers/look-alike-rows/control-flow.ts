@@ -32,6 +32,18 @@ export const CONTROL_FLOW: readonly LookAlike[] = [
     },
   },
   {
+    title: 'a scan through the rows that gives for each as many numbers as the row says',
+    write(net) {
+      const body = graph({
+        name: 'body',
+        nodes: [node('NonZero', ['a'], ['b']), node('Cast', ['b'], ['c'], { to: 1n })],
+        inputs: [value('a', 'float32', [4])],
+        outputs: [value('c', 'float32', [1, 'k'])],
+      });
+      return net.op('Scan', [x(net, 4)], { body, num_scan_inputs: 1n });
+    },
+  },
+  {
     title: 'a scan through a list as long as the run has rows',
     write(net) {
       const from = x(net, 4);
