@@ -77,9 +77,10 @@ export function findRowIndependence(model: ModelGraph): RowIndependence {
     scope.set(name, withRows(rowAxis(0), sizes));
   }
   const context: Context = { model, opsets: model.opsets, calls: 0, steps: { left: MAX_STEPS } };
-  const producers = walk(graph, scope, context);
+  walk(graph, scope, context);
   for (const { name } of graph.outputs) {
-    const refused = refusal(name, scope.get(name), producers.get(name));
+    const producer = graph.nodes.findLast(({ outputs }) => outputs.includes(name));
+    const refused = refusal(name, scope.get(name), producer);
     if (refused !== undefined) return refused;
   }
   return { verdict: 'proved' };
@@ -109,14 +110,13 @@ function refusal(name: string, value: Value | undefined, producer: GraphNode | u
   };
 }
 
-/** Follows the values through a graph into `scope`. Gives the node that each comes from. */
+/** Follows the values through a graph into `scope`. @param setInputs called once the constants are there */
 function walk(
   graph: Pick<Graph, 'nodes'> & Partial<Graph>,
   scope: Scope,
   context: Context,
   setInputs?: () => void,
-): Map<string, GraphNode> {
-  const producers = new Map<string, GraphNode>();
+): void {
   for (const [name, { shape, elements }] of graph.constants ?? []) {
     const numbers = elements?.map(number);
     scope.set(name, { shape: shape.map(number), rows: undefined, elements: numbers, counted: false });
@@ -124,12 +124,8 @@ function walk(
   setInputs?.();
   for (const node of graph.nodes) {
     const result = step(node, scope, context);
-    for (const [i, name] of node.outputs.entries()) {
-      scope.set(name, valueAt(result, i, node));
-      producers.set(name, node);
-    }
+    for (const [i, name] of node.outputs.entries()) scope.set(name, valueAt(result, i, node));
   }
-  return producers;
 }
 
 function valueAt(result: Result, output: number, node: GraphNode): Value {
@@ -157,7 +153,8 @@ function step(node: GraphNode, scope: Scope, context: Context): Result {
   if (lost !== undefined) return lost;
 
   const type = typeOf(node);
-  const called = context.model.functions.get(functionKey(node.domain, node.operator, node.overload));
+  const { functions } = context.model;
+  const called = functions.size > 0 ? functions.get(functionKey(node.domain, node.operator, node.overload)) : undefined;
   if (called !== undefined && isOperator(type)) return lostAt(node, 'the file has a function of the same name');
   const opset = context.opsets.get(node.domain);
   // onnxruntime takes the newest operator set that it knows.

@@ -175,14 +175,21 @@ export function boundNodes(nodes: readonly GraphNode[], scope: AttributeScope): 
 export class Attributes {
   readonly #bytes: Bytes;
   readonly #depth: number;
-  readonly #byName = new Map<string, Field>();
+  readonly #fields: readonly Field[];
+  #named: Map<string, Field> | undefined;
   /** Of the call of the function that the node is in. */
   #scope: AttributeScope | undefined;
 
   constructor(bytes: Bytes, attributes: readonly Field[], depth: number) {
     this.#bytes = bytes;
     this.#depth = depth;
-    for (const field of attributes) this.#byName.set(firstText(bytes, field), field);
+    this.#fields = attributes;
+  }
+
+  /** Read when one is first asked for: most nodes are never asked. */
+  get #byName(): Map<string, Field> {
+    this.#named ??= new Map(this.#fields.map((field) => [firstText(this.#bytes, field), field]));
+    return this.#named;
   }
 
   /**
