@@ -57,8 +57,9 @@ function reduced(
 function reducedElements({ type }: Operation, { shape, elements }: Tracked): Tracked['elements'] {
   if (shape?.length !== 1 || !elements?.every((element) => element !== undefined)) return undefined;
   if (type === 'ReduceProd') return [product(elements)];
-  const values = elements.map(numberOf);
-  if (!values.every((value) => value !== undefined)) return undefined;
+  const values = elements.map(numberOf) as number[];
+  // Floats would be rounded in the run.
+  if (!values.every(Number.isInteger)) return undefined;
   if (type === 'ReduceSum') return [number(values.reduce((sum, value) => sum + value, 0))];
   if (type === 'ReduceMax') return [number(Math.max(...values))];
   return type === 'ReduceMin' ? [number(Math.min(...values))] : undefined;

@@ -84,7 +84,8 @@ export function filled(operation: Operation, from: Tracked, sizes: readonly (Siz
 function range(operation: Operation): Result {
   const [start, limit, delta] = operation.inputs.map((input) => input?.elements?.[0]);
   const values = [start, limit, delta].map(numberOf);
-  if (values.every((value) => value !== undefined)) {
+  // Floats would be rounded in the run.
+  if (values.every(Number.isInteger)) {
     const [from, to, step] = values as [number, number, number];
     const count = Math.max(0, Math.ceil((to - from) / step));
     if (count > MAX_ELEMENTS) return constant([number(count)]);
