@@ -75,6 +75,8 @@ function shapeOf(operation: Operation, { shape, rows }: Tracked): Size[] | undef
 function skipNormalization(operation: Operation): Result {
   const [input, skip, ...parameters] = operation.inputs as [Tracked, Tracked, ...(Tracked | undefined)[]];
   if (parameters.some(carriesRows)) return mixed(operation, 'its parameters depend on rows');
+  // The result has the shape of the input, whatever the skip has.
+  if (carriesRows(skip) && !carriesRows(input)) return mixed(operation, 'an input of a fixed size meets the rows');
   const sum = broadcast(operation, [input, skip]);
   if (isLost(sum) || !carriesRows(sum)) return sum;
   if (sum.shape === undefined) return unknown(operation, RANK_UNKNOWN);

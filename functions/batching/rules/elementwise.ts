@@ -136,6 +136,7 @@ function shapeOf(operation: Operation, inputs: readonly Tracked[]): Size[] | und
 function biased(operation: Operation): Result {
   const [input] = operation.inputs;
   const value = broadcast(operation, operation.inputs);
+  if (!isLost(value) && carriesRows(value) && !carriesRows(input)) return mixed(operation, 'its bias depends on rows');
   if (operation.inputs[1] === undefined || isLost(value) || !carriesRows(value)) return value;
   if (input?.shape === undefined) return unknown(operation, RANK_UNKNOWN);
   return value.rows.axis === input.shape.length - 1 ? mixed(operation, 'its bias is as long as there are rows') : value;

@@ -104,6 +104,8 @@ function gemm(operation: Operation): Result {
     transposesB: operation.attributes.int('transB') === 1,
   });
   if (isLost(product) || c === undefined) return product;
+  // The result has the shape of the product.
+  if (carriesRows(c) && !carriesRows(product)) return mixed(operation, 'a product of a fixed size meets the rows');
   return broadcast(operation, [product, c]);
 }
 

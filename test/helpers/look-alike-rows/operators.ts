@@ -62,6 +62,14 @@ export const OPERATORS: readonly LookAlike[] = [
     write: (net) => net.op('Squeeze', [x(net, 4), net.ints()]),
   },
   {
+    title: 'a skip of rows beside an input of a fixed size, which gives the shape',
+    write: (net) => net.op('ms:SkipLayerNormalization', [net.weight([1, 2, 4]), x(net, 2, 4), net.weight([4])]),
+  },
+  {
+    title: 'a bias of rows beside a product of one row',
+    write: (net) => net.op('Gemm', [net.weight([1, 3]), net.weight([3, 4]), x(net, 4)]),
+  },
+  {
     title: 'a bias of one element along the rows, which a batch does not fit',
     write: (net) => net.op('ms:BiasGelu', [x(net), net.weight([1])]),
   },
