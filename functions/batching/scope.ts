@@ -15,6 +15,11 @@ export class Scope {
     return this.#values.has(name) || this.#outer === undefined ? this.#values.get(name) : this.#outer.get(name);
   }
 
+  /** Whether there is such a value; an optional input of a function that its caller left out is one. */
+  has(name: string): boolean {
+    return this.#values.has(name) || (this.#outer?.has(name) ?? false);
+  }
+
   set(name: string, value: Value | undefined): void {
     if (name !== '') this.#values.set(name, value);
   }

@@ -62,6 +62,7 @@ function matMulIntegerToFloat(operation: Operation): Result {
   if (parameters.some(carriesRows)) return mixed(operation, 'a scale depends on rows');
   if (!isScalar(parameters[0]) || !isScalar(parameters[2]))
     return unknown(operation, 'its first scale is not one number');
+  if (carriesRows(b)) return unknown(operation, 'its second scale may be one for each column');
   return multiply(operation, { a, b });
 }
 

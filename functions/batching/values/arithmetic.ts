@@ -1,12 +1,27 @@
+import { DATA_TYPES } from '../../onnx/data-type.ts';
 import { newSize, type Operation } from './operation.ts';
-import { combined, divided, isWhole, number, numberOf, plus, type Size, sameSize, times } from './size.ts';
+import {
+  combined,
+  divided,
+  isNumber,
+  isPositive,
+  isWhole,
+  number,
+  numberOf,
+  plus,
+  product,
+  type Size,
+  sameSize,
+  times,
+} from './size.ts';
+import type { Tracked } from './tracked-value.ts';
 
 type Element = Size | undefined;
 type Compute = (operands: readonly Size[], operation: Operation, element: number) => Element;
 
-/** The numbers of TensorProto.DataType that Cast tells apart here. */
-const FLOATS = [1, 10, 11, 16];
-const BOOL = 9;
+/** Types of elements that Cast tells apart here: those that hold every size. A smaller one would round or overflow. */
+const FLOATS: readonly number[] = [DATA_TYPES.float32, DATA_TYPES.float64];
+const INTEGERS: readonly number[] = [DATA_TYPES.int32, DATA_TYPES.int64];
 
 const flag = (value: boolean | undefined): Element => (value === undefined ? undefined : number(value ? 1 : 0));
 
@@ -30,7 +45,7 @@ function compared(holds: (a: number, b: number) => boolean): Compute {
   };
 }
 
-const isSize = (size: Size): boolean => size.factor > 0 && isWhole(size);
+const isSize = (size: Size): boolean => size.factor > 0 && isPositive(size);
 
 function rounded(name: string, round: (value: number) => number): Compute {
   return ([a]) => {
@@ -56,8 +71,9 @@ function extreme(pick: (...values: number[]) => number): Compute {
 function cast(operands: readonly Size[], operation: Operation): Element {
   const to = operation.attributes.int('to') ?? 0;
   if (FLOATS.includes(to)) return operands[0];
-  if (to === BOOL) return flag(numberOf(operands[0]) === undefined ? undefined : numberOf(operands[0]) !== 0);
-  return rounded('trunc', Math.trunc)(operands, operation, 0);
+  if (to === DATA_TYPES.bool)
+    return flag(numberOf(operands[0]) === undefined ? undefined : numberOf(operands[0]) !== 0);
+  return INTEGERS.includes(to) ? rounded('trunc', Math.trunc)(operands, operation, 0) : undefined;
 }
 
 const COMPUTE: Readonly<Record<string, Compute>> = {
@@ -87,12 +103,15 @@ const COMPUTE: Readonly<Record<string, Compute>> = {
 /**
  * The elements of an elementwise operator on small tensors of numbers: the computations with shapes that exporters write.
  * Undefined where none of them can be told.
+ * @param shape of the result
  */
-export function arithmetic(operation: Operation): Element[] | undefined {
+export function arithmetic(operation: Operation, shape: Tracked['shape']): Element[] | undefined {
   const operands = operation.inputs.map((input) => input?.elements);
   if (operands.length === 0 || !operands.every((elements) => elements !== undefined)) return undefined;
   const length = Math.max(...operands.map((elements) => elements.length));
   if (operands.some((elements) => elements.length !== 1 && elements.length !== length)) return undefined;
+  // A column and a row of one length make a matrix.
+  if (shape === undefined || !isNumber(product(shape), length)) return undefined;
   const at = (operand: number, element: number): Element => {
     const elements = operands[operand]!;
     return elements.length === 1 ? elements[0] : elements[element];
@@ -102,10 +121,13 @@ export function arithmetic(operation: Operation): Element[] | undefined {
     const values = operands.map((_, operand) => at(operand, element));
     if (!values.every((value) => value !== undefined)) return undefined;
     const result = COMPUTE[operation.type]?.(values, operation, element);
-    return result !== undefined && Number.isNaN(result.factor) ? undefined : result;
+    return result !== undefined && isExact(result.factor) ? result : undefined;
   });
   return elements.some((element) => element !== undefined) ? elements : undefined;
 }
+
+/** A float32 of the run holds it, so that nothing was rounded: 0.7 times 10 is below 7 here, and 7 there. */
+const isExact = (value: number): boolean => Math.fround(value) === value;
 
 function chosen(condition: Element, then: Element, otherwise: Element): Element {
   const value = numberOf(condition);

@@ -43,6 +43,8 @@ export interface Rule {
   readonly keepsNumbers?: boolean;
   /** Sees to numbers of rows among its inputs itself: that they are used for nothing but picking entries of their row. */
   readonly takesNumbers?: boolean;
+  /** Reads the sizes of its inputs and not their values: its result is the same for every row. */
+  readonly readsSizesOnly?: boolean;
   /** Takes sequences. */
   readonly takesSequences?: boolean;
   apply(operation: Operation): Result;

@@ -15,6 +15,8 @@ export interface Size {
 export const ROWS = '#rows';
 
 const MAX_SYMBOLS = 16;
+/** Where the number of rows is there as often as this, it may have been there more often. */
+const MOST_ROWS = 3;
 /** Characters. Names are made of names: without a bound they could double with every node. */
 const MAX_NAME = 100;
 
@@ -41,11 +43,13 @@ export function numberOf(size: Size | undefined): number | undefined {
 /** Not broken, and not negative unless its factor is. */
 export const isWhole = ({ factor, symbols }: Size): boolean =>
   Number.isInteger(factor) && !symbols.some((name) => name.includes('~'));
+/** Whole and never negative, where its factor is not: no difference is in it. */
+export const isPositive = (size: Size): boolean => isWhole(size) && !size.symbols.some((name) => name.includes('-'));
 export const isNumber = (size: Size | undefined, value: number): boolean => numberOf(size) === value;
 export const hasRows = ({ symbols }: Size): boolean => symbols.includes(ROWS);
 
 export function sameSize(a: Size | undefined, b: Size | undefined): boolean {
-  return a !== undefined && b !== undefined && a.factor === b.factor && sameSymbols(a, b);
+  return a !== undefined && b !== undefined && a.factor === b.factor && sameSymbols(a, b) && !isManyRows(a);
 }
 
 export function times(a: Size, b: Size): Size {
@@ -56,9 +60,9 @@ export function times(a: Size, b: Size): Size {
   return { factor, symbols: symbols.length > MAX_SYMBOLS ? shortened(symbols) : symbols };
 }
 
-/** A long product under one name, so that a chain of squares stays short. */
+/** A long product under one name, so that a chain of squares stays short. Of the number of rows, it keeps that it is squared. */
 function shortened(symbols: readonly string[]): string[] {
-  const rows = symbols.filter((name) => name === ROWS).slice(0, 2);
+  const rows = symbols.filter((name) => name === ROWS).slice(0, MOST_ROWS);
   return [...rows, shortName(symbols.filter((name) => name !== ROWS).join('*'))].sort();
 }
 
@@ -68,7 +72,7 @@ export function product(sizes: readonly Size[]): Size {
 
 /** `a / b` where it comes out whole whatever the symbols are; undefined where that is not certain. */
 export function divided(a: Size, b: Size): Size | undefined {
-  if (b.factor === 0 || a.factor % b.factor !== 0) return undefined;
+  if (b.factor === 0 || a.factor % b.factor !== 0 || isManyRows(a)) return undefined;
   const symbols = [...a.symbols];
   for (const name of b.symbols) {
     const at = symbols.indexOf(name);
@@ -77,6 +81,8 @@ export function divided(a: Size, b: Size): Size | undefined {
   }
   return { factor: a.factor / b.factor, symbols };
 }
+
+const isManyRows = ({ symbols }: Size): boolean => symbols.filter((name) => name === ROWS).length >= MOST_ROWS;
 
 /** The size without its factor `ROWS`; undefined where it is not there exactly once. */
 export function perRow(size: Size): Size | undefined {
@@ -87,6 +93,7 @@ export function perRow(size: Size): Size | undefined {
 /** A sum or a difference. Undefined where the number of rows is in it and does not cancel out. */
 export function plus(a: Size, b: Size, sign: 1 | -1 = 1): Size | undefined {
   if (b.factor === 0) return a;
+  if (isManyRows(a) || isManyRows(b)) return undefined;
   if (sameSymbols(a, b)) return withFactor(a.factor + sign * b.factor, a.symbols);
   if (a.factor === 0 && sign === 1) return b;
   return combined(sign === 1 ? '+' : '-', a, b);

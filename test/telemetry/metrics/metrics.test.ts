@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { METRICS } from '../../../functions/telemetry/metrics/metric-table.ts';
 import { createMetrics, type Metrics } from '../../../functions/telemetry/metrics/metrics.ts';
-import { type Family, parseExposition } from '../exposition.ts';
+import { type Family, parseExposition } from './exposition.ts';
 
 function start(t: TestContext, options?: Parameters<typeof createMetrics>[0]): Metrics {
   const metrics = createMetrics(options);

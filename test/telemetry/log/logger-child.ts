@@ -1,6 +1,6 @@
 /** A process that logs. Its parent says what to do over IPC, and hears there how it went. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { createLogger } from '../../functions/telemetry/log/logger.ts';
+import { createLogger } from '../../../functions/telemetry/log/logger.ts';
 
 const logger = createLogger({ level: 'debug', transport: process.argv[2] === 'cloud' ? 'cloud' : 'stdout' });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
