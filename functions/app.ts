@@ -1,27 +1,27 @@
 import { setMaxListeners } from 'node:events';
-import type { Config } from './config.ts';
+import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
-import { createAdminCheck } from './http/admin.ts';
-import { createJsonParser } from './http/json-body.ts';
+import { createAdminCheck } from './http/admin-token.ts';
+import { inTurn } from './http/connection/turns.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
-import { inTurn } from './http/turns.ts';
-import type { Generation } from './model/generation.ts';
-import type { Model } from './model/model.ts';
-import { createRefresher } from './model/refresher.ts';
-import { createRepository } from './model/repository.ts';
-import { createStore, type ModelStore } from './model/store.ts';
-import { createBatchPredictRoutes } from './routes/batch-predict.ts';
-import { createModelRoutes } from './routes/models.ts';
+import { createStore, type ModelStore } from './model/fetch/store.ts';
+import { createRefresher } from './model/repository/refresher.ts';
+import { createRepository } from './model/repository/repository.ts';
+import type { Generation } from './model/serving/generation.ts';
+import type { Model } from './model/serving/model.ts';
+import { createJsonParser } from './routes/body-reader.ts';
+import { createBatchPredictRoutes } from './routes/native/batch-predict.ts';
+import { createPredictRoutes } from './routes/native/predict.ts';
 import { createOpenInferenceRoutes } from './routes/open-inference/routes.ts';
 import { createOpenApiRoutes } from './routes/openapi/route.ts';
-import { createPageRoutes } from './routes/page.ts';
-import { createPredictRoutes } from './routes/predict.ts';
-import { createProbeRoutes } from './routes/probes.ts';
+import { createPageRoutes } from './routes/pages/page.ts';
+import { createModelRoutes } from './routes/status/models.ts';
+import { createProbeRoutes } from './routes/status/probes.ts';
 import { createTensorFlowServingRoutes } from './routes/tensorflow-serving/routes.ts';
 import { createVertexRoutes } from './routes/vertex/routes.ts';
-import type { Logger } from './telemetry/logger.ts';
-import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import type { Logger } from './telemetry/log/logger.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics/metrics.ts';
 
 export interface App {
   readonly handler: RequestHandler;
@@ -35,6 +35,10 @@ export interface App {
   close(): Promise<void>;
 }
 
+// This file knows all rooms: what reads bodies for every dialect in a thread is told where that thread's file is.
+const source = import.meta.url.endsWith('.ts');
+const BODY_THREAD = new URL(source ? './routes/body-thread.ts' : './json-thread.js', import.meta.url);
+
 /** Puts the rooms together: the one handler that both hosts carry. */
 export function createApp(config: Config, logger: Logger): App {
   const metrics = createMetrics();
@@ -42,7 +46,7 @@ export function createApp(config: Config, logger: Logger): App {
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
   const capacity = measureCapacity();
-  const parser = createJsonParser(capacity.cpus);
+  const parser = createJsonParser(BODY_THREAD, capacity.cpus);
   const onCloudRun = config.K_SERVICE !== undefined;
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createApp } from './app.ts';
-import { createBadRequestListener, refuseHost } from './http/bad-request.ts';
-import { DirectMessage } from './http/direct-message.ts';
-import { watchHalfClosed } from './http/half-closed.ts';
-import { listen } from './http/listen.ts';
-import { readConfigOrExit } from './settings.ts';
-import { createLogger } from './telemetry/logger.ts';
+import { readConfigOrExit } from './bootstrap.ts';
+import { DirectMessage } from './http/body/direct-message.ts';
+import { createBadRequestListener, refuseHost } from './http/connection/bad-request.ts';
+import { watchHalfClosed } from './http/connection/half-closed.ts';
+import { listen } from './http/connection/listen.ts';
+import { createLogger } from './telemetry/log/logger.ts';
 
 // Not by `import`: see http/direct-message.ts.
 const { createServer } = process.getBuiltinModule('node:http');

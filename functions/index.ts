@@ -9,8 +9,8 @@ prespawn();
 const [{ http }, { createApp }, { readConfigOrExit }, { createLogger }] = await Promise.all([
   import('@google-cloud/functions-framework'),
   import('./app.ts'),
-  import('./settings.ts'),
-  import('./telemetry/logger.ts'),
+  import('./bootstrap.ts'),
+  import('./telemetry/log/logger.ts'),
 ]);
 
 const config = readConfigOrExit();

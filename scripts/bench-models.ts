@@ -7,8 +7,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { initializer, model, node, value } from '../functions/onnx/build.ts';
-import type { NodeProto, TensorProto } from '../functions/onnx/onnx_pb.ts';
+import { initializer, model, node, value } from './onnx/build.ts';
+import type { NodeProto, TensorProto } from './onnx/onnx_pb.ts';
 
 export interface BenchModel {
   readonly name: string;

@@ -6,11 +6,11 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type JsonObject, type JsonValue, readJson } from '../functions/engine/json-reader.ts';
-import type { DType } from '../functions/engine/tensor.ts';
-import { findDifference } from '../functions/engine/tensor-compare.ts';
-import { decodeNested } from '../functions/engine/tensor-decode.ts';
-import { type Golden, parseGolden } from '../functions/model/manifest.ts';
+import { type Golden, parseGolden } from '../functions/model/folder/manifest.ts';
+import { findDifference } from '../functions/tensor/compare.ts';
+import { decodeNested } from '../functions/tensor/decode.ts';
+import { type JsonObject, type JsonValue, readJson } from '../functions/tensor/json/reader.ts';
+import type { DType } from '../functions/tensor/tensor.ts';
 
 const USAGE = 'usage: node scripts/smoke-test.ts URL [--golden FILE] [--audience URL] [--wait SECONDS]';
 const POLL_MS = 1_000;

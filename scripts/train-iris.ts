@@ -8,7 +8,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { initializer, model, node, value } from '../functions/onnx/build.ts';
+import { initializer, model, node, value } from './onnx/build.ts';
 
 interface Row {
   readonly features: readonly number[];

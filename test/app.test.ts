@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type App, createApp } from '../functions/app.ts';
-import { readConfig } from '../functions/config.ts';
+import { readConfig } from '../functions/config/settings.ts';
 import { addConstant, externalWeights, writeModel } from './helpers/models.ts';
 import { serve } from './helpers/serve.ts';
 import type { Fault } from './helpers/storage-faults.ts';

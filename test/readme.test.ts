@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { SETTINGS } from '../functions/config.ts';
+import { SETTINGS } from '../functions/config/settings.ts';
 import { STATUS } from '../functions/http/status.ts';
-import { METRICS } from '../functions/telemetry/metric-table.ts';
+import { METRICS } from '../functions/telemetry/metrics/metric-table.ts';
 import { README, section, table } from './helpers/readme.ts';
 
 const ROOT = join(import.meta.dirname, '..');

@@ -7,19 +7,18 @@ import {
   type ModelGraph,
 } from '../onnx/graph.ts';
 import { CONTROL_FLOW } from './control-flow.ts';
+import { RULES } from './rules/table.ts';
+import { Scope } from './scope.ts';
 import {
-  carriesRows,
   DEPENDS_ON_COUNT,
   DEPENDS_ON_PLACE,
+  isConstant,
   mixed,
   type Operation,
   type Result,
-  type Rule,
   unknown,
-} from './operation.ts';
-import { RULES } from './rules/table.ts';
-import { Scope } from './scope.ts';
-import { isNumber, number, symbol } from './size.ts';
+} from './values/operation.ts';
+import { isNumber, number, symbol } from './values/size.ts';
 import {
   constant,
   countedConstant,
@@ -30,7 +29,7 @@ import {
   type Tracked,
   type Value,
   withRows,
-} from './tracked-value.ts';
+} from './values/tracked-value.ts';
 
 /**
  * Whether rows of different requests may share a run, as the graph says.
@@ -67,20 +66,21 @@ interface Context {
 export function findRowIndependence(model: ModelGraph): RowIndependence {
   const { graph } = model;
   const scope = new Scope();
-  for (const { name, shape } of graph.inputs) {
+  for (const [i, { name, shape }] of graph.inputs.entries()) {
     if (graph.constants.has(name)) continue;
     if (shape === undefined) return { verdict: 'unknown', reason: `the file does not give the rank of input ${name}` };
     const [first] = shape;
     if (shape.length === 0 || typeof first === 'number') {
       return { verdict: 'mixed', reason: `the first dimension of input ${name} is not free, so it carries no rows` };
     }
-    const sizes = shape.map((size, axis) => (typeof size === 'number' ? number(size) : symbol(`${name}:${axis}`)));
+    const sizes = shape.map((size, axis) => (typeof size === 'number' ? number(size) : symbol(`input${i}.${axis}`)));
     scope.set(name, withRows(rowAxis(0), sizes));
   }
   const context: Context = { model, opsets: model.opsets, calls: 0, steps: { left: MAX_STEPS } };
-  const producers = walk(graph, scope, context);
+  walk(graph, scope, context);
   for (const { name } of graph.outputs) {
-    const refused = refusal(name, scope.get(name), producers.get(name));
+    const producer = graph.nodes.findLast(({ outputs }) => outputs.includes(name));
+    const refused = refusal(name, scope.get(name), producer);
     if (refused !== undefined) return refused;
   }
   return { verdict: 'proved' };
@@ -95,6 +95,7 @@ function refusal(name: string, value: Value | undefined, producer: GraphNode | u
     return { verdict: lost, operator, node: place, reason };
   }
   const { rows, padding } = value;
+  if (isPositional(value)) return { verdict: 'mixed', ...node, reason: `output ${name} holds the places of the rows` };
   if (rows === undefined) return { verdict: 'mixed', ...node, reason: `output ${name} does not depend on the rows` };
   if (padding !== undefined) {
     return { verdict: 'mixed', ...node, reason: `output ${name} is padded to the longest row of the run` };
@@ -109,20 +110,22 @@ function refusal(name: string, value: Value | undefined, producer: GraphNode | u
   };
 }
 
-/** Follows the values through a graph into `scope`. Gives the node that each comes from. */
-function walk(graph: Pick<Graph, 'nodes'> & Partial<Graph>, scope: Scope, context: Context): Map<string, GraphNode> {
-  const producers = new Map<string, GraphNode>();
+/** Follows the values through a graph into `scope`. @param setInputs called once the constants are there */
+function walk(
+  graph: Pick<Graph, 'nodes'> & Partial<Graph>,
+  scope: Scope,
+  context: Context,
+  setInputs?: () => void,
+): void {
   for (const [name, { shape, elements }] of graph.constants ?? []) {
-    scope.set(name, constant(shape.map(number), elements?.map(number)));
+    const numbers = elements?.map(number);
+    scope.set(name, { shape: shape.map(number), rows: undefined, elements: numbers, counted: false });
   }
+  setInputs?.();
   for (const node of graph.nodes) {
     const result = step(node, scope, context);
-    for (const [i, name] of node.outputs.entries()) {
-      scope.set(name, valueAt(result, i, node));
-      producers.set(name, node);
-    }
+    for (const [i, name] of node.outputs.entries()) scope.set(name, valueAt(result, i, node));
   }
-  return producers;
 }
 
 function valueAt(result: Result, output: number, node: GraphNode): Value {
@@ -139,64 +142,89 @@ const nameOf = ({ name, outputs }: GraphNode): string => name || (outputs[0] ?? 
 
 function step(node: GraphNode, scope: Scope, context: Context): Result {
   if (context.steps.left-- <= 0) return lostAt(node, `it takes more than ${MAX_STEPS} steps to follow the graph`);
-  const inputs = node.inputs.map((name) => scope.get(name));
-  const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined && context.calls === 0);
-  if (missing !== undefined) return lostAt(node, `nothing gives its input ${missing}`);
-  const lost = inputs.filter((input) => input !== undefined && isLost(input)) as Lost[];
-  if (lost.length > 0) return lost.find((one) => one.lost === 'mixed') ?? lost[0]!;
+  const inputs: (Tracked | undefined)[] = [];
+  let lost: Lost | undefined;
+  for (const name of node.inputs) {
+    const value = scope.get(name);
+    if (value === undefined && name !== '' && !scope.has(name)) return lostAt(node, `nothing gives its input ${name}`);
+    if (value === undefined || !isLost(value)) inputs.push(value);
+    else if (lost === undefined || (lost.lost === 'unknown' && value.lost === 'mixed')) lost = value;
+  }
+  if (lost !== undefined) return lost;
 
   const type = typeOf(node);
+  const { functions } = context.model;
+  const called = functions.size > 0 ? functions.get(functionKey(node.domain, node.operator, node.overload)) : undefined;
+  if (called !== undefined && isOperator(type)) return lostAt(node, 'the file has a function of the same name');
+  const opset = context.opsets.get(node.domain);
+  // onnxruntime takes the newest operator set that it knows.
+  if (opset === undefined && node.domain === '')
+    return lostAt(node, 'the file does not give the version of its operator set');
   const operation: Operation = {
     type,
     node: nameOf(node),
     id: String(context.steps.left),
-    opset: context.opsets.get(node.domain) ?? 1,
-    inputs: inputs as (Tracked | undefined)[],
+    opset: opset ?? 1,
+    inputs,
     outputs: node.outputs.length,
     attributes: node.attributes,
   };
-  const control = CONTROL_FLOW[type];
-  if (control !== undefined)
-    return control(operation, (name, given) => runBody(operation, name, scope, context, given));
-  // A function that has the name of an operator takes its place.
-  const called = context.model.functions.get(functionKey(node.domain, node.operator, node.overload));
+  if (Object.hasOwn(CONTROL_FLOW, type))
+    return CONTROL_FLOW[type]!(operation, (name, given) => runBody(operation, name, scope, context, given));
   if (called !== undefined) return call(called, operation, node, context);
   return applyRule(operation);
 }
 
+const isOperator = (type: string): boolean => Object.hasOwn(RULES, type) || Object.hasOwn(CONTROL_FLOW, type);
+
 function applyRule(operation: Operation): Result {
-  const rule = RULES[operation.type];
+  const rule = Object.hasOwn(RULES, operation.type) ? RULES[operation.type] : undefined;
   const { inputs } = operation;
-  const hasRows = inputs.some(carriesRows);
-  if (rule === undefined) {
-    if (hasRows) return unknown(operation, 'there is no rule for this operator');
-    return inputs.some((input) => input?.counted) ? countedConstant() : constant();
+  const { sizes = [], keepsNumbers = false } = rule ?? {};
+  let [hasRows, counted, padded, sequences, positional] = [false, false, false, false, false];
+  for (const [i, input] of inputs.entries()) {
+    if (input === undefined) continue;
+    hasRows ||= input.rows !== undefined;
+    counted ||= input.counted && sizes !== 'all' && !sizes.includes(i);
+    padded ||= input.padding !== undefined;
+    sequences ||= input.isSequence === true;
+    positional ||= isPositional(input) && !(keepsNumbers && i === 0 && input.leadsWithRow !== true);
   }
-  const { sizes = [] } = rule;
-  const counted = sizes !== 'all' && inputs.some((input, i) => input?.counted === true && !sizes.includes(i));
+  if (rule === undefined) {
+    // A graph inside the node sees values that are not among the node's inputs.
+    if (hasRows || operation.attributes.hasGraph) return unknown(operation, 'there is no rule for this operator');
+    return counted ? countedConstant() : constant();
+  }
   if (counted) return hasRows ? mixed(operation, DEPENDS_ON_COUNT) : countedConstant();
-  if (rule.padded !== true && inputs.some((input) => input?.padding !== undefined)) {
+  if (padded && rule.padded !== true) {
     return mixed(operation, 'it takes rows that are padded to the longest of the run');
   }
-  if (rule.takesSequences !== true && inputs.some((input) => input?.isSequence)) {
-    return unknown(operation, 'there is no rule for it on sequences');
-  }
-  const positional = inputs.some(
-    (input, i) => input !== undefined && isPositional(input) && !keepsNumbersOf(rule, input, i),
-  );
+  if (sequences && rule.takesSequences !== true) return unknown(operation, 'there is no rule for it on sequences');
   if (positional && rule.takesNumbers !== true) return mixed(operation, DEPENDS_ON_PLACE);
   const result = rule.apply(operation);
-  const numbering = rule.keepsNumbers === true ? inputs[0]?.numbering : undefined;
+  if (
+    hasRows &&
+    rule.readsSizesOnly !== true &&
+    valuesOf(result).some((value) => !isLost(value) && isConstant(value))
+  ) {
+    return unknown(operation, 'its result depends on the values of rows in a way that is not followed');
+  }
+  const numbering = keepsNumbers ? inputs[0]?.numbering : undefined;
   if (numbering === undefined || Array.isArray(result) || isLost(result as Value)) return result;
   return { ...(result as Tracked), numbering };
 }
 
-const keepsNumbersOf = (rule: Rule, { leadsWithRow }: Tracked, input: number): boolean =>
-  rule.keepsNumbers === true && input === 0 && leadsWithRow !== true;
+const valuesOf = (result: Result): readonly Value[] =>
+  Array.isArray(result) ? (result as readonly Value[]) : [result as Value];
 
 /** The nodes of a function, with what its caller gives. */
 function call(called: GraphFunction, operation: Operation, node: GraphNode, context: Context): Result {
   if (context.calls >= MAX_CALLS) return unknown(operation, `functions call each other more than ${MAX_CALLS} deep`);
+  // onnxruntime runs its nodes as those of the model's version, which may mean something else by them.
+  const version = called.opsets.get('');
+  if (version !== undefined && version !== context.model.opsets.get('')) {
+    return unknown(operation, 'the function is of another version of the operator set than the model');
+  }
   const scope = new Scope();
   for (const [i, name] of called.inputs.entries()) scope.set(name, operation.inputs[i]);
   const nodes = boundNodes(called.nodes, { given: node.attributes, defaults: called.defaults });
@@ -218,8 +246,12 @@ function runBody(
   if (graph === undefined)
     return Array.from({ length: operation.outputs }, () => unknown(operation, `it has no ${name}`));
   const scope = new Scope(outer);
-  for (const [i, { name: input }] of graph.inputs.entries()) scope.set(input, inputs[i]);
-  walk(graph, scope, context);
+  walk(graph, scope, context, () => {
+    // What the node gives takes the place of an initializer of the same name, which is only its default.
+    for (const [i, { name: input }] of graph.inputs.entries()) {
+      if (inputs[i] !== undefined || !graph.constants.has(input)) scope.set(input, inputs[i]);
+    }
+  });
   return graph.outputs.map(
     (output) => scope.get(output.name) ?? unknown(operation, `nothing gives ${output.name} in ${name}`),
   );

@@ -1,4 +1,4 @@
-import type { Value } from './tracked-value.ts';
+import type { Value } from './values/tracked-value.ts';
 
 /** The values that nodes of a graph can name: those of the graph, and for a graph inside a node those around it. */
 export class Scope {
@@ -13,6 +13,11 @@ export class Scope {
   get(name: string): Value | undefined {
     if (name === '') return undefined;
     return this.#values.has(name) || this.#outer === undefined ? this.#values.get(name) : this.#outer.get(name);
+  }
+
+  /** Whether there is such a value; an optional input of a function that its caller left out is one. */
+  has(name: string): boolean {
+    return this.#values.has(name) || (this.#outer?.has(name) ?? false);
   }
 
   set(name: string, value: Value | undefined): void {

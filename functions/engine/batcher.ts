@@ -1,6 +1,5 @@
 import { ServingError } from '../errors.ts';
-import { RunError } from './engine.ts';
-import type { JoinedTensor } from './frame.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import {
   blame,
   type Feeds,
@@ -12,8 +11,9 @@ import {
   rowBytes,
   rowsInRun,
   type Span,
-} from './join.ts';
-import type { Tensor } from './tensor.ts';
+} from './batch-rows.ts';
+import { RunError } from './engine-process.ts';
+import type { JoinedTensor } from './frame.ts';
 
 /** What the batcher runs on: the pool of engine processes. */
 export interface Runner {

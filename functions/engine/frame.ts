@@ -1,4 +1,4 @@
-import { DTYPES, type DType, elementCount, type NumericData, type Tensor, type TensorData } from './tensor.ts';
+import { DTYPES, type DType, elementCount, type NumericData, type Tensor, type TensorData } from '../tensor/tensor.ts';
 
 /**
  * The frames between the serving process and an engine process. Little-endian, every frame and every tensor's data

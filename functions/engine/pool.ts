@@ -1,8 +1,8 @@
-import { attachEngine, type Engine, type Loaded, RunError } from './engine.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { attachEngine, type Engine, type Loaded, RunError } from './engine-process.ts';
 import type { JoinedTensor } from './frame.ts';
 import type { LoadOrder } from './session.ts';
 import { spawnEngine } from './spawn.ts';
-import type { Tensor } from './tensor.ts';
 
 export type RestartReason = 'crash' | 'run_timeout' | 'load_failed';
 export type EngineState = 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';

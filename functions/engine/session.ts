@@ -1,12 +1,12 @@
 import { dirname, posix, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../onnx/inspect.ts';
-import { refusal, type UnservableValue, unservable } from '../onnx/refusal.ts';
+import { refusal, type UnservableValue, unservable } from '../onnx/invalid-model.ts';
 import type { Value } from '../onnx/value-type.ts';
+import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from '../tensor/tensor.ts';
 import type { SlottedTensor } from './frame.ts';
-import { loadRefusal } from './load-refusal.ts';
+import { loadRefusal } from './load-errors.ts';
 import { withLocale } from './locale.ts';
-import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from './tensor.ts';
 
 export interface SessionOptions {
   readonly intraOpThreads: number;

@@ -5,7 +5,7 @@
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { RowIndependence } from '../batching/row-independence.ts';
-import type { Failure, Loaded } from './engine.ts';
+import type { Failure, Loaded } from './engine-process.ts';
 import { checkStamp, StampError } from './file-stamp.ts';
 import {
   decodeJson,

@@ -22,15 +22,15 @@ export function codingFor(header: string | undefined): Coding | undefined {
 /**
  * Compresses a body outside of the serving thread.
  * @param pieces the body's bytes, one behind the other.
- * @param isUnwanted asked from time to time: once it says so, the work ends, and what is there by then is given.
+ * @param isCancelled called after each piece of output: when it returns true, the work ends, and the output so far is returned.
  */
-export function compress(pieces: readonly Uint8Array[], coding: Coding, isUnwanted: () => boolean): Promise<Buffer> {
+export function compress(pieces: readonly Uint8Array[], coding: Coding, isCancelled: () => boolean): Promise<Buffer> {
   const stream = coding === 'gzip' ? createGzip(OPTIONS) : createDeflate(OPTIONS);
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     stream.on('data', (part: Buffer) => {
       parts.push(part);
-      if (isUnwanted()) stream.destroy();
+      if (isCancelled()) stream.destroy();
     });
     stream.once('close', () => resolve(Buffer.concat(parts)));
     stream.once('error', reject);

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, ServingError } from '../errors.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import type { Metrics, RejectReason } from '../telemetry/metrics.ts';
+import type { Logger } from '../telemetry/log/logger.ts';
+import type { Metrics, RejectReason } from '../telemetry/metrics/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
-import { releaseBody } from './body-budget.ts';
-import { limitClient } from './client-limits.ts';
-import { Caller, type Exchange } from './exchange.ts';
-import { isArriving, sendFailure, toServingError } from './failure.ts';
+import { releaseBody } from './body/body-budget.ts';
+import { limitClient } from './connection/client-limits.ts';
+import { isArriving, sendFailure, toServingError } from './error-response.ts';
+import { Caller, type Exchange } from './request-context.ts';
 import { createRouteTable, NO_PARAMS } from './route-table.ts';
 import { STATUS } from './status.ts';
 import { readTarget } from './target.ts';
@@ -74,6 +74,8 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       if (ticket.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
       if (!ticket.expired) record(exchange, path, res.statusCode, exchange.fault);
     } catch (error) {
+      // Where the handler failed behind its own response.
+      exchange.sending?.catch(() => {});
       if (ticket.expired) return;
       const shown = toServingError(error);
       if (!ticket.left) sendFailure(exchange, shown);

@@ -4,12 +4,13 @@ import { type Bytes, type Field, fields, int64, int64s, text, textOf } from './w
 /** A tensor in the file. */
 export interface ConstantTensor {
   readonly shape: readonly number[];
-  /** Row-major; undefined for a tensor that is larger than `MAX_READ_ELEMENTS`, lies in another file, or holds no numbers. */
+  /** Row-major; undefined for a tensor of more than {@link mostElements}, one in another file, and one that holds no numbers. */
   readonly elements: readonly number[] | undefined;
 }
 
-/** A tensor of more elements is not read: what decides about shapes is far smaller. */
+/** A tensor of more elements is not read: what decides about shapes is far smaller. Floats are scales then, one for each axis. */
 const MAX_READ_ELEMENTS = 256;
+const MAX_READ_FLOATS = 16;
 
 /** TensorProto. */
 export function readTensor(bytes: Bytes, { from, to }: Field): [name: string, tensor: ConstantTensor] {
@@ -31,13 +32,32 @@ export function readTensor(bytes: Bytes, { from, to }: Field): [name: string, te
     }
   }
   const count = shape.reduce((total, size) => total * size, 1);
-  if (external || count > MAX_READ_ELEMENTS) return [name, { shape, elements: undefined }];
+  if (external || count > mostElements(type)) return [name, { shape, elements: undefined }];
   if (content !== undefined) elements = rawElements(bytes.read(content.from, content.to), type);
-  elements ??= [];
-  return [name, { shape, elements: elements.length === count ? elements : undefined }];
+  else if (!NUMBERS.has(type)) elements = undefined;
+  else elements ??= [];
+  return [name, { shape, elements: elements?.length === count ? elements : undefined }];
+}
+
+/** How many elements a tensor of a type has at the most for them to be read. */
+export function mostElements(type: number): number {
+  return type === DATA_TYPES.float32 || type === DATA_TYPES.float64 ? MAX_READ_FLOATS : MAX_READ_ELEMENTS;
 }
 
 const TOO_LONG: number[] = [];
+
+/** Types whose elements are numbers as they lie in a list of their own: float16 is there as its bits. */
+const NUMBERS: ReadonlySet<number> = new Set([
+  DATA_TYPES.bool,
+  DATA_TYPES.float32,
+  DATA_TYPES.float64,
+  DATA_TYPES.int8,
+  DATA_TYPES.int16,
+  DATA_TYPES.int32,
+  DATA_TYPES.int64,
+  DATA_TYPES.uint8,
+  DATA_TYPES.uint16,
+]);
 
 /** The elements before, and those of one field of `float_data`, `int32_data`, `int64_data` or `double_data`. */
 function appended(before: number[] | undefined, bytes: Bytes, field: Field): number[] {
@@ -56,7 +76,6 @@ export function rawElements(raw: Uint8Array, type: number): number[] | undefined
     Array.from({ length: Math.floor(raw.length / size) }, (_, i) => at(i * size));
   switch (type) {
     case DATA_TYPES.int64:
-    case DATA_TYPES.uint64:
       return read(8, (offset) => Number(view.getBigInt64(offset, true)));
     case DATA_TYPES.int32:
       return read(4, (offset) => view.getInt32(offset, true));

@@ -1,6 +1,6 @@
 import { type ConstantTensor, rawElements, readSparse, readTensor } from './constant-tensor.ts';
 import { DATA_TYPES } from './data-type.ts';
-import { type Bytes, deeper, type Field, fields, int64, int64s, text, textOf } from './wire.ts';
+import { type Bytes, deeper, type Field, fields, int64, int64s, text, textOf, WireError } from './wire.ts';
 
 /** A dimension as a file declares it: a size, a name for one that callers choose, or undefined where it is left open. */
 export type Dimension = number | string | undefined;
@@ -132,7 +132,9 @@ function readOpset(bytes: Bytes, field: Field, into: Map<string, number>): void 
     if (inner.number === 2 && inner.wire === 0) version = Number(int64(bytes, inner));
   }
   const domain = textOf(bytes, field, 1);
-  into.set(domain === 'ai.onnx' ? '' : domain, version);
+  const key = domain === 'ai.onnx' ? '' : domain;
+  if ((into.get(key) ?? version) !== version) throw new WireError(`two versions of the operator set '${key}'`);
+  into.set(key, version);
 }
 
 function readFunction(bytes: Bytes, { from, to }: Field, into: Map<string, GraphFunction>): void {
@@ -150,6 +152,7 @@ function readFunction(bytes: Bytes, { from, to }: Field, into: Map<string, Graph
     else if (field.number === 13) overload = text(bytes, field);
   }
   const key = functionKey(domain === 'ai.onnx' ? '' : domain, name, overload);
+  if (into.has(key)) throw new WireError(`two functions ${key}`);
   into.set(key, { inputs, outputs, nodes, opsets, defaults: new Attributes(bytes, defaults, 0) });
 }
 
@@ -172,14 +175,21 @@ export function boundNodes(nodes: readonly GraphNode[], scope: AttributeScope): 
 export class Attributes {
   readonly #bytes: Bytes;
   readonly #depth: number;
-  readonly #byName = new Map<string, Field>();
+  readonly #fields: readonly Field[];
+  #named: Map<string, Field> | undefined;
   /** Of the call of the function that the node is in. */
   #scope: AttributeScope | undefined;
 
   constructor(bytes: Bytes, attributes: readonly Field[], depth: number) {
     this.#bytes = bytes;
     this.#depth = depth;
-    for (const field of attributes) this.#byName.set(firstText(bytes, field), field);
+    this.#fields = attributes;
+  }
+
+  /** Read when one is first asked for: most nodes are never asked. */
+  get #byName(): Map<string, Field> {
+    this.#named ??= new Map(this.#fields.map((field) => [firstText(this.#bytes, field), field]));
+    return this.#named;
   }
 
   /**
@@ -196,6 +206,15 @@ export class Attributes {
       if (value !== undefined) bound.#byName.set(name, value);
     }
     return bound;
+  }
+
+  /** Whether one of them holds a graph, or several. */
+  get hasGraph(): boolean {
+    for (const field of this.#byName.values()) {
+      for (const { number } of fields(this.#bytes, field.from, field.to))
+        if (number === 6 || number === 11) return true;
+    }
+    return false;
   }
 
   has(name: string): boolean {

@@ -1,5 +1,5 @@
 import { addGraphData, addNodeData } from './external-data.ts';
-import { checkEssentials, checkSize, GUESS_BYTES, guess, refusal } from './refusal.ts';
+import { checkEssentials, checkSize, GUESS_BYTES, guess, refusal } from './invalid-model.ts';
 import { readValue, type Value } from './value-type.ts';
 import { type Bytes, type Field, fields, int64, openBytes, textOf, WireError } from './wire.ts';
 

@@ -1,5 +1,5 @@
 import { DATA_TYPES } from './data-type.ts';
-import { unservable } from './refusal.ts';
+import { unservable } from './invalid-model.ts';
 import { assemble, type Edit, field, fresh, header, numberField, splice } from './splice.ts';
 import { mapElement, type Value } from './value-type.ts';
 import { type Bytes, type Field, fields, int64s, openBytes, text, textOf } from './wire.ts';

@@ -6,6 +6,8 @@ export interface Bytes {
   byte(at: number): number;
   /** A copy of `from` to `to` (exclusive). */
   read(from: number, to: number): Uint8Array<ArrayBuffer>;
+  /** The text from `from` to `to` (exclusive). */
+  text(from: number, to: number): string;
   /** Fills `target` from `at` on with `from` to `to` (exclusive). */
   copy(from: number, to: number, target: Uint8Array, at: number): void;
   close(): void;
@@ -39,16 +41,16 @@ export class WireError extends Error {
 /** Tags and names are read, weights are jumped over: a larger window would mostly read what nobody looks at. */
 const WINDOW_BYTES = 16_384;
 const MAX_VARINT_BYTES = 10;
+/** Of a varint that a number holds: 49 bits. */
+const MAX_EXACT_BYTES = 7;
 /** Messages in one another that protobuf's own libraries take. */
 const MAX_DEPTH = 100;
-
-const decoder = new TextDecoder();
 
 /** Opens a file for synchronous reads, for a process that serves nobody meanwhile. @throws what `openSync` throws */
 export function openBytes(path: string): Bytes {
   const file = openSync(path, 'r');
   const { size } = fstatSync(file);
-  const window = new Uint8Array(WINDOW_BYTES);
+  const window = Buffer.alloc(WINDOW_BYTES);
   let from = 0;
   let to = 0;
 
@@ -67,19 +69,30 @@ export function openBytes(path: string): Bytes {
     to = end;
   }
 
+  /** Moves the window over what is short: a system call for each name would be most of the time. */
+  function isInWindow(start: number, end: number): boolean {
+    if ((start < from || end > to) && end - start < WINDOW_BYTES / 2 && end <= size) moveWindow(start);
+    return start >= from && end <= to;
+  }
+
+  function read(start: number, end: number): Uint8Array<ArrayBuffer> {
+    const content = new Uint8Array(end - start);
+    if (isInWindow(start, end)) content.set(window.subarray(start - from, end - from));
+    else copy(start, end, content, 0);
+    return content;
+  }
+
   return {
     size,
     byte(at) {
       if (at < from || at >= to) moveWindow(at);
       return window[at - from]!;
     },
-    read(start, end) {
-      // Names are short and lie side by side: a system call for each would be most of the time.
-      if ((start < from || end > to) && end - start < WINDOW_BYTES / 2 && end <= size) moveWindow(start);
-      if (start >= from && end <= to) return window.slice(start - from, end - from);
-      const content = new Uint8Array(end - start);
-      copy(start, end, content, 0);
-      return content;
+    read,
+    text(start, end) {
+      return isInWindow(start, end)
+        ? window.toString('utf8', start - from, end - from)
+        : Buffer.from(read(start, end)).toString();
     },
     copy,
     close: () => closeSync(file),
@@ -96,18 +109,19 @@ export function* fields(bytes: Bytes, from: number, to: number): Generator<Field
   while (at < to) {
     const start = at;
     const tag = varint(bytes, start, to);
-    const number = Math.floor(tag.value / 8);
-    const wire = tag.value % 8;
-    if (number === 0 || tag.value >= 2 ** 32) throw new WireError(`byte ${start}: no field has the tag ${tag.value}`);
-    let content = tag.next;
+    const number = Math.floor(tag / 8);
+    const wire = tag % 8;
+    if (number === 0 || tag >= 2 ** 32) throw new WireError(`byte ${start}: no field has the tag ${tag}`);
+    let content = varintEnd;
     if (wire === 0) {
-      at = varint(bytes, content, to).next;
+      varint(bytes, content, to);
+      at = varintEnd;
     } else if (wire === 1 || wire === 5) {
       at = content + (wire === 1 ? 8 : 4);
     } else if (wire === 2) {
       const length = varint(bytes, content, to);
-      content = length.next;
-      at = content + length.value;
+      content = varintEnd;
+      at = content + length;
     } else {
       throw new WireError(`byte ${start}: field ${number} has the wire type ${wire}, which ONNX does not use`);
     }
@@ -125,7 +139,7 @@ export function deeper(depth: number): number {
 
 /** What a length-delimited field holds, as text. */
 export function text(bytes: Bytes, { from, to }: Field): string {
-  return decoder.decode(bytes.read(from, to));
+  return bytes.text(from, to);
 }
 
 /** The text of the message's last field of that number, as protobuf reads repeated singular fields; '' without one. */
@@ -147,28 +161,41 @@ export function int64s(bytes: Bytes, field: Field): bigint[] {
   if (field.wire === 0) return [int64(bytes, field)];
   const values: bigint[] = [];
   for (let at = field.from; at < field.to; ) {
-    const { next } = varint(bytes, at, field.to);
-    values.push(int64At(bytes, at, next));
-    at = next;
+    varint(bytes, at, field.to);
+    values.push(int64At(bytes, at, varintEnd));
+    at = varintEnd;
   }
   return values;
 }
 
 function int64At(bytes: Bytes, from: number, to: number): bigint {
+  if (to - from <= MAX_EXACT_BYTES) {
+    let small = 0;
+    for (let at = to - 1; at >= from; at--) small = small * 128 + (bytes.byte(at) & 0x7f);
+    return BigInt(small);
+  }
   let value = 0n;
   for (let at = to - 1; at >= from; at--) value = (value << 7n) | BigInt(bytes.byte(at) & 0x7f);
   return BigInt.asIntN(64, value);
 }
 
-/** An unsigned varint as a number: exact up to 2^53, which is beyond every tag and every length that fits. */
-function varint(bytes: Bytes, at: number, end: number): { value: number; next: number } {
+/** Behind the last varint that was read. A pair of value and end for each would be most of what reading allocates. */
+let varintEnd = 0;
+
+/**
+ * An unsigned varint as a number: exact up to 2^53, which is beyond every tag and every length that fits. Sets `varintEnd`.
+ */
+function varint(bytes: Bytes, at: number, end: number): number {
   let value = 0;
   let unit = 1;
   for (let next = at; next < at + MAX_VARINT_BYTES; unit *= 128) {
     if (next >= end) throw new WireError(`byte ${at}: a number goes on behind the end of its message`, next + 1);
     const byte = bytes.byte(next++);
     value += (byte & 0x7f) * unit;
-    if (byte < 0x80) return { value, next };
+    if (byte < 0x80) {
+      varintEnd = next;
+      return value;
+    }
   }
   throw new WireError(`byte ${at}: a number of more than ${MAX_VARINT_BYTES} bytes`);
 }

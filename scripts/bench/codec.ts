@@ -2,10 +2,11 @@
  * The tensor codec beside JSON.parse and JSON.stringify, in one run: `node scripts/bench/codec.ts`. The baselines check
  * nothing: no shape, no range, no lost digits.
  */
-import { type JsonValue, readJson } from '../../functions/engine/json-reader.ts';
-import { DTYPES, type DType, type Tensor } from '../../functions/engine/tensor.ts';
-import { decodeNested } from '../../functions/engine/tensor-decode.ts';
-import { encodeNested, encodeRow } from '../../functions/engine/tensor-encode.ts';
+
+import { decodeNested } from '../../functions/tensor/decode.ts';
+import { encodeNested, encodeRow } from '../../functions/tensor/encode.ts';
+import { type JsonValue, readJson } from '../../functions/tensor/json/reader.ts';
+import { DTYPES, type DType, type Tensor } from '../../functions/tensor/tensor.ts';
 import { figure, table } from './table.ts';
 
 /** A measurement: the same work by this codec and by the language's own JSON. */

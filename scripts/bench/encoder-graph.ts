@@ -1,5 +1,5 @@
-import { initializer, model, node, value } from '../../functions/onnx/build.ts';
-import type { NodeProto, TensorProto } from '../../functions/onnx/onnx_pb.ts';
+import { initializer, model, node, value } from '../onnx/build.ts';
+import type { NodeProto, TensorProto } from '../onnx/onnx_pb.ts';
 
 export interface EncoderSize {
   readonly layers: number;

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Datatype } from '../../functions/client/client.ts';
-import { graph, initializer, model, node, type Shape, value } from '../../functions/onnx/build.ts';
 import { DATA_TYPES, type DataTypeName } from '../../functions/onnx/data-type.ts';
+import { graph, initializer, model, node, type Shape, value } from '../onnx/build.ts';
 
 /** The protocol's datatypes, and ONNX's names for them. */
 export const DTYPES: Readonly<Record<Datatype, DataTypeName>> = {

@@ -1,7 +1,7 @@
-import { createBatchPredictRoutes } from '../../functions/routes/batch-predict.ts';
-import { createModelRoutes } from '../../functions/routes/models.ts';
-import { createPredictRoutes } from '../../functions/routes/predict.ts';
-import { createProbeRoutes } from '../../functions/routes/probes.ts';
+import { createBatchPredictRoutes } from '../../functions/routes/native/batch-predict.ts';
+import { createPredictRoutes } from '../../functions/routes/native/predict.ts';
+import { createModelRoutes } from '../../functions/routes/status/models.ts';
+import { createProbeRoutes } from '../../functions/routes/status/probes.ts';
 import { createTensorFlowServingRoutes } from '../../functions/routes/tensorflow-serving/routes.ts';
 
 export interface Routes {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type AnyTensor, ClientError, createClient } from '../../functions/client/client.ts';
-import type { DType } from '../../functions/engine/tensor.ts';
+import type { DType } from '../../functions/tensor/tensor.ts';
 import { freePort, type Host, type HostKind, startHost } from '../helpers/hosts.ts';
 import { identity, notFinite, slow, writeModel } from '../helpers/models.ts';
 import { until } from '../helpers/until.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Feeds } from '../../functions/engine/join.ts';
-import type { Tensor } from '../../functions/engine/tensor.ts';
+import type { Feeds } from '../../functions/engine/batch-rows.ts';
+import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { ask, quiet, range, request, settleAll, setUpBatcher, tenfold, valuesOfRuns } from '../helpers/runner.ts';
 import { float32 } from '../helpers/tensors.ts';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { RunError, type RunFault } from '../../functions/engine/engine.ts';
+import { RunError, type RunFault } from '../../functions/engine/engine-process.ts';
 import { backOffMs, createPool, type Pool, type RestartReason } from '../../functions/engine/pool.ts';
 import { isAlive } from '../helpers/descendants.ts';
 import { endless, identity, poisonable, unknownOperator, writeModel } from '../helpers/models.ts';

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { attachEngine, type Engine } from '../../functions/engine/engine.ts';
+import { attachEngine, type Engine } from '../../functions/engine/engine-process.ts';
 import { spawnEngine } from '../../functions/engine/spawn.ts';
-import { model, node, value } from '../../functions/onnx/build.ts';
+import { model, node, value } from '../../scripts/onnx/build.ts';
 import { isAlive } from '../helpers/descendants.ts';
 import { endless, identity, slow, writeModel } from '../helpers/models.ts';
 import { column, float32, joined } from '../helpers/tensors.ts';
@@ -55,7 +55,7 @@ test('a parent killed during an endless run leaves no engine 2 s later', async (
   const source = (name: string): string =>
     JSON.stringify(new URL(`../../functions/engine/${name}`, import.meta.url).href);
   const script = `
-    import { attachEngine } from ${source('engine.ts')};
+    import { attachEngine } from ${source('engine-process.ts')};
     import { spawnEngine } from ${source('spawn.ts')};
     const engine = attachEngine(spawnEngine());
     await engine.load(${JSON.stringify(order(path))});

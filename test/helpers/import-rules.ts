@@ -7,7 +7,10 @@ interface Import {
 }
 
 export interface Rules {
-  /** Rooms and files of the root folder, top first. A file may import its own room and what stands further down. */
+  /**
+   * Rooms, sub-rooms and single files by their paths from `functions/`, top first. A file is of the longest path that fits; it may
+   * import its own room and what stands further down.
+   */
   readonly order: readonly (readonly string[])[];
   /** Rooms that import nothing of ours. */
   readonly alone: readonly string[];
@@ -15,9 +18,14 @@ export interface Rules {
   readonly packages: Readonly<Record<string, readonly string[]>>;
   /** Files that may read or write `process.env`, each with the only text that may follow it; '' for any. */
   readonly env: Readonly<Record<string, string>>;
-  readonly maxLines: number;
-  /** Written by a program: their length is not ours. */
-  readonly generated: readonly string[];
+  /** Files outside `functions/` that a file may load, each with the reason. */
+  readonly outside: Readonly<Record<string, string>>;
+  /** Lines that a function may have. */
+  readonly maxFunctionLines: number;
+  /** Files that a folder may have, without its sub-folders. */
+  readonly maxFolderFiles: number;
+  /** Functions beyond the limit, each with the reason. */
+  readonly longFunctions: Readonly<Record<string, string>>;
 }
 
 /**
@@ -32,15 +40,20 @@ export function findBreaches(sources: ReadonlyMap<string, string>, rules: Rules)
     const code = withoutComments(text);
     const imports = importsOf(path, code);
     graph.set(path, imports);
-    const lines = text.trimEnd().split('\n').length;
-    if (lines > rules.maxLines && !rules.generated.includes(path))
-      breaches.push(`${path}: ${lines} lines, ${rules.maxLines} at most`);
+    for (const { name, lines } of functionsOf(text)) {
+      if (lines > rules.maxFunctionLines && rules.longFunctions[`${path}: ${name}`] === undefined)
+        breaches.push(`${path}: ${name} has ${lines} lines, ${rules.maxFunctionLines} at most`);
+    }
     if (rankOf(path, rules) === -1) breaches.push(`${path}: its room is not in the list of rooms`);
     for (const { to } of imports) {
       const breach = sources.has(to) ? checkOwn(path, to, rules) : checkForeign(path, to, rules);
       if (breach !== undefined) breaches.push(`${path}: ${breach}`);
     }
     breaches.push(...checkEnv(path, code, rules));
+  }
+  for (const [folder, files] of Map.groupBy(sources.keys(), (path) => posix.dirname(path))) {
+    if (files.length > rules.maxFolderFiles)
+      breaches.push(`${folder}: ${files.length} files, ${rules.maxFolderFiles} at most`);
   }
   const valueCycles = findCycles(graph, ({ typeOnly }) => !typeOnly);
   for (const cycle of valueCycles) breaches.push(`import cycle: ${cycle}`);
@@ -51,13 +64,30 @@ export function findBreaches(sources: ReadonlyMap<string, string>, rules: Rules)
 }
 
 const STATEMENT = /^\s*(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s*)?['"]([^'"]+)['"]/gm;
+/** The file of a thread or a process: `new URL('./worker.ts', import.meta.url)`, in either branch of a condition. */
+const ENTRY = /new URL\(\s*(?:\w+ \? )?(['"`])([^'"`]+\.ts)\1/g;
 const EXPRESSION = /(\btypeof\s+)?\bimport\(\s*['"`]([^'"`]+)['"`]/g;
 
 function importsOf(path: string, code: string): Import[] {
-  return [...code.matchAll(STATEMENT), ...code.matchAll(EXPRESSION)].map(([, typeOnly, name]) => ({
+  const entries = [...code.matchAll(ENTRY)].map(([, , name]) => [undefined, name] as const);
+  const imports = [...code.matchAll(STATEMENT), ...code.matchAll(EXPRESSION)].map(
+    ([, type, name]) => [type, name] as const,
+  );
+  return [...imports, ...entries].map(([typeOnly, name]) => ({
     to: name!.startsWith('.') ? posix.join(posix.dirname(path), name!) : name!,
     typeOnly: typeOnly !== undefined,
   }));
+}
+
+/** Declared functions, also those inside others, with their lines: the formatter puts their last brace below their first letter. */
+function functionsOf(text: string): { name: string; lines: number }[] {
+  const lines = text.split('\n');
+  return lines.flatMap((line, start) => {
+    const found = /^(\s*)(?:export )?(?:default )?(?:async )?function\*? ?(\w+)/.exec(line);
+    if (found === null || line.trimEnd().endsWith('}')) return [];
+    const end = lines.findIndex((other, at) => at > start && other === `${found[1]}}`);
+    return end === -1 ? [] : [{ name: found[2]!, lines: end - start + 1 }];
+  });
 }
 
 /** Comments become spaces, so that words in them are not taken for code; strings stay as they are. */
@@ -69,13 +99,13 @@ function withoutComments(text: string): string {
 function checkOwn(from: string, to: string, rules: Rules): string | undefined {
   if (rules.alone.includes(roomOf(from)) && roomOf(from) !== roomOf(to))
     return `imports ${to}: ${roomOf(from)} imports nothing of ours`;
-  if (roomOf(from) === roomOf(to) || rankOf(to, rules) === -1) return undefined;
+  if (rankOf(to, rules) === -1) return undefined;
   if (rankOf(from, rules) > rankOf(to, rules)) return `imports ${to}, up the list of rooms`;
   return undefined;
 }
 
 function checkForeign(from: string, to: string, rules: Rules): string | undefined {
-  if (to.startsWith('node:')) return undefined;
+  if (to.startsWith('node:') || rules.outside[`${from}: ${to}`] !== undefined) return undefined;
   if (to.endsWith('.ts') && !to.startsWith('@')) return `imports ${to}, which is not there`;
   const name = to
     .split('/')
@@ -92,7 +122,7 @@ function checkEnv(path: string, code: string, { env }: Rules): string[] {
     const allowed = env[path];
     return allowed !== undefined && rest.startsWith(allowed)
       ? []
-      : [`${path}: uses process.env, which is for config.ts alone`];
+      : [`${path}: uses process.env, which is for config/ alone`];
   });
 }
 
@@ -102,7 +132,15 @@ function roomOf(path: string): string {
 
 function rankOf(path: string, { order, alone }: Rules): number {
   if (alone.includes(roomOf(path))) return order.length;
-  return order.findIndex((level) => level.includes(roomOf(path)));
+  const fits = (room: string): boolean => path === room || path.startsWith(`${room}/`);
+  const longest = Math.max(
+    0,
+    ...order
+      .flat()
+      .filter(fits)
+      .map((room) => room.length),
+  );
+  return order.findIndex((level) => level.some((room) => fits(room) && room.length === longest));
 }
 
 /** Each cycle of imports once, as `a.ts -> b.ts -> a.ts`, from its first file by name. */

@@ -1,7 +1,7 @@
-import { type ModelFiles, readFiles } from '../../functions/model/files.ts';
-import { chooseDefault, chooseVersion, type Layout } from '../../functions/model/layout.ts';
-import { createStore, type ModelStore } from '../../functions/model/store.ts';
-import { weightPaths } from '../../functions/model/weights.ts';
+import { createStore, type ModelStore } from '../../functions/model/fetch/store.ts';
+import { type ModelFiles, readFiles } from '../../functions/model/folder/files.ts';
+import { chooseDefault, chooseVersion, type Layout } from '../../functions/model/folder/layout.ts';
+import { weightPaths } from '../../functions/model/folder/weights.ts';
 
 /** The store of a folder or a file, as a server with that `MODEL_URI` has it. */
 export function localStore(uri: string): ModelStore {

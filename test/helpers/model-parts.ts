@@ -1,5 +1,5 @@
-import { graph, model, node, type Shape, value } from '../../functions/onnx/build.ts';
-import type { NodeProto, TensorProto } from '../../functions/onnx/onnx_pb.ts';
+import { graph, model, node, type Shape, value } from '../../scripts/onnx/build.ts';
+import type { NodeProto, TensorProto } from '../../scripts/onnx/onnx_pb.ts';
 
 /** `x` -> `y`, both float32 of one shape. */
 export function unary(shape: Shape, nodes: NodeProto[], initializers: TensorProto[] = []) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type * as Ort from 'onnxruntime-node';
-import { DTYPES, type DType } from '../../functions/engine/tensor.ts';
+import { DTYPES, type DType } from '../../functions/tensor/tensor.ts';
 import * as models from './models.ts';
 
 let ort: typeof Ort;

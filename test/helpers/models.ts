@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import type { DType } from '../../functions/engine/tensor.ts';
+import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
+import type { DType } from '../../functions/tensor/tensor.ts';
 import {
   initializer,
   mapType,
@@ -12,9 +13,8 @@ import {
   tensorType,
   typedValue,
   value,
-} from '../../functions/onnx/build.ts';
-import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
-import { TensorProtoSchema } from '../../functions/onnx/onnx_pb.ts';
+} from '../../scripts/onnx/build.ts';
+import { TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
 import { loop, unary } from './model-parts.ts';
 
 /** A value far beyond what a Loop gets through in a test's life. */

@@ -1,4 +1,4 @@
-import { initializer, model, node, value } from '../../functions/onnx/build.ts';
+import { initializer, model, node, value } from '../../scripts/onnx/build.ts';
 
 /** `y` = `x` + 1, float32 [N,2], with 8 MB beside it that make it worth caching. */
 export function padded(): Uint8Array {

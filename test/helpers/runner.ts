@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Feeds } from '../../functions/engine/batch-rows.ts';
 import {
   type Batcher,
   type BatcherOptions,
@@ -7,10 +8,9 @@ import {
   type Runner,
   WHOLE,
 } from '../../functions/engine/batcher.ts';
-import { RunError, type RunFault } from '../../functions/engine/engine.ts';
+import { RunError, type RunFault } from '../../functions/engine/engine-process.ts';
 import type { JoinedTensor } from '../../functions/engine/frame.ts';
-import type { Feeds } from '../../functions/engine/join.ts';
-import type { Tensor } from '../../functions/engine/tensor.ts';
+import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { float32 } from './tensors.ts';
 
 /** One run that a batcher asked for. It ends when a test says so. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Exchange, sendJson } from '../../functions/http/exchange.ts';
+import { type Exchange, sendJson } from '../../functions/http/request-context.ts';
 import { createRouter, type Route, type RouterOptions } from '../../functions/http/router.ts';
 import { type RecordingTelemetry, recordTelemetry } from './telemetry.ts';
 

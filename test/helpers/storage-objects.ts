@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { crc32c } from '../../functions/model/crc32c.ts';
+import { crc32c } from '../../functions/model/sources/crc32c.ts';
 
 export interface StoredObject {
   readonly bucket: string;

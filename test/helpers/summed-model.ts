@@ -1,5 +1,5 @@
-import { initializer, node } from '../../functions/onnx/build.ts';
 import { DATA_TYPES } from '../../functions/onnx/data-type.ts';
+import { initializer, node } from '../../scripts/onnx/build.ts';
 import { unary } from './model-parts.ts';
 
 /**

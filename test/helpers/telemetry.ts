@@ -1,5 +1,5 @@
-import type { Level, LogFields, Logger, RequestLog } from '../../functions/telemetry/logger.ts';
-import { createMetrics, type Metrics } from '../../functions/telemetry/metrics.ts';
+import type { Level, LogFields, Logger, RequestLog } from '../../functions/telemetry/log/logger.ts';
+import { createMetrics, type Metrics } from '../../functions/telemetry/metrics/metrics.ts';
 
 export interface RecordedLine {
   readonly level: string;

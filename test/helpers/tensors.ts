@@ -1,5 +1,5 @@
 import type { JoinedTensor } from '../../functions/engine/frame.ts';
-import type { Tensor } from '../../functions/engine/tensor.ts';
+import type { Tensor } from '../../functions/tensor/tensor.ts';
 
 export function float32(dims: readonly number[], values: readonly number[]): Tensor {
   return { dtype: 'float32', dims, data: Float32Array.from(values) };

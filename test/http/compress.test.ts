@@ -18,7 +18,7 @@ test('pieces are compressed as one body, in gzip and in the format of zlib', asy
   }
 });
 
-test('once nobody wants it, the rest is not compressed', async () => {
+test('the rest is not compressed once the request is cancelled', async () => {
   const piece = Buffer.alloc(2 ** 20, 'abcdefgh');
   let asked = 0;
   const packed = await compress(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import type { Exchange } from '../../functions/http/exchange.ts';
+import type { Exchange } from '../../functions/http/request-context.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 import { until } from '../helpers/until.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import { type Exchange, sendJson } from '../../functions/http/exchange.ts';
+import { type Exchange, sendJson } from '../../functions/http/request-context.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 
@@ -171,5 +171,29 @@ test('while the server drains, only probes are answered', async (t) => {
       refused.headers.get('retry-after'),
     ],
     [503, 'DRAINING', 'close', '1'],
+  );
+});
+
+test('a response that is compressed is part of its request: it is waited for, and a failure behind it is answered once', async (t) => {
+  const text = JSON.stringify('x'.repeat(10_000));
+  let fails = false;
+  const { url, requests } = await serveRoutes(
+    t,
+    (exchange) => {
+      sendJson(exchange, 200, text);
+      if (fails) throw new Error('too late');
+    },
+    { logRequests: 'all' },
+  );
+  const headers = { 'accept-encoding': 'gzip' };
+  const answer = await fetch(`${url}/read`, { headers });
+  assert.deepEqual([answer.headers.get('content-encoding'), await answer.text()], ['gzip', text]);
+  fails = true;
+  assert.equal((await fetch(`${url}/read`, { headers })).status, 500);
+  fails = false;
+  assert.equal((await fetch(`${url}/read`, { headers })).status, 200);
+  assert.deepEqual(
+    requests.map(({ status }) => status),
+    [200, 500, 200],
   );
 });

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import type { Tensor } from '../../functions/engine/tensor.ts';
+import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
 import { call, type Json } from '../helpers/calls.ts';
 import { type ExportedGraph, GRAPHS } from '../helpers/graphs/index.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { graph, node, value } from '../../functions/onnx/build.ts';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
 import { inspectModel } from '../../functions/onnx/inspect.ts';
+import { graph, node, value } from '../../scripts/onnx/build.ts';
 import {
   AttributeProtoSchema,
   FunctionProtoSchema,
@@ -12,8 +12,8 @@ import {
   type NodeProto,
   SparseTensorProtoSchema,
   TensorProtoSchema,
-} from '../../functions/onnx/onnx_pb.ts';
-import { writeModel } from '../../functions/onnx/write.ts';
+} from '../../scripts/onnx/onnx_pb.ts';
+import { writeModel } from '../../scripts/onnx/write.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 
 const file = tempFiles('external-data-');

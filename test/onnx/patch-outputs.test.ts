@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
+import { inspectModel } from '../../functions/onnx/inspect.ts';
+import { type OutputPatch, patchOutputs } from '../../functions/onnx/patch-outputs.ts';
 import {
   type GraphParts,
   graph,
@@ -11,12 +13,10 @@ import {
   tensorType,
   typedValue,
   value,
-} from '../../functions/onnx/build.ts';
-import { inspectModel } from '../../functions/onnx/inspect.ts';
-import { GraphProtoSchema, ModelProtoSchema } from '../../functions/onnx/onnx_pb.ts';
-import { type OutputPatch, patchOutputs } from '../../functions/onnx/patch-outputs.ts';
-import { readModel } from '../../functions/onnx/read.ts';
-import { writeModel } from '../../functions/onnx/write.ts';
+} from '../../scripts/onnx/build.ts';
+import { GraphProtoSchema, ModelProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
+import { readModel } from '../../scripts/onnx/read.ts';
+import { writeModel } from '../../scripts/onnx/write.ts';
 import { classifier, scoreMaps, sequenceOutput, zipMapNode } from '../helpers/exported-models.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 import { concat, field } from '../helpers/wire.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import { sendJson } from '../../functions/http/exchange.ts';
+import { sendJson } from '../../functions/http/request-context.ts';
 import { createAnswersCsv } from '../../functions/page/answers-csv.ts';
 import { readAnswer, runBatch } from '../../functions/page/batch-run.ts';
 import type { ModelInfo } from '../../functions/page/fields.ts';

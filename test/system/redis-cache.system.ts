@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import type { Source } from '../../functions/model/source.ts';
-import { CHUNK_BYTES, keysOf, sealChunk } from '../../functions/model/sources/chunk-codec.ts';
-import { createGcsSource } from '../../functions/model/sources/gcs.ts';
-import { createRedisCache } from '../../functions/model/sources/redis-cache.ts';
+import { createGcsSource } from '../../functions/model/sources/gcs/gcs.ts';
+import { createRedisCache } from '../../functions/model/sources/redis/cache.ts';
+import { CHUNK_BYTES, keysOf, sealChunk } from '../../functions/model/sources/redis/chunk-codec.ts';
+import type { Source } from '../../functions/model/sources/source.ts';
 import { until } from '../helpers/until.ts';
 import { find, pattern, readRange, sourceContract } from '../model/sources/contract.ts';
 import { ROOT } from './program.ts';
@@ -89,8 +89,8 @@ test('redis: another generation, and another file, share nothing with it', async
 /** Another serving process, which reads the model from its start. */
 const FILLER = `
 const [root, endpoint, url] = process.argv.slice(1);
-const { createGcsSource } = await import(root + '/functions/model/sources/gcs.ts');
-const { createRedisCache } = await import(root + '/functions/model/sources/redis-cache.ts');
+const { createGcsSource } = await import(root + '/functions/model/sources/gcs/gcs.ts');
+const { createRedisCache } = await import(root + '/functions/model/sources/redis/cache.ts');
 const bucket = createGcsSource('gs://models', { endpoint });
 const options = { url, ttlSeconds: 600, maxBytes: 2 ** 30, onEvent: (event) => console.log(event.kind) };
 const source = createRedisCache(bucket, options);

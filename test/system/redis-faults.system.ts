@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CHUNK_BYTES, keysOf } from '../../functions/model/sources/chunk-codec.ts';
+import { CHUNK_BYTES, keysOf } from '../../functions/model/sources/redis/chunk-codec.ts';
 import type { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 import { readRange } from '../model/sources/contract.ts';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import type { Entry, Source } from '../../functions/model/source.ts';
-import { CHUNK_BYTES } from '../../functions/model/sources/chunk-codec.ts';
-import { createGcsSource } from '../../functions/model/sources/gcs.ts';
+import { createGcsSource } from '../../functions/model/sources/gcs/gcs.ts';
 import {
   type CacheEvent,
   createRedisCache,
   type RedisCacheOptions,
-} from '../../functions/model/sources/redis-cache.ts';
+} from '../../functions/model/sources/redis/cache.ts';
+import { CHUNK_BYTES } from '../../functions/model/sources/redis/chunk-codec.ts';
+import type { Entry, Source } from '../../functions/model/sources/source.ts';
 import { type RedisOptions, type RedisServer, startRedis } from '../helpers/redis-server.ts';
 import { type StorageServer, startStorage } from '../helpers/storage-server.ts';
 import { find, pattern, readRange } from '../model/sources/contract.ts';

@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   kept,
@@ -12,9 +12,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { isNumber, ONE, type Size } from '../size.ts';
-import { extentOf, isLost, rowAxis, type Tracked, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { isNumber, ONE, type Size } from '../values/size.ts';
+import { extentOf, isLost, rowAxis, type Tracked, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 
 /**
@@ -54,7 +54,8 @@ function fused({ batch, shared = [], outputs }: Fused): Rule {
           return mixed(operation, 'an input of a fixed size meets the rows');
         }
       }
-      return outputs.map((axis) => moved(plain, axis, axis === 0 ? shapeOf(operation, first) : undefined));
+      // Outputs behind the first have ranks of their own.
+      return outputs.map((axis, i) => moved(plain, axis, i === 0 ? shapeOf(operation, first) : undefined));
     },
   };
 }
@@ -63,15 +64,19 @@ function fused({ batch, shared = [], outputs }: Fused): Rule {
 const isShared = ({ shape }: Tracked, axis: number): boolean =>
   shape !== undefined && (shape.length <= axis || isNumber(shape[axis], 1));
 
-/** The rank of a result is that of the first input; only the size of its row axis is known. */
+/** The rank of a result is that of its query, or 3 where keys and values are packed with it; only its row axis is known. */
 function shapeOf(operation: Operation, { shape, rows }: Tracked): Size[] | undefined {
-  return shape?.map((_, axis) => (axis === 0 ? extentOf(rows!) : newSize(operation, axis)));
+  return shape
+    ?.slice(0, shape.length > 4 ? 3 : 4)
+    .map((_, axis) => (axis === 0 ? extentOf(rows!) : newSize(operation, axis)));
 }
 
 /** LayerNorm of a sum; it leaves mean, deviation and the sum as well. */
 function skipNormalization(operation: Operation): Result {
   const [input, skip, ...parameters] = operation.inputs as [Tracked, Tracked, ...(Tracked | undefined)[]];
   if (parameters.some(carriesRows)) return mixed(operation, 'its parameters depend on rows');
+  // The result has the shape of the input, whatever the skip has.
+  if (carriesRows(skip) && !carriesRows(input)) return mixed(operation, 'an input of a fixed size meets the rows');
   const sum = broadcast(operation, [input, skip]);
   if (isLost(sum) || !carriesRows(sum)) return sum;
   if (sum.shape === undefined) return unknown(operation, RANK_UNKNOWN);
@@ -118,7 +123,7 @@ function attention(operation: Operation): Result {
     if (!fits) return mixed(operation, 'its mask does not have the rows along the axis of the batch');
   }
   const shared = mask !== undefined && !carriesRows(mask) ? [3] : [];
-  const result = fused({ batch: { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }, shared, outputs: [0, 0, 0, 0] });
+  const result = fused({ batch: { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: 0 }, shared, outputs: [0, 0, 0, 0] });
   const inputs =
     shared.length > 0 ? operation.inputs.map((input, i) => (i === 3 ? undefined : input)) : operation.inputs;
   return query === undefined ? unknown(operation, 'its query is left out') : result.apply({ ...operation, inputs });
@@ -134,10 +139,12 @@ function rotary(operation: Operation): Result {
   if (!carriesRows(input))
     return operation.inputs.some(carriesRows) ? unknown(operation, NOT_BATCH) : ofConstants(operation);
   if (input.rows.axis !== 0) return mixed(operation, NOT_BATCH);
-  if (tables.some((table) => carriesRows(table) && table.rows.axis !== 0)) return mixed(operation, NOT_BATCH);
-  if (isOnnx && positions === undefined && !tables.every((table) => carriesRows(table))) {
-    return mixed(operation, 'tables of a fixed size meet the rows');
+  if (isOnnx && positions === undefined) {
+    return tables.every((table) => carriesRows(table) && isSameAxis(table.rows, input.rows))
+      ? kept(input)
+      : mixed(operation, 'tables of a fixed size meet the rows');
   }
+  if (tables.some(carriesRows)) return mixed(operation, 'its tables depend on rows');
   if (positions === undefined || isConstantOffset(positions)) return kept(input);
   if (!carriesRows(positions)) return mixed(operation, 'positions of a fixed number meet the rows');
   return isSameAxis(positions.rows, input.rows) ? kept(input) : mixed(operation, NOT_BATCH);

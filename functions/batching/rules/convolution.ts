@@ -1,6 +1,7 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
+  DEPENDS_ON_COUNT,
   mixed,
   newSize,
   numbersOf,
@@ -11,9 +12,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { hasRows, isNumber, number, numberOf, type Size, sameSize, times } from '../size.ts';
-import { extentOf, type Tracked, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { hasRows, isNumber, number, numberOf, type Size, sameSize, times } from '../values/size.ts';
+import { extentOf, type Tracked, withRows } from '../values/tracked-value.ts';
 import { isScalar } from './linear.ts';
 
 const NOT_FIRST = 'the rows do not lie along axis 0, which it takes for the images of a batch';
@@ -38,7 +39,7 @@ function perImage(operation: Operation, { channels, weights }: Layout, places: P
   const channelAxis = channels === 1 ? 1 : shape.length - 1;
   const kernel =
     operation.attributes.ints('kernel_shape') ??
-    kernelOf(weights === undefined ? undefined : operation.inputs[weights]);
+    kernelOf(weights === undefined || channels === -1 ? undefined : operation.inputs[weights]);
   const sizes = shape.map((size, axis) => {
     if (axis === 0) return size;
     if (axis === channelAxis) return weights === undefined ? size : channelsOf(operation, weights);
@@ -51,6 +52,7 @@ function perImage(operation: Operation, { channels, weights }: Layout, places: P
 }
 
 function kernelOf(weights: Tracked | undefined): number[] | undefined {
+  // Behind the channels out and in.
   const sizes = weights?.shape?.slice(2).map(numberOf);
   return sizes?.every((size) => size !== undefined) ? sizes : undefined;
 }
@@ -110,10 +112,11 @@ const globalPool = (layout: Layout): Rule => ({
 });
 
 /** Quantized: scales and zero points are one number for each tensor, or one for each channel of the weights. */
-const quantized = (layout: Layout, weights: number, scalars: readonly number[], places: Places = windows): Rule => ({
+const quantized = (weights: number, scalars: readonly number[]): Rule => ({
   apply(operation) {
     if (!scalars.every((i) => isScalar(operation.inputs[i]))) return unknown(operation, 'a scale is not one number');
-    return perImage(operation, { ...layout, weights }, places);
+    const isLast = operation.attributes.int('channels_last') === 1;
+    return perImage(operation, { channels: isLast ? -1 : 1, weights }, windows);
   },
 });
 
@@ -128,6 +131,8 @@ function resize(operation: Operation): Result {
   if (given?.some((axis) => axis < 0) && shape === undefined) return unknown(operation, RANK_UNKNOWN);
   const axes = given?.map((axis) => (axis < 0 ? axis + shape!.length : axis));
   const at = axes === undefined ? rows.axis : axes.indexOf(rows.axis);
+  const refused = at === -1 ? undefined : resizesRows(operation, rows.axis);
+  if (refused !== undefined) return mixed(operation, refused);
   const [factor, size] = [factors?.[at], sizes?.[at]];
   if (at !== -1 && !isNumber(factor, 1) && !sameSize(size, extentOf(rows))) {
     if (factor === undefined && size === undefined) return unknown(operation, 'the sizes that it gives are not known');
@@ -148,6 +153,17 @@ function resize(operation: Operation): Result {
     return sizes?.[i] ?? newSize(operation, axis);
   });
   return withRows(rows, result);
+}
+
+/** What it does to the rows, though it gives as many as it takes. */
+function resizesRows({ attributes, inputs: [input] }: Operation, axis: number): string | undefined {
+  if (attributes.text('coordinate_transformation_mode') === 'tf_crop_and_resize') return 'it may cut rows off';
+  if ((attributes.text('keep_aspect_ratio_policy') ?? 'stretch') !== 'stretch')
+    return 'it gives another number of rows';
+  const isNearest = (attributes.text('mode') ?? 'nearest') === 'nearest';
+  // Images have an axis for the batch and one for the channels; without them, rows are lines or layers of one image.
+  const isBatch = axis === 0 && (input?.shape?.length ?? 0) >= 4;
+  return isNearest || isBatch ? undefined : 'it takes the rows for lines of an image';
 }
 
 interface Resizing {
@@ -178,14 +194,17 @@ function affineGrid(operation: Operation): Result {
   if (theta.rows.axis !== 0) return mixed(operation, NOT_FIRST);
   if (!sameSize(size.elements?.[0], extentOf(theta.rows)))
     return unknown(operation, 'the sizes that it gives are not known');
+  if (size.elements!.slice(1).some((one) => one !== undefined && hasRows(one)))
+    return mixed(operation, DEPENDS_ON_COUNT);
   const places = size.elements!.slice(2).map((one, axis) => one ?? newSize(operation, axis));
   return withRows(theta.rows, [extentOf(theta.rows), ...places, number(places.length)]);
 }
 
 /** Column blocks back to images. */
 function col2im(operation: Operation): Result {
-  const [input, image] = operation.inputs as [Tracked, Tracked];
+  const [input, image, block] = operation.inputs as [Tracked, Tracked, Tracked];
   if (!carriesRows(input)) return ofConstants(operation);
+  if (carriesRows(image) || carriesRows(block)) return mixed(operation, 'its sizes depend on the values of rows');
   if (input.rows.axis !== 0) return mixed(operation, NOT_FIRST);
   const places = numbersOf(image)?.map(number);
   return withRows(input.rows, places && [extentOf(input.rows), newSize(operation, 'channels'), ...places]);
@@ -215,7 +234,7 @@ export const CONVOLUTION: Rules = {
   AveragePool: convolution(CHANNELS_FIRST),
   Col2Im: { apply: col2im },
   Conv: convolution(WEIGHTS),
-  ConvInteger: quantized(CHANNELS_FIRST, 1, [2]),
+  ConvInteger: quantized(1, [2]),
   ConvTranspose: convolution(WEIGHTS, transposed),
   DeformConv: { apply: deformConv },
   GlobalAveragePool: globalPool(CHANNELS_FIRST),
@@ -224,7 +243,7 @@ export const CONVOLUTION: Rules = {
   GridSample: { apply: gridSample },
   LpPool: convolution(CHANNELS_FIRST),
   MaxPool: maxPool,
-  QLinearConv: quantized(CHANNELS_FIRST, 3, [1, 2, 6, 7]),
+  QLinearConv: quantized(3, [1, 2, 6, 7]),
   Resize: { sizes: [1, 2, 3], apply: resize },
   Upsample: { sizes: [1], apply: resize },
   'com.microsoft.FusedConv': convolution(WEIGHTS),
@@ -234,7 +253,7 @@ export const CONVOLUTION: Rules = {
     apply: (operation) =>
       convolution(operation.attributes.int('channels_last') === 1 ? CHANNELS_LAST : CHANNELS_FIRST).apply(operation),
   },
-  'com.microsoft.QLinearConv': quantized(CHANNELS_FIRST, 3, [1, 2, 6, 7]),
+  'com.microsoft.QLinearConv': quantized(3, [1, 2, 6, 7]),
   'com.microsoft.QLinearGlobalAveragePool': {
     apply: (operation) =>
       globalPool(operation.attributes.int('channels_last') === 1 ? CHANNELS_LAST : CHANNELS_FIRST).apply(operation),

@@ -1,4 +1,6 @@
-import { isSameAxis } from '../merge.ts';
+import { arithmetic } from '../values/arithmetic.ts';
+import { isSameAxis } from '../values/merge.ts';
+import { computedNumbers } from '../values/numbering.ts';
 import {
   carriesRows,
   DEPENDS_ON_COUNT,
@@ -14,11 +16,9 @@ import {
   type Rules,
   unknown,
   type WithRows,
-} from '../operation.ts';
-import { isNumber, numberOf, ONE, type Size, sameSize } from '../size.ts';
-import { isLost, isPositional, type RowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
-import { arithmetic } from './arithmetic.ts';
-import { computedNumbers } from './numbering.ts';
+} from '../values/operation.ts';
+import { isNumber, numberOf, ONE, type Size, sameSize } from '../values/size.ts';
+import { isLost, isPositional, type RowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
 /** The first output has the first input's rows and shape: each element depends on the one at its place alone. */
 const UNARY = `
@@ -31,8 +31,10 @@ const UNARY = `
 /** Elements meet each other by ONNX's broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 const BROADCASTING = `
   Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod
-  Mul Or PRelu Pow StringConcat Sub Sum Where Xor
-  com.microsoft.BiasAdd com.microsoft.BiasGelu com.microsoft.FastGelu`;
+  Mul Or PRelu Pow StringConcat Sub Sum Where Xor`;
+
+/** The second input is a vector as long as the last axis of the first. */
+const BIASED = 'com.microsoft.BiasAdd com.microsoft.BiasGelu com.microsoft.FastGelu';
 
 /** Of TensorProto.DataType. */
 const [INT32, INT64] = [6, 7];
@@ -55,7 +57,7 @@ function cast(operation: Operation): Result {
 }
 
 function elementsOf(operation: Operation): readonly (Size | undefined)[] | undefined {
-  return operation.inputs.length === 1 ? arithmetic(operation) : undefined;
+  return operation.inputs.length === 1 ? arithmetic(operation, operation.inputs[0]!.shape) : undefined;
 }
 
 function broadcasting(operation: Operation): Result {
@@ -63,12 +65,14 @@ function broadcasting(operation: Operation): Result {
   if (attributes.has('broadcast') || attributes.has('axis')) {
     return unknown(operation, 'it broadcasts as operators did before operator set 7');
   }
+  if (operation.type === 'Clip' && inputs.slice(1).some(carriesRows))
+    return mixed(operation, 'its limits depend on rows');
   const value = broadcast(operation, inputs);
   if (isLost(value)) return value;
   const numbering = computedNumbers(operation);
   const isCounted = operation.inputs.some((input) => input !== undefined && isPositional(input));
   if (isCounted && numbering?.stride === undefined) return mixed(operation, DEPENDS_ON_PLACE);
-  const result = carriesRows(value) ? value : ofElements(operation, value.shape, arithmetic(operation));
+  const result = carriesRows(value) ? value : ofElements(operation, value.shape, arithmetic(operation, value.shape));
   return { ...result, numbering };
 }
 
@@ -88,6 +92,7 @@ export function broadcast(operation: Operation, inputs: readonly (Tracked | unde
   const [first] = withRowAxis;
   const rows: RowAxis = { ...first!.rows, axis: aligned(first!, first!.rows.axis) };
   for (const input of present) {
+    if (input === first) continue;
     if (carriesRows(input)) {
       if (!isSameAxis({ ...input.rows, axis: aligned(input, input.rows.axis) }, rows)) {
         return mixed(operation, 'rows of one input meet another axis of the other');
@@ -114,14 +119,27 @@ function shapeOf(operation: Operation, inputs: readonly Tracked[]): Size[] | und
   if (inputs.some(({ shape }) => shape === undefined)) return undefined;
   const rank = Math.max(0, ...inputs.map(({ shape }) => shape!.length));
   return Array.from({ length: rank }, (_, axis) => {
-    const sizes = inputs
-      .map(({ shape }) => shape![axis - rank + shape!.length] ?? ONE)
-      .filter((size) => !isNumber(size, 1));
-    if (sizes.length === 0) return ONE;
-    if (sizes.every((size) => sameSize(size, sizes[0]))) return sizes[0]!;
-    // A size beside a number above 1 is that number, or 1.
-    return sizes.find((size) => numberOf(size) !== undefined) ?? newSize(operation, axis);
+    let result = ONE;
+    for (const { shape } of inputs) {
+      const size = shape![axis - rank + shape!.length] ?? ONE;
+      if (isNumber(size, 1) || isNumber(result, 1)) result = isNumber(size, 1) ? result : size;
+      // A size beside a number above 1 is that number, or 1.
+      else if (!sameSize(size, result) && numberOf(result) === undefined) {
+        result = numberOf(size) === undefined ? newSize(operation, axis) : size;
+      }
+    }
+    return result;
   });
+}
+
+/** A bias of one element meets no more than one row along the last axis. */
+function biased(operation: Operation): Result {
+  const [input] = operation.inputs;
+  const value = broadcast(operation, operation.inputs);
+  if (!isLost(value) && carriesRows(value) && !carriesRows(input)) return mixed(operation, 'its bias depends on rows');
+  if (operation.inputs[1] === undefined || isLost(value) || !carriesRows(value)) return value;
+  if (input?.shape === undefined) return unknown(operation, RANK_UNKNOWN);
+  return value.rows.axis === input.shape.length - 1 ? mixed(operation, 'its bias is as long as there are rows') : value;
 }
 
 /** Inference passes its input on; training drops values at random. The mask that comes second is of the same rows. */
@@ -129,9 +147,9 @@ const dropout: Rule = {
   apply(operation) {
     const training = operation.inputs[2];
     const [flag] = training?.elements ?? [];
-    if (training !== undefined && numberOf(flag) !== 0)
-      return mixed(operation, 'it drops values at random: training mode');
-    return unary(operation);
+    const trains =
+      operation.opset < 7 ? operation.attributes.int('is_test') !== 1 : training !== undefined && numberOf(flag) !== 0;
+    return trains ? mixed(operation, 'it drops values at random: training mode') : unary(operation);
   },
 };
 
@@ -140,8 +158,8 @@ export const ELEMENTWISE: Rules = {
   ...Object.fromEntries(
     words(BROADCASTING).map((type) => [type, { sizes: 'all', takesNumbers: true, apply: broadcasting }]),
   ),
+  ...Object.fromEntries(words(BIASED).map((type) => [type, { apply: biased }])),
   Cast: { sizes: 'all', takesNumbers: true, apply: cast },
   Identity: { sizes: 'all', padded: true, takesNumbers: true, takesSequences: true, apply: ({ inputs }) => inputs[0]! },
   Dropout: dropout,
-  'com.microsoft.BitmaskDropout': dropout,
 };

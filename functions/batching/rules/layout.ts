@@ -15,7 +15,7 @@ import {
   type Rules,
   unknown,
   type WithRows,
-} from '../operation.ts';
+} from '../values/operation.ts';
 import {
   divided,
   hasRows,
@@ -28,8 +28,8 @@ import {
   type Size,
   sameSize,
   times,
-} from '../size.ts';
-import { extentOf, isLost, type Lost, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/size.ts';
+import { extentOf, isLost, type Lost, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 import { filled } from './shape-values.ts';
 
@@ -164,7 +164,8 @@ function squeeze(operation: Operation): Result {
   const given = numbersFrom(operation, 1, 'axes');
   if (given === 'unknown')
     return carriesRows(input) ? unknown(operation, 'its axes are not known') : ofConstants(operation);
-  if (given === undefined) {
+  // onnxruntime takes an empty list for none.
+  if (given === undefined || given.length === 0) {
     if (carriesRows(input)) return mixed(operation, 'without axes, it takes the row axis away where a run has one row');
     const kept = shape?.every((size) => numberOf(size) !== undefined)
       ? shape.filter((size) => !isNumber(size, 1))
@@ -236,9 +237,15 @@ function expand(operation: Operation): Result {
   }
   const result = Array.from({ length: rank }, (_, i) => {
     const [size, target] = [input.shape![i - rank + input.shape!.length] ?? ONE, shape[i - rank + shape.length] ?? ONE];
-    return isNumber(target, 1) ? size : target;
+    return stretched(operation, i, size, target);
   });
   return moved(input.rows, axis, result);
+}
+
+/** A size that meets one of a target: the larger one, where either is 1. A target that is not a number may be 1. */
+function stretched(operation: Operation, axis: number, size: Size, target: Size): Size {
+  if (isNumber(target, 1) || sameSize(size, target)) return size;
+  return isNumber(size, 1) || numberOf(target) !== undefined ? target : newSize(operation, `stretched ${axis}`);
 }
 
 /** A constant repeated: over the rows, where their number is in the shape. */

@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   mixed,
@@ -11,9 +11,9 @@ import {
   type Rules,
   unknown,
   type WithRows,
-} from '../operation.ts';
-import { isNumber, ONE, type Size } from '../size.ts';
-import { isLost, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { isNumber, ONE, type Size } from '../values/size.ts';
+import { isLost, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 
 const SUMS_ROWS = 'it sums over the rows';
@@ -98,22 +98,21 @@ function fusedMatMul(operation: Operation): Result {
 function gemm(operation: Operation): Result {
   const [a, b, c] = operation.inputs as [Tracked, Tracked, Tracked | undefined];
   const product = multiply(operation, {
-    a: asMatrix(a),
-    b: asMatrix(b),
+    a: asMatrix(operation, a, 'a'),
+    b: asMatrix(operation, b, 'b'),
     transposesA: operation.attributes.int('transA') === 1,
     transposesB: operation.attributes.int('transB') === 1,
   });
   if (isLost(product) || c === undefined) return product;
+  // The result has the shape of the product.
+  if (carriesRows(c) && !carriesRows(product)) return mixed(operation, 'a product of a fixed size meets the rows');
   return broadcast(operation, [product, c]);
 }
 
 /** An operand of Gemm has two axes, whatever is known of its shape. */
-function asMatrix(value: Tracked): Tracked {
+function asMatrix(operation: Operation, value: Tracked, name: string): Tracked {
   if (value.shape !== undefined) return value;
-  const shape = [
-    { factor: 1, symbols: ['?0'] },
-    { factor: 1, symbols: ['?1'] },
-  ];
+  const shape = [newSize(operation, `${name}0`), newSize(operation, `${name}1`)];
   return value.rows === undefined ? value : withRows(value.rows, shape);
 }
 

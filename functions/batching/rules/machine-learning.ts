@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   kept,
@@ -12,9 +12,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { number, ONE, product, type Size, times } from '../size.ts';
-import { constant, extentOf, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { number, ONE, product, type Size, times } from '../values/size.ts';
+import { constant, extentOf, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 
 /*
@@ -110,8 +110,7 @@ function featureVectorizer(operation: Operation): Result {
 function scaling(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
-  if (input.shape === undefined) return unknown(operation, RANK_UNKNOWN);
-  return input.rows.axis === input.shape.length - 1 ? mixed(operation, 'it takes the rows for features') : kept(input);
+  return notRows(operation, input) ?? kept(input);
 }
 
 /** Counts of n-grams in each row. What fills a row up may not be one of the terms that are counted. */
@@ -142,7 +141,11 @@ function stringNormalizer(operation: Operation): Result {
   if (!carriesRows(input)) return ofConstants(operation);
   if ((operation.attributes.texts('stopwords') ?? []).length > 0)
     return mixed(operation, 'it takes texts out that are stop words');
-  return kept(input);
+  if (input.shape === undefined) return unknown(operation, RANK_UNKNOWN);
+  // It takes [C] and [1, C].
+  return input.rows.axis === input.shape.length - 1
+    ? kept(input)
+    : mixed(operation, 'it takes no more than one row of texts');
 }
 
 /** Parts of texts, in an axis behind the others as long as the text of the run with the most parts. */
@@ -175,8 +178,9 @@ export const MACHINE_LEARNING: Rules = {
   'ai.onnx.ml.LinearRegressor': regressor,
   'ai.onnx.ml.Normalizer': { apply: scaling },
   'ai.onnx.ml.OneHotEncoder': { apply: oneHotEncoder },
-  'ai.onnx.ml.SVMClassifier': classifier,
-  'ai.onnx.ml.SVMRegressor': regressor,
+  // A score for each class, or for each pair of classes.
+  'ai.onnx.ml.SVMClassifier': perRow((operation) => [undefined, newColumns(operation)]),
+  'ai.onnx.ml.SVMRegressor': perRow(() => [ONE]),
   'ai.onnx.ml.Scaler': { apply: scaling },
   'ai.onnx.ml.TreeEnsemble': regressor,
   'ai.onnx.ml.TreeEnsembleClassifier': classifier,

@@ -1,4 +1,4 @@
-import { carriesRows, mixed, type Operation, ofConstants, type Rule, type Rules } from '../operation.ts';
+import { carriesRows, mixed, type Operation, ofConstants, type Rule, type Rules } from '../values/operation.ts';
 
 /** Operators that never keep rows apart, and what they do. */
 const FROM_ROWS: Readonly<Record<string, string>> = {

@@ -10,8 +10,8 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import type { Tracked } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import type { Tracked } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 import { isScalar, multiply } from './linear.ts';
 
@@ -62,6 +62,7 @@ function matMulIntegerToFloat(operation: Operation): Result {
   if (parameters.some(carriesRows)) return mixed(operation, 'a scale depends on rows');
   if (!isScalar(parameters[0]) || !isScalar(parameters[2]))
     return unknown(operation, 'its first scale is not one number');
+  if (carriesRows(b)) return unknown(operation, 'its second scale may be one for each column');
   return multiply(operation, { a, b });
 }
 

@@ -1,4 +1,4 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
   mixed,
@@ -9,9 +9,9 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { number, type Size } from '../size.ts';
-import type { Tracked } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { number, type Size } from '../values/size.ts';
+import type { Tracked } from '../values/tracked-value.ts';
 
 /**
  * LSTM, GRU and RNN. The axes of the sequences and of the batch by `layout`, as the operators say:

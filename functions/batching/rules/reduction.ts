@@ -14,9 +14,9 @@ import {
   type Rule,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { number, numberOf, ONE, product, type Size } from '../size.ts';
-import { isLost, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { number, numberOf, ONE, product, type Size } from '../values/size.ts';
+import { isLost, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
 /** The axes that a reduction takes away; none given: all of them. */
 function reduce(operation: Operation): Result {
@@ -25,7 +25,9 @@ function reduce(operation: Operation): Result {
   const given = numbersFrom(operation, 1, 'axes');
   if (given === 'unknown')
     return carriesRows(input) ? unknown(operation, 'its axes are not known') : ofConstants(operation);
-  if ((given ?? []).length === 0 && operation.attributes.int('noop_with_empty_axes') === 1) return input;
+  if ((given ?? []).length === 0 && operation.attributes.int('noop_with_empty_axes') === 1) {
+    return carriesRows(input) ? kept(input) : ofConstants(operation, shape);
+  }
   const keeps = operation.attributes.int('keepdims') !== 0;
   const all = shape?.map((_, axis) => axis);
   const axes = given === undefined || given.length === 0 ? all : given.map((axis) => axisOf(axis, shape?.length));
@@ -55,8 +57,9 @@ function reduced(
 function reducedElements({ type }: Operation, { shape, elements }: Tracked): Tracked['elements'] {
   if (shape?.length !== 1 || !elements?.every((element) => element !== undefined)) return undefined;
   if (type === 'ReduceProd') return [product(elements)];
-  const values = elements.map(numberOf);
-  if (!values.every((value) => value !== undefined)) return undefined;
+  const values = elements.map(numberOf) as number[];
+  // Floats would be rounded in the run.
+  if (!values.every(Number.isInteger)) return undefined;
   if (type === 'ReduceSum') return [number(values.reduce((sum, value) => sum + value, 0))];
   if (type === 'ReduceMax') return [number(Math.max(...values))];
   return type === 'ReduceMin' ? [number(Math.min(...values))] : undefined;
@@ -157,6 +160,7 @@ function meanVarianceNormalization(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   const axes = operation.attributes.ints('axes') ?? [0, 2, 3];
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
+  if (operation.opset < 9) return unknown(operation, 'it is that of operator set 1');
   const places = axes.map((axis) => axisOf(axis, input.shape?.length));
   if (places.includes(undefined)) return unknown(operation, RANK_UNKNOWN);
   return places.includes(input.rows.axis) ? mixed(operation, 'it normalizes over the rows') : kept(input);

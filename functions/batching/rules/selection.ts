@@ -1,4 +1,5 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
+import { picksOwnRow } from '../values/numbering.ts';
 import {
   axisOf,
   carriesRows,
@@ -17,10 +18,9 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { numberOf } from '../size.ts';
-import { isPositional, rowAxis, type Tracked, withRows } from '../tracked-value.ts';
-import { picksOwnRow } from './numbering.ts';
+} from '../values/operation.ts';
+import { numberOf } from '../values/size.ts';
+import { isPositional, rowAxis, type Tracked, withRows } from '../values/tracked-value.ts';
 
 /** Entries of `data` along `axis`, by the numbers in `indices`. */
 function gather(operation: Operation): Result {
@@ -150,7 +150,10 @@ function oneHot(operation: Operation): Result {
   if (carriesRows(depth) || carriesRows(values)) return mixed(operation, 'its depth or values depend on rows');
   const rank = indices.shape && indices.shape.length + 1;
   const axis = axisOf(operation.attributes.int('axis') ?? -1, rank);
-  if (axis === undefined) return indices.rows.axis === 0 ? moved(indices.rows, 0) : unknown(operation, RANK_UNKNOWN);
+  if (axis === undefined) {
+    const isLast = (operation.attributes.int('axis') ?? -1) === -1;
+    return isLast ? moved(indices.rows, indices.rows.axis) : unknown(operation, RANK_UNKNOWN);
+  }
   const shape = indices.shape?.toSpliced(axis, 0, depth.elements?.[0] ?? newSize(operation, 'depth'));
   return moved(indices.rows, indices.rows.axis + (axis <= indices.rows.axis ? 1 : 0), shape);
 }

@@ -1,4 +1,4 @@
-import { merge } from '../merge.ts';
+import { merge } from '../values/merge.ts';
 import {
   axisOf,
   carriesRows,
@@ -12,8 +12,11 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { isLost, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import { isLost, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
+
+/** In the name of a size that each element of a sequence may have another of. */
+const OF_EACH = 'of each ';
 
 /** Parts of a tensor along an axis, one behind the other: how exporters write `unbind` and `chunk`. */
 function splitToSequence(operation: Operation): Result {
@@ -25,7 +28,7 @@ function splitToSequence(operation: Operation): Result {
   if (axis === input.rows.axis) return mixed(operation, 'it cuts the rows apart');
   const keeps = sizes !== undefined || operation.attributes.int('keepdims') !== 0;
   const shape = keeps
-    ? input.shape?.map((size, i) => (i === axis ? newSize(operation, axis) : size))
+    ? input.shape?.map((size, i) => (i === axis ? newSize(operation, `${OF_EACH}${axis}`) : size))
     : input.shape?.filter((_, i) => i !== axis);
   const place = input.rows.axis - (!keeps && axis < input.rows.axis ? 1 : 0);
   return { ...moved(input.rows, place, shape), isSequence: true };
@@ -33,7 +36,7 @@ function splitToSequence(operation: Operation): Result {
 
 function sequenceConstruct(operation: Operation): Result {
   const [first, ...others] = operation.inputs as [Tracked, ...Tracked[]];
-  const value = others.reduce<Value>((all, one) => merge(operation, 'element', all, one), first);
+  const value = others.reduce<Value>((all, one) => merge(operation, OF_EACH, all, one), first);
   return isLost(value) ? value : { ...value, elements: undefined, numbering: undefined, isSequence: true };
 }
 
@@ -41,7 +44,10 @@ function sequenceAt(operation: Operation): Result {
   const [sequence, place] = operation.inputs as [Tracked, Tracked];
   if (!isConstant(place) || place.counted) return mixed(operation, 'which element it takes depends on the rows');
   const { isSequence: _, ...value } = sequence;
-  return value;
+  const shape = value.shape?.map((size, axis) =>
+    size.symbols.some((name) => name.includes(OF_EACH)) ? newSize(operation, axis) : size,
+  );
+  return { ...value, shape };
 }
 
 /** The elements of a sequence along an axis, which may be a new one. */

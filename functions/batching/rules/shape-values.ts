@@ -8,40 +8,71 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { hasRows, isWhole, number, numberOf, ONE, perRow, product, ROW_COUNT, type Size, sameSize } from '../size.ts';
-import { constant, MAX_ELEMENTS, rowAxis, type Tracked, type Value, withRows } from '../tracked-value.ts';
+} from '../values/operation.ts';
+import {
+  hasRows,
+  isWhole,
+  number,
+  numberOf,
+  ONE,
+  perRow,
+  product,
+  ROW_COUNT,
+  type Size,
+  sameSize,
+} from '../values/size.ts';
+import {
+  constant,
+  countedConstant,
+  MAX_ELEMENTS,
+  rowAxis,
+  type Tracked,
+  type Value,
+  withRows,
+} from '../values/tracked-value.ts';
 
 /** The sizes of its input, from `start` to `end` (exclusive). */
 function shape(operation: Operation): Result {
-  const sizes = operation.inputs[0]?.shape;
+  const sizes = sizesOf(operation);
   // Of rows, the shape holds their number; of anything else it is the same in every run.
-  if (sizes === undefined) {
-    return operation.inputs[0]?.rows === undefined ? constant() : { ...constant(), counted: true };
-  }
+  if (sizes === undefined) return dependsOnCount(operation) ? countedConstant() : constant();
   const at = (name: string, otherwise: number): number => {
     const value = operation.attributes.int(name) ?? otherwise;
     return Math.min(Math.max(value < 0 ? value + sizes.length : value, 0), sizes.length);
   };
   const some = sizes.slice(at('start', 0), at('end', sizes.length));
-  return constant([number(some.length)], some);
+  return ofElements(operation, [number(some.length)], some);
 }
 
+/**
+ * The sizes of its input. Where that is a constant that depends on the number of rows, a size that is not known depends on
+ * it, too.
+ */
+function sizesOf({ inputs: [input] }: Operation): readonly (Size | undefined)[] | undefined {
+  if (input?.counted !== true) return input?.shape;
+  return input.shape?.map((size) => (numberOf(size) !== undefined || hasRows(size) ? size : undefined));
+}
+
+const dependsOnCount = ({ inputs: [input] }: Operation): boolean =>
+  input?.rows !== undefined || input?.counted === true;
+
 function size(operation: Operation): Result {
-  const sizes = operation.inputs[0]?.shape;
-  if (sizes !== undefined) return constant([], [product(sizes)]);
-  return { ...constant([]), counted: operation.inputs[0]?.rows !== undefined };
+  const sizes = sizesOf(operation);
+  if (sizes?.every((one) => one !== undefined)) return constant([], [product(sizes)]);
+  return dependsOnCount(operation) ? countedConstant([]) : constant([]);
 }
 
 function constantOfShape(operation: Operation): Result {
   const sizes = operation.inputs[0]?.elements;
-  const fill = operation.attributes.tensor('value')?.elements ?? [0];
+  const given = operation.attributes.tensor('value');
+  const fill = given === undefined ? 0 : given.elements?.[0];
   if (sizes === undefined) return filled(operation, operation.inputs[0]!, undefined);
   const value = filled(operation, operation.inputs[0]!, sizes);
   if ('lost' in value || value.rows !== undefined) return value;
   const counts = sizes.map(numberOf);
   const count = counts.every((one) => one !== undefined) ? counts.reduce((all, one) => all * one, 1) : Number.NaN;
-  const elements = count <= MAX_ELEMENTS ? Array.from({ length: count }, () => number(fill[0]!)) : undefined;
+  const isKnown = fill !== undefined && count <= MAX_ELEMENTS;
+  const elements = isKnown ? Array.from({ length: count }, () => number(fill)) : undefined;
   return constant(value.shape, elements);
 }
 
@@ -64,7 +95,8 @@ export function filled(operation: Operation, from: Tracked, sizes: readonly (Siz
 function range(operation: Operation): Result {
   const [start, limit, delta] = operation.inputs.map((input) => input?.elements?.[0]);
   const values = [start, limit, delta].map(numberOf);
-  if (values.every((value) => value !== undefined)) {
+  // Floats would be rounded in the run.
+  if (values.every(Number.isInteger)) {
     const [from, to, step] = values as [number, number, number];
     const count = Math.max(0, Math.ceil((to - from) / step));
     if (count > MAX_ELEMENTS) return constant([number(count)]);
@@ -107,6 +139,6 @@ export const SHAPE_VALUES: Rules = {
   ConstantOfShape: { sizes: [0], apply: constantOfShape },
   EyeLike: { apply: eyeLike },
   Range: { sizes: 'all', apply: range },
-  Shape: { sizes: 'all', takesNumbers: true, apply: shape },
-  Size: { sizes: 'all', takesNumbers: true, apply: size },
+  Shape: { sizes: 'all', takesNumbers: true, readsSizesOnly: true, apply: shape },
+  Size: { sizes: 'all', takesNumbers: true, readsSizesOnly: true, apply: size },
 };

@@ -1,4 +1,5 @@
-import { isSameAxis } from '../merge.ts';
+import { isSameAxis } from '../values/merge.ts';
+import { isRowNumber } from '../values/numbering.ts';
 import {
   axisOf,
   carriesRows,
@@ -17,10 +18,9 @@ import {
   type Result,
   type Rules,
   unknown,
-} from '../operation.ts';
-import { hasRows, isNumber, number, numberOf, type Size, sameSize } from '../size.ts';
-import { extentOf, isPositional, type Tracked, withRows } from '../tracked-value.ts';
-import { isRowNumber } from './numbering.ts';
+} from '../values/operation.ts';
+import { hasRows, isNumber, number, numberOf, type Size, sameSize } from '../values/size.ts';
+import { extentOf, isPositional, type Tracked, withRows } from '../values/tracked-value.ts';
 
 const AXES_UNKNOWN = 'its axes are not known';
 
@@ -143,7 +143,9 @@ function split(operation: Operation): Result {
 function pieces(operation: Operation, { shape, elements }: Tracked): Result {
   const sizes = numbersFrom(operation, 1, 'split');
   if (elements === undefined || shape?.length !== 1 || sizes === 'unknown') return ofConstants(operation);
-  const each = sizes ?? Array.from({ length: operation.outputs }, () => elements.length / operation.outputs);
+  const even = Math.ceil(elements.length / operation.outputs);
+  const each = sizes ?? Array.from({ length: operation.outputs }, (_, i) => Math.min(even, elements.length - i * even));
+  if (each.some((size) => size < 0)) return ofConstants(operation);
   let at = 0;
   return each.map((size) => {
     at += size;
@@ -208,6 +210,7 @@ function pad(operation: Operation): Result {
   const half = pads.length / 2;
   const places = axes?.map((axis) => axisOf(axis, shape?.length)) ?? Array.from({ length: half }, (_, axis) => axis);
   if (places.includes(undefined)) return unknown(operation, RANK_UNKNOWN);
+  if (new Set(places).size < places.length) return unknown(operation, 'its axes are not apart');
   const i = places.indexOf(rows.axis);
   if (i !== -1 && !(isNumber(pads[i], 0) && isNumber(pads[i + half], 0))) {
     return [pads[i], pads[i + half]].some((one) => numberOf(one) === undefined)
@@ -251,6 +254,7 @@ function centerCropPad(operation: Operation): Result {
   const [data] = operation.inputs as [Tracked];
   const axes = operation.attributes.ints('axes')?.map((axis) => axisOf(axis, data.shape?.length));
   if (!carriesRows(data)) return ofConstants(operation);
+  if (carriesRows(operation.inputs[1])) return mixed(operation, 'its sizes depend on the values of rows');
   if (axes?.includes(undefined)) return unknown(operation, RANK_UNKNOWN);
   if (axes === undefined || axes.includes(data.rows.axis)) return mixed(operation, 'it cuts rows off, or adds some');
   return withRows(

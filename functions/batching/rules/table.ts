@@ -1,4 +1,4 @@
-import type { Rules } from '../operation.ts';
+import type { Rules } from '../values/operation.ts';
 import { ATTENTION } from './attention.ts';
 import { CONVOLUTION } from './convolution.ts';
 import { ELEMENTWISE } from './elementwise.ts';

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stampOfFile } from '../../engine/file-stamp.ts';
-import { type Entry, type Scope, type Source, SourceError } from '../source.ts';
+import { type Entry, type Scope, type Source, SourceError } from './source.ts';
 
 /** Folders below the root that are looked into: `<name>/<version>/` and what external data may lie in, with some to spare. */
 const MAX_DEPTH = 6;

@@ -1,9 +1,9 @@
 import { ServingError } from '../../errors.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import type { Generation } from '../../model/generation.ts';
-import type { Model } from '../../model/model.ts';
-import type { Repository } from '../../model/repository.ts';
-import * as addressed from '../addressed.ts';
+import type { Exchange } from '../../http/request-context.ts';
+import type { Repository } from '../../model/repository/repository.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { Model } from '../../model/serving/model.ts';
+import * as addressed from '../model-address.ts';
 
 /** Where a route about a model stands: for its version that serves, and for any. */
 export const MODEL_PATHS = ['/v2/models/{name}', '/v2/models/{name}/versions/{version}'] as const;

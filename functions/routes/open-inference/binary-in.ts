@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { checkText } from '../../tensor/fill.ts';
 import {
   DTYPES,
   type DType,
@@ -6,8 +7,7 @@ import {
   type NumericData,
   type Signature,
   type Tensor,
-} from '../../engine/tensor.ts';
-import { checkText } from '../../engine/tensor-fill.ts';
+} from '../../tensor/tensor.ts';
 import { DATATYPES } from './datatype.ts';
 import { invalid } from './members.ts';
 

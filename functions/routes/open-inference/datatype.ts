@@ -1,4 +1,4 @@
-import type { DType } from '../../engine/tensor.ts';
+import type { DType } from '../../tensor/tensor.ts';
 
 /** What the protocol calls each element type (Open Inference Protocol v2, "Tensor Data Types"). */
 export const DATATYPES: Readonly<Record<DType, string>> = {

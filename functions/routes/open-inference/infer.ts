@@ -1,18 +1,18 @@
 import type { Ticket } from '../../engine/batcher.ts';
-import type { Tensor } from '../../engine/tensor.ts';
 import { ServingError } from '../../errors.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import { readInflated } from '../../http/inflate.ts';
-import { isLarge, type JsonParser, type Owner } from '../../http/json-body.ts';
+import { readInflated } from '../../http/body/inflate.ts';
+import type { Exchange } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
-import type { Generation } from '../../model/generation.ts';
-import type { Repository } from '../../model/repository.ts';
-import { predictWhole } from '../../model/whole.ts';
-import type { Metrics, ModelRecorder } from '../../telemetry/metrics.ts';
+import type { Repository } from '../../model/repository/repository.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { predictWhole } from '../../model/serving/predict-tensors.ts';
+import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { isLarge, type JsonParser, type Owner } from '../body-reader.ts';
 import { generationAt, MODEL_PATHS } from './addressing.ts';
 import { type InferRequest, readInfer } from './request.ts';
 import { sendOutputs } from './response.ts';
-import type { Tracer } from './tracer.ts';
+import type { Tracer } from './triton/tracer.ts';
 
 export interface InferOptions {
   readonly repository: Repository;

@@ -1,8 +1,8 @@
-import { type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../engine/json-reader.ts';
-import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../engine/tensor.ts';
-import { decodeFlat } from '../../engine/tensor-decode.ts';
-import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
+import { decodeFlat } from '../../tensor/decode.ts';
+import { describe } from '../../tensor/fill.ts';
+import { type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../tensor/json/reader.ts';
+import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 import { readBinary } from './binary-in.ts';
 import { DATATYPES } from './datatype.ts';
 import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';

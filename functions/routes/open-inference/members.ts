@@ -1,7 +1,7 @@
-import type { JsonObject, JsonValue } from '../../engine/json-reader.ts';
-import type { TensorSpec } from '../../engine/tensor.ts';
-import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
+import { describe } from '../../tensor/fill.ts';
+import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import type { TensorSpec } from '../../tensor/tensor.ts';
 
 /** A caller's mistake. The message begins with its place, or with what it is about. */
 export function invalid(path: string | undefined, message: string): ServingError {

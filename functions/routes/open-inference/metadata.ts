@@ -1,10 +1,10 @@
-import type { TensorSpec } from '../../engine/tensor.ts';
 import { ServingError } from '../../errors.ts';
-import { type Exchange, sendJson } from '../../http/exchange.ts';
+import { type Exchange, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
-import type { Model } from '../../model/model.ts';
-import type { Repository } from '../../model/repository.ts';
-import { requireReady } from '../probes.ts';
+import type { Repository } from '../../model/repository/repository.ts';
+import type { Model } from '../../model/serving/model.ts';
+import type { TensorSpec } from '../../tensor/tensor.ts';
+import { requireReady } from '../status/probes.ts';
 import { generationAt, MODEL_PATHS, modelAt } from './addressing.ts';
 import { DATATYPES } from './datatype.ts';
 

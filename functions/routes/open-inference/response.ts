@@ -1,12 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { packTexts } from '../../engine/frame.ts';
-import { DTYPES, type NumericData, type Tensor } from '../../engine/tensor.ts';
-import { encodeFlat } from '../../engine/tensor-encode.ts';
-import { type Exchange, sendBytes, sendJson } from '../../http/exchange.ts';
-import type { Generation } from '../../model/generation.ts';
-import { classify } from './classification.ts';
+import { type Exchange, sendBytes, sendJson } from '../../http/request-context.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { encodeFlat } from '../../tensor/encode.ts';
+import { DTYPES, type NumericData, type Tensor } from '../../tensor/tensor.ts';
+import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { DATATYPES } from './datatype.ts';
 import type { InferRequest } from './request.ts';
+import { classify } from './triton/classification.ts';
 
 /** Elements that are written as JSON at a time: a third of a millisecond. Other requests get their turn after it. */
 const SLICE = 4096;
@@ -31,7 +32,7 @@ export async function sendOutputs(
     const spec = live.signature.outputs[slot]!;
     const { name } = spec;
     const { joined } = live;
-    const { labels } = live.writer;
+    const { labels } = predictionEncoderOf(live);
     const tensor =
       classes === undefined
         ? outputs[slot]!

@@ -1,15 +1,15 @@
-import type { AdminCheck } from '../../http/admin.ts';
+import type { AdminCheck } from '../../http/admin-token.ts';
 import type { Route } from '../../http/router.ts';
-import type { Logger } from '../../telemetry/logger.ts';
+import type { Logger } from '../../telemetry/log/logger.ts';
 import { createInferRoutes, type InferOptions } from './infer.ts';
-import { createLogSettingsRoutes } from './log-settings.ts';
 import { createMetadataRoutes } from './metadata.ts';
-import { createModelConfigRoutes, type ModelConfigOptions } from './model-config.ts';
-import { createRepositoryRoutes } from './repository.ts';
-import { createSharedMemoryRoutes } from './shared-memory.ts';
-import { createStatisticsRoutes } from './statistics.ts';
-import { createTraceSettingsRoutes } from './trace-settings.ts';
-import { createTracer } from './tracer.ts';
+import { createLogSettingsRoutes } from './triton/log-settings.ts';
+import { createModelConfigRoutes, type ModelConfigOptions } from './triton/model-config.ts';
+import { createRepositoryRoutes } from './triton/repository.ts';
+import { createSharedMemoryRoutes } from './triton/shared-memory.ts';
+import { createStatisticsRoutes } from './triton/statistics.ts';
+import { createTraceSettingsRoutes } from './triton/trace-settings.ts';
+import { createTracer } from './triton/tracer.ts';
 
 export interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfigOptions {
   readonly draining: () => boolean;

@@ -1,7 +1,7 @@
-import { type JsonObject, readJson } from '../../engine/json-reader.ts';
-import { describe } from '../../engine/tensor-fill.ts';
-import { readBody } from '../../http/body-in.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import { readBody } from '../../http/body/read-body.ts';
+import type { Exchange } from '../../http/request-context.ts';
+import { describe } from '../../tensor/fill.ts';
+import { type JsonObject, readJson } from '../../tensor/json/reader.ts';
 import { invalid, isObject } from './members.ts';
 
 /** What these requests say fits into a few lines. */

@@ -1,12 +1,13 @@
 import * as z from 'zod';
 import type { Route } from '../../http/router.ts';
-import type { Generation } from '../../model/generation.ts';
-import { batchQuerySchema } from '../batch-predict.ts';
-import { envelope } from '../prediction.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { batchQuerySchema } from '../native/batch-predict.ts';
+import { envelope } from '../native/prediction.ts';
+import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { ERROR_SCHEMAS, errorResponses } from './errors.ts';
 import { makeExamples } from './example.ts';
 import { type Json, record, ref } from './json-schema.ts';
-import { anySchemas, modelSchemas } from './model-schemas.ts';
+import { anySchemas, modelSchemas, type Typed } from './model-schemas.ts';
 import { OPEN_INFERENCE_SCHEMAS } from './open-inference.ts';
 import { describeRoute } from './operations.ts';
 import type { Examples, Subject } from './subject.ts';
@@ -128,7 +129,7 @@ function schemasOf(live: Generation | undefined): Json {
   const typed =
     live === undefined
       ? Object.fromEntries(Object.entries(general).map(([name, schema]) => [name.replace(/^Any/, ''), schema]))
-      : modelSchemas(live);
+      : modelSchemas(typedOf(live));
   return { ...typed, ...bodies(''), ...general, ...bodies('Any') };
 }
 
@@ -147,11 +148,14 @@ function bodies(any: string): Json {
   };
 }
 
+function typedOf(live: Generation): Typed {
+  const { signature, manifest, joined } = live;
+  return { signature, manifest, joined, labels: predictionEncoderOf(live).labels };
+}
+
 /** The model in short: what a page needs to make a form of. */
-function describeModel(
-  { name, version, manifest, signature, writer, joined }: Generation,
-  examples: Examples | undefined,
-): Json {
+function describeModel(live: Generation, examples: Examples | undefined): Json {
+  const { name, version, manifest, signature, joined } = live;
   return {
     name,
     version,
@@ -160,7 +164,7 @@ function describeModel(
     outputs: signature.outputs,
     features: manifest.input?.features,
     output: manifest.output ?? signature.outputs[0]?.name,
-    classes: writer.labels,
+    classes: predictionEncoderOf(live).labels,
     batching: joined,
     ...(examples && { example: { features: examples.features } }),
   };

@@ -1,8 +1,8 @@
-import { type JsonValue, readJson } from '../../engine/json-reader.ts';
-import { elementCount, type Tensor } from '../../engine/tensor.ts';
-import { encodeFlat, encodeNested, encodeRow } from '../../engine/tensor-encode.ts';
-import { madeUpRow } from '../../model/batching.ts';
-import type { Generation } from '../../model/generation.ts';
+import { madeUpRow } from '../../model/serving/batching-decision.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
+import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { DATATYPES } from '../open-inference/datatype.ts';
 import type { Examples } from './subject.ts';
 

@@ -1,4 +1,4 @@
-import type { DType } from '../../engine/tensor.ts';
+import type { DType } from '../../tensor/tensor.ts';
 
 /** A JSON Schema of draft 2020-12, or any other part of the document. */
 export type Json = { [key: string]: unknown };
@@ -29,7 +29,7 @@ const whole = (bits: number, signed: boolean): Json => ({
 
 const DIGITS = 'Every digit counts: read it with a parser that keeps integers above 2^53.';
 
-/** One value of each dtype, as `engine/tensor-decode.ts` takes it and `engine/tensor-encode.ts` gives it. */
+/** One value of each dtype, as `tensor/decode.ts` takes it and `tensor/encode.ts` gives it. */
 export const ELEMENTS: Readonly<Record<DType, Json>> = {
   float16: float('A float16.'),
   float32: float('A float32.', 'float'),

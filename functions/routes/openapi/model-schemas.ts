@@ -1,18 +1,16 @@
-import type { TensorSpec } from '../../engine/tensor.ts';
-import type { Generation } from '../../model/generation.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { TensorSpec } from '../../tensor/tensor.ts';
+import type { PredictionEncoder } from '../native/prediction-encoder.ts';
 import { anyNested, anyOf, ELEMENTS, type Json, nested, record, ref } from './json-schema.ts';
 
 /** What the schemas of a model are made of. */
-export type Typed = Pick<Generation, 'signature' | 'manifest' | 'joined'> & {
-  readonly writer: Pick<Generation['writer'], 'labels'>;
-};
+export type Typed = Pick<Generation, 'signature' | 'manifest' | 'joined'> & Pick<PredictionEncoder, 'labels'>;
 
 /** `Features`, `Prediction` and `BatchPrediction` of one model, with the dtypes they refer to. */
-export function modelSchemas({ signature, manifest, joined, writer }: Typed): Json {
+export function modelSchemas({ signature, manifest, joined, labels }: Typed): Json {
   const { inputs, outputs } = signature;
   const main = outputs.find(({ name }) => name === manifest.output) ?? outputs[0];
   const dtypes = new Set([...inputs, ...outputs].map(({ dtype }) => dtype));
-  const { labels } = writer;
   const members = {
     prediction: main === undefined ? {} : outputSchema(main, joined),
     ...(labels !== undefined && { label: { enum: [...new Set(labels)], description: 'The class.' } }),
@@ -55,7 +53,7 @@ function featuresSchema(inputs: readonly TensorSpec[], features: readonly string
   return { anyOf: forms.flatMap((form) => (Array.isArray(form.anyOf) ? (form.anyOf as Json[]) : [form])) };
 }
 
-/** What `model/rows.ts` takes for an input: a row, a column's value without brackets, or the whole tensor. */
+/** What `model/folder/rows.ts` takes for an input: a row, a column's value without brackets, or the whole tensor. */
 function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
   if (anyRank) return anyNested(dtype);
   const canBeRow = shape[0] === -1 || shape[0] === 1;
@@ -67,7 +65,7 @@ function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Js
   return anyOf(forms);
 }
 
-/** What `model/answer.ts` writes of an output: its row, or all of it where its first dimension has no row for each fed. */
+/** What `routes/native/prediction-encoder.ts` writes of an output: its row, or all of it where its first dimension has no row for each fed. */
 function outputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
   if (anyRank) return anyNested(dtype);
   const row = nested(dtype, shape.slice(1));

@@ -1,8 +1,8 @@
-import { type CachedAnswer, cacheText, sendCached } from '../../http/cached-answer.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import { type CachedAnswer, cacheText, sendCached } from '../../http/cached-response.ts';
+import type { Exchange } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
-import type { Generation } from '../../model/generation.ts';
-import type { Model } from '../../model/model.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { Model } from '../../model/serving/model.ts';
 import type { Listed } from './document.ts';
 
 const PATH = '/openapi.json';

@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { WHOLE } from '../../engine/batcher.ts';
-import type { Signature, Tensor, TensorSpec } from '../../engine/tensor.ts';
-import { encodeNested, encodeRow } from '../../engine/tensor-encode.ts';
-import type { Generation } from '../../model/generation.ts';
-import type { WriteInstance } from '../instance-runs.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { encodeNested, encodeRow } from '../../tensor/encode.ts';
+import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import type { WriteInstance } from '../instances/run-instances.ts';
 
 /** An output of strings whose name ends so holds bytes, which are answered as `{"b64": …}`. */
 const BYTES_SUFFIX = '_bytes';

@@ -1,12 +1,12 @@
-import type { JsonObject, JsonValue } from '../../engine/json-reader.ts';
-import type { Signature, Tensor, TensorSpec } from '../../engine/tensor.ts';
-import { decodeInput, decodeNested } from '../../engine/tensor-decode.ts';
-import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
-import type { RowDecoder } from '../../model/rows.ts';
-import { isBase64, takesText, unpackText } from '../base64.ts';
-import { type Instances, readInstances } from '../instances.ts';
-import { isArray, isObject } from '../json-kinds.ts';
+import type { RowDecoder } from '../../model/folder/rows.ts';
+import { decodeInput, decodeNested } from '../../tensor/decode.ts';
+import { describe } from '../../tensor/fill.ts';
+import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import { isBase64, takesText, unpackText } from '../instances/base64.ts';
+import { type Instances, readInstances } from '../instances/instances.ts';
+import { isArray, isObject } from '../json-checks.ts';
 
 /** A body of `:predict`, decoded. Plain data: it may come from another thread. */
 export type PredictBody =

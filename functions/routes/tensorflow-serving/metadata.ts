@@ -1,5 +1,5 @@
-import type { DType, TensorSpec } from '../../engine/tensor.ts';
-import type { Generation } from '../../model/generation.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { DType, TensorSpec } from '../../tensor/tensor.ts';
 import { SIGNATURE_NAME } from './body.ts';
 
 /** TensorFlow's names (tensorflow/core/framework/types.proto). */

@@ -1,6 +1,6 @@
-import type { ModelStatus } from '../../model/model.ts';
-import type { Repository } from '../../model/repository.ts';
-import { canonicalVersion, modelAt } from '../addressed.ts';
+import type { Repository } from '../../model/repository/repository.ts';
+import type { ModelStatus } from '../../model/serving/model.ts';
+import { canonicalVersion, modelAt } from '../model-address.ts';
 
 /** `ModelVersionStatus.State` (tensorflow_serving/apis/get_model_status.proto). */
 const STATES = {

@@ -1,11 +1,11 @@
-import { readJson } from '../../engine/json-reader.ts';
-import { describe } from '../../engine/tensor-fill.ts';
 import { ServingError } from '../../errors.ts';
-import type { RowDecoder, RowFeeds } from '../../model/rows.ts';
-import { type Instances, readInstances } from '../instances.ts';
-import { isArray, isObject } from '../json-kinds.ts';
+import type { RowDecoder, RowFeeds } from '../../model/folder/rows.ts';
+import { describe } from '../../tensor/fill.ts';
+import { readJson } from '../../tensor/json/reader.ts';
+import { type Instances, readInstances } from '../instances/instances.ts';
+import { isArray, isObject } from '../json-checks.ts';
+import { readPredictBody } from '../native/prediction.ts';
 import { type InferRequest, readInferText } from '../open-inference/request.ts';
-import { readPredictBody } from '../prediction.ts';
 
 const NONE = new Uint8Array(0);
 

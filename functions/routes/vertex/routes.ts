@@ -1,16 +1,17 @@
-import { mediaType } from '../../http/body-in.ts';
-import { type Exchange, sendJson } from '../../http/exchange.ts';
-import { readInflated } from '../../http/inflate.ts';
-import { isLarge, type JsonParser, type Owner } from '../../http/json-body.ts';
+import { readInflated } from '../../http/body/inflate.ts';
+import { mediaType } from '../../http/body/read-body.ts';
+import { type Exchange, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
-import type { Generation } from '../../model/generation.ts';
-import type { Repository } from '../../model/repository.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
-import { runInstances, type WriteInstance } from '../instance-runs.ts';
+import type { Repository } from '../../model/repository/repository.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { Metrics } from '../../telemetry/metrics/metrics.ts';
+import { isLarge, type JsonParser, type Owner } from '../body-reader.ts';
+import { runInstances, type WriteInstance } from '../instances/run-instances.ts';
+import { answerRow } from '../native/predict.ts';
+import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
 import { sendOutputs } from '../open-inference/response.ts';
-import { answerRow } from '../predict.ts';
-import { createReadiness } from '../probes.ts';
+import { createReadiness } from '../status/probes.ts';
 import { createInstanceWriter } from '../tensorflow-serving/answer.ts';
 import { readVertexBody, type VertexBody } from './body.ts';
 
@@ -104,9 +105,9 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
 }
 
 const predictionsOf =
-  ({ writer }: Generation): WriteInstance =>
+  (live: Generation): WriteInstance =>
   (outputs, row, isRow) =>
-    `{${writer.write(outputs, row, isRow)}}`;
+    `{${predictionEncoderOf(live).encode(outputs, row, isRow)}}`;
 
 /** The parameter of Triton's media type; a text that is no length is refused as the header would be. */
 const headerSize = (contentType: string): string =>

@@ -1,4 +1,4 @@
-import { SETTINGS } from '../../../functions/config.ts';
+import { SETTINGS } from '../../../functions/config/settings.ts';
 import { findUnknownAnnotations } from '../cloud-run-annotations.ts';
 import type { Container, Pod } from '../containers.ts';
 import type { Finding } from '../finding.ts';

@@ -1,4 +1,4 @@
-import { SETTINGS } from '../../../functions/config.ts';
+import { SETTINGS } from '../../../functions/config/settings.ts';
 import { fillIn } from '../compose.ts';
 import type { Container } from '../containers.ts';
 import type { Variable } from '../env.ts';
@@ -61,7 +61,7 @@ function checkContainer({ platform, node, env }: Container): Finding[] {
 
 function problemOf(name: string, value: string | undefined): string | undefined {
   if (Object.hasOwn(READ_BY_OTHERS, name)) return undefined;
-  if (!Object.hasOwn(SETTINGS, name)) return `${name} is no setting of functions/config.ts: nothing reads it`;
+  if (!Object.hasOwn(SETTINGS, name)) return `${name} is no setting of functions/config/settings.ts: nothing reads it`;
   const { schema, takes, default: fallback } = SETTINGS[name as keyof typeof SETTINGS];
   if (value === undefined || schema.safeParse(value.trim() || fallback).success) return undefined;
   return `${name}=${JSON.stringify(value)} is not usable: it takes ${takes}`;

@@ -1,4 +1,4 @@
-import { SETTINGS } from '../../../functions/config.ts';
+import { SETTINGS } from '../../../functions/config/settings.ts';
 import { readDuration } from '../compose.ts';
 import type { Container, Pod } from '../containers.ts';
 import type { Finding } from '../finding.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Tensor } from '../../../functions/engine/tensor.ts';
+import type { Tensor } from '../../../functions/tensor/tensor.ts';
 import { createRandom } from '../../../scripts/fuzz/random.ts';
 import { column, float32 } from '../tensors.ts';
 import { compareWithAlone, randomRequests } from './compare-with-alone.ts';

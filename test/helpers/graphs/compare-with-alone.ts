@@ -1,7 +1,7 @@
-import { stackRows } from '../../../functions/engine/join.ts';
+import { stackRows } from '../../../functions/engine/batch-rows.ts';
 import type { Session } from '../../../functions/engine/session.ts';
-import { elementCount, type Tensor } from '../../../functions/engine/tensor.ts';
-import { sliceRows } from '../../../functions/engine/tensor-compare.ts';
+import { sliceRows } from '../../../functions/tensor/compare.ts';
+import { elementCount, type Tensor } from '../../../functions/tensor/tensor.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';
 import type { ExportedGraph } from './graph.ts';
 

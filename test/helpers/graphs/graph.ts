@@ -1,4 +1,4 @@
-import type { Tensor } from '../../../functions/engine/tensor.ts';
+import type { Tensor } from '../../../functions/tensor/tensor.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';
 
 /** A model as an exporter writes it, and whether rows of different requests may share one run of it. */

@@ -1,4 +1,6 @@
-import type { AttributeValue } from '../../../functions/onnx/attribute.ts';
+import type { DataTypeName } from '../../../functions/onnx/data-type.ts';
+import { createRandom } from '../../../scripts/fuzz/random.ts';
+import type { AttributeValue } from '../../../scripts/onnx/attribute.ts';
 import {
   type FunctionParts,
   type GraphParts,
@@ -10,9 +12,8 @@ import {
   type Shape,
   typedValue,
   value,
-} from '../../../functions/onnx/build.ts';
-import type { DataTypeName } from '../../../functions/onnx/data-type.ts';
-import type { InitializerData, InitializerType } from '../../../functions/onnx/initializer.ts';
+} from '../../../scripts/onnx/build.ts';
+import type { InitializerData, InitializerType } from '../../../scripts/onnx/initializer.ts';
 import type {
   FunctionProto,
   GraphProto,
@@ -20,8 +21,7 @@ import type {
   TensorProto,
   TypeProto,
   ValueInfoProto,
-} from '../../../functions/onnx/onnx_pb.ts';
-import { createRandom } from '../../../scripts/fuzz/random.ts';
+} from '../../../scripts/onnx/onnx_pb.ts';
 
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 

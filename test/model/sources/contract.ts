@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { type Entry, type Source, SourceError, type SourceFault } from '../../../functions/model/source.ts';
+import { type Entry, type Source, SourceError, type SourceFault } from '../../../functions/model/sources/source.ts';
 
 /** One kind of source, over a place of its own. */
 export interface SourceKit {

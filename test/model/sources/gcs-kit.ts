@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { type Entry, type Source, SourceError } from '../../../functions/model/source.ts';
-import { createGcsSource } from '../../../functions/model/sources/gcs.ts';
+import { createGcsSource } from '../../../functions/model/sources/gcs/gcs.ts';
+import { type Entry, type Source, SourceError } from '../../../functions/model/sources/source.ts';
 import { type StorageOptions, type StorageServer, startStorage } from '../../helpers/storage-server.ts';
 import { find, pattern } from './contract.ts';
 

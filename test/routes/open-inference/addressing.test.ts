@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
-import type { Repository } from '../../../functions/model/repository.ts';
+import type { Repository } from '../../../functions/model/repository/repository.ts';
 import { generationAt, inTritonsWords, modelAt } from '../../../functions/routes/open-inference/addressing.ts';
 
 const failing = (error: unknown) =>

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { DTYPES } from '../../../functions/engine/tensor.ts';
 import { DATATYPES } from '../../../functions/routes/open-inference/datatype.ts';
 import { SERVER } from '../../../functions/routes/open-inference/metadata.ts';
+import { DTYPES } from '../../../functions/tensor/tensor.ts';
 
 test("the server goes by Triton's name, which its clients compare, and by its own version", () => {
   const { name, version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));

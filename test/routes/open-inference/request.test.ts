@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Signature, Tensor } from '../../../functions/engine/tensor.ts';
 import { ServingError } from '../../../functions/errors.ts';
 import { type InferRequest, readInfer } from '../../../functions/routes/open-inference/request.ts';
+import type { Signature, Tensor } from '../../../functions/tensor/tensor.ts';
 import { countedArray } from '../../helpers/counted-array.ts';
 import { inferBody, type Sent } from '../../helpers/open-inference.ts';
 

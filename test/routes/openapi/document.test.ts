@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createApp } from '../../../functions/app.ts';
-import { readConfig } from '../../../functions/config.ts';
-import type { JsonValue } from '../../../functions/engine/json-reader.ts';
-import { DTYPES, type DType, type TensorSpec } from '../../../functions/engine/tensor.ts';
+import { readConfig } from '../../../functions/config/settings.ts';
 import { STATUS } from '../../../functions/http/status.ts';
-import type { Generation } from '../../../functions/model/generation.ts';
-import type { Manifest } from '../../../functions/model/manifest.ts';
-import { createRowDecoder } from '../../../functions/model/rows.ts';
+import type { Manifest } from '../../../functions/model/folder/manifest.ts';
+import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
+import type { Generation } from '../../../functions/model/serving/generation.ts';
 import { type Listed, writeDocument } from '../../../functions/routes/openapi/document.ts';
 import { isDescribed } from '../../../functions/routes/openapi/operations.ts';
+import type { JsonValue } from '../../../functions/tensor/json/reader.ts';
+import { DTYPES, type DType, type TensorSpec } from '../../../functions/tensor/tensor.ts';
 import type { Json } from '../../helpers/calls.ts';
 import { IRIS } from '../../helpers/hosts.ts';
 import { createChecker, exampleRequests, faultOf } from '../../helpers/openapi.ts';
@@ -39,7 +39,8 @@ interface Parts {
 function modelOf({ inputs, outputs = inputs, manifest = {}, joined = true, labels }: Parts): Generation {
   const signature = { inputs, outputs };
   const rows = createRowDecoder(signature, manifest.input?.features, joined);
-  return { name: 'm', version: '1', signature, manifest, joined, rows, writer: { labels } } as unknown as Generation;
+  const labelled = labels === undefined ? [] : [{ output: outputs[0]!.name, labels, of: 'string' }];
+  return { name: 'm', version: '1', signature, manifest, joined, rows, labelled } as unknown as Generation;
 }
 
 const documentOf = (live: Generation | undefined): Json => JSON.parse(writeDocument(ROUTES, live));

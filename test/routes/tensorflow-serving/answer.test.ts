@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Tensor, TensorSpec } from '../../../functions/engine/tensor.ts';
 import { createInstanceWriter, writeColumns } from '../../../functions/routes/tensorflow-serving/answer.ts';
+import type { Tensor, TensorSpec } from '../../../functions/tensor/tensor.ts';
 
 const specs = (...outputs: [name: string, dtype: TensorSpec['dtype']][]) => ({
   inputs: [],

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readJson } from '../../../functions/engine/json-reader.ts';
-import type { TensorSpec } from '../../../functions/engine/tensor.ts';
-import { createRowDecoder, type RowDecoder } from '../../../functions/model/rows.ts';
+import { createRowDecoder, type RowDecoder } from '../../../functions/model/folder/rows.ts';
 import { readTensorFlowBody } from '../../../functions/routes/tensorflow-serving/body.ts';
+import { readJson } from '../../../functions/tensor/json/reader.ts';
+import type { TensorSpec } from '../../../functions/tensor/tensor.ts';
 import { countedArray } from '../../helpers/counted-array.ts';
 
 const decoder = (...inputs: TensorSpec[]): RowDecoder => createRowDecoder({ inputs, outputs: [] }, undefined, true);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
-import type { ModelStatus } from '../../../functions/model/model.ts';
-import type { ListedModel, Repository } from '../../../functions/model/repository.ts';
+import type { ListedModel, Repository } from '../../../functions/model/repository/repository.ts';
+import type { ModelStatus } from '../../../functions/model/serving/model.ts';
 import { showStatus } from '../../../functions/routes/tensorflow-serving/status.ts';
 
 const status = (state: ModelStatus['state'], reason?: string, name = 'm', version = '1'): ModelStatus =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createRowDecoder } from '../../../functions/model/rows.ts';
+import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
 import { readVertexBody } from '../../../functions/routes/vertex/body.ts';
 
 const rows = createRowDecoder(

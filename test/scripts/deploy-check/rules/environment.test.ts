@@ -102,7 +102,7 @@ test('a variable in a file of kustomize is found at its line of the file', () =>
     'files',
   );
   assert.deepEqual(checkEnvironment(scope).map(showFinding), [
-    'config.env:3: variables.LOG: LOG is no setting of functions/config.ts: nothing reads it',
+    'config.env:3: variables.LOG: LOG is no setting of functions/config/settings.ts: nothing reads it',
   ]);
 });
 
@@ -118,7 +118,7 @@ test('a patch, which names no image, is of the container that runs ours', () => 
 test("the image's own variables are settings, too", () => {
   const stages = readDockerfile('FROM a\nENV PORT=8080 \\\n  MODEL=iris\nENV LOG_LEVEL loud\n');
   assert.deepEqual(checkImageEnvironment({ ...IMAGE, stages }).map(showFinding), [
-    'Dockerfile.ml:2: stage 0: ENV: MODEL is no setting of functions/config.ts: nothing reads it',
+    'Dockerfile.ml:2: stage 0: ENV: MODEL is no setting of functions/config/settings.ts: nothing reads it',
     'Dockerfile.ml:4: stage 0: ENV: LOG_LEVEL="loud" is not usable: it takes debug, info, warning or error',
   ]);
 });

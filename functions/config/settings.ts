@@ -1,0 +1,262 @@
+import * as z from 'zod';
+import {
+  fileBelow,
+  holdsText,
+  id,
+  isModelUri,
+  modelOfRoute,
+  oneOf,
+  optional,
+  path,
+  type Setting,
+  secret,
+  setting,
+  text,
+  whole,
+} from './schema.ts';
+
+const DAY_MS = 86_400_000;
+
+/** Every setting, in the order of a request: where it arrives, what answers it, how it is run, what is told of it. */
+export const SETTINGS = {
+  PORT: setting('8080', whole(0, 65_535), 'a port, 0 to 65535 (0: any free one)', 'Port to listen on.'),
+  MAX_BODY_BYTES: setting(
+    String(31 * 2 ** 20),
+    whole(1, 2 ** 30),
+    'bytes, 1 to 1073741824',
+    "Largest buffered body, and largest NDJSON line. Below Cloud Run's 32 MiB, so that the answer is this server's.",
+  ),
+  REQUEST_TIMEOUT_MS: setting(
+    '60000',
+    whole(1, DAY_MS),
+    'milliseconds, 1 to 86400000',
+    'A request not answered by then gets 504; a stream, or a client that does not read its answer, that stands still for as long is ended.',
+  ),
+  SHUTDOWN_GRACE_MS: setting(
+    '8000',
+    whole(0, DAY_MS),
+    'milliseconds, 0 to 86400000',
+    'Longest a shutdown takes. Cloud Run kills 10 s after SIGTERM.',
+  ),
+  MODEL_URI: setting(
+    'models',
+    text.refine(isModelUri) as z.ZodType<string, string>,
+    'a path, file://… or gs://bucket/…',
+    "One `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`. A path, or the same under `gs://bucket/`.",
+  ),
+  MODEL_NAME: setting(
+    '',
+    optional(text),
+    "a model's name",
+    'The model of a repository that is behind `/predict`; needed where there are several.',
+  ),
+  MODEL_FILE: setting(
+    'model.onnx',
+    fileBelow,
+    'a path below the folder of a model, ending in .onnx',
+    "Path of the file that is served below a model's folder, such as `onnx/model_quantized.onnx`.",
+  ),
+  MODEL_LOAD: setting(
+    '',
+    optional(oneOf('eager', 'lazy')),
+    'eager or lazy',
+    'Load at boot, or at the first request or `/ready`. The container is eager, the function lazy.',
+  ),
+  MODEL_SHA256: setting(
+    '',
+    optional(
+      z
+        .string()
+        .regex(/^[0-9a-f]{64}$/i)
+        .transform((hex) => hex.toLowerCase()) as z.ZodType<string, string>,
+    ),
+    '64 hexadecimal digits',
+    'SHA-256 of the `.onnx` file behind `/predict`: any other file is refused. External data is not part of it.',
+  ),
+  MODEL_REFRESH_SECONDS: setting(
+    '0',
+    whole(0, 604_800),
+    'seconds, 0 to 604800',
+    'How often a newer upload or version is looked for, and swapped in. 0: never.',
+  ),
+  MODEL_MEMORY_BUDGET: setting(
+    '',
+    optional(whole(2 ** 26, Number.MAX_SAFE_INTEGER)),
+    'bytes, 67108864 or more',
+    'Bytes of memory that all loaded models may take; the least recently used are unloaded. Unset: what the memory limit leaves.',
+  ),
+  ADMIN_TOKEN_FILE: setting(
+    '',
+    optional(text.refine(holdsText) as z.ZodType<string, string>),
+    'the path of a file that can be read and is not empty',
+    'File that holds the bearer token for loading and unloading models over HTTP. Unset: nobody may.',
+  ),
+  REDIS_URL: secret(
+    '',
+    optional(z.string().regex(/^rediss?:\/\/\S+$/) as z.ZodType<string, string>),
+    'redis://[[user]:password@]host[:port][/db], or rediss:// for TLS',
+    'Redis that keeps the bytes of models in front of the bucket. Not used for local files.',
+  ),
+  REDIS_TTL_SECONDS: setting(
+    '86400',
+    whole(1, 31_536_000),
+    'seconds, 1 to 31536000',
+    'How long Redis keeps the bytes of a model.',
+  ),
+  REDIS_MAX_BYTES: setting(
+    String(512 * 2 ** 20),
+    whole(0, Number.MAX_SAFE_INTEGER),
+    'bytes, 0 or more',
+    'Files larger than this are not put into Redis.',
+  ),
+  INFERENCE_PROCESSES: setting(
+    '',
+    optional(whole(1, 256)),
+    'a number, 1 to 256',
+    'Engine processes. Unset: one a CPU of the quota, as far as the memory limit allows.',
+  ),
+  INTRA_OP_THREADS: setting('1', whole(1, 256), 'a number, 1 to 256', 'Threads of one run.'),
+  EXECUTION_PROVIDERS: setting(
+    'cpu',
+    z
+      .string()
+      .regex(/^(cpu|cuda)(,(cpu|cuda))*$/)
+      .transform((list) => list.split(',')) as z.ZodType<string[], string>,
+    'cpu, cuda, or both with a comma between',
+    "onnxruntime's providers, first choice first.",
+  ),
+  MAX_BATCH_SIZE: setting('64', whole(1, 65_536), 'a number, 1 to 65536', 'Rows a run takes at most.'),
+  BATCH_DELAY_MS: setting(
+    '0',
+    whole(0, 60_000),
+    'milliseconds, 0 to 60000',
+    'How long the first row of a run waits for company. 0: it goes as soon as an engine is free.',
+  ),
+  MAX_QUEUE_SIZE: setting(
+    '1024',
+    whole(1, 1_000_000),
+    'a number, 1 to 1000000',
+    'Rows that may wait; one more gets 429.',
+  ),
+  RUN_TIMEOUT_MS: setting(
+    '30000',
+    whole(1, DAY_MS),
+    'milliseconds, 1 to 86400000',
+    'A run longer than this is killed with its process, which is replaced.',
+  ),
+  PAGE: setting(
+    'on',
+    oneOf('on', 'off'),
+    'on or off',
+    'Whether `/`, a page to try the model on, and `/docs` are served.',
+  ),
+  LOG_LEVEL: setting(
+    'info',
+    oneOf('debug', 'info', 'warning', 'error'),
+    'debug, info, warning or error',
+    'Least severity written.',
+  ),
+  LOG_REQUESTS: setting(
+    'failed',
+    oneOf('failed', 'all'),
+    'failed or all',
+    'Which requests are logged: those that failed or were slow, or all. Cloud Run logs every request itself.',
+  ),
+  LOG_TRANSPORT: setting(
+    'stdout',
+    oneOf('stdout', 'cloud'),
+    'stdout or cloud',
+    'JSON lines on stdout, or the Cloud Logging API (outside Google Cloud).',
+  ),
+  AIP_HTTP_PORT: setting(
+    '',
+    optional(whole(0, 65_535)),
+    'a port, 0 to 65535',
+    'Set by Vertex AI: the port to listen on, before `PORT`.',
+  ),
+  AIP_PREDICT_ROUTE: setting(
+    '',
+    optional(path),
+    'a URL path: / first, and no blanks, braces, ? or #',
+    'Set by Vertex AI: the path of its predictions, beside all others.',
+  ),
+  AIP_HEALTH_ROUTE: setting(
+    '',
+    optional(path),
+    'a URL path: / first, and no blanks, braces, ? or #',
+    'Set by Vertex AI: the path of its health checks, which ask for readiness.',
+  ),
+  AIP_ENDPOINT_ID: setting(
+    '',
+    optional(id),
+    'letters, digits, - and _',
+    'Set by Vertex AI: with `AIP_DEPLOYED_MODEL_ID`, what stands in both paths where none is set.',
+  ),
+  AIP_DEPLOYED_MODEL_ID: setting(
+    '',
+    optional(id),
+    'letters, digits, - and _',
+    'Set by Vertex AI: see `AIP_ENDPOINT_ID`.',
+  ),
+  AIP_STORAGE_URI: setting(
+    '',
+    optional(text.refine(isModelUri) as z.ZodType<string, string>),
+    'gs://bucket/…, a path or file://…',
+    "Set by Vertex AI: the folder of the model's files, before `MODEL_URI`.",
+  ),
+  K_SERVICE: setting(
+    '',
+    optional(text),
+    'a name',
+    'Set by Cloud Run: files count as memory there, and the look for a newer model rides on requests.',
+  ),
+  GOOGLE_CLOUD_PROJECT: setting('', optional(text), 'a project id', 'Makes the trace of a log line a link.'),
+} satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never };
+
+/** A setting that cannot be used. The message is one line for the operator. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/**
+ * Reads every setting from the environment; an empty value counts as unset. What Vertex AI sets goes before what the image says:
+ * `PORT` and `MODEL_URI` are the ones to use.
+ * @throws ConfigError that names the variable, its value, and what it takes.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const names = Object.keys(SETTINGS) as SettingName[];
+  const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
+  refuseOtherModels(config);
+  return {
+    ...config,
+    PORT: config.AIP_HTTP_PORT ?? config.PORT,
+    MODEL_URI: config.AIP_STORAGE_URI ?? config.MODEL_URI,
+  };
+}
+
+/** The port that the server listens on, without a look at any other setting. @throws ConfigError as `readConfig` does. */
+export function readPort(env: NodeJS.ProcessEnv = process.env): number {
+  return readSetting('AIP_HTTP_PORT', env) ?? readSetting('PORT', env);
+}
+
+function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Config[K] {
+  const { default: fallback, schema, takes, secret: hidden }: Setting<unknown> = SETTINGS[name];
+  const given = env[name]?.trim() || fallback;
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data as Config[K];
+  throw new ConfigError(`${name}=${hidden ? '…' : JSON.stringify(given)} is not usable: it takes ${takes}`);
+}
+
+/** Vertex AI's routes are of the model behind `/predict`, whatever they are called. */
+function refuseOtherModels(config: Config): void {
+  for (const name of ['AIP_PREDICT_ROUTE', 'AIP_HEALTH_ROUTE'] as const) {
+    const route = config[name];
+    const named = route === undefined ? undefined : modelOfRoute(route);
+    if (named === undefined || config.MODEL_NAME === undefined || named === config.MODEL_NAME) continue;
+    const both = `${name}=${JSON.stringify(route)} is not usable: it names the model ${named}, and MODEL_NAME is ${config.MODEL_NAME}`;
+    throw new ConfigError(`${both}: name one of them as the other`);
+  }
+}

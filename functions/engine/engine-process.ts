@@ -1,0 +1,175 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import type { RowIndependence } from '../batching/row-independence.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { openChannel } from './channel.ts';
+import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
+import type { LoadOrder, Session } from './session.ts';
+
+/** Why a run came to nothing. Of all three only `failed` says something of the feeds alone. */
+export type RunFault = 'failed' | 'crashed' | 'timed-out';
+
+/** What a run, or a load, ends with when it gives no tensors. */
+export class RunError extends Error {
+  readonly fault: RunFault;
+  /** The process died of what it did, and was not killed from outside: the kernel kills the innocent, too, for want of memory. */
+  readonly ofItself: boolean;
+  /** Why a load failed, where that is told apart. */
+  readonly code: Failure['code'];
+  constructor(fault: RunFault, message: string, details: Partial<Pick<RunError, 'ofItself' | 'code'>> = {}) {
+    super(message);
+    this.name = 'RunError';
+    this.fault = fault;
+    this.ofItself = details.ofItself ?? false;
+    this.code = details.code;
+  }
+}
+
+/** What native code that goes wrong ends a process with. */
+const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
+
+/** What an engine says of a load or a run that failed. */
+export interface Failure {
+  readonly message: string;
+  /** `FILE_CHANGED`: a file is no longer the one that was listed. */
+  readonly code: 'FILE_CHANGED' | undefined;
+}
+
+/** What an engine tells of the model it has loaded. */
+export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'> & {
+  /** Whether rows of several requests may share a run, where the order asked for it. */
+  readonly rows?: RowIndependence | undefined;
+};
+
+/** One engine process, which does one thing at a time. */
+export interface Engine {
+  readonly pid: number | undefined;
+  /** @throws RunError `failed` with onnxruntime's text, `crashed`, or `timed-out`: the process has then been killed. */
+  load(order: LoadOrder, timeoutMs?: number): Promise<Loaded>;
+  /** @throws RunError. On `timed-out` the process has been killed. */
+  run(inputs: readonly JoinedTensor[], timeoutMs: number): Promise<Tensor[]>;
+  kill(): void;
+  /** Lets the process end by itself once it is idle. */
+  close(): void;
+  /** Settles, never rejects, when the process is gone: with a phrase such as `killed by SIGKILL`. */
+  readonly exited: Promise<string>;
+}
+
+/**
+ * Tens of gigabytes from a slow disk load in less; an open that hangs, as on a network volume that has gone, would hold
+ * its engine for ever.
+ */
+const LOAD_TIMEOUT_MS = 600_000;
+
+/** A timer later than this means that the process was frozen, as its CPU was withdrawn: work does not hold one up for so long. */
+const FROZEN_MS = 2000;
+
+interface Pending {
+  readonly id: number;
+  resolve(frame: Frame): void;
+  reject(error: RunError): void;
+}
+
+/**
+ * Speaks the frame protocol with a freshly spawned engine process.
+ * @param lastId the number of an exchange before the first: they go up by one, and begin anew at 2^32
+ */
+export function attachEngine(child: ChildProcess, lastId = 0): Engine {
+  let pending: Pending | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let currentId = lastId;
+  let gone: string | undefined;
+
+  function settle(): Pending | undefined {
+    const settled = pending;
+    pending = undefined;
+    clearTimeout(timer);
+    return settled;
+  }
+
+  // A process for whose socket there was no file descriptor has none, whatever its type says; its error is on the way.
+  const socket = (child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined;
+  const channel = socket && openChannel(socket, receive);
+  // A write to an engine that has just died fails here; its exit tells the same, with the reason.
+  socket?.on('error', () => {});
+
+  function receive(frame: Frame): void {
+    // An answer to something else: whatever comes from this process from now on could be another caller's.
+    if (frame.id !== pending?.id) child.kill('SIGKILL');
+    else if (frame.kind === KIND.failure) {
+      const { message, code } = decodeJson(frame) as Failure;
+      settle()?.reject(new RunError('failed', message, { code }));
+    } else {
+      settle()?.resolve(frame);
+    }
+  }
+
+  const exited = new Promise<string>((resolve) => {
+    const end = (how: string, ofItself = false): void => {
+      if (gone !== undefined) return;
+      gone = how;
+      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, { ofItself }));
+      resolve(how);
+    };
+    child.once('exit', (code, signal) => {
+      if (signal === null) end(`exit code ${code}`, true);
+      else end(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
+    });
+    child.once('error', (error) => end(`could not start: ${error.message}`));
+    // A prespawned process may have ended before anyone took it. One that could not start has no pid; where its error is
+    // still to come it says why.
+    const early = child.exitCode ?? child.signalCode;
+    if (early !== null) end(`ended early: ${early}`);
+    else if (child.pid === undefined) setImmediate(end, 'could not start');
+  });
+
+  function expire(what: string, timeoutMs: number): void {
+    settle()?.reject(new RunError('timed-out', `the ${what} took longer than ${timeoutMs} ms`));
+    child.kill('SIGKILL');
+  }
+
+  /** A process whose CPU was withdrawn meanwhile, as on Cloud Run between requests, finds its timers late: its engines stood still too. */
+  function arm(what: string, timeoutMs: number): NodeJS.Timeout {
+    const due = performance.now() + timeoutMs;
+    return setTimeout(() => {
+      if (performance.now() - due > FROZEN_MS && pending !== undefined) timer = arm(what, timeoutMs);
+      else expire(what, timeoutMs);
+    }, timeoutMs);
+  }
+
+  function exchange(
+    what: 'load' | 'run',
+    encode: (id: number) => readonly Uint8Array[],
+    timeoutMs: number,
+  ): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      if (gone !== undefined) {
+        reject(new RunError('crashed', `the engine process ended: ${gone}`));
+        return;
+      }
+      currentId = (currentId + 1) >>> 0;
+      const chunks = encode(currentId);
+      pending = { id: currentId, resolve, reject };
+      channel?.send(chunks);
+      timer = arm(what, timeoutMs);
+    });
+  }
+
+  return {
+    get pid() {
+      return child.pid;
+    },
+    exited,
+    async load(order, timeoutMs = LOAD_TIMEOUT_MS) {
+      const frame = await exchange('load', (id) => [encodeJson(KIND.load, id, order)], timeoutMs);
+      return decodeJson(frame) as Loaded;
+    },
+    async run(inputs, timeoutMs) {
+      return decodeTensors(await exchange('run', (id) => encodeTensors(KIND.run, id, inputs), timeoutMs));
+    },
+    kill: () => {
+      child.kill('SIGKILL');
+    },
+    close: () => channel?.close(),
+  };
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage } from 'node:http';
+import type { Transform } from 'node:stream';
+import { ServingError } from '../../errors.ts';
+import { type BodyBudget, holdBody, processBudget } from './body-budget.ts';
+import { GrowingBuffer } from './growing-buffer.ts';
+import { gone, readBody, tooLarge } from './read-body.ts';
+
+/** Bytes that come out of the inflater at a time. */
+const CHUNK_BYTES = 65_536;
+
+/**
+ * The whole body of a request, inflated where its `Content-Encoding` says gzip or deflate (RFC 9110, 8.4.1: zlib's format).
+ * It is inflated outside of the event loop as it arrives, each piece counted before it is kept: neither what comes in nor what
+ * comes out is ever more than `limit`. On the functions host the framework has inflated it already.
+ * @param textBytes as for `readBody`.
+ * @throws ServingError as `readBody`; `TOO_LARGE` also for what inflates to more than `limit` bytes; `INVALID_INPUT` for what is
+ * no gzip or zlib stream, or half of one; `UNSUPPORTED_MEDIA_TYPE` for another encoding.
+ */
+export async function readInflated(
+  req: IncomingMessage,
+  limit: number,
+  textBytes = 0,
+  budget = processBudget,
+): Promise<Buffer> {
+  const encoding = 'rawBody' in req ? 'identity' : (req.headers['content-encoding'] ?? 'identity').toLowerCase();
+  if (encoding === 'identity') return readBody(req, limit, budget, textBytes);
+  const zlib = process.getBuiltinModule('node:zlib');
+  const options = { chunkSize: CHUNK_BYTES };
+  if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
+  if (encoding === 'gzip' || encoding === 'x-gzip') return inflate(req, zlib.createGunzip(options), limit, budget);
+  if (encoding === 'deflate') return inflate(req, zlib.createInflate(options), limit, budget);
+  const message = `content-encoding ${encoding.slice(0, 40)}: send the body as gzip, deflate or identity`;
+  throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
+}
+
+function inflate(req: IncomingMessage, inflater: Transform, limit: number, budget: BodyBudget): Promise<Buffer> {
+  const hold = holdBody(req, budget);
+  const inflated = new GrowingBuffer(limit);
+  let deflatedBytes = 0;
+  return new Promise((resolve, reject) => {
+    function refuse(error: ServingError): void {
+      req.off('data', count).unpipe(inflater);
+      inflater.destroy();
+      inflated.clear();
+      reject(error);
+    }
+    /** A stream may go on and on and inflate to nothing. */
+    function count(piece: Buffer): void {
+      deflatedBytes += piece.length;
+      if (deflatedBytes > limit) refuse(tooLarge(limit));
+    }
+    function take(piece: Buffer): void {
+      if (inflated.length + piece.length > limit) {
+        refuse(new ServingError('TOO_LARGE', `the body inflates to more than ${limit} bytes (MAX_BODY_BYTES)`));
+        return;
+      }
+      try {
+        hold.grow(piece.length, limit);
+      } catch (error) {
+        refuse(error as ServingError);
+        return;
+      }
+      inflated.append(piece);
+    }
+    inflater.on('data', take);
+    inflater.once('end', () => resolve(inflated.take()));
+    inflater.once('error', (cause) => {
+      const message = `the body is not ${req.headers['content-encoding']}, as Content-Encoding says: ${cause.message}`;
+      refuse(new ServingError('INVALID_INPUT', message, { cause }));
+    });
+    // Where it came to its end this settles nothing that is not settled.
+    req.once('close', () => {
+      if (!req.readableEnded) refuse(gone());
+    });
+    // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
+    if (req.destroyed || req.readableEnded) refuse(gone());
+    else req.on('data', count).pipe(inflater);
+  });
+}

@@ -1,0 +1,65 @@
+import type { IncomingMessage } from 'node:http';
+import { ServingError } from '../errors.ts';
+import { DirectMessage } from './body/direct-message.ts';
+import type { Exchange } from './request-context.ts';
+import { STATUS } from './status.ts';
+
+/** How long the rest of a refused body is read and thrown away, so that the client gets to read the answer. */
+const LINGER_MS = 2000;
+
+/** Any error as one that may be shown. What is not a `ServingError` is a bug of ours: its text stays in the log. */
+export function toServingError(error: unknown): ServingError {
+  if (error instanceof ServingError) return error;
+  return new ServingError('INTERNAL', 'internal error; the log has it under the request id', { cause: error });
+}
+
+/** The one error shape of every dialect: `{"error", "code", "path"?, "request_id"}`. */
+export function failureBody(error: ServingError, requestId: string): string {
+  const { message, code, path } = error;
+  return JSON.stringify({ error: message, code, path, request_id: requestId });
+}
+
+/** Whether there is a body, and not all of it is here. */
+export function isArriving(req: IncomingMessage): boolean {
+  if (req.complete || 'rawBody' in req) return false;
+  return Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined;
+}
+
+/** Answers with an error, unless the head of another answer is already out: the connection is then cut. */
+export function sendFailure({ req, res, id }: Pick<Exchange, 'req' | 'res' | 'id'>, error: ServingError): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const body = failureBody(error, id);
+  const headers = [
+    'Content-Type',
+    'application/json',
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'X-Content-Type-Options',
+    'nosniff',
+    'X-Request-Id',
+    id,
+  ];
+  if (error.retryAfter !== undefined) headers.push('Retry-After', String(error.retryAfter));
+  if (error.allow !== undefined) headers.push('Allow', error.allow);
+  // RFC 9110, 11.6.1: a 401 names the scheme.
+  if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
+  const half = isArriving(req);
+  if (half || error.code === 'DRAINING') headers.push('Connection', 'close');
+  res.writeHead(STATUS[error.code], headers);
+  if (!half) {
+    res.end(body);
+    return;
+  }
+  // A connection closed on a client that still sends is reset, and takes the answer with it.
+  res.write(body);
+  const end = (): void => {
+    clearTimeout(timer);
+    res.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  if (req instanceof DirectMessage) req.release();
+  req.once('end', end).once('close', end).resume();
+}

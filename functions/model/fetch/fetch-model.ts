@@ -1,0 +1,39 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ServingError } from '../../errors.ts';
+import { inspectModel } from '../../onnx/inspect.ts';
+import type { Source } from '../sources/source.ts';
+import { type DownloadOptions, download, hashFile } from './download.ts';
+import type { BringOrder, Checked, ModelOrder } from './protocol.ts';
+
+/**
+ * Brings files to a folder, and looks through the model's file where it is among them.
+ * @throws SourceError, or ServingError `MODEL_FAILED` that names the object and what is wrong with it.
+ */
+export async function bring(source: Source, order: BringOrder, options: DownloadOptions): Promise<Checked> {
+  const { folder, files, model } = order;
+  for (const { path, entry, maxBytes } of files) {
+    const file = join(folder, path);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await download(source, entry, file, { ...options, maxBytes });
+  }
+  return model === undefined ? { external: [] } : checkModel({ ...model, path: join(folder, model.path) });
+}
+
+/**
+ * Looks through a local `.onnx` file. Reads synchronously, for a process that serves nobody meanwhile.
+ * @throws ServingError `MODEL_FAILED` where its SHA-256 is another, or where it is no ONNX model.
+ */
+export async function checkModel({ path, place, sha256 }: ModelOrder): Promise<Checked> {
+  if (sha256 !== undefined) {
+    const got = await hashFile(path, 'sha256');
+    const message = `${place}: its SHA-256 is ${got}, MODEL_SHA256 is ${sha256}`;
+    if (got !== sha256) throw new ServingError('MODEL_FAILED', message);
+  }
+  try {
+    return { external: inspectModel(path).external };
+  } catch (error) {
+    if (!(error instanceof ServingError)) throw error;
+    throw new ServingError('MODEL_FAILED', error.message.replace(path, place), { cause: error });
+  }
+}

@@ -1,0 +1,153 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { ServingError } from '../../errors.ts';
+import type { CacheEvent } from '../sources/redis/cache.ts';
+import { type Entry, type Scope, SourceError } from '../sources/source.ts';
+import type { BringOrder, Checked, FetchSource, FromWorker, Job, ModelOrder, ToWorker } from './protocol.ts';
+
+/** Hands jobs to a fetching process, which is started when there is one and ends when there has been none for a while. */
+export interface Fetcher {
+  /** Starts the process, for a job that is about to come. */
+  start(): void;
+  list(scope?: Scope): Promise<readonly Entry[]>;
+  folders(): Promise<readonly string[]>;
+  bring(order: BringOrder, onBytes: (bytes: number) => void): Promise<Checked>;
+  /** Looks through a local file. */
+  check(model: ModelOrder): Promise<Checked>;
+  /** Ends the process, and fails what it was doing. */
+  close(): void;
+}
+
+export interface FetcherEvents {
+  /** @param gentle of work that nobody waits for. */
+  onRetry(message: string, waitMs: number, gentle: boolean): void;
+  onCache(event: CacheEvent): void;
+}
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  onBytes?: ((bytes: number) => void) | undefined;
+}
+
+const source = import.meta.url.endsWith('.ts');
+const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './fetcher.js', import.meta.url));
+/**
+ * The pieces that a socket gives are garbage at once: a young generation of 1 MB hands their memory out again while it is in the
+ * processor's cache. 200 MB then took 155 ms of CPU in place of 290.
+ */
+const FLAGS = ['--max-semi-space-size=1'];
+/** A load lists, brings, and looks again. Longer it must not stay: its 80 MB are wanted by the engine that loads the model. */
+const LINGER_MS = 2000;
+
+/** @param gentle its process yields to whatever else wants the CPU: requests. */
+export function createFetcher(from: FetchSource | undefined, events: FetcherEvents, gentle = false): Fetcher {
+  const pending = new Map<number, Pending>();
+  let child: ChildProcess | undefined;
+  let linger: NodeJS.Timeout | undefined;
+  let nextId = 1;
+  let closed = false;
+
+  function start(): ChildProcess {
+    clearTimeout(linger);
+    if (child !== undefined) return child;
+    const made = fork(ENTRY, [], { execArgv: FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    child = made;
+    let why = '';
+    made.on('message', (message: FromWorker) => receive(message));
+    made.on('error', (error) => {
+      why = error.message;
+      end(made, why);
+    });
+    made.on('exit', (code, signal) => end(made, why || (signal ? `killed by ${signal}` : `exit code ${code}`)));
+    if (gentle && made.pid !== undefined) yieldTo(made.pid);
+    tell({ open: from });
+    return made;
+  }
+
+  function tell(message: ToWorker): void {
+    // A process that is gone says so by its exit.
+    child?.send(message, () => {});
+  }
+
+  function receive(message: FromWorker): void {
+    if ('retry' in message) events.onRetry(message.retry.message, message.retry.waitMs, gentle);
+    else if ('cache' in message) events.onCache(message.cache);
+    else if ('bytes' in message) pending.get(message.id)?.onBytes?.(message.bytes);
+    else settle(message);
+  }
+
+  function settle(message: Extract<FromWorker, { result: unknown } | { error: unknown }>): void {
+    const job = pending.get(message.id);
+    pending.delete(message.id);
+    if (pending.size === 0) rest();
+    if (!('error' in message)) {
+      job?.resolve(message.result);
+      return;
+    }
+    const { fault, message: text } = message.error;
+    job?.reject(fault === undefined ? new ServingError('MODEL_FAILED', text) : new SourceError(fault, text));
+  }
+
+  function rest(): void {
+    clearTimeout(linger);
+    linger = setTimeout(letGo, LINGER_MS);
+    linger.unref();
+    child?.unref();
+    child?.channel?.unref();
+  }
+
+  function letGo(): void {
+    const old = child;
+    child = undefined;
+    if (old?.connected) old.disconnect();
+  }
+
+  function end(ended: ChildProcess, how: string): void {
+    if (child !== ended) return;
+    child = undefined;
+    const error = new SourceError('transient', `the fetching process ended: ${how}`);
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+  }
+
+  function run(job: Job, onBytes?: (bytes: number) => void): Promise<unknown> {
+    if (closed) return Promise.reject(new ServingError('DRAINING', 'the server is shutting down'));
+    const made = start();
+    made.ref();
+    made.channel?.ref();
+    return new Promise((resolve, reject) => {
+      const id = nextId++;
+      pending.set(id, { resolve, reject, onBytes });
+      tell({ id, job });
+    });
+  }
+
+  return {
+    start() {
+      start();
+      if (pending.size === 0) rest();
+    },
+    list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
+    folders: () => run({ kind: 'folders' }) as Promise<readonly string[]>,
+    bring: (order, onBytes) => run({ kind: 'bring', order }, onBytes) as Promise<Checked>,
+    check: (model) => run({ kind: 'check', model }) as Promise<Checked>,
+    close() {
+      closed = true;
+      clearTimeout(linger);
+      const old = child;
+      if (old !== undefined) end(old, 'the server is shutting down');
+      old?.kill('SIGKILL');
+    },
+  };
+}
+
+function yieldTo(pid: number): void {
+  try {
+    // Not the lowest: on a busy server the look would never come to an end.
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // A sandbox may not allow it: then the check costs what it costs.
+  }
+}

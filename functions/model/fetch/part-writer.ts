@@ -1,0 +1,83 @@
+import { write, writeSync } from 'node:fs';
+import { crc32c } from '../sources/crc32c.ts';
+
+/** Writes one stretch of a file, in order. */
+export interface PartWriter {
+  /** Takes the bytes that follow. They are the caller's again when it returns. @throws what an earlier write failed with. */
+  take(chunk: Uint8Array): void;
+  /** Settles when all that was taken is written. @throws what a write failed with. */
+  flush(): Promise<void>;
+  /** Of all that was flushed. */
+  crc32c(): number;
+}
+
+/** Small enough to stay in a processor's cache between the network and the disk. */
+const SLAB = 512 * 1024;
+const SLABS = 3;
+
+/**
+ * Gathers bytes in slabs, which a thread writes while the next ones are gathered. Where the disk is slower than the network,
+ * and every slab is on its way, this thread writes itself: what waits in memory stays bounded.
+ * @param start place of the stretch in the file.
+ */
+export function createPartWriter(fd: number, start: number): PartWriter {
+  const free = Array.from({ length: SLABS - 1 }, () => Buffer.allocUnsafeSlow(SLAB));
+  const writing = new Set<Promise<void>>();
+  let slab = Buffer.allocUnsafeSlow(SLAB);
+  let filled = 0;
+  let at = start;
+  let crc = 0;
+  let failure: unknown;
+
+  function hand(): void {
+    const [full, length, position] = [slab, filled, at];
+    if (length === 0) return;
+    crc = crc32c(full.subarray(0, length), crc);
+    at += length;
+    filled = 0;
+    const next = free.pop();
+    if (next === undefined) {
+      for (let done = 0; done < length; ) done += writeSync(fd, full, done, length - done, position + done);
+      return;
+    }
+    slab = next;
+    const written = writeAll(fd, full, length, position)
+      .catch((error: unknown) => {
+        failure ??= error;
+      })
+      .finally(() => {
+        free.push(full);
+        writing.delete(written);
+      });
+    writing.add(written);
+  }
+
+  return {
+    take(chunk) {
+      if (failure !== undefined) throw failure;
+      for (let from = 0; from < chunk.length; ) {
+        const length = Math.min(SLAB - filled, chunk.length - from);
+        slab.set(chunk.subarray(from, from + length), filled);
+        filled += length;
+        from += length;
+        if (filled === SLAB) hand();
+      }
+    },
+    async flush() {
+      hand();
+      await Promise.all(writing);
+      if (failure !== undefined) throw failure;
+    },
+    crc32c: () => crc,
+  };
+}
+
+async function writeAll(fd: number, bytes: Buffer, length: number, position: number): Promise<void> {
+  for (let done = 0; done < length; ) {
+    done += await new Promise<number>((resolve, reject) => {
+      write(fd, bytes, done, length - done, position + done, (error, written) =>
+        error ? reject(error) : resolve(written),
+      );
+    });
+  }
+}

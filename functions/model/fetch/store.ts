@@ -1,0 +1,234 @@
+import { opendir, realpath, rm } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { ServingError } from '../../errors.ts';
+import { type Layout, type ModelVersion, placeOf, readLayout } from '../folder/layout.ts';
+import { TEXT_BYTES } from '../folder/manifest.ts';
+import { createFileSource } from '../sources/file.ts';
+import type { Entry, Scope } from '../sources/source.ts';
+import { checkRoom, isInMemory } from './disk.ts';
+import { createFetcher, type FetcherEvents } from './fetcher.ts';
+import type { FileOrder } from './protocol.ts';
+import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
+
+export interface StoreOptions {
+  /** A path, a `file://` address, or `gs://bucket/…`. */
+  readonly uri: string;
+  /** Path below a model's folder of its `.onnx` file; `model.onnx` where it is not given. */
+  readonly file?: string | undefined;
+  /** Redis in front of a bucket. */
+  readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
+  /** Files take memory wherever they lie: Cloud Run. */
+  readonly filesAreMemory: boolean;
+}
+
+export interface BringOptions {
+  /** Background work: it gives way to requests. */
+  readonly gentle: boolean;
+  /** SHA-256 that the model's file must have, in hex. */
+  readonly sha256: string | undefined;
+  /** Local files are looked into whatever lies beside them. */
+  readonly thorough?: boolean;
+  /** Bytes brought so far. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** A model's files on a local disk. */
+export interface LocalModel {
+  readonly folder: string;
+  /**
+   * Where its weights lie, by path from the folder of its file, as the file has them. None where a local file was not looked
+   * into, as nothing beside it is likely to be weights: its engine finds out.
+   */
+  readonly external: readonly string[];
+  /**
+   * Brings the weights too, where they are not there already.
+   * @param weights by path below the model's folder.
+   * @throws as `bring`.
+   */
+  bringWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
+  /** Removes files that were brought. */
+  release(): Promise<void>;
+}
+
+/** Where a server's models come from, as the serving process sees it. */
+export interface ModelStore {
+  readonly root: string;
+  /** Models are loaded where they lie. */
+  readonly local: boolean;
+  /** Whether what is brought takes memory. */
+  inMemory(): Promise<boolean>;
+  /**
+   * Lists all models, or what is below one folder.
+   * @param gentle background work.
+   * @throws SourceError
+   */
+  list(gentle: boolean, scope?: Scope): Promise<Layout>;
+  /**
+   * Brings a model's file, manifest and golden rows, and reads from the file where its weights lie.
+   * @throws SourceError, or ServingError `MODEL_FAILED`.
+   */
+  bring(version: ModelVersion, options: BringOptions): Promise<LocalModel>;
+  close(): void;
+}
+
+/** The store that a `MODEL_URI` names. */
+export function createStore(options: StoreOptions, events: FetcherEvents): ModelStore {
+  return options.uri.startsWith('gs://') ? createBucketStore(options, events) : createLocalStore(options, events);
+}
+
+function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): ModelStore {
+  const source = createFileSource(uri);
+  const never = new AbortController();
+  const prompt = createFetcher(undefined, events);
+  const gentle = createFetcher(undefined, events, true);
+  const rootFolder = source.root.endsWith('.onnx') ? dirname(source.root) : source.root;
+  const list = createLister({
+    root: source.root,
+    file,
+    entries: (scope) => source.list(never.signal, scope),
+    folders: () => source.folders(never.signal),
+  });
+  return {
+    root: source.root,
+    local: true,
+    inMemory: async () => false,
+    list: (_, scope) => list(scope),
+    async bring(version, { gentle: quietly, sha256, thorough = false }) {
+      const folder = join(rootFolder, version.folder);
+      const path = join(folder, version.file);
+      let external: readonly string[] = [];
+      if (sha256 !== undefined || thorough || (await hasCompany(path))) {
+        const place = placeOf(source.root, version);
+        ({ external } = await (quietly ? gentle : prompt).check({ path, place, sha256 }));
+      }
+      return {
+        folder,
+        external,
+        bringWeights: (weights) => refuseLinks(folder, path, weights),
+        release: async () => {},
+      };
+    },
+    close() {
+      prompt.close();
+      gentle.close();
+    },
+  };
+}
+
+interface ListerOptions {
+  readonly root: string;
+  readonly file: string | undefined;
+  entries(scope: Scope): Promise<readonly Entry[]>;
+  folders(): Promise<readonly string[]>;
+}
+
+/** Lists as `ModelStore.list` does. How many folders there are is asked for once: it only tells one model from several. */
+function createLister({ root, file, entries, folders }: ListerOptions) {
+  let total: number | undefined;
+  return async (scope: Scope = {}): Promise<Layout> => {
+    const { under } = scope;
+    const asked = under === undefined || total !== undefined ? undefined : folders();
+    const [listed, names] = await Promise.all([entries(scope), asked]);
+    // A folder of folders, `team/churn`, may hold more of them.
+    if (names !== undefined) total = names.length + (under!.includes('/') ? 1 : 0);
+    const layout = readLayout(root, listed, { file, under, total: under === undefined ? undefined : total });
+    total = layout.total;
+    return layout;
+  };
+}
+
+/** Files that hardly anybody keeps weights in; `..data` and its like are how Kubernetes puts the same files there. */
+const NO_WEIGHTS = /^\.\.|^(license|readme|notice)$|\.(onnx|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
+
+/** Whether something beside a model's file is likely to be its weights: a process is started then, to look into the file. */
+async function hasCompany(path: string): Promise<boolean> {
+  const found = await opendir(dirname(path)).catch(() => undefined);
+  for await (const { name } of found ?? []) if (!NO_WEIGHTS.test(name)) return true;
+  return false;
+}
+
+/** What onnxruntime refuses as a path that escapes, in words that say that it is a link. @throws ServingError `MODEL_FAILED` */
+async function refuseLinks(
+  folder: string,
+  path: string,
+  weights: readonly (readonly [path: string, entry: Entry])[],
+): Promise<void> {
+  if (weights.length === 0) return;
+  const allowed = [await realpath(dirname(path)), dirname(await realpath(path))];
+  for (const [below] of weights) {
+    const real = await realpath(join(folder, below));
+    if (allowed.some((one) => real.startsWith(one + sep))) continue;
+    const message = `${path}: its external data ${join(folder, below)} is a link that leads to ${real}, outside of the model's folder: put the file itself there`;
+    throw new ServingError('MODEL_FAILED', message);
+  }
+}
+
+function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelStore {
+  const { uri, file, cache, filesAreMemory } = options;
+  const root = uri.replace(/\/+$/, '');
+  const prompt = createFetcher({ uri, cache }, events);
+  const gentle = createFetcher({ uri, cache }, events, true);
+  // The client's library loads while the server's own do.
+  prompt.start();
+  let work: WorkFolder | undefined;
+  let brought = 0;
+
+  function folderFor(): string {
+    work ??= makeWorkFolder();
+    return join(work.path, String(++brought));
+  }
+
+  const listers = [prompt, gentle].map((fetcher) =>
+    createLister({ root, file, entries: fetcher.list, folders: fetcher.folders }),
+  );
+
+  return {
+    root,
+    local: false,
+    async inMemory() {
+      work ??= makeWorkFolder();
+      return filesAreMemory || isInMemory(work.path);
+    },
+    list: (quietly, scope) => listers[quietly ? 1 : 0]!(scope),
+    async bring(version, { gentle: quietly, sha256, onBytes }) {
+      const folder = folderFor();
+      const fetcher = quietly ? gentle : prompt;
+      const release = (): Promise<void> => rm(folder, { recursive: true, force: true });
+      let before = 0;
+
+      async function fetch(files: readonly FileOrder[], model?: { path: string; place: string; sha256?: string }) {
+        const bytes = files.reduce((sum, { entry }) => sum + entry.bytes, 0);
+        await checkRoom(dirname(folder), bytes, placeOf(root, version));
+        const order = { folder, files, model: model && { ...model, sha256 } };
+        const checked = await fetcher.bring(order, (more) => onBytes(before + more));
+        before += bytes;
+        return checked;
+      }
+
+      try {
+        const texts = Object.entries(TEXT_BYTES).flatMap(([path, maxBytes]): FileOrder[] => {
+          const entry = version.beside.get(path);
+          return entry === undefined ? [] : [{ path, entry, maxBytes }];
+        });
+        const model = { path: version.file, entry: version.model, maxBytes: undefined };
+        const { external } = await fetch([...texts, model], { path: version.file, place: placeOf(root, version) });
+        return {
+          folder,
+          external,
+          async bringWeights(weights) {
+            if (weights.length > 0) await fetch(weights.map(([path, entry]) => ({ path, entry, maxBytes: undefined })));
+          },
+          release,
+        };
+      } catch (error) {
+        await release();
+        throw error;
+      }
+    },
+    close() {
+      prompt.close();
+      gentle.close();
+      work?.remove();
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * The fetching process: Cloud Storage's client and Redis's live here, away from the serving thread and its memory. It
+ * does the jobs that its parent sends, several at once, and ends when the parent lets go of it.
+ */
+import { ServingError } from '../../errors.ts';
+import { createGcsSource } from '../sources/gcs/gcs.ts';
+import { createRedisCache } from '../sources/redis/cache.ts';
+import { type Source, SourceError } from '../sources/source.ts';
+import { bring, checkModel } from './fetch-model.ts';
+import type { FetchSource, FromWorker, Job, ToWorker } from './protocol.ts';
+import { retrying } from './retry.ts';
+
+/** How often the parent hears of bytes. */
+const REPORT_MS = 100;
+
+const running = new Map<number, AbortController>();
+let source: Source | undefined;
+let opening: ServingError | undefined;
+
+function send(message: FromWorker): void {
+  if (process.connected) process.send!(message);
+}
+
+function open({ uri, cache }: FetchSource): Source {
+  const bucket = createGcsSource(uri);
+  return cache === undefined
+    ? bucket
+    : createRedisCache(bucket, { ...cache, onEvent: (event) => send({ cache: event }) });
+}
+
+const onRetry = ({ message }: Error, waitMs: number): void => send({ retry: { message, waitMs } });
+
+async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> {
+  if (job.kind === 'check') return checkModel(job.model);
+  if (opening !== undefined) throw opening;
+  if (job.kind === 'list') return retrying(() => source!.list(signal, job.scope), { signal, onRetry });
+  if (job.kind === 'folders') return retrying(() => source!.folders(signal), { signal, onRetry });
+  let bytes = 0;
+  let told = 0;
+  const tell = (): void => {
+    if (bytes !== told) send({ id, bytes });
+    told = bytes;
+  };
+  const timer = setInterval(tell, REPORT_MS);
+  const onBytes = (more: number): void => {
+    bytes += more;
+  };
+  try {
+    return await bring(source!, job.order, { signal, onBytes, onRetry });
+  } finally {
+    clearInterval(timer);
+    tell();
+  }
+}
+
+async function answer(id: number, job: Job): Promise<void> {
+  const stop = new AbortController();
+  running.set(id, stop);
+  try {
+    send({ id, result: await run(id, job, stop.signal) });
+  } catch (error) {
+    const fault = error instanceof SourceError ? error.fault : undefined;
+    send({ id, error: { message: error instanceof ServingError ? error.message : String(error), fault } });
+  } finally {
+    running.delete(id);
+  }
+}
+
+process.on('message', (message: ToWorker) => {
+  if ('job' in message) void answer(message.id, message.job);
+  else if ('cancel' in message) running.get(message.id)?.abort(new Error('cancelled'));
+  else if (message.open !== undefined) {
+    try {
+      source = open(message.open);
+    } catch (error) {
+      opening = error as ServingError;
+    }
+  }
+});
+// Nobody is left to work for; what was half written goes with the parent's folder.
+process.on('disconnect', () => process.exit(0));
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});

@@ -1,0 +1,92 @@
+import { open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ServingError } from '../../errors.ts';
+import { GOLDEN_FILE, MANIFEST_FILE, type ModelVersion, partsOf, placeOf } from './layout.ts';
+import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
+
+/** A model's files, in place on a local disk and ready to be loaded. */
+export interface ModelFiles {
+  readonly name: string;
+  readonly version: string;
+  /** The `.onnx` file. External data lies beside it. */
+  readonly path: string;
+  /** The file as the operator knows it: its path, or its address in the bucket. */
+  readonly place: string;
+  /** Of the file and its weights. */
+  readonly bytes: number;
+  readonly manifest: Manifest;
+  readonly golden: Golden | undefined;
+  /** Stamps of the file and its weights, by path, as they were listed; undefined where nobody else can write to them. */
+  readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
+}
+
+export interface FilesOptions {
+  /** What the models' place is called towards the operator. */
+  readonly root: string;
+  readonly version: ModelVersion;
+  /** Where the version's files are now. */
+  readonly folder: string;
+  /** Paths below the folder of the weights that the model's file refers to. */
+  readonly weights: readonly string[];
+  /** Others can write to the folder. */
+  readonly local: boolean;
+}
+
+/**
+ * Reads what goes with a model's file.
+ * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes.
+ */
+export async function readFiles({ root, version, folder, weights, local }: FilesOptions): Promise<ModelFiles> {
+  const [manifestText, goldenText, ...sizes] = await Promise.all([
+    readIfThere(MANIFEST_FILE),
+    readIfThere(GOLDEN_FILE),
+    // What is stored may be compressed; the file on the disk is not.
+    ...[version.file, ...weights].map(async (path) => (await stat(join(folder, path))).size),
+  ]);
+  const manifest = manifestText === undefined ? {} : parseManifest(manifestText, placeOf(root, version, MANIFEST_FILE));
+  const golden = goldenText === undefined ? undefined : parseGolden(goldenText, placeOf(root, version, GOLDEN_FILE));
+  const parts = [...partsOf(version, weights)].filter(([path]) => path !== MANIFEST_FILE && path !== GOLDEN_FILE);
+  return {
+    name: manifest.name ?? version.name,
+    version: version.number ?? manifest.version ?? '1',
+    path: join(folder, version.file),
+    place: placeOf(root, version),
+    bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
+    manifest,
+    golden,
+    stamps: local ? parts.map(([path, { stamp }]) => [join(folder, path), stamp]) : undefined,
+  };
+
+  /** A file that was listed has to be there; one that was not may have come since, and belongs to the next version. */
+  async function readIfThere(name: string): Promise<string | undefined> {
+    if (!version.beside.has(name)) return undefined;
+    const place = placeOf(root, version, name);
+    try {
+      const file = await open(join(folder, name));
+      try {
+        checkTextSize(place, name, (await file.stat()).size);
+        return await file.readFile('utf8');
+      } finally {
+        await file.close();
+      }
+    } catch (cause) {
+      if (cause instanceof ServingError) throw cause;
+      throw new ServingError('MODEL_FAILED', `cannot read ${place}: ${(cause as Error).message}`, { cause });
+    }
+  }
+}
+
+/** @throws ServingError `MODEL_FAILED` where a text that was listed is larger than it may be. */
+export function checkTextSizes(root: string, version: ModelVersion): void {
+  for (const name of [MANIFEST_FILE, GOLDEN_FILE]) {
+    const entry = version.beside.get(name);
+    if (entry !== undefined) checkTextSize(placeOf(root, version, name), name, entry.bytes);
+  }
+}
+
+function checkTextSize(place: string, name: string, bytes: number): void {
+  const limit = TEXT_BYTES[name]!;
+  if (bytes <= limit) return;
+  const how = name === GOLDEN_FILE ? 'keep fewer golden rows' : 'it is for names and a description';
+  throw new ServingError('MODEL_FAILED', `${place} has ${bytes} bytes, and may have ${limit}: ${how}`);
+}

@@ -1,0 +1,269 @@
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import { ServingError } from '../../errors.ts';
+import type { Entry } from '../sources/source.ts';
+
+/** One version of a model: what was listed of it, before anything of it is read. */
+export interface ModelVersion {
+  /** Its folder's name, below a repository with slashes as they are. `model.json` may call it otherwise. */
+  readonly name: string;
+  /** The number of its folder; undefined where the model has no version folders. */
+  readonly number: string | undefined;
+  /** The folder below the root; `''` where it is the root. */
+  readonly folder: string;
+  /** Path of its `.onnx` file below the folder: `model.onnx`, or what `MODEL_FILE` says. */
+  readonly file: string;
+  /** That file. */
+  readonly model: Entry;
+  /** What else is in the folder, by path below it: the manifest, golden rows, weights, and files of other programs. */
+  readonly beside: ReadonlyMap<string, Entry>;
+}
+
+/** What stands below a `MODEL_URI`, or below one folder of it. */
+export interface Layout {
+  readonly root: string;
+  /** The folder below the root that was listed alone; undefined where all was. */
+  readonly under: string | undefined;
+  /** Path below a model's folder of its `.onnx` file. */
+  readonly file: string;
+  /** What the root itself is called, where it is a model: a folder with `model.onnx` or versions of it, or one `.onnx` file. */
+  readonly own: string | undefined;
+  /** By name, the versions of each from the highest number down, each number once. A model without number comes last. */
+  readonly models: ReadonlyMap<string, readonly ModelVersion[]>;
+  /** How many models there are; where one folder was listed, how many folders there are at the root. */
+  readonly total: number;
+  /** Numbered folders above a model's highest version that have files, but no model: half an upload, or a mistake. */
+  readonly unfinished: readonly string[];
+  /** Folders whose number is that of another folder, `01` beside `1`: these do not serve. */
+  readonly duplicates: readonly string[];
+  /** Paths of `.onnx` files that are no model's. */
+  readonly otherFiles: readonly string[];
+}
+
+export const DEFAULT_MODEL_FILE = 'model.onnx';
+export const MANIFEST_FILE = 'model.json';
+export const GOLDEN_FILE = 'golden.json';
+const NUMBER = /^\d{1,18}$/;
+
+export interface LayoutOptions {
+  /** Path below a model's folder of its `.onnx` file; {@link DEFAULT_MODEL_FILE} where it is not given. */
+  readonly file?: string | undefined;
+  /** The folder below the root that was listed alone. */
+  readonly under?: string | undefined;
+  /** Folders at the root, where one was listed alone. */
+  readonly total?: number | undefined;
+}
+
+/**
+ * Reads what was listed as models and versions: `[<version>/]model.onnx` where the root is one model, else
+ * `<name>/[<version>/]model.onnx`. Where the root ends in `.onnx` it is that file, and the listing is of its folder.
+ */
+export function readLayout(root: string, entries: readonly Entry[], options: LayoutOptions = {}): Layout {
+  if (root.endsWith('.onnx')) return readFile(root, entries);
+  const { file = DEFAULT_MODEL_FILE, under, total } = options;
+  const folders = new Map<string, Entry>();
+  const otherFiles: string[] = [];
+  for (const entry of entries) {
+    if (entry.path === file || entry.path.endsWith(`/${file}`)) {
+      folders.set(entry.path.slice(0, -file.length - 1), entry);
+    } else if (entry.path.endsWith('.onnx')) otherFiles.push(entry.path);
+  }
+  const own = [...folders.keys()].filter((folder) => partsOfName(folder).length === 0);
+  const named = [...folders.keys()].filter((folder) => partsOfName(folder).length > 0);
+  const beside = assignToFolders(entries, folders);
+  const models = new Map<string, ModelVersion[]>();
+  for (const folder of [...own, ...named]) {
+    const parts = partsOfName(folder);
+    const number = numberOf(folder);
+    const [name, version] = parts.length > 0 ? [parts.join('/'), number] : nameOfRoot(root, number);
+    const versions = models.get(name) ?? [];
+    versions.push({
+      name,
+      number: version,
+      folder,
+      file,
+      model: folders.get(folder)!,
+      beside: beside.get(folder) ?? new Map(),
+    });
+    models.set(name, versions);
+  }
+  const duplicates: string[] = [];
+  for (const [name, versions] of models) {
+    const sorted = versions.sort(byNumber);
+    const isFirst = ({ number }: ModelVersion, i: number): boolean => i === 0 || sorted[i - 1]!.number !== number;
+    duplicates.push(...sorted.filter((version, i) => !isFirst(version, i)).map(({ folder }) => folder));
+    models.set(name, sorted.filter(isFirst));
+  }
+  return {
+    root,
+    under,
+    file,
+    own: own.length > 0 ? nameOfRoot(root, undefined)[0] : undefined,
+    models,
+    total: Math.max(total ?? 0, models.size),
+    unfinished: findUnfinished(entries, folders, models),
+    duplicates,
+    otherFiles,
+  };
+}
+
+/** Which version serves: the one of this number, else the highest. @throws ServingError `NOT_FOUND`. */
+export function chooseVersion(layout: Layout, name: string, number: string | undefined): ModelVersion {
+  const versions = layout.models.get(name);
+  if (versions === undefined) throw new ServingError('NOT_FOUND', `there is no model ${shorten(name)}`);
+  const chosen = number === undefined ? versions[0] : versions.find((version) => version.number === number);
+  if (chosen !== undefined) return chosen;
+  throw new ServingError('NOT_FOUND', `the model ${shorten(name)} has no version ${shorten(number ?? '')}`);
+}
+
+/**
+ * The name of the model behind `/predict`: the one that `MODEL_NAME` says; else the root itself, where it is a model; else the
+ * only one. A model that somebody puts into the root of a repository by mistake does not take the named one's place.
+ * @param wanted `MODEL_NAME`; needed where there are several.
+ * @throws ServingError `MODEL_FAILED` that says what was looked for, and where.
+ */
+export function chooseDefault(layout: Layout, wanted: string | undefined): string {
+  const { root, models, own, file } = layout;
+  const names = [...models.keys()];
+  if (wanted !== undefined && models.has(wanted)) return wanted;
+  // With one model there is nothing to choose, whatever it was called.
+  if (own !== undefined && (wanted === undefined || names.length === 1)) return own;
+  if (wanted !== undefined) {
+    if (wanted.split('/').some((part) => part === '..' || part === '' || part === '.')) {
+      throw failed(`MODEL_NAME ${wanted}: not a name`);
+    }
+    const choices = names.length === 0 ? '' : `: MODEL_NAME takes ${listOf(names)}`;
+    const others = hintOf(layout, `${wanted}/`);
+    throw failed(`no ${file} in ${root}/${wanted}, nor in a numbered version folder of it${others || choices}`);
+  }
+  if (names.length === 1) return names[0]!;
+  if (names.length === 0)
+    throw failed(`MODEL_URI ${root}: no ${file} in it, nor in <name>/ or <name>/<version>/${hintOf(layout, '')}`);
+  throw failed(`MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${listOf(names)}`);
+}
+
+/** Names the `.onnx` files below a folder that `MODEL_FILE` could choose; '' where there are none. */
+function hintOf({ otherFiles }: Layout, folder: string): string {
+  const found = otherFiles.filter((path) => path.startsWith(folder)).map((path) => path.slice(folder.length));
+  return found.length === 0 ? '' : `; there is ${listOf(found)}: set MODEL_FILE to the one to serve`;
+}
+
+/**
+ * The entries that make the model what it is, by path below its folder: its file, its manifest and golden rows, and its weights.
+ * @param weights paths below its folder of the external data that the file refers to.
+ */
+export function partsOf({ file, model, beside }: ModelVersion, weights: readonly string[]): Map<string, Entry> {
+  const parts = new Map([[file, model]]);
+  for (const path of [MANIFEST_FILE, GOLDEN_FILE, ...weights]) {
+    const entry = beside.get(path);
+    if (entry !== undefined) parts.set(path, entry);
+  }
+  return parts;
+}
+
+/** Changes whenever a part of the version does: a new upload, another folder, one part more or less. */
+export function stampOf(version: ModelVersion, weights: readonly string[]): string {
+  const parts = [...partsOf(version, weights)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify([version.folder, parts.map(([path, { stamp, bytes }]) => [path, stamp, bytes])]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+/** Bytes of the model and its weights, as they are stored. */
+export function bytesOf(version: ModelVersion, weights: readonly string[]): number {
+  const stored = weights.map((path) => version.beside.get(path)?.bytes ?? 0);
+  return stored.reduce((sum, bytes) => sum + bytes, version.model.bytes);
+}
+
+/** A file below a version's folder, as the operator knows it: its path, or its address in the bucket. */
+export function placeOf(root: string, { folder, file }: ModelVersion, path = file): string {
+  if (root.endsWith('.onnx')) return path === file ? root : `${posix.dirname(root)}/${path}`;
+  return [root, folder, path].filter((part) => part !== '').join('/');
+}
+
+function readFile(root: string, entries: readonly Entry[]): Layout {
+  const file = posix.basename(root);
+  const model = entries.find(({ path }) => path === file);
+  const models = new Map<string, ModelVersion[]>();
+  if (model !== undefined) {
+    const stem = file.slice(0, -'.onnx'.length);
+    const [name, number] = stem === 'model' ? nameOfRoot(posix.dirname(root), undefined) : [stem, undefined];
+    const beside = new Map(entries.filter((entry) => entry !== model).map((entry) => [entry.path, entry]));
+    models.set(name, [{ name, number, folder: '', file, model, beside }]);
+  }
+  const own = [...models.keys()][0];
+  return { root, under: undefined, file, own, models, total: 1, unfinished: [], duplicates: [], otherFiles: [] };
+}
+
+/** A root that is itself a version folder, `models/iris/3`, is version 3 of iris. */
+function nameOfRoot(root: string, number: string | undefined): [name: string, number: string | undefined] {
+  const base = posix.basename(root);
+  const above = posix.basename(posix.dirname(root));
+  return number === undefined && NUMBER.test(base) && above !== '' ? [above, plain(base)] : [base || 'model', number];
+}
+
+/** Each file goes with the model in the nearest folder above it. */
+function assignToFolders(
+  entries: readonly Entry[],
+  models: ReadonlyMap<string, Entry>,
+): Map<string, Map<string, Entry>> {
+  const found = new Map<string, Map<string, Entry>>();
+  for (const entry of entries) {
+    let folder = folderOf(entry.path);
+    while (folder !== '' && !models.has(folder)) folder = folderOf(folder);
+    if (models.get(folder) === undefined || models.get(folder) === entry) continue;
+    const files = found.get(folder) ?? new Map<string, Entry>();
+    files.set(folder === '' ? entry.path : entry.path.slice(folder.length + 1), entry);
+    found.set(folder, files);
+  }
+  return found;
+}
+
+function findUnfinished(
+  entries: readonly Entry[],
+  folders: ReadonlyMap<string, Entry>,
+  models: ReadonlyMap<string, readonly ModelVersion[]>,
+): string[] {
+  const highest = new Map<string, bigint>();
+  for (const [first] of models.values()) {
+    const { folder, number } = first!;
+    highest.set(number === undefined ? folder : folderOf(folder), number === undefined ? -1n : BigInt(number));
+  }
+  const found = new Set<string>();
+  for (const { path } of entries) {
+    for (let folder = folderOf(path); folder !== ''; folder = folderOf(folder)) {
+      const number = numberOf(folder);
+      const above = highest.get(folderOf(folder));
+      if (number === undefined || above === undefined || folders.has(folder)) continue;
+      if (BigInt(number) > above) found.add(folder);
+    }
+  }
+  return [...found];
+}
+
+function numberOf(folder: string): string | undefined {
+  const last = posix.basename(folder);
+  return NUMBER.test(last) ? plain(last) : undefined;
+}
+
+/** Version numbers are int64 in every protocol: `00000123` is 123. */
+const plain = (digits: string): string => String(BigInt(digits));
+
+/** What of a folder below a repository is the model's name. */
+function partsOfName(folder: string): string[] {
+  const parts = folder === '' ? [] : folder.split('/');
+  if (numberOf(folder) !== undefined) parts.pop();
+  return parts;
+}
+
+/** Folders of one number: the one that is written as the number is, then by name, so that no listing's order decides. */
+function byNumber(a: ModelVersion, b: ModelVersion): number {
+  if (a.number === b.number) return a.folder.length - b.folder.length || (a.folder < b.folder ? -1 : 1);
+  if (a.number === undefined || b.number === undefined) return a.number === undefined ? 1 : -1;
+  return BigInt(a.number) > BigInt(b.number) ? -1 : 1;
+}
+
+const listOf = (names: readonly string[]): string =>
+  names.toSorted().slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
+const folderOf = (path: string): string => (path.includes('/') ? posix.dirname(path) : '');
+const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text);
+const failed = (message: string): ServingError => new ServingError('MODEL_FAILED', message);

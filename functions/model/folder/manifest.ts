@@ -1,0 +1,88 @@
+import * as z from 'zod';
+import { ServingError } from '../../errors.ts';
+import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
+
+/** The largest that a model's texts may be, in bytes by file: they are parsed while requests are served. */
+export const TEXT_BYTES: Readonly<Record<string, number>> = { 'model.json': 2 ** 20, 'golden.json': 2 ** 24 };
+/** Golden rows are run one after the other before a model serves. */
+const MOST_ROWS = 1000;
+const MOST_FEATURES = 16_384;
+const MOST_CLASSES = 65_536;
+/** Characters of a name that people read. */
+const LONGEST_NAME = 1024;
+
+const named = z.string().min(1).max(LONGEST_NAME);
+const jsonValue = z.custom<JsonValue>((value) => value !== undefined, 'is missing');
+
+const manifestSchema = z.strictObject({
+  name: named.optional(),
+  version: z.union([named, z.number().int()]).transform(String).optional(),
+  description: z.string().optional(),
+  /** What the values of a one-input model's row are called, in order. */
+  input: z.strictObject({ features: z.array(named).min(1).max(MOST_FEATURES).optional() }).optional(),
+  /** The output that `prediction` is taken from; the model's first where it is left out. */
+  output: named.optional(),
+  /** Names of the classes, by class index. */
+  classes: z.array(z.string().max(LONGEST_NAME)).min(1).max(MOST_CLASSES).optional(),
+  /** A body of `/predict` that works: shown to people, and used to warm up. */
+  example: z.strictObject({ features: jsonValue }).optional(),
+  /** Whether rows of different requests may share a run; decided at warm-up where it is left out. */
+  batching: z.boolean().optional(),
+});
+
+/** `model.json`, which tells of a model what its ONNX file can't. Every field is optional. */
+export type Manifest = z.infer<typeof manifestSchema>;
+
+const goldenSchema = z.strictObject({
+  /** Largest allowed difference |got - expected|, relative to |expected| where that is above 1. */
+  tolerance: z.number().nonnegative().default(1e-4),
+  rows: z.array(z.strictObject({ features: jsonValue, outputs: z.record(z.string(), jsonValue) })).min(1),
+});
+
+/** `golden.json`: rows with the outputs that the model must give before it serves. */
+export type Golden = z.infer<typeof goldenSchema>;
+
+/** @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes. */
+export function parseManifest(text: string, file: string): Manifest {
+  return parse(manifestSchema, text, file);
+}
+
+/** @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes. */
+export function parseGolden(text: string, file: string): Golden {
+  return parse(goldenSchema, text, file);
+}
+
+function parse<T extends z.ZodType>(schema: T, text: string, file: string): z.infer<T> {
+  let json: unknown;
+  // Editors on Windows put a byte order mark before the text.
+  const own = text.startsWith('\ufeff') ? text.slice(1) : text;
+  try {
+    const bytes = Buffer.from(own);
+    json = readJson(bytes, 0, bytes.length, Number.POSITIVE_INFINITY);
+  } catch (cause) {
+    throw new ServingError('MODEL_FAILED', `${file} is not JSON: ${explain(own, cause as Error)}`, { cause });
+  }
+  refuseMany(json, file);
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const at = issue.path.length === 0 ? 'the whole' : issue.path.join('.');
+  throw new ServingError('MODEL_FAILED', `${file}: ${at}: ${issue.message}`);
+}
+
+/** `JSON.parse` says better where a hand-written file is wrong than the reader that keeps the digits of an int64. */
+function explain(text: string, { message }: Error): string {
+  try {
+    JSON.parse(text);
+    return message;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Before a schema looks at each row. */
+function refuseMany(json: unknown, file: string): void {
+  const rows = (json as { rows?: unknown } | null)?.rows;
+  if (!Array.isArray(rows) || rows.length <= MOST_ROWS) return;
+  throw new ServingError('MODEL_FAILED', `${file}: rows: ${rows.length} rows, and it may have ${MOST_ROWS}`);
+}

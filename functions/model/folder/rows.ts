@@ -1,0 +1,132 @@
+import type { Feeds } from '../../engine/batch-rows.ts';
+import { ServingError } from '../../errors.ts';
+import { decodeNested, decodeInput as decodeWhole, depthOf } from '../../tensor/decode.ts';
+import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+
+/** Feeds of one row, or of a whole input, and how its outputs are to be given back. */
+export interface RowFeeds extends Feeds {
+  /** The caller gave one row: a leading 1 of each output is left out of the answer. */
+  readonly isRow: boolean;
+}
+
+/** All that a decoder is made of. Plain data: another thread makes the same one of it. */
+export interface RowForm {
+  readonly signature: Signature;
+  readonly names: readonly string[] | undefined;
+  readonly joined: boolean;
+}
+
+/** Turns the `features` of a request into feeds. */
+export interface RowDecoder {
+  readonly form: RowForm;
+  /** @throws ServingError `INVALID_INPUT` with the path of what is wrong, the expected and the given. */
+  decode(features: JsonValue, path: string): RowFeeds;
+}
+
+/**
+ * @param names what the values of a one-input model's row are called, from the manifest.
+ * @param joined rows are all there is: a whole tensor, with the batch dimension, is refused. Where a model is not
+ * joined, either a row or a whole tensor is taken, told apart by how deeply the arrays are nested.
+ */
+export function createRowDecoder(
+  signature: Signature,
+  names: readonly string[] | undefined,
+  joined: boolean,
+): RowDecoder {
+  const { inputs } = signature;
+  const only = inputs.length === 1 ? inputs[0]! : undefined;
+  const rowShapes = new Map(inputs.map((spec) => [spec, spec.shape.slice(1)]));
+  const inputNames = new Set(inputs.map(nameOf));
+  const featureNames = new Set(names);
+  const inputList = list(inputs.map(nameOf));
+
+  function decode(features: JsonValue, path: string): RowFeeds {
+    if (!isObject(features)) {
+      if (only !== undefined) return feedsOf([decodeInput(features, only, path)]);
+      throw invalid(path, `expected an object with the inputs ${inputList}`, features);
+    }
+    if (only !== undefined && !Object.hasOwn(features, only.name)) {
+      if (names !== undefined)
+        return feedsOf([decodeInput(fromNames(features, names, featureNames, path), only, path)]);
+      throw invalid(path, `expected the values of a row, or an object with the input ${only.name}`, features);
+    }
+    for (const name in features) {
+      if (!inputNames.has(name)) {
+        throw invalid(join(path, name), `the model has no such input; its inputs are ${inputList}`);
+      }
+    }
+    return feedsOf(
+      inputs.map((input) => {
+        if (!Object.hasOwn(features, input.name)) throw invalid(join(path, input.name), 'this input is missing');
+        return decodeInput(features[input.name]!, input, join(path, input.name));
+      }),
+    );
+  }
+
+  function decodeInput(value: JsonValue, spec: TensorSpec, path: string): InputRow {
+    const rank = spec.shape.length;
+    const rowShape = rowShapes.get(spec)!;
+    const depth = depthOf(value);
+    const canBeRow = spec.shape[0] === -1 || spec.shape[0] === 1;
+    if (rank === 0 || !canBeRow || (!joined && depth === rank)) {
+      const tensor = decodeWhole(value, spec, path);
+      return { tensor, isRow: tensor.dims.length === 0 };
+    }
+    // A column's row has shape [1]: its value may stand without brackets.
+    const bare = depth === 0 && rowShape.length > 0 && rowShape.every((dim) => dim === 1);
+    const { dtype, dims, data } = decodeNested(value, spec.dtype, bare ? [] : rowShape, path);
+    return { tensor: { dtype, dims: [1, ...(bare ? rowShape : dims)], data }, isRow: true };
+  }
+
+  return { form: { signature, names, joined }, decode };
+}
+
+interface InputRow {
+  readonly tensor: Tensor;
+  readonly isRow: boolean;
+}
+
+function feedsOf(inputs: readonly InputRow[]): RowFeeds {
+  return { tensors: inputs.map(({ tensor }) => tensor), rows: 1, isRow: inputs.every(({ isRow }) => isRow) };
+}
+
+function fromNames(
+  features: JsonObject,
+  names: readonly string[],
+  known: ReadonlySet<string>,
+  path: string,
+): JsonValue[] {
+  for (const name in features) {
+    if (!known.has(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
+  }
+  return names.map((name) => {
+    if (!Object.hasOwn(features, name)) throw invalid(join(path, name), 'this feature is missing');
+    return features[name]!;
+  });
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Float64Array);
+}
+
+const PLAIN_NAME = /^[A-Za-z_$][\w$]*$/;
+/** A caller's name is shown up to here: an error must not be as long as what it refuses. */
+const MAX_NAME = 80;
+const cut = (name: string): string => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME).toWellFormed()}…` : name);
+const join = (path: string, name: string): string =>
+  PLAIN_NAME.test(name) ? `${path}.${cut(name)}` : `${path}[${JSON.stringify(cut(name))}]`;
+const nameOf = (spec: TensorSpec): string => spec.name;
+const list = (names: readonly string[]): string =>
+  names.slice(0, 20).map(cut).join(', ') + (names.length > 20 ? ', …' : '');
+
+function invalid(path: string, message: string, given?: JsonValue): ServingError {
+  const got = given === undefined ? '' : `, got ${kindOf(given)}`;
+  return new ServingError('INVALID_INPUT', `${path}: ${message}${got}`, { path });
+}
+
+function kindOf(value: JsonValue): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value) || value instanceof Float64Array) return `an array of ${value.length}`;
+  return typeof value === 'object' ? `an object with the keys ${list(Object.keys(value))}` : `a ${typeof value}`;
+}

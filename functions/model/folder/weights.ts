@@ -1,0 +1,26 @@
+import { posix } from 'node:path';
+import { ServingError } from '../../errors.ts';
+
+/**
+ * Where a model's weights lie, by path below the model's folder, each once.
+ * @param file path of the model's file below its folder.
+ * @param external what the file says, by path from its own folder.
+ * @param place the file, for messages.
+ * @throws ServingError `MODEL_FAILED` for a path that leads out of the file's folder: a model must not read other files.
+ */
+export function weightPaths(file: string, external: readonly string[], place: string): string[] {
+  const paths = external.map((location) => posix.join(posix.dirname(file), safe(location, place)));
+  return [...new Set(paths)];
+}
+
+function safe(location: string, place: string): string {
+  const normal = posix.normalize(location);
+  const shown = JSON.stringify(location.slice(0, 80));
+  const how = "put it into the model's folder, and save the model with that location (onnx.save_model: location)";
+  const refused = (what: string): ServingError =>
+    new ServingError('MODEL_FAILED', `${place}: its external data is at ${shown}, ${what}: ${how}`);
+  if (/^([\\/]|[A-Za-z]:)/.test(location)) throw refused('which is an absolute path');
+  if (normal.split('/')[0] === '..') throw refused("which is outside of the model's folder");
+  if (location === '' || location.includes('\0') || normal === '.') throw refused('which is no path of a file');
+  return normal;
+}

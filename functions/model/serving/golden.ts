@@ -1,0 +1,39 @@
+import { joinRows } from '../../engine/batch-rows.ts';
+import { ServingError } from '../../errors.ts';
+import { findDifference } from '../../tensor/compare.ts';
+import { decodeNested } from '../../tensor/decode.ts';
+import type { Signature, Tensor } from '../../tensor/tensor.ts';
+import type { Golden } from '../folder/manifest.ts';
+import type { RowDecoder } from '../folder/rows.ts';
+import type { Run } from './batching-decision.ts';
+
+/**
+ * Runs every golden row alone and compares each output that it names.
+ * @throws ServingError `MODEL_FAILED` that says which row differed, in what, and by how much.
+ */
+export async function checkGolden(golden: Golden, signature: Signature, decoder: RowDecoder, run: Run): Promise<void> {
+  for (const [i, row] of golden.rows.entries()) {
+    const place = `golden.json: rows[${i}]`;
+    const feeds = decoder.decode(row.features, `${place}.features`);
+    const outputs = await run(joinRows([{ feeds, first: 0, rows: 1 }]));
+    for (const [name, value] of Object.entries(row.outputs)) {
+      const slot = signature.outputs.findIndex((output) => output.name === name);
+      if (slot === -1) throw failed(`${place}.outputs.${name}: the model has no such output`);
+      const got = outputs[slot]!;
+      const inner = feeds.isRow && got.dims[0] === 1 ? got.dims.slice(1) : got.dims;
+      const expected = decodeNested(value, got.dtype, inner, `${place}.outputs.${name}`);
+      const difference = findDifference(expected, { ...got, dims: inner } as Tensor, golden.tolerance);
+      if (difference !== undefined) {
+        const { at, by } = difference;
+        const off = Number.isNaN(by) ? '' : `, off by ${by.toPrecision(3)}, tolerance ${golden.tolerance}`;
+        throw failed(
+          `${place}.outputs.${name}: element ${at} came out as ${difference.got}, expected ${difference.expected}${off}`,
+        );
+      }
+    }
+  }
+}
+
+function failed(message: string): ServingError {
+  return new ServingError('MODEL_FAILED', message);
+}

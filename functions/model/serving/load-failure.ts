@@ -1,0 +1,34 @@
+import { ServingError } from '../../errors.ts';
+
+export type LoadPhase = 'listing' | 'fetching' | 'loading' | 'checking' | 'warming';
+
+/** Where what is not for callers stands. */
+export const IN_THE_LOG = "the server's log says why";
+
+const WHEN: Readonly<Record<LoadPhase, string>> = {
+  listing: 'before it was fetched',
+  fetching: 'while it was fetched',
+  loading: 'while it was loaded',
+  checking: 'while it was checked against its own files',
+  warming: 'while it was warmed up',
+};
+
+/**
+ * What callers hear of a load that failed: paths, buckets, accounts and other programs' words are for the log.
+ * @param phase what the load was doing.
+ */
+export function tellCaller({ code, message }: ServingError, phase: LoadPhase | undefined): string {
+  // Short of memory, or shutting down: these are about the server, and say when to come again.
+  if (code === 'NOT_READY' || code === 'DRAINING') return message;
+  return `it failed ${WHEN[phase ?? 'loading']}: ${IN_THE_LOG}`;
+}
+
+/** Milliseconds to wait after so many failures in a row: twice as long each time, up to the longest. */
+export function backOff(failures: number, firstMs: number, longestMs: number): number {
+  return Math.min(longestMs, firstMs * 2 ** (failures - 1));
+}
+
+/** What a load ended with, as the one error type: anything else is a failure of the model's. */
+export function toLoadError(error: unknown): ServingError {
+  return error instanceof ServingError ? error : new ServingError('MODEL_FAILED', String(error), { cause: error });
+}

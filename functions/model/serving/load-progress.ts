@@ -1,0 +1,68 @@
+import type { Metrics } from '../../telemetry/metrics/metrics.ts';
+import type { LoadPhase } from './load-failure.ts';
+import type { Progress } from './prepared-generation.ts';
+
+/** How far a model's load has come, for its status and for metrics. */
+export interface LoadProgress extends Progress {
+  /** A load begins. @param name what the model is called until its files say otherwise. */
+  begin(name: string): void;
+  /** The load has ended, one way or the other. */
+  end(): void;
+  /** Of the generation that serves now. */
+  settle(bytes: number): void;
+  now(): {
+    readonly phase: LoadPhase | undefined;
+    readonly bytes: number | undefined;
+    readonly fetched: number | undefined;
+    readonly seconds: number;
+  };
+}
+
+export function createLoadProgress(metrics: Metrics): LoadProgress {
+  let phase: LoadPhase | undefined;
+  let name = '';
+  let startedAt = 0;
+  let phaseAt = 0;
+  let seconds = 0;
+  let bytes: number | undefined;
+  let fetched = 0;
+
+  function enter(next: LoadPhase | undefined): void {
+    if (next === phase) return;
+    const at = performance.now();
+    if (phase !== undefined) metrics.model(name).load(phase, (at - phaseAt) / 1000);
+    phaseAt = at;
+    phase = next;
+    if (next === 'fetching') fetched = 0;
+  }
+
+  const elapsed = (): number => Math.round(performance.now() - startedAt) / 1000;
+
+  return {
+    begin(called) {
+      name = called;
+      startedAt = performance.now();
+    },
+    phase: enter,
+    found(version, size) {
+      name = version.name;
+      bytes = size;
+    },
+    fetched(more) {
+      fetched = more;
+    },
+    end() {
+      seconds = elapsed();
+      enter(undefined);
+    },
+    settle(size) {
+      bytes = size;
+    },
+    now: () => ({
+      phase,
+      bytes,
+      fetched: phase === 'fetching' ? fetched : undefined,
+      seconds: phase === undefined ? seconds : elapsed(),
+    }),
+  };
+}

@@ -1,0 +1,39 @@
+import { ServingError } from '../../errors.ts';
+import type { Signature } from '../../tensor/tensor.ts';
+import type { Manifest } from '../folder/manifest.ts';
+
+/**
+ * Holds what `model.json` says against the model.
+ * @throws ServingError `MODEL_FAILED` that names the field, what it says and what the model has
+ */
+export function checkManifest({ output, input, batching, classes }: Manifest, { inputs, outputs }: Signature): void {
+  // What an exporter says of outputs is often less than what they do: the operator's word goes before it.
+  const fixed = inputs.find(({ shape }) => shape[0] !== -1);
+  if (batching === true && fixed !== undefined) {
+    const has = `${fixed.name} has ${fixed.anyRank ? 'no fixed rank' : `shape [${fixed.shape.join(', ')}]`}`;
+    throw misfit(`"batching": true needs a free first dimension (-1) in every input, but ${has}; leave it out`);
+  }
+  const main = output === undefined ? outputs[0] : outputs.find(({ name }) => name === output);
+  if (main === undefined) {
+    const names = outputs.map(({ name }) => name).join(', ');
+    throw misfit(`output: the model has no output ${output}; it has ${names}`);
+  }
+  const width = inputs[0]?.anyRank ? -1 : (inputs[0]?.shape.at(-1) ?? 1);
+  const named = input?.features?.length;
+  if (named !== undefined && (inputs.length !== 1 || (width !== -1 && width !== named))) {
+    const has = inputs.length === 1 ? `a row has ${width} values` : `the model has ${inputs.length} inputs`;
+    throw misfit(`input.features names ${named} values, but ${has}`);
+  }
+  if (classes !== undefined) checkClasses(classes.length, main);
+}
+
+/** Floats are a score for each class, or in a column by themselves a class index. More dimensions are no scores of a row. */
+function checkClasses(classes: number, { name, dtype, shape }: Signature['outputs'][number]): void {
+  const scores = shape.at(-1) ?? -1;
+  if (!dtype.startsWith('float') || shape.length > 2 || scores === -1 || scores === 1 || scores === classes) return;
+  throw misfit(`classes names ${classes} classes, but the output ${name} has ${scores} scores: name one for each`);
+}
+
+function misfit(message: string): ServingError {
+  return new ServingError('MODEL_FAILED', `model.json: ${message}`);
+}

@@ -1,0 +1,310 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Capacity, cpuShare, engineBytes } from '../../engine/capacity.ts';
+import { ServingError } from '../../errors.ts';
+import type { LocalModel, ModelStore } from '../fetch/store.ts';
+import { checkTextSizes, readFiles } from '../folder/files.ts';
+import { bytesOf, type Layout, type ModelVersion, partsOf, placeOf, stampOf } from '../folder/layout.ts';
+import { weightPaths } from '../folder/weights.ts';
+import type { MemoryBudget, Room } from '../memory-budget.ts';
+import { SourceError } from '../sources/source.ts';
+import { type EngineOptions, type Generation, prepareGeneration, type Telemetry } from './generation.ts';
+import type { LoadPhase } from './load-failure.ts';
+
+/** A generation that is ready to serve, with what it holds. */
+export interface Candidate {
+  readonly generation: Generation;
+  readonly version: ModelVersion;
+  /** Paths below the model's folder of the weights that its file refers to. */
+  readonly weights: readonly string[];
+  /** Of the parts it was made from. */
+  readonly stamp: string;
+  /** Starts the engines for which there was no room while another generation served. */
+  grow(): void;
+  /** Ends it once nobody holds it, and lets go of its files and memory. */
+  retire(): Promise<void>;
+  /** The same at once. */
+  close(): Promise<void>;
+}
+
+export interface CandidateOptions {
+  readonly store: ModelStore;
+  readonly budget: MemoryBudget;
+  readonly engine: EngineOptions;
+  readonly telemetry: Telemetry;
+  /** Models that share the CPUs with this one. */
+  readonly sharers: () => number;
+  /** Which version is meant. @throws ServingError */
+  readonly pick: (layout: Layout) => ModelVersion;
+  /** The model's folder below the root, where its name says it: that alone is listed, unless there is no model in it. */
+  readonly under?: string | undefined;
+  readonly onListed: (layout: Layout) => void;
+  /** A listing that was just made to find this model, once. */
+  readonly listed?: () => Layout | undefined;
+  /** `MODEL_SHA256`, where it is of this model. */
+  readonly sha256?: string | undefined;
+  /** Another version, or another model, may want room beside this one: it leaves some. */
+  readonly sparing: () => boolean;
+  readonly settleMs?: number;
+}
+
+export interface Progress {
+  phase(phase: LoadPhase): void;
+  /** The model's name and size, once they are known. */
+  found(version: Pick<ModelVersion, 'name'>, bytes: number): void;
+  fetched(bytes: number): void;
+}
+
+/** A version as it was listed, with the paths below its folder of the weights that its file refers to. */
+interface Weighed {
+  readonly version: ModelVersion;
+  readonly weights: readonly string[];
+}
+
+/** Times that a model is read anew because it changed meanwhile: whoever writes it that often is not done. */
+const ATTEMPTS = 5;
+/** Parts younger than this may be half of an upload. */
+const FRESH_MS = 10_000;
+/** Between two listings that have to be equal. */
+const SETTLE_MS = 2000;
+
+/**
+ * Lists, brings, loads, checks and warms a model.
+ * @param replacing another generation serves meanwhile, and must keep its memory: what does not fit is refused.
+ * @throws ServingError `MODEL_FAILED` with what is wrong, `NOT_READY` where memory is short at present.
+ */
+export async function prepareCandidate(
+  options: CandidateOptions,
+  progress: Progress,
+  replacing: boolean,
+): Promise<Candidate> {
+  for (let attempt = 1; ; attempt++) {
+    progress.phase('listing');
+    const listed = options.listed?.();
+    const version = listed === undefined ? await look(options, replacing) : options.pick(listed);
+    // What has changed, or was taken for what it is not, is looked into.
+    const candidate = await prepareVersion(options, version, progress, replacing, attempt > 1).catch(
+      (error: unknown) => {
+        if (error instanceof SourceError && error.fault === 'changed') return undefined;
+        throw error;
+      },
+    );
+    if (candidate !== undefined) return candidate;
+    if (attempt === ATTEMPTS) {
+      const message = `${options.store.root}: ${version.name} changed while it was read, ${ATTEMPTS} times over`;
+      throw new ServingError('MODEL_FAILED', message);
+    }
+  }
+}
+
+/** @param of a version that has been listed before, of which the weights are wanted wherever they lie. */
+async function look(options: CandidateOptions, gentle: boolean, of?: Weighed): Promise<ModelVersion> {
+  const { store, under, pick, onListed } = options;
+  const also = of?.weights.map((path) => [of.version.folder, path].filter((part) => part !== '').join('/'));
+  let layout = under === undefined ? undefined : await store.list(gentle, { under, also });
+  if (layout?.models.has(under!) !== true) layout = await store.list(gentle, { also });
+  onListed(layout);
+  return pick(layout);
+}
+
+/**
+ * The version that is meant of what was listed, with the weights of the one that serves wherever they lie.
+ * @throws ServingError as `pick` does; SourceError where it has to be listed again.
+ */
+export async function pickListed(options: CandidateOptions, layout: Layout, serving: Weighed): Promise<ModelVersion> {
+  const version = options.pick(layout);
+  const isListed = serving.weights.every((path) => version.beside.has(path));
+  return isListed ? version : look(options, true, { version, weights: serving.weights });
+}
+
+/** Finds a version's weights among what was listed, or else by another listing. @throws ServingError `MODEL_FAILED` */
+async function weigh(
+  options: CandidateOptions,
+  version: ModelVersion,
+  external: readonly string[],
+  gentle: boolean,
+): Promise<Weighed> {
+  const place = placeOf(options.store.root, version);
+  const weights = weightPaths(version.file, external, place);
+  const missing = ({ beside }: ModelVersion): string | undefined => weights.find((path) => !beside.has(path));
+  if (missing(version) === undefined) return { version, weights };
+  const again = await look(options, gentle, { version, weights });
+  if (stampOf(again, []) !== stampOf(version, [])) throw changed(version);
+  const location = missing(again);
+  if (location === undefined) return { version: again, weights };
+  throw new ServingError(
+    'MODEL_FAILED',
+    `${place} keeps weights in ${location}, which is not beside it: upload it too`,
+  );
+}
+
+/**
+ * A model of several files is written one after the other: where one is new, it is taken once two listings are equal.
+ * @throws SourceError `changed`
+ */
+async function settle(options: CandidateOptions, weighed: Weighed, replacing: boolean): Promise<void> {
+  if (!needsSettling(options.store, weighed, replacing)) return;
+  await delay(options.settleMs ?? SETTLE_MS);
+  await confirm(options, weighed, replacing);
+}
+
+/**
+ * A first load waits only where new weights may belong to a model that is still on its way: nothing serves yet, and every load
+ * is confirmed after the read.
+ */
+function needsSettling({ local }: ModelStore, { version, weights }: Weighed, replacing: boolean): boolean {
+  if (local) return replacing;
+  const parts = [...partsOf(version, weights).values()];
+  const isFresh = parts.some(({ modifiedAt }) => Date.now() - modifiedAt < FRESH_MS);
+  return isFresh && parts.length > 1 && (replacing || weights.length > 0);
+}
+
+/**
+ * Looks again once all has been read: of several objects, one may have been replaced while another was read.
+ * @throws SourceError `changed`
+ */
+async function confirm(options: CandidateOptions, weighed: Weighed, gentle: boolean): Promise<void> {
+  const { version, weights } = weighed;
+  // One object is pinned to one generation of it.
+  if (!options.store.local && partsOf(version, weights).size === 1) return;
+  if (stampOf(await look(options, gentle, weighed), weights) !== stampOf(version, weights)) throw changed(version);
+}
+
+function changed({ name }: ModelVersion): SourceError {
+  return new SourceError('changed', `${name} changed while it was read`);
+}
+
+async function prepareVersion(
+  options: CandidateOptions,
+  listed: ModelVersion,
+  progress: Progress,
+  replacing: boolean,
+  thorough: boolean,
+): Promise<Candidate> {
+  const { store, telemetry } = options;
+  const inMemory = await store.inMemory();
+  checkTextSizes(store.root, listed);
+  let weighed: Weighed = { version: listed, weights: [] };
+  let { plan, room, fileBytes } = await reserve(weighed);
+  let files: LocalModel | undefined;
+  let generation: Generation | undefined;
+
+  /** Memory for what is known of the model so far. */
+  async function reserve({ version, weights }: Weighed) {
+    const bytes = bytesOf(version, weights);
+    progress.found(version, bytes);
+    const fileBytes = inMemory ? bytes : 0;
+    const plan = planEngines(options, bytes, fileBytes);
+    return { plan, fileBytes, room: await takeRoom(options, version, bytes, fileBytes, plan, replacing) };
+  }
+
+  async function close(end: (generation: Generation) => Promise<void>): Promise<void> {
+    try {
+      if (generation !== undefined) await end(generation);
+      await files?.release();
+    } finally {
+      room.release();
+    }
+  }
+
+  try {
+    await settle(options, weighed, replacing);
+    progress.phase('fetching');
+    const { sha256 } = options;
+    files = await store.bring(listed, { gentle: replacing, sha256, thorough, onBytes: progress.fetched });
+    weighed = await weigh(options, listed, files.external, replacing);
+    if (weighed.weights.length > 0) {
+      // What was taken for the file alone goes back first: two loads must not wait for each other's second share.
+      room.release();
+      ({ plan, room, fileBytes } = await reserve(weighed));
+      // The weights were none of what was compared before.
+      await settle(options, weighed, replacing);
+    }
+    await files.bringWeights(weighed.weights.map((path) => [path, weighed.version.beside.get(path)!]));
+    // What was brought is read from a copy: whether it was whole is looked up while its engine loads it.
+    const confirmed = store.local ? undefined : confirm(options, weighed, replacing);
+    confirmed?.catch(() => {});
+    const { folder } = files;
+    const read = await readFiles({ root: store.root, ...weighed, folder, local: store.local });
+    refuseTooLarge(options, listed, read.bytes);
+    const fitting = enginesThatFit(plan, options.budget.free() + room.bytes - fileBytes);
+    room.resize(fileBytes + fitting * plan.each);
+    const engine = { ...options.engine, processes: plan.wanted };
+    generation = await prepareGeneration(read, engine, telemetry, progress.phase, fitting);
+    const found = weightPaths(listed.file, generation.external, read.place);
+    if (found.some((path) => !weighed.weights.includes(path))) throw changed(listed);
+    await (confirmed ?? confirm(options, weighed, replacing));
+  } catch (error) {
+    await close((one) => one.close());
+    // What was half written when it was read fails in many ways, and all of them say the same.
+    if (store.local) await confirm(options, weighed, replacing);
+    throw error;
+  }
+  const made = generation;
+  return {
+    generation: made,
+    version: weighed.version,
+    weights: weighed.weights,
+    stamp: stampOf(weighed.version, weighed.weights),
+    grow() {
+      const engines = enginesThatFit(plan, options.budget.free() + room.bytes - fileBytes);
+      room.resize(fileBytes + engines * plan.each);
+      made.grow(engines);
+    },
+    retire: () => close((one) => one.retire()),
+    close: () => close((one) => one.close()),
+  };
+}
+
+/** Only now it is known what came out of compressed files. @throws ServingError `MODEL_FAILED` */
+function refuseTooLarge({ budget }: CandidateOptions, { name }: ModelVersion, bytes: number): void {
+  if (!budget.strict || budget.limit === undefined || engineBytes(bytes) <= budget.limit) return;
+  const need = Math.ceil(engineBytes(bytes) / 2 ** 20);
+  const limit = Math.floor(budget.limit / 2 ** 20);
+  const message = `the model ${name} (${bytes} bytes) needs about ${need} MiB of memory, and MODEL_MEMORY_BUDGET leaves ${limit} MiB`;
+  throw new ServingError('MODEL_FAILED', message);
+}
+
+interface Plan {
+  /** Engine processes, where there is room for all. */
+  readonly wanted: number;
+  /** Bytes that each takes. */
+  readonly each: number;
+}
+
+function planEngines({ engine, budget, sharers, sparing }: CandidateOptions, bytes: number, fileBytes: number): Plan {
+  const each = engineBytes(bytes);
+  const byCpu = Math.max(1, Math.floor(cpuShare(engine.capacity, engine.intraOpThreads) / sharers()));
+  const spared = sparing() ? fileBytes + each : 0;
+  const byMemory = budget.limit === undefined ? byCpu : Math.floor((budget.limit - fileBytes - spared) / each);
+  return { wanted: engine.processes ?? Math.max(1, Math.min(byCpu, byMemory)), each };
+}
+
+const enginesThatFit = ({ wanted, each }: Plan, free: number): number =>
+  Math.max(1, Math.min(wanted, Math.floor(free / each)));
+
+/** Room for the file and a first engine. Further engines take what is left. */
+async function takeRoom(
+  { budget, engine }: CandidateOptions,
+  { name }: ModelVersion,
+  bytes: number,
+  fileBytes: number,
+  { each }: Plan,
+  replacing: boolean,
+): Promise<Room> {
+  const size = `${name} (${bytes} bytes)`;
+  if (!replacing) return budget.wait(leastOf(engine.capacity, fileBytes, each, budget), `the model ${size}`);
+  const room = await budget.take(fileBytes + each);
+  if (room !== undefined) return room;
+  const message = `there is no room for a new version of ${size} beside the one that serves: raise the memory limit, or mount the bucket`;
+  throw new ServingError('MODEL_FAILED', message);
+}
+
+/**
+ * An estimate is no reason to refuse the one model of a server: where only the machine's limit stands against it, it is let
+ * in as long as its file and its weights fit.
+ */
+function leastOf(capacity: Capacity, fileBytes: number, each: number, budget: MemoryBudget): number {
+  const estimate = fileBytes + each;
+  if (budget.strict || budget.limit === undefined || capacity.memoryBytes === undefined) return estimate;
+  return budget.used() === 0 ? Math.min(estimate, fileBytes + each / 2) : estimate;
+}

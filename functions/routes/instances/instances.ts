@@ -1,0 +1,122 @@
+import { type Feeds, keyOf, stackRows } from '../../engine/batch-rows.ts';
+import { ServingError } from '../../errors.ts';
+import type { RowDecoder, RowFeeds } from '../../model/folder/rows.ts';
+import { decodeNested } from '../../tensor/decode.ts';
+import type { Leaf } from '../../tensor/fill.ts';
+import type { JsonValue } from '../../tensor/json/reader.ts';
+import type { Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import { isArray, isObject } from '../json-checks.ts';
+import { isBase64, takesText, unpackText } from './base64.ts';
+
+/** Instances of one request that may go into one run. */
+export interface InstanceGroup {
+  readonly feeds: Feeds;
+  /** As `RowFeeds` has it. */
+  readonly isRow: boolean;
+  /** By row of the feeds, which instance it is; undefined where row and instance have the same number. */
+  readonly places: readonly number[] | undefined;
+}
+
+/** The `instances` of TensorFlow Serving and of Vertex AI, decoded. Plain data: it may come from another thread. */
+export interface Instances {
+  readonly count: number;
+  readonly groups: readonly InstanceGroup[];
+}
+
+/** Each takes memory and time of its own, and the texts of all of them are answered as one. */
+const MAX_INSTANCES = 32_768;
+/** Where each is a run of its own, a request would never come to its end with more. */
+const MAX_LONE_INSTANCES = 4096;
+
+/**
+ * Decodes instances. Each is one row: its values; `{"features": …}`, as a body of `/predict`; or an object of inputs, or of
+ * features where the manifest names them. `{"b64": …}` stands for a text.
+ * @throws ServingError `INVALID_INPUT` with the path of what is wrong: `instances[3][2]`; also for no instance, and too many.
+ */
+export function readInstances(instances: JsonValue | undefined, rows: RowDecoder): Instances {
+  const { signature, joined } = rows.form;
+  if (!isArray(instances)) throw refuse('expected an array, a row each');
+  const count = instances.length;
+  if (count === 0) throw refuse('expected at least one instance, got an empty array');
+  const most = joined ? MAX_INSTANCES : MAX_LONE_INSTANCES;
+  if (count > most) {
+    throw refuse(`expected at most ${most}, got ${count}: send several requests, or NDJSON to /batch_predict`);
+  }
+  const texts = takesText(signature);
+  if (joined && signature.inputs.length === 1 && (!isObject(instances[0]) || isBase64(instances[0]))) {
+    const tensor = readAtOnce(texts ? unpackAll(instances, rows) : instances, signature.inputs[0]!);
+    if (tensor !== undefined) {
+      return { count, groups: [{ feeds: { tensors: [tensor], rows: count }, isRow: true, places: undefined }] };
+    }
+  }
+  const feeds: RowFeeds[] = [];
+  for (let i = 0; i < count; i++) feeds.push(readInstance(instances[i]!, rows, `instances[${i}]`, texts));
+  return { count, groups: joined ? groupRows(feeds) : feeds.map((one, i) => loneOf(one, i)) };
+}
+
+const unpackAll = (instances: Leaf, rows: RowDecoder): Leaf =>
+  unpackText(instances, rows.form.signature, 'instances') as Leaf;
+
+/**
+ * All rows as one tensor: to read them one by one takes twenty times as long, where they are short. Undefined where they may
+ * yet be good one by one: of several lengths, or in several forms.
+ * @throws ServingError `INVALID_INPUT`.
+ */
+function readAtOnce(instances: Leaf, { dtype, shape }: TensorSpec): Tensor | undefined {
+  const row = shape.slice(1);
+  const bare = !isArray(instances[0]) && row.every((dim) => dim === 1);
+  try {
+    const { dims, data } = decodeNested(instances, dtype, bare ? [-1] : [-1, ...row], 'instances');
+    return { dtype, dims: bare ? [...dims, ...row] : dims, data };
+  } catch (error) {
+    if (row.includes(-1) || isMixed(instances)) return undefined;
+    throw error;
+  }
+}
+
+function isMixed(instances: Leaf): boolean {
+  if (instances instanceof Float64Array) return false;
+  const arrays = isArray(instances[0]);
+  return instances.some((one) => isObject(one) || isArray(one) !== arrays);
+}
+
+function readInstance(instance: JsonValue, rows: RowDecoder, place: string, texts: boolean): RowFeeds {
+  let value = instance;
+  let path = place;
+  if (hasOnlyFeatures(instance)) {
+    value = instance.features;
+    path = `${place}.features`;
+  }
+  return rows.decode(texts ? unpackText(value, rows.form.signature, path) : value, path);
+}
+
+function hasOnlyFeatures(value: JsonValue): value is { features: JsonValue } {
+  if (!isObject(value) || !('features' in value)) return false;
+  for (const key in value) if (key !== 'features') return false;
+  return true;
+}
+
+function groupRows(rows: readonly RowFeeds[]): InstanceGroup[] {
+  const groups = new Map<string, { feeds: RowFeeds[]; places: number[] }>();
+  for (const [place, feeds] of rows.entries()) {
+    const key = keyOf(feeds);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { feeds: [feeds], places: [place] });
+    else {
+      group.feeds.push(feeds);
+      group.places.push(place);
+    }
+  }
+  const alike = groups.size === 1;
+  return Array.from(groups.values(), ({ feeds, places }) => ({
+    feeds: stackRows(feeds),
+    isRow: true,
+    places: alike ? undefined : places,
+  }));
+}
+
+const loneOf = (feeds: RowFeeds, place: number): InstanceGroup => ({ feeds, isRow: feeds.isRow, places: [place] });
+
+function refuse(what: string): ServingError {
+  return new ServingError('INVALID_INPUT', `instances: ${what}`, { path: 'instances' });
+}

@@ -1,0 +1,71 @@
+import { ServingError } from '../errors.ts';
+import type { Exchange } from '../http/request-context.ts';
+import type { Repository } from '../model/repository/repository.ts';
+import type { Generation } from '../model/serving/generation.ts';
+import type { Model } from '../model/serving/model.ts';
+
+/** Where a route that works on a model stands: for the one behind `/predict`, for any by name, and for one version of it. */
+export const MODEL_PATHS = ['', '/models/{name}', '/models/{name}/versions/{version}'] as const;
+
+type Named = Pick<Exchange, 'params'>;
+
+/** What a repository takes for the number of a version folder. */
+const NUMBER = /^\d{1,18}$/;
+
+/** A version as the repository names it: numbers have no leading zeros, so `007` is `7`; any other text is as it was written. */
+export const canonicalVersion = (version: string): string =>
+  NUMBER.test(version) ? BigInt(version).toString() : version;
+
+/** The model that the path names, or the one behind `/predict`. @throws ServingError `NOT_FOUND`, `NOT_READY`. */
+export function modelOf(repository: Repository, { params }: Named): Model | Promise<Model> {
+  const { name, version } = params;
+  return name === undefined ? repository.main : find(repository, name, version, false);
+}
+
+/**
+ * The model that the path names, and its version. A model without version folders has its version in its files: while it is
+ * not loaded, any version may be it.
+ * @throws ServingError `NOT_FOUND`, `NOT_READY`.
+ */
+export const modelAt = (repository: Repository, { params }: Named): Promise<Model> =>
+  find(repository, params.name!, params.version, true);
+
+/** @param unloaded a model without version folders is found by any version while it is not loaded. */
+async function find(
+  repository: Repository,
+  name: string,
+  version: string | undefined,
+  unloaded: boolean,
+): Promise<Model> {
+  if (version === undefined) return repository.find(name);
+  const number = canonicalVersion(version);
+  try {
+    return await repository.find(name, number);
+  } catch (error) {
+    const model = isUnknown(error) ? await repository.find(name) : undefined;
+    if (model === undefined || (await hasNumbers(repository, name))) throw error;
+    const serving = model.live()?.version;
+    const isThis = serving === undefined ? unloaded : canonicalVersion(serving) === number;
+    if (isThis) return model;
+    throw error;
+  }
+}
+
+const isUnknown = (error: unknown): boolean => error instanceof ServingError && error.code === 'NOT_FOUND';
+
+async function hasNumbers(repository: Repository, name: string): Promise<boolean> {
+  const { versions } = await repository.describe(name);
+  return versions.some(({ number }) => number !== undefined);
+}
+
+/**
+ * The model of the path, loaded. Hold it in the same turn of the event loop.
+ * @throws ServingError `NOT_FOUND`, `NOT_READY`.
+ */
+export async function generationAt(repository: Repository, exchange: Named): Promise<Generation> {
+  const model = await modelAt(repository, exchange);
+  const live = model.live() ?? (await model.whenLive());
+  const { name, version } = exchange.params;
+  if (version === undefined || canonicalVersion(live.version) === canonicalVersion(version)) return live;
+  throw new ServingError('NOT_FOUND', `the model ${name!.slice(0, 80)} has no version ${version.slice(0, 80)}`);
+}

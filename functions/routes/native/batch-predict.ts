@@ -1,0 +1,219 @@
+import type { ServerResponse } from 'node:http';
+import * as z from 'zod';
+import { ServingError } from '../../errors.ts';
+import { weightOf } from '../../http/accept.ts';
+import { createPieceReader } from '../../http/body/pieces.ts';
+import { mediaType, rawBody, readBodyWithin, refuseEncoding } from '../../http/body/read-body.ts';
+import { toServingError } from '../../http/error-response.ts';
+import type { Exchange } from '../../http/request-context.ts';
+import type { Route } from '../../http/router.ts';
+import type { Repository } from '../../model/repository/repository.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { Metrics } from '../../telemetry/metrics/metrics.ts';
+import type { JsonParser } from '../body-reader.ts';
+import { MODEL_PATHS, modelOf } from '../model-address.ts';
+import { predictRows, type ReadRow } from './row-batch.ts';
+import { feedRows } from './row-feed.ts';
+import { type RowSource, readInstances, readLines, type SourceRow } from './row-source.ts';
+import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } from './row-stream.ts';
+
+export interface BatchPredictOptions {
+  readonly repository: Repository;
+  readonly parser: JsonParser;
+  readonly metrics: Metrics;
+  /** Bytes of a buffered body, and of one NDJSON line. */
+  readonly maxBodyBytes: number;
+  /** Rows that are run and answered together at most, whatever a caller asks for: the memory of a stream hangs on it. */
+  readonly maxBatchSize: number;
+  /** A stream in which neither side moves for this long is ended. */
+  readonly idleMs: number;
+  /** Aborted when the server drains. */
+  readonly draining: AbortSignal;
+}
+
+const MEDIA_TYPES = ['application/json', 'application/x-ndjson', 'application/jsonl'];
+const BATCHES_IN_FLIGHT = 4;
+/** Idle times for which the rest of a stopped upload is thrown away, so that its client gets to read the answer. */
+const LINGER_TIMES = 5;
+
+/** The query of `/batch_predict`. */
+export const batchQuerySchema = z.object({
+  batch_size: z
+    .string()
+    .regex(/^\d{1,4}$/)
+    .transform(Number)
+    .pipe(z.int().min(1).max(4096))
+    .default(32),
+});
+
+/** `POST /batch_predict?batch_size=32`, and the same of any model: many rows in, their predictions out in the same order, a batch at a time. */
+export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] {
+  const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
+
+  async function handle(exchange: Exchange): Promise<void> {
+    const { req } = exchange;
+    const batchSize = Math.min(readBatchSize(exchange.query), options.maxBatchSize);
+    const streamed = mediaType(req, MEDIA_TYPES) !== 'application/json';
+    refuseEncoding(req);
+    if (streamed) rawBody(req, maxBodyBytes);
+    const instances = streamed
+      ? undefined
+      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs), exchange));
+    const model = await modelOf(repository, exchange);
+    const live = model.live() ?? (await model.whenLive());
+    live.hold();
+    try {
+      await stream(exchange, batchSize, instances, live);
+    } finally {
+      live.release();
+    }
+  }
+
+  async function stream(
+    exchange: Exchange,
+    batchSize: number,
+    instances: RowSource | undefined,
+    live: Generation,
+  ): Promise<void> {
+    const { req, res, ticket } = exchange;
+    const recorder = metrics.model(live.name);
+
+    const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
+    const reader = createPieceReader(req);
+    const rows = createRowStream({ framing, batchesInFlight: BATCHES_IN_FLIGHT, send });
+    let stopping = false;
+    let idleFor: string | undefined;
+    let blocked = false;
+    let idle: NodeJS.Timeout | undefined;
+
+    function send(text: string): Promise<void> | undefined {
+      idle?.refresh();
+      if (!res.headersSent) writeHead(exchange, framing);
+      if (res.write(text)) return undefined;
+      blocked = true;
+      return drained(res).then(() => {
+        blocked = false;
+        idle?.refresh();
+        if (ticket.gone) rows.abandon();
+      });
+    }
+
+    function stop(): void {
+      stopping = true;
+      reader.stop();
+    }
+
+    /** Time spent in the model is not idle: runs have a bound of their own. */
+    function onIdle(): void {
+      if (blocked) idleFor = `the answer was not read for ${idleMs} ms: read it while you send`;
+      else if (rows.pending() === 0) idleFor = `nothing was sent for ${idleMs} ms`;
+      if (idleFor === undefined) {
+        idle?.refresh();
+        return;
+      }
+      stop();
+      rows.abandon();
+    }
+
+    // Rows of one answer are of one version: a stream that outlasts its model goes on, in a new request, with the next.
+    const ends = [draining, live.outdated];
+    for (const signal of ends) signal.addEventListener('abort', stop);
+    // The signal may have come while the body or the model was waited for.
+    if (ends.some(({ aborted }) => aborted)) stop();
+    idle = setTimeout(onIdle, idleMs);
+    const lines = { limit: maxBodyBytes, parser, owner: exchange, onPiece: () => idle?.refresh() };
+    const source = instances ?? readLines(reader, lines);
+    let whole = false;
+    try {
+      whole = await feedRows(source, rows, {
+        batchSize,
+        read: (row) => readRow(row, live),
+        run: (batch) => predictRows(batch, live, ticket),
+        over: () => stopping || ticket.gone,
+      });
+      await rows.finish();
+    } finally {
+      clearTimeout(idle);
+      for (const signal of ends) signal.removeEventListener('abort', stop);
+      const { ok, failed } = rows.counts();
+      recorder.rows(ok, failed);
+      exchange.fault = rows.fault();
+    }
+    if (ticket.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
+    const stopped = whyStopped(whole, idleFor, draining.aborted);
+    finish(exchange, rows, framing.last({ ...rows.counts(), stopped }), framing);
+    if (stopped !== undefined) cutLater(exchange, idleMs);
+  }
+
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, streams: true, handle }));
+}
+
+/**
+ * Cuts the connection of a stopped stream that does not come to its end: once its client has neither sent nor taken anything
+ * for `idleMs`, or has gone on sending for too long. It is the request's socket: an ended response has none any more.
+ */
+function cutLater({ req, res }: Exchange, idleMs: number): void {
+  const { socket } = req;
+  let moved = socket.bytesRead + socket.bytesWritten;
+  let times = 0;
+  const timer = setInterval(() => {
+    const over = req.complete && res.writableFinished;
+    const before = moved;
+    moved = socket.bytesRead + socket.bytesWritten;
+    if (!over && moved !== before && ++times < LINGER_TIMES) return;
+    clearInterval(timer);
+    if (!over) socket.destroy();
+  }, idleMs).unref();
+}
+
+function whyStopped(whole: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {
+  if (idleFor !== undefined) return { code: 'IDLE', message: idleFor };
+  if (whole) return undefined;
+  return draining
+    ? { code: 'DRAINING', message: 'the server is shutting down: send the rest again' }
+    : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
+}
+
+function writeHead({ res, id }: Exchange, { type }: typeof NDJSON): void {
+  res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id]);
+}
+
+function finish(exchange: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {
+  const { res } = exchange;
+  const { ok, failed } = rows.counts();
+  if (!res.headersSent) writeHead(exchange, framing);
+  const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
+  res.end(lead + last + framing.close);
+}
+
+function readRow(row: SourceRow, live: Generation): ReadRow | Promise<ReadRow> {
+  const refuse = (error: unknown): ReadRow => ({ error: toServingError(error) });
+  try {
+    const feeds = row.read(live);
+    return feeds instanceof Promise ? feeds.then((feeds) => ({ feeds }), refuse) : { feeds };
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+function readBatchSize(query: string): number {
+  const parsed = batchQuerySchema.safeParse(Object.fromEntries(new URLSearchParams(query)));
+  if (parsed.success) return parsed.data.batch_size;
+  const message = 'batch_size: expected a whole number from 1 to 4096';
+  throw new ServingError('INVALID_INPUT', message, { path: 'batch_size' });
+}
+
+const wantsArray = (accept: string | undefined): boolean =>
+  weightOf(accept, 'application/json') > weightOf(accept, 'application/x-ndjson');
+
+/** Settles when the client has taken what was written, or is gone. */
+function drained(res: ServerResponse): Promise<void> {
+  if (res.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      res.off('drain', done).off('close', done);
+      resolve();
+    };
+    res.on('drain', done).on('close', done);
+  });
+}

@@ -1,0 +1,130 @@
+import { WHOLE } from '../../engine/batcher.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { encodeNested, encodeRow } from '../../tensor/encode.ts';
+import type { DType, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+
+/** Encodes a row's outputs as the JSON of the native contract. */
+export interface PredictionEncoder {
+  /** The names that `label` may have, by class index: the manifest's, or the model's own. */
+  readonly labels: readonly string[] | undefined;
+  /**
+   * The members of a prediction, without the braces: `"prediction":…,"label":…,"outputs":{…}`.
+   * @param row which row of the outputs; `WHOLE` where all of them belong to the row that was fed.
+   * @param isRow the caller gave one row: the outputs' first dimension is left out where it has a row for each row fed.
+   */
+  encode(outputs: readonly Tensor[], row: number, isRow: boolean): string;
+}
+
+/** What of a generation decides how its predictions are encoded. */
+export type EncodedGeneration = Pick<Generation, 'signature' | 'manifest' | 'joined' | 'labelled'>;
+
+/** An output of scores that the model itself has class labels for. */
+type LabelledOutput = Generation['labelled'][number];
+
+const encoders = new WeakMap<object, PredictionEncoder>();
+
+/** The encoder of a generation, made once for as long as its rows are read in one form. */
+export function predictionEncoderOf(live: Generation): PredictionEncoder {
+  let encoder = encoders.get(live.rows);
+  if (encoder === undefined) {
+    encoder = createPredictionEncoder(live);
+    encoders.set(live.rows, encoder);
+  }
+  return encoder;
+}
+
+/**
+ * `prediction` is the row's value of the manifest's `output`, else of the first output. `label` is there when the
+ * manifest names the classes and the prediction is a class index, or a score for each class. Where the manifest names
+ * none and the model does, it is there when the prediction is one of the model's labels, or a score for each.
+ */
+export function createPredictionEncoder({
+  signature,
+  manifest: { output, classes },
+  joined,
+  labelled,
+}: EncodedGeneration): PredictionEncoder {
+  const main = Math.max(
+    0,
+    signature.outputs.findIndex(({ name }) => name === output),
+  );
+  const keys = signature.outputs.map(({ name }, i) => `${i === 0 ? '' : ','}${JSON.stringify(name)}:`);
+  const names = classes ?? ownLabels(labelled, signature.outputs[main]);
+  const labels = names?.map((name) => `,"label":${JSON.stringify(name)}`);
+  const choose = classes === undefined ? ownClassOf(names ?? []) : classOf;
+
+  const byRow = ({ dims }: Tensor, isRow: boolean, row: number): boolean =>
+    isRow && row !== WHOLE && (joined || dims[0] === 1);
+
+  return {
+    labels: names,
+    encode(outputs, row, isRow) {
+      let members = '';
+      let prediction = '';
+      for (let slot = 0; slot < outputs.length; slot++) {
+        const tensor = outputs[slot]!;
+        const text = byRow(tensor, isRow, row) ? encodeRow(tensor, row) : encodeNested(tensor);
+        if (slot === main) prediction = text;
+        members += keys[slot] + text;
+      }
+      const chosen = outputs[main]!;
+      const index = labels === undefined ? -1 : choose(chosen, byRow(chosen, isRow, row) ? row : -1, labels.length);
+      const label = index === -1 ? '' : (labels![index] ?? '');
+      return `"prediction":${prediction}${label},"outputs":{${members}}`;
+    },
+  };
+}
+
+/** The index of the class that a row of the main output names, or -1. `row` is -1 where all of the output is meant. */
+type Choose = (main: Tensor, row: number, classes: number) => number;
+
+/** The main output holds a class index, or a score for each class. */
+const classOf: Choose = (main, row, classes) => {
+  const { first, width } = spanOf(main, row);
+  if (width !== 1) return highest(main, first, width, classes);
+  if (main.dtype === 'string') return -1;
+  const index = Number(valuesOf(main)[first]);
+  return Number.isInteger(index) ? index : -1;
+};
+
+/** The main output holds one of the model's labels, which may be any integers or texts, or a score for each. */
+function ownClassOf(labels: readonly string[]): Choose {
+  const indices = new Map(labels.map((label, index) => [label, index]));
+  return (main, row, classes) => {
+    const { first, width } = spanOf(main, row);
+    if (!isLabel(main.dtype)) return highest(main, first, width, classes);
+    return width === 1 ? (indices.get(String(main.data[first])) ?? -1) : -1;
+  };
+}
+
+/**
+ * The labels for the main output: its own, or where it holds labels, those of the model's one output with scores. With
+ * several of those, which answer several questions, it is not known whose labels it holds.
+ */
+function ownLabels(labelled: readonly LabelledOutput[], main: TensorSpec | undefined): readonly string[] | undefined {
+  const own = labelled.find(({ output }) => output === main?.name);
+  if (own === undefined && labelled.length === 1 && main && isLabel(main.dtype)) return labelled[0]!.labels;
+  return own?.labels;
+}
+
+const isLabel = (dtype: DType): boolean => dtype === 'int64' || dtype === 'string';
+
+function spanOf({ data, dims }: Tensor, row: number): { first: number; width: number } {
+  const width = row === -1 ? data.length : data.length / (dims[0] ?? 1);
+  return { first: Math.max(0, row) * width, width };
+}
+
+/** The first of the highest scores, where there is one for each class. */
+function highest(main: Tensor, first: number, width: number, classes: number): number {
+  if (width !== classes || !main.dtype.startsWith('float')) return -1;
+  const data = valuesOf(main);
+  let best = first;
+  for (let i = first; i < first + width; i++) if (Number(data[i]) > Number(data[best])) best = i;
+  return best - first;
+}
+
+function valuesOf({ data, dtype }: Tensor): ArrayLike<number | bigint | string> {
+  if (dtype !== 'float16') return data;
+  const { buffer, byteOffset, length } = data as Uint16Array;
+  return new Float16Array(buffer, byteOffset, length);
+}

@@ -1,0 +1,37 @@
+import * as z from 'zod';
+import type { Outcome } from '../../engine/batcher.ts';
+import { ServingError } from '../../errors.ts';
+import type { RowFeeds } from '../../model/folder/rows.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { describe } from '../../tensor/fill.ts';
+import type { JsonValue } from '../../tensor/json/reader.ts';
+import { isObject } from '../json-checks.ts';
+import type { PredictionEncoder } from './prediction-encoder.ts';
+
+/** The body of `/predict`, for the document. `readPredictBody` checks it by hand: zod would list all keys of a bad one. */
+export const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value !== undefined, 'is missing') });
+
+/**
+ * The features of a predict body, decoded against the model's inputs.
+ * @param place where the body stands in what the caller sent: `''`, or `instances[3]`.
+ * @throws ServingError `INVALID_INPUT`.
+ */
+export function readPredictBody(body: JsonValue, { rows }: Pick<Generation, 'rows'>, place = ''): RowFeeds {
+  const where = place === '' ? 'the body' : place;
+  const path = place === '' ? 'features' : `${place}.features`;
+  if (!isObject(body)) throw invalid(where, `expected an object, got ${describe(body)}`, place);
+  if (body.features === undefined) throw invalid(path, 'is missing', path);
+  for (const key in body) if (key !== 'features') throw invalid(where, `unknown key ${describe(key)}`, place);
+  return rows.decode(body.features, path);
+}
+
+function invalid(where: string, what: string, path: string): ServingError {
+  const details = path === '' ? {} : { path };
+  return new ServingError('INVALID_INPUT', `${where}: ${what}; a body is {"features": …}`, details);
+}
+
+/** The prediction of one row as the members of a JSON object. @throws ServingError the row's own error. */
+export function writePrediction(outcome: Outcome, feeds: RowFeeds, encoder: PredictionEncoder): string {
+  if ('error' in outcome) throw outcome.error;
+  return encoder.encode(outcome.outputs, outcome.first, feeds.isRow);
+}

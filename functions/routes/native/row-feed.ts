@@ -1,0 +1,85 @@
+import { type BodyBudget, processBudget } from '../../http/body/body-budget.ts';
+import { processSlices } from '../../http/time-slice.ts';
+import type { ReadRow, RowResult } from './row-batch.ts';
+import type { RowSource, SourceRow } from './row-source.ts';
+import type { RowStream } from './row-stream.ts';
+
+/** A batch is full at this many bytes of lines, however few rows they are. */
+const BATCH_BYTES = 2 ** 20;
+/** A stream whose unanswered rows hold more is not read on. One line more may come: they are as long as a body may be. */
+const STREAM_BYTES = 2 ** 22;
+
+export interface FeedOptions {
+  /** Rows that are run and answered together at most. */
+  readonly batchSize: number;
+  /** Reads a row. Never rejects. */
+  read(row: SourceRow): ReadRow | Promise<ReadRow>;
+  /** Runs a batch. Never rejects. */
+  run(batch: readonly (ReadRow | Promise<ReadRow>)[]): Promise<readonly RowResult[]>;
+  /** Whether the stream is to end here. */
+  over(): boolean;
+  /** What the rows' bytes were taken from. Default: the process's. */
+  readonly budget?: BodyBudget;
+}
+
+/**
+ * Reads rows and puts them into the stream, a batch at a time; what a group leaves over goes as a smaller batch. The bytes of
+ * a row are given back when its batch has been run, or when the stream ends before that.
+ * @returns whether all rows were put: false where `over` cut them short.
+ * @throws what the source throws.
+ */
+export async function feedRows(source: RowSource, stream: RowStream, options: FeedOptions): Promise<boolean> {
+  const { batchSize, budget = processBudget } = options;
+  let batch: (ReadRow | Promise<ReadRow>)[] = [];
+  let batchBytes = 0;
+  let streamBytes = 0;
+  let onGiven: (() => void) | undefined;
+
+  function give(bytes: number): void {
+    streamBytes -= bytes;
+    budget.give(bytes);
+    onGiven?.();
+  }
+
+  function put(): Promise<void> | undefined {
+    const bytes = batchBytes;
+    const results = options.run(batch);
+    batch = [];
+    batchBytes = 0;
+    const release = (): void => give(bytes);
+    results.then(release, release);
+    return stream.put(results);
+  }
+
+  async function takeGroup(group: Iterable<SourceRow>): Promise<boolean> {
+    for (const row of group) {
+      batchBytes += row.bytes;
+      streamBytes += row.bytes;
+      const pause = processSlices.wait();
+      if (pause !== undefined) await pause;
+      batch.push(options.read(row));
+      if (batch.length < batchSize && batchBytes < BATCH_BYTES) continue;
+      if (options.over()) return false;
+      await put();
+    }
+    if (options.over()) return false;
+    if (batch.length > 0) await put();
+    return true;
+  }
+
+  try {
+    for await (const group of source) {
+      const pause = processSlices.wait();
+      if (pause !== undefined) await pause;
+      if (!(await takeGroup(group))) return false;
+      while (streamBytes >= STREAM_BYTES) {
+        await new Promise<void>((resolve) => {
+          onGiven = resolve;
+        });
+      }
+    }
+    return true;
+  } finally {
+    give(batchBytes);
+  }
+}

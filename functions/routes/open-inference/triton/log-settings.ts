@@ -1,0 +1,97 @@
+import { ServingError } from '../../../errors.ts';
+import type { AdminCheck } from '../../../http/admin-token.ts';
+import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import type { Route } from '../../../http/router.ts';
+import type { Level, Logger } from '../../../telemetry/log/logger.ts';
+import { describe } from '../../../tensor/fill.ts';
+import type { JsonObject, JsonValue } from '../../../tensor/json/reader.ts';
+import { invalid } from '../members.ts';
+import { readShortBody } from '../short-body.ts';
+
+export interface LogSettingsOptions {
+  readonly logger: Pick<Logger, 'levels' | 'setLevels'>;
+  readonly checkAdmin: AdminCheck;
+}
+
+/** Triton's switches, and the levels of the log that each stands for. What ends the process is always written. */
+const SWITCHES = { log_info: 'info', log_warning: 'warning', log_error: 'error' } as const satisfies Record<
+  string,
+  Level
+>;
+const FORMATS = ['default', 'ISO8601'];
+const MAX_UINT32 = 2 ** 32 - 1;
+
+/**
+ * `GET /v2/logging`: what is written to the log; `POST /v2/logging`: changes it until the process ends, for whoever has the admin
+ * token (Triton, logging extension; names as in triton-inference-server/server, src/http_server.cc). A verbose level above 0 stands
+ * for `LOG_LEVEL=debug`. Lines are JSON with a time by ISO 8601 in either format. Names that are no settings are ignored.
+ */
+export function createLogSettingsRoutes({ logger, checkAdmin }: LogSettingsOptions): Route[] {
+  let verboseLevel = logger.levels().has('debug') ? 1 : 0;
+  let format = 'default';
+
+  function show(exchange: Exchange): void {
+    const levels = logger.levels();
+    const shown = {
+      log_file: '',
+      ...Object.fromEntries(Object.entries(SWITCHES).map(([name, level]) => [name, levels.has(level)])),
+      log_verbose_level: verboseLevel,
+      log_format: format,
+    };
+    sendJson(exchange, 200, JSON.stringify(shown));
+  }
+
+  async function change(exchange: Exchange): Promise<void> {
+    checkAdmin(exchange.req);
+    const settings = await readShortBody(exchange);
+    // All of them are read before any is changed.
+    checkFile(settings.log_file);
+    const levels = new Set(logger.levels());
+    for (const [name, level] of Object.entries(SWITCHES)) {
+      const on = readSwitch(settings, name);
+      if (on === true) levels.add(level);
+      else if (on === false) levels.delete(level);
+    }
+    const verbose = readVerbose(settings.log_verbose_level) ?? verboseLevel;
+    format = readFormat(settings.log_format) ?? format;
+    verboseLevel = verbose;
+    if (verbose > 0) levels.add('debug');
+    else levels.delete('debug');
+    logger.setLevels(levels);
+    show(exchange);
+  }
+
+  return [
+    { method: 'GET', path: '/v2/logging', handle: show },
+    { method: 'POST', path: '/v2/logging', handle: change },
+  ];
+}
+
+function checkFile(file: JsonValue | undefined): void {
+  if (isUnset(file) || file === '') return;
+  throw new ServingError('UNSUPPORTED', 'log_file: the log goes to where the server was told at its start', {
+    path: 'log_file',
+  });
+}
+
+function readSwitch(settings: JsonObject, name: string): boolean | undefined {
+  const value = settings[name];
+  if (isUnset(value)) return undefined;
+  if (typeof value === 'boolean') return value;
+  throw invalid(name, `${name}: expected true or false, got ${describe(value)}`);
+}
+
+function readVerbose(value: JsonValue | undefined): number | undefined {
+  if (isUnset(value)) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_UINT32) return value;
+  const message = `log_verbose_level: expected an integer from 0 to ${MAX_UINT32}, got ${describe(value)}`;
+  throw invalid('log_verbose_level', message);
+}
+
+function readFormat(value: JsonValue | undefined): string | undefined {
+  if (isUnset(value)) return undefined;
+  if (typeof value === 'string' && FORMATS.includes(value)) return value;
+  throw invalid('log_format', `log_format: expected ${FORMATS.join(' or ')}, got ${describe(value)}`);
+}
+
+const isUnset = (value: JsonValue | undefined): value is undefined | null => value === undefined || value === null;

@@ -1,0 +1,92 @@
+import { ServingError } from '../../../errors.ts';
+import type { AdminCheck } from '../../../http/admin-token.ts';
+import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import type { Route } from '../../../http/router.ts';
+import type { ListedModel, Repository } from '../../../model/repository/repository.ts';
+import type { ModelStatus } from '../../../model/serving/model.ts';
+import { describe } from '../../../tensor/fill.ts';
+import { inTritonsWords, shorten } from '../addressing.ts';
+import { invalid, readParameters } from '../members.ts';
+import { readShortBody } from '../short-body.ts';
+
+export interface RepositoryRouteOptions {
+  readonly repository: Repository;
+  readonly checkAdmin: AdminCheck;
+}
+
+/** The index of the repository, and loading and unloading (Triton, model repository extension). */
+export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRouteOptions): Route[] {
+  async function index(exchange: Exchange): Promise<void> {
+    const { ready } = await readShortBody(exchange);
+    if (ready !== undefined && typeof ready !== 'boolean') {
+      throw invalid('ready', `ready: expected true or false, got ${describe(ready)}`);
+    }
+    const entries = (await repository.list()).flatMap(describeModel);
+    sendJson(exchange, 200, JSON.stringify(ready ? entries.filter(({ state }) => state === 'READY') : entries));
+  }
+
+  async function load(exchange: Exchange): Promise<void> {
+    checkAdmin(exchange.req);
+    const parameters = readParameters(await readShortBody(exchange), '') ?? {};
+    for (const name in parameters) {
+      // A configuration, or files, in place of those in the repository.
+      if (name === 'config' || name.startsWith('file:')) {
+        const path = `parameters.${name.slice(0, 80).toWellFormed()}`;
+        const message = `${path}: this server loads what is in the repository: change model.json there, and load the model again`;
+        throw failedToLoad(exchange, new ServingError('UNSUPPORTED', message, { path }));
+      }
+    }
+    await repository.load(exchange.params.name!).catch((error: unknown) => {
+      throw failedToLoad(exchange, error);
+    });
+    if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
+  }
+
+  async function unload(exchange: Exchange): Promise<void> {
+    checkAdmin(exchange.req);
+    readParameters(await readShortBody(exchange), '');
+    await repository.unload(exchange.params.name!).catch((error: unknown) => {
+      throw inTritonsWords(error, exchange);
+    });
+    if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
+  }
+
+  return [
+    { method: 'POST', path: '/v2/repository/index', handle: index },
+    { method: 'POST', path: '/v2/repository/models/{name}/load', handle: load },
+    { method: 'POST', path: '/v2/repository/models/{name}/unload', handle: unload },
+  ];
+}
+
+/** With the words before it that Triton's clients look for (triton-inference-server/client, simple_http_model_control.py). */
+function failedToLoad({ params }: Pick<Exchange, 'params'>, error: unknown): unknown {
+  if (!(error instanceof ServingError)) return error;
+  const { code, message, path, retryAfter } = error;
+  const why = code === 'NOT_FOUND' ? `failed to poll from model repository: ${message}` : message;
+  return new ServingError(code, `failed to load '${shorten(params.name!)}', ${why}`, {
+    cause: error,
+    ...(path !== undefined && { path }),
+    ...(retryAfter !== undefined && { retryAfter }),
+  });
+}
+
+interface IndexEntry {
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE';
+  readonly reason: string;
+}
+
+function describeModel({ name, unloaded, versions }: ListedModel): IndexEntry[] {
+  return versions.map(({ number, status }) => ({
+    name,
+    version: number ?? status?.version,
+    ...(unloaded ? { state: 'UNAVAILABLE', reason: 'unloaded' } : stateOf(status)),
+  }));
+}
+
+function stateOf(status: ModelStatus | undefined): Pick<IndexEntry, 'state' | 'reason'> {
+  if (status?.state === 'ready') return { state: 'READY', reason: '' };
+  if (status?.state === 'loading') return { state: 'LOADING', reason: status.phase ?? '' };
+  return { state: 'UNAVAILABLE', reason: status?.reason ?? 'not loaded: its first request loads it' };
+}

@@ -1,0 +1,28 @@
+import { ServingError } from '../../../errors.ts';
+import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import type { Route } from '../../../http/router.ts';
+
+/** Where Triton has regions of shared memory, of the machine and of a GPU. */
+export const SHARED_MEMORY_PATHS = ['/v2/systemsharedmemory', '/v2/cudasharedmemory'] as const;
+
+/**
+ * What Triton's clients ask for before they begin (Triton, shared memory extension): which regions are registered, and that none
+ * is. There are none here, ever: the server shares no memory with its callers. Nothing to unregister is no error, as in Triton.
+ */
+export function createSharedMemoryRoutes(): Route[] {
+  const status = (exchange: Exchange): void => sendJson(exchange, 200, '[]');
+  const unregister = (exchange: Exchange): void => sendJson(exchange, 200, '{}');
+  return SHARED_MEMORY_PATHS.flatMap((path): Route[] => [
+    { method: 'GET', path: `${path}/status`, handle: status },
+    { method: 'GET', path: `${path}/region/{region}/status`, handle: status },
+    { method: 'POST', path: `${path}/unregister`, handle: unregister },
+    { method: 'POST', path: `${path}/region/{region}/unregister`, handle: unregister },
+    { method: 'POST', path: `${path}/region/{region}/register`, handle: refuse },
+  ]);
+}
+
+function refuse(): never {
+  const message =
+    'this server shares no memory with its callers: send tensors in the request, as binary data where they are large';
+  throw new ServingError('UNSUPPORTED', message);
+}

@@ -1,0 +1,77 @@
+import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import type { Route } from '../../../http/router.ts';
+import type { Repository } from '../../../model/repository/repository.ts';
+import type { Metrics } from '../../../telemetry/metrics/metrics.ts';
+import type { Duration, ModelStatistics } from '../../../telemetry/metrics/model-statistics.ts';
+import { canonicalVersion } from '../../model-address.ts';
+import { MODEL_PATHS, modelAt } from '../addressing.ts';
+
+export interface StatisticsOptions {
+  readonly repository: Repository;
+  readonly metrics: Pick<Metrics, 'statistics'>;
+}
+
+/**
+ * What was measured of the models since the process started (Triton, statistics extension), for requests of every dialect.
+ * What a request took before it was queued, or was refused with, is not among it: /metrics has that.
+ */
+export function createStatisticsRoutes({ repository, metrics }: StatisticsOptions): Route[] {
+  const all = (exchange: Exchange): void => send(exchange, metrics.statistics.all());
+
+  async function ofModel(exchange: Exchange): Promise<void> {
+    const model = await modelAt(repository, exchange);
+    const { version } = exchange.params;
+    const { name } = model.status();
+    const pages = metrics.statistics.all().filter((page) => page.name === name);
+    const wanted = version === undefined ? undefined : canonicalVersion(version);
+    send(exchange, wanted === undefined ? pages : pages.filter((page) => canonicalVersion(page.version) === wanted));
+  }
+
+  return [
+    { method: 'GET', path: '/v2/models/stats', handle: all },
+    ...MODEL_PATHS.map((model): Route => ({ method: 'GET', path: `${model}/stats`, handle: ofModel })),
+  ];
+}
+
+function send(exchange: Exchange, pages: readonly ModelStatistics[]): void {
+  sendJson(exchange, 200, JSON.stringify({ model_stats: pages.map(describe) }));
+}
+
+/**
+ * Runs are timed as a whole, to the engine process and back: that is `compute_infer`, by run. Inputs and outputs are not timed
+ * apart, and there is no cache: those counts are 0.
+ */
+function describe({ name, version, lastRun, rows, ok, failed, waits, runs }: ModelStatistics): object {
+  const sizes = [...runs].sort(([a], [b]) => a - b);
+  const total = { count: 0, seconds: 0 };
+  for (const [, { count, seconds }] of sizes) {
+    total.count += count;
+    total.seconds += seconds;
+  }
+  return {
+    name,
+    version,
+    last_inference: lastRun,
+    inference_count: rows,
+    execution_count: total.count,
+    inference_stats: {
+      success: duration(ok),
+      fail: duration(failed),
+      queue: duration(waits),
+      compute_input: NONE,
+      compute_infer: duration(total),
+      compute_output: NONE,
+      cache_hit: NONE,
+      cache_miss: NONE,
+    },
+    batch_stats: sizes.map(([size, run]) => ({
+      batch_size: size,
+      compute_input: NONE,
+      compute_infer: duration(run),
+      compute_output: NONE,
+    })),
+  };
+}
+
+const NONE = { count: 0, ns: 0 };
+const duration = ({ count, seconds }: Duration): object => ({ count, ns: Math.round(seconds * 1e9) });

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import { type CachedAnswer, cachePacked } from '../../http/cached-response.ts';
+
+/** Reads a file of the pages by its path below `dist/`. */
+export type ReadAsset = (path: string, type: string) => Promise<CachedAnswer>;
+
+/** `scripts/browser-assets.ts`: what the build makes of the pages' sources. */
+interface Builder {
+  buildAssets(): Promise<ReadonlyMap<string, Uint8Array>>;
+}
+
+const source = import.meta.url.endsWith('.ts');
+
+/**
+ * What the browser gets, read when it is first asked for and kept in memory: no start waits for it. The build has
+ * compressed it; run from the sources, it is built first, as the build does.
+ */
+export function createAssetReader(): ReadAsset {
+  const answers = new Map<string, Promise<CachedAnswer>>();
+  const load = source ? createSourceLoader() : readPacked;
+  return (path, type) => {
+    const known = answers.get(path);
+    if (known !== undefined) return known;
+    const answer = load(path, type);
+    answers.set(path, answer);
+    // What could not be read is tried again by the next request.
+    answer.catch(() => answers.delete(path));
+    return answer;
+  };
+}
+
+async function readPacked(path: string, type: string): Promise<CachedAnswer> {
+  const read = (ending: string): Promise<Buffer> => readFile(new URL(`./${path}${ending}`, import.meta.url));
+  const [gzipped, brotli] = await Promise.all([read('.gz'), read('.br')]);
+  return cachePacked(type, gzipped, brotli);
+}
+
+const deflate = promisify(gzip);
+const shrink = promisify(brotliCompress);
+
+function createSourceLoader(): ReadAsset {
+  let built: ReturnType<Builder['buildAssets']> | undefined;
+  return async (path, type) => {
+    built ??= import(new URL('../../../scripts/browser-assets.ts', import.meta.url).href).then((builder: Builder) =>
+      builder.buildAssets(),
+    );
+    const bytes = (await built).get(path);
+    if (bytes === undefined) throw new Error(`the pages have no ${path}`);
+    const quick = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
+    const [gzipped, brotli] = await Promise.all([deflate(bytes), shrink(bytes, quick)]);
+    return cachePacked(type, gzipped, brotli);
+  };
+}

@@ -1,0 +1,48 @@
+import { type Exchange, sendJson } from '../../http/request-context.ts';
+import type { Route } from '../../http/router.ts';
+import type { ListedModel, Repository } from '../../model/repository/repository.ts';
+import type { ModelStatus } from '../../model/serving/model.ts';
+import { modelOf } from '../model-address.ts';
+
+/** `GET /models`: what the repository holds; `GET /models/{name}`, and of one version: what it is doing. */
+export function createModelRoutes(repository: Repository): Route[] {
+  async function list(exchange: Exchange): Promise<void> {
+    const models = (await repository.list()).map(describe);
+    sendJson(exchange, 200, JSON.stringify({ models }));
+  }
+
+  async function status(exchange: Exchange): Promise<void> {
+    const model = await modelOf(repository, exchange);
+    sendJson(exchange, 200, JSON.stringify(showModel(model.status())));
+  }
+
+  return [
+    { method: 'GET', path: '/models', handle: list },
+    { method: 'GET', path: '/models/{name}', handle: status },
+    { method: 'GET', path: '/models/{name}/versions/{version}', handle: status },
+  ];
+}
+
+function describe({ name, versions }: ListedModel): object {
+  return {
+    name,
+    versions: versions.map(({ number, status }) => ({
+      version: number ?? status?.version,
+      state: status?.state ?? 'idle',
+    })),
+  };
+}
+
+/** A model's status as JSON has it: seconds to the millisecond, and bytes of what is under way. */
+export function showStatus({ seconds, fetched, refused, batching: _, ...status }: ModelStatus): object {
+  return { ...status, fetched_bytes: fetched, load_seconds: Number(seconds.toFixed(3)), refresh_error: refused };
+}
+
+/** The same, and whether rows share runs. */
+export function showModel(status: ModelStatus): object {
+  const { batching } = status;
+  return {
+    ...showStatus(status),
+    batching: batching && { enabled: batching.enabled, decided_by: batching.decidedBy, reason: batching.reason },
+  };
+}

@@ -1,0 +1,64 @@
+import { constants } from 'node:zlib';
+import { ServingError } from '../../errors.ts';
+import { cacheText, sendCached } from '../../http/cached-response.ts';
+import { type Exchange, sendJson } from '../../http/request-context.ts';
+import type { Route } from '../../http/router.ts';
+import type { Model, ModelStatus } from '../../model/serving/model.ts';
+import type { Metrics } from '../../telemetry/metrics/metrics.ts';
+import { shareRendering } from '../../telemetry/metrics/shared-rendering.ts';
+import { showStatus } from './models.ts';
+
+export interface ProbeOptions {
+  readonly model: Model;
+  readonly metrics: Metrics;
+  readonly draining: () => boolean;
+}
+
+/** `GET /health` (liveness), `GET /ready` (readiness) and `GET /metrics`. */
+export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): Route[] {
+  function health(exchange: Exchange): void {
+    const body = {
+      status: draining() ? 'draining' : 'ok',
+      model: showStatus(model.status()),
+      uptime: process.uptime(),
+    };
+    sendJson(exchange, 200, JSON.stringify(body));
+  }
+
+  // Compressed once, too.
+  const render = shareRendering(async () => {
+    const { contentType, text } = await metrics.render();
+    return cacheText(contentType, text, constants.Z_BEST_SPEED);
+  });
+
+  async function scrape(exchange: Exchange): Promise<void> {
+    const text = await render();
+    if (exchange.ticket.gone) return;
+    await sendCached(exchange, text, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
+  }
+
+  return [
+    { method: 'GET', path: '/health', probe: true, handle: health },
+    { method: 'GET', path: '/ready', probe: true, handle: createReadiness({ model, draining }) },
+    { method: 'GET', path: '/metrics', probe: true, handle: scrape },
+  ];
+}
+
+/** Answers whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
+export function createReadiness({ model, draining }: Pick<ProbeOptions, 'model' | 'draining'>): Route['handle'] {
+  return (exchange) => {
+    if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
+    model.load();
+    const { name, version } = requireReady(model);
+    sendJson(exchange, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
+  };
+}
+
+/** @throws ServingError `NOT_READY` that says what the model is doing instead. */
+export function requireReady(model: Model): ModelStatus {
+  const status = model.status();
+  if (status.state === 'ready') return status;
+  const { state, phase, reason } = status;
+  const what = reason ?? (phase === undefined ? state : `${state}: ${phase}`);
+  throw new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });
+}

@@ -1,0 +1,110 @@
+import { LABEL_LIMITS } from './metric-table.ts';
+import { type ProcessFigures, readProcess } from './process-figures.ts';
+import { boundLabel, type Sample } from './series.ts';
+
+/** What is asked of other rooms when a scrape comes. Each is called once a scrape. */
+export interface MetricSources {
+  /** Rows waiting, by model. */
+  queueDepth: () => Iterable<{ model: string; depth: number }>;
+  /** `slot` counts the engines of one version from 0, so that the labels stay the same when a process is replaced. */
+  engines: () => Iterable<EngineSource>;
+  models: () => Iterable<{ name: string; state: string }>;
+  /** Bytes set aside for loaded models. */
+  modelMemory: () => number;
+  /** Log lines dropped since the start. */
+  logDropped: () => number;
+}
+
+interface EngineSource {
+  readonly model: string;
+  readonly version: string;
+  readonly slot: number;
+  readonly pid: number | undefined;
+  readonly state: string;
+}
+
+type SourceMetric =
+  | 'queueDepth'
+  | 'engines'
+  | 'engineMemory'
+  | 'engineCpu'
+  | 'modelState'
+  | 'modelMemory'
+  | 'logDropped';
+
+export type SourceSamples = Record<SourceMetric, Sample[]>;
+
+const MODEL_STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'];
+const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting'];
+
+/** A reader of the sources. A state seen once stays, at 0, so that a series ends in a value and not in a gap. */
+export function createSourceReader(
+  modelLabel: (name: string) => string,
+): (from: Partial<MetricSources>) => SourceSamples {
+  const modelStates = new Set(MODEL_STATES);
+  const engineStates = new Set(ENGINE_STATES);
+  const boundModelState = boundLabel(LABEL_LIMITS.state);
+  const boundEngineState = boundLabel(LABEL_LIMITS.state);
+
+  function readQueue(queue: Iterable<{ model: string; depth: number }>): Sample[] {
+    const depths = new Map<string, number>();
+    for (const { model, depth } of queue) {
+      const label = modelLabel(model);
+      depths.set(label, (depths.get(label) ?? 0) + depth);
+    }
+    return Array.from(depths, ([model, value]) => ({ labels: { model }, value }));
+  }
+
+  function readModels(models: Iterable<{ name: string; state: string }>): Sample[] {
+    const states = new Map<string, Set<string>>();
+    for (const { name, state } of models) {
+      const [label, bounded] = [modelLabel(name), boundModelState(state)];
+      modelStates.add(bounded);
+      states.set(label, (states.get(label) ?? new Set()).add(bounded));
+    }
+    return Array.from(states, ([model, current]) =>
+      Array.from(modelStates, (state) => ({ labels: { model, state }, value: current.has(state) ? 1 : 0 })),
+    ).flat();
+  }
+
+  return (from) => {
+    const engines = [...(from.engines?.() ?? [])];
+    const figures = engines.map(({ pid }) => (pid === undefined ? undefined : readProcess(pid)));
+    const byEngine = (pick: (one: ProcessFigures) => number): Sample[] =>
+      sumByEngine(engines, figures, modelLabel, pick);
+    const states = engines.map(({ state }) => boundEngineState(state));
+    for (const state of states) engineStates.add(state);
+    return {
+      queueDepth: readQueue(from.queueDepth?.() ?? []),
+      engines: Array.from(engineStates, (state) => ({
+        labels: { state },
+        value: states.filter((one) => one === state).length,
+      })),
+      engineMemory: byEngine((one) => one.residentBytes),
+      engineCpu: byEngine((one) => one.cpuSeconds),
+      modelState: readModels(from.models?.() ?? []),
+      modelMemory: [{ labels: {}, value: from.modelMemory?.() ?? 0 }],
+      logDropped: [{ labels: {}, value: from.logDropped?.() ?? 0 }],
+    };
+  };
+}
+
+/** One version may be loaded twice, under two addresses, and models beyond the bound share a label: a series is there once. */
+function sumByEngine(
+  engines: readonly EngineSource[],
+  figures: readonly (ProcessFigures | undefined)[],
+  modelLabel: (name: string) => string,
+  pick: (one: ProcessFigures) => number,
+): Sample[] {
+  const samples = new Map<string, Sample>();
+  for (const [i, { model, version, slot }] of engines.entries()) {
+    const found = figures[i];
+    if (found === undefined) continue;
+    const labels = { model: modelLabel(model), version, engine: slot };
+    const key = JSON.stringify(labels);
+    const sample = samples.get(key) ?? { labels, value: 0 };
+    sample.value += pick(found);
+    samples.set(key, sample);
+  }
+  return [...samples.values()];
+}

@@ -1,0 +1,163 @@
+import type { Gauge, Registry } from 'prom-client';
+import { createHttpRecorder } from './http-recorder.ts';
+import { createSourceReader, type MetricSources } from './metric-sources.ts';
+import {
+  CACHE_EVENTS,
+  type CacheEventName,
+  CLOSE_REASONS,
+  type CloseReason,
+  METRICS,
+  type MetricKey,
+  REFRESH_OUTCOMES,
+  REJECT_REASONS,
+  RESTART_REASONS,
+  type RefreshOutcome,
+  type RejectReason,
+  type RestartReason,
+} from './metric-table.ts';
+import { createModelRecorders, type ModelRecorder } from './model-recorder.ts';
+import { createStatisticsBook, type StatisticsBook } from './model-statistics.ts';
+import { QUANTILES, type Quantile, watchEventLoop } from './process-figures.ts';
+import { createTally, type Sample } from './series.ts';
+
+export type { MetricSources } from './metric-sources.ts';
+export type { CloseReason, RejectReason, RestartReason } from './metric-table.ts';
+export type { ModelRecorder } from './model-recorder.ts';
+
+export interface Metrics {
+  /** Counts one answer. `route` is the route's pattern, never the path asked for. */
+  httpRequest(route: string, method: string, status: number, seconds: number): void;
+  rejected(reason: RejectReason): void;
+  /** A connection was closed for what its client did, or failed to do. */
+  connectionClosed(reason: CloseReason): void;
+  model(name: string): ModelRecorder;
+  /** What the statistics extension of the Open Inference Protocol tells, by model and version. */
+  readonly statistics: StatisticsBook;
+  engineRestarted(reason: RestartReason): void;
+  /** A look for a newer model came to something other than "nothing new". */
+  refreshed(outcome: RefreshOutcome): void;
+  unloaded(): void;
+  fetchRetried(): void;
+  /** What came of asking a cache for a part of a model. */
+  cacheEvent(event: CacheEventName): void;
+  /** Adds or replaces what is asked when a scrape comes. */
+  observe(sources: Partial<MetricSources>): void;
+  /** The Prometheus text format 0.0.4. Rejects with what a source throws. */
+  render(): Promise<{ contentType: string; text: string }>;
+  /** Stops watching the event loop. */
+  close(): void;
+}
+
+/**
+ * Makes the process's metrics. Recording is adding to numbers held here; prom-client, which writes the text, is loaded
+ * with the first scrape, and the event loop is watched from then on, so that a service nobody scrapes pays for neither.
+ */
+export function createMetrics(options: { defaultLabels?: Record<string, string> } = {}): Metrics {
+  const http = createHttpRecorder();
+  const models = createModelRecorders();
+  const rejected = createTally(REJECT_REASONS);
+  const closes = createTally(CLOSE_REASONS);
+  const restarts = createTally(RESTART_REASONS);
+  const refreshes = createTally(REFRESH_OUTCOMES);
+  const cacheEvents = createTally(CACHE_EVENTS);
+  let unloads = 0;
+  let fetchRetries = 0;
+  const readSources = createSourceReader(models.label);
+  const sources: Partial<MetricSources> = {};
+  const started = Date.now() / 1000 - process.uptime();
+  let loop: ReturnType<typeof watchEventLoop> | undefined;
+  let registry: Promise<Registry> | undefined;
+  let samples = {} as Record<MetricKey, Sample[]>;
+
+  function collect(): Record<MetricKey, Sample[]> {
+    loop ??= watchEventLoop();
+    const delays = loop.read();
+    const { user, system } = process.cpuUsage();
+    return {
+      ...readSources(sources),
+      ...readAll(http.samples),
+      ...readAll(models.samples),
+      rejected: byReason(rejected),
+      connectionsClosed: byReason(closes),
+      engineRestarts: byReason(restarts),
+      modelRefreshes: byLabel('outcome', refreshes),
+      modelCache: byLabel('event', cacheEvents),
+      modelUnloads: [{ labels: {}, value: unloads }],
+      modelFetchRetries: [{ labels: {}, value: fetchRetries }],
+      loopDelay: (Object.keys(QUANTILES) as Quantile[]).map((quantile) => ({
+        labels: { quantile },
+        value: delays[quantile],
+      })),
+      cpu: [{ labels: {}, value: (user + system) / 1e6 }],
+      memory: [{ labels: {}, value: process.memoryUsage.rss() }],
+      started: [{ labels: {}, value: started }],
+      nodeVersion: [{ labels: nodeVersion(), value: 1 }],
+    };
+  }
+
+  async function buildRegistry(): Promise<Registry> {
+    // The default alone: a bundler gives a CommonJS module no named exports here.
+    const { default: client } = await import('prom-client');
+    const made = new client.Registry();
+    made.setDefaultLabels(options.defaultLabels ?? {});
+    for (const [key, { name, type, help }] of Object.entries(METRICS)) {
+      // The registry asks of a metric a name and `get`; the classes that have them also want to do the recording.
+      const metric = { name, get: () => ({ name, type, help, values: samples[key as MetricKey] }) };
+      made.registerMetric(metric as unknown as Gauge);
+    }
+    return made;
+  }
+
+  async function render(): Promise<{ contentType: string; text: string }> {
+    registry ??= buildRegistry();
+    const made = await registry;
+    samples = collect();
+    return { contentType: made.contentType, text: await made.metrics() };
+  }
+
+  return {
+    httpRequest: http.record,
+    rejected(reason) {
+      rejected[reason] += 1;
+    },
+    connectionClosed(reason) {
+      closes[reason] += 1;
+    },
+    model: models.get,
+    statistics: createStatisticsBook(),
+    engineRestarted(reason) {
+      restarts[reason] += 1;
+    },
+    refreshed(outcome) {
+      refreshes[outcome] += 1;
+    },
+    unloaded() {
+      unloads += 1;
+    },
+    fetchRetried() {
+      fetchRetries += 1;
+    },
+    cacheEvent(event) {
+      cacheEvents[event] += 1;
+    },
+    observe: (more) => void Object.assign(sources, more),
+    render,
+    close: () => loop?.stop(),
+  };
+}
+
+function readAll<Key extends string>(readers: Record<Key, () => Sample[]>): Record<Key, Sample[]> {
+  const entries = (Object.keys(readers) as Key[]).map((key) => [key, readers[key]()]);
+  return Object.fromEntries(entries) as Record<Key, Sample[]>;
+}
+
+const byReason = (tally: Record<string, number>): Sample[] => byLabel('reason', tally);
+
+function byLabel(label: string, tally: Record<string, number>): Sample[] {
+  return Object.entries(tally).map(([value, count]) => ({ labels: { [label]: value }, value: count }));
+}
+
+function nodeVersion(): Record<string, string> {
+  const [major = '', minor = '', patch = ''] = process.versions.node.split('.');
+  return { version: process.version, major, minor, patch };
+}

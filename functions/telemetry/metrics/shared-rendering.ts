@@ -1,0 +1,50 @@
+/** The part of the serving thread's time that renderings may take. */
+const SHARE = 0.1;
+/** The most rendering time that is saved up: some hundred scrapes at once, at 3 ms each, still get a rendering of their own. */
+const MOST_CREDIT_MS = 1000;
+/** A rendering is not returned again when it is older than this. */
+const LONGEST_MS = 1000;
+
+/**
+ * Shares renderings between scrapes. Scrapes that arrive while a rendering is being made share it. When renderings have taken
+ * more than a tenth of the thread's time, the latest is returned again, for up to a second. So an occasional scrape gets a fresh
+ * rendering, and endless scraping costs no more than that tenth.
+ * @returns a function that returns a rendering, and rejects with what `render` rejects with.
+ */
+export function shareRendering<T>(render: () => Promise<T>): () => Promise<T> {
+  let creditMs = MOST_CREDIT_MS;
+  let creditedAt = performance.now();
+  let rendering: Promise<T> | undefined;
+  let latest: { readonly rendered: Promise<T>; readonly at: number } | undefined;
+
+  return () => {
+    if (rendering !== undefined) return rendering;
+    const now = performance.now();
+    creditMs = Math.min(MOST_CREDIT_MS, creditMs + (now - creditedAt) * SHARE);
+    creditedAt = now;
+    if (creditMs <= 0 && latest !== undefined && now - latest.at < LONGEST_MS) return latest.rendered;
+    const cpuMs = threadCpuMs();
+    // The first one loads what writes the text: none after it costs as much.
+    const isFirst = latest === undefined;
+    const made = render();
+    rendering = made;
+    const settle = (): void => {
+      if (!isFirst) creditMs -= threadCpuMs() - cpuMs;
+      rendering = undefined;
+    };
+    made.then(
+      () => {
+        settle();
+        latest = { rendered: made, at: now };
+      },
+      () => settle(),
+    );
+    return made;
+  };
+}
+
+/** CPU time rather than wall time: on a machine that is busy with something else a rendering costs no more. */
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}

@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type Config,
+  ConfigError,
+  readConfig,
+  readPort,
+  SETTINGS,
+  type SettingName,
+} from '../../functions/config/settings.ts';
+
+type Row = [
+  name: SettingName,
+  byDefault: Config[SettingName],
+  good: [text: string, value: Config[SettingName]][],
+  bad: string[],
+  takes: string,
+];
+
+const DAY = 86_400_000;
+const TABLE: Row[] = [
+  [
+    'PORT',
+    8080,
+    [
+      ['0', 0],
+      ['65535', 65_535],
+    ],
+    ['65536', '-1', '80.5', 'http', '0x50', '8e3', '+80'],
+    'a port, 0 to 65535',
+  ],
+  [
+    'MAX_BODY_BYTES',
+    32_505_856,
+    [
+      ['1', 1],
+      ['1073741824', 2 ** 30],
+    ],
+    ['0', '1073741825', '31MiB'],
+    'bytes, 1 to 1073741824',
+  ],
+  [
+    'REQUEST_TIMEOUT_MS',
+    60_000,
+    [
+      ['1', 1],
+      ['86400000', DAY],
+    ],
+    ['0', '86400001', '60s'],
+    'milliseconds, 1 to 86400000',
+  ],
+  ['SHUTDOWN_GRACE_MS', 8000, [['0', 0]], ['86400001', 'soon'], 'milliseconds, 0 to 86400000'],
+  [
+    'MODEL_URI',
+    'models',
+    [
+      ['/m/my model.onnx', '/m/my model.onnx'],
+      ['gs://bucket/a b/model.onnx', 'gs://bucket/a b/model.onnx'],
+      ['file:///m', 'file:///m'],
+    ],
+    ['s3://bucket/model', 'https://example.com/model.onnx', 'GS://bucket', 'file://models/iris'],
+    'a path, file://… or gs://bucket/…',
+  ],
+  ['MODEL_NAME', undefined, [['iris', 'iris']], [], ''],
+  [
+    'MODEL_FILE',
+    'model.onnx',
+    [
+      ['onnx/model_quantized.onnx', 'onnx/model_quantized.onnx'],
+      ['my model.onnx', 'my model.onnx'],
+    ],
+    ['model.pb', '/m/model.onnx', '../model.onnx', 'a/../../model.onnx', './model.onnx', 'a//m.onnx', 'a\\m.onnx'],
+    'a path below the folder of a model, ending in .onnx',
+  ],
+  [
+    'MODEL_LOAD',
+    undefined,
+    [
+      ['eager', 'eager'],
+      ['lazy', 'lazy'],
+    ],
+    ['now', 'EAGER'],
+    'eager or lazy',
+  ],
+  [
+    'MODEL_SHA256',
+    undefined,
+    [
+      ['a'.repeat(64), 'a'.repeat(64)],
+      ['AB'.repeat(32), 'ab'.repeat(32)],
+    ],
+    ['a'.repeat(63), 'g'.repeat(64), `sha256:${'a'.repeat(64)}`],
+    '64 hexadecimal digits',
+  ],
+  ['MODEL_REFRESH_SECONDS', 0, [['60', 60]], ['-1', '1.5', '604801', '1m'], 'seconds, 0 to 604800'],
+  ['MODEL_MEMORY_BUDGET', undefined, [['67108864', 67_108_864]], ['67108863', '2Gi'], 'bytes, 67108864 or more'],
+  [
+    'ADMIN_TOKEN_FILE',
+    undefined,
+    [[import.meta.filename, import.meta.filename]],
+    ['/nowhere/token', import.meta.dirname, '/dev/null'],
+    'the path of a file that can be read and is not empty',
+  ],
+  [
+    'REDIS_URL',
+    undefined,
+    [
+      ['redis://10.0.0.3:6379', 'redis://10.0.0.3:6379'],
+      ['rediss://:secret@host/1', 'rediss://:secret@host/1'],
+    ],
+    ['10.0.0.3:6379', 'http://host', 'redis://'],
+    'redis://[[user]:password@]host[:port][/db], or rediss:// for TLS',
+  ],
+  ['REDIS_TTL_SECONDS', 86_400, [['1', 1]], ['0', '31536001'], 'seconds, 1 to 31536000'],
+  ['REDIS_MAX_BYTES', 536_870_912, [['0', 0]], ['-1', '512Mi'], 'bytes, 0 or more'],
+  [
+    'INFERENCE_PROCESSES',
+    undefined,
+    [
+      ['1', 1],
+      ['256', 256],
+    ],
+    ['0', '257', 'auto'],
+    'a number, 1 to 256',
+  ],
+  ['INTRA_OP_THREADS', 1, [['4', 4]], ['0', '257'], 'a number, 1 to 256'],
+  [
+    'EXECUTION_PROVIDERS',
+    ['cpu'],
+    [
+      ['cuda,cpu', ['cuda', 'cpu']],
+      ['cuda', ['cuda']],
+    ],
+    ['gpu', 'cpu,', 'cuda;cpu', 'cuda, cpu'],
+    'cpu, cuda, or both with a comma between',
+  ],
+  [
+    'MAX_BATCH_SIZE',
+    64,
+    [
+      ['1', 1],
+      ['65536', 65_536],
+    ],
+    ['0', '65537'],
+    'a number, 1 to 65536',
+  ],
+  ['BATCH_DELAY_MS', 0, [['60000', 60_000]], ['60001', '1.5'], 'milliseconds, 0 to 60000'],
+  [
+    'MAX_QUEUE_SIZE',
+    1024,
+    [
+      ['1', 1],
+      ['1000000', 1_000_000],
+    ],
+    ['0', '1000001'],
+    'a number, 1 to 1000000',
+  ],
+  [
+    'RUN_TIMEOUT_MS',
+    30_000,
+    [
+      ['1', 1],
+      ['86400000', DAY],
+    ],
+    ['0', '86400001'],
+    'milliseconds, 1 to 86400000',
+  ],
+  ['PAGE', 'on', [['off', 'off']], ['no', 'true'], 'on or off'],
+  [
+    'LOG_LEVEL',
+    'info',
+    [
+      ['debug', 'debug'],
+      ['warning', 'warning'],
+      ['error', 'error'],
+    ],
+    ['loud', 'INFO'],
+    'debug, info, warning or error',
+  ],
+  ['LOG_REQUESTS', 'failed', [['all', 'all']], ['none'], 'failed or all'],
+  ['LOG_TRANSPORT', 'stdout', [['cloud', 'cloud']], ['file'], 'stdout or cloud'],
+  ['AIP_HTTP_PORT', undefined, [['8080', 8080]], ['65536', 'http'], 'a port, 0 to 65535'],
+  ...(['AIP_PREDICT_ROUTE', 'AIP_HEALTH_ROUTE'] as const).map(
+    (name): Row => [
+      name,
+      undefined,
+      ['/', '/predict', "/v1/a.b-c_~!$&'()*+,;=@%20/x:predict"].map((path) => [path, path]),
+      ['predict', 'http://x/y', '/a b', '/a?b', '/a#b', '/{name}', '/ä'],
+      'a URL path: / first',
+    ],
+  ),
+  ['AIP_ENDPOINT_ID', undefined, [['1234', '1234']], ['a/b', 'a{b}'], 'letters, digits, - and _'],
+  ['AIP_DEPLOYED_MODEL_ID', undefined, [['12-ab_C', '12-ab_C']], ['a:b'], 'letters, digits, - and _'],
+  [
+    'AIP_STORAGE_URI',
+    undefined,
+    [
+      ['gs://bucket/a/', 'gs://bucket/a/'],
+      ['/m', '/m'],
+    ],
+    ['s3://bucket/model'],
+    'gs://bucket/…, a path or file://…',
+  ],
+  ['K_SERVICE', undefined, [['ml-model', 'ml-model']], [], ''],
+  ['GOOGLE_CLOUD_PROJECT', undefined, [['my-project', 'my-project']], [], ''],
+];
+
+/** A value that may hold a password is not shown. */
+const shown = (name: string, text: string): string => (name === 'REDIS_URL' ? '…' : JSON.stringify(text));
+
+test('every setting has its row in this table', () => {
+  assert.deepEqual(TABLE.map(([name]) => name).sort(), Object.keys(SETTINGS).sort());
+});
+
+for (const [name, byDefault, good, bad, takes] of TABLE) {
+  test(`${name} is ${JSON.stringify(byDefault) ?? 'unset'} where nothing is set, and takes what it says`, () => {
+    for (const env of [{}, { [name]: '' }, { [name]: '  ' }]) assert.deepEqual(readConfig(env)[name], byDefault);
+    for (const [text, value] of good) {
+      assert.deepEqual(readConfig({ [name]: text })[name], value, text);
+      assert.deepEqual(readConfig({ [name]: ` ${text} ` })[name], value, 'blanks around it');
+    }
+    for (const text of bad) {
+      assert.throws(
+        () => readConfig({ [name]: text }),
+        (error: unknown) => {
+          assert.ok(error instanceof ConfigError, text);
+          assert.ok(
+            error.message.startsWith(`${name}=${shown(name, text)} is not usable: it takes ${takes}`),
+            error.message,
+          );
+          assert.doesNotMatch(error.message, /\n/);
+          return true;
+        },
+      );
+    }
+  });
+}
+
+test('what Vertex AI sets goes before the port and the address of the image', () => {
+  const image = { PORT: '9000', MODEL_URI: '/models' };
+  const { PORT, MODEL_URI } = readConfig({ ...image, AIP_HTTP_PORT: '8080', AIP_STORAGE_URI: 'gs://b/m/' });
+  assert.deepEqual([PORT, MODEL_URI], [8080, 'gs://b/m/']);
+  // It sets an empty address where the model was uploaded without files.
+  const without = readConfig({ ...image, AIP_HTTP_PORT: '', AIP_STORAGE_URI: '' });
+  assert.deepEqual([without.PORT, without.MODEL_URI], [9000, '/models']);
+});
+
+test('a bad value of any shape is told in one line', () => {
+  assert.throws(() => readConfig({ LOG_LEVEL: 'a\nb' }), {
+    message: 'LOG_LEVEL="a\\nb" is not usable: it takes debug, info, warning or error',
+  });
+});
+
+test('every setting says what it takes and what it is for', () => {
+  for (const [name, { takes, doc }] of Object.entries(SETTINGS)) {
+    assert.match(name, /^[A-Z][A-Z0-9_]+$/);
+    assert.ok(takes.length > 0, name);
+    assert.match(doc, /^\S.*\.$/s, name);
+  }
+});
+
+test('other variables of the environment are of no concern', () => {
+  assert.deepEqual(readConfig({ PATH: '/bin', port: '1', HOME: 'x' }), readConfig({}));
+  assert.deepEqual(Object.keys(readConfig({})).sort(), Object.keys(SETTINGS).sort());
+});
+
+test('the port is read without a look at any other setting', () => {
+  const others = { MAX_BATCH_SIZE: 'many', ADMIN_TOKEN_FILE: '/nowhere' };
+  assert.equal(readPort({ ...others }), 8080);
+  assert.equal(readPort({ ...others, PORT: '81' }), 81);
+  assert.equal(readPort({ ...others, PORT: '81', AIP_HTTP_PORT: '82' }), 82);
+  assert.throws(() => readPort({ PORT: 'http' }), ConfigError);
+});
+
+test("a route of Vertex AI's that names another model than MODEL_NAME is refused at start", () => {
+  const routes = ['/v1/models/other:predict', '/v1/models/other/versions/2:predict', '/v2/models/other/infer'];
+  for (const AIP_PREDICT_ROUTE of [...routes, '/models/other/predict', '/v1/models/o%74her:predict']) {
+    assert.throws(() => readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' }), {
+      name: 'ConfigError',
+      message: `AIP_PREDICT_ROUTE="${AIP_PREDICT_ROUTE}" is not usable: it names the model other, and MODEL_NAME is iris: name one of them as the other`,
+    });
+    readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'other' });
+    readConfig({ AIP_PREDICT_ROUTE });
+  }
+  assert.throws(
+    () => readConfig({ AIP_HEALTH_ROUTE: '/v1/models/other', MODEL_NAME: 'iris' }),
+    /^ConfigError: AIP_HEALTH/,
+  );
+  for (const AIP_PREDICT_ROUTE of ['/predict', '/v1/endpoints/1/deployedModels/2:predict', '/x/models/other:predict'])
+    readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' });
+});

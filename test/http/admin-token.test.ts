@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { createAdminCheck } from '../../functions/http/admin-token.ts';
+import { tempFiles } from '../helpers/temp-file.ts';
+
+const write = tempFiles('admin-');
+
+test('who sends the token of the file passes, and nobody else; a token that was replaced is none', () => {
+  const file = write('first', ' first-token\n');
+  const check = createAdminCheck(file);
+  const ask = (authorization?: string) => (): void =>
+    check({ headers: authorization === undefined ? {} : { authorization } });
+  ask('Bearer first-token')();
+  ask('bearer   first-token')();
+  for (const bad of [
+    undefined,
+    '',
+    'first-token',
+    'Bearer',
+    'Bearer first-tokeN',
+    'Bearer first',
+    'Basic first-token',
+  ]) {
+    assert.throws(ask(bad), { code: 'UNAUTHORIZED' });
+  }
+  writeFileSync(file, 'second-token');
+  assert.throws(ask('Bearer first-token'), { code: 'UNAUTHORIZED' });
+  ask('Bearer second-token')();
+});
+
+test('where there is no token nobody passes, whatever is sent', () => {
+  const file = write('second', ' \n');
+  const headers = { authorization: 'Bearer x' };
+  assert.throws(() => createAdminCheck(undefined)({ headers }), { code: 'FORBIDDEN', message: /is not set/ });
+  assert.throws(() => createAdminCheck(file)({ headers }), { code: 'FORBIDDEN', message: /empty or cannot be read/ });
+  rmSync(file);
+  assert.throws(() => createAdminCheck(file)({ headers }), { code: 'FORBIDDEN', message: /empty or cannot be read/ });
+});

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import { BodyBudget, budgetBytes, releaseBody } from '../../../functions/http/body/body-budget.ts';
+import { readBody } from '../../../functions/http/body/read-body.ts';
+
+const LIMIT = 1_000_000;
+
+/** A request with a body of so many bytes, declared or chunked. */
+function request(bytes: number, declared: boolean): IncomingMessage {
+  const stream = Readable.from([Buffer.alloc(bytes / 2), Buffer.alloc(bytes - bytes / 2)]);
+  const headers = declared ? { 'content-length': String(bytes) } : { 'transfer-encoding': 'chunked' };
+  return Object.assign(stream, { headers, complete: true }) as unknown as IncomingMessage;
+}
+
+const response = (closed: boolean): ServerResponse =>
+  Object.assign(new EventEmitter(), { closed }) as unknown as ServerResponse;
+
+for (const declared of [true, false]) {
+  const how = declared ? 'of a declared length' : 'that is chunked';
+
+  test(`a body ${how} keeps its part of the budget until its response is closed`, async () => {
+    const budget = new BodyBudget(LIMIT);
+    const req = request(500_000, declared);
+    await readBody(req, LIMIT, budget);
+    assert.equal(budget.used, 500_000);
+    const res = response(false);
+    releaseBody(req, res);
+    assert.equal(budget.used, 500_000);
+    res.emit('close');
+    assert.equal(budget.used, 0);
+    // A second time, and for a response that is closed already.
+    releaseBody(req, response(true));
+    assert.equal(budget.used, 0);
+  });
+
+  test(`a body ${how} that the budget has no room for is refused with 429, and its part is given back`, async () => {
+    const budget = new BodyBudget(LIMIT);
+    budget.take(600_000, LIMIT);
+    const req = request(500_000, declared);
+    await assert.rejects(readBody(req, LIMIT, budget), { code: 'OVERLOADED', retryAfter: 1 });
+    releaseBody(req, response(true));
+    assert.equal(budget.used, 600_000);
+  });
+}
+
+test('a length that is declared takes nothing of the budget before its bytes arrive', async () => {
+  const budget = new BodyBudget(LIMIT);
+  const body = new Readable({ read() {} });
+  const headers = { 'content-length': '900000' };
+  const req = Object.assign(body, { headers, complete: false }) as unknown as IncomingMessage;
+  const read = readBody(req, LIMIT, budget);
+  assert.equal(budget.used, 0);
+  body.push(Buffer.alloc(1000));
+  await new Promise(setImmediate);
+  assert.equal(budget.used, 1000);
+  body.destroy();
+  await assert.rejects(read, { code: 'CLIENT_GONE' });
+});
+
+test('the budget is a quarter of the memory there is, and never less than 64 MiB', () => {
+  assert.equal(budgetBytes(4 * 2 ** 30, 64 * 2 ** 30), 2 ** 30);
+  assert.equal(budgetBytes(0, 8 * 2 ** 30), 2 * 2 ** 30);
+  assert.equal(budgetBytes(2 ** 60, 8 * 2 ** 30), 2 * 2 ** 30);
+  assert.equal(budgetBytes(128 * 2 ** 20, 8 * 2 ** 30), 64 * 2 ** 20);
+});

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { BodyBudget } from '../../../functions/http/body/body-budget.ts';
+import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
+import { readInflated } from '../../../functions/http/body/inflate.ts';
+import { inTurn } from '../../../functions/http/connection/turns.ts';
+import { sendBytes, sendJson } from '../../../functions/http/request-context.ts';
+import { createRouter, type Route } from '../../../functions/http/router.ts';
+import { connect, postText, type RawConnection } from '../../helpers/raw-http.ts';
+import { serve } from '../../helpers/serve.ts';
+import { recordTelemetry } from '../../helpers/telemetry.ts';
+import { until } from '../../helpers/until.ts';
+
+const TIMEOUT_MS = 60;
+const LIMIT = 2_000_000;
+/** More than the kernel takes for a client that does not read. */
+const LARGE = 32 * 2 ** 20;
+
+/** What a handler does with the body that it has read. */
+const HANDLERS = [
+  'answer',
+  'fail',
+  'hang',
+  'answer at length',
+  'answer unread',
+  'answer at length unread',
+  'wait first',
+] as const;
+type HandlerKind = (typeof HANDLERS)[number];
+
+async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
+  const telemetry = recordTelemetry();
+  const budget = new BodyBudget(100 * LIMIT);
+  const blob = Buffer.alloc(LARGE);
+  const routes = HANDLERS.map(
+    (kind): Route => ({
+      method: 'POST',
+      path: `/${kind.replaceAll(' ', '-')}`,
+      async handle(exchange) {
+        if (kind === 'answer unread') {
+          sendJson(exchange, 200, '{}');
+          return;
+        }
+        if (kind === 'answer at length unread') {
+          sendBytes(exchange, 200, ['Content-Type', 'x/y'], [blob]);
+          return;
+        }
+        // Some of the body is here by then.
+        if (kind === 'wait first') for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+        const body = await readInflated(exchange.req, LIMIT, 0, budget);
+        if (kind === 'fail') throw new Error('failed');
+        if (kind === 'hang') await new Promise(() => {});
+        if (kind === 'answer at length') sendBytes(exchange, 200, ['Content-Type', 'x/y'], [blob]);
+        else sendJson(exchange, 200, String(body.length));
+      },
+    }),
+  );
+  const options = { requestTimeoutMs, logRequests: 'failed', draining: () => false } as const;
+  const router = createRouter(routes, { ...options, ...telemetry });
+  let open = 0;
+  const server = await serve(
+    t,
+    inTurn((req, res) => {
+      open++;
+      res.once('close', () => open--);
+      router(req, res);
+    }),
+    DirectMessage,
+  );
+  t.after(() => telemetry.metrics.close());
+  return { ...server, ...telemetry, budget, open: () => open };
+}
+
+interface Scenario {
+  readonly handler: HandlerKind;
+  readonly gzip: boolean;
+  readonly chunked: boolean;
+  readonly bytes: number;
+  /** How much of the request is sent, headers included, before `end`. */
+  readonly part: number;
+  readonly reads: boolean;
+  readonly end: 'close' | 'reset' | 'half-close' | 'stay';
+}
+
+const scenario: fc.Arbitrary<Scenario> = fc.record({
+  handler: fc.constantFrom(...HANDLERS),
+  gzip: fc.boolean(),
+  chunked: fc.boolean(),
+  bytes: fc.constantFrom(1, 1000, 70_000, 300_000, 1_500_000),
+  part: fc.oneof(
+    fc.constant(1),
+    fc.integer({ min: 0, max: 99 }).map((percent) => percent / 100),
+  ),
+  reads: fc.boolean(),
+  end: fc.constantFrom('close', 'reset', 'half-close', 'stay'),
+});
+
+function requestOf({ handler, gzip, chunked, bytes }: Scenario): Buffer {
+  const plain = Buffer.alloc(bytes, 'ab');
+  const body = gzip ? gzipSync(plain, { level: 0 }) : plain;
+  const head = postText(`/${handler.replaceAll(' ', '-')}`, '', {
+    'content-encoding': gzip ? 'gzip' : undefined,
+    'content-length': chunked ? undefined : String(body.length),
+    'transfer-encoding': chunked ? 'chunked' : undefined,
+  });
+  if (!chunked) return Buffer.concat([Buffer.from(head), body]);
+  const half = body.length >> 1;
+  const chunks = [body.subarray(0, half), body.subarray(half), Buffer.alloc(0)].filter(
+    ({ length }, i) => length > 0 || i === 2,
+  );
+  const framed = chunks.flatMap((chunk) => [`${chunk.length.toString(16)}\r\n`, chunk, '\r\n']);
+  return Buffer.concat([head, ...framed].map((each) => (typeof each === 'string' ? Buffer.from(each) : each)));
+}
+
+async function play(port: number, one: Scenario): Promise<RawConnection> {
+  const client = connect({ port });
+  await once(client.socket, 'connect');
+  if (!one.reads) client.socket.pause();
+  const bytes = requestOf(one);
+  const part = bytes.subarray(0, Math.round(bytes.length * one.part));
+  if (part.length > 0) client.send(part);
+  // The server has begun by then, or has nothing to begin.
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  if (one.end === 'close') client.destroy();
+  else if (one.end === 'reset') client.socket.resetAndDestroy();
+  else if (one.end === 'half-close') client.socket.end();
+  return client;
+}
+
+test('whatever a client sends, cuts off or does not read, all that its body had reserved is given back', {
+  timeout: 120_000,
+}, async (t) => {
+  const { port, budget, open } = await start(t);
+  await fc.assert(
+    fc.asyncProperty(fc.array(scenario, { minLength: 60, maxLength: 60 }), async (scenarios) => {
+      const clients = await Promise.all(scenarios.map((one) => play(port, one)));
+      // The server comes to an end with those who stay, too.
+      await until(() => open() === 0 && budget.used === 0, 'the end of all that was begun', 20_000);
+      for (const client of clients) client.destroy();
+      await until(() => open() === 0 && budget.used === 0, 'the end of what came late', 20_000);
+    }),
+    { numRuns: 5, endOnFailure: true },
+  );
+});
+
+test('a body that does not come is answered with 408, the connection is closed, and its part of the budget is given back', async (t) => {
+  const { port, budget, metrics } = await start(t);
+  const clients = Array.from({ length: 5 }, () => connect({ port }));
+  for (const client of clients) {
+    client.send(postText('/answer', 'x'.repeat(100), { 'content-length': String(LIMIT) }));
+    assert.equal((await client.answer()).status, 408);
+  }
+  await Promise.all(clients.map(({ closed }) => closed));
+  await until(() => budget.used === 0, 'the release');
+  const honest = connect({ port });
+  honest.send(postText('/answer', 'y'.repeat(LIMIT)));
+  assert.equal((await honest.answer()).body, String(LIMIT));
+  honest.destroy();
+  assert.doesNotMatch((await metrics.render()).text, /requests_rejected_total\{reason="overloaded"\} [^0]/);
+});
+
+test('a response that nobody reads is cut off after the idle time, and keeps its part of the budget until then', async (t) => {
+  const { port, budget, metrics } = await start(t);
+  const client = connect({ port });
+  client.socket.pause();
+  client.send(postText('/answer-at-length', 'x'.repeat(100_000)));
+  await until(() => budget.used === 100_000, 'the body');
+  await until(() => budget.used === 0, 'the release');
+  client.destroy();
+  assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 1/);
+});
+
+test('a response that takes longer than the idle time to read is not cut off', async (t) => {
+  const idleMs = 1000;
+  const { port, metrics } = await start(t, idleMs);
+  const socket = createConnection(port, '127.0.0.1');
+  socket.write(postText('/answer-at-length', 'x'));
+  // With a dozen pauses that are well within the idle time, and longer than it in all.
+  let read = 0;
+  let pausedAt = 0;
+  for await (const piece of socket) {
+    read += (piece as Buffer).length;
+    if (read >= LARGE) break;
+    if (read - pausedAt < LARGE / 12) continue;
+    pausedAt = read;
+    await new Promise((resolve) => setTimeout(resolve, idleMs / 10));
+  }
+  assert.ok(read >= LARGE);
+  assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 0/);
+});
+
+test('a body that trickles in behind its response is cut off after the idle time', async (t) => {
+  const { port, metrics } = await start(t);
+  const client = connect({ port });
+  client.send(postText('/answer-unread', 'x', { 'content-length': '1000' }));
+  assert.equal((await client.answer()).status, 200);
+  const trickle = setInterval(() => client.send('x'), TIMEOUT_MS / 10);
+  await client.closed;
+  clearInterval(trickle);
+  assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="body_not_sent"\} 1/);
+});
+
+test('a response that nobody reads is cut off although its client goes on sending', async (t) => {
+  const { port, open } = await start(t);
+  const client = connect({ port });
+  client.socket.pause();
+  client.send(postText('/answer-at-length-unread', 'x', { 'content-length': '100000' }));
+  await until(() => open() === 1, 'the request');
+  const trickle = setInterval(() => client.send('x'), TIMEOUT_MS / 10);
+  await until(() => open() === 0, 'the end of its connection');
+  clearInterval(trickle);
+  client.destroy();
+});
+
+test('a body that comes behind its response in time leaves the connection to the next request', async (t) => {
+  const { port } = await start(t);
+  const client = connect({ port });
+  client.send(postText('/answer-unread', 'x', { 'content-length': '1000' }));
+  assert.equal((await client.answer()).status, 200);
+  client.send('x'.repeat(999) + postText('/answer', 'xy'));
+  assert.equal((await client.answer()).body, '2');
+  client.destroy();
+});

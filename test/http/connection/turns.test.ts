@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type TestContext, test } from 'node:test';
+import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
+import { readBody } from '../../../functions/http/body/read-body.ts';
+import { inTurn } from '../../../functions/http/connection/turns.ts';
+import { connect, postText } from '../../helpers/raw-http.ts';
+import { serve } from '../../helpers/serve.ts';
+import { until } from '../../helpers/until.ts';
+
+interface Begun {
+  readonly url: string;
+  readonly res: ServerResponse;
+}
+
+/** Answers nothing by itself: the requests that have begun are kept. */
+async function serveHeld(t: TestContext, message?: typeof IncomingMessage) {
+  const begun: Begun[] = [];
+  const handler = inTurn((req, res) => void begun.push({ url: req.url!, res }));
+  return { ...(await serve(t, handler, message)), begun };
+}
+
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+
+test('of requests sent one behind the other, one is in hand at a time, and all are answered in their order', async (t) => {
+  const { port, begun } = await serveHeld(t);
+  const client = connect({ port });
+  const paths = Array.from({ length: 20 }, (_, i) => `/${i}`);
+  client.send(paths.map(get).join(''));
+  for (const [i, path] of paths.entries()) {
+    await until(() => begun.length === i + 1, 'the request');
+    assert.equal(begun[i]!.url, path);
+    begun[i]!.res.end(path);
+    assert.equal((await client.answer()).body, path);
+  }
+  client.destroy();
+});
+
+test('a thousand requests on one connection get a thousand answers, and another connection gets its turn between them', async (t) => {
+  let done = 0;
+  const doneBeforeOther: number[] = [];
+  const { port } = await serve(
+    t,
+    inTurn((req, res) => {
+      if (req.url === '/other') doneBeforeOther.push(done);
+      else done++;
+      res.end(req.url);
+    }),
+    DirectMessage,
+  );
+  const [client, other] = [connect({ port }), connect({ port })];
+  const paths = Array.from({ length: 1000 }, (_, i) => `/${i}`);
+  other.send(get('/other'));
+  await other.answer();
+  client.send(paths.map(get).join(''));
+  other.send(get('/other'));
+  await other.answer();
+  for (const path of paths) assert.equal((await client.answer()).body, path);
+  assert.ok(doneBeforeOther[1]! < 1000, `${doneBeforeOther[1]} of 1000 were done first`);
+  client.destroy();
+  other.destroy();
+});
+
+test('bodies of requests that wait are whole when their turn comes, whatever their length', async (t) => {
+  for (const message of [undefined, DirectMessage]) {
+    const { port } = await serve(
+      t,
+      inTurn(async (req, res) => {
+        await new Promise(setImmediate);
+        const body = await readBody(req, 1_000_000);
+        res.end(`${body.length} ${body.reduce((sum, byte) => sum + byte, 0)}`);
+      }),
+      message,
+    );
+    const client = connect({ port });
+    const sizes = [0, 5, 100, 70_000, 1, 500_000, 3];
+    client.send(sizes.map((size) => postText('/', '\x01'.repeat(size))).join(''));
+    for (const size of sizes) assert.equal((await client.answer()).body, `${size} ${size}`);
+    client.destroy();
+  }
+});
+
+test('nothing is read of a connection whose requests wait', async (t) => {
+  const { port, begun } = await serveHeld(t);
+  const client = connect({ port });
+  const many = get('/').repeat(400_000);
+  client.send(many);
+  await until(() => begun.length === 1, 'the first');
+  // Of what the client sends there are two pieces of 64 KiB here at most; the rest waits in the kernel, and in the client.
+  begun[0]!.res.end();
+  await until(() => begun.length === 2, 'the second');
+  const { bytesRead } = begun[1]!.res.socket!;
+  assert.ok(bytesRead > 0 && bytesRead < 200_000, `${bytesRead} bytes read`);
+  client.destroy();
+});
+
+test('what a client had sent before it left is not begun', async (t) => {
+  const { port, begun } = await serveHeld(t);
+  const client = connect({ port });
+  client.send(get('/').repeat(100));
+  await until(() => begun.length === 1, 'the first');
+  const closed = new Promise((resolve) => begun[0]!.res.once('close', resolve));
+  begun[0]!.res.socket!.destroy();
+  await closed;
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  assert.equal(begun.length, 1);
+});
+
+test('requests behind one that closes the connection are not begun', async (t) => {
+  const { port, begun } = await serveHeld(t);
+  const client = connect({ port });
+  client.send(get('/').repeat(3));
+  await until(() => begun.length === 1, 'the first');
+  begun[0]!.res.shouldKeepAlive = false;
+  begun[0]!.res.end('last');
+  assert.match(await client.closed, /last$/);
+  assert.equal(begun.length, 1);
+});

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, type TestContext, test } from 'node:test';
+import { createFetcher } from '../../../functions/model/fetch/fetcher.ts';
+import type { BringOrder } from '../../../functions/model/fetch/protocol.ts';
+import { descendants } from '../../helpers/descendants.ts';
+import { externalWeights, identity } from '../../helpers/models.ts';
+import { type StorageOptions, startStorage } from '../../helpers/storage-server.ts';
+import { until } from '../../helpers/until.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fetcher-'));
+after(() => rmSync(folder, { recursive: true }));
+
+async function setUp(t: TestContext, options: StorageOptions = {}, gentle = false) {
+  const storage = await startStorage(options);
+  // The client in the fetching process reads it there.
+  process.env.STORAGE_EMULATOR_HOST = storage.url;
+  const retries: string[] = [];
+  const events = { onRetry: (message: string) => void retries.push(message), onCache: () => {} };
+  const fetcher = createFetcher({ uri: 'gs://models', cache: undefined }, events, gentle);
+  t.after(async () => {
+    fetcher.close();
+    await storage.close();
+  });
+  return { storage, fetcher, retries };
+}
+
+const orderOf = async (fetcher: ReturnType<typeof createFetcher>, name: string): Promise<BringOrder> => {
+  const [entry] = await fetcher.list();
+  const path = 'model.onnx';
+  const files = [{ path, entry: entry!, maxBytes: undefined }];
+  return { folder: join(folder, name), files, model: { path, place: path, sha256: undefined } };
+};
+
+test('jobs are done in one process of its own, which nothing starts before there is one', async (t) => {
+  const { storage, fetcher } = await setUp(t);
+  storage.put('models', 'model.onnx', identity());
+  assert.deepEqual(descendants(process.pid), []);
+  const order = await orderOf(fetcher, 'one');
+  const pids = descendants(process.pid);
+  assert.equal(pids.length, 1);
+  const told: number[] = [];
+  assert.deepEqual(await fetcher.bring(order, (bytes) => told.push(bytes)), { external: [] });
+  assert.ok(readFileSync(join(folder, 'one/model.onnx')).equals(identity()));
+  assert.equal(told.at(-1), identity().length);
+  assert.deepEqual(descendants(process.pid), pids);
+});
+
+test('an error comes with its fault, as the source gave it', async (t) => {
+  const { storage, fetcher, retries } = await setUp(t);
+  await assert.rejects(fetcher.list(), { name: 'SourceError', fault: 'refused', message: /bucket/ });
+  storage.put('models', 'model.onnx', identity());
+  storage.inject({ kind: 'list', type: 'status', status: 503 });
+  assert.equal((await fetcher.list()).length, 1);
+  assert.equal(retries.length, 1, 'what passes is retried, and told of');
+});
+
+test('an address that is none is refused by every job', async (t) => {
+  const fetcher = createFetcher({ uri: 'gs://', cache: undefined }, { onRetry: () => {}, onCache: () => {} });
+  t.after(fetcher.close);
+  await assert.rejects(fetcher.list(), { code: 'MODEL_FAILED', message: /not of the form gs:\/\/bucket/ });
+});
+
+test('a process that dies in the middle fails its jobs, and the next one starts another', async (t) => {
+  const { storage, fetcher } = await setUp(t, { bytesPerSecond: 1e6 });
+  storage.put('models', 'model.onnx', new Uint8Array(50e6));
+  const order = await orderOf(fetcher, 'two');
+  const [pid] = descendants(process.pid);
+  const begun = Promise.withResolvers<void>();
+  const failed = assert.rejects(
+    fetcher.bring(order, () => begun.resolve()),
+    { name: 'SourceError', fault: 'transient', message: /the fetching process ended: killed by SIGKILL/ },
+  );
+  await begun.promise;
+  process.kill(pid!, 'SIGKILL');
+  await failed;
+  assert.equal((await fetcher.list()).length, 1);
+  assert.notEqual(descendants(process.pid)[0], pid);
+});
+
+test('closing ends the process and what it was doing; later jobs are refused', async (t) => {
+  const { storage, fetcher } = await setUp(t, { latencyMs: 60_000 });
+  storage.put('models', 'model.onnx', identity());
+  const failed = assert.rejects(fetcher.list(), /shutting down/);
+  fetcher.close();
+  await failed;
+  await until(() => descendants(process.pid).length === 0, 'the end of the process');
+  await assert.rejects(fetcher.list(), { code: 'DRAINING' });
+});
+
+test('a gentle one yields to whatever else wants the CPU', async (t) => {
+  const { storage, fetcher } = await setUp(t, {}, true);
+  storage.put('models', 'model.onnx', identity());
+  await fetcher.list();
+  assert.ok(getPriority(descendants(process.pid)[0]!) > getPriority());
+});
+
+test('a local file is looked through without a source', async (t) => {
+  const fetcher = createFetcher(undefined, { onRetry: () => {}, onCache: () => {} });
+  t.after(fetcher.close);
+  const file = join(folder, 'file');
+  const { model, location } = externalWeights('parts/w');
+  writeFileSync(file, model);
+  const sha256 = createHash('sha256').update(model).digest('hex');
+  assert.deepEqual(await fetcher.check({ path: file, place: 'it', sha256 }), { external: [location] });
+  await assert.rejects(fetcher.check({ path: file, place: 'it', sha256: 'f'.repeat(64) }), {
+    code: 'MODEL_FAILED',
+    message: `it: its SHA-256 is ${sha256}, MODEL_SHA256 is ${'f'.repeat(64)}`,
+  });
+});

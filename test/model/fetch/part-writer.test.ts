@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { createPartWriter } from '../../../functions/model/fetch/part-writer.ts';
+import { crc32c } from '../../../functions/model/sources/crc32c.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'part-writer-'));
+after(() => rmSync(folder, { recursive: true }));
+const path = join(folder, 'file');
+const BYTES = randomBytes(5_000_000);
+
+test('pieces of any size come out in order, at their place, with the checksum of all', async () => {
+  const sizes = fc.array(fc.integer({ min: 0, max: 900_000 }), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.integer({ min: 0, max: 1000 }), async (pieces, start) => {
+      const fd = openSync(path, 'w');
+      const writer = createPartWriter(fd, start);
+      let at = 0;
+      for (const size of pieces) {
+        // The piece's memory is somebody else's again at once.
+        const piece = Buffer.from(BYTES.subarray(at, at + size));
+        writer.take(piece);
+        piece.fill(0);
+        at = Math.min(BYTES.length, at + size);
+      }
+      await writer.flush();
+      closeSync(fd);
+      const taken = BYTES.subarray(0, at);
+      assert.ok(readFileSync(path).subarray(start).equals(taken));
+      assert.equal(writer.crc32c(), crc32c(taken));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('a write that fails is told by the next piece, or at the end', async () => {
+  const fd = openSync(path, 'w');
+  closeSync(fd);
+  const reading = openSync(path, 'r');
+  const writer = createPartWriter(reading, 0);
+  const write = async (): Promise<void> => {
+    writer.take(BYTES);
+    await writer.flush();
+  };
+  await assert.rejects(write, { code: 'EBADF' });
+  await assert.rejects(async () => writer.take(BYTES), { code: 'EBADF' });
+  closeSync(reading);
+});

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseGolden, parseManifest } from '../../../functions/model/folder/manifest.ts';
+
+test('a manifest may have every field, or none', () => {
+  assert.deepEqual(parseManifest('{}', 'model.json'), {});
+  const whole = {
+    name: 'iris',
+    version: '3',
+    description: 'Flowers.',
+    input: { features: ['length', 'width'] },
+    output: 'label',
+    classes: ['a', 'b'],
+    example: { features: { length: [1.5, null], width: 'x' } },
+    batching: false,
+  };
+  // What a manifest says comes back; objects read by the project's own reader have no prototype.
+  assert.deepEqual(JSON.parse(JSON.stringify(parseManifest(JSON.stringify(whole), 'model.json'))), whole);
+});
+
+test('an int64 in an example keeps its digits', () => {
+  const { example } = parseManifest('{"example":{"features":[9007199254740993]}}', 'model.json');
+  assert.deepEqual(example!.features, [9007199254740993n]);
+});
+
+test('a version may be written as a number', () => {
+  assert.equal(parseManifest('{"version":7}', 'model.json').version, '7');
+});
+
+const BAD_MANIFESTS: [title: string, text: string, message: RegExp][] = [
+  ['no JSON', '{"name":', /^\/m\/model\.json is not JSON: /],
+  ['no object', '[]', /^\/m\/model\.json: the whole: .*expected object/],
+  ['an unknown field', '{"clases":["a"]}', /^\/m\/model\.json: the whole: .*clases/],
+  ['an unknown field within', '{"input":{"names":["a"]}}', /^\/m\/model\.json: input: .*names/],
+  ['a number for a name', '{"name":5}', /^\/m\/model\.json: name: .*expected string/],
+  ['an empty name', '{"name":""}', /^\/m\/model\.json: name: /],
+  ['a fraction as a version', '{"version":1.5}', /^\/m\/model\.json: version: /],
+  ['text for a switch', '{"batching":"yes"}', /^\/m\/model\.json: batching: .*expected boolean/],
+  ['no classes', '{"classes":[]}', /^\/m\/model\.json: classes: /],
+  ['a number among the classes', '{"classes":["a",1]}', /^\/m\/model\.json: classes\.1: .*expected string/],
+  ['a name that nobody reads', `{"name":"${'x'.repeat(1025)}"}`, /^\/m\/model\.json: name: .*1024/],
+  ['a class of such a name', `{"classes":["${'x'.repeat(1025)}"]}`, /^\/m\/model\.json: classes\.0: .*1024/],
+  ['too many features', `{"input":{"features":${JSON.stringify(Array(16_385).fill('x'))}}}`, /features: .*16384/],
+  ['too many classes', `{"classes":${JSON.stringify(Array(65_537).fill('x'))}}`, /classes: .*65536/],
+  ['an example without features', '{"example":{}}', /^\/m\/model\.json: example\.features: /],
+];
+
+for (const [title, text, message] of BAD_MANIFESTS) {
+  test(`a manifest with ${title} is refused with the file and the field`, () => {
+    assert.throws(() => parseManifest(text, '/m/model.json'), { code: 'MODEL_FAILED', message });
+  });
+}
+
+test('golden rows have a tolerance of 1e-4 unless they say another', () => {
+  const rows = [{ features: [1, 2], outputs: { y: [3] } }];
+  assert.deepEqual(parseGolden(JSON.stringify({ rows }), 'golden.json'), { tolerance: 1e-4, rows });
+  assert.equal(parseGolden(JSON.stringify({ tolerance: 0, rows }), 'golden.json').tolerance, 0);
+});
+
+const BAD_GOLDENS: [title: string, text: string, message: RegExp][] = [
+  ['no rows', '{"rows":[]}', /golden\.json: rows: /],
+  [
+    'too many rows',
+    JSON.stringify({ rows: Array(1001).fill({}) }),
+    /golden\.json: rows: 1001 rows, and it may have 1000$/,
+  ],
+  ['a row without outputs', '{"rows":[{"features":1}]}', /golden\.json: rows\.0\.outputs: /],
+  ['a negative tolerance', '{"tolerance":-1,"rows":[{"features":1,"outputs":{}}]}', /golden\.json: tolerance: /],
+  ['no JSON', 'rows', /golden\.json is not JSON/],
+];
+
+for (const [title, text, message] of BAD_GOLDENS) {
+  test(`golden rows with ${title} are refused with the file and the field`, () => {
+    assert.throws(() => parseGolden(text, 'golden.json'), { code: 'MODEL_FAILED', message });
+  });
+}

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Manifest } from '../../../functions/model/folder/manifest.ts';
+import { checkManifest } from '../../../functions/model/serving/manifest-check.ts';
+import type { DType, Signature, TensorSpec } from '../../../functions/tensor/tensor.ts';
+
+const spec = (name: string, shape: number[], dtype: DType = 'float32'): TensorSpec => ({ name, dtype, shape });
+const signature = (outputs: TensorSpec[], inputs = [spec('x', [-1, 4])]): Signature => ({ inputs, outputs });
+
+const PLAIN = signature([spec('label', [-1], 'int64'), spec('scores', [-1, 3])]);
+const ABC = ['a', 'b', 'c'];
+
+const FITS: [title: string, manifest: Manifest, model: Signature][] = [
+  ['nothing said', {}, PLAIN],
+  ['classes for an index', { classes: ['a'] }, PLAIN],
+  ['a class for each score', { classes: ABC, output: 'scores' }, PLAIN],
+  ['classes for scores whose number is not known', { classes: ABC }, signature([spec('y', [-1, -1])])],
+  ['classes for an index in a column of floats', { classes: ABC }, signature([spec('y', [-1, 1])])],
+  ['classes for a float', { classes: ABC }, signature([spec('y', [])])],
+  ['classes for scores without a batch', { classes: ABC }, signature([spec('y', [3])])],
+  ['classes for integers', { classes: ABC }, signature([spec('y', [-1, 2], 'int64')])],
+  ['classes for a map of scores, in another dimension', { classes: ABC }, signature([spec('y', [-1, 3, 64, 64])])],
+  ['feature names for as many values', { input: { features: ['a', 'b', 'c', 'd'] } }, PLAIN],
+  [
+    'feature names for any number of values',
+    { input: { features: ABC } },
+    signature([spec('y', [-1])], [spec('x', [-1, -1])]),
+  ],
+  [
+    'feature names where any rank is taken',
+    { input: { features: ABC } },
+    signature([spec('y', [-1])], [{ ...spec('x', []), anyRank: true }]),
+  ],
+  ['batching of free rows', { batching: true }, PLAIN],
+];
+for (const [title, manifest, model] of FITS) test(`${title}: fits`, () => checkManifest(manifest, model));
+
+const MISFITS: [title: string, manifest: Manifest, model: Signature, message: string][] = [
+  [
+    'fewer classes than scores',
+    { classes: ['a', 'b'], output: 'scores' },
+    PLAIN,
+    'classes names 2 classes, but the output scores has 3 scores: name one for each',
+  ],
+  [
+    'more classes than float16 scores without a batch',
+    { classes: ABC },
+    signature([spec('y', [2], 'float16')]),
+    'classes names 3 classes, but the output y has 2 scores: name one for each',
+  ],
+  ['an output that is not there', { output: 'z' }, PLAIN, 'output: the model has no output z; it has label, scores'],
+  [
+    'feature names for another number of values',
+    { input: { features: ABC } },
+    PLAIN,
+    'input.features names 3 values, but a row has 4 values',
+  ],
+  [
+    'feature names for two inputs',
+    { input: { features: ABC } },
+    signature([spec('y', [-1])], [spec('a', [-1, 3]), spec('b', [-1, 3])]),
+    'input.features names 3 values, but the model has 2 inputs',
+  ],
+  [
+    'several feature names for a scalar',
+    { input: { features: ABC } },
+    signature([spec('y', [])], [spec('x', [])]),
+    'input.features names 3 values, but a row has 1 values',
+  ],
+  [
+    'batching where any rank is taken',
+    { batching: true },
+    signature([spec('y', [])], [{ ...spec('x', []), anyRank: true }]),
+    '"batching": true needs a free first dimension (-1) in every input, but x has no fixed rank; leave it out',
+  ],
+  [
+    'batching of fixed rows',
+    { batching: true },
+    signature([spec('y', [1])], [spec('a', [-1, 3]), spec('b', [1, 4])]),
+    '"batching": true needs a free first dimension (-1) in every input, but b has shape [1, 4]; leave it out',
+  ],
+];
+for (const [title, manifest, model, message] of MISFITS) {
+  test(`${title}: refused with what the manifest says and what the model has`, () => {
+    assert.throws(() => checkManifest(manifest, model), { code: 'MODEL_FAILED', message: `model.json: ${message}` });
+  });
+}

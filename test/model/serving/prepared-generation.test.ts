@@ -1,0 +1,312 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, posix } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { engineBytes } from '../../../functions/engine/capacity.ts';
+import { createStore } from '../../../functions/model/fetch/store.ts';
+import { stampOf } from '../../../functions/model/folder/layout.ts';
+import { createBudget } from '../../../functions/model/memory-budget.ts';
+import {
+  type CandidateOptions,
+  pickListed,
+  prepareCandidate,
+} from '../../../functions/model/serving/prepared-generation.ts';
+import { descendants } from '../../helpers/descendants.ts';
+import { pickMain } from '../../helpers/local-models.ts';
+import { addConstant, externalWeights, writeModel } from '../../helpers/models.ts';
+import { type StorageServer, startStorage } from '../../helpers/storage-server.ts';
+import { recordTelemetry } from '../../helpers/telemetry.ts';
+
+const OLD = { updated: new Date(0).toISOString() };
+const PROGRESS = { phase: () => {}, found: () => {}, fetched: () => {} };
+const EACH = engineBytes(0);
+
+interface Rig {
+  readonly storage: StorageServer;
+  readonly options: CandidateOptions;
+  readonly listings: () => number;
+  prepare(replacing?: boolean): ReturnType<typeof prepareCandidate>;
+}
+
+/** A bucket with one model, and what a server needs to load it. @param onList called after each listing, with its number. */
+async function setUp(
+  t: TestContext,
+  limit?: number,
+  onList: (n: number) => void = () => {},
+  uri = 'gs://models/m',
+  file?: string,
+): Promise<Rig> {
+  const storage = await startStorage();
+  process.env.STORAGE_EMULATOR_HOST = storage.url;
+  const events = { onRetry: () => {}, onCache: () => {} };
+  const store = createStore({ uri, file, cache: undefined, filesAreMemory: true }, events);
+  let listings = 0;
+  const options: CandidateOptions = {
+    store: {
+      ...store,
+      async list(...scope) {
+        const layout = await store.list(...scope);
+        onList(++listings);
+        return layout;
+      },
+    },
+    budget: createBudget(limit),
+    engine: {
+      capacity: { cpus: 2, memoryBytes: undefined },
+      processes: undefined,
+      intraOpThreads: 1,
+      executionProviders: ['cpu'],
+      maxBatchSize: 8,
+      batchDelayMs: 0,
+      maxQueueSize: 100,
+      runTimeoutMs: 10_000,
+    },
+    telemetry: recordTelemetry(),
+    sharers: () => 1,
+    sparing: () => false,
+    pick: (layout) => pickMain(layout),
+    onListed: () => {},
+    settleMs: 1,
+  };
+  t.after(async () => {
+    store.close();
+    await storage.close();
+  });
+  return {
+    storage,
+    options,
+    listings: () => listings,
+    async prepare(replacing = false) {
+      const candidate = await prepareCandidate(options, PROGRESS, replacing);
+      t.after(() => candidate.close());
+      return candidate;
+    },
+  };
+}
+
+test('one object is listed once: its generation is pinned', async (t) => {
+  const { storage, prepare, listings } = await setUp(t);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  const { generation } = await prepare();
+  assert.equal(generation.name, 'm');
+  assert.equal(listings(), 1);
+});
+
+test('several objects are listed again after the read, and read anew where one was replaced meanwhile', async (t) => {
+  const { storage, prepare, listings } = await setUp(t, undefined, (n) => {
+    if (n === 1) storage.put('models', 'm/model.json', Buffer.from('{"version":"2"}'));
+  });
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/model.json', Buffer.from('{"version":"1"}'), OLD);
+  assert.equal((await prepare()).generation.version, '2');
+  assert.ok(listings() >= 3);
+});
+
+test('new weights may be half of an upload: they are taken once two listings are equal', async (t) => {
+  const { model, data } = externalWeights();
+  const other = new Uint8Array(Float32Array.of(7, 7).buffer);
+  const { storage, prepare } = await setUp(t, undefined, (n) => {
+    if (n === 1) storage.put('models', 'm/model.onnx.data', other);
+  });
+  storage.put('models', 'm/model.onnx.data', data);
+  storage.put('models', 'm/model.onnx', model);
+  const before = storage.requests.length;
+  const { weights } = await prepare();
+  assert.deepEqual(weights, ['model.onnx.data']);
+  const reads = storage.requests.slice(before).filter(({ kind, name }) => kind === 'media' && name.endsWith('.data'));
+  assert.equal(reads.length, 1, 'the weights of the first listing were never read');
+});
+
+test('a model that changes whenever it is read is given up, with a word', async (t) => {
+  const { storage, prepare } = await setUp(t, undefined, (n) => {
+    storage.put('models', 'm/model.json', Buffer.from(`{"version":"${n}"}`), OLD);
+  });
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/model.json', Buffer.from('{}'), OLD);
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: 'gs://models/m: m changed while it was read, 5 times over',
+  });
+  assert.equal(descendants(process.pid).length, 1, 'but for the fetching process');
+});
+
+test('file and engines are counted, and given back when it goes, files and all', async (t) => {
+  const { storage, prepare, options } = await setUp(t);
+  const bytes = addConstant(1);
+  storage.put('models', 'm/model.onnx', bytes);
+  const candidate = await prepare();
+  assert.equal(options.budget.used(), bytes.length + 2 * engineBytes(bytes.length));
+  await candidate.retire();
+  assert.equal(options.budget.used(), 0);
+});
+
+test('where memory is short there are fewer engines, and beside another generation one, until that has gone', async (t) => {
+  const { storage, prepare, options } = await setUp(t, 3.5 * EACH);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  const first = await prepare();
+  assert.equal(first.generation.engines().filter(({ state }) => state !== 'closed').length, 2);
+  storage.put('models', 'm/model.onnx', addConstant(2));
+  const second = await prepare(true);
+  const running = () => second.generation.engines().filter(({ state }) => state !== 'closed').length;
+  assert.equal(running(), 1);
+  await first.retire();
+  second.grow();
+  assert.equal(running(), 2);
+  assert.ok(options.budget.used() <= 3.5 * EACH);
+});
+
+test('where a newer version may come, or another model, room for one is kept free', async (t) => {
+  const { storage, options } = await setUp(t, 2.5 * EACH);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  const first = await prepareCandidate({ ...options, sparing: () => true }, PROGRESS, false);
+  t.after(() => first.close());
+  assert.equal(first.generation.engines().length, 1);
+  storage.put('models', 'm/model.onnx', addConstant(2));
+  const second = await prepareCandidate(options, PROGRESS, true);
+  await second.close();
+});
+
+test('what does not fit beside the one that serves is refused, and what could never fit is not even read', async (t) => {
+  const { storage, prepare } = await setUp(t, 1.5 * EACH);
+  storage.put('models', 'm/model.onnx', addConstant(1));
+  await prepare();
+  await assert.rejects(prepare(true), {
+    code: 'MODEL_FAILED',
+    message: /no room for a new version of m \(\d+ bytes\) beside/,
+  });
+  const before = storage.requests.length;
+  storage.put('models', 'm/model.onnx', new Uint8Array(2 * EACH));
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: /the model m \(\d+ bytes\) needs about \d+ MiB of memory/,
+  });
+  assert.ok(!storage.requests.slice(before).some(({ kind }) => kind === 'media'));
+});
+
+test('a load that fails leaves nothing: no engine, no file, no share of the memory', async (t) => {
+  const { storage, prepare, options } = await setUp(t);
+  const brought: string[] = [];
+  const { bring } = options.store;
+  t.mock.method(options.store, 'bring', async (...args: Parameters<typeof bring>) => {
+    const local = await bring(...args);
+    brought.push(local.folder);
+    return local;
+  });
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/golden.json', Buffer.from('{"rows":[{"features":[0,0],"outputs":{"y":[5,5]}}]}'), OLD);
+  await assert.rejects(prepare(), /golden\.json: rows\[0\]\.outputs\.y: element 0 came out as 1, expected 5/);
+  assert.equal(options.budget.used(), 0);
+  assert.deepEqual(brought.map(existsSync), [false]);
+  assert.equal(descendants(process.pid).length, 1, 'but for the fetching process');
+});
+
+const reads = ({ requests }: StorageServer) => requests.filter(({ kind }) => kind === 'media').map(({ name }) => name);
+
+test('what the model does not refer to is not fetched, not counted, and no change of it', async (t) => {
+  const checkpoint = Buffer.alloc(2 * EACH);
+  const { storage, prepare, options } = await setUp(t, 2 * EACH);
+  const bytes = addConstant(1);
+  storage.put('models', 'm/model.onnx', bytes, OLD);
+  for (const name of ['pytorch_model.bin', 'other.onnx.data', 'weights']) {
+    storage.put('models', `m/${name}`, checkpoint, OLD);
+  }
+  const { generation, stamp, version } = await prepare();
+  assert.deepEqual(reads(storage), ['m/model.onnx']);
+  assert.equal(generation.bytes, bytes.length);
+  assert.equal(options.budget.used(), bytes.length + engineBytes(bytes.length));
+  storage.put('models', 'm/pytorch_model.bin', Buffer.alloc(1), OLD);
+  assert.equal(
+    stampOf(await pickListed(options, await options.store.list(false), { version, weights: [] }), []),
+    stamp,
+  );
+});
+
+test('what the model refers to is fetched and counted, whatever it is called and wherever it lies below', async (t) => {
+  for (const location of ['layer 1', 'parts/a b/w.quant', './w.json', 'golden.json.data']) {
+    const { model, data } = externalWeights(location);
+    const path = posix.normalize(location);
+    const { storage, prepare, options } = await setUp(t);
+    storage.put('models', 'm/model.onnx', model, OLD);
+    storage.put('models', `m/${path}`, data, OLD);
+    const { generation, weights, stamp } = await prepare();
+    assert.deepEqual(weights, [path]);
+    assert.equal(generation.bytes, model.length + data.length);
+    const total = model.length + data.length;
+    assert.equal(options.budget.used(), total + 2 * engineBytes(total));
+    storage.put('models', `m/${path}`, data, OLD);
+    const next = await prepare(true);
+    assert.notEqual(next.stamp, stamp);
+  }
+});
+
+test('of one object, the weights are found beside it and below it, and looked for again where they are looked at', async (t) => {
+  for (const location of ['w', 'parts/w']) {
+    const { model, data } = externalWeights(location);
+    const { storage, prepare, options } = await setUp(t, undefined, undefined, 'gs://models/m/fraud.onnx');
+    storage.put('models', 'm/fraud.onnx', model, OLD);
+    storage.put('models', `m/${location}`, data, OLD);
+    const { generation, weights, stamp, version } = await prepare();
+    assert.deepEqual([generation.name, weights], ['fraud', [location]]);
+    const again = await pickListed(options, await options.store.list(false), { version, weights });
+    assert.equal(stampOf(again, weights), stamp);
+  }
+});
+
+test("MODEL_FILE's weights lie beside the file, its texts in the model's folder", async (t) => {
+  const { model, data } = externalWeights('model_q.onnx_data');
+  const { storage, prepare } = await setUp(t, undefined, undefined, 'gs://models/m', 'onnx/model_q.onnx');
+  storage.put('models', 'm/onnx/model_q.onnx', model, OLD);
+  storage.put('models', 'm/onnx/model_q.onnx_data', data, OLD);
+  storage.put('models', 'm/onnx/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/model.json', Buffer.from('{"version":"7"}'), OLD);
+  const { generation, weights } = await prepare();
+  assert.deepEqual([generation.name, generation.version, weights], ['m', '7', ['onnx/model_q.onnx_data']]);
+});
+
+test('weights that are not there are named, and the memory is given back', async (t) => {
+  const { storage, prepare, options } = await setUp(t);
+  storage.put('models', 'm/model.onnx', externalWeights('parts/w.bin').model, OLD);
+  storage.put('models', 'm/w.bin', Buffer.alloc(8), OLD);
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: 'gs://models/m/model.onnx keeps weights in parts/w.bin, which is not beside it: upload it too',
+  });
+  assert.equal(options.budget.used(), 0);
+});
+
+test('weights that could never fit are not read', async (t) => {
+  const { model, location } = externalWeights();
+  const { storage, prepare, options } = await setUp(t, 2 * EACH);
+  storage.put('models', 'm/model.onnx', model, OLD);
+  storage.put('models', `m/${location}`, Buffer.alloc(2 * EACH), OLD);
+  await assert.rejects(prepare(), { code: 'MODEL_FAILED', message: /the model m \(\d+ bytes\) needs about \d+ MiB/ });
+  assert.deepEqual(reads(storage), ['m/model.onnx']);
+  assert.equal(options.budget.used(), 0);
+});
+
+test('texts that are too large are not read at all', async (t) => {
+  const { storage, prepare } = await setUp(t);
+  storage.put('models', 'm/model.onnx', addConstant(1), OLD);
+  storage.put('models', 'm/golden.json', Buffer.alloc(2 ** 24 + 1, ' '), OLD);
+  await assert.rejects(prepare(), {
+    code: 'MODEL_FAILED',
+    message: /^gs:\/\/models\/m\/golden\.json has 16777217 bytes, and may have 16777216: keep fewer golden rows$/,
+  });
+  assert.deepEqual(reads(storage), []);
+});
+
+test('local weights of a name that nobody expects are counted all the same', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'candidate-'));
+  const { model, data } = externalWeights('weights.csv');
+  const uri = writeModel(folder, 'm', model);
+  writeFileSync(join(uri, 'weights.csv'), data);
+  const { options } = await setUp(t, undefined, undefined, uri);
+  const candidate = await prepareCandidate(options, PROGRESS, false);
+  t.after(async () => {
+    await candidate.close();
+    rmSync(folder, { recursive: true });
+  });
+  assert.deepEqual(candidate.weights, ['weights.csv']);
+  assert.equal(candidate.generation.bytes, model.length + data.length);
+});

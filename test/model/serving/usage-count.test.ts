@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { createHolds } from '../../../functions/model/serving/usage-count.ts';
+
+test('leaving waits for the last one who holds it', async () => {
+  const holds = createHolds();
+  holds.hold();
+  holds.hold();
+  let gone = false;
+  const left = holds.left().then(() => {
+    gone = true;
+  });
+  await turn();
+  holds.release();
+  await turn();
+  await turn();
+  assert.equal(gone, false);
+  holds.release();
+  await left;
+});
+
+test('who takes hold of it in the turn in which it is left is waited for', async () => {
+  const holds = createHolds();
+  let gone = false;
+  const left = holds.left().then(() => {
+    gone = true;
+  });
+  await Promise.resolve();
+  holds.hold();
+  await turn();
+  await turn();
+  assert.equal(gone, false);
+  holds.release();
+  await left;
+});
+
+test('who still holds it after a while is told that it is outdated', async () => {
+  const holds = createHolds(1);
+  holds.hold();
+  const left = holds.left();
+  // The timer itself keeps no process alive.
+  const alive = setInterval(() => {}, 1000);
+  await once(holds.outdated, 'abort');
+  clearInterval(alive);
+  holds.release();
+  await left;
+});
+
+test('nobody is told anything where all leave in time', async () => {
+  const holds = createHolds();
+  await holds.left();
+  assert.equal(holds.outdated.aborted, false);
+});
+
+test('one that nobody has held yet is not idle at first: who waited for it is about to hold it', (t) => {
+  let now = 1000;
+  t.mock.method(performance, 'now', () => now);
+  const holds = createHolds();
+  assert.equal(holds.idle(), false);
+  now += 101;
+  assert.equal(holds.idle(), true);
+  holds.hold();
+  assert.equal(holds.idle(), false);
+  now += 1;
+  holds.release();
+  assert.equal(holds.idle(), true);
+  assert.equal(holds.lastUsed(), now);
+});

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { receive } from '../../../../functions/model/sources/gcs/read-object.ts';
+import type { Fault } from '../../../helpers/storage-faults.ts';
+import { until } from '../../../helpers/until.ts';
+import { find, pattern, readRange, rejectsWith } from '../contract.ts';
+import { BYTES, NEVER, PATH, PLACES, readSome, SIZE, setUp } from '../gcs-kit.ts';
+
+for (const [where, at] of Object.entries(PLACES)) {
+  for (const type of ['reset', 'short', 'stall'] as const) {
+    test(`${type} at the ${where}: transient, only bytes before it taken, and the rest can be read on`, async (t) => {
+      const { server, source, entry } = await setUp(t, type === 'stall' ? 100 : 10_000);
+      server.inject({ type, kind: 'media', at });
+      const { taken, error } = await readSome(source, entry);
+      assert.equal(error?.fault, 'transient');
+      assert.ok(taken <= at, `${taken} of ${at}`);
+      if (type === 'stall') assert.match(error.message, /gs:\/\/models\/m\/model\.onnx: no byte for 0\.1 s/);
+      if (type === 'short') assert.match(error.message, new RegExp(`ended after ${at} of ${SIZE} bytes`));
+      await server.requests.at(-1)!.closed;
+      assert.deepEqual(await readSome(source, entry, taken), { taken: SIZE - taken, error: undefined });
+    });
+  }
+
+  test(`an upload while it is read, at the ${where}: transient, then changed`, async (t) => {
+    const { server, source, entry } = await setUp(t);
+    server.inject({ type: 'replace', kind: 'media', at, bytes: pattern(SIZE, 9) });
+    const { taken, error } = await readSome(source, entry);
+    assert.equal(error?.fault, 'transient');
+    assert.equal((await readSome(source, entry, taken)).error?.fault, 'changed');
+    const { query, status } = server.requests.at(-1)!;
+    assert.deepEqual([query.get('generation'), status], [entry.stamp, 404]);
+  });
+
+  test(`a flipped bit at the ${where} is handed on as it came: checksums are for who calls`, async (t) => {
+    const { server, source, entry } = await setUp(t);
+    server.inject({ type: 'flip', kind: 'media', at });
+    const expected = Buffer.from(BYTES);
+    expected[at]! ^= 1;
+    assert.ok((await readRange(source, entry)).equals(expected));
+  });
+
+  test(`a delay at the ${where} is waited for`, async (t) => {
+    const { server, source, entry } = await setUp(t);
+    server.inject({ type: 'delay', kind: 'media', at, ms: 30 });
+    assert.deepEqual(await readSome(source, entry), { taken: SIZE, error: undefined });
+  });
+
+  test(`a range from the ${where} that is answered with everything gives its own bytes`, async (t) => {
+    const { server, source, entry } = await setUp(t);
+    server.inject({ type: 'ignore-range', kind: 'media', times: 2 });
+    assert.deepEqual(await readSome(source, entry, at), { taken: SIZE - at, error: undefined });
+    assert.deepEqual(await readRange(source, entry, at, at + 1), BYTES.subarray(at, at + 1));
+    assert.equal(server.requests.at(-1)?.status, 200);
+  });
+}
+
+for (const type of ['reset', 'stall'] as const) {
+  test(`${type} before the answer's head: transient, for reading and for listing`, async (t) => {
+    const { server, source, entry } = await setUp(t, 100);
+    server.inject({ type, times: 2 });
+    assert.deepEqual((await readSome(source, entry)).error?.fault, 'transient');
+    await server.requests.at(-1)!.closed;
+    await rejectsWith(source.list(NEVER), 'transient', /^gs:\/\/models: /);
+    await server.requests.at(-1)!.closed;
+    assert.equal((await source.list(NEVER)).length, 1);
+  });
+
+  test(`${type} within a listing: transient`, async (t) => {
+    const { server, source } = await setUp(t, 100);
+    server.inject({ type, kind: 'list', at: 50 });
+    await rejectsWith(source.list(NEVER), 'transient');
+    await server.requests.at(-1)!.closed;
+  });
+}
+
+test('never hands on more than was asked for, however much is sent', async (t) => {
+  const { server, source, entry } = await setUp(t);
+  server.inject({ type: 'long', kind: 'media', extra: 300_000, times: 2 });
+  assert.ok((await readRange(source, entry)).equals(BYTES));
+  assert.deepEqual(await readRange(source, entry, 10, 20), BYTES.subarray(10, 20));
+});
+
+test('a failure of one read leaves the others alone', async (t) => {
+  const { server, source, entry } = await setUp(t, 600);
+  server.put('models', 'other', BYTES);
+  const other = await find(source, 'other');
+  server.inject({ type: 'stall', kind: 'media', name: PATH, at: PLACES.middle });
+  server.inject({ type: 'delay', kind: 'media', name: 'other', at: PLACES.middle, ms: 150 });
+  const [failed, whole] = await Promise.all([readSome(source, entry), readSome(source, other)]);
+  server.inject({ type: 'reset', kind: 'media', name: PATH, at: PLACES.middle });
+  server.inject({ type: 'delay', kind: 'media', name: 'other', at: PLACES.middle, ms: 150 });
+  const [reset, again] = await Promise.all([readSome(source, entry), readSome(source, other)]);
+  assert.deepEqual([failed.error?.fault, reset.error?.fault], ['transient', 'transient']);
+  assert.deepEqual([whole.taken, again.taken], [SIZE, SIZE]);
+});
+
+test('a taker that is slower than the stall timer is no stall', async (t) => {
+  const { source, entry } = await setUp(t, 50);
+  let taken = 0;
+  await source.read(
+    entry,
+    0,
+    SIZE,
+    (chunk) => {
+      const end = performance.now() + (taken === 0 ? 120 : 0);
+      taken += chunk.length;
+      while (performance.now() < end);
+    },
+    NEVER,
+  );
+  assert.equal(taken, SIZE);
+});
+
+test('bytes that keep coming are no stall, however long it takes', async (t) => {
+  const { source, entry } = await setUp(t, 200, { bytesPerSecond: 2_000_000 });
+  const began = performance.now();
+  assert.deepEqual(await readSome(source, entry), { taken: SIZE, error: undefined });
+  assert.ok(performance.now() - began > 400);
+});
+
+test('hands nothing on once it has failed or is given up, though more bytes are there already', async (t) => {
+  const { entry } = await setUp(t);
+  const wanted = { entry, start: 0, end: SIZE, attempted: { action: 'read', place: PATH, bucket: 'models' } } as const;
+  const chunk = BYTES.subarray(0, 1_000);
+  for (const way of ['throws', 'is over'] as const) {
+    const flight = { over: false, alive: () => {}, cut: () => {} };
+    const request = new PassThrough();
+    let calls = 0;
+    const take = () => {
+      calls += 1;
+      if (way === 'throws') throw new Error('the disk is full');
+      flight.over = true;
+    };
+    const reading = receive(() => request, wanted, take, flight);
+    const answer = Object.assign(new PassThrough(), { statusCode: 200, headers: {} });
+    request.emit('response', answer);
+    answer.emit('data', chunk);
+    answer.emit('data', chunk);
+    answer.destroy(new Error('cut'));
+    await assert.rejects(reading, way === 'throws' ? /the disk is full/ : /cut/);
+    assert.equal(calls, 1);
+  }
+});
+
+test('an abort is answered at once, and closes the connection: before the head and in mid-answer, reading and listing', async (t) => {
+  const { server, source, entry } = await setUp(t);
+  const reason = new Error('enough');
+  const stalls: Fault[] = [
+    { type: 'stall', kind: 'media' },
+    { type: 'stall', kind: 'media', at: PLACES.middle },
+    { type: 'stall', kind: 'list' },
+    { type: 'stall', kind: 'list', at: 10 },
+  ];
+  for (const fault of stalls) {
+    server.inject(fault);
+    const stop = new AbortController();
+    const before = server.requests.length;
+    const { signal } = stop;
+    const failed = assert.rejects(
+      fault.kind === 'list' ? source.list(signal) : source.read(entry, 0, SIZE, () => {}, signal),
+      reason,
+    );
+    await until(() => server.requests.length > before, 'the request');
+    stop.abort(reason);
+    await failed;
+    await server.requests.at(-1)!.closed;
+  }
+  // Before the client has come so far as to make a request.
+  const stop = new AbortController();
+  const failed = assert.rejects(
+    source.read(entry, 0, SIZE, () => assert.fail('handed bytes on'), stop.signal),
+    reason,
+  );
+  await null;
+  stop.abort(reason);
+  await failed;
+});
+
+test('closing it ends what is under way', async (t) => {
+  const { server, source, entry } = await setUp(t);
+  server.inject({ type: 'stall', kind: 'media', at: 10 });
+  const failed = rejectsWith(
+    source.read(entry, 0, SIZE, () => {}, NEVER),
+    'transient',
+    /closed/,
+  );
+  await until(() => server.requests.length > 1, 'the request');
+  await source.close();
+  await failed;
+  await server.requests.at(-1)!.closed;
+});

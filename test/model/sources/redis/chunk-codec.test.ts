@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  allocateChunk,
+  CHUNK_BYTES,
+  chunkLength,
+  HEADER_BYTES,
+  keysOf,
+  openChunk,
+  sealChunk,
+} from '../../../../functions/model/sources/redis/chunk-codec.ts';
+import type { Entry } from '../../../../functions/model/sources/source.ts';
+
+const ENTRY: Entry = {
+  path: 'iris/3/model.onnx',
+  bytes: 2 * CHUNK_BYTES + 1,
+  stamp: '1700000000000001',
+  crc32c: 1,
+  md5: 'aa',
+  gzip: false,
+  modifiedAt: 0,
+};
+
+const text = fc.string({ minLength: 1, unit: 'grapheme' });
+const content = fc.uint8Array({ maxLength: 200 });
+
+function seal(key: string, bytes: Uint8Array): Buffer {
+  const value = allocateChunk(bytes.length);
+  value.set(bytes, HEADER_BYTES);
+  sealChunk(key, value);
+  return value;
+}
+
+test('what was sealed for a key opens for it, with the same bytes', () => {
+  fc.assert(
+    fc.property(text, content, (key, bytes) => {
+      assert.deepEqual(openChunk(key, seal(key, bytes), bytes.length), Buffer.from(bytes));
+    }),
+  );
+});
+
+test('any one bit that is another is found', () => {
+  fc.assert(
+    fc.property(text, content, fc.nat(), (key, bytes, at) => {
+      const value = seal(key, bytes);
+      const bit = at % (value.length * 8);
+      value[bit >> 3]! ^= 1 << (bit & 7);
+      assert.equal(openChunk(key, value, bytes.length), undefined);
+    }),
+  );
+});
+
+test('a value that is cut or goes on, of another length or of another key, is found', () => {
+  fc.assert(
+    fc.property(text, content, fc.nat(), (key, bytes, at) => {
+      const value = seal(key, bytes);
+      assert.equal(openChunk(key, value.subarray(0, at % value.length), bytes.length), undefined);
+      assert.equal(openChunk(key, Buffer.concat([value, Buffer.of(0)]), bytes.length), undefined);
+      assert.equal(openChunk(key, value, bytes.length + 1), undefined);
+      assert.equal(openChunk(`${key}0`, value, bytes.length), undefined);
+    }),
+  );
+});
+
+test('a reply that is no string is no chunk', () => {
+  for (const reply of [undefined, null, 5, 'OK', '', [], new Error('WRONGTYPE')])
+    assert.equal(openChunk('key', reply, 0), undefined);
+});
+
+test('a key is of one chunk of one generation of one file in one place', () => {
+  const one = keysOf('gs://a', ENTRY);
+  assert.match(one.chunk(12), /^onnx-cloud-run:\{[0-9a-f]{40}\}:12$/);
+  assert.match(one.lock, /^onnx-cloud-run:\{[0-9a-f]{40}\}:lock$/);
+  assert.equal(keysOf('gs://a', { ...ENTRY, md5: undefined, modifiedAt: 9 }).chunk(0), one.chunk(0));
+  const others = [
+    keysOf('gs://b', ENTRY),
+    keysOf('gs://a', { ...ENTRY, path: 'iris/4/model.onnx' }),
+    keysOf('gs://a', { ...ENTRY, stamp: '1700000000000002' }),
+    keysOf('gs://a', { ...ENTRY, bytes: ENTRY.bytes + 1 }),
+    keysOf('gs://ai', { ...ENTRY, path: 'ris/3/model.onnx' }),
+  ];
+  assert.equal(new Set([one, ...others].flatMap((keys) => [keys.chunk(0), keys.chunk(1), keys.lock])).size, 18);
+});
+
+test('the last chunk holds what is left', () => {
+  assert.deepEqual(
+    [0, 1, 2].map((index) => chunkLength(ENTRY, index)),
+    [CHUNK_BYTES, CHUNK_BYTES, 1],
+  );
+});

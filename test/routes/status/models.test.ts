@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Repository } from '../../../functions/model/repository/repository.ts';
+import type { ModelStatus } from '../../../functions/model/serving/model.ts';
+import { createModelRoutes, showModel, showStatus } from '../../../functions/routes/status/models.ts';
+
+const STATUS: ModelStatus = {
+  name: 'iris',
+  version: '2',
+  state: 'ready',
+  phase: undefined,
+  bytes: 354,
+  fetched: undefined,
+  seconds: 0.12349,
+  reason: undefined,
+  batching: undefined,
+  refused: undefined,
+};
+
+test('a status shows what there is to be said, in the words of JSON', () => {
+  const show = (status: Partial<ModelStatus>) => JSON.parse(JSON.stringify(showStatus({ ...STATUS, ...status })));
+  assert.deepEqual(show({}), { name: 'iris', version: '2', state: 'ready', bytes: 354, load_seconds: 0.123 });
+  const loading = { version: undefined, state: 'loading', phase: 'fetching', fetched: 100 } as const;
+  assert.deepEqual(show(loading), {
+    name: 'iris',
+    state: 'loading',
+    phase: 'fetching',
+    bytes: 354,
+    fetched_bytes: 100,
+    load_seconds: 0.123,
+  });
+  assert.equal(show({ refused: 'golden.json: …' }).refresh_error, 'golden.json: …');
+  const batching = {
+    enabled: false,
+    decidedBy: 'proof',
+    reason: 'operator TopK, node best: it sorts the rows',
+  } as const;
+  assert.deepEqual(JSON.parse(JSON.stringify(showModel({ ...STATUS, batching }))), {
+    ...show({}),
+    batching: { enabled: false, decided_by: 'proof', reason: batching.reason },
+  });
+});
+
+test('the list has each model with its versions and their states, idle where nobody asked for it', async () => {
+  const repository = {
+    list: async () => [
+      {
+        name: 'iris',
+        versions: [
+          { number: '2', status: STATUS },
+          { number: '1', status: undefined },
+        ],
+      },
+      { name: 'lily', versions: [{ number: undefined, status: { ...STATUS, version: 'v7', state: 'failed' } }] },
+    ],
+  } as unknown as Repository;
+  const [list] = createModelRoutes(repository);
+  const sent: string[] = [];
+  const res = { writeHead: () => {}, end: (text: string) => sent.push(text) };
+  await list!.handle({ res, id: 'x', params: {} } as never);
+  assert.deepEqual(JSON.parse(sent.join('')), {
+    models: [
+      {
+        name: 'iris',
+        versions: [
+          { version: '2', state: 'ready' },
+          { version: '1', state: 'idle' },
+        ],
+      },
+      { name: 'lily', versions: [{ version: 'v7', state: 'failed' }] },
+    ],
+  });
+});

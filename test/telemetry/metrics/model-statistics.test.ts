@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createStatisticsBook } from '../../../functions/telemetry/metrics/model-statistics.ts';
+
+test('each version has its own page, which outlives it', () => {
+  const book = createStatisticsBook();
+  const first = book.of('iris', '1');
+  first.wait(0.5);
+  first.run(3, 0.25);
+  first.settled(true, 1);
+  book.of('iris', '2').settled(false, 2);
+  book.of('iris', '1').run(3, 0.25);
+  book.of('iris', '1').run(1, 0.125);
+  const [one, two, ...more] = book.all();
+  assert.deepEqual(more, []);
+  const { lastRun, runs, ...rest } = one!;
+  assert.ok(Math.abs(lastRun - Date.now()) < 60_000);
+  assert.deepEqual(
+    [...runs],
+    [
+      [3, { count: 2, seconds: 0.5 }],
+      [1, { count: 1, seconds: 0.125 }],
+    ],
+  );
+  assert.deepEqual(rest, {
+    name: 'iris',
+    version: '1',
+    rows: 7,
+    ok: { count: 1, seconds: 1 },
+    failed: { count: 0, seconds: 0 },
+    waits: { count: 1, seconds: 0.5 },
+  });
+  assert.deepEqual([two!.version, two!.lastRun, two!.rows, two!.failed], ['2', 0, 0, { count: 1, seconds: 2 }]);
+});
