@@ -104,10 +104,11 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
   return routes;
 }
 
-const predictionsOf =
-  (live: Generation): WriteInstance =>
-  (outputs, row, isRow) =>
-    `{${predictionEncoderOf(live).encode(outputs, row, isRow)}}`;
+/** The encoder is that of now: once a run ends the joining, that of the model gives all outputs of a run, others' rows too. */
+function predictionsOf(live: Generation): WriteInstance {
+  const encoder = predictionEncoderOf(live);
+  return (outputs, row, isRow) => `{${encoder.encode(outputs, row, isRow)}}`;
+}
 
 /** The parameter of Triton's media type; a text that is no length is refused as the header would be. */
 const headerSize = (contentType: string): string =>

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Feeds } from '../../../functions/engine/batch-rows.ts';
+import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
 import { createVertexRoutes, type VertexOptions } from '../../../functions/routes/vertex/routes.ts';
+import { serveOnly } from '../../helpers/route-host.ts';
+import { recordTelemetry } from '../../helpers/telemetry.ts';
+import { column } from '../../helpers/tensors.ts';
 
 const made = (options: Partial<VertexOptions>) =>
   createVertexRoutes({ repository: {}, ...options } as VertexOptions).map(({ method, path }) => `${method} ${path}`);
@@ -24,4 +29,47 @@ test('what is not set has the default that the API gives it', () => {
   assert.deepEqual(made(ids), [`POST ${path}`, `GET ${path}`]);
   assert.deepEqual(made({ ...ids, healthRoute: '/h' }), [`POST ${path}`, 'GET /h']);
   assert.deepEqual(made({ ...ids, predictRoute: '/p' }), ['POST /p', `GET ${path}`]);
+});
+
+test('predictions of a joined run are encoded as such, also once another run has ended the joining: none has the answers of others in it', async (t) => {
+  const spec = { name: 'y', dtype: 'float32', shape: [-1, 1] } as const;
+  const signature = { inputs: [{ ...spec, name: 'x' }], outputs: [spec] };
+  let joined = true;
+  const [before, after] = [true, false].map((form) => createRowDecoder(signature, undefined, form));
+  const live = {
+    name: 'm',
+    version: '1',
+    signature,
+    manifest: {},
+    labelled: [],
+    hold() {},
+    release() {},
+    get joined() {
+      return joined;
+    },
+    get rows() {
+      return joined ? before : after;
+    },
+    async predict({ rows }: Feeds) {
+      joined = false;
+      return [{ rows, outputs: [column(7, 8, 9)], first: 1 }];
+    },
+  };
+  const telemetry = recordTelemetry();
+  const routes = createVertexRoutes({
+    repository: { main: { live: () => live } },
+    metrics: telemetry.metrics,
+    maxBodyBytes: 1000,
+    draining: () => false,
+    predictRoute: '/p',
+  } as unknown as VertexOptions);
+  const { url } = await serveOnly(t, routes, telemetry);
+  const response = await fetch(`${url}/p`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"instances":[[1],[2]]}',
+  });
+  assert.deepEqual(await response.json(), {
+    predictions: [8, 9].map((value) => ({ prediction: [value], outputs: { y: [value] } })),
+  });
 });
