@@ -68,8 +68,10 @@ function unpack(bytes: Buffer): string[] {
  */
 export function tritonClients(kind: HostKind): void {
   describe("Triton's clients", { concurrency: 1 }, () => {
-    const models = mkdtempSync(join(tmpdir(), 'triton-clients-'));
-    after(() => rmSync(models, { recursive: true }));
+    const root = mkdtempSync(join(tmpdir(), 'triton-clients-'));
+    after(() => rmSync(root, { recursive: true }));
+    // The image has it mounted below its own name.
+    const models = join(root, 'models');
     writeModel(models, 'simple/1', simple());
     writeModel(models, 'simple_string/1', simpleString());
     writeModel(models, 'images/1', identity('float32', ['N', 3, 1, 1], { input: 'data', output: 'prob' }), {
