@@ -12,6 +12,7 @@ const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'cloud-run/README.md',
   'models/iris/README.md',
   ...globSync('k8s/**/README.md', { cwd: ROOT }).sort(),
 ];
