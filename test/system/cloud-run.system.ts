@@ -47,7 +47,9 @@ function lineWith(text: string): string {
 }
 
 test('there is service.yaml, and a variant for each purpose', () => {
-  const names = ['always-on', 'bucket', 'gpu', 'mounted', 'prometheus', 'redis'].map((name) => `cloud-run/${name}.yaml`);
+  const names = ['always-on', 'bucket', 'gpu', 'mounted', 'prometheus', 'redis'].map(
+    (name) => `cloud-run/${name}.yaml`,
+  );
   assert.deepEqual(FILES, [...names, 'service.yaml']);
 });
 
