@@ -162,15 +162,15 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
     {
       onRetry(message, waitMs, gentle) {
         metrics.fetchRetried();
-        // A bucket that stays away is looked at again and again: that is told of once, by the look that failed.
+        // A refresh repeats its reads for as long as the bucket is unreachable: the refresh itself logs one warning.
         const log = gentle ? logger.debug : logger.warning;
         log(`the bucket is read again${waitMs > 0 ? ` in ${Math.round(waitMs)} ms` : ''}: ${message}`, {});
       },
       onCache(event) {
         metrics.cacheEvent(event.kind);
-        if (event.kind === 'fault') logger.warning(`Redis is passed over: ${event.reason}`, {});
+        if (event.kind === 'fault') logger.warning(`Redis is not used: ${event.reason}`, {});
         else if (event.kind === 'garbage')
-          logger.warning('Redis holds something else under a key of ours: passed over', {});
+          logger.warning('ignored a value in Redis that this server did not write', {});
       },
     },
   );

@@ -19,7 +19,7 @@ const LINGER_MS = 200;
 /** Of the grace: kept back for ending engines and writing the last log lines. */
 const CLOSING_MS = 500;
 
-/** Reads the settings, listens, loads, and serves until a signal or an error nobody caught. */
+/** Reads the settings, listens, loads, and serves until a signal or an uncaught error. */
 export async function main(): Promise<void> {
   const config = readConfigOrExit();
   const logger = createLogger({
@@ -67,7 +67,7 @@ export async function main(): Promise<void> {
     'clientError',
     createBadRequestListener({ latest: (socket) => latest.get(socket), logger, metrics: app.metrics }),
   );
-  // RFC 9110, 10.1.1: an expectation that is not known may be passed over. Node's own answer to it has no body.
+  // RFC 9110, 10.1.1: an unknown expectation may be ignored. Node's own response to it has no body.
   server.on('checkExpectation', onRequest);
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     // The limit is for buffered bodies: a client may stream NDJSON of any length, and wait for leave to begin.
@@ -80,7 +80,7 @@ export async function main(): Promise<void> {
   async function shutDown(why: string, exitCode: number): Promise<void> {
     if (draining) process.exit(exitCode || 1);
     draining = true;
-    logger.info(`${why}: finishing what is in flight`, { count: inFlight().length });
+    logger.info(`${why}: finishing the requests in flight`, { count: inFlight().length });
     app.drain();
     for (const res of inFlight()) res.shouldKeepAlive = false;
     const finished = await settled(() => inFlight().length > 0, config.SHUTDOWN_GRACE_MS - CLOSING_MS);
@@ -96,7 +96,7 @@ export async function main(): Promise<void> {
   process.on('SIGINT', () => void shutDown('SIGINT', 0));
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (error: unknown) => {
-      logger.critical(`an error nobody caught: ${event}`, { error });
+      logger.critical(`uncaught error: ${event}`, { error });
       void shutDown(event, 1);
     });
   }

@@ -51,7 +51,7 @@ test('service.yaml is the service of the README: ml-model, 0 to 10 instances of 
   assert.deepEqual(spec.template.spec.containers[0].resources.limits, { cpu: '2', memory: '2Gi' });
 });
 
-for (const file of globSync('service*.yaml', { cwd: ROOT }).sort()) {
+for (const file of globSync(['service.yaml', 'cloud-run/*.yaml'], { cwd: ROOT }).sort()) {
   test(`${file} gives a model all the time that Cloud Run allows, and lets nobody in without leave`, () => {
     const text = readFileSync(join(ROOT, file), 'utf8');
     const [container] = parse(text).spec.template.spec.containers;

@@ -12,6 +12,7 @@ const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'cloud-run/README.md',
   'models/iris/README.md',
   ...globSync('k8s/**/README.md', { cwd: ROOT }).sort(),
 ];
@@ -50,6 +51,28 @@ test('every npm script that is named exists', () => {
     );
   }
   assert.match(README, /npm run bench/);
+});
+
+const CONTRIBUTING = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8');
+
+test('every path that CONTRIBUTING names exists', () => {
+  const named = Array.from(CONTRIBUTING.matchAll(/`((?:cloud-run|functions|k8s|models|scripts|test)\/[^`*<\s]*)`/g));
+  assert.ok(named.length > 50, String(named.length));
+  assert.deepEqual(
+    named.map(([, path]) => path!).filter((path) => !existsSync(join(ROOT, path))),
+    [],
+  );
+});
+
+test('the table of rooms in CONTRIBUTING has every folder of functions/', () => {
+  const [, rooms] = /^## Rooms\n(.*?)^## /ms.exec(CONTRIBUTING)!;
+  const folders = new Set(globSync('functions/**/*.ts', { cwd: ROOT }).map(dirname));
+  // A page and a dialect say themselves what their own folders are.
+  const inner = ['functions/page/docs', 'functions/routes/open-inference/triton'];
+  assert.deepEqual(
+    [...folders].filter((folder) => !inner.includes(folder) && !rooms!.includes(`\`${folder}/\``)).sort(),
+    ['functions'],
+  );
 });
 
 for (const page of PAGES) {

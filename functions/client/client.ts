@@ -1,4 +1,7 @@
-/** The typed client: a server's predictions over `fetch`, in Node 20 and later and in browsers, without a dependency. */
+/**
+ * The typed client: a server's predictions over `fetch`, without a dependency. For Node 20 and later, Deno, and pages that the server's
+ * own origin serves: the server sends no CORS headers.
+ */
 import { batchPredict, type RowLine } from './batch-predict.ts';
 import { ClientError } from './client-error.ts';
 import { type Answer, type Connection, call, type Fetch } from './connection.ts';

@@ -120,7 +120,7 @@ async function readStart(response: Response): Promise<string> {
     }
     await reader?.cancel();
   } catch {
-    // The status tells what is to be done; the text is for people, and its start is better than none.
+    // The status decides what to do; the text is for people, and its start is better than none.
   }
   return text;
 }

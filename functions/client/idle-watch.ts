@@ -7,7 +7,7 @@ export interface IdleWatch {
   readonly signal: AbortSignal;
   /** Whether the answer is waited for at present: a caller that takes its time with a row is not the server's fault. */
   waits(yes: boolean): void;
-  /** Cuts what is still open, and lets go of the timer. */
+  /** Closes what is still open, and clears the timer. */
   end(): void;
 }
 

@@ -24,7 +24,7 @@ export async function* readLines({ body }: Response): AsyncGenerator<string, voi
       return;
     }
   } finally {
-    // Where the end was not reached, nobody wants the rest.
+    // Where the end was not reached, the rest is not wanted.
     await reader.cancel().catch(() => {});
   }
 }

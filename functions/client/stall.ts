@@ -3,7 +3,7 @@ export interface Stall {
   state(): 'waiting' | 'stalled' | 'answered';
   /** Settles once it has stalled. */
   readonly over: Promise<void>;
-  /** The answer has begun, or nobody waits for it any more. */
+  /** The response has begun, or is no longer wanted. */
   end(): void;
 }
 

@@ -89,7 +89,7 @@ export const SETTINGS = {
     '',
     optional(text.refine(holdsText) as z.ZodType<string, string>),
     'the path of a file that can be read and is not empty',
-    'File that holds the bearer token for loading and unloading models over HTTP. Unset: nobody may.',
+    'File that holds the bearer token for loading and unloading models over HTTP. Unset: not allowed.',
   ),
   REDIS_URL: secret(
     '',

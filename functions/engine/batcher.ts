@@ -92,7 +92,7 @@ interface Share extends Span {
 /**
  * Queues the rows of requests and hands them to engines as they become free: request → feeds [rows, …] → joined tensors
  * [rows of several requests, …] → run → outputs [the same rows, …] → each request its own rows, as views.
- * @param runner of its engines nobody else may take one: a free one is taken at once.
+ * @param runner is for this batcher alone: a free engine is taken at once.
  */
 export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
   const queue: Entry[] = [];
@@ -206,7 +206,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     return waiting > 0 && waiting + rows > options.maxQueueSize * share;
   }
 
-  /** While every engine is busy nobody looks at the queue: those who left must not keep others out of it. */
+  /** Removes requests whose client has left. While every engine is busy no run removes them, and they would fill the queue. */
   function sweep(): void {
     let kept = 0;
     for (const entry of queue) if (!dropped(entry)) queue[kept++] = entry;

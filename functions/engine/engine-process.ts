@@ -61,7 +61,7 @@ export interface Engine {
  */
 const LOAD_TIMEOUT_MS = 600_000;
 
-/** A timer later than this means that the process was frozen, as its CPU was withdrawn: work does not hold one up for so long. */
+/** A timer that is late by more than this means that the process was frozen (CPU throttled); work never delays a timer for so long. */
 const FROZEN_MS = 2000;
 
 interface Pending {
@@ -128,7 +128,7 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     child.kill('SIGKILL');
   }
 
-  /** A process whose CPU was withdrawn meanwhile, as on Cloud Run between requests, finds its timers late: its engines stood still too. */
+  /** Starts the timeout. After a freeze, as on Cloud Run between requests, it starts again: the engine process was frozen as well. */
   function arm(what: string, timeoutMs: number): NodeJS.Timeout {
     const due = performance.now() + timeoutMs;
     return setTimeout(() => {

@@ -12,8 +12,8 @@ export class StampError extends Error {
 }
 
 /**
- * Changes whenever the content does. Without the inode, as Cloud Storage FUSE gives a file another one when the kernel
- * has forgotten the last; and without the time of the inode, which a chmod or a backup's link changes.
+ * Changes whenever the content changes: size in bytes and mtime in ns. The inode is not part of it, because Cloud Storage FUSE gives a
+ * file a new one after the kernel has dropped the old; nor is ctime, which a chmod or a backup's hard link changes.
  */
 export function stampOfFile({ size, mtimeNs }: Times): string {
   return `${size}-${mtimeNs}`;

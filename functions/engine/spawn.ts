@@ -34,7 +34,7 @@ function start(): ChildProcess {
     env: engineEnvironment(process.env),
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
   });
-  // A process that could not be started has no pid: whoever takes it sees that, and may come later than the event.
+  // A process that could not be started has no pid: the caller checks that, and may attach its listeners after the event.
   child.on('error', () => {});
   return child;
 }

@@ -47,7 +47,7 @@ function readFully(from: number, atLeast: number, atMost: number): number {
   return end;
 }
 
-/** The socket fails only when the parent's end is closed, and then there is nobody to work for. */
+/** The socket fails only when the parent has closed its end: the process exits then. */
 function orEnd(transfer: () => number): number {
   try {
     return transfer();

@@ -1,12 +1,12 @@
 import { ServingError } from '../errors.ts';
 
-/** Something loaded that can be let go of to make room for something else. */
+/** Something loaded that can be unloaded to make room for something else. */
 export interface Tenant {
   /** Milliseconds of `performance.now()`. */
   lastUsed(): number;
-  /** Nothing is under way in it, and it is not one that must stay. */
+  /** It has no work in progress, and may be unloaded. */
   idle(): boolean;
-  /** Lets go of it; settles when its memory is free. */
+  /** Unloads it; settles when its memory is free. */
   unload(): Promise<void>;
 }
 
@@ -25,9 +25,9 @@ export interface MemoryBudget {
   /** The operator set it: an estimate above it is refused. */
   readonly strict: boolean;
   used(): number;
-  /** Bytes that nobody has taken. */
+  /** Bytes that are not reserved. */
   free(): number;
-  /** The idle tenants are let go of, the least recently used first, until it fits. @returns undefined where it does not. */
+  /** Unloads idle tenants, the least recently used first, until the bytes fit. @returns undefined where they do not. */
   take(bytes: number): Promise<Room | undefined>;
   /**
    * Like `take`, and waits a while for tenants that are busy.
@@ -39,7 +39,7 @@ export interface MemoryBudget {
   leave(tenant: Tenant): void;
 }
 
-/** How long a load waits for others to come to an end: well within a request's time. */
+/** How long a load waits for busy models to become idle: well within a request's deadline. */
 const WAIT_MS = 20_000;
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
@@ -117,7 +117,7 @@ export function createBudget(limit: number | undefined, strict = false): MemoryB
         throw new ServingError('NOT_READY', message, { retryAfter: 1 });
       }
       await new Promise<void>((resolve) => {
-        // A tenant that turns idle tells nobody: it is looked at again soon.
+        // A tenant that becomes idle sends no event, so it is polled.
         const timer = setTimeout(resolve, 25);
         waiting.push({
           go() {
@@ -134,7 +134,7 @@ export function createBudget(limit: number | undefined, strict = false): MemoryB
     strict,
     used: () => used,
     free: () => (limit === undefined ? Number.POSITIVE_INFINITY : limit - used),
-    // What fits as it is need not wait for those for whom others have to go.
+    // A reservation that fits need not queue behind those that wait for an unload.
     take: async (bytes) => (fits(bytes) ? open(bytes) : inTurn(() => take(bytes))),
     async wait(bytes, what) {
       const until = performance.now() + WAIT_MS;

@@ -94,7 +94,7 @@ function originOf(output: string, nodes: ReadonlyMap<string, SourceNode>): Origi
   return undefined;
 }
 
-/** What is to be done to a graph. */
+/** The changes to a graph. */
 interface Plan {
   /** What takes the place of a node, by where its field starts. */
   readonly nodes: ReadonlyMap<number, (bytes: Bytes) => Uint8Array>;

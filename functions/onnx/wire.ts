@@ -38,7 +38,7 @@ export class WireError extends Error {
   }
 }
 
-/** Tags and names are read, weights are jumped over: a larger window would mostly read what nobody looks at. */
+/** Tags and names are read, weights are skipped: a larger window would mostly read bytes that are not used. */
 const WINDOW_BYTES = 16_384;
 const MAX_VARINT_BYTES = 10;
 /** Of a varint that a number holds: 49 bits. */

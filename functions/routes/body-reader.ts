@@ -31,7 +31,7 @@ export type Answer =
   | { readonly value: unknown }
   | { readonly error: { code: ErrorCode; message: string; path: string | undefined } };
 
-/** Who waits for a body to be read. A body is dropped, unread, once nobody does. */
+/** The request that waits for its body. The body is dropped, unread, once the request is cancelled. */
 export type Owner = Pick<Exchange, 'res' | 'ticket'>;
 
 export interface JsonParser {
@@ -159,7 +159,7 @@ export function createJsonParser(entry: URL, cpus = 1, limitMs = LIMIT_MS): Json
     });
   }
 
-  /** Bodies that nobody waits for must not hold their memory until a thread is free. */
+  /** Bodies of cancelled requests must not keep their memory until a thread is free. */
   function sweep(): void {
     for (const { reject } of queue.removeAll(({ owner }) => owner.ticket.gone)) reject(gone());
   }

@@ -60,8 +60,9 @@ function build(root: string, folder: string, overlay: boolean, called = folder):
   const name = relative(root, called);
   const { stdout, stderr, status } = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
   const [, logged] = /err=("(?:\\.|[^"\\])*")/.exec(stderr) ?? [];
-  // Of what is built, it warns of what it will no longer take.
-  const said = (logged === undefined ? stderr : String(JSON.parse(logged))).trim().replaceAll(/\s*\n\s*/g, ' ');
+  // Of what is built, it warns of what it will no longer take. Kubernetes' own kubectl says `error: …`; Google's logs `err="…"`.
+  const text = logged === undefined ? stderr.replace(/^error: /, '') : String(JSON.parse(logged));
+  const said = text.trim().replaceAll(/\s*\n\s*/g, ' ');
   const findings =
     said === '' && status === 0 ? [] : [{ file: name, line: undefined, place: 'kubectl kustomize', problem: said }];
   return { name, overlay, text: status === 0 ? stdout : '', findings };

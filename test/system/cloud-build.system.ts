@@ -118,7 +118,7 @@ test('a later deployment changes the image and keeps the settings that the servi
 });
 
 test('with a collector beside the server, the image that changes is the one of the server', async () => {
-  serveFirst('service.prometheus.yaml');
+  serveFirst('cloud-run/prometheus.yaml');
   assert.equal(await build(SECOND, STEPS, OTHER_IMAGE), undefined, said);
   const [server, collector] = api.services.get('ml-model').spec.template.spec.containers;
   assert.equal(server!.image, OTHER_IMAGE);

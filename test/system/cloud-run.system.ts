@@ -16,7 +16,7 @@ const EXPORTS = Object.entries(VARIABLES)
   .map(([name, value]) => `export ${name}=${value}; `)
   .join('');
 const SECTIONS = ['Cloud Run', 'Cloud Run functions', 'Cloud Build'];
-const FILES = globSync('service*.yaml', { cwd: ROOT }).sort();
+const FILES = globSync(['service.yaml', 'cloud-run/*.yaml'], { cwd: ROOT }).sort();
 
 let api: CloudRunApi;
 let folder: string;
@@ -47,7 +47,9 @@ function lineWith(text: string): string {
 }
 
 test('there is service.yaml, and a variant for each purpose', () => {
-  const names = ['always-on', 'bucket', 'gpu', 'mounted', 'prometheus', 'redis'].map((name) => `service.${name}.yaml`);
+  const names = ['always-on', 'bucket', 'gpu', 'mounted', 'prometheus', 'redis'].map(
+    (name) => `cloud-run/${name}.yaml`,
+  );
   assert.deepEqual(FILES, [...names, 'service.yaml']);
 });
 

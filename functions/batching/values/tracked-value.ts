@@ -44,7 +44,7 @@ export interface Tracked {
 
 /** Why the rows of a value cannot be told apart. */
 export interface Lost {
-  /** `mixed`: rows influence each other, or the value does not follow the rows. `unknown`: nobody can tell. */
+  /** `mixed`: rows influence each other, or the value does not follow the rows. `unknown`: the graph does not tell. */
   readonly lost: 'mixed' | 'unknown';
   /** The operator's type, with its domain unless that is ONNX's own. */
   readonly operator: string;

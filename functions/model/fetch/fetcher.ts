@@ -20,7 +20,7 @@ export interface Fetcher {
 }
 
 export interface FetcherEvents {
-  /** @param gentle of work that nobody waits for. */
+  /** @param gentle of background work. */
   onRetry(message: string, waitMs: number, gentle: boolean): void;
   onCache(event: CacheEvent): void;
 }
@@ -145,7 +145,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
 
 function yieldTo(pid: number): void {
   try {
-    // Not the lowest: on a busy server the look would never come to an end.
+    // Not the lowest priority: on a busy server the listing would never finish.
     setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // A sandbox may not allow it: then the check costs what it costs.

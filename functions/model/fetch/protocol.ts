@@ -7,9 +7,9 @@ export interface FetchSource {
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
 }
 
-/** One file to be brought. */
+/** One file to fetch. */
 export interface FileOrder {
-  /** Below the folder that it is brought to. */
+  /** Below the folder that it is fetched to. */
   readonly path: string;
   /** What is listed of it. */
   readonly entry: Entry;
@@ -21,13 +21,13 @@ export interface FileOrder {
 export interface ModelOrder {
   /** Below the folder, or anywhere. */
   readonly path: string;
-  /** What messages call it: its path, or its address in the bucket. */
+  /** Display name: its path or `gs://` URI. */
   readonly place: string;
   /** SHA-256 that it must have, in hex. */
   readonly sha256: string | undefined;
 }
 
-/** Files to be brought to a folder. */
+/** Files to fetch to a folder. */
 export interface BringOrder {
   readonly folder: string;
   readonly files: readonly FileOrder[];

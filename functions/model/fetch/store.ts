@@ -22,13 +22,13 @@ export interface StoreOptions {
 }
 
 export interface BringOptions {
-  /** Background work: it gives way to requests. */
+  /** Background work: lower priority. */
   readonly gentle: boolean;
   /** SHA-256 that the model's file must have, in hex. */
   readonly sha256: string | undefined;
   /** Local files are looked into whatever lies beside them. */
   readonly thorough?: boolean;
-  /** Bytes brought so far. */
+  /** Bytes fetched so far. */
   readonly onBytes: (bytes: number) => void;
 }
 
@@ -46,7 +46,7 @@ export interface LocalModel {
    * @throws as `bring`.
    */
   bringWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
-  /** Removes files that were brought. */
+  /** Removes files that were fetched. */
   release(): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ export interface ModelStore {
   readonly root: string;
   /** Models are loaded where they lie. */
   readonly local: boolean;
-  /** Whether what is brought takes memory. */
+  /** Whether fetched files take memory. */
   inMemory(): Promise<boolean>;
   /**
    * Lists all models, or what is below one folder.
@@ -137,7 +137,7 @@ function createLister({ root, file, entries, folders }: ListerOptions) {
   };
 }
 
-/** Files that hardly anybody keeps weights in; `..data` and its like are how Kubernetes puts the same files there. */
+/** Files that rarely hold weights; `..data` and its like are how Kubernetes puts the same files there. */
 const NO_WEIGHTS = /^\.\.|^(license|readme|notice)$|\.(onnx|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
 
 /** Whether something beside a model's file is likely to be its weights: a process is started then, to look into the file. */

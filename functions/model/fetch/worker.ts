@@ -1,6 +1,6 @@
 /**
  * The fetching process: Cloud Storage's client and Redis's live here, away from the serving thread and its memory. It
- * does the jobs that its parent sends, several at once, and ends when the parent lets go of it.
+ * does the jobs that its parent sends, several at once, and ends when the parent disconnects.
  */
 import { ServingError } from '../../errors.ts';
 import { createGcsSource } from '../sources/gcs/gcs.ts';

@@ -10,18 +10,18 @@ export interface ModelFiles {
   readonly version: string;
   /** The `.onnx` file. External data lies beside it. */
   readonly path: string;
-  /** The file as the operator knows it: its path, or its address in the bucket. */
+  /** Display name of the file: its path or `gs://` URI. */
   readonly place: string;
   /** Of the file and its weights. */
   readonly bytes: number;
   readonly manifest: Manifest;
   readonly golden: Golden | undefined;
-  /** Stamps of the file and its weights, by path, as they were listed; undefined where nobody else can write to them. */
+  /** Stamps of the file and its weights, by path, as they were listed; undefined where only this process writes to them. */
   readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
 
 export interface FilesOptions {
-  /** What the models' place is called towards the operator. */
+  /** Display name of the models' root, for the log: a path or a `gs://` URI. */
   readonly root: string;
   readonly version: ModelVersion;
   /** Where the version's files are now. */

@@ -28,7 +28,7 @@ export interface Listing {
   onListed(layout: Layout): void;
 }
 
-/** Names nobody knows must not cost a listing each. */
+/** Unknown names must not cost a listing each. */
 const LISTING_MS = 10_000;
 const FAILED_MS = 1000;
 /** Folders that are listed at once for names that callers send. */

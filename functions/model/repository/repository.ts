@@ -24,7 +24,7 @@ export interface RepositoryOptions {
 
 export interface ListedModel {
   readonly name: string;
-  /** Somebody has unloaded it, and nobody has loaded it since. */
+  /** Unloaded by an administrator, and not loaded since. */
   readonly unloaded: boolean;
   /** The highest first; of a model without version folders one that has no number. */
   readonly versions: readonly { readonly number: string | undefined; readonly status: ModelStatus | undefined }[];
@@ -32,7 +32,7 @@ export interface ListedModel {
 
 /** The models of one `MODEL_URI`: the one behind `/predict`, and the others of the repository by name and version. */
 export interface Repository {
-  /** The model behind `/predict`. It is never let go of. */
+  /** The model behind `/predict`. Never unloaded. */
   readonly main: Model;
   /**
    * A model by its name, and one of its versions by number; without one the highest, and later the next.
@@ -230,8 +230,8 @@ export function createRepository(options: RepositoryOptions): Repository {
       }
     } catch (error) {
       if (closed) return;
-      // Told once, not at every look: what serves goes on.
-      if (!unreachable) logger.warning(`no look for new models: ${(error as Error).message}`, { error });
+      // Logged once, not at every refresh: the loaded models keep serving.
+      if (!unreachable) logger.warning(`the refresh could not list the models: ${(error as Error).message}`, { error });
       unreachable = true;
       metrics.refreshed('unreachable');
       return;

@@ -55,24 +55,24 @@ export interface Generation {
   predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
   queueDepth(): number;
   engines(): EngineView[];
-  /** Why it can answer nothing at present, in words for the operator. */
+  /** Why it cannot predict now, for the operator's log. */
   fault(): string | undefined;
   /** Its files are no longer those that were listed: no engine can load them again. */
   stale(): boolean;
-  /** Somebody works with it: until `release`, it stays. A caller that holds it twice releases it twice. */
+  /** Keeps it until `release`. A caller that holds it twice releases it twice. */
   hold(): void;
   release(): void;
-  /** Nobody holds it. */
+  /** The usage count is 0. */
   idle(): boolean;
   /** Milliseconds of `performance.now()` at which it was held or released last. */
   lastUsed(): number;
-  /** Aborted when it has been replaced for so long that who still holds it should come to an end: streams. */
+  /** Aborted some time after it has been replaced: streams that still hold it should end. */
   readonly outdated: AbortSignal;
   /** Where its weights lie, by path from the folder of its file, as its engine has found them. */
   readonly external: readonly string[];
   /** Starts engines up to this number. */
   grow(engines: number): void;
-  /** Ends the engines once nobody holds it. Settles when they are gone. */
+  /** Ends the engines when the usage count is 0. Settles when they have exited. */
   retire(): Promise<void>;
   close(): Promise<void>;
 }
@@ -130,7 +130,7 @@ export async function prepareGeneration(
     checkManifest(manifest, signature);
     for (const { output, labels } of patched) {
       const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
-      const message = `output ${output}: ZipMap taken out, it is a tensor now; its classes are ${classes}`;
+      const message = `output ${output}: ZipMap removed, so it is a tensor; its classes are ${classes}`;
       logger.info(message, { model: name });
     }
 

@@ -47,7 +47,7 @@ export interface Model {
   refreshing(): boolean;
   /** Nothing would be lost with it: it is not loaded, nor about to be, and no failure keeps it from being tried. */
   forgettable(): boolean;
-  /** Lets go of it until it is asked for again. Settles once nobody works with it and its memory is free. */
+  /** Unloads it until the next request for it. Settles when its usage count is 0 and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
   close(): Promise<void>;
@@ -109,7 +109,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
   function fail(error: unknown): void {
     failure = toLoadError(error);
     told = tellCaller(failure, failedIn);
-    // Short of memory at present: nothing is wrong with the model.
+    // Memory is short now: nothing is wrong with the model.
     const busy = failure.code === 'NOT_READY';
     if (!busy) failures++;
     retryAt = performance.now() + backOff(busy ? 1 : failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
@@ -168,7 +168,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
       if (error instanceof SourceError && error.fault === 'transient') {
         // The bucket's fault and not the version's: the next look tries it again.
         metrics.refreshed('unreachable');
-        logger.warning(`the new version could not be brought: ${error.message}`, { model: name });
+        logger.warning(`the new version could not be fetched: ${error.message}`, { model: name });
         return;
       }
       if (closed) return;
@@ -177,10 +177,10 @@ export function createModel(label: string, options: CandidateOptions): Model {
       progress.settle(serving.generation.bytes);
       const times = refusal?.stamp === stamp ? refusal.times + 1 : 1;
       const wait = backOff(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
-      // A model that has been taken away is told of once, not at every look.
+      // A model that has been removed is logged once, not at every refresh.
       if (stamp !== '' || refusal?.reason !== message) {
         metrics.refreshed('failed');
-        logger.error(`the new version does not serve, the old one goes on: ${message}`, { model: name, error });
+        logger.error(`the new version failed to load, the old one keeps serving: ${message}`, { model: name, error });
       }
       refusal = {
         stamp,
@@ -201,9 +201,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
     const gone = candidate
       .retire()
       // What serves now is none the worse for it.
-      .catch((error: unknown) =>
-        logger.warning('a version that was replaced did not go cleanly', { model: label, error }),
-      )
+      .catch((error: unknown) => logger.warning('a replaced version did not close cleanly', { model: label, error }))
       .finally(() => leaving.delete(gone));
     leaving.add(gone);
     return gone;

@@ -20,7 +20,7 @@ export interface Candidate {
   readonly stamp: string;
   /** Starts the engines for which there was no room while another generation served. */
   grow(): void;
-  /** Ends it once nobody holds it, and lets go of its files and memory. */
+  /** Ends it when its usage count is 0, and releases its files and memory. */
   retire(): Promise<void>;
   /** The same at once. */
   close(): Promise<void>;
@@ -42,7 +42,7 @@ export interface CandidateOptions {
   readonly listed?: () => Layout | undefined;
   /** `MODEL_SHA256`, where it is of this model. */
   readonly sha256?: string | undefined;
-  /** Another version, or another model, may want room beside this one: it leaves some. */
+  /** Keep memory for one more model: a swap, or another model, may need it. */
   readonly sparing: () => boolean;
   readonly settleMs?: number;
 }

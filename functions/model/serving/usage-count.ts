@@ -1,25 +1,25 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** Who still works with something that is to go. */
+/** Counts the users of something that will be closed when the count is 0. */
 export interface Holds {
   hold(): void;
   release(): void;
   idle(): boolean;
   lastUsed(): number;
   readonly outdated: AbortSignal;
-  /** Settles when nobody holds it. After a while those who still do are told that it is outdated. */
+  /** Settles when the count is 0. After a while `outdated` asks the remaining users to finish. */
   left(): Promise<void>;
 }
 
-/** A stream may last for hours, and two generations take the memory of two: after this it is told to go on with the new one. */
+/** A stream may last for hours, and two generations take twice the memory: after this it is asked to continue with the new one. */
 const PATIENCE_MS = 60_000;
-/** One that was waited for is not idle yet: who waited takes hold of it only a moment later. */
+/** A fresh generation counts as used for so long: its first caller has not called `hold()` yet. */
 const FRESH_MS = 100;
 
 export function createHolds(patienceMs = PATIENCE_MS): Holds {
   const outdated = new AbortController();
-  // One listener for each stream under way.
+  // One listener for each open stream.
   setMaxListeners(0, outdated.signal);
   const made = performance.now();
   let count = 0;
@@ -39,7 +39,7 @@ export function createHolds(patienceMs = PATIENCE_MS): Holds {
     idle: () => count === 0 && (used !== made || performance.now() - made > FRESH_MS),
     lastUsed: () => used,
     async left() {
-      // Who was handed it in this turn takes hold of it before the next.
+      // A caller that received it in this turn calls `hold()` before the next.
       await turn();
       const timer = setTimeout(() => outdated.abort(), patienceMs);
       timer.unref();

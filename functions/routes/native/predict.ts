@@ -24,7 +24,7 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
     mediaType(exchange.req, ['application/json']);
     const bytes = await readBody(exchange.req, maxBodyBytes);
     const model = exchange.params.name === undefined ? repository.main : await modelOf(repository, exchange);
-    // A whole body means that nobody waits for a missing part of it: a load may take as long as the deadline allows.
+    // The body is complete, so that no client is kept from sending it: a load may take as long as the deadline allows.
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {

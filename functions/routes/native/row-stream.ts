@@ -54,7 +54,7 @@ export interface RowStream {
   put(batch: Promise<readonly RowResult[]>): Promise<void> | undefined;
   /** Settles when all that was put has been answered, or the stream was abandoned. @throws what kept it from answering. */
   finish(): Promise<void>;
-  /** Answers nothing more, and keeps nobody waiting. */
+  /** Writes nothing more, and ends every wait for room. */
   abandon(): void;
   /** The first row's error that says something is wrong here, and not with the row alone. */
   fault(): ServingError | undefined;

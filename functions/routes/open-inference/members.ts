@@ -8,7 +8,7 @@ export function invalid(path: string | undefined, message: string): ServingError
   return new ServingError('INVALID_INPUT', message, path === undefined ? {} : { path });
 }
 
-/** What another extension of the protocol would do. Passing it over would answer something else than was asked for. */
+/** For a member of an extension that this server lacks: ignoring it would give a different result, so the response is 501. */
 export function unsupported(path: string): ServingError {
   return new ServingError(
     'UNSUPPORTED',

@@ -28,7 +28,7 @@ export interface InferRequest {
 
 /**
  * Reads the body of an infer request (Open Inference Protocol v2, "Inference Request JSON Object", with the binary tensor data
- * extension). Members that the protocol does not have are passed over, as are parameters that mean nothing here.
+ * extension). Members that the protocol does not have are ignored, as are parameters without a meaning here.
  * @param textBytes length of the JSON text before the binary data, `Inference-Header-Content-Length`; 0 where the whole body is
  * the data of the one input; undefined where all of it is JSON.
  * @param maxValues as for `readJson`.

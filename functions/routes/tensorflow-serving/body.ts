@@ -18,7 +18,7 @@ export const SIGNATURE_NAME = 'serving_default';
 
 /**
  * Reads `{"signature_name"?, "instances": [row, …]}`, or `{"signature_name"?, "inputs": …}` with whole tensors: the one input's,
- * or an object of them by name. Other keys are passed over, as TensorFlow Serving does.
+ * or an object of them by name. Other keys are ignored, as TensorFlow Serving does.
  * @throws ServingError `INVALID_INPUT` with the path of what is wrong.
  */
 export function readTensorFlowBody(body: JsonValue, rows: RowDecoder): PredictBody {

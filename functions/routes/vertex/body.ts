@@ -18,7 +18,7 @@ export type VertexBody =
 /**
  * Tells by its keys which dialect a body is in: `instances` is Vertex AI's own, `{"instances": […], "parameters"?}`; `inputs` as a
  * list is the Open Inference Protocol's, and `features` this server's, both of which come by raw predict. `parameters` and
- * other keys beside `instances` are passed over.
+ * other keys beside `instances` are ignored.
  * @param maxValues as for `readJson`.
  * @throws ServingError `INVALID_INPUT`.
  */

@@ -2,14 +2,14 @@ import { LABEL_LIMITS } from './metric-table.ts';
 import { type ProcessFigures, readProcess } from './process-figures.ts';
 import { boundLabel, type Sample } from './series.ts';
 
-/** What is asked of other rooms when a scrape comes. Each is called once a scrape. */
+/** Values that a scrape reads from other rooms. Each is called once a scrape. */
 export interface MetricSources {
-  /** Rows waiting, by model. */
+  /** Rows waiting for a run, by model. */
   queueDepth: () => Iterable<{ model: string; depth: number }>;
   /** `slot` counts the engines of one version from 0, so that the labels stay the same when a process is replaced. */
   engines: () => Iterable<EngineSource>;
   models: () => Iterable<{ name: string; state: string }>;
-  /** Bytes set aside for loaded models. */
+  /** Bytes reserved for loaded models. */
   modelMemory: () => number;
   /** Log lines dropped since the start. */
   logDropped: () => number;

@@ -34,13 +34,13 @@ export interface Metrics {
   /** What the statistics extension of the Open Inference Protocol tells, by model and version. */
   readonly statistics: StatisticsBook;
   engineRestarted(reason: RestartReason): void;
-  /** A look for a newer model came to something other than "nothing new". */
+  /** A refresh found a newer model, or failed. */
   refreshed(outcome: RefreshOutcome): void;
   unloaded(): void;
   fetchRetried(): void;
-  /** What came of asking a cache for a part of a model. */
+  /** The outcome of a request to the cache for a part of a model. */
   cacheEvent(event: CacheEventName): void;
-  /** Adds or replaces what is asked when a scrape comes. */
+  /** Adds or replaces the values that a scrape reads. */
   observe(sources: Partial<MetricSources>): void;
   /** The Prometheus text format 0.0.4. Rejects with what a source throws. */
   render(): Promise<{ contentType: string; text: string }>;

@@ -4,7 +4,7 @@ export interface Duration {
   seconds: number;
 }
 
-/** What was measured of one version of a model since the process started, whoever asked and in whatever dialect. */
+/** Measurements of one version of a model since the process started, over all callers and dialects. */
 export interface ModelStatistics {
   readonly name: string;
   readonly version: string;

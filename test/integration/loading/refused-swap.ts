@@ -66,7 +66,10 @@ export function refusedSwaps(): void {
           await until(async () => (await predict(host, [1, 2])).json().prediction[0] === 3, 'the new one', SWAP_MS);
           const warnings = host.lines.filter((line) => /"severity":"(WARNING|ERROR)"/.test(line));
           assert.equal(warnings.length, 1, warnings.join('\n'));
-          assert.match(warnings[0]!, /no look for new models: gs:\/\/models\/iris: 503 Injected fault 503/);
+          assert.match(
+            warnings[0]!,
+            /the refresh could not list the models: gs:\/\/models\/iris: 503 Injected fault 503/,
+          );
         });
       }));
   });

@@ -187,7 +187,10 @@ test('a look that fails changes nothing and is told of once', async (t) => {
   await models.refresh();
   await models.refresh();
   assert.equal(models.main.status().state, 'ready');
-  assert.equal(models.lines.filter(({ message }) => message.startsWith('no look for new models')).length, 1);
+  assert.equal(
+    models.lines.filter(({ message }) => message.startsWith('the refresh could not list the models')).length,
+    1,
+  );
   writeModel(models.folder, 'a', addConstant(1));
 });
 

@@ -131,7 +131,7 @@ test("a ZipMap's classes are told in the log and are the classes of the model", 
   assert.deepEqual(generation.warnings, []);
   assert.deepEqual(
     generation.infos[0],
-    'output output_probability: ZipMap taken out, it is a tensor now; its classes are setosa, versicolor',
+    'output output_probability: ZipMap removed, so it is a tensor; its classes are setosa, versicolor',
   );
   assert.equal(generation.joined, true);
   const { prediction, label, outputs } = (await predict(generation, [0, 1])) as Record<string, unknown>;

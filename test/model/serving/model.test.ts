@@ -257,7 +257,7 @@ test('a candidate that fails changes nothing, says why, and is tried again when 
     model.status().refused,
     "it failed while it was checked against its own files: the server's log says why",
   );
-  const failures = () => model.lines.filter(({ message }) => message.startsWith('the new version does not serve'));
+  const failures = () => model.lines.filter(({ message }) => message.startsWith('the new version failed to load'));
   assert.equal(failures().length, 1);
   assert.match(failures()[0]!.message, /golden\.json: rows\[0\]\.outputs\.y: element 0 came out as 2, expected 9/);
 

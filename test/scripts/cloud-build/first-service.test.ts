@@ -33,15 +33,15 @@ for (const file of globSync('service*.yaml', { cwd: ROOT })) {
 }
 
 test('another container keeps its own image', () => {
-  assert.match(made('service.prometheus.yaml').containers[1].image, /cloud-run-gmp-sidecar/);
+  assert.match(made('cloud-run/prometheus.yaml').containers[1].image, /cloud-run-gmp-sidecar/);
 });
 
 test('an account that is given comes in place of the file, else the file decides', () => {
   assert.equal(made('service.yaml').template.spec.serviceAccountName, undefined);
   assert.equal(made('service.yaml', { account: ACCOUNT }).template.spec.serviceAccountName, ACCOUNT);
   const own = 'ml-model@my-project.iam.gserviceaccount.com';
-  assert.equal(made('service.bucket.yaml').template.spec.serviceAccountName, own);
-  assert.equal(made('service.bucket.yaml', { account: ACCOUNT }).template.spec.serviceAccountName, ACCOUNT);
+  assert.equal(made('cloud-run/bucket.yaml').template.spec.serviceAccountName, own);
+  assert.equal(made('cloud-run/bucket.yaml', { account: ACCOUNT }).template.spec.serviceAccountName, ACCOUNT);
 });
 
 test('a file in which no container has ports, or two, is refused', () => {
@@ -54,8 +54,8 @@ test('MODEL_NAME is added where a build has one, and left as the file has it', (
   const wanted = { name: 'MODEL_NAME', value: 'fraud' };
   assert.equal(made('service.yaml').containers[0].env, undefined);
   assert.deepEqual(made('service.yaml', { model: 'fraud' }).containers[0].env, [wanted]);
-  assert.deepEqual(made('service.bucket.yaml', { model: 'fraud' }).containers[0].env.at(-1), wanted);
-  const text = readFileSync(join(ROOT, 'service.gpu.yaml'), 'utf8').replace('EXECUTION_PROVIDERS', 'MODEL_NAME');
+  assert.deepEqual(made('cloud-run/bucket.yaml', { model: 'fraud' }).containers[0].env.at(-1), wanted);
+  const text = readFileSync(join(ROOT, 'cloud-run/gpu.yaml'), 'utf8').replace('EXECUTION_PROVIDERS', 'MODEL_NAME');
   const { env } = JSON.parse(firstService(text, { ...NAMES, model: 'fraud' })).spec.template.spec.containers[0];
   assert.deepEqual(env[0], { name: 'MODEL_NAME', value: 'cuda,cpu' });
 });

@@ -31,7 +31,7 @@ export const withoutScores = (dtype: DType): string =>
  * The highest `count` elements of each row, the highest first, as texts `score:index` or `score:index:label` (Triton,
  * classification extension; triton-inference-server/server, src/classification.cc). Of equal scores the lower index comes first;
  * NaN comes last.
- * @param gone whether nobody waits for it any more: it stops half-way then.
+ * @param gone whether the request is cancelled: it stops half-way then.
  * @returns a string tensor of shape `[rows, min(count, elements of a row)]`; without the first dimension where the model has no
  * batch dimension: all of the output is one row then.
  * @throws ServingError `INVALID_INPUT` for more texts than one answer may have.
