@@ -28,7 +28,10 @@ export interface ConnectionOptions {
   readonly now?: () => number;
 }
 
-/** Sends commands to Redis. No failure is an exception: who sends a command always has the source to go to. */
+/**
+ * Sends commands to Redis, behind a circuit breaker. No failure is an exception: who sends a command always has the source to
+ * read from.
+ */
 export interface RedisConnection {
   /** Connects where there is no connection. @returns false where that failed, or the circuit breaker is open. */
   connect(): Promise<boolean>;
@@ -52,7 +55,7 @@ export function createRedisConnection(options: ConnectionOptions): RedisConnecti
   let closed = false;
   let latest: AbortController | undefined;
 
-  /** Commands that are sent at the same time share a connection, and one failure to get it. */
+  /** Commands that are sent at the same time share a connection, or the failure to make one. */
   async function getConnected(): Promise<Connected | undefined> {
     const before = connecting;
     const connected = await before;
