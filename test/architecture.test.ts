@@ -50,7 +50,7 @@ const RULES: Rules = {
     '@google-cloud/logging-winston': ['telemetry/log/cloud-output.ts'],
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
-    '@redis/client': ['model/sources/redis/cache.ts'],
+    '@redis/client': ['model/sources/redis/connection.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     'prom-client': ['telemetry/metrics/metrics.ts'],
     zod: [
@@ -80,7 +80,6 @@ const RULES: Rules = {
     'tensor/json/number.ts: scanNumbers': 'one loop over bytes: a call for each state costs a third of its speed',
     'app.ts: createApp': 'a list of what is put together',
     'telemetry/log/line-queue.ts: createLineQueue': 'x',
-    'model/sources/redis/entry-cache.ts: createEntryCache': 'x',
     'model/sources/gcs/gcs.ts: createGcsSource': 'x',
     'model/serving/generation.ts: prepareGeneration': 'x',
     'model/serving/model.ts: createModel': 'x',

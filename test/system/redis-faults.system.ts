@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CHUNK_BYTES, keysOf } from '../../functions/model/sources/redis/chunk-codec.ts';
+import { CHUNK_BYTES } from '../../functions/model/sources/redis/chunk-codec.ts';
 import type { RedisServer } from '../helpers/redis-server.ts';
 import { until } from '../helpers/until.ts';
 import { readRange } from '../model/sources/contract.ts';
 import { run } from './program.ts';
-import { BYTES, CHUNKS, NEVER, readAll, readInTwo, SIZE, setUp } from './redis-kit.ts';
+import { BYTES, CHUNKS, type Instance, NEVER, readAll, readInTwo, SIZE, setUp } from './redis-kit.ts';
 
 /** For tests whose Redis does not answer: they wait for this twice. */
 const COMMAND_MS = 300;
@@ -22,9 +22,9 @@ const BREAKAGES: readonly [title: string, breakIt: Breakage, inMidRead: Breakage
   ['filled with garbage', fillWithGarbage, fillWithGarbage],
 ];
 
-/** Under each key something else: another length, another bit, another type. The lock stays as it is. */
+/** Under each key something else: another length, another bit, another type. */
 async function fillWithGarbage(redis: RedisServer): Promise<void> {
-  const keys = (await redis.keys()).filter((key) => !key.endsWith(':lock'));
+  const keys = await redis.keys();
   for (const [at, key] of keys.entries()) {
     if (at % 3 === 0) await redis.command('SETRANGE', key, '1234567', Buffer.of(0, 1, 2, 3, 4));
     else if (at % 3 === 1) await redis.command('APPEND', key, 'more');
@@ -33,6 +33,16 @@ async function fillWithGarbage(redis: RedisServer): Promise<void> {
       await redis.command('RPUSH', key, 'a list');
     }
   }
+}
+
+/** Three times, of which the last does without Redis. @returns what was logged of failures. */
+async function readWithoutRedis(one: Instance): Promise<string> {
+  for (let round = 0; round < 3; round++) await readAll(one);
+  const faults = one.faults();
+  assert.equal(faults.length, 2, faults.join());
+  assert.match(faults[1]!, /; Redis is not used for 30 s$/);
+  assert.deepEqual([one.count('hit'), one.count('stored')], [0, 0]);
+  return faults.join();
 }
 
 for (const [title, breakIt, inMidRead] of BREAKAGES) {
@@ -48,7 +58,6 @@ for (const [title, breakIt, inMidRead] of BREAKAGES) {
         }
         const one = await start({ commandMs: COMMAND_MS });
         if (moment === 'before') await breakIt(redis);
-        const startedAt = performance.now();
         const got: Buffer[] = [];
         let taken = 0;
         let breaking: unknown;
@@ -66,11 +75,8 @@ for (const [title, breakIt, inMidRead] of BREAKAGES) {
         );
         await breaking;
         assert.ok(Buffer.concat(got).equals(BYTES), `${moment}: wrong bytes`);
-        const ms = performance.now() - startedAt;
-        assert.ok(ms < 5 * COMMAND_MS + 2_000, `${moment}: took ${ms} ms`);
-        const closedAt = performance.now();
+        assert.ok(one.faults().length <= 2, `${moment}: waited more than twice: ${one.faults().join()}`);
         await one.source.close();
-        assert.ok(performance.now() - closedAt < 500, `${moment}: close took ${performance.now() - closedAt} ms`);
 
         await readInTwo(await start({ commandMs: COMMAND_MS }));
         redis.resume();
@@ -79,33 +85,33 @@ for (const [title, breakIt, inMidRead] of BREAKAGES) {
   }
 }
 
-test('redis: paused, it costs two bounded waits and no more, and is asked again after a rest', async (t) => {
+test('redis: paused, it costs two bounded waits and no more, and is asked again after its time', async (t) => {
   const { redis, start, ranges } = await setUp(t);
-  const one = await start({ commandMs: COMMAND_MS, restMs: 1_500 });
+  const one = await start({ commandMs: COMMAND_MS, openMs: 1_500 });
   redis.pause();
-  const startedAt = performance.now();
   await readAll(one);
-  const ms = performance.now() - startedAt;
-  assert.ok(ms >= COMMAND_MS && ms < 3 * COMMAND_MS + 500, `${ms} ms`);
-  assert.deepEqual(one.faults(), ['timeout', 'timeout']);
-  assert.equal(one.count('skipped'), 1);
-  assert.equal(ranges().length, CHUNKS);
+  assert.equal(one.faults().length, 2, one.faults().join());
+  assert.ok(
+    one.faults().every((reason) => reason.includes(`within ${COMMAND_MS} ms`)),
+    one.faults().join(),
+  );
+  assert.match(one.faults()[1]!, /; Redis is not used for 1\.5 s$/);
+  assert.deepEqual([one.count('skipped') > 0, ranges().at(-1)], [true, `bytes=${2 * CHUNK_BYTES}-${SIZE - 1}`]);
   redis.resume();
   await until(async () => {
-    await readRange(one.source, one.entry, SIZE - 1, SIZE);
+    await readRange(one.source, one.entry, 2 * CHUNK_BYTES, SIZE);
     return one.count('stored') > 0;
   }, 'it to be used again');
 });
 
 test('redis: paused, it does not keep a cache from closing', async (t) => {
   const { redis, start } = await setUp(t);
-  const one = await start({ commandMs: 10_000 });
-  await readAll(one);
+  const one = await start({ commandMs: 60_000 });
+  await readRange(one.source, one.entry, 2 * CHUNK_BYTES, SIZE);
   redis.pause();
-  const startedAt = performance.now();
+  const reading = readRange(one.source, one.entry, 0, 2 * CHUNK_BYTES);
   await one.source.close();
-  const ms = performance.now() - startedAt;
-  assert.ok(ms < 1_000, `${ms} ms`);
+  assert.ok((await reading).equals(BYTES.subarray(0, 2 * CHUNK_BYTES)));
   redis.resume();
   assert.deepEqual(one.faults(), []);
 });
@@ -125,36 +131,37 @@ test('redis: its garbage is counted, and replaced', async (t) => {
   assert.deepEqual([third.count('hit'), third.count('garbage')], [CHUNKS, 0]);
 });
 
-test('redis: a lock that is garbage keeps nobody from filling', async (t) => {
-  for (const lock of [
-    ['SET', 'not a lock'],
-    ['SET', `${'ab'.repeat(16)}:7`],
-    ['RPUSH', 'a list'],
-  ] as const) {
-    const { redis, start } = await setUp(t);
-    const one = await start();
-    await redis.command(lock[0], keysOf('gs://models', one.entry).lock, lock[1]);
-    await readAll(one);
-    assert.deepEqual([one.count('stored'), one.count('waited')], [CHUNKS, 0]);
-  }
-});
-
 test('redis: full, it fails no read, and nothing more is sent to it', async (t) => {
-  const { start, redis } = await setUp(t, { maxMemory: '3mb' });
+  const { start } = await setUp(t, { maxMemory: '3mb' });
   const one = await start();
-  await readInTwo(one);
-  assert.ok(one.faults().length > 0 && one.faults().every((fault) => fault === 'full'), one.faults().join());
-  assert.ok(one.events.some((event) => event.kind === 'fault' && /nothing is stored for 30 s/.test(event.reason)));
-  assert.ok(!(await redis.keys()).some((key) => key.endsWith(':lock')), 'the others need not wait');
+  await readAll(one);
+  assert.equal(one.faults().length, 2);
+  assert.ok(
+    one.faults().every((reason) => /OOM/.test(reason)),
+    one.faults().join(),
+  );
+  assert.match(one.faults()[1]!, /; Redis is not used for 30 s$/);
+  assert.equal(one.count('skipped'), 1);
   await readInTwo(await start());
 });
 
-test('redis: a replica fails no read', async (t) => {
+test('redis: a replica that holds the model gives it, one that does not fails no read', async (t) => {
   const { start, redis } = await setUp(t);
+  await readAll(await start());
   await redis.command('REPLICAOF', '127.0.0.1', '1');
   const one = await start();
   await readAll(one);
-  assert.deepEqual(one.faults(), ['readonly', 'readonly']);
+  assert.deepEqual([one.count('hit'), one.faults()], [CHUNKS, []]);
+
+  const other = await setUp(t);
+  await other.redis.command('REPLICAOF', '127.0.0.1', '1');
+  const two = await other.start();
+  await readAll(two);
+  assert.equal(two.faults().length, 2);
+  assert.ok(
+    two.faults().every((reason) => /READONLY/.test(reason)),
+    two.faults().join(),
+  );
 });
 
 test('redis: with its password, with a wrong one, with none', async (t) => {
@@ -165,8 +172,7 @@ test('redis: with its password, with a wrong one, with none', async (t) => {
   assert.deepEqual([right.count('stored'), right.faults()], [CHUNKS, []]);
   for (const secret of [':wr%40ng-one@', 'nobody:wr%40ng-one@', '']) {
     const one = await start({ url: `redis://${secret}127.0.0.1:${redis.port}` });
-    await readAll(one);
-    assert.deepEqual(one.faults(), ['denied', 'denied']);
+    assert.match(await readWithoutRedis(one), /WRONGPASS|NOAUTH/);
     const text = JSON.stringify(one.events);
     assert.ok(text.includes(`127.0.0.1:${redis.port}`) && !text.includes('ng-one'), text);
   }
@@ -186,24 +192,18 @@ test('redis: over TLS, and where the certificate or the protocol is another', as
   assert.deepEqual([one.count('stored'), one.faults()], [CHUNKS, []]);
 
   const stranger = await start();
-  await readAll(stranger);
-  assert.deepEqual(stranger.faults(), ['tls', 'tls']);
+  assert.match(await readWithoutRedis(stranger), /certificate/);
   const plain = await start({ url: `redis://127.0.0.1:${redis.port}`, commandMs: COMMAND_MS });
-  await readAll(plain);
-  assert.equal(plain.faults().length, 2);
+  await readWithoutRedis(plain);
 
   const other = await setUp(t);
   const secure = await other.start({ url: other.redis.url.replace('redis:', 'rediss:'), commandMs: COMMAND_MS });
-  await readAll(secure);
-  assert.equal(secure.faults().length, 2);
+  await readWithoutRedis(secure);
 });
 
 test('redis: at an address where nothing is, it fails no read', async (t) => {
   const { start } = await setUp(t);
   for (const url of ['redis://127.0.0.1:1', 'redis://redis.invalid:6379', 'http://127.0.0.1', 'no address']) {
-    const one = await start({ url });
-    await readAll(one);
-    assert.equal(one.faults().length, 2);
-    assert.ok(['unreachable', 'timeout'].includes(one.faults()[0]!), one.faults()[0]);
+    await readWithoutRedis(await start({ url }));
   }
 });

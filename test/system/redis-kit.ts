@@ -24,6 +24,7 @@ export interface Instance {
   readonly entry: Entry;
   readonly events: CacheEvent[];
   readonly count: (kind: CacheEvent['kind']) => number;
+  /** What was logged of failures. */
   readonly faults: () => string[];
 }
 
@@ -48,12 +49,14 @@ export async function setUp(t: TestContext, options: RedisOptions = {}): Promise
       ttlSeconds: 600,
       maxBytes: 2 ** 30,
       onEvent: (event) => events.push(event),
+      // How fast a busy machine is decides nothing here.
+      slowMs: 60_000,
       ...given,
     });
     t.after(() => source.close());
     const entry = await find(source, PATH);
     const count = (kind: CacheEvent['kind']): number => events.filter((event) => event.kind === kind).length;
-    const faults = (): string[] => events.flatMap((event) => (event.kind === 'fault' ? event.fault : []));
+    const faults = (): string[] => events.flatMap((event) => (event.kind === 'fault' ? event.reason : []));
     return { source, entry, events, count, faults };
   }
 

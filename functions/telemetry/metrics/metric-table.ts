@@ -87,7 +87,7 @@ export type RestartReason = (typeof RESTART_REASONS)[number];
 export const REFRESH_OUTCOMES = ['swapped', 'failed', 'unreachable'] as const;
 export type RefreshOutcome = (typeof REFRESH_OUTCOMES)[number];
 
-export const CACHE_EVENTS = ['hit', 'miss', 'garbage', 'stored', 'waited', 'skipped', 'fault'] as const;
+export const CACHE_EVENTS = ['hit', 'miss', 'garbage', 'stored', 'skipped', 'fault'] as const;
 export type CacheEventName = (typeof CACHE_EVENTS)[number];
 
 /** Other methods are counted as `other`. */

@@ -9,7 +9,8 @@ import { until } from '../../helpers/until.ts';
 const IDLE_MS = 1000;
 const ROW = '{"features":[5.1,3.5,1.4,0.2]}\n';
 const BLOCK = ROW.repeat(2048);
-const MEGABYTES_50 = Math.ceil((50 * 2 ** 20) / BLOCK.length);
+/** Blocks: more than the kernel and the server take of a client that does not read. */
+const ENOUGH = Math.ceil((36 * 2 ** 20) / BLOCK.length);
 /** Nothing could be sent for so long: both sides wait for each other. */
 const STALL_MS = 300;
 
@@ -102,17 +103,17 @@ export function idling(): void {
       const connection = connect(host());
       const { socket } = connection;
       socket.pause();
-      const length = BLOCK.length * MEGABYTES_50;
+      const length = BLOCK.length * ENOUGH;
       const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(length) };
       socket.write(postText('/batch_predict', '', headers));
-      const { sent, stalled } = await sendUntilStalled(socket, MEGABYTES_50);
+      const { sent, stalled } = await sendUntilStalled(socket, ENOUGH);
       assert.ok(stalled, 'a client that does not read is held back');
       assert.ok(sent < 30 * 2 ** 20, `${sent} bytes were taken of a client that does not read`);
       const grown = (await metric(host(), 'process_resident_memory_bytes')) - before;
       assert.ok(grown < 60 * 2 ** 20, `the server grew by ${grown} bytes`);
 
       // The idle close comes: the rest is taken and thrown away, and this client ends its body and reads.
-      socket.write(BLOCK.repeat(MEGABYTES_50 - 1 - sent / BLOCK.length));
+      socket.write(BLOCK.repeat(ENOUGH - 1 - sent / BLOCK.length));
       await once(socket, 'drain');
       socket.resume();
       const { rows, last } = readStopped((await connection.answer()).body);
@@ -129,9 +130,9 @@ export function idling(): void {
       const connection = connect(host());
       const { socket } = connection;
       socket.pause();
-      const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(BLOCK.length * MEGABYTES_50) };
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(BLOCK.length * ENOUGH) };
       socket.write(postText('/batch_predict', '', headers));
-      assert.ok((await sendUntilStalled(socket, MEGABYTES_50)).stalled);
+      assert.ok((await sendUntilStalled(socket, ENOUGH)).stalled);
       await until(async () => (await metric(host(), 'http_requests_total', asked)) > before, 'its end');
       connection.destroy();
     });

@@ -1,89 +1,179 @@
 import type { Entry, Source } from '../source.ts';
-import type { CacheEvent } from './cache-event.ts';
-import { keysOf } from './chunk-codec.ts';
-import { type Connect, createLink, RefusedError, type Reply } from './connection.ts';
-import { createEntryCache, type EntryCache } from './entry-cache.ts';
-import { createFillLock, type FillLock } from './fill-lock.ts';
+import {
+  allocateChunk,
+  CHUNK_BYTES,
+  chunkKey,
+  chunkLength,
+  entryKey,
+  HEADER_BYTES,
+  openChunk,
+  sealChunk,
+} from './chunk-codec.ts';
+import { createRedisConnection, loadClient, type RedisConnection } from './connection.ts';
 
-export type { CacheEvent, CacheFault } from './cache-event.ts';
+/** What the cache did or met, for metrics and the log. */
+export type CacheEvent =
+  /** A chunk came from Redis. */
+  | { readonly kind: 'hit'; readonly bytes: number }
+  /** Redis holds no such chunk. */
+  | { readonly kind: 'miss' }
+  /** What Redis holds under a chunk's key is not that chunk. */
+  | { readonly kind: 'garbage'; readonly key: string }
+  | { readonly kind: 'stored'; readonly bytes: number }
+  /**
+   * A read that went to the source without asking Redis, wholly or from some byte on. `unverifiable`: of an object without
+   * MD5. `unavailable`: Redis could not be connected to, or is not used for a while after failures.
+   */
+  | { readonly kind: 'skipped'; readonly why: 'small' | 'large' | 'unverifiable' | 'unavailable' }
+  /** A failure that the circuit breaker counted. `reason` names host and port, never the password. */
+  | { readonly kind: 'fault'; readonly reason: string };
 
-export interface RedisCacheOptions {
-  /** `redis://[user[:password]@]host[:port][/database]`; `rediss://` for TLS. */
-  readonly url: string;
+interface ChunkCacheOptions {
   /** After which Redis forgets a chunk. */
   readonly ttlSeconds: number;
   /** The largest entry that is cached. */
   readonly maxBytes: number;
   readonly onEvent: (event: CacheEvent) => void;
+  /** What asking and storing may add to the read of a missing chunk before it counts as a failure, in milliseconds; 250. */
+  readonly slowMs?: number;
+  /** A monotonic clock in milliseconds. */
+  readonly now?: () => number;
+}
+
+export interface RedisCacheOptions extends ChunkCacheOptions {
+  /** `redis://[user[:password]@]host[:port][/database]`; `rediss://` for TLS. */
+  readonly url: string;
   /** PEM of the certificates to trust for `rediss://`; Node's own where it is not given. */
   readonly ca?: string;
-  /** How long another instance that fills may store nothing before it is no longer waited for; 5000. */
-  readonly waitMs?: number;
-  /** The longest that connecting may take, and then each command; 1000. */
+  /** The longest that connecting may take, and then each command, in milliseconds; 1000. */
   readonly commandMs?: number;
-  /** After which an instance that filled and died is no longer taken to fill; 3000. */
-  readonly lockMs?: number;
-  /** How long Redis is left alone after two faults in a row; 30000. */
-  readonly restMs?: number;
+  /** How long Redis is not used after two failures within that time, in milliseconds; 30000. */
+  readonly openMs?: number;
 }
 
 /** Below that a read of the source takes no longer than one of Redis. */
 const LEAST_BYTES = 64 * 1024;
-/** Between two reads of a file there may be no read of it: the lock outlasts the gap. */
-const LINGER_MS = 200;
-/** By then a file with a wrong checksum has been read again. */
-const FORGET_MS = 120_000;
-/** What closing may wait for Redis, to free the locks; without it they lapse. */
-const CLOSE_MS = 250;
+/** Entries whose delivered ranges are remembered: far more than are downloaded at a time. */
+const REMEMBERED_ENTRIES = 1_024;
 
-interface Used {
-  readonly cache: EntryCache;
-  readonly lock: FillLock;
-  readers: number;
-  timers: NodeJS.Timeout[];
+/** Bytes `from` to `to` (exclusive) of an entry. */
+interface Range {
+  readonly from: number;
+  to: number;
 }
 
+/** A range within one chunk. */
+interface Part extends Readonly<Range> {
+  readonly entry: Entry;
+  readonly index: number;
+  readonly key: string;
+}
+
+type Take = (bytes: Uint8Array) => void;
+
 /**
- * Redis as a cache in front of another source, for many instances that start at once: one reads from the source and
- * stores what it reads, in chunks; the others wait for each chunk, within a bound, and take it from Redis. What Redis
- * does wrong fails no read: it is told to `onEvent`, and the source is read.
+ * Redis as a cache in front of another source: a chunk comes from Redis, or else is read from the source and stored. No
+ * failure of Redis fails a read or delays it for long: it is told to `onEvent`, and the source is read.
  */
 export function createRedisCache(source: Source, options: RedisCacheOptions): Source {
-  const { url, ca, ttlSeconds, maxBytes } = options;
-  const { waitMs = 5_000, commandMs = 1_000, lockMs = 3_000, restMs = 30_000 } = options;
-  const { where, password } = describeUrl(url);
-  const used = new Map<string, Used>();
+  const { url, ca, commandMs = 1_000, openMs = 30_000, onEvent, now = () => performance.now() } = options;
+  const { address, password } = describeUrl(url);
+  const connection = createRedisConnection({
+    load: () => loadClient(url, ca, commandMs),
+    address,
+    commandMs,
+    openMs,
+    now,
+    onFault: (reason) =>
+      onEvent({ kind: 'fault', reason: password === '' ? reason : reason.replaceAll(password, '***') }),
+  });
+  return createChunkCache(source, connection, { ...options, now });
+}
 
-  function onEvent(event: CacheEvent): void {
-    const secret = event.kind === 'fault' && password !== '';
-    options.onEvent(secret ? { ...event, reason: event.reason.replaceAll(password, '***') } : event);
-  }
+/** As {@link createRedisCache}, over a connection. */
+export function createChunkCache(source: Source, connection: RedisConnection, options: ChunkCacheOptions): Source {
+  const { ttlSeconds, maxBytes, onEvent, slowMs = 250, now = () => performance.now() } = options;
+  const deliveredRanges = createRangeMemory();
 
-  const link = createLink({ load: () => loadClient(url, ca, commandMs), where, commandMs, restMs, onEvent });
-
-  function use(entry: Entry): Used {
-    const keys = keysOf(source.root, entry);
-    const known = used.get(keys.lock);
-    if (known !== undefined) {
-      for (const timer of known.timers.splice(0)) clearTimeout(timer);
-      known.readers += 1;
-      return known;
+  async function read(entry: Entry, start: number, end: number, take: Take, signal: AbortSignal): Promise<void> {
+    const why = whySkipped(entry, maxBytes);
+    if (why !== undefined) {
+      onEvent({ kind: 'skipped', why });
+      return source.read(entry, start, end, take, signal);
     }
-    const lock = createFillLock(link, keys.lock, lockMs);
-    const cache = createEntryCache({ source, entry, keys, link, lock, ttlSeconds, waitMs, onEvent });
-    const made: Used = { cache, lock, readers: 1, timers: [] };
-    used.set(keys.lock, made);
-    return made;
+    const key = entryKey(source.root, entry);
+    const delivered = deliveredRanges(key);
+    const own: Range = { from: start, to: start };
+    delivered.push(own);
+    const deliver: Take = (bytes) => {
+      own.to += bytes.length;
+      take(bytes);
+    };
+    for (let from = start; from < end; ) {
+      signal.throwIfAborted();
+      if (!(await unlessAborted(connection.connect(), signal))) {
+        onEvent({ kind: 'skipped', why: 'unavailable' });
+        return source.read(entry, from, end, deliver, signal);
+      }
+      const index = Math.floor(from / CHUNK_BYTES);
+      const to = Math.min(end, (index + 1) * CHUNK_BYTES);
+      // Nobody reads a byte twice but to replace a file whose checksum was wrong: Redis may have been the reason.
+      const suspect = delivered.some((one) => one.from < to && from < one.to);
+      await readPart({ entry, index, key: chunkKey(key, index), from, to }, suspect, deliver, signal);
+      from = to;
+    }
   }
 
-  function leave(entry: Entry, one: Used): void {
-    one.readers -= 1;
-    if (one.readers > 0) return;
-    const forget = (): boolean => used.delete(keysOf(source.root, entry).lock);
-    one.timers = [
-      setTimeout(() => void one.cache.rest(), LINGER_MS).unref(),
-      setTimeout(forget, Math.max(FORGET_MS, LINGER_MS)).unref(),
-    ];
+  async function readPart(part: Part, suspect: boolean, take: Take, signal: AbortSignal): Promise<void> {
+    const { entry, index, key, from, to } = part;
+    const base = index * CHUNK_BYTES;
+    const length = chunkLength(entry, index);
+    const askedAt = now();
+    const found = suspect ? 'garbage' : await unlessAborted(lookUp(key, length), signal);
+    if (Buffer.isBuffer(found)) {
+      onEvent({ kind: 'hit', bytes: to - from });
+      take(found.subarray(from - base, to - base));
+      return;
+    }
+    const readAt = now();
+    // A chunk of which a part is wanted, to go on after a read that broke, is not worth the bytes of the rest.
+    const value = found !== undefined && to - from === length ? allocateChunk(length) : undefined;
+    let at = HEADER_BYTES;
+    const copy: Take = (bytes) => {
+      value?.set(bytes, at);
+      at += bytes.length;
+      take(bytes);
+    };
+    await source.read(entry, from, to, copy, signal);
+    const sourceMs = now() - readAt;
+    if (value?.length === at) await unlessAborted(store(key, value), signal);
+    const redisMs = now() - askedAt - sourceMs;
+    if (redisMs <= Math.max(slowMs, sourceMs)) return;
+    const message = `${Math.round(redisMs)} ms for a missing chunk that the source gives in ${Math.round(sourceMs)} ms`;
+    connection.recordFailure(message, askedAt);
+  }
+
+  /** @returns the chunk's bytes; `garbage` where Redis has something else there; undefined where it did not reply. */
+  async function lookUp(key: string, length: number): Promise<Buffer | 'miss' | 'garbage' | undefined> {
+    // One byte more than there should be: enough to know that it is another value, however long that one is.
+    const value = await connection.send(['GETRANGE', key, '0', String(HEADER_BYTES + length)]);
+    if (value === undefined) return undefined;
+    if (Buffer.isBuffer(value) && value.length === 0) {
+      onEvent({ kind: 'miss' });
+      return 'miss';
+    }
+    const bytes = openChunk(key, value, length);
+    if (bytes === undefined) onEvent({ kind: 'garbage', key });
+    return bytes ?? 'garbage';
+  }
+
+  /** @param value with the header not yet written. */
+  async function store(key: string, value: Buffer): Promise<void> {
+    sealChunk(key, value);
+    const sentAt = now();
+    const reply = await connection.send(['SET', key, value, 'EX', String(ttlSeconds)]);
+    if (reply === 'OK') onEvent({ kind: 'stored', bytes: value.length - HEADER_BYTES });
+    else if (reply !== undefined) connection.recordFailure('the reply to SET is not OK', sentAt);
   }
 
   return {
@@ -92,31 +182,23 @@ export function createRedisCache(source: Source, options: RedisCacheOptions): So
     shared: true,
     list: source.list,
     folders: source.folders,
-    async read(entry, start, end, take, signal) {
-      const why = whySkipped(entry, maxBytes);
-      if (why !== undefined) {
-        onEvent({ kind: 'skipped', why });
-        return source.read(entry, start, end, take, signal);
-      }
-      const one = use(entry);
-      try {
-        await one.cache.read(start, end, take, signal);
-      } finally {
-        leave(entry, one);
-      }
-    },
+    read,
     async close() {
-      const all = [...used.values()];
-      for (const timer of all.flatMap(({ timers }) => timers)) clearTimeout(timer);
-      let bound: NodeJS.Timeout | undefined;
-      const over = new Promise((resolve) => {
-        bound = setTimeout(resolve, CLOSE_MS);
-      });
-      await Promise.race([Promise.all(all.map(({ lock }) => lock.release())), over]);
-      clearTimeout(bound);
-      link.close();
+      connection.close();
       await source.close();
     },
+  };
+}
+
+/** Remembers ranges by entry, of the entries that were asked for last. */
+function createRangeMemory(): (key: string) => Range[] {
+  const known = new Map<string, Range[]>();
+  return (key) => {
+    const ranges = known.get(key) ?? [];
+    known.delete(key);
+    known.set(key, ranges);
+    if (known.size > REMEMBERED_ENTRIES) known.delete(known.keys().next().value!);
+    return ranges;
   };
 }
 
@@ -128,63 +210,22 @@ function whySkipped({ bytes, md5 }: Entry, maxBytes: number): 'small' | 'large' 
   return md5 === undefined ? 'unverifiable' : undefined;
 }
 
-/** Brings Redis's client, and gives what makes a connection with it: one that does not come back by itself. */
-async function loadClient(url: string, ca: string | undefined, connectTimeout: number): Promise<Connect> {
-  // The default alone: a bundler gives a CommonJS module no named exports here.
-  const { default: redis } = await import('@redis/client');
-  const { createClient, ErrorReply, RESP_TYPES } = redis;
-
-  return async (signal) => {
-    const client = createClient({
-      url,
-      // Without a greeting that older servers, and proxies, do not know.
-      RESP: 2,
-      disableClientInfo: true,
-      maintNotifications: 'disabled',
-      disableOfflineQueue: true,
-      commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-      // The client lets go of a socket only once it is connected: before that, the signal does.
-      socket: { connectTimeout, reconnectStrategy: false, signal, ...(ca !== undefined && { ca }) },
-    });
-    let cause: unknown;
-    const end = (): void => client.destroy();
-    client.on('error', (error) => {
-      cause ??= error;
-      // After bytes that are no reply it would go on with the next ones, and with replies for the wrong commands.
-      end();
-    });
-    signal.addEventListener('abort', end, { once: true });
-
-    function explain(error: unknown): unknown {
-      if (error instanceof ErrorReply) return new RefusedError(error.message);
-      return cause ?? error;
-    }
-
-    try {
-      await client.connect();
-    } catch (error) {
-      end();
-      throw explain(error);
-    }
-    return {
-      isAlive: () => client.isReady,
-      async send(command) {
-        try {
-          return (await client.sendCommand(command)) as unknown as Reply;
-        } catch (error) {
-          throw explain(error);
-        }
-      },
-    };
-  };
+/** Rejects as soon as the signal is aborted; the promise, which has a bound of its own, is left to itself. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
-/** What may be said of the address, and what may not. */
-function describeUrl(url: string): { where: string; password: string } {
+/** The address, which may be logged, and the password, which may not. */
+function describeUrl(url: string): { address: string; password: string } {
   try {
     const { hostname, port, password } = new URL(url);
-    return { where: `${hostname}:${port || '6379'}`, password: decodeURIComponent(password) };
+    return { address: `${hostname}:${port || '6379'}`, password: decodeURIComponent(password) };
   } catch {
-    return { where: 'REDIS_URL', password: '' };
+    return { address: 'REDIS_URL', password: '' };
   }
 }

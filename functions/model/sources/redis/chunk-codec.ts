@@ -10,18 +10,16 @@ export const HEADER_BYTES = 12;
 /** "ocr1" */
 const MAGIC = 0x6f637231;
 
-export interface EntryKeys {
-  /** @param index the chunk's number, from 0. */
-  chunk(index: number): string;
-  readonly lock: string;
+/** What the keys of an entry's chunks begin with: of the same content in the same place, and of nothing else. */
+export function entryKey(root: string, { path, stamp, bytes }: Entry): string {
+  const hash = createHash('sha256').update([root, path, stamp, bytes, CHUNK_BYTES].join('\0'));
+  // What is in braces decides the slot in a cluster: all chunks of an entry are in one.
+  return `onnx-cloud-run:{${hash.digest('hex').slice(0, 40)}}`;
 }
 
-/** Redis's keys for an entry: of the same content in the same place, and of nothing else. */
-export function keysOf(root: string, { path, stamp, bytes }: Entry): EntryKeys {
-  const hash = createHash('sha256').update([root, path, stamp, bytes, CHUNK_BYTES].join('\0'));
-  // What is in braces decides the slot in a cluster: all keys of an entry are in one.
-  const prefix = `onnx-cloud-run:{${hash.digest('hex').slice(0, 40)}}`;
-  return { chunk: (index) => `${prefix}:${index}`, lock: `${prefix}:lock` };
+/** @param entry as {@link entryKey} gives it. @param index the chunk's number, from 0. */
+export function chunkKey(entry: string, index: number): string {
+  return `${entry}:${index}`;
 }
 
 /** How many bytes chunk `index` of an entry has. */

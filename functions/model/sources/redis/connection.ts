@@ -1,178 +1,212 @@
-import type { CacheEvent, CacheFault } from './cache-event.ts';
-
-/** `undefined` is no reply of Redis's: it stands for a command that had no answer. */
 export type Reply = Buffer | string | number | null | readonly Reply[];
 export type Command = readonly (string | Buffer)[];
 
-/** One connection, ready for commands. It ends with the signal that it was opened with. */
-export interface Connection {
-  /** @throws RefusedError where Redis answers with an error, any other Error where the connection is no good. */
+/** One connected client. It ends with the signal that it was connected with. */
+export interface Client {
+  /** @throws RefusedError where Redis replies with an error, any other Error where the connection can no longer be used. */
   send(command: Command): Promise<Reply>;
   isAlive(): boolean;
 }
 
-/** An error that Redis answered: the connection is as good as before. */
+/** An error that Redis replied: the connection can still be used. */
 export class RefusedError extends Error {}
 
-export type Connect = (signal: AbortSignal) => Promise<Connection>;
+export type Connect = (signal: AbortSignal) => Promise<Client>;
 
-export interface LinkOptions {
-  /** Brings the library, which may take its time on a busy start, and gives what connects, which may not. */
+export interface ConnectionOptions {
+  /** Loads the library, which may take long on a busy start, and gives what connects. */
   load(): Promise<Connect>;
-  /** What Redis is called in the log. */
-  readonly where: string;
-  /** The longest that connecting may take, and then each command. */
+  /** Redis's host and port, for the log. */
+  readonly address: string;
+  /** The longest that connecting may take, and then each command, in milliseconds. */
   readonly commandMs: number;
-  /** How long Redis is left alone after faults. */
-  readonly restMs: number;
-  readonly onEvent: (event: CacheEvent) => void;
+  /** How long the circuit breaker stays open, in milliseconds; see {@link createCircuitBreaker}. */
+  readonly openMs: number;
+  /** Called once for each failure that the circuit breaker counts. `reason` is a sentence for the log. */
+  readonly onFault: (reason: string) => void;
+  /** A monotonic clock in milliseconds. */
+  readonly now?: () => number;
 }
 
-/** Commands whose faults are no errors: whoever asks always has another place to go to. */
-export interface Link {
-  /** A command that needs no new memory in Redis. `undefined` where it had no answer; why is told to `onEvent`. */
-  ask(command: Command): Promise<Reply | undefined>;
-  /** One that does: Redis may have no room for it and still answer everything else. */
-  store(command: Command): Promise<Reply | undefined>;
-  /** Whether all commands are answered `undefined` at once for the time being. */
-  isLeftAlone(): boolean;
-  /** Whether those of `store` are. */
-  isClosedToStores(): boolean;
+/**
+ * Sends commands to Redis, behind a circuit breaker. No failure is an exception: who sends a command always has the source to
+ * read from.
+ */
+export interface RedisConnection {
+  /** Connects where there is no connection. @returns false where that failed, or the circuit breaker is open. */
+  connect(): Promise<boolean>;
+  /** @returns the reply; `WRONGTYPE` for a key of another type; undefined where there was none, which `onFault` is told. */
+  send(command: Command): Promise<Reply | undefined>;
+  /** Counts a failure that the reply alone does not show. @param startedAt when the command was sent, by `now`. */
+  recordFailure(message: string, startedAt: number): void;
   /** Ends the connection at once. */
   close(): void;
 }
 
-/** Faults in a row after which Redis is left alone. */
-const FAULTS = 2;
-
-interface Opened {
+interface Connected {
   readonly stop: AbortController;
-  readonly connection: Connection;
+  readonly client: Client;
 }
 
-export function createLink({ load, where, commandMs, restMs, onEvent }: LinkOptions): Link {
-  const all = createFuse(restMs);
-  const stores = createFuse(restMs);
-  let opening: Promise<Opened | undefined> | undefined;
+export function createRedisConnection(options: ConnectionOptions): RedisConnection {
+  const { load, address, commandMs, openMs, onFault, now = () => performance.now() } = options;
+  const breaker = createCircuitBreaker(openMs, now);
+  let connecting: Promise<Connected | undefined> | undefined;
   let closed = false;
-  let current: AbortController | undefined;
+  let latest: AbortController | undefined;
 
-  /** All that ask at once share a connection, and the failure to get one counts once for all of them. */
-  async function open(): Promise<Opened | undefined> {
-    const before = opening;
-    const opened = await before;
-    if (opened?.connection.isAlive()) return opened;
-    if (closed || all.isBlown()) return undefined;
-    if (opening === before) opening = start();
-    return opening;
+  /** Commands that are sent at the same time share a connection, or the failure to make one. */
+  async function getConnected(): Promise<Connected | undefined> {
+    const before = connecting;
+    const connected = await before;
+    if (closed || breaker.isOpen()) return undefined;
+    if (connected?.client.isAlive()) return connected;
+    if (connecting === before) connecting = connectAnew();
+    return connecting;
   }
 
-  async function start(): Promise<Opened | undefined> {
+  async function connectAnew(): Promise<Connected | undefined> {
     const stop = new AbortController();
-    current = stop;
+    latest = stop;
+    const startedAt = now();
     try {
       const connect = await load();
-      const connection = await bounded(connect(stop.signal), commandMs, 'no connection');
-      if (!closed) return { stop, connection };
+      const client = await withTimeout(connect(stop.signal), commandMs, 'no connection');
+      if (!closed) return { stop, client };
     } catch (error) {
-      tell(error, 'unreachable', [all]);
+      record(describe(error), startedAt);
     }
     stop.abort();
     return undefined;
   }
 
-  async function send(command: Command, fuses: readonly Fuse[]): Promise<Reply | undefined> {
-    if (closed || fuses.some((fuse) => fuse.isBlown())) return undefined;
-    const opened = await open();
-    if (opened === undefined) return undefined;
+  async function send(command: Command): Promise<Reply | undefined> {
+    const connected = await getConnected();
+    if (connected === undefined) return undefined;
+    const startedAt = now();
     try {
-      const reply = await bounded(opened.connection.send(command), commandMs, `no answer to ${command[0]}`);
-      for (const fuse of fuses) fuse.mend();
-      return reply;
+      return await withTimeout(connected.client.send(command), commandMs, `no reply to ${command[0]}`);
     } catch (error) {
-      if (error instanceof RefusedError) {
-        // Somebody put another type of value there: that is an answer.
-        if (error.message.startsWith('WRONGTYPE')) return 'WRONGTYPE';
-        tell(error, 'refused', [fuses.at(-1)!]);
-      } else if (!opened.stop.signal.aborted) {
-        // What else is under way on this connection ends with it, and is the same fault.
-        opened.stop.abort();
-        tell(error, 'broken', fuses);
-      }
+      if (!(error instanceof RefusedError)) connected.stop.abort();
+      else if (error.message.startsWith('WRONGTYPE')) return 'WRONGTYPE';
+      record(describe(error), startedAt);
       return undefined;
     }
   }
 
-  function tell(error: unknown, otherwise: CacheFault, fuses: readonly Fuse[]): void {
-    if (closed) return;
-    const blown = fuses.filter((fuse) => fuse.blow());
-    const rest = `; ${blown.includes(all) ? 'left alone' : 'nothing is stored'} for ${restMs / 1_000} s`;
-    const { message, code } = error as NodeJS.ErrnoException;
-    // Where a name has several addresses, the error for all of them has a code and no message.
-    const reason = `Redis at ${where}: ${message || code}${blown.length > 0 ? rest : ''}`;
-    onEvent({ kind: 'fault', fault: classify(error as Error, otherwise), reason });
+  function record(message: string, startedAt: number): void {
+    if (closed || !breaker.recordFailure(startedAt)) return;
+    const consequence = breaker.isOpen() ? `; Redis is not used for ${openMs / 1_000} s` : '';
+    onFault(`Redis at ${address}: ${message}${consequence}`);
   }
 
   return {
-    ask: (command) => send(command, [all]),
-    store: (command) => send(command, [all, stores]),
-    isLeftAlone: () => closed || all.isBlown(),
-    isClosedToStores: () => closed || all.isBlown() || stores.isBlown(),
+    connect: async () => (await getConnected()) !== undefined,
+    send,
+    recordFailure: record,
     close() {
       closed = true;
-      current?.abort();
+      latest?.abort();
     },
   };
 }
 
-interface Fuse {
-  isBlown(): boolean;
-  /** One more fault; whether it was the one too many. */
-  blow(): boolean;
-  mend(): void;
+/** While it is open, Redis is not used. */
+export interface CircuitBreaker {
+  /**
+   * @param startedAt when what failed was begun. What was begun before the failure that was counted last is part of it: a
+   * connection that breaks fails all commands that were sent on it.
+   * @returns whether the failure was counted.
+   */
+  recordFailure(startedAt: number): boolean;
+  isOpen(): boolean;
 }
 
-/** After its rest the next command tries again, and its first fault is enough. */
-function createFuse(restMs: number): Fuse {
-  let faults = 0;
-  let until = 0;
+/**
+ * Opens for `openMs` with the second failure within `openMs`. Successes between them change nothing: a Redis that answers
+ * every other command would otherwise cost a load a timeout for every other chunk. Failures so take at most two timeouts in
+ * `openMs`.
+ */
+export function createCircuitBreaker(openMs: number, now: () => number): CircuitBreaker {
+  let failedAt = Number.NEGATIVE_INFINITY;
+  let openUntil = Number.NEGATIVE_INFINITY;
   return {
-    isBlown: () => performance.now() < until,
-    blow() {
-      faults += 1;
-      if (faults < FAULTS || performance.now() < until) return false;
-      until = performance.now() + restMs;
+    recordFailure(startedAt) {
+      if (startedAt < failedAt) return false;
+      const at = now();
+      if (at - failedAt < openMs) openUntil = at + openMs;
+      failedAt = at;
       return true;
     },
-    mend() {
-      faults = 0;
-    },
+    isOpen: () => now() < openUntil,
   };
 }
 
-class TimeoutError extends Error {}
+/** Loads Redis's client, and gives what connects it: once, as it must not reconnect by itself. */
+export async function loadClient(url: string, ca: string | undefined, connectTimeout: number): Promise<Connect> {
+  // The default alone: a bundler gives a CommonJS module no named exports here.
+  const { default: redis } = await import('@redis/client');
+  const { createClient, ErrorReply, RESP_TYPES } = redis;
 
-async function bounded<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  return async (signal) => {
+    const client = createClient({
+      url,
+      // Without a greeting that older servers, and proxies, do not know.
+      RESP: 2,
+      disableClientInfo: true,
+      maintNotifications: 'disabled',
+      disableOfflineQueue: true,
+      commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+      // The client closes a socket only once it is connected: before that, the signal does.
+      socket: { connectTimeout, reconnectStrategy: false, signal, ...(ca !== undefined && { ca }) },
+    });
+    let cause: unknown;
+    const end = (): void => client.destroy();
+    client.on('error', (error) => {
+      cause ??= error;
+      // After bytes that are no reply it would go on with the next ones, and with replies for the wrong commands.
+      end();
+    });
+    signal.addEventListener('abort', end, { once: true });
+
+    function explain(error: unknown): unknown {
+      if (error instanceof ErrorReply) return new RefusedError(error.message);
+      return cause ?? error;
+    }
+
+    try {
+      await client.connect();
+    } catch (error) {
+      end();
+      throw explain(error);
+    }
+    return {
+      isAlive: () => client.isReady,
+      async send(command) {
+        try {
+          return (await client.sendCommand(command)) as unknown as Reply;
+        } catch (error) {
+          throw explain(error);
+        }
+      },
+    };
+  };
+}
+
+async function withTimeout<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeoutError(`${what} within ${ms} ms`)), ms);
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} within ${ms} ms`)), ms);
   });
   try {
-    return await Promise.race([promise, over]);
+    return await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-const TLS_CODE = /^ERR_(TLS|SSL|OSSL)_|CERT|SIGNATURE|EPROTO/;
-
-function classify(error: Error, otherwise: CacheFault): CacheFault {
-  if (error instanceof TimeoutError) return 'timeout';
-  if (error instanceof RefusedError) {
-    if (/\bOOM\b/.test(error.message)) return 'full';
-    if (/\bREADONLY\b/.test(error.message)) return 'readonly';
-    return /AUTH|WRONGPASS|NOPERM/.test(error.message) ? 'denied' : 'refused';
-  }
-  const { code = '' } = error as NodeJS.ErrnoException;
-  return TLS_CODE.test(code) || /\bTLS\b/.test(error.message) ? 'tls' : otherwise;
+/** Where a name has several addresses, the error for all of them has a code and no message. */
+function describe(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return message || String(code);
 }

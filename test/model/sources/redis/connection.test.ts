@@ -1,27 +1,32 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CacheEvent } from '../../../../functions/model/sources/redis/cache-event.ts';
-import { createLink, RefusedError, type Reply } from '../../../../functions/model/sources/redis/connection.ts';
+import fc from 'fast-check';
+import {
+  createCircuitBreaker,
+  createRedisConnection,
+  RefusedError,
+  type Reply,
+} from '../../../../functions/model/sources/redis/connection.ts';
 
 type Answer = Reply | Error | 'never';
 
-/** A Redis that answers each command by its name, and how often it was connected to. */
-function setUp(
-  answers: Record<string, Answer | (() => Answer)>,
-  connecting: (n: number) => Error | 'never' | undefined,
-) {
-  const events: Extract<CacheEvent, { kind: 'fault' }>[] = [];
+const OPEN_MS = 30_000;
+
+/** A Redis that answers each command by its name, on a clock of its own that moves 1 ms with each look at it. */
+function setUp(answers: Record<string, Answer | (() => Answer)>, connecting: () => Error | 'never' | undefined) {
+  const faults: string[] = [];
+  const clock = { ms: 0 };
   let connections = 0;
   let commands = 0;
   const settle = <T>(answer: T | Error | 'never'): Promise<T> => {
     if (answer === 'never') return new Promise(() => {});
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as T);
   };
-  const link = createLink({
+  const connection = createRedisConnection({
     async load() {
       return async (signal) => {
         connections += 1;
-        await settle(connecting(connections));
+        await settle(connecting());
         return {
           isAlive: () => !signal.aborted,
           send([name]) {
@@ -32,105 +37,131 @@ function setUp(
         };
       };
     },
-    where: 'redis.example:6379',
+    address: 'redis.example:6379',
     commandMs: 20,
-    restMs: 60_000,
-    onEvent: (event) => void (event.kind === 'fault' && events.push(event)),
+    openMs: OPEN_MS,
+    now: () => ++clock.ms,
+    onFault: (reason) => void faults.push(reason),
   });
-  return { link, events, connections: () => connections, commands: () => commands };
+  return { connection, faults, clock, connections: () => connections, commands: () => commands };
 }
 
 const fine = (): undefined => undefined;
 
 test('commands at once share a connection', async () => {
-  const { link, connections } = setUp({ PING: 'PONG' }, fine);
-  assert.deepEqual(await Promise.all([link.ask(['PING']), link.store(['PING'])]), ['PONG', 'PONG']);
-  assert.equal(await link.ask(['PING']), 'PONG');
+  const { connection, connections } = setUp({ PING: 'PONG' }, fine);
+  assert.deepEqual(await Promise.all([connection.send(['PING']), connection.send(['PING'])]), ['PONG', 'PONG']);
+  assert.equal(await connection.connect(), true);
   assert.equal(connections(), 1);
 });
 
-test('commands that time out at once are one fault; with the second in a row Redis is left alone', async () => {
-  const { link, events, commands, connections } = setUp({ GET: 'never' }, fine);
-  assert.deepEqual(await Promise.all([1, 2, 3].map(() => link.ask(['GET']))), [undefined, undefined, undefined]);
-  assert.equal(link.isLeftAlone(), false);
-  assert.equal(await link.ask(['GET']), undefined);
-  assert.equal(link.isLeftAlone(), true);
-  assert.equal(await link.ask(['GET']), undefined);
+test('commands that time out at once are one failure; with the second one Redis is not used', async () => {
+  const { connection, faults, commands, connections } = setUp({ GET: 'never' }, fine);
+  const replies = await Promise.all([1, 2, 3].map(() => connection.send(['GET'])));
+  assert.deepEqual(replies, [undefined, undefined, undefined]);
+  assert.equal(await connection.connect(), true);
+  assert.equal(await connection.send(['GET']), undefined);
+  assert.equal(await connection.connect(), false);
+  assert.equal(await connection.send(['GET']), undefined);
   assert.deepEqual([commands(), connections()], [4, 2]);
-  assert.deepEqual(events, [
-    { kind: 'fault', fault: 'timeout', reason: 'Redis at redis.example:6379: no answer to GET within 20 ms' },
-    {
-      kind: 'fault',
-      fault: 'timeout',
-      reason: 'Redis at redis.example:6379: no answer to GET within 20 ms; left alone for 60 s',
-    },
+  assert.deepEqual(faults, [
+    'Redis at redis.example:6379: no reply to GET within 20 ms',
+    'Redis at redis.example:6379: no reply to GET within 20 ms; Redis is not used for 30 s',
   ]);
 });
 
-test('a connection that cannot be made in time is a fault, once for all who wait for it', async () => {
-  const { link, events, connections } = setUp({}, () => 'never');
-  await Promise.all([1, 2, 3].map(() => link.ask(['GET'])));
-  assert.deepEqual([connections(), events.length, events[0]?.fault], [1, 1, 'timeout']);
+test('a Redis that is not used is asked again after its time, and a lost connection is made anew', async () => {
+  let broken = true;
+  const { connection, clock, faults } = setUp({ GET: () => (broken ? new Error('reset') : 'value') }, fine);
+  await connection.send(['GET']);
+  await connection.send(['GET']);
+  assert.equal(await connection.connect(), false);
+  broken = false;
+  clock.ms += OPEN_MS;
+  assert.equal(await connection.send(['GET']), 'value');
+  assert.equal(faults.length, 2);
 });
 
-test('an answer between two faults parts them', async () => {
+test('a connection that cannot be made in time is a failure, once for all who wait for it', async () => {
+  const { connection, faults, connections } = setUp({}, () => 'never');
+  assert.deepEqual(await Promise.all([1, 2, 3].map(() => connection.connect())), [false, false, false]);
+  assert.deepEqual([connections(), faults], [1, ['Redis at redis.example:6379: no connection within 20 ms']]);
+});
+
+test('one that cannot be made has the reason of the system, where it has no message its code', async () => {
+  for (const error of [new Error('ECONNREFUSED'), Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })]) {
+    const { connection, faults } = setUp({}, () => error);
+    assert.equal(await connection.send(['GET']), undefined);
+    assert.deepEqual(faults, ['Redis at redis.example:6379: ECONNREFUSED']);
+  }
+});
+
+test('replies between two failures do not keep a Redis in use that fails every other command', async () => {
   let n = 0;
-  const { link, events } = setUp({ GET: () => (++n % 2 === 1 ? new Error('reset') : 'value') }, fine);
-  for (let i = 0; i < 6; i++) await link.ask(['GET']);
-  assert.equal(link.isLeftAlone(), false);
-  assert.deepEqual(
-    events.map(({ fault }) => fault),
-    ['broken', 'broken', 'broken'],
+  const { connection, commands } = setUp({ GET: () => (++n % 2 === 1 ? new Error('reset') : 'value') }, fine);
+  for (let i = 0; i < 6; i++) await connection.send(['GET']);
+  assert.equal(commands(), 3);
+});
+
+test('an error reply is a failure, and the connection stays', async () => {
+  const full = new RefusedError("OOM command not allowed when used memory > 'maxmemory'.");
+  const { connection, faults, connections, commands } = setUp({ SET: full, GET: null }, fine);
+  for (let i = 0; i < 3; i++) {
+    assert.equal(await connection.send(['SET']), undefined);
+    assert.equal(await connection.send(['GET']), i === 0 ? null : undefined);
+  }
+  assert.deepEqual([connections(), commands(), faults.length], [1, 3, 2]);
+  assert.match(faults[0]!, /OOM command not allowed/);
+});
+
+test('a value of another type is a reply', async () => {
+  const { connection, faults } = setUp({ GET: new RefusedError('WRONGTYPE Operation against a key') }, fine);
+  assert.equal(await connection.send(['GET']), 'WRONGTYPE');
+  assert.deepEqual(faults, []);
+});
+
+test('a failure that the caller saw counts as any other', async () => {
+  const { connection, faults, clock } = setUp({ GET: 'value' }, fine);
+  connection.recordFailure('too slow', clock.ms);
+  connection.recordFailure('too slow', clock.ms + 1);
+  assert.equal(await connection.send(['GET']), undefined);
+  assert.match(faults[1]!, /^Redis at redis\.example:6379: too slow; Redis is not used for 30 s$/);
+});
+
+test('once it is closed nothing is sent, and nothing is reported', async () => {
+  const { connection, faults, commands } = setUp({ GET: 'never' }, fine);
+  const asked = connection.send(['GET']);
+  await new Promise(setImmediate);
+  connection.close();
+  assert.equal(await asked, undefined);
+  assert.equal(await connection.send(['GET']), undefined);
+  assert.deepEqual([faults, commands(), await connection.connect()], [[], 1, false]);
+});
+
+test('whatever the times of failures, the circuit breaker lets no third one through within its time', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(2 * OPEN_MS), { minLength: 3, maxLength: 50 }), (pauses) => {
+      let ms = 0;
+      const breaker = createCircuitBreaker(OPEN_MS, () => ms);
+      const failed: number[] = [];
+      for (const pause of pauses) {
+        ms += pause;
+        if (breaker.isOpen()) continue;
+        assert.equal(breaker.recordFailure(ms), true);
+        failed.push(ms);
+      }
+      for (let at = 2; at < failed.length; at++) assert.ok(failed[at]! - failed[at - 2]! >= OPEN_MS, failed.join());
+    }),
   );
 });
 
-test('a Redis that takes nothing more is still asked', async () => {
-  const full = new RefusedError("OOM command not allowed when used memory > 'maxmemory'.");
-  const { link, events, connections, commands } = setUp({ SET: full, GET: null }, fine);
-  for (let i = 0; i < 3; i++) {
-    assert.equal(await link.store(['SET']), undefined);
-    assert.equal(await link.ask(['GET']), null);
-  }
-  assert.deepEqual([link.isLeftAlone(), link.isClosedToStores()], [false, true]);
-  assert.deepEqual([connections(), commands()], [1, 5]);
-  assert.match(events[1]!.reason, /; nothing is stored for 60 s$/);
-});
-
-test('a value of another type is an answer', async () => {
-  const { link, events } = setUp({ GET: new RefusedError('WRONGTYPE Operation against a key') }, fine);
-  assert.equal(await link.ask(['GET']), 'WRONGTYPE');
-  assert.deepEqual(events, []);
-});
-
-const FAULTS: [error: Error, fault: string][] = [
-  [new RefusedError('OOM command not allowed'), 'full'],
-  [new RefusedError('ERR Error running script: @user_script:1: -OOM command not allowed'), 'full'],
-  [new RefusedError("READONLY You can't write against a read only replica."), 'readonly'],
-  [new RefusedError('NOAUTH Authentication required.'), 'denied'],
-  [new RefusedError('WRONGPASS invalid username-password pair'), 'denied'],
-  [new RefusedError("NOPERM this user has no permissions to run the 'eval' command"), 'denied'],
-  [new RefusedError('LOADING Redis is loading the dataset in memory'), 'refused'],
-  [Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }), 'tls'],
-  [Object.assign(new Error('wrong version number'), { code: 'ERR_SSL_WRONG_VERSION_NUMBER' }), 'tls'],
-  [Object.assign(new Error('before secure TLS connection was established'), { code: 'ECONNRESET' }), 'tls'],
-  [Object.assign(new AggregateError([], ''), { code: 'ECONNREFUSED' }), 'unreachable'],
-];
-
-for (const [error, fault] of FAULTS) {
-  test(`a connection that fails with "${error.message}" is ${fault}`, async () => {
-    const { link, events } = setUp({}, () => error);
-    assert.equal(await link.ask(['GET']), undefined);
-    assert.equal(events[0]?.fault, fault);
-    assert.equal(events[0]?.reason, `Redis at redis.example:6379: ${error.message || 'ECONNREFUSED'}`);
-  });
-}
-
-test('once it is closed nothing is sent, and nothing is told', async () => {
-  const { link, events, commands } = setUp({ GET: 'never' }, fine);
-  const asked = link.ask(['GET']);
-  await new Promise(setImmediate);
-  link.close();
-  assert.equal(await asked, undefined);
-  assert.equal(await link.ask(['GET']), undefined);
-  assert.deepEqual([events, commands(), link.isLeftAlone()], [[], 1, true]);
+test('what was begun before the last failure is part of it', () => {
+  let ms = 100;
+  const breaker = createCircuitBreaker(OPEN_MS, () => ms);
+  assert.equal(breaker.recordFailure(90), true);
+  assert.equal(breaker.recordFailure(99), false);
+  assert.equal(breaker.isOpen(), false);
+  ms = 110;
+  assert.equal(breaker.recordFailure(100), true);
+  assert.equal(breaker.isOpen(), true);
 });
