@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { receive } from '../../../../functions/model/sources/gcs/read-object.ts';
 import type { Fault } from '../../../helpers/storage-faults.ts';
 import { until } from '../../../helpers/until.ts';
 import { find, pattern, readRange, rejectsWith } from '../contract.ts';
@@ -117,30 +115,6 @@ test('bytes that keep coming are no stall, however long it takes', async (t) => 
   const began = performance.now();
   assert.deepEqual(await readSome(source, entry), { taken: SIZE, error: undefined });
   assert.ok(performance.now() - began > 400);
-});
-
-test('hands nothing on once it has failed or is given up, though more bytes are there already', async (t) => {
-  const { entry } = await setUp(t);
-  const wanted = { entry, start: 0, end: SIZE, attempted: { action: 'read', place: PATH, bucket: 'models' } } as const;
-  const chunk = BYTES.subarray(0, 1_000);
-  for (const way of ['throws', 'is over'] as const) {
-    const flight = { over: false, alive: () => {}, cut: () => {} };
-    const request = new PassThrough();
-    let calls = 0;
-    const take = () => {
-      calls += 1;
-      if (way === 'throws') throw new Error('the disk is full');
-      flight.over = true;
-    };
-    const reading = receive(() => request, wanted, take, flight);
-    const answer = Object.assign(new PassThrough(), { statusCode: 200, headers: {} });
-    request.emit('response', answer);
-    answer.emit('data', chunk);
-    answer.emit('data', chunk);
-    answer.destroy(new Error('cut'));
-    await assert.rejects(reading, way === 'throws' ? /the disk is full/ : /cut/);
-    assert.equal(calls, 1);
-  }
 });
 
 test('an abort is answered at once, and closes the connection: before the head and in mid-answer, reading and listing', async (t) => {
