@@ -126,14 +126,20 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
   return { root, shared: false, list, folders, read, close: async () => api.close() };
 }
 
-/** Google's client knows the endpoint, `STORAGE_EMULATOR_HOST` too, and finds the credentials; it takes none to another endpoint. */
+/**
+ * Google's client knows the endpoint, and finds the credentials. Another endpoint than Google's gets none.
+ * @throws SourceError `refused` where `STORAGE_EMULATOR_HOST` is no URL.
+ */
 async function loadService(endpoint: string | undefined): Promise<Service> {
   const { Storage } = await import('@google-cloud/storage');
   const storage = new Storage(endpoint === undefined ? {} : { apiEndpoint: endpoint });
-  return {
-    baseUrl: storage.baseUrl,
-    authorize: async (url) => (storage.customEndpoint ? new Headers() : storage.authClient.getRequestHeaders(url)),
-  };
+  const { baseUrl, customEndpoint, authClient } = storage;
+  if (!/^https?:\/\//.test(baseUrl))
+    throw new SourceError(
+      'refused',
+      `STORAGE_EMULATOR_HOST is ${baseUrl}: expected a URL such as http://127.0.0.1:9000`,
+    );
+  return { baseUrl, authorize: async (url) => (customEndpoint ? new Headers() : authClient.getRequestHeaders(url)) };
 }
 
 /** @throws SourceError */

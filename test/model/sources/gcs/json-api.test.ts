@@ -30,10 +30,10 @@ async function getText(api: JsonApi, signal = NEVER): Promise<string> {
   return text;
 }
 
-test("sends the client's credentials for the URL, and uses a connection again", async (t) => {
+test("sends the client's credentials for the URL, and uses a connection again, also after an error status", async (t) => {
   const seen: IncomingMessage[] = [];
   const { url } = await serve(t, (req, res) => {
-    seen.push(req);
+    res.statusCode = seen.push(req) === 1 ? 503 : 200;
     res.end('listed');
   });
   const asked: string[] = [];
@@ -44,7 +44,8 @@ test("sends the client's credentials for the URL, and uses a connection again", 
       return new Headers({ authorization: 'Bearer token', 'x-goog-user-project': 'payer' });
     },
   });
-  assert.deepEqual([await getText(api), await getText(api)], ['listed', 'listed']);
+  await rejectsWith(getText(api), 'transient', /503 listed/);
+  assert.equal(await getText(api), 'listed');
   const path = '/storage/v1/b/models/o?prefix=a+b%2F%26';
   assert.deepEqual(asked, [url + path, url + path]);
   const [first, second] = seen as [IncomingMessage, IncomingMessage];
