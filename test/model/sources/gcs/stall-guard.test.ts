@@ -2,17 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { startStallGuard } from '../../../../functions/model/sources/gcs/stall-guard.ts';
-
-/** Moves both clocks at once, as a pause of the whole process does. */
-function useClock(t: import('node:test').TestContext): (ms: number) => void {
-  let now = 0;
-  t.mock.method(performance, 'now', () => now);
-  t.mock.timers.enable({ apis: ['setTimeout'] });
-  return (ms) => {
-    now += ms;
-    t.mock.timers.tick(ms);
-  };
-}
+import { useClock } from '../gcs-kit.ts';
 
 test('calls once after the time without a byte, counted from the last one', async (t) => {
   const pass = useClock(t);
