@@ -67,6 +67,8 @@ const RULES: Rules = {
     // glibc reads this whenever it makes a locale.
     'engine/locale.ts': '',
     'engine/spawn.ts': '),',
+    // Node's agent reads the names of proxies in what it is given.
+    'model/sources/gcs/json-api.ts': ' };',
     // onnxruntime reads this one variable itself, from the environment, when it loads.
     'engine/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },
@@ -77,17 +79,16 @@ const RULES: Rules = {
   maxFunctionLines: 100,
   maxFolderFiles: 17,
   longFunctions: {
-    'tensor/json/number.ts: scanNumbers': 'one loop over bytes: a call for each state costs a third of its speed',
-    'app.ts: createApp': 'a list of what is put together',
-    'telemetry/log/line-queue.ts: createLineQueue': 'x',
-    'model/sources/gcs/gcs.ts: createGcsSource': 'x',
-    'model/serving/generation.ts: prepareGeneration': 'x',
-    'model/serving/model.ts: createModel': 'x',
-    'model/repository/repository.ts: createRepository': 'x',
-    'model/repository/listing.ts: createListing': 'x',
-    'engine/batcher.ts: createBatcher': 'x',
-    'engine/pool.ts: createPool': 'x',
-    'client/row-window.ts: createRowWindow': 'x',
+    'app.ts: createApp': 108,
+    'client/row-window.ts: createRowWindow': 115,
+    'engine/batcher.ts: createBatcher': 214,
+    'engine/pool.ts: createPool': 118,
+    'model/repository/listing.ts: createListing': 103,
+    'model/repository/repository.ts: createRepository': 233,
+    'model/serving/generation.ts: prepareGeneration': 143,
+    'model/serving/model.ts: createModel': 214,
+    'telemetry/log/line-queue.ts: createLineQueue': 133,
+    'tensor/json/number.ts: scanNumbers': 121,
   },
 };
 

@@ -16,7 +16,7 @@ import { figure, table } from '../table.ts';
 import { NOT_BUILT, type Workload } from '../workload.ts';
 
 const NAME = 'bucket';
-const SPEED: Bar = { want: 'at least', limit: 0.6, unit: 'x', of: 'speed / curl of the object to disk' };
+const SPEED: Bar = { want: 'at least', limit: 0.8, unit: 'x', of: 'speed / curl of the object to disk' };
 const GROWTH: Bar = { want: 'at most', limit: 40, unit: 'MB', of: 'growth of the serving process' };
 const LOAD: Bar = { want: 'at most', limit: 25, unit: 'ms', of: '/health p99 during a load' };
 const SWAP: Bar = { want: 'at most', limit: 25, unit: 'ms', of: '/health p99 during a swap' };

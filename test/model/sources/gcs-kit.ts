@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { createGcsSource } from '../../../functions/model/sources/gcs/gcs.ts';
 import { type Entry, type Source, SourceError } from '../../../functions/model/sources/source.ts';
-import { type StorageOptions, type StorageServer, startStorage } from '../../helpers/storage-server.ts';
+import { type StorageServer, startStorage } from '../../helpers/storage-server.ts';
 import { find, pattern } from './contract.ts';
 
 export const NEVER = new AbortController().signal;
@@ -18,8 +18,8 @@ export interface GcsKit {
 }
 
 /** A server with one object, and a source for its bucket that has listed it. */
-export async function setUp(t: TestContext, stallMs = 10_000, options?: StorageOptions): Promise<GcsKit> {
-  const server = await startStorage(options);
+export async function setUp(t: TestContext, stallMs = 10_000): Promise<GcsKit> {
+  const server = await startStorage();
   t.after(() => server.close());
   server.put('models', PATH, BYTES);
   const source = createGcsSource('gs://models', { endpoint: server.url, stallMs });
@@ -51,4 +51,15 @@ export async function readSome(
     );
   assert.ok(error === undefined || error instanceof SourceError, String((error as Error)?.stack));
   return { taken: at - start, error };
+}
+
+/** Gives what moves the clock and its timers on at once, as a pause of the whole process does. */
+export function useClock(t: TestContext): (ms: number) => void {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  return (ms) => {
+    now += ms;
+    t.mock.timers.tick(ms);
+  };
 }

@@ -26,6 +26,7 @@ interface Thrown {
   readonly config?: unknown;
 }
 
+const NO_DEFAULT_CREDENTIALS = /could not load the default credentials/i;
 const NO_CREDENTIALS = /could not load the default credentials|anonymous caller/i;
 const BAD_CREDENTIALS = /unable to read the credential file|access token|invalid_grant|invalid_client|invalid_rapt/i;
 /** The API gives 403 for some limits too. */
@@ -64,13 +65,20 @@ export function explain({ action, place, bucket }: Attempted, refusal: Refusal):
   return refused(`refused: ${given}`);
 }
 
-/** An error that Google's client, Node or node-fetch threw. */
+/** Whether Google's client found no credentials at all, as its error says. */
+export function isWithoutCredentials(error: unknown): boolean {
+  return NO_DEFAULT_CREDENTIALS.test((error as Error).message);
+}
+
+/** An error that Google's client or Node threw. */
 export function explainThrown(attempted: Attempted, error: unknown): SourceError {
   const thrown = error as Thrown;
   const status = [thrown.code, thrown.status].map(Number).find((number) => number >= 100 && number < 600);
   const retryAfter = readHeader(thrown.response?.headers, 'retry-after');
   const reasons = JSON.stringify(thrown.errors ?? '');
-  const text = LIMITS.test(reasons) ? `${thrown.message} (rateLimitExceeded)` : String(thrown.message ?? error);
+  // Where all addresses of a host refuse the connection, Node's error has a code and no message.
+  const message = thrown.message || String(thrown.code ?? error);
+  const text = LIMITS.test(reasons) ? `${message} (rateLimitExceeded)` : message;
   // These hold the request's head, and in it the access token: a log that shows causes would show it.
   const holdsRequest = thrown.response !== undefined || thrown.config !== undefined;
   return explain(attempted, { status, text, retryAfter, cause: holdsRequest ? undefined : error });

@@ -1,8 +1,7 @@
-import type { Storage } from '@google-cloud/storage';
 import { type Entry, type Scope, type Source, SourceError } from '../source.ts';
-import { type Attempted, explainThrown } from './errors.ts';
-import { type ObjectRequest, receive } from './read-object.ts';
-import { createFlights, type Flight } from './request-guard.ts';
+import type { Attempted } from './errors.ts';
+import { createJsonApi, type Service } from './json-api.ts';
+import { readObject } from './read-object.ts';
 
 export interface GcsOptions {
   /** Longest time without a byte; 10 000 where it is not given. */
@@ -22,11 +21,11 @@ interface Listed {
   readonly contentEncoding?: string;
 }
 
+/** A page of a listing in the words of the JSON API. */
 interface Page {
-  readonly items: readonly Listed[];
-  readonly next: { readonly pageToken?: string } | null;
-  /** The answer itself. */
-  readonly answer: { readonly prefixes?: readonly string[] } | undefined;
+  readonly items?: readonly Listed[];
+  readonly prefixes?: readonly string[];
+  readonly nextPageToken?: string;
 }
 
 const FIELDS = 'items(name,size,generation,crc32c,md5Hash,contentEncoding,updated),nextPageToken';
@@ -44,36 +43,22 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
   const root = path === '' ? `gs://${bucket}` : `gs://${bucket}/${path}`;
   const isFile = path.endsWith('.onnx');
   const folder = isFile ? path.slice(0, path.lastIndexOf('/') + 1) : path === '' ? '' : `${path}/`;
-  let loading: Promise<Storage> | undefined;
-  let host = '';
-  const flights = createFlights(stallMs, () => host);
-
-  function load(): Promise<Storage> {
-    loading ??= import('@google-cloud/storage').then(({ Storage }) => {
-      const storage = new Storage({
-        retryOptions: { autoRetry: false },
-        ...(endpoint !== undefined && { apiEndpoint: endpoint }),
-      });
-      host = new URL(storage.apiEndpoint).host;
-      return storage;
-    });
+  const objects = `/b/${encodeURIComponent(bucket)}/o`;
+  let loading: Promise<Service> | undefined;
+  const api = createJsonApi(() => {
+    loading ??= loadService(endpoint);
     return loading;
-  }
+  }, stallMs);
 
-  /** One page of a listing, as the API gives it. */
-  async function ask(query: object, signal: AbortSignal): Promise<Page> {
-    const storage = await load();
+  async function ask(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Page> {
     const attempted: Attempted = { action: 'list', place: root, bucket };
-    // With `fields` the client gives objects as the API does.
-    const [items = [], next, answer] = await flights.fly(root, signal, () =>
-      storage
-        .bucket(bucket)
-        .getFiles({ autoPaginate: false, ...query })
-        .catch((error) => {
-          throw explainThrown(attempted, error);
-        }),
-    );
-    return { items: items as unknown as Listed[], next: next as Page['next'], answer: answer as Page['answer'] };
+    const chunks: Uint8Array[] = [];
+    await api.get({ attempted, path: objects, query }, signal, () => (chunk) => chunks.push(chunk) > 0);
+    try {
+      return JSON.parse(Buffer.concat(chunks).toString());
+    } catch (cause) {
+      throw new SourceError('transient', `${root}: the listing is no JSON: ${(cause as Error).message}`, { cause });
+    }
   }
 
   /** All objects of a prefix, or those of its own level. */
@@ -87,14 +72,14 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
         ...(level && { delimiter: '/' }),
         ...(pageToken !== undefined && { pageToken }),
       };
-      const { items, next } = await ask(query, signal);
+      const { items = [], nextPageToken } = await ask(query, signal);
       listed.push(...items);
       if (listed.length > MOST_OBJECTS)
         throw new SourceError(
           'refused',
           `${root}: more than ${MOST_OBJECTS} objects: put the models into a folder of their own, and name that`,
         );
-      pageToken = next?.pageToken;
+      pageToken = nextPageToken;
     } while (pageToken !== undefined);
     return listed;
   }
@@ -120,8 +105,8 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
   async function folders(signal: AbortSignal): Promise<readonly string[]> {
     if (isFile) return [];
     const query = { fields: 'prefixes,nextPageToken', delimiter: '/', ...(folder !== '' && { prefix: folder }) };
-    const { answer } = await ask(query, signal);
-    return (answer?.prefixes ?? []).map((prefix) => prefix.slice(folder.length, -1));
+    const { prefixes = [] } = await ask(query, signal);
+    return prefixes.map((prefix) => prefix.slice(folder.length, -1));
   }
 
   async function read(
@@ -132,17 +117,29 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
     signal: AbortSignal,
   ): Promise<void> {
     if (start >= end) return;
-    const storage = await load();
-    const place = `gs://${bucket}/${folder}${entry.path}`;
-    const wanted: ObjectRequest = { entry, start, end, attempted: { action: 'read', place, bucket } };
-    const file = storage.bucket(bucket).file(folder + entry.path, { generation: entry.stamp });
-    // Not `createReadStream`: on a failure it destroys the agent, which cuts all other downloads of the process.
-    await flights.fly(place, signal, (flight: Flight) =>
-      receive((asked) => file.requestStream(asked), wanted, take, flight),
-    );
+    const name = folder + entry.path;
+    const attempted: Attempted = { action: 'read', place: `gs://${bucket}/${name}`, bucket };
+    const path = `${objects}/${encodeURIComponent(name)}`;
+    await readObject(api, { path, entry, start, end, attempted }, take, signal);
   }
 
-  return { root, shared: false, list, folders, read, close: async () => flights.close() };
+  return { root, shared: false, list, folders, read, close: async () => api.close() };
+}
+
+/**
+ * Google's client knows the endpoint, and finds the credentials. Another endpoint than Google's gets none.
+ * @throws SourceError `refused` where `STORAGE_EMULATOR_HOST` is no URL.
+ */
+async function loadService(endpoint: string | undefined): Promise<Service> {
+  const { Storage } = await import('@google-cloud/storage');
+  const storage = new Storage(endpoint === undefined ? {} : { apiEndpoint: endpoint });
+  const { baseUrl, customEndpoint, authClient } = storage;
+  if (!/^https?:\/\//.test(baseUrl))
+    throw new SourceError(
+      'refused',
+      `STORAGE_EMULATOR_HOST is ${baseUrl}: expected a URL such as http://127.0.0.1:9000`,
+    );
+  return { baseUrl, authorize: async (url) => (customEndpoint ? new Headers() : authClient.getRequestHeaders(url)) };
 }
 
 /** @throws SourceError */

@@ -100,6 +100,12 @@ test('tells faults of credentials from faults of the bucket', () => {
   assert.equal(explainThrown(attempted, limit).fault, 'transient');
 });
 
+test('says the code of an error that has no message', () => {
+  const attempted = { action: 'list', place: 'gs://models', bucket: 'models' } as const;
+  const error = Object.assign(new AggregateError([new Error('connect ECONNREFUSED ::1:80')]), { code: 'ECONNREFUSED' });
+  assert.equal(explainThrown(attempted, error).message, 'gs://models: ECONNREFUSED');
+});
+
 test('keeps the access token of the request out of the error', async (t) => {
   const { server, source } = await setUp(t);
   for (const status of [403, 503]) {

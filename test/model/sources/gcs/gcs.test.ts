@@ -162,6 +162,10 @@ test('works through STORAGE_EMULATOR_HOST', async (t) => {
   const source = createGcsSource('gs://models/m');
   assert.deepEqual(await readRange(source, await find(source, 'model.onnx'), 10), pattern(1_000).subarray(10));
   await source.close();
+  process.env.STORAGE_EMULATOR_HOST = `127.0.0.1:${server.port}`;
+  const wrong = createGcsSource('gs://models/m');
+  await rejectsWith(wrong.list(NEVER), 'refused', /^STORAGE_EMULATOR_HOST is 127\.0\.0\.1:\d+: expected a URL such as/);
+  await wrong.close();
 });
 
 test('an object is listed with its own level, and with what is asked for of the folders below', async (t) => {
