@@ -10,7 +10,7 @@ import { createRefresher } from './model/repository/refresher.ts';
 import { createRepository } from './model/repository/repository.ts';
 import type { Generation } from './model/serving/generation.ts';
 import type { Model } from './model/serving/model.ts';
-import { createJsonParser } from './routes/body-reader.ts';
+import { createBodyReader } from './routes/body-reader.ts';
 import { createBatchPredictRoutes } from './routes/native/batch-predict.ts';
 import { createPredictRoutes } from './routes/native/predict.ts';
 import { createOpenInferenceRoutes } from './routes/open-inference/routes.ts';
@@ -46,7 +46,7 @@ export function createApp(config: Config, logger: Logger): App {
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
   const capacity = measureCapacity();
-  const parser = createJsonParser(BODY_THREAD, capacity.cpus);
+  const parser = createBodyReader(BODY_THREAD, capacity.cpus);
   const onCloudRun = config.K_SERVICE !== undefined;
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),
@@ -160,10 +160,10 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
   return createStore(
     { uri: config.MODEL_URI, file: config.MODEL_FILE, cache, filesAreMemory },
     {
-      onRetry(message, waitMs, gentle) {
+      onRetry(message, waitMs, background) {
         metrics.fetchRetried();
         // A refresh repeats its reads for as long as the bucket is unreachable: the refresh itself logs one warning.
-        const log = gentle ? logger.debug : logger.warning;
+        const log = background ? logger.debug : logger.warning;
         log(`the bucket is read again${waitMs > 0 ? ` in ${Math.round(waitMs)} ms` : ''}: ${message}`, {});
       },
       onCache(event) {

@@ -43,7 +43,7 @@ export interface BatcherOptions {
 }
 
 /** Whether the answer is still wanted: `gone` once the client has left or its deadline has passed. */
-export interface Ticket {
+export interface Cancellation {
   readonly gone: boolean;
 }
 
@@ -61,14 +61,14 @@ export interface Batcher {
    * @param share of the queue that these rows may fill.
    * @throws ServingError `OVERLOADED` before anything is queued; `CLIENT_GONE` when the ticket is gone before the run.
    */
-  predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
+  predict(feeds: Feeds, cancellation: Cancellation, share?: number): Promise<readonly Outcome[]>;
   /** Rows that wait. */
   depth(): number;
 }
 
 interface Entry {
   readonly feeds: Feeds;
-  readonly ticket: Ticket;
+  readonly cancellation: Cancellation;
   readonly key: string;
   /** Bytes of each row. */
   readonly bytes: number;
@@ -195,7 +195,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
 
   /** Rows whose owner has gone are never run. */
   function dropped(entry: Entry): boolean {
-    if (!entry.ticket.gone) return false;
+    if (!entry.cancellation.gone) return false;
     waiting -= entry.feeds.rows - entry.taken;
     entry.taken = entry.feeds.rows;
     entry.reject(new ServingError('CLIENT_GONE', 'the client left before its rows were run'));
@@ -290,7 +290,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   }
 
   return {
-    predict(feeds, ticket, share = 1) {
+    predict(feeds, cancellation, share = 1) {
       if (isFull(feeds.rows, share)) sweep();
       if (isFull(feeds.rows, share)) {
         const message = `the queue is full: ${waiting} rows wait, ${options.maxQueueSize} may`;
@@ -301,7 +301,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
         const since = performance.now();
         const key = options.join ? keyOf(feeds) : '';
         const bytes = options.join ? rowBytes(feeds.tensors, feeds.rows) : 0;
-        queue.push({ feeds, ticket, key, bytes, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
+        queue.push({ feeds, cancellation, key, bytes, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
         schedule();
       });
     },

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, deflate, gunzip, gzip } from 'node:zlib';
 import { chooseCoding } from './accept.ts';
-import type { Exchange } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 
 type Coding = 'br' | 'gzip' | 'deflate' | 'identity';
 
 /** An answer that is the same for everybody until its content changes: held in memory, each coding made once. */
-export interface CachedAnswer {
+export interface CachedResponse {
   readonly type: string;
   /** Tells one content from another; the codings of one content have it in common. */
   readonly hash: string;
@@ -21,7 +21,7 @@ const unpack = promisify(gunzip);
  * An answer made here: brotli is for what was compressed ahead, as it takes long.
  * @param level of zlib; the default is for what is asked for many times.
  */
-export function cacheText(type: string, text: string, level: number = constants.Z_DEFAULT_COMPRESSION): CachedAnswer {
+export function cacheText(type: string, text: string, level: number = constants.Z_DEFAULT_COMPRESSION): CachedResponse {
   const plain = Buffer.from(text);
   const packed: { gzip?: Promise<Buffer>; deflate?: Promise<Buffer> } = {};
   return {
@@ -36,7 +36,7 @@ export function cacheText(type: string, text: string, level: number = constants.
 }
 
 /** An answer compressed ahead. Few clients take neither coding: for those it is inflated, and kept. */
-export function cachePacked(type: string, gzipped: Buffer, brotli: Buffer): CachedAnswer {
+export function cachePacked(type: string, gzipped: Buffer, brotli: Buffer): CachedResponse {
   let plain: Promise<Buffer> | undefined;
   return {
     type,
@@ -59,8 +59,8 @@ const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
  * @param headers further ones, name and value in turn.
  */
 export async function sendCached(
-  { req, res, id }: Exchange,
-  answer: CachedAnswer,
+  { req, res, id }: RequestContext,
+  answer: CachedResponse,
   codings: readonly Coding[],
   headers: readonly string[] = [],
 ): Promise<void> {

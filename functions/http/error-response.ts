@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
 import { DirectMessage } from './body/direct-message.ts';
-import type { Exchange } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 import { STATUS } from './status.ts';
 
 /** How long the rest of a refused body is read and thrown away, so that the client gets to read the answer. */
@@ -26,7 +26,7 @@ export function isArriving(req: IncomingMessage): boolean {
 }
 
 /** Answers with an error, unless the head of another answer is already out: the connection is then cut. */
-export function sendFailure({ req, res, id }: Pick<Exchange, 'req' | 'res' | 'id'>, error: ServingError): void {
+export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res' | 'id'>, error: ServingError): void {
   if (res.headersSent) {
     res.destroy();
     return;

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Ticket } from '../engine/batcher.ts';
+import type { Cancellation } from '../engine/batcher.ts';
 import type { ServingError } from '../errors.ts';
 import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
 
 /** One request and its response, as a route sees them. */
-export interface Exchange {
+export interface RequestContext {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   /** The caller's `X-Request-Id`, or one made here. */
@@ -14,7 +14,7 @@ export interface Exchange {
   /** What stands in the path where the route's has `{name}`: decoded, by that name. */
   readonly params: Readonly<Record<string, string>>;
   /** Gone once the client has left or the deadline has passed: nobody reads an answer then. */
-  readonly ticket: Caller;
+  readonly cancellation: RequestState;
   /** What went wrong here within an answer of 200, for the log. */
   fault?: ServingError | undefined;
   /** The response that is being compressed: the request is not done before that. */
@@ -24,7 +24,7 @@ export interface Exchange {
 }
 
 /** Whether anyone still wants the answer. A look at the response costs less than a listener on every request. */
-export class Caller implements Ticket {
+export class RequestState implements Cancellation {
   readonly #res: ServerResponse;
   /** The deadline has passed, and its answer is out. */
   expired = false;
@@ -45,24 +45,24 @@ export class Caller implements Ticket {
 }
 
 /** Answers with a JSON text. */
-export function sendJson(exchange: Exchange, status: number, json: string): void {
-  sendText(exchange, status, 'application/json', json);
+export function sendJson(context: RequestContext, status: number, json: string): void {
+  sendText(context, status, 'application/json', json);
 }
 
 /** Answers with a text of the given media type, compressed where it is large and the client takes that. */
-export function sendText(exchange: Exchange, status: number, type: string, body: string): void {
-  const { res } = exchange;
+export function sendText(context: RequestContext, status: number, type: string, body: string): void {
+  const { res } = context;
   const headers = ['Content-Type', type];
   if (body.length >= COMPRESS_FROM) {
-    const coding = chooseCodingFor(exchange);
+    const coding = chooseCodingFor(context);
     if (coding !== undefined) {
-      exchange.sending = sendCompressed(exchange, status, headers, [Buffer.from(body)], coding);
+      context.sending = sendCompressed(context, status, headers, [Buffer.from(body)], coding);
       return;
     }
     headers.push('Vary', 'Accept-Encoding');
   }
   const length = Buffer.byteLength(body);
-  writeHead(exchange, status, headers, length);
+  writeHead(context, status, headers, length);
   // A text of as many bytes as characters is ASCII, which takes the shorter way to the socket.
   res.end(body, length === body.length ? 'latin1' : 'utf8');
 }
@@ -72,44 +72,49 @@ export function sendText(exchange: Exchange, status: number, type: string, body:
  * one, in one system call where it takes them: nothing is put together first.
  * @param headers name and value in turn, the content type among them.
  */
-export function sendBytes(exchange: Exchange, status: number, headers: string[], pieces: readonly Uint8Array[]): void {
-  const { res } = exchange;
+export function sendBytes(
+  context: RequestContext,
+  status: number,
+  headers: string[],
+  pieces: readonly Uint8Array[],
+): void {
+  const { res } = context;
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   if (length >= COMPRESS_FROM) {
-    const coding = chooseCodingFor(exchange);
+    const coding = chooseCodingFor(context);
     if (coding !== undefined) {
-      exchange.sending = sendCompressed(exchange, status, headers, pieces, coding);
+      context.sending = sendCompressed(context, status, headers, pieces, coding);
       return;
     }
     headers.push('Vary', 'Accept-Encoding');
   }
   res.cork();
-  writeHead(exchange, status, headers, length);
+  writeHead(context, status, headers, length);
   for (const piece of pieces) res.write(piece);
   res.end();
   res.uncork();
 }
 
 /** The answer to HEAD has the length of what is not compressed, for which nothing has to be compressed. */
-const chooseCodingFor = ({ req }: Exchange): Coding | undefined =>
+const chooseCodingFor = ({ req }: RequestContext): Coding | undefined =>
   req.method === 'HEAD' ? undefined : codingFor(req.headers['accept-encoding'] as string | undefined);
 
 async function sendCompressed(
-  exchange: Exchange,
+  context: RequestContext,
   status: number,
   headers: string[],
   pieces: readonly Uint8Array[],
   coding: Coding,
 ): Promise<void> {
-  const { res, ticket } = exchange;
-  const body = await compress(pieces, coding, () => ticket.gone);
-  if (ticket.gone || res.headersSent) return;
+  const { res, cancellation } = context;
+  const body = await compress(pieces, coding, () => cancellation.gone);
+  if (cancellation.gone || res.headersSent) return;
   headers.push('Vary', 'Accept-Encoding', 'Content-Encoding', coding);
-  writeHead(exchange, status, headers, body.length);
+  writeHead(context, status, headers, body.length);
   res.end(body);
 }
 
-function writeHead({ res, id }: Exchange, status: number, headers: string[], length: number): void {
+function writeHead({ res, id }: RequestContext, status: number, headers: string[], length: number): void {
   headers.push('Content-Length', String(length), 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id);
   res.writeHead(status, headers);
 }

@@ -7,7 +7,7 @@ import { parseTrace } from '../telemetry/trace.ts';
 import { releaseBody } from './body/body-budget.ts';
 import { limitClient } from './connection/client-limits.ts';
 import { isArriving, sendFailure, toServingError } from './error-response.ts';
-import { Caller, type Exchange } from './request-context.ts';
+import { type RequestContext, RequestState } from './request-context.ts';
 import { createRouteTable, NO_PARAMS } from './route-table.ts';
 import { STATUS } from './status.ts';
 import { readTarget } from './target.ts';
@@ -20,7 +20,7 @@ export interface Route {
   readonly streams?: boolean;
   /** Asked by platforms, again and again: answers while the server drains, and is not logged when it says "not yet". */
   readonly probe?: boolean;
-  handle(exchange: Exchange): void | Promise<void>;
+  handle(context: RequestContext): void | Promise<void>;
 }
 
 export interface RouterOptions {
@@ -49,7 +49,7 @@ const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   INVALID_INPUT: 'invalid',
 };
 
-type Routed = Omit<Exchange, 'params'> & { route?: Route; params: Exchange['params'] };
+type Routed = Omit<RequestContext, 'params'> & { route?: Route; params: RequestContext['params'] };
 
 /** Finds the route, keeps the deadline, and turns every error into an answer: the one try and catch of a request. */
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
@@ -58,60 +58,60 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
   const idPrefix = randomBytes(5).toString('hex');
   let requests = 0;
 
-  async function answer(exchange: Routed, path: string): Promise<void> {
-    const { req, res, ticket } = exchange;
+  async function answer(context: Routed, path: string): Promise<void> {
+    const { req, res, cancellation } = context;
     let timer: NodeJS.Timeout | undefined;
     try {
       const { route, params } = table.find(path, req.method!);
-      exchange.route = route;
-      exchange.params = params;
+      context.route = route;
+      context.params = params;
       if (options.draining() && route.probe !== true) {
         throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
       }
-      if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, exchange);
-      await route.handle(exchange);
-      if (exchange.sending !== undefined) await exchange.sending;
-      if (ticket.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
-      if (!ticket.expired) record(exchange, path, res.statusCode, exchange.fault);
+      if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, context);
+      await route.handle(context);
+      if (context.sending !== undefined) await context.sending;
+      if (cancellation.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
+      if (!cancellation.expired) record(context, path, res.statusCode, context.fault);
     } catch (error) {
       // Where the handler failed behind its own response.
-      exchange.sending?.catch(() => {});
-      if (ticket.expired) return;
+      context.sending?.catch(() => {});
+      if (cancellation.expired) return;
       const shown = toServingError(error);
-      if (!ticket.left) sendFailure(exchange, shown);
-      record(exchange, path, STATUS[shown.code], shown);
+      if (!cancellation.left) sendFailure(context, shown);
+      record(context, path, STATUS[shown.code], shown);
     } finally {
       clearTimeout(timer);
-      if (ticket.expired) releaseBody(req, res);
+      if (cancellation.expired) releaseBody(req, res);
       else limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
     }
   }
 
-  function expire(exchange: Routed): void {
-    const { req, res, ticket } = exchange;
-    if (ticket.left || res.headersSent) {
+  function expire(context: Routed): void {
+    const { req, res, cancellation } = context;
+    if (cancellation.left || res.headersSent) {
       // Also where the handler never ends.
       releaseBody(req, res);
       return;
     }
-    ticket.expired = true;
+    cancellation.expired = true;
     const error = isArriving(req)
       ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`)
       : new ServingError('DEADLINE', `no answer within ${requestTimeoutMs} ms`);
-    sendFailure(exchange, error);
+    sendFailure(context, error);
     // The handler may wait for the rest of the body: this ends its wait.
     limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
-    record(exchange, exchange.route!.path, STATUS[error.code], error);
+    record(context, context.route!.path, STATUS[error.code], error);
   }
 
-  function record(exchange: Routed, path: string, status: number, error?: ServingError): void {
-    const { req, id, startedAt } = exchange;
+  function record(context: Routed, path: string, status: number, error?: ServingError): void {
+    const { req, id, startedAt } = context;
     const seconds = (performance.now() - startedAt) / 1000;
-    metrics.httpRequest(exchange.route?.path ?? table.patternOf(path) ?? 'none', req.method!, status, seconds);
+    metrics.httpRequest(context.route?.path ?? table.patternOf(path) ?? 'none', req.method!, status, seconds);
     if (error !== undefined) {
       const reason = REASONS[error.code];
       if (reason !== undefined) metrics.rejected(reason);
-      if (exchange.route?.probe === true && (error.code === 'NOT_READY' || error.code === 'DRAINING')) return;
+      if (context.route?.probe === true && (error.code === 'NOT_READY' || error.code === 'DRAINING')) return;
     } else if (options.logRequests !== 'all' && seconds < SLOW_SECONDS) return;
     logger.request({
       method: req.method!,
@@ -130,7 +130,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
     void answer(
-      { req, res, id, query, params: NO_PARAMS, ticket: new Caller(res), startedAt: performance.now() },
+      { req, res, id, query, params: NO_PARAMS, cancellation: new RequestState(res), startedAt: performance.now() },
       path,
     );
   };

@@ -1,7 +1,7 @@
 import { ServingError } from '../errors.ts';
 
 /** Something loaded that can be unloaded to make room for something else. */
-export interface Tenant {
+export interface Evictable {
   /** Milliseconds of `performance.now()`. */
   lastUsed(): number;
   /** It has no work in progress, and may be unloaded. */
@@ -11,7 +11,7 @@ export interface Tenant {
 }
 
 /** A share of the memory. */
-export interface Room {
+export interface Reservation {
   readonly bytes: number;
   /** Takes more or less; a share that is already taken is not refused. */
   resize(bytes: number): void;
@@ -28,15 +28,15 @@ export interface MemoryBudget {
   /** Bytes that are not reserved. */
   free(): number;
   /** Unloads idle tenants, the least recently used first, until the bytes fit. @returns undefined where they do not. */
-  take(bytes: number): Promise<Room | undefined>;
+  take(bytes: number): Promise<Reservation | undefined>;
   /**
    * Like `take`, and waits a while for tenants that are busy.
    * @param what it is for, in the message.
    * @throws ServingError `NOT_READY`, to come again, or `MODEL_FAILED` where it could never fit.
    */
-  wait(bytes: number, what: string): Promise<Room>;
-  join(tenant: Tenant): void;
-  leave(tenant: Tenant): void;
+  wait(bytes: number, what: string): Promise<Reservation>;
+  join(tenant: Evictable): void;
+  leave(tenant: Evictable): void;
 }
 
 /** How long a load waits for busy models to become idle: well within a request's deadline. */
@@ -48,7 +48,7 @@ const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
  */
 export function createBudget(limit: number | undefined, strict = false): MemoryBudget {
   const name = strict ? 'MODEL_MEMORY_BUDGET' : 'the memory limit';
-  const tenants = new Set<Tenant>();
+  const tenants = new Set<Evictable>();
   const waiting: { go(): void }[] = [];
   let used = 0;
   /** One at a time, in the order they came: else many small ones would keep a large one out for ever. */
@@ -56,7 +56,7 @@ export function createBudget(limit: number | undefined, strict = false): MemoryB
 
   const fits = (bytes: number): boolean => limit === undefined || used + bytes <= limit;
 
-  function open(bytes: number): Room {
+  function open(bytes: number): Reservation {
     let own = bytes;
     let released = false;
     used += bytes;
@@ -83,10 +83,10 @@ export function createBudget(limit: number | undefined, strict = false): MemoryB
     for (const one of waiting.splice(0)) one.go();
   }
 
-  async function take(bytes: number): Promise<Room | undefined> {
+  async function take(bytes: number): Promise<Reservation | undefined> {
     while (!fits(bytes)) {
       const idle = [...tenants].filter((tenant) => tenant.idle());
-      const oldest = idle.reduce<Tenant | undefined>(
+      const oldest = idle.reduce<Evictable | undefined>(
         (least, tenant) => (least === undefined || tenant.lastUsed() < least.lastUsed() ? tenant : least),
         undefined,
       );
@@ -102,7 +102,7 @@ export function createBudget(limit: number | undefined, strict = false): MemoryB
     return turn;
   }
 
-  async function waitFor(bytes: number, what: string, until: number): Promise<Room> {
+  async function waitFor(bytes: number, what: string, until: number): Promise<Reservation> {
     if (limit !== undefined && bytes > limit) {
       throw new ServingError(
         'MODEL_FAILED',

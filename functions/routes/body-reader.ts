@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, ServingError } from '../errors.ts';
-import type { Exchange } from '../http/request-context.ts';
+import type { RequestContext } from '../http/request-context.ts';
 import type { RowFeeds, RowForm } from '../model/folder/rows.ts';
 import { type JsonValue, readJson } from '../tensor/json/reader.ts';
 import { ShortFirstQueue } from './short-first.ts';
@@ -32,9 +32,9 @@ export type Answer =
   | { readonly error: { code: ErrorCode; message: string; path: string | undefined } };
 
 /** The request that waits for its body. The body is dropped, unread, once the request is cancelled. */
-export type Owner = Pick<Exchange, 'res' | 'ticket'>;
+export type Owner = Pick<RequestContext, 'res' | 'cancellation'>;
 
-export interface JsonParser {
+export interface BodyReader {
   /**
    * @returns the value at once for a small body, a promise of it for a large one; a large body's memory is given away.
    * @throws ServingError `INVALID_INPUT` with the byte at which it stops being JSON, or where it holds more values than
@@ -79,7 +79,7 @@ export const isLarge = ({ length }: { readonly length: number }): boolean => len
  * @param cpus a thread for each, at most 4, at least one.
  * @param limitMs how long a body may take in its thread.
  */
-export function createJsonParser(entry: URL, cpus = 1, limitMs = LIMIT_MS): JsonParser {
+export function createBodyReader(entry: URL, cpus = 1, limitMs = LIMIT_MS): BodyReader {
   const most = Math.max(1, Math.min(MOST_THREADS, Math.floor(cpus)));
   const queue = new ShortFirstQueue<Waiting>();
   const threads = new Set<Thread>();
@@ -125,7 +125,7 @@ export function createJsonParser(entry: URL, cpus = 1, limitMs = LIMIT_MS): Json
       const long = [...threads].filter(({ body }) => body !== undefined && body.size > LONG_BYTES).length;
       const body = queue.take(long < Math.max(1, most - 1) ? undefined : LONG_BYTES);
       if (body === undefined) return;
-      if (body.owner.ticket.gone) body.reject(gone());
+      if (body.owner.cancellation.gone) body.reject(gone());
       else hand(body, idle);
     }
   }
@@ -161,7 +161,7 @@ export function createJsonParser(entry: URL, cpus = 1, limitMs = LIMIT_MS): Json
 
   /** Bodies of cancelled requests must not keep their memory until a thread is free. */
   function sweep(): void {
-    for (const { reject } of queue.removeAll(({ owner }) => owner.ticket.gone)) reject(gone());
+    for (const { reject } of queue.removeAll(({ owner }) => owner.cancellation.gone)) reject(gone());
   }
 
   return {

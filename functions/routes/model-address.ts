@@ -1,5 +1,5 @@
 import { ServingError } from '../errors.ts';
-import type { Exchange } from '../http/request-context.ts';
+import type { RequestContext } from '../http/request-context.ts';
 import type { Repository } from '../model/repository/repository.ts';
 import type { Generation } from '../model/serving/generation.ts';
 import type { Model } from '../model/serving/model.ts';
@@ -7,7 +7,7 @@ import type { Model } from '../model/serving/model.ts';
 /** Where a route that works on a model stands: for the one behind `/predict`, for any by name, and for one version of it. */
 export const MODEL_PATHS = ['', '/models/{name}', '/models/{name}/versions/{version}'] as const;
 
-type Named = Pick<Exchange, 'params'>;
+type Named = Pick<RequestContext, 'params'>;
 
 /** What a repository takes for the number of a version folder. */
 const NUMBER = /^\d{1,18}$/;
@@ -62,10 +62,10 @@ async function hasNumbers(repository: Repository, name: string): Promise<boolean
  * The model of the path, loaded. Hold it in the same turn of the event loop.
  * @throws ServingError `NOT_FOUND`, `NOT_READY`.
  */
-export async function generationAt(repository: Repository, exchange: Named): Promise<Generation> {
-  const model = await modelAt(repository, exchange);
+export async function generationAt(repository: Repository, context: Named): Promise<Generation> {
+  const model = await modelAt(repository, context);
   const live = model.live() ?? (await model.whenLive());
-  const { name, version } = exchange.params;
+  const { name, version } = context.params;
   if (version === undefined || canonicalVersion(live.version) === canonicalVersion(version)) return live;
   throw new ServingError('NOT_FOUND', `the model ${name!.slice(0, 80)} has no version ${version.slice(0, 80)}`);
 }

@@ -95,7 +95,7 @@ test('a share that runs again does not run if its owner has left meanwhile', asy
   const [leaving, staying] = [ask(batcher, request([1])), ask(batcher, request([2]))];
   await quiet();
   runner.open[0]!.fail('crashed');
-  leaving.ticket.gone = true;
+  leaving.cancellation.gone = true;
   await settleAll({ runner, batcher }, () => undefined);
   assert.deepEqual(valuesOfRuns(runner.runs), [[1, 2], [2]]);
   assert.deepEqual([leaving.settled, staying.settled], ['CLIENT_GONE', [20]]);

@@ -150,12 +150,12 @@ test('rows whose owner has left are never run, and no longer count as waiting', 
   const leaving = ask(batcher, request([2]));
   const partly = ask(batcher, request(range(3, 4)));
   const staying = ask(batcher, request([7]));
-  leaving.ticket.gone = true;
+  leaving.cancellation.gone = true;
   runner.open[0]!.finish();
   await quiet();
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [3, 4]]);
   assert.equal(leaving.settled, 'CLIENT_GONE');
-  partly.ticket.gone = true;
+  partly.cancellation.gone = true;
   await settleAll({ runner, batcher }, () => undefined);
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [3, 4], [7]]);
   assert.deepEqual([partly.settled, staying.settled, batcher.depth()], ['CLIENT_GONE', [70], 0]);
@@ -192,7 +192,7 @@ test('those who left make room in a full queue', async () => {
   ask(batcher, request([1]));
   await quiet();
   const left = [ask(batcher, request([2])), ask(batcher, request([3]))];
-  for (const { ticket } of left) ticket.gone = true;
+  for (const { cancellation } of left) cancellation.gone = true;
   const asked = ask(batcher, request([4]));
   await quiet();
   assert.deepEqual(

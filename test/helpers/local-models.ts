@@ -16,7 +16,7 @@ export const pickMain = (layout: Layout, name?: string) =>
 export async function localFiles(uri: string, name?: string): Promise<ModelFiles> {
   const store = localStore(uri);
   const version = pickMain(await store.list(false), name);
-  const local = await store.bring(version, { gentle: false, sha256: undefined, onBytes: () => {} });
+  const local = await store.fetchModel(version, { background: false, sha256: undefined, onBytes: () => {} });
   const weights = weightPaths(version.file, local.external, local.folder);
   const files = await readFiles({ root: store.root, version, folder: local.folder, weights, local: true });
   store.close();

@@ -111,13 +111,13 @@ export function valuesOf(outcomes: readonly Outcome[]): (number | string)[] {
 }
 
 /** Asks for a prediction; `settled` has the outcome, or the code of the rejection, once there is one. */
-export function ask(batcher: Batcher, feeds: Feeds, ticket = { gone: false }) {
-  const asked = { ticket, settled: undefined as (number | string)[] | string | undefined, times: 0 };
+export function ask(batcher: Batcher, feeds: Feeds, cancellation = { gone: false }) {
+  const asked = { cancellation, settled: undefined as (number | string)[] | string | undefined, times: 0 };
   const settle = (what: (number | string)[] | string): void => {
     asked.settled = what;
     asked.times++;
   };
-  batcher.predict(feeds, ticket).then(
+  batcher.predict(feeds, cancellation).then(
     (outcomes) => settle(valuesOf(outcomes)),
     (error) => settle(error.code ?? String(error)),
   );

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Exchange, sendJson } from '../../functions/http/request-context.ts';
+import { type RequestContext, sendJson } from '../../functions/http/request-context.ts';
 import { createRouter, type Route, type RouterOptions } from '../../functions/http/router.ts';
 import { type RecordingTelemetry, recordTelemetry } from './telemetry.ts';
 
@@ -25,8 +25,8 @@ export async function serve(
 type Handle = Route['handle'];
 
 /** Answers 200 with the query. */
-export function answerQuery(exchange: Exchange): void {
-  sendJson(exchange, 200, JSON.stringify({ query: exchange.query }));
+export function answerQuery(context: RequestContext): void {
+  sendJson(context, 200, JSON.stringify({ query: context.query }));
 }
 
 /** A server with the routes `GET /read`, a probe, and `POST /write`, both with one handler. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { type CachedAnswer, cachePacked, cacheText, sendCached } from '../../functions/http/cached-response.ts';
+import { type CachedResponse, cachePacked, cacheText, sendCached } from '../../functions/http/cached-response.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { serveRoutes } from '../helpers/serve.ts';
 
@@ -10,7 +10,7 @@ const packed = cachePacked('text/css', gzipSync(TEXT), brotliCompressSync(TEXT))
 const text = cacheText('text/plain', TEXT);
 
 test('the best coding that the client takes is sent, and the content as it is to one that takes none', async (t) => {
-  const { url } = await serveRoutes(t, (exchange) => sendCached(exchange, packed, ['br', 'gzip']));
+  const { url } = await serveRoutes(t, (context) => sendCached(context, packed, ['br', 'gzip']));
   const codings: [accepted: string, coding: string | null][] = [
     ['gzip, deflate, br', 'br'],
     ['gzip', 'gzip'],
@@ -31,9 +31,9 @@ test('the best coding that the client takes is sent, and the content as it is to
 for (const [name, answer] of [
   ['compressed ahead', packed],
   ['made here', text],
-] as const satisfies [string, CachedAnswer][]) {
+] as const satisfies [string, CachedResponse][]) {
   test(`what is ${name} has a tag for each coding, by which the client is spared it`, async (t) => {
-    const { url } = await serveRoutes(t, (exchange) => sendCached(exchange, answer, ['gzip']));
+    const { url } = await serveRoutes(t, (context) => sendCached(context, answer, ['gzip']));
     const ask = (headers: Record<string, string>) => fetch(`${url}/read`, { headers });
     const [plain, gzipped] = [await ask({ 'accept-encoding': 'identity' }), await ask({ 'accept-encoding': 'gzip' })];
     const [tag, other] = [plain.headers.get('etag')!, gzipped.headers.get('etag')!];
@@ -59,7 +59,7 @@ test('another content has another tag', () => {
 });
 
 test('HEAD gets the head alone', async (t) => {
-  const { url, port } = await serveRoutes(t, (exchange) => sendCached(exchange, text, ['gzip'], ['X-More', '1']));
+  const { url, port } = await serveRoutes(t, (context) => sendCached(context, text, ['gzip'], ['X-More', '1']));
   const connection = connect({ port, url } as never);
   connection.send('HEAD /read HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
   const answer = await connection.closed;

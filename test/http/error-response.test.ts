@@ -5,17 +5,17 @@ import { ServingError } from '../../functions/errors.ts';
 import { DirectMessage } from '../../functions/http/body/direct-message.ts';
 import { readBody } from '../../functions/http/body/read-body.ts';
 import { failureBody, isArriving, sendFailure, toServingError } from '../../functions/http/error-response.ts';
-import { Caller, type Exchange } from '../../functions/http/request-context.ts';
+import { type RequestContext, RequestState } from '../../functions/http/request-context.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { serve } from '../helpers/serve.ts';
 
-const exchange = (req: IncomingMessage, res: ServerResponse): Exchange => ({
+const context = (req: IncomingMessage, res: ServerResponse): RequestContext => ({
   req,
   res,
   id: 'id-7',
   query: '',
   params: {},
-  ticket: new Caller(res),
+  cancellation: new RequestState(res),
   startedAt: 0,
 });
 
@@ -49,7 +49,7 @@ test('the one error shape has the text, the code, the id, and the path where the
 
 test('an error is answered with its status, its headers and its length in bytes', async (t) => {
   const error = new ServingError('OVERLOADED', 'voll – später', { retryAfter: 3, allow: 'GET, HEAD' });
-  const { url } = await serve(t, (req, res) => sendFailure(exchange(req, res), error));
+  const { url } = await serve(t, (req, res) => sendFailure(context(req, res), error));
   const answer = await fetch(url);
   assert.equal(answer.status, 429);
   assert.deepEqual(
@@ -60,7 +60,7 @@ test('an error is answered with its status, its headers and its length in bytes'
 });
 
 test('a server that drains closes the connection', async (t) => {
-  const { url } = await serve(t, (req, res) => sendFailure(exchange(req, res), new ServingError('DRAINING', 'bye')));
+  const { url } = await serve(t, (req, res) => sendFailure(context(req, res), new ServingError('DRAINING', 'bye')));
   const answer = await fetch(url);
   assert.deepEqual([answer.status, answer.headers.get('connection')], [503, 'close']);
 });
@@ -68,7 +68,7 @@ test('a server that drains closes the connection', async (t) => {
 test('a client that is still sending its body gets to read the answer, and then the connection closes', async (t) => {
   const { port } = await serve(t, (req, res) => {
     assert.equal(isArriving(req), true);
-    sendFailure(exchange(req, res), new ServingError('TOO_LARGE', 'too large'));
+    sendFailure(context(req, res), new ServingError('TOO_LARGE', 'too large'));
   });
   const client = connect({ port });
   client.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n');
@@ -85,7 +85,7 @@ test('a body that was being read when the error came is read to its end, and the
     t,
     (req, res) => {
       readBody(req, 1_000_000).catch(() => {});
-      setImmediate(() => sendFailure(exchange(req, res), new ServingError('REQUEST_TIMEOUT', 'too slow')));
+      setImmediate(() => sendFailure(context(req, res), new ServingError('REQUEST_TIMEOUT', 'too slow')));
     },
     DirectMessage,
   );
@@ -100,7 +100,7 @@ test('a body that was being read when the error came is read to its end, and the
 
 test('once the head of an answer is out, the connection is cut: half an answer must not look whole', async (t) => {
   const { port } = await serve(t, (req, res) => {
-    res.write('half', () => sendFailure(exchange(req, res), new ServingError('INTERNAL', 'x')));
+    res.write('half', () => sendFailure(context(req, res), new ServingError('INTERNAL', 'x')));
   });
   const client = connect({ port });
   client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');

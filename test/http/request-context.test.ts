@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Caller, type Exchange, sendJson, sendText } from '../../functions/http/request-context.ts';
+import { type RequestContext, RequestState, sendJson, sendText } from '../../functions/http/request-context.ts';
 import { serve } from '../helpers/serve.ts';
 
 test('an answer has its type, its id, and its length in bytes, whatever its characters', async (t) => {
   const texts = ['{"a":1}', '{"a":"å"}', '{"a":"日本 👩‍👩‍👧"}', ''];
   let next = 0;
   const { url } = await serve(t, (req, res) => {
-    const exchange: Exchange = { req, res, id: 'id-7', query: '', params: {}, ticket: new Caller(res), startedAt: 0 };
-    if (req.url === '/text') sendText(exchange, 201, 'text/plain; version=1', texts[next++]!);
-    else sendJson(exchange, 200, texts[next++]!);
+    const context: RequestContext = {
+      req,
+      res,
+      id: 'id-7',
+      query: '',
+      params: {},
+      cancellation: new RequestState(res),
+      startedAt: 0,
+    };
+    if (req.url === '/text') sendText(context, 201, 'text/plain; version=1', texts[next++]!);
+    else sendJson(context, 200, texts[next++]!);
   });
   for (const text of texts) {
     const answer = await fetch(url);
@@ -26,8 +34,8 @@ test('an answer has its type, its id, and its length in bytes, whatever its char
 });
 
 test('a caller is gone once it has left before its answer, or once its deadline has passed', () => {
-  const state = (res: { destroyed: boolean; writableEnded: boolean }, closed = false): Caller =>
-    new Caller({ ...res, req: { socket: { destroyed: closed } } } as never);
+  const state = (res: { destroyed: boolean; writableEnded: boolean }, closed = false): RequestState =>
+    new RequestState({ ...res, req: { socket: { destroyed: closed } } } as never);
   assert.equal(state({ destroyed: false, writableEnded: false }).gone, false);
   assert.equal(state({ destroyed: true, writableEnded: false }).gone, true);
   assert.equal(state({ destroyed: true, writableEnded: true }).gone, false, 'it has its answer');

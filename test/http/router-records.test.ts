@@ -2,26 +2,26 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import type { Exchange } from '../../functions/http/request-context.ts';
+import type { RequestContext } from '../../functions/http/request-context.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 import { until } from '../helpers/until.ts';
 
 test('a client that leaves is told to the route, and recorded as 499', async (t) => {
-  let given: Exchange | undefined;
+  let given: RequestContext | undefined;
   const { promise, resolve } = Promise.withResolvers<void>();
-  const { port, requests } = await serveRoutes(t, (exchange) => {
-    given = exchange;
+  const { port, requests } = await serveRoutes(t, (context) => {
+    given = context;
     return promise;
   });
   const client = connect({ port });
   client.send('GET /read HTTP/1.1\r\nHost: x\r\n\r\n');
   await until(() => given !== undefined, 'the request to arrive');
-  assert.equal(given!.ticket.gone, false);
+  assert.equal(given!.cancellation.gone, false);
   const closed = once(given!.res, 'close');
   client.destroy();
   await closed;
-  assert.equal(given!.ticket.gone, true);
+  assert.equal(given!.cancellation.gone, true);
   resolve();
   await until(() => requests.length > 0, 'the record');
   assert.deepEqual(
@@ -68,9 +68,9 @@ test('requests are logged when they failed, when they were slow, or all where as
   let later = 0;
   const now = performance.now.bind(performance);
   t.mock.method(performance, 'now', () => now() + later);
-  const slow = await serveRoutes(t, (exchange) => {
+  const slow = await serveRoutes(t, (context) => {
     later = 11_000;
-    answerQuery(exchange);
+    answerQuery(context);
   });
   await fetch(`${slow.url}/read`);
   assert.equal(slow.requests.length, 1);

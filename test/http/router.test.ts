@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import { type Exchange, sendJson } from '../../functions/http/request-context.ts';
+import { type RequestContext, sendJson } from '../../functions/http/request-context.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 
@@ -85,18 +85,18 @@ test('an error that is thrown at once is answered, too', async (t) => {
 });
 
 test('what is not answered in time is 504, and nobody waits for it after that', async (t) => {
-  let given: Exchange | undefined;
+  let given: RequestContext | undefined;
   const { url, requests } = await serveRoutes(
     t,
-    (exchange) => {
-      given = exchange;
+    (context) => {
+      given = context;
       return never();
     },
     { requestTimeoutMs: 50 },
   );
   const late = await fetch(`${url}/read`);
   assert.deepEqual([late.status, (await bodyOf(late)).code], [504, 'DEADLINE']);
-  assert.equal(given!.ticket.gone, true);
+  assert.equal(given!.cancellation.gone, true);
   assert.deepEqual(
     requests.map(({ status, code }) => [status, code]),
     [[504, 'DEADLINE']],
@@ -107,9 +107,9 @@ test('an answer that comes after the deadline is dropped, and counted once', asy
   const { promise, resolve } = Promise.withResolvers<void>();
   const { url, requests, metrics } = await serveRoutes(
     t,
-    async (exchange) => {
+    async (context) => {
       await promise;
-      if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
+      if (!context.cancellation.gone) sendJson(context, 200, '{}');
     },
     { requestTimeoutMs: 50, logRequests: 'all' },
   );
@@ -148,7 +148,7 @@ test('a route that streams has no deadline here', async (t) => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { url } = await serveRoutes(
     t,
-    (exchange) => promise.then(() => answerQuery(exchange)),
+    (context) => promise.then(() => answerQuery(context)),
     { requestTimeoutMs: 20 },
     { streams: true },
   );
@@ -179,8 +179,8 @@ test('a response that is compressed is part of its request: it is waited for, an
   let fails = false;
   const { url, requests } = await serveRoutes(
     t,
-    (exchange) => {
-      sendJson(exchange, 200, text);
+    (context) => {
+      sendJson(context, 200, text);
       if (fails) throw new Error('too late');
     },
     { logRequests: 'all' },

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createBudget, type MemoryBudget, type Room, type Tenant } from '../../functions/model/memory-budget.ts';
+import {
+  createBudget,
+  type Evictable,
+  type MemoryBudget,
+  type Reservation,
+} from '../../functions/model/memory-budget.ts';
 
 const MIB = 2 ** 20;
 
-function tenant(budget: MemoryBudget, room: Room, lastUsed: number, idle = true): Tenant & { unloaded: boolean } {
+function tenant(
+  budget: MemoryBudget,
+  room: Reservation,
+  lastUsed: number,
+  idle = true,
+): Evictable & { unloaded: boolean } {
   const made = {
     unloaded: false,
     lastUsed: () => lastUsed,
@@ -19,7 +29,7 @@ function tenant(budget: MemoryBudget, room: Room, lastUsed: number, idle = true)
   return made;
 }
 
-async function takeAll(budget: MemoryBudget, bytes: number): Promise<Room> {
+async function takeAll(budget: MemoryBudget, bytes: number): Promise<Reservation> {
   const room = await budget.take(bytes);
   assert.ok(room);
   return room;
@@ -114,7 +124,7 @@ test('whatever is taken and given back, the limit is kept and the books come out
       fc.array(fc.record({ bytes: fc.integer({ min: 0, max: 60 }), give: fc.boolean() }), { maxLength: 40 }),
       async (steps) => {
         const budget = createBudget(100);
-        const rooms: Room[] = [];
+        const rooms: Reservation[] = [];
         for (const { bytes, give } of steps) {
           if (give) rooms.shift()?.release();
           const room = await budget.take(bytes);

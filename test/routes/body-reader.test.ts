@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { syncBuiltinESMExports } from 'node:module';
 import { after, before, test } from 'node:test';
 import threads from 'node:worker_threads';
-import { createJsonParser, type JsonParser, type Owner } from '../../functions/routes/body-reader.ts';
+import { type BodyReader, createBodyReader, type Owner } from '../../functions/routes/body-reader.ts';
 import type { InferRequest } from '../../functions/routes/open-inference/request.ts';
 import { type JsonValue, readJson } from '../../functions/tensor/json/reader.ts';
 
@@ -27,17 +27,17 @@ const LARGE = [
 /** Someone who waits until the end. */
 function newOwner() {
   const res = new EventEmitter();
-  const ticket = { gone: false };
+  const cancellation = { gone: false };
   const leave = (): void => {
-    ticket.gone = true;
+    cancellation.gone = true;
     res.emit('close');
   };
-  return { res, ticket, leave } as unknown as Owner & { leave(): void };
+  return { res, cancellation, leave } as unknown as Owner & { leave(): void };
 }
 const OWNER = newOwner();
 
-function newParser(t: { after(fn: () => void): void }, cpus?: number): JsonParser {
-  const parser = createJsonParser(ENTRY, cpus);
+function newParser(t: { after(fn: () => void): void }, cpus?: number): BodyReader {
+  const parser = createBodyReader(ENTRY, cpus);
   t.after(() => parser.close());
   return parser;
 }
@@ -153,7 +153,7 @@ function fakeThreads(t: { after(fn: () => void): void }) {
 }
 const SHORT = 300_000;
 const LONG = 3_000_000;
-function read(parser: JsonParser, size: number, owner: Owner = newOwner()): Promise<number> {
+function read(parser: BodyReader, size: number, owner: Owner = newOwner()): Promise<number> {
   const value = parser.readAside<number>(Buffer.allocUnsafeSlow(size), { as: 'json' }, owner);
   // Not every test waits for all.
   value.catch(() => {});
@@ -195,7 +195,7 @@ test('a body that takes too long ends its thread and is refused; the bodies behi
 });
 
 test('a real thread that is ended within a body leaves the next one a new thread', async (t) => {
-  const parser = createJsonParser(ENTRY, 1, 0);
+  const parser = createBodyReader(ENTRY, 1, 0);
   t.after(() => parser.close());
   await assert.rejects(async () => parser.parse(Buffer.from(LARGE[1]!), OWNER), { code: 'TOO_LARGE' });
   await assert.rejects(async () => parser.parse(Buffer.from(LARGE[1]!), OWNER), { code: 'TOO_LARGE' });
@@ -225,7 +225,7 @@ test('an owner who is gone before a thread is free is passed over, also without 
   const running = read(parser, SHORT);
   const leaving = newOwner();
   const dropped = assert.rejects(read(parser, SHORT + 1, leaving), { code: 'CLIENT_GONE' });
-  (leaving.ticket as { gone: boolean }).gone = true;
+  (leaving.cancellation as { gone: boolean }).gone = true;
   started[0]!.answer(1);
   await Promise.all([running, dropped]);
   assert.deepEqual(started[0]!.posted, [SHORT]);
@@ -240,7 +240,7 @@ test('there is a thread for each CPU, up to four, and each starts when it is nee
     [64, 4],
   ] as const) {
     const started = fakeThreads(t);
-    const parser = createJsonParser(ENTRY, cpus);
+    const parser = createBodyReader(ENTRY, cpus);
     assert.equal(started.length, 0);
     for (let bodies = 1; bodies <= 6; bodies++) {
       read(parser, SHORT);

@@ -39,7 +39,7 @@ export class BodyBudget {
 }
 
 /** What one body has reserved of a budget. */
-export class BodyHold {
+export class BodyReservation {
   readonly #budget: BodyBudget;
   #bytes = 0;
   #released = false;
@@ -62,11 +62,11 @@ export class BodyHold {
   }
 }
 
-const holds = new WeakMap<IncomingMessage, BodyHold>();
+const holds = new WeakMap<IncomingMessage, BodyReservation>();
 
 /** A reservation for a body that stays in memory, as bytes and then as the value parsed from them. The router releases it. */
-export function holdBody(req: IncomingMessage, budget: BodyBudget): BodyHold {
-  const hold = new BodyHold(budget);
+export function reserveBody(req: IncomingMessage, budget: BodyBudget): BodyReservation {
+  const hold = new BodyReservation(budget);
   holds.set(req, hold);
   return hold;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Transform } from 'node:stream';
 import { ServingError } from '../../errors.ts';
-import { type BodyBudget, holdBody, processBudget } from './body-budget.ts';
+import { type BodyBudget, processBudget, reserveBody } from './body-budget.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 import { gone, readBody, tooLarge } from './read-body.ts';
 
@@ -34,7 +34,7 @@ export async function readInflated(
 }
 
 function inflate(req: IncomingMessage, inflater: Transform, limit: number, budget: BodyBudget): Promise<Buffer> {
-  const hold = holdBody(req, budget);
+  const hold = reserveBody(req, budget);
   const inflated = new GrowingBuffer(limit);
   let deflatedBytes = 0;
   return new Promise((resolve, reject) => {

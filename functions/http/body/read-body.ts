@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../../errors.ts';
-import { type BodyBudget, BodyHold, holdBody, processBudget } from './body-budget.ts';
+import { type BodyBudget, BodyReservation, processBudget, reserveBody } from './body-budget.ts';
 import { DeclaredBuffer } from './declared-buffer.ts';
 import { DirectMessage } from './direct-message.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
@@ -65,7 +65,7 @@ export function refuseEncoding(req: IncomingMessage): void {
 }
 
 /** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the content type is one of `types`; none at all is taken for the first. */
-export function mediaType(req: IncomingMessage, types: readonly string[]): string {
+export function requireMediaType(req: IncomingMessage, types: readonly string[]): string {
   const header = req.headers['content-type'];
   if (header === undefined) return types[0]!;
   if (types.includes(header)) return header;
@@ -85,7 +85,7 @@ function collect(
 ): Promise<Buffer> {
   // What a client declares costs nothing: bytes are reserved, and memory is made, as they arrive.
   const small = length !== -1 && length <= SMALL_BYTES;
-  const hold = small ? new BodyHold(budget) : holdBody(req, budget);
+  const hold = small ? new BodyReservation(budget) : reserveBody(req, budget);
   return new Promise((resolve, reject) => {
     // One piece is the rule for small bodies.
     let whole: Buffer | undefined;

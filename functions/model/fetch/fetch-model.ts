@@ -4,13 +4,13 @@ import { ServingError } from '../../errors.ts';
 import { inspectModel } from '../../onnx/inspect.ts';
 import type { Source } from '../sources/source.ts';
 import { type DownloadOptions, download, hashFile } from './download.ts';
-import type { BringOrder, Checked, ModelOrder } from './protocol.ts';
+import type { Checked, FetchOrder, ModelOrder } from './protocol.ts';
 
 /**
  * Brings files to a folder, and looks through the model's file where it is among them.
  * @throws SourceError, or ServingError `MODEL_FAILED` that names the object and what is wrong with it.
  */
-export async function bring(source: Source, order: BringOrder, options: DownloadOptions): Promise<Checked> {
+export async function fetchModel(source: Source, order: FetchOrder, options: DownloadOptions): Promise<Checked> {
   const { folder, files, model } = order;
   for (const { path, entry, maxBytes } of files) {
     const file = join(folder, path);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { ServingError } from '../../errors.ts';
 import type { CacheEvent } from '../sources/redis/cache.ts';
 import { type Entry, type Scope, SourceError } from '../sources/source.ts';
-import type { BringOrder, Checked, FetchSource, FromWorker, Job, ModelOrder, ToWorker } from './protocol.ts';
+import type { Checked, FetchOrder, FetchSource, FromWorker, Job, ModelOrder, ToWorker } from './protocol.ts';
 
 /** Hands jobs to a fetching process, which is started when there is one and ends when there has been none for a while. */
 export interface Fetcher {
@@ -12,7 +12,7 @@ export interface Fetcher {
   start(): void;
   list(scope?: Scope): Promise<readonly Entry[]>;
   folders(): Promise<readonly string[]>;
-  bring(order: BringOrder, onBytes: (bytes: number) => void): Promise<Checked>;
+  fetchModel(order: FetchOrder, onBytes: (bytes: number) => void): Promise<Checked>;
   /** Looks through a local file. */
   check(model: ModelOrder): Promise<Checked>;
   /** Ends the process, and fails what it was doing. */
@@ -20,8 +20,8 @@ export interface Fetcher {
 }
 
 export interface FetcherEvents {
-  /** @param gentle of background work. */
-  onRetry(message: string, waitMs: number, gentle: boolean): void;
+  /** @param background nobody waits for it: it yields to requests. */
+  onRetry(message: string, waitMs: number, background: boolean): void;
   onCache(event: CacheEvent): void;
 }
 
@@ -42,8 +42,8 @@ const FLAGS = ['--max-semi-space-size=1', '--no-incremental-marking'];
 /** A load lists, brings, and looks again. Longer it must not stay: its 80 MB are wanted by the engine that loads the model. */
 const LINGER_MS = 2000;
 
-/** @param gentle its process yields to whatever else wants the CPU: requests. */
-export function createFetcher(from: FetchSource | undefined, events: FetcherEvents, gentle = false): Fetcher {
+/** @param background its process yields to whatever else wants the CPU: requests. */
+export function createFetcher(from: FetchSource | undefined, events: FetcherEvents, background = false): Fetcher {
   const pending = new Map<number, Pending>();
   let child: ChildProcess | undefined;
   let linger: NodeJS.Timeout | undefined;
@@ -62,7 +62,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       end(made, why);
     });
     made.on('exit', (code, signal) => end(made, why || (signal ? `killed by ${signal}` : `exit code ${code}`)));
-    if (gentle && made.pid !== undefined) yieldTo(made.pid);
+    if (background && made.pid !== undefined) yieldTo(made.pid);
     tell({ open: from });
     return made;
   }
@@ -73,7 +73,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   }
 
   function receive(message: FromWorker): void {
-    if ('retry' in message) events.onRetry(message.retry.message, message.retry.waitMs, gentle);
+    if ('retry' in message) events.onRetry(message.retry.message, message.retry.waitMs, background);
     else if ('cache' in message) events.onCache(message.cache);
     else if ('bytes' in message) pending.get(message.id)?.onBytes?.(message.bytes);
     else settle(message);
@@ -132,7 +132,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     },
     list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
     folders: () => run({ kind: 'folders' }) as Promise<readonly string[]>,
-    bring: (order, onBytes) => run({ kind: 'bring', order }, onBytes) as Promise<Checked>,
+    fetchModel: (order, onBytes) => run({ kind: 'fetchModel', order }, onBytes) as Promise<Checked>,
     check: (model) => run({ kind: 'check', model }) as Promise<Checked>,
     close() {
       closed = true;

@@ -28,7 +28,7 @@ export interface ModelOrder {
 }
 
 /** Files to fetch to a folder. */
-export interface BringOrder {
+export interface FetchOrder {
   readonly folder: string;
   readonly files: readonly FileOrder[];
   /** The model's file, where it is among them. */
@@ -44,7 +44,7 @@ export interface Checked {
 export type Job =
   | { readonly kind: 'list'; readonly scope: Scope }
   | { readonly kind: 'folders' }
-  | { readonly kind: 'bring'; readonly order: BringOrder }
+  | { readonly kind: 'fetchModel'; readonly order: FetchOrder }
   | { readonly kind: 'check'; readonly model: ModelOrder };
 
 export type ToWorker =

@@ -1,7 +1,7 @@
 import { opendir, realpath, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { ServingError } from '../../errors.ts';
-import { type Layout, type ModelVersion, placeOf, readLayout } from '../folder/layout.ts';
+import { type Layout, type ListedVersion, placeOf, readLayout } from '../folder/layout.ts';
 import { TEXT_BYTES } from '../folder/manifest.ts';
 import { createFileSource } from '../sources/file.ts';
 import type { Entry, Scope } from '../sources/source.ts';
@@ -23,7 +23,7 @@ export interface StoreOptions {
 
 export interface BringOptions {
   /** Background work: lower priority. */
-  readonly gentle: boolean;
+  readonly background: boolean;
   /** SHA-256 that the model's file must have, in hex. */
   readonly sha256: string | undefined;
   /** Local files are looked into whatever lies beside them. */
@@ -43,7 +43,7 @@ export interface LocalModel {
   /**
    * Brings the weights too, where they are not there already.
    * @param weights by path below the model's folder.
-   * @throws as `bring`.
+   * @throws as `fetchModel`.
    */
   bringWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
   /** Removes files that were fetched. */
@@ -59,15 +59,15 @@ export interface ModelStore {
   inMemory(): Promise<boolean>;
   /**
    * Lists all models, or what is below one folder.
-   * @param gentle background work.
+   * @param background nobody waits for it: it yields to requests.
    * @throws SourceError
    */
-  list(gentle: boolean, scope?: Scope): Promise<Layout>;
+  list(background: boolean, scope?: Scope): Promise<Layout>;
   /**
    * Brings a model's file, manifest and golden rows, and reads from the file where its weights lie.
    * @throws SourceError, or ServingError `MODEL_FAILED`.
    */
-  bring(version: ModelVersion, options: BringOptions): Promise<LocalModel>;
+  fetchModel(version: ListedVersion, options: BringOptions): Promise<LocalModel>;
   close(): void;
 }
 
@@ -80,7 +80,7 @@ function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): M
   const source = createFileSource(uri);
   const never = new AbortController();
   const prompt = createFetcher(undefined, events);
-  const gentle = createFetcher(undefined, events, true);
+  const background = createFetcher(undefined, events, true);
   const rootFolder = source.root.endsWith('.onnx') ? dirname(source.root) : source.root;
   const list = createLister({
     root: source.root,
@@ -93,13 +93,13 @@ function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): M
     local: true,
     inMemory: async () => false,
     list: (_, scope) => list(scope),
-    async bring(version, { gentle: quietly, sha256, thorough = false }) {
+    async fetchModel(version, { background: quietly, sha256, thorough = false }) {
       const folder = join(rootFolder, version.folder);
       const path = join(folder, version.file);
       let external: readonly string[] = [];
       if (sha256 !== undefined || thorough || (await hasCompany(path))) {
         const place = placeOf(source.root, version);
-        ({ external } = await (quietly ? gentle : prompt).check({ path, place, sha256 }));
+        ({ external } = await (quietly ? background : prompt).check({ path, place, sha256 }));
       }
       return {
         folder,
@@ -110,7 +110,7 @@ function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): M
     },
     close() {
       prompt.close();
-      gentle.close();
+      background.close();
     },
   };
 }
@@ -167,7 +167,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
   const { uri, file, cache, filesAreMemory } = options;
   const root = uri.replace(/\/+$/, '');
   const prompt = createFetcher({ uri, cache }, events);
-  const gentle = createFetcher({ uri, cache }, events, true);
+  const background = createFetcher({ uri, cache }, events, true);
   // The client's library loads while the server's own do.
   prompt.start();
   let work: WorkFolder | undefined;
@@ -178,7 +178,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
     return join(work.path, String(++brought));
   }
 
-  const listers = [prompt, gentle].map((fetcher) =>
+  const listers = [prompt, background].map((fetcher) =>
     createLister({ root, file, entries: fetcher.list, folders: fetcher.folders }),
   );
 
@@ -190,9 +190,9 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
       return filesAreMemory || isInMemory(work.path);
     },
     list: (quietly, scope) => listers[quietly ? 1 : 0]!(scope),
-    async bring(version, { gentle: quietly, sha256, onBytes }) {
+    async fetchModel(version, { background: quietly, sha256, onBytes }) {
       const folder = folderFor();
-      const fetcher = quietly ? gentle : prompt;
+      const fetcher = quietly ? background : prompt;
       const release = (): Promise<void> => rm(folder, { recursive: true, force: true });
       let before = 0;
 
@@ -200,7 +200,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
         const bytes = files.reduce((sum, { entry }) => sum + entry.bytes, 0);
         await checkRoom(dirname(folder), bytes, placeOf(root, version));
         const order = { folder, files, model: model && { ...model, sha256 } };
-        const checked = await fetcher.bring(order, (more) => onBytes(before + more));
+        const checked = await fetcher.fetchModel(order, (more) => onBytes(before + more));
         before += bytes;
         return checked;
       }
@@ -227,7 +227,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
     },
     close() {
       prompt.close();
-      gentle.close();
+      background.close();
       work?.remove();
     },
   };

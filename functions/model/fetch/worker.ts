@@ -6,7 +6,7 @@ import { ServingError } from '../../errors.ts';
 import { createGcsSource } from '../sources/gcs/gcs.ts';
 import { createRedisCache } from '../sources/redis/cache.ts';
 import { type Source, SourceError } from '../sources/source.ts';
-import { bring, checkModel } from './fetch-model.ts';
+import { checkModel, fetchModel } from './fetch-model.ts';
 import type { FetchSource, FromWorker, Job, ToWorker } from './protocol.ts';
 import { retrying } from './retry.ts';
 
@@ -46,7 +46,7 @@ async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> 
     bytes += more;
   };
   try {
-    return await bring(source!, job.order, { signal, onBytes, onRetry });
+    return await fetchModel(source!, job.order, { signal, onBytes, onRetry });
   } finally {
     clearInterval(timer);
     tell();

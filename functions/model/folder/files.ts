@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ServingError } from '../../errors.ts';
-import { GOLDEN_FILE, MANIFEST_FILE, type ModelVersion, partsOf, placeOf } from './layout.ts';
+import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, partsOf, placeOf } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
 
 /** A model's files, in place on a local disk and ready to be loaded. */
@@ -23,7 +23,7 @@ export interface ModelFiles {
 export interface FilesOptions {
   /** Display name of the models' root, for the log: a path or a `gs://` URI. */
   readonly root: string;
-  readonly version: ModelVersion;
+  readonly version: ListedVersion;
   /** Where the version's files are now. */
   readonly folder: string;
   /** Paths below the folder of the weights that the model's file refers to. */
@@ -77,7 +77,7 @@ export async function readFiles({ root, version, folder, weights, local }: Files
 }
 
 /** @throws ServingError `MODEL_FAILED` where a text that was listed is larger than it may be. */
-export function checkTextSizes(root: string, version: ModelVersion): void {
+export function checkTextSizes(root: string, version: ListedVersion): void {
   for (const name of [MANIFEST_FILE, GOLDEN_FILE]) {
     const entry = version.beside.get(name);
     if (entry !== undefined) checkTextSize(placeOf(root, version, name), name, entry.bytes);

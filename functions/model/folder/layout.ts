@@ -4,7 +4,7 @@ import { ServingError } from '../../errors.ts';
 import type { Entry } from '../sources/source.ts';
 
 /** One version of a model: what was listed of it, before anything of it is read. */
-export interface ModelVersion {
+export interface ListedVersion {
   /** Its folder's name, below a repository with slashes as they are. `model.json` may call it otherwise. */
   readonly name: string;
   /** The number of its folder; undefined where the model has no version folders. */
@@ -29,7 +29,7 @@ export interface Layout {
   /** What the root itself is called, where it is a model: a folder with `model.onnx` or versions of it, or one `.onnx` file. */
   readonly own: string | undefined;
   /** By name, the versions of each from the highest number down, each number once. A model without number comes last. */
-  readonly models: ReadonlyMap<string, readonly ModelVersion[]>;
+  readonly models: ReadonlyMap<string, readonly ListedVersion[]>;
   /** How many models there are; where one folder was listed, how many folders there are at the root. */
   readonly total: number;
   /** Numbered folders above a model's highest version that have files, but no model: half an upload, or a mistake. */
@@ -71,7 +71,7 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
   const own = [...folders.keys()].filter((folder) => partsOfName(folder).length === 0);
   const named = [...folders.keys()].filter((folder) => partsOfName(folder).length > 0);
   const beside = assignToFolders(entries, folders);
-  const models = new Map<string, ModelVersion[]>();
+  const models = new Map<string, ListedVersion[]>();
   for (const folder of [...own, ...named]) {
     const parts = partsOfName(folder);
     const number = numberOf(folder);
@@ -90,7 +90,7 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
   const duplicates: string[] = [];
   for (const [name, versions] of models) {
     const sorted = versions.sort(byNumber);
-    const isFirst = ({ number }: ModelVersion, i: number): boolean => i === 0 || sorted[i - 1]!.number !== number;
+    const isFirst = ({ number }: ListedVersion, i: number): boolean => i === 0 || sorted[i - 1]!.number !== number;
     duplicates.push(...sorted.filter((version, i) => !isFirst(version, i)).map(({ folder }) => folder));
     models.set(name, sorted.filter(isFirst));
   }
@@ -108,7 +108,7 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
 }
 
 /** Which version serves: the one of this number, else the highest. @throws ServingError `NOT_FOUND`. */
-export function chooseVersion(layout: Layout, name: string, number: string | undefined): ModelVersion {
+export function chooseVersion(layout: Layout, name: string, number: string | undefined): ListedVersion {
   const versions = layout.models.get(name);
   if (versions === undefined) throw new ServingError('NOT_FOUND', `there is no model ${shorten(name)}`);
   const chosen = number === undefined ? versions[0] : versions.find((version) => version.number === number);
@@ -152,7 +152,7 @@ function hintOf({ otherFiles }: Layout, folder: string): string {
  * The entries that make the model what it is, by path below its folder: its file, its manifest and golden rows, and its weights.
  * @param weights paths below its folder of the external data that the file refers to.
  */
-export function partsOf({ file, model, beside }: ModelVersion, weights: readonly string[]): Map<string, Entry> {
+export function partsOf({ file, model, beside }: ListedVersion, weights: readonly string[]): Map<string, Entry> {
   const parts = new Map([[file, model]]);
   for (const path of [MANIFEST_FILE, GOLDEN_FILE, ...weights]) {
     const entry = beside.get(path);
@@ -162,20 +162,20 @@ export function partsOf({ file, model, beside }: ModelVersion, weights: readonly
 }
 
 /** Changes whenever a part of the version does: a new upload, another folder, one part more or less. */
-export function stampOf(version: ModelVersion, weights: readonly string[]): string {
+export function stampOf(version: ListedVersion, weights: readonly string[]): string {
   const parts = [...partsOf(version, weights)].sort(([a], [b]) => (a < b ? -1 : 1));
   const text = JSON.stringify([version.folder, parts.map(([path, { stamp, bytes }]) => [path, stamp, bytes])]);
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
 /** Bytes of the model and its weights, as they are stored. */
-export function bytesOf(version: ModelVersion, weights: readonly string[]): number {
+export function bytesOf(version: ListedVersion, weights: readonly string[]): number {
   const stored = weights.map((path) => version.beside.get(path)?.bytes ?? 0);
   return stored.reduce((sum, bytes) => sum + bytes, version.model.bytes);
 }
 
 /** A file below a version's folder, as the operator knows it: its path, or its address in the bucket. */
-export function placeOf(root: string, { folder, file }: ModelVersion, path = file): string {
+export function placeOf(root: string, { folder, file }: ListedVersion, path = file): string {
   if (root.endsWith('.onnx')) return path === file ? root : `${posix.dirname(root)}/${path}`;
   return [root, folder, path].filter((part) => part !== '').join('/');
 }
@@ -183,7 +183,7 @@ export function placeOf(root: string, { folder, file }: ModelVersion, path = fil
 function readFile(root: string, entries: readonly Entry[]): Layout {
   const file = posix.basename(root);
   const model = entries.find(({ path }) => path === file);
-  const models = new Map<string, ModelVersion[]>();
+  const models = new Map<string, ListedVersion[]>();
   if (model !== undefined) {
     const stem = file.slice(0, -'.onnx'.length);
     const [name, number] = stem === 'model' ? nameOfRoot(posix.dirname(root), undefined) : [stem, undefined];
@@ -221,7 +221,7 @@ function assignToFolders(
 function findUnfinished(
   entries: readonly Entry[],
   folders: ReadonlyMap<string, Entry>,
-  models: ReadonlyMap<string, readonly ModelVersion[]>,
+  models: ReadonlyMap<string, readonly ListedVersion[]>,
 ): string[] {
   const highest = new Map<string, bigint>();
   for (const [first] of models.values()) {
@@ -256,7 +256,7 @@ function partsOfName(folder: string): string[] {
 }
 
 /** Folders of one number: the one that is written as the number is, then by name, so that no listing's order decides. */
-function byNumber(a: ModelVersion, b: ModelVersion): number {
+function byNumber(a: ListedVersion, b: ListedVersion): number {
   if (a.number === b.number) return a.folder.length - b.folder.length || (a.folder < b.folder ? -1 : 1);
   if (a.number === undefined || b.number === undefined) return a.number === undefined ? 1 : -1;
   return BigInt(a.number) > BigInt(b.number) ? -1 : 1;

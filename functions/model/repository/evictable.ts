@@ -1,9 +1,9 @@
-import type { Tenant } from '../memory-budget.ts';
+import type { Evictable } from '../memory-budget.ts';
 import type { Telemetry } from '../serving/generation.ts';
 import type { Model } from '../serving/model.ts';
 
 /** A model as a tenant of the memory budget, which evicts it when another needs its memory. @param label its name in the log. */
-export function tenantOf(model: Model, label: string, { logger, metrics }: Telemetry): Tenant {
+export function evictableOf(model: Model, label: string, { logger, metrics }: Telemetry): Evictable {
   return {
     lastUsed: () => model.live()?.lastUsed() ?? 0,
     idle: () => !model.refreshing() && (model.live()?.idle() ?? false),

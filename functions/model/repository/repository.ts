@@ -2,10 +2,10 @@ import { type Capacity, modelMemory } from '../../engine/capacity.ts';
 import { ServingError } from '../../errors.ts';
 import type { ModelStore } from '../fetch/store.ts';
 import { chooseDefault, chooseVersion, type Layout } from '../folder/layout.ts';
-import { createBudget, type Tenant } from '../memory-budget.ts';
+import { createBudget, type Evictable } from '../memory-budget.ts';
 import type { EngineOptions, Telemetry } from '../serving/generation.ts';
 import { createModel, type Model, type ModelStatus } from '../serving/model.ts';
-import { tenantOf } from './evictable.ts';
+import { evictableOf } from './evictable.ts';
 import { createListing } from './listing.ts';
 
 export interface RepositoryOptions {
@@ -65,7 +65,7 @@ export interface Repository {
 /** A model that is not behind `/predict`. */
 interface Other {
   readonly model: Model;
-  readonly tenant: Tenant;
+  readonly tenant: Evictable;
   /** Below the root. */
   readonly folder: string;
   /** Milliseconds of `performance.now()`. */
@@ -102,7 +102,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   const main = createModel(name ?? 'default', {
     ...base,
     sha256: options.sha256,
-    sharers: () => 1,
+    modelCount: () => 1,
     under: name,
     listed: () => (name === undefined ? undefined : listing.take(name)),
     pick: (listed) => chooseVersion(listed, chooseDefault(listed, name), undefined),
@@ -187,12 +187,12 @@ export function createRepository(options: RepositoryOptions): Repository {
       ...base,
       // A file that may not serve under one address may not under another.
       sha256: isMainFolder(wanted) ? options.sha256 : undefined,
-      sharers: listing.total,
+      modelCount: listing.total,
       under: wanted,
       listed: () => listing.take(wanted),
       pick: (current) => chooseVersion(current, wanted, number),
     });
-    const tenant = tenantOf(model, wanted, telemetry);
+    const tenant = evictableOf(model, wanted, telemetry);
     budget.join(tenant);
     others.set(key, { model, tenant, folder: wanted, askedAt: performance.now() });
     return model;
@@ -210,7 +210,7 @@ export function createRepository(options: RepositoryOptions): Repository {
 
   const known = (): Model[] => [main, ...Array.from(others.values(), ({ model }) => model)];
 
-  async function lookForNew(): Promise<void> {
+  async function checkForUpdates(): Promise<void> {
     const serving = [{ model: main, folder: name }, ...others.values()].filter(
       ({ model }) => model.live() !== undefined,
     );
@@ -298,7 +298,7 @@ export function createRepository(options: RepositoryOptions): Repository {
     known,
     memoryBytes: budget.used,
     refresh() {
-      refreshing ??= lookForNew().finally(() => {
+      refreshing ??= checkForUpdates().finally(() => {
         refreshing = undefined;
       });
       return refreshing;

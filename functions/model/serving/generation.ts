@@ -1,6 +1,6 @@
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { joinRows, rowBytes, rowsInRun } from '../../engine/batch-rows.ts';
-import { type Batcher, createBatcher, type Outcome, type Ticket } from '../../engine/batcher.ts';
+import { type Batcher, type Cancellation, createBatcher, type Outcome } from '../../engine/batcher.ts';
 import { type Capacity, engineCount } from '../../engine/capacity.ts';
 import { RunError } from '../../engine/engine-process.ts';
 import type { JoinedTensor } from '../../engine/frame.ts';
@@ -18,7 +18,7 @@ import { checkGolden } from './golden.ts';
 import { IN_THE_LOG, type LoadPhase } from './load-failure.ts';
 import { checkManifest } from './manifest-check.ts';
 import { createExplainFailure } from './unequal-dims.ts';
-import { createHolds } from './usage-count.ts';
+import { createUsageCount } from './usage-count.ts';
 
 export interface EngineOptions {
   readonly capacity: Capacity;
@@ -52,7 +52,7 @@ export interface Generation {
   /** Outputs that the model itself has class labels for, by column. */
   readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
   /** @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
-  predict(feeds: Feeds, ticket: Ticket, share?: number): Promise<readonly Outcome[]>;
+  predict(feeds: Feeds, cancellation: Cancellation, share?: number): Promise<readonly Outcome[]>;
   queueDepth(): number;
   engines(): EngineView[];
   /** Why it cannot predict now, for the operator's log. */
@@ -67,7 +67,7 @@ export interface Generation {
   /** Milliseconds of `performance.now()` at which it was held or released last. */
   lastUsed(): number;
   /** Aborted some time after it has been replaced: streams that still hold it should end. */
-  readonly outdated: AbortSignal;
+  readonly superseded: AbortSignal;
   /** Where its weights lie, by path from the folder of its file, as its engine has found them. */
   readonly external: readonly string[];
   /** Starts engines up to this number. */
@@ -163,7 +163,7 @@ export async function prepareGeneration(
       back,
     );
     pool.grow(warm, startEngines);
-    const holds = createHolds();
+    const holds = createUsageCount();
 
     const recorder = metrics.model(name);
     const statistics = metrics.statistics.of(name, version);
@@ -208,10 +208,10 @@ export async function prepareGeneration(
         return form.rows;
       },
       labelled: patched,
-      predict(feeds, ticket, share) {
+      predict(feeds, cancellation, share) {
         const fault = pool.fault();
         if (fault === undefined) {
-          const outcomes = batcher.predict(feeds, ticket, share);
+          const outcomes = batcher.predict(feeds, cancellation, share);
           return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
         }
         const message = `the model's engine processes keep ending, and are replaced: ${IN_THE_LOG}`;

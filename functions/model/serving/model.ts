@@ -5,7 +5,12 @@ import type { BatchingDecision } from './batching-decision.ts';
 import type { Generation } from './generation.ts';
 import { backOff, IN_THE_LOG, type LoadPhase, tellCaller, toLoadError } from './load-failure.ts';
 import { createLoadProgress } from './load-progress.ts';
-import { type Candidate, type CandidateOptions, pickListed, prepareCandidate } from './prepared-generation.ts';
+import {
+  fetchAndPrepare,
+  type PreparationOptions,
+  type PreparedGeneration,
+  pickListed,
+} from './prepared-generation.ts';
 
 export interface ModelStatus {
   readonly name: string;
@@ -60,10 +65,10 @@ const FIRST_REFRESH_RETRY_MS = 60_000;
 const LONGEST_REFRESH_RETRY_MS = 3_600_000;
 
 /** @param label what the model is called until its files say otherwise. */
-export function createModel(label: string, options: CandidateOptions): Model {
+export function createModel(label: string, options: PreparationOptions): Model {
   const { logger, metrics } = options.telemetry;
   const progress = createLoadProgress(metrics);
-  let live: Candidate | undefined;
+  let live: PreparedGeneration | undefined;
   let loading: Promise<Generation> | undefined;
   let refreshing: Promise<void> | undefined;
   let failedIn: LoadPhase | undefined;
@@ -75,10 +80,10 @@ export function createModel(label: string, options: CandidateOptions): Model {
   let closed = false;
   const leaving = new Set<Promise<void>>();
 
-  async function prepare(replacing: boolean): Promise<Candidate> {
+  async function prepare(replacing: boolean): Promise<PreparedGeneration> {
     progress.begin(live?.generation.name ?? label);
     try {
-      const candidate = await prepareCandidate(options, progress, replacing);
+      const candidate = await fetchAndPrepare(options, progress, replacing);
       if (!closed) return candidate;
       await candidate.close();
       throw new ServingError('DRAINING', 'the server is shutting down');
@@ -141,7 +146,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
     return loading;
   }
 
-  async function replace(serving: Candidate, layout: Layout): Promise<void> {
+  async function replace(serving: PreparedGeneration, layout: Layout): Promise<void> {
     const { name } = serving.generation;
     let stamp = '';
     try {
@@ -197,7 +202,7 @@ export function createModel(label: string, options: CandidateOptions): Model {
     return live !== undefined || failure === undefined ? undefined : told;
   }
 
-  function retire(candidate: Candidate): Promise<void> {
+  function retire(candidate: PreparedGeneration): Promise<void> {
     const gone = candidate
       .retire()
       // What serves now is none the worse for it.

@@ -1,5 +1,5 @@
 import { type Feeds, keyOf, type Span, stackSpans } from '../../engine/batch-rows.ts';
-import type { Outcome, Ticket } from '../../engine/batcher.ts';
+import type { Cancellation, Outcome } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import { DTYPES, elementCount, type Signature, type Tensor } from '../../tensor/tensor.ts';
 import type { Generation } from './generation.ts';
@@ -23,23 +23,28 @@ type Runner = Pick<Generation, 'joined' | 'signature' | 'predict'>;
  * @throws ServingError `INVALID_INPUT` for batches of different lengths, and where a model does not take empty tensors; what
  * a row failed with; as `Generation.predict` does.
  */
-export async function predictWhole(
+export async function predictTensors(
   live: Runner,
   tensors: readonly Tensor[],
-  ticket: Ticket,
+  cancellation: Cancellation,
 ): Promise<readonly Tensor[]> {
-  if (!live.joined) return predictUnjoined(live, tensors, ticket);
+  if (!live.joined) return predictUnjoined(live, tensors, cancellation);
   const rows = rowsOf(live.signature, tensors);
-  if (rows === 0) return predictEmpty(live, tensors, ticket);
+  if (rows === 0) return predictEmpty(live, tensors, cancellation);
   const feeds = { tensors, rows };
-  const outcomes = rows <= PIECE_ROWS ? await live.predict(feeds, ticket) : await predictPieces(live, feeds, ticket);
+  const outcomes =
+    rows <= PIECE_ROWS ? await live.predict(feeds, cancellation) : await predictPieces(live, feeds, cancellation);
   // A run has shown meanwhile that the outputs do not follow the rows: the whole request is one run, as for any such model.
-  if (!live.joined) return predictUnjoined(live, tensors, ticket);
+  if (!live.joined) return predictUnjoined(live, tensors, cancellation);
   return gather(outcomes);
 }
 
-async function predictUnjoined(live: Runner, tensors: readonly Tensor[], ticket: Ticket): Promise<readonly Tensor[]> {
-  const [outcome] = await live.predict({ tensors, rows: 1 }, ticket);
+async function predictUnjoined(
+  live: Runner,
+  tensors: readonly Tensor[],
+  cancellation: Cancellation,
+): Promise<readonly Tensor[]> {
+  const [outcome] = await live.predict({ tensors, rows: 1 }, cancellation);
   if (!('error' in outcome!)) return outcome!.outputs;
   const empty = tensors.findIndex(({ data }) => data.length === 0);
   if (empty === -1 || outcome.error.code !== 'MODEL_FAILED') throw outcome.error;
@@ -65,10 +70,14 @@ const MAX_PROBE_ELEMENTS = 65_536;
  * Outputs of no rows. Further dimensions are those of the signature; where it leaves one open, a row of zeros (of empty texts)
  * with the caller's dims is run, and has it. It is 0 where the model does not take that row.
  */
-async function predictEmpty(live: Runner, tensors: readonly Tensor[], ticket: Ticket): Promise<readonly Tensor[]> {
+async function predictEmpty(
+  live: Runner,
+  tensors: readonly Tensor[],
+  cancellation: Cancellation,
+): Promise<readonly Tensor[]> {
   const { outputs } = live.signature;
   const isOpen = outputs.some(({ shape }) => shape.slice(1).includes(-1));
-  const row = isOpen ? await probe(live, tensors, ticket) : undefined;
+  const row = isOpen ? await probe(live, tensors, cancellation) : undefined;
   return outputs.map(({ dtype, shape }, slot) => {
     const known = row?.[slot]?.dims;
     const dims = shape.map((dim, axis) => (axis === 0 ? 0 : dim === -1 ? (known?.[axis] ?? 0) : dim));
@@ -76,7 +85,11 @@ async function predictEmpty(live: Runner, tensors: readonly Tensor[], ticket: Ti
   });
 }
 
-async function probe(live: Runner, tensors: readonly Tensor[], ticket: Ticket): Promise<readonly Tensor[] | undefined> {
+async function probe(
+  live: Runner,
+  tensors: readonly Tensor[],
+  cancellation: Cancellation,
+): Promise<readonly Tensor[] | undefined> {
   const shapes = tensors.map(({ dims }) => [1, ...dims.slice(1)]);
   const elements = shapes.reduce((sum, dims) => sum + elementCount(dims), 0);
   if (elements > MAX_PROBE_ELEMENTS) return undefined;
@@ -84,11 +97,11 @@ async function probe(live: Runner, tensors: readonly Tensor[], ticket: Ticket): 
     const dims = shapes[i]!;
     return { dtype, dims, data: DTYPES[dtype].make(elementCount(dims)) };
   });
-  const [outcome] = await live.predict({ tensors: zeros, rows: 1 }, ticket);
+  const [outcome] = await live.predict({ tensors: zeros, rows: 1 }, cancellation);
   return 'error' in outcome! ? undefined : outcome!.outputs;
 }
 
-async function predictPieces(live: Runner, feeds: Feeds, ticket: Ticket): Promise<readonly Outcome[]> {
+async function predictPieces(live: Runner, feeds: Feeds, cancellation: Cancellation): Promise<readonly Outcome[]> {
   const pieces: (readonly Outcome[])[] = [];
   let next = 0;
   let over = false;
@@ -113,10 +126,10 @@ async function predictPieces(live: Runner, feeds: Feeds, ticket: Ticket): Promis
     const piece = stackSpans([{ feeds, first, rows: Math.min(PIECE_ROWS, feeds.rows - first) }]);
     for (;;) {
       try {
-        return await live.predict(piece, ticket, SHARE);
+        return await live.predict(piece, cancellation, SHARE);
       } catch (error) {
         const full = error instanceof ServingError && error.code === 'OVERLOADED';
-        if (first === 0 || !full || over || ticket.gone) throw error;
+        if (first === 0 || !full || over || cancellation.gone) throw error;
         await new Promise((resolve) => setTimeout(resolve, KNOCK_MS));
       }
     }

@@ -3,17 +3,17 @@ import { type Capacity, cpuShare, engineBytes } from '../../engine/capacity.ts';
 import { ServingError } from '../../errors.ts';
 import type { LocalModel, ModelStore } from '../fetch/store.ts';
 import { checkTextSizes, readFiles } from '../folder/files.ts';
-import { bytesOf, type Layout, type ModelVersion, partsOf, placeOf, stampOf } from '../folder/layout.ts';
+import { bytesOf, type Layout, type ListedVersion, partsOf, placeOf, stampOf } from '../folder/layout.ts';
 import { weightPaths } from '../folder/weights.ts';
-import type { MemoryBudget, Room } from '../memory-budget.ts';
+import type { MemoryBudget, Reservation } from '../memory-budget.ts';
 import { SourceError } from '../sources/source.ts';
 import { type EngineOptions, type Generation, prepareGeneration, type Telemetry } from './generation.ts';
 import type { LoadPhase } from './load-failure.ts';
 
 /** A generation that is ready to serve, with what it holds. */
-export interface Candidate {
+export interface PreparedGeneration {
   readonly generation: Generation;
-  readonly version: ModelVersion;
+  readonly version: ListedVersion;
   /** Paths below the model's folder of the weights that its file refers to. */
   readonly weights: readonly string[];
   /** Of the parts it was made from. */
@@ -26,15 +26,15 @@ export interface Candidate {
   close(): Promise<void>;
 }
 
-export interface CandidateOptions {
+export interface PreparationOptions {
   readonly store: ModelStore;
   readonly budget: MemoryBudget;
   readonly engine: EngineOptions;
   readonly telemetry: Telemetry;
   /** Models that share the CPUs with this one. */
-  readonly sharers: () => number;
+  readonly modelCount: () => number;
   /** Which version is meant. @throws ServingError */
-  readonly pick: (layout: Layout) => ModelVersion;
+  readonly pick: (layout: Layout) => ListedVersion;
   /** The model's folder below the root, where its name says it: that alone is listed, unless there is no model in it. */
   readonly under?: string | undefined;
   readonly onListed: (layout: Layout) => void;
@@ -50,13 +50,13 @@ export interface CandidateOptions {
 export interface Progress {
   phase(phase: LoadPhase): void;
   /** The model's name and size, once they are known. */
-  found(version: Pick<ModelVersion, 'name'>, bytes: number): void;
+  found(version: Pick<ListedVersion, 'name'>, bytes: number): void;
   fetched(bytes: number): void;
 }
 
 /** A version as it was listed, with the paths below its folder of the weights that its file refers to. */
 interface Weighed {
-  readonly version: ModelVersion;
+  readonly version: ListedVersion;
   readonly weights: readonly string[];
 }
 
@@ -72,11 +72,11 @@ const SETTLE_MS = 2000;
  * @param replacing another generation serves meanwhile, and must keep its memory: what does not fit is refused.
  * @throws ServingError `MODEL_FAILED` with what is wrong, `NOT_READY` where memory is short at present.
  */
-export async function prepareCandidate(
-  options: CandidateOptions,
+export async function fetchAndPrepare(
+  options: PreparationOptions,
   progress: Progress,
   replacing: boolean,
-): Promise<Candidate> {
+): Promise<PreparedGeneration> {
   for (let attempt = 1; ; attempt++) {
     progress.phase('listing');
     const listed = options.listed?.();
@@ -97,11 +97,11 @@ export async function prepareCandidate(
 }
 
 /** @param of a version that has been listed before, of which the weights are wanted wherever they lie. */
-async function look(options: CandidateOptions, gentle: boolean, of?: Weighed): Promise<ModelVersion> {
+async function look(options: PreparationOptions, background: boolean, of?: Weighed): Promise<ListedVersion> {
   const { store, under, pick, onListed } = options;
   const also = of?.weights.map((path) => [of.version.folder, path].filter((part) => part !== '').join('/'));
-  let layout = under === undefined ? undefined : await store.list(gentle, { under, also });
-  if (layout?.models.has(under!) !== true) layout = await store.list(gentle, { also });
+  let layout = under === undefined ? undefined : await store.list(background, { under, also });
+  if (layout?.models.has(under!) !== true) layout = await store.list(background, { also });
   onListed(layout);
   return pick(layout);
 }
@@ -110,7 +110,11 @@ async function look(options: CandidateOptions, gentle: boolean, of?: Weighed): P
  * The version that is meant of what was listed, with the weights of the one that serves wherever they lie.
  * @throws ServingError as `pick` does; SourceError where it has to be listed again.
  */
-export async function pickListed(options: CandidateOptions, layout: Layout, serving: Weighed): Promise<ModelVersion> {
+export async function pickListed(
+  options: PreparationOptions,
+  layout: Layout,
+  serving: Weighed,
+): Promise<ListedVersion> {
   const version = options.pick(layout);
   const isListed = serving.weights.every((path) => version.beside.has(path));
   return isListed ? version : look(options, true, { version, weights: serving.weights });
@@ -118,16 +122,16 @@ export async function pickListed(options: CandidateOptions, layout: Layout, serv
 
 /** Finds a version's weights among what was listed, or else by another listing. @throws ServingError `MODEL_FAILED` */
 async function weigh(
-  options: CandidateOptions,
-  version: ModelVersion,
+  options: PreparationOptions,
+  version: ListedVersion,
   external: readonly string[],
-  gentle: boolean,
+  background: boolean,
 ): Promise<Weighed> {
   const place = placeOf(options.store.root, version);
   const weights = weightPaths(version.file, external, place);
-  const missing = ({ beside }: ModelVersion): string | undefined => weights.find((path) => !beside.has(path));
+  const missing = ({ beside }: ListedVersion): string | undefined => weights.find((path) => !beside.has(path));
   if (missing(version) === undefined) return { version, weights };
-  const again = await look(options, gentle, { version, weights });
+  const again = await look(options, background, { version, weights });
   if (stampOf(again, []) !== stampOf(version, [])) throw changed(version);
   const location = missing(again);
   if (location === undefined) return { version: again, weights };
@@ -141,7 +145,7 @@ async function weigh(
  * A model of several files is written one after the other: where one is new, it is taken once two listings are equal.
  * @throws SourceError `changed`
  */
-async function settle(options: CandidateOptions, weighed: Weighed, replacing: boolean): Promise<void> {
+async function settle(options: PreparationOptions, weighed: Weighed, replacing: boolean): Promise<void> {
   if (!needsSettling(options.store, weighed, replacing)) return;
   await delay(options.settleMs ?? SETTLE_MS);
   await confirm(options, weighed, replacing);
@@ -162,24 +166,24 @@ function needsSettling({ local }: ModelStore, { version, weights }: Weighed, rep
  * Looks again once all has been read: of several objects, one may have been replaced while another was read.
  * @throws SourceError `changed`
  */
-async function confirm(options: CandidateOptions, weighed: Weighed, gentle: boolean): Promise<void> {
+async function confirm(options: PreparationOptions, weighed: Weighed, background: boolean): Promise<void> {
   const { version, weights } = weighed;
   // One object is pinned to one generation of it.
   if (!options.store.local && partsOf(version, weights).size === 1) return;
-  if (stampOf(await look(options, gentle, weighed), weights) !== stampOf(version, weights)) throw changed(version);
+  if (stampOf(await look(options, background, weighed), weights) !== stampOf(version, weights)) throw changed(version);
 }
 
-function changed({ name }: ModelVersion): SourceError {
+function changed({ name }: ListedVersion): SourceError {
   return new SourceError('changed', `${name} changed while it was read`);
 }
 
 async function prepareVersion(
-  options: CandidateOptions,
-  listed: ModelVersion,
+  options: PreparationOptions,
+  listed: ListedVersion,
   progress: Progress,
   replacing: boolean,
   thorough: boolean,
-): Promise<Candidate> {
+): Promise<PreparedGeneration> {
   const { store, telemetry } = options;
   const inMemory = await store.inMemory();
   checkTextSizes(store.root, listed);
@@ -194,7 +198,7 @@ async function prepareVersion(
     progress.found(version, bytes);
     const fileBytes = inMemory ? bytes : 0;
     const plan = planEngines(options, bytes, fileBytes);
-    return { plan, fileBytes, room: await takeRoom(options, version, bytes, fileBytes, plan, replacing) };
+    return { plan, fileBytes, room: await reserveMemory(options, version, bytes, fileBytes, plan, replacing) };
   }
 
   async function close(end: (generation: Generation) => Promise<void>): Promise<void> {
@@ -210,7 +214,7 @@ async function prepareVersion(
     await settle(options, weighed, replacing);
     progress.phase('fetching');
     const { sha256 } = options;
-    files = await store.bring(listed, { gentle: replacing, sha256, thorough, onBytes: progress.fetched });
+    files = await store.fetchModel(listed, { background: replacing, sha256, thorough, onBytes: progress.fetched });
     weighed = await weigh(options, listed, files.external, replacing);
     if (weighed.weights.length > 0) {
       // What was taken for the file alone goes back first: two loads must not wait for each other's second share.
@@ -256,7 +260,7 @@ async function prepareVersion(
 }
 
 /** Only now it is known what came out of compressed files. @throws ServingError `MODEL_FAILED` */
-function refuseTooLarge({ budget }: CandidateOptions, { name }: ModelVersion, bytes: number): void {
+function refuseTooLarge({ budget }: PreparationOptions, { name }: ListedVersion, bytes: number): void {
   if (!budget.strict || budget.limit === undefined || engineBytes(bytes) <= budget.limit) return;
   const need = Math.ceil(engineBytes(bytes) / 2 ** 20);
   const limit = Math.floor(budget.limit / 2 ** 20);
@@ -271,9 +275,13 @@ interface Plan {
   readonly each: number;
 }
 
-function planEngines({ engine, budget, sharers, sparing }: CandidateOptions, bytes: number, fileBytes: number): Plan {
+function planEngines(
+  { engine, budget, modelCount, sparing }: PreparationOptions,
+  bytes: number,
+  fileBytes: number,
+): Plan {
   const each = engineBytes(bytes);
-  const byCpu = Math.max(1, Math.floor(cpuShare(engine.capacity, engine.intraOpThreads) / sharers()));
+  const byCpu = Math.max(1, Math.floor(cpuShare(engine.capacity, engine.intraOpThreads) / modelCount()));
   const spared = sparing() ? fileBytes + each : 0;
   const byMemory = budget.limit === undefined ? byCpu : Math.floor((budget.limit - fileBytes - spared) / each);
   return { wanted: engine.processes ?? Math.max(1, Math.min(byCpu, byMemory)), each };
@@ -283,16 +291,16 @@ const enginesThatFit = ({ wanted, each }: Plan, free: number): number =>
   Math.max(1, Math.min(wanted, Math.floor(free / each)));
 
 /** Room for the file and a first engine. Further engines take what is left. */
-async function takeRoom(
-  { budget, engine }: CandidateOptions,
-  { name }: ModelVersion,
+async function reserveMemory(
+  { budget, engine }: PreparationOptions,
+  { name }: ListedVersion,
   bytes: number,
   fileBytes: number,
   { each }: Plan,
   replacing: boolean,
-): Promise<Room> {
+): Promise<Reservation> {
   const size = `${name} (${bytes} bytes)`;
-  if (!replacing) return budget.wait(leastOf(engine.capacity, fileBytes, each, budget), `the model ${size}`);
+  if (!replacing) return budget.wait(minimumBytes(engine.capacity, fileBytes, each, budget), `the model ${size}`);
   const room = await budget.take(fileBytes + each);
   if (room !== undefined) return room;
   const message = `there is no room for a new version of ${size} beside the one that serves: raise the memory limit, or mount the bucket`;
@@ -303,7 +311,7 @@ async function takeRoom(
  * An estimate is no reason to refuse the one model of a server: where only the machine's limit stands against it, it is let
  * in as long as its file and its weights fit.
  */
-function leastOf(capacity: Capacity, fileBytes: number, each: number, budget: MemoryBudget): number {
+function minimumBytes(capacity: Capacity, fileBytes: number, each: number, budget: MemoryBudget): number {
   const estimate = fileBytes + each;
   if (budget.strict || budget.limit === undefined || capacity.memoryBytes === undefined) return estimate;
   return budget.used() === 0 ? Math.min(estimate, fileBytes + each / 2) : estimate;

@@ -2,13 +2,13 @@ import { setMaxListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 
 /** Counts the users of something that will be closed when the count is 0. */
-export interface Holds {
+export interface UsageCount {
   hold(): void;
   release(): void;
   idle(): boolean;
   lastUsed(): number;
-  readonly outdated: AbortSignal;
-  /** Settles when the count is 0. After a while `outdated` asks the remaining users to finish. */
+  readonly superseded: AbortSignal;
+  /** Settles when the count is 0. After a while `superseded` asks the remaining users to finish. */
   left(): Promise<void>;
 }
 
@@ -17,16 +17,16 @@ const PATIENCE_MS = 60_000;
 /** A fresh generation counts as used for so long: its first caller has not called `hold()` yet. */
 const FRESH_MS = 100;
 
-export function createHolds(patienceMs = PATIENCE_MS): Holds {
-  const outdated = new AbortController();
+export function createUsageCount(patienceMs = PATIENCE_MS): UsageCount {
+  const superseded = new AbortController();
   // One listener for each open stream.
-  setMaxListeners(0, outdated.signal);
+  setMaxListeners(0, superseded.signal);
   const made = performance.now();
   let count = 0;
   let used = made;
   let onIdle: (() => void) | undefined;
   return {
-    outdated: outdated.signal,
+    superseded: superseded.signal,
     hold() {
       count++;
       used = performance.now();
@@ -41,7 +41,7 @@ export function createHolds(patienceMs = PATIENCE_MS): Holds {
     async left() {
       // A caller that received it in this turn calls `hold()` before the next.
       await turn();
-      const timer = setTimeout(() => outdated.abort(), patienceMs);
+      const timer = setTimeout(() => superseded.abort(), patienceMs);
       timer.unref();
       while (count > 0) {
         await new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { stackSpans } from '../../engine/batch-rows.ts';
-import type { Outcome, Ticket } from '../../engine/batcher.ts';
+import type { Cancellation, Outcome } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { ModelRecorder } from '../../telemetry/metrics/metrics.ts';
@@ -37,7 +37,7 @@ interface Piece {
 export async function runInstances(
   { count, groups }: Instances,
   live: Pick<Generation, 'predict'>,
-  ticket: Ticket,
+  cancellation: Cancellation,
   recorder: ModelRecorder,
   write: WriteInstance,
 ): Promise<string[]> {
@@ -74,7 +74,7 @@ export async function runInstances(
         if (characters < turnAt) continue;
         if (characters > MAX_CHARACTERS) throw tooLong();
         await turn();
-        if (over || ticket.gone) return;
+        if (over || cancellation.gone) return;
         turnAt = characters + TURN_CHARACTERS;
       }
     }
@@ -99,12 +99,12 @@ export async function runInstances(
     const feeds = rows === group.feeds.rows ? group.feeds : stackSpans([{ feeds: group.feeds, first, rows }]);
     for (;;) {
       try {
-        const outcomes = await live.predict(feeds, ticket, share);
+        const outcomes = await live.predict(feeds, cancellation, share);
         begun = true;
         return outcomes;
       } catch (error) {
         const full = error instanceof ServingError && error.code === 'OVERLOADED';
-        if (!full || opens || over || ticket.gone) throw error;
+        if (!full || opens || over || cancellation.gone) throw error;
         await new Promise((resolve) => setTimeout(resolve, KNOCK_MS));
       }
     }

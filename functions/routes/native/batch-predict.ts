@@ -3,14 +3,14 @@ import * as z from 'zod';
 import { ServingError } from '../../errors.ts';
 import { weightOf } from '../../http/accept.ts';
 import { createPieceReader } from '../../http/body/pieces.ts';
-import { mediaType, rawBody, readBodyWithin, refuseEncoding } from '../../http/body/read-body.ts';
+import { rawBody, readBodyWithin, refuseEncoding, requireMediaType } from '../../http/body/read-body.ts';
 import { toServingError } from '../../http/error-response.ts';
-import type { Exchange } from '../../http/request-context.ts';
+import type { RequestContext } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
-import type { JsonParser } from '../body-reader.ts';
+import type { BodyReader } from '../body-reader.ts';
 import { MODEL_PATHS, modelOf } from '../model-address.ts';
 import { predictRows, type ReadRow } from './row-batch.ts';
 import { feedRows } from './row-feed.ts';
@@ -19,7 +19,7 @@ import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } 
 
 export interface BatchPredictOptions {
   readonly repository: Repository;
-  readonly parser: JsonParser;
+  readonly parser: BodyReader;
   readonly metrics: Metrics;
   /** Bytes of a buffered body, and of one NDJSON line. */
   readonly maxBodyBytes: number;
@@ -50,32 +50,32 @@ export const batchQuerySchema = z.object({
 export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
 
-  async function handle(exchange: Exchange): Promise<void> {
-    const { req } = exchange;
-    const batchSize = Math.min(readBatchSize(exchange.query), options.maxBatchSize);
-    const streamed = mediaType(req, MEDIA_TYPES) !== 'application/json';
+  async function handle(context: RequestContext): Promise<void> {
+    const { req } = context;
+    const batchSize = Math.min(readBatchSize(context.query), options.maxBatchSize);
+    const streamed = requireMediaType(req, MEDIA_TYPES) !== 'application/json';
     refuseEncoding(req);
     if (streamed) rawBody(req, maxBodyBytes);
     const instances = streamed
       ? undefined
-      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs), exchange));
-    const model = await modelOf(repository, exchange);
+      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs), context));
+    const model = await modelOf(repository, context);
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
-      await stream(exchange, batchSize, instances, live);
+      await stream(context, batchSize, instances, live);
     } finally {
       live.release();
     }
   }
 
   async function stream(
-    exchange: Exchange,
+    context: RequestContext,
     batchSize: number,
     instances: RowSource | undefined,
     live: Generation,
   ): Promise<void> {
-    const { req, res, ticket } = exchange;
+    const { req, res, cancellation } = context;
     const recorder = metrics.model(live.name);
 
     const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
@@ -88,13 +88,13 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
 
     function send(text: string): Promise<void> | undefined {
       idle?.refresh();
-      if (!res.headersSent) writeHead(exchange, framing);
+      if (!res.headersSent) writeHead(context, framing);
       if (res.write(text)) return undefined;
       blocked = true;
       return drained(res).then(() => {
         blocked = false;
         idle?.refresh();
-        if (ticket.gone) rows.abandon();
+        if (cancellation.gone) rows.abandon();
       });
     }
 
@@ -116,20 +116,20 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     }
 
     // Rows of one answer are of one version: a stream that outlasts its model goes on, in a new request, with the next.
-    const ends = [draining, live.outdated];
+    const ends = [draining, live.superseded];
     for (const signal of ends) signal.addEventListener('abort', stop);
     // The signal may have come while the body or the model was waited for.
     if (ends.some(({ aborted }) => aborted)) stop();
     idle = setTimeout(onIdle, idleMs);
-    const lines = { limit: maxBodyBytes, parser, owner: exchange, onPiece: () => idle?.refresh() };
+    const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: () => idle?.refresh() };
     const source = instances ?? readLines(reader, lines);
     let whole = false;
     try {
       whole = await feedRows(source, rows, {
         batchSize,
         read: (row) => readRow(row, live),
-        run: (batch) => predictRows(batch, live, ticket),
-        over: () => stopping || ticket.gone,
+        run: (batch) => predictRows(batch, live, cancellation),
+        over: () => stopping || cancellation.gone,
       });
       await rows.finish();
     } finally {
@@ -137,12 +137,12 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
       for (const signal of ends) signal.removeEventListener('abort', stop);
       const { ok, failed } = rows.counts();
       recorder.rows(ok, failed);
-      exchange.fault = rows.fault();
+      context.fault = rows.fault();
     }
-    if (ticket.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
+    if (cancellation.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
     const stopped = whyStopped(whole, idleFor, draining.aborted);
-    finish(exchange, rows, framing.last({ ...rows.counts(), stopped }), framing);
-    if (stopped !== undefined) cutLater(exchange, idleMs);
+    finish(context, rows, framing.last({ ...rows.counts(), stopped }), framing);
+    if (stopped !== undefined) cutLater(context, idleMs);
   }
 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, streams: true, handle }));
@@ -152,7 +152,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
  * Cuts the connection of a stopped stream that does not come to its end: once its client has neither sent nor taken anything
  * for `idleMs`, or has gone on sending for too long. It is the request's socket: an ended response has none any more.
  */
-function cutLater({ req, res }: Exchange, idleMs: number): void {
+function cutLater({ req, res }: RequestContext, idleMs: number): void {
   const { socket } = req;
   let moved = socket.bytesRead + socket.bytesWritten;
   let times = 0;
@@ -174,14 +174,14 @@ function whyStopped(whole: boolean, idleFor: string | undefined, draining: boole
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
 }
 
-function writeHead({ res, id }: Exchange, { type }: typeof NDJSON): void {
+function writeHead({ res, id }: RequestContext, { type }: typeof NDJSON): void {
   res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id]);
 }
 
-function finish(exchange: Exchange, rows: RowStream, last: string, framing: typeof NDJSON): void {
-  const { res } = exchange;
+function finish(context: RequestContext, rows: RowStream, last: string, framing: typeof NDJSON): void {
+  const { res } = context;
   const { ok, failed } = rows.counts();
-  if (!res.headersSent) writeHead(exchange, framing);
+  if (!res.headersSent) writeHead(context, framing);
   const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
   res.end(lead + last + framing.close);
 }

@@ -1,37 +1,37 @@
-import { mediaType, readBody } from '../../http/body/read-body.ts';
-import { type Exchange, sendJson } from '../../http/request-context.ts';
+import { readBody, requireMediaType } from '../../http/body/read-body.ts';
+import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { readJson } from '../../tensor/json/reader.ts';
-import { isLarge, type JsonParser } from '../body-reader.ts';
+import { type BodyReader, isLarge } from '../body-reader.ts';
 import { MODEL_PATHS, modelOf } from '../model-address.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 import { predictionEncoderOf } from './prediction-encoder.ts';
 
 export interface PredictOptions {
   readonly repository: Repository;
-  readonly parser: JsonParser;
+  readonly parser: BodyReader;
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
 }
 
 /** `POST /predict`, and the same of any model: one row in, its prediction out. */
 export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes }: PredictOptions): Route[] {
-  async function handle(exchange: Exchange): Promise<void> {
-    mediaType(exchange.req, ['application/json']);
-    const bytes = await readBody(exchange.req, maxBodyBytes);
-    const model = exchange.params.name === undefined ? repository.main : await modelOf(repository, exchange);
+  async function handle(context: RequestContext): Promise<void> {
+    requireMediaType(context.req, ['application/json']);
+    const bytes = await readBody(context.req, maxBodyBytes);
+    const model = context.params.name === undefined ? repository.main : await modelOf(repository, context);
     // The body is complete, so that no client is kept from sending it: a load may take as long as the deadline allows.
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
       const feeds = isLarge(bytes)
-        ? await parser.readFeeds(bytes, live.rows.form, exchange)
+        ? await parser.readFeeds(bytes, live.rows.form, context)
         : readPredictBody(readJson(bytes), live);
-      await answerRow(exchange, feeds, live, metrics.model(live.name));
+      await answerRow(context, feeds, live, metrics.model(live.name));
     } finally {
       live.release();
     }
@@ -41,18 +41,18 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
 
 /** Runs one row and answers with its prediction. */
 export async function answerRow(
-  exchange: Exchange,
+  context: RequestContext,
   feeds: RowFeeds,
   live: Generation,
   recorder: ModelRecorder,
 ): Promise<void> {
   // As the row is run: see predictRows.
   const encoder = predictionEncoderOf(live);
-  const [outcome] = await live.predict(feeds, exchange.ticket);
+  const [outcome] = await live.predict(feeds, context.cancellation);
   const failed = 'error' in outcome!;
   recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
   const json = `{${writePrediction(outcome!, feeds, encoder)},${modelMember(live)}}`;
-  if (!exchange.ticket.gone) sendJson(exchange, 200, json);
+  if (!context.cancellation.gone) sendJson(context, 200, json);
 }
 
 const members = new WeakMap<Generation, string>();

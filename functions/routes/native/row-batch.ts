@@ -1,5 +1,5 @@
 import { type Feeds, keyOf, stackRows } from '../../engine/batch-rows.ts';
-import type { Outcome, Ticket } from '../../engine/batcher.ts';
+import type { Cancellation, Outcome } from '../../engine/batcher.ts';
 import type { ServingError } from '../../errors.ts';
 import { toServingError } from '../../http/error-response.ts';
 import { processSlices } from '../../http/time-slice.ts';
@@ -28,7 +28,7 @@ const KNOCK_MS = 20;
 export async function predictRows(
   pending: readonly (ReadRow | Promise<ReadRow>)[],
   live: Generation,
-  ticket: Ticket,
+  cancellation: Cancellation,
   encoder = predictionEncoderOf(live),
 ): Promise<readonly RowResult[]> {
   const rows = areRead(pending) ? pending : await Promise.all(pending);
@@ -36,7 +36,7 @@ export async function predictRows(
   await Promise.all(
     group(rows, live.joined).map(async (places) => {
       const feeds = places.map((place) => (rows[place] as { feeds: RowFeeds }).feeds);
-      const outcomes = await queue(feeds.length === 1 ? feeds[0]! : stackRows(feeds), live, ticket);
+      const outcomes = await queue(feeds.length === 1 ? feeds[0]! : stackRows(feeds), live, cancellation);
       let at = 0;
       for (const outcome of outcomes) {
         for (let row = 0; row < outcome.rows; row++, at++) {
@@ -67,13 +67,13 @@ function group(rows: readonly ReadRow[], joined: boolean): number[][] {
 }
 
 /** A full queue holds a batch back; it does not fail its rows. */
-async function queue(feeds: Feeds, live: Generation, ticket: Ticket): Promise<readonly Outcome[]> {
+async function queue(feeds: Feeds, live: Generation, cancellation: Cancellation): Promise<readonly Outcome[]> {
   for (;;) {
     try {
-      return await live.predict(feeds, ticket, SHARE);
+      return await live.predict(feeds, cancellation, SHARE);
     } catch (error) {
       const shown = toServingError(error);
-      if (shown.code !== 'OVERLOADED' || ticket.gone) return [{ rows: feeds.rows, error: shown }];
+      if (shown.code !== 'OVERLOADED' || cancellation.gone) return [{ rows: feeds.rows, error: shown }];
       await new Promise((resolve) => setTimeout(resolve, KNOCK_MS));
     }
   }

@@ -5,7 +5,7 @@ import type { PieceReader } from '../../http/body/pieces.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
-import { isLarge, type JsonParser, type Owner } from '../body-reader.ts';
+import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
 import { isArray } from '../json-checks.ts';
 import { readPredictBody } from './prediction.ts';
 
@@ -24,7 +24,7 @@ export interface LineOptions {
   /** Bytes a line may have. */
   readonly limit: number;
   /** Reads long lines. */
-  readonly parser: Pick<JsonParser, 'readFeeds'>;
+  readonly parser: Pick<BodyReader, 'readFeeds'>;
   readonly owner: Owner;
   /** Called for each piece of the body. */
   readonly onPiece: () => void;

@@ -1,5 +1,5 @@
 import { ServingError } from '../../errors.ts';
-import type { Exchange } from '../../http/request-context.ts';
+import type { RequestContext } from '../../http/request-context.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Model } from '../../model/serving/model.ts';
@@ -8,7 +8,7 @@ import * as addressed from '../model-address.ts';
 /** Where a route about a model stands: for its version that serves, and for any. */
 export const MODEL_PATHS = ['/v2/models/{name}', '/v2/models/{name}/versions/{version}'] as const;
 
-type Named = Pick<Exchange, 'params'>;
+type Named = Pick<RequestContext, 'params'>;
 
 /** @see addressed.modelAt @throws ServingError `NOT_FOUND` in Triton's words, `NOT_READY`. */
 export const modelAt = (repository: Repository, named: Named): Promise<Model> =>

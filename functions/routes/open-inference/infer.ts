@@ -1,14 +1,14 @@
-import type { Ticket } from '../../engine/batcher.ts';
+import type { Cancellation } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import { readInflated } from '../../http/body/inflate.ts';
-import type { Exchange } from '../../http/request-context.ts';
+import type { RequestContext } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import { predictWhole } from '../../model/serving/predict-tensors.ts';
+import { predictTensors } from '../../model/serving/predict-tensors.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { isLarge, type JsonParser, type Owner } from '../body-reader.ts';
+import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
 import { generationAt, MODEL_PATHS } from './addressing.ts';
 import { type InferRequest, readInfer } from './request.ts';
 import { sendOutputs } from './response.ts';
@@ -16,7 +16,7 @@ import type { Tracer } from './triton/tracer.ts';
 
 export interface InferOptions {
   readonly repository: Repository;
-  readonly parser: JsonParser;
+  readonly parser: BodyReader;
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
   readonly tracer: Tracer;
@@ -29,35 +29,35 @@ const TEXT_LENGTH = 'inference-header-content-length';
  * with the length of the JSON text tells where binary data begin, and not the content type: as in Triton any is taken, and none.
  */
 export function createInferRoutes({ repository, parser, metrics, maxBodyBytes, tracer }: InferOptions): Route[] {
-  async function handle(exchange: Exchange): Promise<void> {
-    const { req } = exchange;
+  async function handle(context: RequestContext): Promise<void> {
+    const { req } = context;
     const header = req.headers[TEXT_LENGTH] as string | undefined;
     const body = await readInflated(req, maxBodyBytes, Number(header) || 0);
     const textBytes = header === undefined ? undefined : readTextLength(header, body.length);
-    const live = await generationAt(repository, exchange);
+    const live = await generationAt(repository, context);
     live.hold();
     try {
-      await answer(exchange, body, textBytes, live);
+      await answer(context, body, textBytes, live);
     } finally {
       live.release();
     }
   }
 
   async function answer(
-    exchange: Exchange,
+    context: RequestContext,
     body: Buffer,
     textBytes: number | undefined,
     live: Generation,
   ): Promise<void> {
-    const request = await readRequest(body, textBytes, live, parser, exchange);
-    const trace = tracer.start(exchange.params.name!);
-    trace?.mark('REQUEST_START', exchange.startedAt);
+    const request = await readRequest(body, textBytes, live, parser, context);
+    const trace = tracer.start(context.params.name!);
+    trace?.mark('REQUEST_START', context.startedAt);
     trace?.mark('QUEUE_START');
-    const outputs = await runInfer(exchange, live, request, metrics.model(live.name));
+    const outputs = await runInfer(context, live, request, metrics.model(live.name));
     trace?.mark('COMPUTE_END');
-    await sendOutputs(exchange, live, request, outputs);
+    await sendOutputs(context, live, request, outputs);
     trace?.mark('REQUEST_END');
-    trace?.end({ model: live.name, version: live.version, requestId: exchange.id });
+    trace?.end({ model: live.name, version: live.version, requestId: context.id });
   }
 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/infer`, handle }));
@@ -68,7 +68,7 @@ export function readRequest(
   body: Buffer,
   textBytes: number | undefined,
   live: Generation,
-  parser: JsonParser,
+  parser: BodyReader,
   owner: Owner,
 ): InferRequest | Promise<InferRequest> {
   const { form } = live.rows;
@@ -95,10 +95,10 @@ function isLongToRead(body: Buffer, textBytes: number | undefined, { signature }
 /**
  * Runs an infer request, within the time that it asks for.
  * @returns all outputs, in the order of the signature.
- * @throws ServingError `DEADLINE`; as `predictWhole` does.
+ * @throws ServingError `DEADLINE`; as `predictTensors` does.
  */
 export async function runInfer(
-  exchange: Exchange,
+  context: RequestContext,
   live: Generation,
   request: InferRequest,
   recorder: ModelRecorder,
@@ -106,7 +106,9 @@ export async function runInfer(
   const rows = live.joined ? request.tensors[0]!.dims[0]! : 1;
   let ok = false;
   try {
-    const outputs = await within(request.timeout, exchange, (ticket) => predictWhole(live, request.tensors, ticket));
+    const outputs = await within(request.timeout, context, (cancellation) =>
+      predictTensors(live, request.tensors, cancellation),
+    );
     ok = true;
     return outputs;
   } finally {
@@ -120,10 +122,10 @@ export async function runInfer(
  */
 async function within<T>(
   timeout: number | undefined,
-  { startedAt, ticket }: Exchange,
-  work: (ticket: Ticket) => Promise<T>,
+  { startedAt, cancellation }: RequestContext,
+  work: (cancellation: Cancellation) => Promise<T>,
 ): Promise<T> {
-  if (timeout === undefined) return work(ticket);
+  if (timeout === undefined) return work(cancellation);
   const left = timeout / 1000 - (performance.now() - startedAt);
   const late = Promise.withResolvers<never>();
   const own = { over: false };
@@ -136,7 +138,7 @@ async function within<T>(
     ? late.promise
     : work({
         get gone() {
-          return own.over || ticket.gone;
+          return own.over || cancellation.gone;
         },
       });
   try {

@@ -1,5 +1,5 @@
 import { ServingError } from '../../errors.ts';
-import { type Exchange, sendJson } from '../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Model } from '../../model/serving/model.ts';
@@ -31,17 +31,17 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
   const extensions = [...EXTENSIONS, ...(admin ? ADMIN_EXTENSIONS : [])];
   const server = JSON.stringify({ ...SERVER, extensions });
 
-  const describeServer = (exchange: Exchange): void => sendJson(exchange, 200, server);
-  const live = (exchange: Exchange): void => sendJson(exchange, 200, '{"live":true}');
+  const describeServer = (context: RequestContext): void => sendJson(context, 200, server);
+  const live = (context: RequestContext): void => sendJson(context, 200, '{"live":true}');
 
-  function ready(exchange: Exchange): void {
+  function ready(context: RequestContext): void {
     refuseUnready(repository.main);
-    sendJson(exchange, 200, '{"ready":true,"live":true}');
+    sendJson(context, 200, '{"ready":true,"live":true}');
   }
 
-  async function modelReady(exchange: Exchange): Promise<void> {
-    refuseUnready(await modelAt(repository, exchange));
-    sendJson(exchange, 200, JSON.stringify({ name: exchange.params.name, ready: true }));
+  async function modelReady(context: RequestContext): Promise<void> {
+    refuseUnready(await modelAt(repository, context));
+    sendJson(context, 200, JSON.stringify({ name: context.params.name, ready: true }));
   }
 
   /** A lazy load starts here too, and is not waited for: the probe comes again. */
@@ -51,9 +51,9 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
     requireReady(model);
   }
 
-  async function describeModel(exchange: Exchange): Promise<void> {
-    const { signature, version } = await generationAt(repository, exchange);
-    const { name } = exchange.params;
+  async function describeModel(context: RequestContext): Promise<void> {
+    const { signature, version } = await generationAt(repository, context);
+    const { name } = context.params;
     const { versions } = await repository.describe(name!);
     const metadata = {
       name,
@@ -62,12 +62,12 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
       inputs: signature.inputs.map(describeTensor),
       outputs: signature.outputs.map(describeTensor),
     };
-    sendJson(exchange, 200, JSON.stringify(metadata));
+    sendJson(context, 200, JSON.stringify(metadata));
   }
 
-  async function list(exchange: Exchange): Promise<void> {
+  async function list(context: RequestContext): Promise<void> {
     const models = (await repository.list()).map(({ name }) => name);
-    sendJson(exchange, 200, JSON.stringify({ models }));
+    sendJson(context, 200, JSON.stringify({ models }));
   }
 
   return [

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { packTexts } from '../../engine/frame.ts';
-import { type Exchange, sendBytes, sendJson } from '../../http/request-context.ts';
+import { type RequestContext, sendBytes, sendJson } from '../../http/request-context.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeFlat } from '../../tensor/encode.ts';
 import { DTYPES, type NumericData, type Tensor } from '../../tensor/tensor.ts';
@@ -19,7 +19,7 @@ const SLICE = 4096;
  * @param binaryType the media type of an answer with binary data, by the length of its JSON text.
  */
 export async function sendOutputs(
-  exchange: Exchange,
+  context: RequestContext,
   live: Generation,
   request: InferRequest,
   outputs: readonly Tensor[],
@@ -27,7 +27,7 @@ export async function sendOutputs(
 ): Promise<void> {
   const texts: Uint8Array[] = [];
   const blobs: Uint8Array[] = [];
-  let text = openText(exchange.params.name!, live.version, request.id);
+  let text = openText(context.params.name!, live.version, request.id);
   for (const [i, { slot, binary, classes }] of request.outputs.entries()) {
     const spec = live.signature.outputs[slot]!;
     const { name } = spec;
@@ -36,7 +36,7 @@ export async function sendOutputs(
     const tensor =
       classes === undefined
         ? outputs[slot]!
-        : await classify({ tensor: outputs[slot]!, spec, joined, labels }, classes, () => exchange.ticket.gone);
+        : await classify({ tensor: outputs[slot]!, spec, joined, labels }, classes, () => context.cancellation.gone);
     if (i > 0) text += ',';
     text += `{"name":${JSON.stringify(name)},"datatype":"${DATATYPES[tensor.dtype]}","shape":[${tensor.dims.join(',')}],`;
     if (binary) {
@@ -46,14 +46,14 @@ export async function sendOutputs(
     } else if (tensor.data.length <= SLICE) {
       text += `"data":${encodeFlat(tensor)}}`;
     } else {
-      texts.push(Buffer.from(`${text}"data":[`), ...(await encodeSlices(tensor, exchange)));
+      texts.push(Buffer.from(`${text}"data":[`), ...(await encodeSlices(tensor, context)));
       text = ']}';
     }
   }
   text += ']}';
-  if (exchange.ticket.gone) return;
-  if (texts.length === 0 && blobs.length === 0) sendJson(exchange, 200, text);
-  else sendPieces(exchange, [...texts, Buffer.from(text)], blobs, binaryType);
+  if (context.cancellation.gone) return;
+  if (texts.length === 0 && blobs.length === 0) sendJson(context, 200, text);
+  else sendPieces(context, [...texts, Buffer.from(text)], blobs, binaryType);
 }
 
 function openText(model: string, version: string, id: string | undefined): string {
@@ -62,9 +62,9 @@ function openText(model: string, version: string, id: string | undefined): strin
 }
 
 /** The elements with commas between them, in pieces of some of them each, ready for the socket. */
-async function encodeSlices({ dtype, data }: Tensor, { ticket }: Exchange): Promise<Uint8Array[]> {
+async function encodeSlices({ dtype, data }: Tensor, { cancellation }: RequestContext): Promise<Uint8Array[]> {
   const texts: Uint8Array[] = [];
-  for (let from = 0; from < data.length && !ticket.gone; from += SLICE) {
+  for (let from = 0; from < data.length && !cancellation.gone; from += SLICE) {
     const to = Math.min(data.length, from + SLICE);
     const slice = Array.isArray(data) ? data.slice(from, to) : data.subarray(from, to);
     const text = encodeFlat({ dtype, dims: [to - from], data: slice });
@@ -81,16 +81,16 @@ function bytesOf({ dtype, data }: Tensor): Uint8Array {
 }
 
 function sendPieces(
-  exchange: Exchange,
+  context: RequestContext,
   texts: readonly Uint8Array[],
   blobs: readonly Uint8Array[],
   binaryType: (textBytes: number) => string,
 ): void {
   if (blobs.length === 0) {
-    sendBytes(exchange, 200, ['Content-Type', 'application/json'], texts);
+    sendBytes(context, 200, ['Content-Type', 'application/json'], texts);
     return;
   }
   const textBytes = texts.reduce((sum, { length }) => sum + length, 0);
   const headers = ['Content-Type', binaryType(textBytes), 'Inference-Header-Content-Length', String(textBytes)];
-  sendBytes(exchange, 200, headers, [...texts, ...blobs]);
+  sendBytes(context, 200, headers, [...texts, ...blobs]);
 }

@@ -1,5 +1,5 @@
 import { readBody } from '../../http/body/read-body.ts';
-import type { Exchange } from '../../http/request-context.ts';
+import type { RequestContext } from '../../http/request-context.ts';
 import { describe } from '../../tensor/fill.ts';
 import { type JsonObject, readJson } from '../../tensor/json/reader.ts';
 import { invalid, isObject } from './members.ts';
@@ -11,7 +11,7 @@ const MAX_BYTES = 65_536;
  * The body of a request that says in a few lines what is to be done: an object, or no body at all, which stands for an empty one.
  * @throws ServingError `INVALID_INPUT`; as `readBody` does.
  */
-export async function readShortBody({ req }: Pick<Exchange, 'req'>): Promise<JsonObject> {
+export async function readShortBody({ req }: Pick<RequestContext, 'req'>): Promise<JsonObject> {
   const body = await readBody(req, MAX_BYTES);
   const request = body.length === 0 ? {} : readJson(body);
   if (isObject(request)) return request;

@@ -10,7 +10,7 @@ import { type Json, record, ref } from './json-schema.ts';
 import { anySchemas, modelSchemas, type Typed } from './model-schemas.ts';
 import { OPEN_INFERENCE_SCHEMAS } from './open-inference.ts';
 import { describeRoute } from './operations.ts';
-import type { Examples, Subject } from './subject.ts';
+import type { DocumentContext, Examples } from './subject.ts';
 import { TENSORFLOW_SERVING_SCHEMAS } from './tensorflow-serving.ts';
 
 /** What of a route the document lists. */
@@ -34,7 +34,7 @@ const PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'];
 /** Of all models alike. */
 const SHARED: Json = {
   Index: { ...count, description: 'The place of the row among those sent, from 0.' },
-  ModelVersion: record({ name: text, version: text }),
+  ListedVersion: record({ name: text, version: text }),
   BatchFailure: record({
     index: ref('Index'),
     error: record({ message: text, code: ref('ErrorCode'), path: text }, ['path']),
@@ -96,7 +96,7 @@ const SHARED: Json = {
 export function writeDocument(routes: readonly Listed[], live: Generation | undefined): string {
   const batchQuery = (z.toJSONSchema(batchQuerySchema) as Json).properties as Json;
   const examples = live === undefined ? undefined : makeExamples(live);
-  const subject: Subject =
+  const subject: DocumentContext =
     live === undefined
       ? { batchQuery }
       : { batchQuery, name: live.name, version: live.version, ...(examples && { examples }) };

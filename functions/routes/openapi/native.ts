@@ -1,6 +1,6 @@
 import { failing } from './errors.ts';
 import { type Json, ref } from './json-schema.ts';
-import { json, type Operations, ok, operation, type Subject } from './subject.ts';
+import { type DocumentContext, json, type Operations, ok, operation } from './subject.ts';
 
 /** Of the three addresses of a model: what an operation's id and summary say of it, and whose schemas it has. */
 const ADDRESSES = [
@@ -59,7 +59,7 @@ function status({ path, id, of }: Address): Operations {
   };
 }
 
-function predict({ id, of, any }: Address, { examples }: Subject): Json {
+function predict({ id, of, any }: Address, { examples }: DocumentContext): Json {
   const row = examples && { row: { value: { features: examples.features } } };
   return {
     ...operation(`predict${id}`, 'Predict', `One row in, its prediction out, of ${of}.`, {
@@ -70,7 +70,7 @@ function predict({ id, of, any }: Address, { examples }: Subject): Json {
   };
 }
 
-function batchPredict({ id, of, any }: Address, { examples, batchQuery }: Subject): Json {
+function batchPredict({ id, of, any }: Address, { examples, batchQuery }: DocumentContext): Json {
   const answer = { anyOf: [ref(`${any}BatchPrediction`), ref('BatchFailure'), ref('BatchEnd')] };
   return {
     ...operation(`batchPredict${id}`, 'Predict', `Many rows in, their predictions out in the same order, of ${of}.`, {

@@ -2,7 +2,7 @@ import type { Route } from '../../http/router.ts';
 import type { Json } from './json-schema.ts';
 import { NATIVE } from './native.ts';
 import { OPEN_INFERENCE } from './open-inference.ts';
-import { keyOf, type Operations, type Subject } from './subject.ts';
+import { type DocumentContext, keyOf, type Operations } from './subject.ts';
 import { TENSORFLOW_SERVING, vertexHealth, vertexPredict } from './tensorflow-serving.ts';
 
 const OPERATIONS: Operations = { ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING };
@@ -13,7 +13,7 @@ type Listed = Pick<Route, 'method' | 'path'>;
 export const isDescribed = (route: Listed): boolean => Object.hasOwn(OPERATIONS, keyOf(route));
 
 /** The operation of a route, with the parameters that its path has. */
-export function describeRoute(route: Listed, subject: Subject): Json {
+export function describeRoute(route: Listed, subject: DocumentContext): Json {
   const describe = isDescribed(route)
     ? OPERATIONS[keyOf(route)]!
     : route.method === 'GET'
@@ -26,7 +26,7 @@ export function describeRoute(route: Listed, subject: Subject): Json {
   return { ...operation, parameters: [...names.map((name) => pathParameter(name, subject)), ...own] };
 }
 
-function pathParameter(name: string, { name: model, version }: Subject): Json {
+function pathParameter(name: string, { name: model, version }: DocumentContext): Json {
   const example = ({ name: model, version } as Record<string, string | undefined>)[name];
   return {
     name,

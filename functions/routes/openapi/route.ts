@@ -1,5 +1,5 @@
-import { type CachedAnswer, cacheText, sendCached } from '../../http/cached-response.ts';
-import type { Exchange } from '../../http/request-context.ts';
+import { type CachedResponse, cacheText, sendCached } from '../../http/cached-response.ts';
+import type { RequestContext } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Model } from '../../model/serving/model.ts';
@@ -14,16 +14,16 @@ const PATH = '/openapi.json';
  */
 export function createOpenApiRoutes(model: Model, others: readonly Route[]): Route[] {
   const listed: readonly Listed[] = [...others, { method: 'GET', path: PATH }];
-  const typed = new WeakMap<Generation, Promise<CachedAnswer>>();
-  let general: Promise<CachedAnswer> | undefined;
+  const typed = new WeakMap<Generation, Promise<CachedResponse>>();
+  let general: Promise<CachedResponse> | undefined;
 
-  async function write(live: Generation | undefined): Promise<CachedAnswer> {
+  async function write(live: Generation | undefined): Promise<CachedResponse> {
     // Most servers are never asked for it: what it is made with is loaded then.
     const { writeDocument } = await import('./document.ts');
     return cacheText('application/json', writeDocument(listed, live));
   }
 
-  function answerFor(live: Generation | undefined): Promise<CachedAnswer> {
+  function answerFor(live: Generation | undefined): Promise<CachedResponse> {
     if (live === undefined) {
       general ??= write(undefined).catch((error) => {
         general = undefined;
@@ -41,9 +41,9 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
     return made;
   }
 
-  async function handle(exchange: Exchange): Promise<void> {
+  async function handle(context: RequestContext): Promise<void> {
     const answer = await answerFor(model.live());
-    await sendCached(exchange, answer, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
+    await sendCached(context, answer, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
   }
 
   return [{ method: 'GET', path: PATH, handle }];

@@ -2,7 +2,7 @@ import type { Route } from '../../http/router.ts';
 import type { Json } from './json-schema.ts';
 
 /** What the operations are told of the model behind `/predict`. Without one they have no examples. */
-export interface Subject {
+export interface DocumentContext {
   readonly name?: string;
   readonly version?: string;
   readonly examples?: Examples;
@@ -21,7 +21,7 @@ export interface Examples {
 }
 
 /** What a route does, as an operation of the document. */
-export type Describe = (subject: Subject) => Json;
+export type Describe = (subject: DocumentContext) => Json;
 
 /** By a route's method and path: `GET /models`. */
 export type Operations = Readonly<Record<string, Describe>>;

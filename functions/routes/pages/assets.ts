@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
-import { type CachedAnswer, cachePacked } from '../../http/cached-response.ts';
+import { type CachedResponse, cachePacked } from '../../http/cached-response.ts';
 
 /** Reads a file of the pages by its path below `dist/`. */
-export type ReadAsset = (path: string, type: string) => Promise<CachedAnswer>;
+export type ReadAsset = (path: string, type: string) => Promise<CachedResponse>;
 
 /** `scripts/browser-assets.ts`: what the build makes of the pages' sources. */
 interface Builder {
@@ -18,7 +18,7 @@ const source = import.meta.url.endsWith('.ts');
  * compressed it; run from the sources, it is built first, as the build does.
  */
 export function createAssetReader(): ReadAsset {
-  const answers = new Map<string, Promise<CachedAnswer>>();
+  const answers = new Map<string, Promise<CachedResponse>>();
   const load = source ? createSourceLoader() : readPacked;
   return (path, type) => {
     const known = answers.get(path);
@@ -31,7 +31,7 @@ export function createAssetReader(): ReadAsset {
   };
 }
 
-async function readPacked(path: string, type: string): Promise<CachedAnswer> {
+async function readPacked(path: string, type: string): Promise<CachedResponse> {
   const read = (ending: string): Promise<Buffer> => readFile(new URL(`./${path}${ending}`, import.meta.url));
   const [gzipped, brotli] = await Promise.all([read('.gz'), read('.br')]);
   return cachePacked(type, gzipped, brotli);

@@ -1,5 +1,5 @@
 import { sendCached } from '../../http/cached-response.ts';
-import type { Exchange } from '../../http/request-context.ts';
+import type { RequestContext } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import { createAssetReader } from './assets.ts';
 
@@ -39,8 +39,8 @@ export function createPageRoutes(): Route[] {
   return FILES.map(([path, file, type, policy]) => {
     const headers = ['X-Content-Type-Options', 'nosniff', 'Referrer-Policy', 'no-referrer'];
     if (policy !== undefined) headers.push('Content-Security-Policy', policy.join('; '));
-    async function handle(exchange: Exchange): Promise<void> {
-      await sendCached(exchange, await read(file, type), ['br', 'gzip'], headers);
+    async function handle(context: RequestContext): Promise<void> {
+      await sendCached(context, await read(file, type), ['br', 'gzip'], headers);
     }
     return { method: 'GET', path, handle };
   });

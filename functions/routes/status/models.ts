@@ -1,4 +1,4 @@
-import { type Exchange, sendJson } from '../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { ListedModel, Repository } from '../../model/repository/repository.ts';
 import type { ModelStatus } from '../../model/serving/model.ts';
@@ -6,14 +6,14 @@ import { modelOf } from '../model-address.ts';
 
 /** `GET /models`: what the repository holds; `GET /models/{name}`, and of one version: what it is doing. */
 export function createModelRoutes(repository: Repository): Route[] {
-  async function list(exchange: Exchange): Promise<void> {
+  async function list(context: RequestContext): Promise<void> {
     const models = (await repository.list()).map(describe);
-    sendJson(exchange, 200, JSON.stringify({ models }));
+    sendJson(context, 200, JSON.stringify({ models }));
   }
 
-  async function status(exchange: Exchange): Promise<void> {
-    const model = await modelOf(repository, exchange);
-    sendJson(exchange, 200, JSON.stringify(showModel(model.status())));
+  async function status(context: RequestContext): Promise<void> {
+    const model = await modelOf(repository, context);
+    sendJson(context, 200, JSON.stringify(showModel(model.status())));
   }
 
   return [

@@ -1,7 +1,7 @@
 import { constants } from 'node:zlib';
 import { ServingError } from '../../errors.ts';
 import { cacheText, sendCached } from '../../http/cached-response.ts';
-import { type Exchange, sendJson } from '../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Model, ModelStatus } from '../../model/serving/model.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
@@ -16,13 +16,13 @@ export interface ProbeOptions {
 
 /** `GET /health` (liveness), `GET /ready` (readiness) and `GET /metrics`. */
 export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): Route[] {
-  function health(exchange: Exchange): void {
+  function health(context: RequestContext): void {
     const body = {
       status: draining() ? 'draining' : 'ok',
       model: showStatus(model.status()),
       uptime: process.uptime(),
     };
-    sendJson(exchange, 200, JSON.stringify(body));
+    sendJson(context, 200, JSON.stringify(body));
   }
 
   // Compressed once, too.
@@ -31,10 +31,10 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
     return cacheText(contentType, text, constants.Z_BEST_SPEED);
   });
 
-  async function scrape(exchange: Exchange): Promise<void> {
+  async function scrape(context: RequestContext): Promise<void> {
     const text = await render();
-    if (exchange.ticket.gone) return;
-    await sendCached(exchange, text, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
+    if (context.cancellation.gone) return;
+    await sendCached(context, text, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
   }
 
   return [
@@ -46,11 +46,11 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
 
 /** Answers whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
 export function createReadiness({ model, draining }: Pick<ProbeOptions, 'model' | 'draining'>): Route['handle'] {
-  return (exchange) => {
+  return (context) => {
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
     model.load();
     const { name, version } = requireReady(model);
-    sendJson(exchange, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
+    sendJson(context, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
   };
 }
 

@@ -1,13 +1,13 @@
 import { ServingError } from '../../errors.ts';
 import { readInflated } from '../../http/body/inflate.ts';
-import { type Exchange, sendJson } from '../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import { predictWhole } from '../../model/serving/predict-tensors.ts';
+import { predictTensors } from '../../model/serving/predict-tensors.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
-import { isLarge, type JsonParser } from '../body-reader.ts';
+import { type BodyReader, isLarge } from '../body-reader.ts';
 import { runInstances } from '../instances/run-instances.ts';
 import { generationAt } from '../model-address.ts';
 import { createInstanceWriter, writeColumns } from './answer.ts';
@@ -17,7 +17,7 @@ import { showStatus } from './status.ts';
 
 export interface TensorFlowServingOptions {
   readonly repository: Repository;
-  readonly parser: JsonParser;
+  readonly parser: BodyReader;
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
 }
@@ -37,35 +37,35 @@ const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`]
 export function createTensorFlowServingRoutes(options: TensorFlowServingOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes } = options;
 
-  async function predict(exchange: Exchange): Promise<void> {
-    const bytes = await readInflated(exchange.req, maxBodyBytes);
-    const live = await generationAt(repository, exchange);
+  async function predict(context: RequestContext): Promise<void> {
+    const bytes = await readInflated(context.req, maxBodyBytes);
+    const live = await generationAt(repository, context);
     live.hold();
     try {
       const { form } = live.rows;
       const body = isLarge(bytes)
-        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, exchange)
+        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, context)
         : readTensorFlowBody(readJson(bytes, 0, bytes.length, MAX_VALUES, true), live.rows);
-      const json = await answerOf(body, live, exchange, metrics.model(live.name));
-      if (!exchange.ticket.gone) sendJson(exchange, 200, json);
+      const json = await answerOf(body, live, context, metrics.model(live.name));
+      if (!context.cancellation.gone) sendJson(context, 200, json);
     } finally {
       live.release();
     }
   }
 
-  async function metadata(exchange: Exchange): Promise<void> {
-    const live = await generationAt(repository, exchange);
-    sendJson(exchange, 200, JSON.stringify(showMetadata(live)));
+  async function metadata(context: RequestContext): Promise<void> {
+    const live = await generationAt(repository, context);
+    sendJson(context, 200, JSON.stringify(showMetadata(live)));
   }
 
-  async function status(exchange: Exchange): Promise<void> {
-    const { name, version } = exchange.params;
-    sendJson(exchange, 200, JSON.stringify(await showStatus(repository, name!, version)));
+  async function status(context: RequestContext): Promise<void> {
+    const { name, version } = context.params;
+    sendJson(context, 200, JSON.stringify(await showStatus(repository, name!, version)));
   }
 
-  async function list(exchange: Exchange): Promise<void> {
+  async function list(context: RequestContext): Promise<void> {
     const models = (await repository.list()).map(({ name }) => name);
-    sendJson(exchange, 200, JSON.stringify({ models }));
+    sendJson(context, 200, JSON.stringify({ models }));
   }
 
   const served = { predict, classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
@@ -87,17 +87,17 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
 async function answerOf(
   body: PredictBody,
   live: Generation,
-  { ticket }: Pick<Exchange, 'ticket'>,
+  { cancellation }: Pick<RequestContext, 'cancellation'>,
   recorder: ModelRecorder,
 ): Promise<string> {
   if (body.form === 'row') {
-    const texts = await runInstances(body.instances, live, ticket, recorder, createInstanceWriter(live));
+    const texts = await runInstances(body.instances, live, cancellation, recorder, createInstanceWriter(live));
     return `{"predictions":[${texts.join(',')}]}`;
   }
   const rows = live.joined ? body.tensors[0]!.dims[0]! : 1;
   let ok = false;
   try {
-    const outputs = await predictWhole(live, body.tensors, ticket);
+    const outputs = await predictTensors(live, body.tensors, cancellation);
     ok = true;
     return `{"outputs":${await writeColumns(live.signature, outputs)}}`;
   } finally {
@@ -114,7 +114,7 @@ function refuseExplaining(): never {
   throw new ServingError('UNSUPPORTED', 'this server has models, and no explainers: send rows to :predict');
 }
 
-function refuseLabel({ params }: Exchange): never {
+function refuseLabel({ params }: RequestContext): never {
   const label = params.label!.slice(0, 80).toWellFormed();
   const message = `there is no version label ${label}: name a version, /versions/{version}, or none for the highest`;
   throw new ServingError('NOT_FOUND', message);

@@ -1,11 +1,11 @@
 import { readInflated } from '../../http/body/inflate.ts';
-import { mediaType } from '../../http/body/read-body.ts';
-import { type Exchange, sendJson } from '../../http/request-context.ts';
+import { requireMediaType } from '../../http/body/read-body.ts';
+import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
-import { isLarge, type JsonParser, type Owner } from '../body-reader.ts';
+import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
 import { runInstances, type WriteInstance } from '../instances/run-instances.ts';
 import { answerRow } from '../native/predict.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
@@ -17,7 +17,7 @@ import { readVertexBody, type VertexBody } from './body.ts';
 
 export interface VertexOptions {
   readonly repository: Repository;
-  readonly parser: JsonParser;
+  readonly parser: BodyReader;
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
   readonly draining: () => boolean;
@@ -53,17 +53,17 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
   const healthPath = options.healthRoute ?? byDefault;
   const valuesOnly = predictPath !== undefined && TENSORFLOW_SERVING.test(predictPath);
 
-  async function predict(exchange: Exchange): Promise<void> {
-    const { req } = exchange;
-    const isTriton = mediaType(req, MEDIA_TYPES) === TRITON_BINARY;
+  async function predict(context: RequestContext): Promise<void> {
+    const { req } = context;
+    const isTriton = requireMediaType(req, MEDIA_TYPES) === TRITON_BINARY;
     const header = isTriton ? headerSize(req.headers['content-type']!) : req.headers['inference-header-content-length'];
     const bytes = await readInflated(req, maxBodyBytes, Number(header) || 0);
     const textBytes = header === undefined ? undefined : readTextLength(header as string, bytes.length);
     const live = repository.main.live() ?? (await repository.main.whenLive());
     live.hold();
     try {
-      const body = await readBody(bytes, textBytes, live, exchange);
-      await answer(exchange, body, live, isTriton);
+      const body = await readBody(bytes, textBytes, live, context);
+      await answer(context, body, live, isTriton);
     } finally {
       live.release();
     }
@@ -82,17 +82,17 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
       : readVertexBody(bytes, live.rows);
   }
 
-  async function answer(exchange: Exchange, body: VertexBody, live: Generation, isTriton: boolean): Promise<void> {
+  async function answer(context: RequestContext, body: VertexBody, live: Generation, isTriton: boolean): Promise<void> {
     const recorder = metrics.model(live.name);
-    if (body.form === 'features') return answerRow(exchange, body.feeds, live, recorder);
+    if (body.form === 'features') return answerRow(context, body.feeds, live, recorder);
     if (body.form === 'infer') {
-      const outputs = await runInfer(exchange, live, body.request, recorder);
-      const named = { ...exchange, params: { name: live.name } };
+      const outputs = await runInfer(context, live, body.request, recorder);
+      const named = { ...context, params: { name: live.name } };
       return sendOutputs(named, live, body.request, outputs, isTriton ? tritonType : undefined);
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
-    const texts = await runInstances(body.instances, live, exchange.ticket, recorder, write);
-    if (!exchange.ticket.gone) sendJson(exchange, 200, `{"predictions":[${texts.join(',')}]}`);
+    const texts = await runInstances(body.instances, live, context.cancellation, recorder, write);
+    if (!context.cancellation.gone) sendJson(context, 200, `{"predictions":[${texts.join(',')}]}`);
   }
 
   const routes: Route[] = [];

@@ -16,7 +16,7 @@ import {
   type RestartReason,
 } from './metric-table.ts';
 import { createModelRecorders, type ModelRecorder } from './model-recorder.ts';
-import { createStatisticsBook, type StatisticsBook } from './model-statistics.ts';
+import { createStatisticsBook, type StatisticsRegistry } from './model-statistics.ts';
 import { QUANTILES, type Quantile, watchEventLoop } from './process-figures.ts';
 import { createTally, type Sample } from './series.ts';
 
@@ -32,7 +32,7 @@ export interface Metrics {
   connectionClosed(reason: CloseReason): void;
   model(name: string): ModelRecorder;
   /** What the statistics extension of the Open Inference Protocol tells, by model and version. */
-  readonly statistics: StatisticsBook;
+  readonly statistics: StatisticsRegistry;
   engineRestarted(reason: RestartReason): void;
   /** A refresh found a newer model, or failed. */
   refreshed(outcome: RefreshOutcome): void;

@@ -28,14 +28,14 @@ export interface StatisticsRecorder {
   settled(ok: boolean, seconds: number): void;
 }
 
-export interface StatisticsBook {
+export interface StatisticsRegistry {
   of(name: string, version: string): StatisticsRecorder;
   /** In the order in which they were first loaded. */
   all(): readonly ModelStatistics[];
 }
 
 /** Keeps the statistics of each version that was loaded, also once it is gone. */
-export function createStatisticsBook(): StatisticsBook {
+export function createStatisticsBook(): StatisticsRegistry {
   const pages = new Map<string, { readonly recorder: StatisticsRecorder; readonly statistics: ModelStatistics }>();
   return {
     of(name, version) {

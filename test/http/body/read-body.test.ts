@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { ServingError } from '../../../functions/errors.ts';
 import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
-import { mediaType, readBody, readBodyWithin, refuseEncoding } from '../../../functions/http/body/read-body.ts';
+import { readBody, readBodyWithin, refuseEncoding, requireMediaType } from '../../../functions/http/body/read-body.ts';
 import { connect } from '../../helpers/raw-http.ts';
 import { serve } from '../../helpers/serve.ts';
 
@@ -179,9 +179,9 @@ test('a content type is taken by its name, whatever its case and parameters; non
   ];
   for (const [header, type] of CASES) {
     const req = request(header === undefined ? {} : { 'content-type': header });
-    if (type !== undefined) assert.equal(mediaType(req, types), type);
+    if (type !== undefined) assert.equal(requireMediaType(req, types), type);
     else
-      assert.throws(() => mediaType(req, types), {
+      assert.throws(() => requireMediaType(req, types), {
         code: 'UNSUPPORTED_MEDIA_TYPE',
         message: `content-type ${header}: send application/json or application/x-ndjson`,
       });

@@ -40,22 +40,22 @@ async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
     (kind): Route => ({
       method: 'POST',
       path: `/${kind.replaceAll(' ', '-')}`,
-      async handle(exchange) {
+      async handle(context) {
         if (kind === 'answer unread') {
-          sendJson(exchange, 200, '{}');
+          sendJson(context, 200, '{}');
           return;
         }
         if (kind === 'answer at length unread') {
-          sendBytes(exchange, 200, ['Content-Type', 'x/y'], [blob]);
+          sendBytes(context, 200, ['Content-Type', 'x/y'], [blob]);
           return;
         }
         // Some of the body is here by then.
         if (kind === 'wait first') for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
-        const body = await readInflated(exchange.req, LIMIT, 0, budget);
+        const body = await readInflated(context.req, LIMIT, 0, budget);
         if (kind === 'fail') throw new Error('failed');
         if (kind === 'hang') await new Promise(() => {});
-        if (kind === 'answer at length') sendBytes(exchange, 200, ['Content-Type', 'x/y'], [blob]);
-        else sendJson(exchange, 200, String(body.length));
+        if (kind === 'answer at length') sendBytes(context, 200, ['Content-Type', 'x/y'], [blob]);
+        else sendJson(context, 200, String(body.length));
       },
     }),
   );

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { bring } from '../../../functions/model/fetch/fetch-model.ts';
-import type { BringOrder, FileOrder } from '../../../functions/model/fetch/protocol.ts';
+import { fetchModel } from '../../../functions/model/fetch/fetch-model.ts';
+import type { FetchOrder, FileOrder } from '../../../functions/model/fetch/protocol.ts';
 import { createGcsSource } from '../../../functions/model/sources/gcs/gcs.ts';
 import type { Entry } from '../../../functions/model/sources/source.ts';
 import { externalWeights, identity } from '../../helpers/models.ts';
@@ -25,7 +25,7 @@ async function setUp(t: TestContext, objects: Record<string, Uint8Array | string
   const entries = new Map((await source.list(NEVER)).map((entry): [string, Entry] => [entry.path, entry]));
   const folder = join(root, 'model');
   const fileOf = (path: string): FileOrder => ({ path, entry: entries.get(path)!, maxBytes: undefined });
-  const order: BringOrder = {
+  const order: FetchOrder = {
     folder,
     files: ['model.onnx', 'model.json', 'golden.json'].filter((path) => entries.has(path)).map(fileOf),
     model: { path: 'model.onnx', place: 'gs://models/m/model.onnx', sha256: undefined },
@@ -43,19 +43,19 @@ async function setUp(t: TestContext, objects: Record<string, Uint8Array | string
     storage,
     bytes: () => bytes,
     fileOf,
-    bring: (sha256?: string) => bring(source, { ...order, model: { ...order.model!, sha256 } }, options),
-    bringFiles: (...files: FileOrder[]) => bring(source, { folder, files, model: undefined }, options),
+    fetchModel: (sha256?: string) => fetchModel(source, { ...order, model: { ...order.model!, sha256 } }, options),
+    bringFiles: (...files: FileOrder[]) => fetchModel(source, { folder, files, model: undefined }, options),
   };
 }
 
 test('a model comes with its manifest and golden rows, for the owner alone, and with nothing else', async (t) => {
   const model = identity();
-  const { folder, bring, bytes, storage } = await setUp(t, {
+  const { folder, fetchModel, bytes, storage } = await setUp(t, {
     'model.onnx': model,
     'model.json': '{}',
     'notes.md': 'x',
   });
-  assert.deepEqual(await bring(), { external: [] });
+  assert.deepEqual(await fetchModel(), { external: [] });
   assert.ok(readFileSync(join(folder, 'model.onnx')).equals(model));
   assert.equal(readFileSync(join(folder, 'model.json'), 'utf8'), '{}');
   assert.equal(existsSync(join(folder, 'notes.md')), false);
@@ -67,8 +67,8 @@ test('a model comes with its manifest and golden rows, for the owner alone, and 
 test('a model says where its weights lie, as its file has it, and they are brought on demand', async (t) => {
   for (const location of ['model.onnx.data', 'weights/layer 1.bin', 'odd']) {
     const { model, data } = externalWeights(location);
-    const { folder, bring, bringFiles, fileOf } = await setUp(t, { 'model.onnx': model, [location]: data });
-    assert.deepEqual(await bring(), { external: [location] });
+    const { folder, fetchModel, bringFiles, fileOf } = await setUp(t, { 'model.onnx': model, [location]: data });
+    assert.deepEqual(await fetchModel(), { external: [location] });
     assert.equal(existsSync(join(folder, location)), false);
     assert.deepEqual(await bringFiles(fileOf(location)), { external: [] });
     assert.ok(readFileSync(join(folder, location)).equals(data));
@@ -93,15 +93,15 @@ test('what is compressed may not unpack to more than its bound', async (t) => {
 test('a file of another SHA-256 is refused, with both', async (t) => {
   const model = identity();
   const sha256 = createHash('sha256').update(model).digest('hex');
-  const { bring } = await setUp(t, { 'model.onnx': model });
-  await bring(sha256);
-  await assert.rejects(bring('f'.repeat(64)), {
+  const { fetchModel } = await setUp(t, { 'model.onnx': model });
+  await fetchModel(sha256);
+  await assert.rejects(fetchModel('f'.repeat(64)), {
     code: 'MODEL_FAILED',
     message: `gs://models/m/model.onnx: its SHA-256 is ${sha256}, MODEL_SHA256 is ${'f'.repeat(64)}`,
   });
 });
 
 test('what is no ONNX is told by its address in the bucket', async (t) => {
-  const { bring } = await setUp(t, { 'model.onnx': '<html>' });
-  await assert.rejects(bring(), { code: 'MODEL_FAILED', message: /^gs:\/\/models\/m\/model\.onnx: .*<html>/ });
+  const { fetchModel } = await setUp(t, { 'model.onnx': '<html>' });
+  await assert.rejects(fetchModel(), { code: 'MODEL_FAILED', message: /^gs:\/\/models\/m\/model\.onnx: .*<html>/ });
 });

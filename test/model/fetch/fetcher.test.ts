@@ -5,7 +5,7 @@ import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { createFetcher } from '../../../functions/model/fetch/fetcher.ts';
-import type { BringOrder } from '../../../functions/model/fetch/protocol.ts';
+import type { FetchOrder } from '../../../functions/model/fetch/protocol.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { externalWeights, identity } from '../../helpers/models.ts';
 import { type StorageOptions, startStorage } from '../../helpers/storage-server.ts';
@@ -14,13 +14,13 @@ import { until } from '../../helpers/until.ts';
 const folder = mkdtempSync(join(tmpdir(), 'fetcher-'));
 after(() => rmSync(folder, { recursive: true }));
 
-async function setUp(t: TestContext, options: StorageOptions = {}, gentle = false) {
+async function setUp(t: TestContext, options: StorageOptions = {}, background = false) {
   const storage = await startStorage(options);
   // The client in the fetching process reads it there.
   process.env.STORAGE_EMULATOR_HOST = storage.url;
   const retries: string[] = [];
   const events = { onRetry: (message: string) => void retries.push(message), onCache: () => {} };
-  const fetcher = createFetcher({ uri: 'gs://models', cache: undefined }, events, gentle);
+  const fetcher = createFetcher({ uri: 'gs://models', cache: undefined }, events, background);
   t.after(async () => {
     fetcher.close();
     await storage.close();
@@ -28,7 +28,7 @@ async function setUp(t: TestContext, options: StorageOptions = {}, gentle = fals
   return { storage, fetcher, retries };
 }
 
-const orderOf = async (fetcher: ReturnType<typeof createFetcher>, name: string): Promise<BringOrder> => {
+const orderOf = async (fetcher: ReturnType<typeof createFetcher>, name: string): Promise<FetchOrder> => {
   const [entry] = await fetcher.list();
   const path = 'model.onnx';
   const files = [{ path, entry: entry!, maxBytes: undefined }];
@@ -43,7 +43,7 @@ test('jobs are done in one process of its own, which nothing starts before there
   const pids = descendants(process.pid);
   assert.equal(pids.length, 1);
   const told: number[] = [];
-  assert.deepEqual(await fetcher.bring(order, (bytes) => told.push(bytes)), { external: [] });
+  assert.deepEqual(await fetcher.fetchModel(order, (bytes) => told.push(bytes)), { external: [] });
   assert.ok(readFileSync(join(folder, 'one/model.onnx')).equals(identity()));
   assert.equal(told.at(-1), identity().length);
   assert.deepEqual(descendants(process.pid), pids);
@@ -71,7 +71,7 @@ test('a process that dies in the middle fails its jobs, and the next one starts 
   const [pid] = descendants(process.pid);
   const begun = Promise.withResolvers<void>();
   const failed = assert.rejects(
-    fetcher.bring(order, () => begun.resolve()),
+    fetcher.fetchModel(order, () => begun.resolve()),
     { name: 'SourceError', fault: 'transient', message: /the fetching process ended: killed by SIGKILL/ },
   );
   await begun.promise;

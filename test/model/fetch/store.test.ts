@@ -13,9 +13,9 @@ import { startStorage } from '../../helpers/storage-server.ts';
 const EVENTS = { onRetry: () => {}, onCache: () => {} };
 const sha256 = createHash('sha256').update(identity()).digest('hex');
 
-async function bring(store: ModelStore, expected?: string) {
+async function fetchModel(store: ModelStore, expected?: string) {
   const version = pickMain(await store.list(false));
-  return store.bring(version, { gentle: false, sha256: expected, onBytes: () => {} });
+  return store.fetchModel(version, { background: false, sha256: expected, onBytes: () => {} });
 }
 
 async function bucketStore(t: TestContext, filesAreMemory = false, uri = 'gs://models/iris/') {
@@ -36,7 +36,7 @@ test('a local model is loaded where it lies, and no process is started for it', 
   const uri = writeModel(folder, 'iris', identity(), {}, {});
   for (const name of ['README.md', 'data.csv', 'other.onnx']) writeFileSync(join(uri, name), 'x');
   const store = localStore(uri);
-  const local = await bring(store);
+  const local = await fetchModel(store);
   assert.deepEqual([local.folder, local.external], [uri, []]);
   assert.deepEqual(descendants(process.pid), []);
   await local.release();
@@ -48,8 +48,8 @@ test('a local file of another SHA-256 is refused, with both', async (t) => {
   t.after(() => rmSync(folder, { recursive: true }));
   const store = localStore(writeModel(folder, 'iris', identity()));
   t.after(store.close);
-  await bring(store, sha256);
-  await assert.rejects(bring(store, '0'.repeat(64)), {
+  await fetchModel(store, sha256);
+  await assert.rejects(fetchModel(store, '0'.repeat(64)), {
     code: 'MODEL_FAILED',
     message: new RegExp(`model\\.onnx: its SHA-256 is ${sha256}, MODEL_SHA256 is 0{64}$`),
   });
@@ -63,7 +63,7 @@ test('a local file with company is looked into for its weights, in a process of 
   mkdirSync(join(uri, 'parts'));
   const store = localStore(uri);
   t.after(store.close);
-  assert.deepEqual((await bring(store)).external, ['parts/w']);
+  assert.deepEqual((await fetchModel(store)).external, ['parts/w']);
 });
 
 test('weights behind a link are taken from the folder that the model itself is linked to, and from no other', async (t) => {
@@ -87,7 +87,7 @@ test('weights behind a link are taken from the folder that the model itself is l
     const store = localStore(root);
     t.after(store.close);
     const version = pickMain(await store.list(false));
-    const local = await store.bring(version, { gentle: false, sha256: undefined, onBytes: () => {} });
+    const local = await store.fetchModel(version, { background: false, sha256: undefined, onBytes: () => {} });
     return () => local.bringWeights(local.external.map((path) => [path, version.beside.get(path)!]));
   }
 });
@@ -116,7 +116,7 @@ test('a model in a folder of models is taken to be one of several', async (t) =>
 test('a model in a bucket is brought to a folder of this process, each time to another, until it is let go of', async (t) => {
   const { store } = await bucketStore(t);
   assert.equal(store.root, 'gs://models/iris');
-  const [one, other] = [await bring(store), await bring(store)];
+  const [one, other] = [await fetchModel(store), await fetchModel(store)];
   assert.notEqual(one.folder, other.folder);
   assert.ok(readFileSync(join(one.folder, 'model.onnx')).equals(identity()));
   await one.release();
@@ -127,9 +127,9 @@ test('a model in a bucket is brought to a folder of this process, each time to a
 
 test('what cannot be brought leaves nothing behind', async (t) => {
   const { storage, store } = await bucketStore(t);
-  const { folder } = await bring(store);
+  const { folder } = await fetchModel(store);
   storage.inject({ kind: 'media', type: 'status', status: 403 });
-  await assert.rejects(bring(store), { fault: 'refused', message: /storage\.objects\.get/ });
+  await assert.rejects(fetchModel(store), { fault: 'refused', message: /storage\.objects\.get/ });
   assert.equal(existsSync(join(dirname(folder), '2')), false);
 });
 

@@ -45,9 +45,9 @@ function setUp(
   const repository = createRepository({
     store: {
       ...store,
-      list(gentle, scope) {
+      list(background, scope) {
         listed.push(scope?.under ?? 'all');
-        return store.list(gentle, scope);
+        return store.list(background, scope);
       },
     },
     name: options.name,

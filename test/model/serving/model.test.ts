@@ -50,8 +50,8 @@ function setUp(t: TestContext, limit?: number): Rig {
   let waiting = Promise.withResolvers<Layout>();
   const gated = {
     ...store,
-    list(gentle: boolean) {
-      if (open) return store.list(gentle);
+    list(background: boolean) {
+      if (open) return store.list(background);
       listings++;
       waiting = Promise.withResolvers();
       return waiting.promise;
@@ -62,7 +62,7 @@ function setUp(t: TestContext, limit?: number): Rig {
     budget: createBudget(limit),
     engine: ENGINE,
     telemetry,
-    sharers: () => 1,
+    modelCount: () => 1,
     sparing: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},

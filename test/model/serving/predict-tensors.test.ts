@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Feeds, stackSpans } from '../../../functions/engine/batch-rows.ts';
 import type { Outcome } from '../../../functions/engine/batcher.ts';
 import { ServingError } from '../../../functions/errors.ts';
-import { predictWhole } from '../../../functions/model/serving/predict-tensors.ts';
+import { predictTensors } from '../../../functions/model/serving/predict-tensors.ts';
 import type { Tensor } from '../../../functions/tensor/tensor.ts';
 import { column, float32 } from '../../helpers/tensors.ts';
 
@@ -45,7 +45,7 @@ function inStretches(most: number) {
       return outcome(1, rows, float32([rows + 2, 1], [-1, ...(tensors[0]!.data as Float32Array), -1]));
     });
 }
-const run = (live: Parameters<typeof predictWhole>[0], ...tensors: Tensor[]) => predictWhole(live, tensors, HERE);
+const run = (live: Parameters<typeof predictTensors>[0], ...tensors: Tensor[]) => predictTensors(live, tensors, HERE);
 
 test('one stretch comes back as a view of the run that it was part of', async () => {
   const shared = float32([5, 1], [0, 1, 2, 3, 4]);

@@ -8,9 +8,9 @@ import { createStore } from '../../../functions/model/fetch/store.ts';
 import { stampOf } from '../../../functions/model/folder/layout.ts';
 import { createBudget } from '../../../functions/model/memory-budget.ts';
 import {
-  type CandidateOptions,
+  fetchAndPrepare,
+  type PreparationOptions,
   pickListed,
-  prepareCandidate,
 } from '../../../functions/model/serving/prepared-generation.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { pickMain } from '../../helpers/local-models.ts';
@@ -24,9 +24,9 @@ const EACH = engineBytes(0);
 
 interface Rig {
   readonly storage: StorageServer;
-  readonly options: CandidateOptions;
+  readonly options: PreparationOptions;
   readonly listings: () => number;
-  prepare(replacing?: boolean): ReturnType<typeof prepareCandidate>;
+  prepare(replacing?: boolean): ReturnType<typeof fetchAndPrepare>;
 }
 
 /** A bucket with one model, and what a server needs to load it. @param onList called after each listing, with its number. */
@@ -42,7 +42,7 @@ async function setUp(
   const events = { onRetry: () => {}, onCache: () => {} };
   const store = createStore({ uri, file, cache: undefined, filesAreMemory: true }, events);
   let listings = 0;
-  const options: CandidateOptions = {
+  const options: PreparationOptions = {
     store: {
       ...store,
       async list(...scope) {
@@ -63,7 +63,7 @@ async function setUp(
       runTimeoutMs: 10_000,
     },
     telemetry: recordTelemetry(),
-    sharers: () => 1,
+    modelCount: () => 1,
     sparing: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
@@ -78,7 +78,7 @@ async function setUp(
     options,
     listings: () => listings,
     async prepare(replacing = false) {
-      const candidate = await prepareCandidate(options, PROGRESS, replacing);
+      const candidate = await fetchAndPrepare(options, PROGRESS, replacing);
       t.after(() => candidate.close());
       return candidate;
     },
@@ -159,11 +159,11 @@ test('where memory is short there are fewer engines, and beside another generati
 test('where a newer version may come, or another model, room for one is kept free', async (t) => {
   const { storage, options } = await setUp(t, 2.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));
-  const first = await prepareCandidate({ ...options, sparing: () => true }, PROGRESS, false);
+  const first = await fetchAndPrepare({ ...options, sparing: () => true }, PROGRESS, false);
   t.after(() => first.close());
   assert.equal(first.generation.engines().length, 1);
   storage.put('models', 'm/model.onnx', addConstant(2));
-  const second = await prepareCandidate(options, PROGRESS, true);
+  const second = await fetchAndPrepare(options, PROGRESS, true);
   await second.close();
 });
 
@@ -187,9 +187,9 @@ test('what does not fit beside the one that serves is refused, and what could ne
 test('a load that fails leaves nothing: no engine, no file, no share of the memory', async (t) => {
   const { storage, prepare, options } = await setUp(t);
   const brought: string[] = [];
-  const { bring } = options.store;
-  t.mock.method(options.store, 'bring', async (...args: Parameters<typeof bring>) => {
-    const local = await bring(...args);
+  const { fetchModel } = options.store;
+  t.mock.method(options.store, 'fetchModel', async (...args: Parameters<typeof fetchModel>) => {
+    const local = await fetchModel(...args);
     brought.push(local.folder);
     return local;
   });
@@ -302,7 +302,7 @@ test('local weights of a name that nobody expects are counted all the same', asy
   const uri = writeModel(folder, 'm', model);
   writeFileSync(join(uri, 'weights.csv'), data);
   const { options } = await setUp(t, undefined, undefined, uri);
-  const candidate = await prepareCandidate(options, PROGRESS, false);
+  const candidate = await fetchAndPrepare(options, PROGRESS, false);
   t.after(async () => {
     await candidate.close();
     rmSync(folder, { recursive: true });

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { createHolds } from '../../../functions/model/serving/usage-count.ts';
+import { createUsageCount } from '../../../functions/model/serving/usage-count.ts';
 
 test('leaving waits for the last one who holds it', async () => {
-  const holds = createHolds();
+  const holds = createUsageCount();
   holds.hold();
   holds.hold();
   let gone = false;
@@ -22,7 +22,7 @@ test('leaving waits for the last one who holds it', async () => {
 });
 
 test('who takes hold of it in the turn in which it is left is waited for', async () => {
-  const holds = createHolds();
+  const holds = createUsageCount();
   let gone = false;
   const left = holds.left().then(() => {
     gone = true;
@@ -37,27 +37,27 @@ test('who takes hold of it in the turn in which it is left is waited for', async
 });
 
 test('who still holds it after a while is told that it is outdated', async () => {
-  const holds = createHolds(1);
+  const holds = createUsageCount(1);
   holds.hold();
   const left = holds.left();
   // The timer itself keeps no process alive.
   const alive = setInterval(() => {}, 1000);
-  await once(holds.outdated, 'abort');
+  await once(holds.superseded, 'abort');
   clearInterval(alive);
   holds.release();
   await left;
 });
 
 test('nobody is told anything where all leave in time', async () => {
-  const holds = createHolds();
+  const holds = createUsageCount();
   await holds.left();
-  assert.equal(holds.outdated.aborted, false);
+  assert.equal(holds.superseded.aborted, false);
 });
 
 test('one that nobody has held yet is not idle at first: who waited for it is about to hold it', (t) => {
   let now = 1000;
   t.mock.method(performance, 'now', () => now);
-  const holds = createHolds();
+  const holds = createUsageCount();
   assert.equal(holds.idle(), false);
   now += 101;
   assert.equal(holds.idle(), true);

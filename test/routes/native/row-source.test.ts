@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BodyBudget } from '../../../functions/http/body/body-budget.ts';
 import type { PieceReader } from '../../../functions/http/body/pieces.ts';
 import { createRowDecoder, type RowFeeds } from '../../../functions/model/folder/rows.ts';
-import type { JsonParser, Owner } from '../../../functions/routes/body-reader.ts';
+import type { BodyReader, Owner } from '../../../functions/routes/body-reader.ts';
 import { readInstances, readLines, type SourceRow } from '../../../functions/routes/native/row-source.ts';
 import { readJson } from '../../../functions/tensor/json/reader.ts';
 
@@ -23,7 +23,7 @@ function readerOf(...texts: string[]): PieceReader {
 function lines(reader: PieceReader, limit = 1_000_000) {
   const budget = new BodyBudget(10_000_000);
   const aside: number[] = [];
-  const parser: Pick<JsonParser, 'readFeeds'> = {
+  const parser: Pick<BodyReader, 'readFeeds'> = {
     async readFeeds(bytes) {
       aside.push(bytes.length);
       return rows.decode((readJson(bytes) as { features: never }).features, 'features');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Exchange } from '../../../functions/http/request-context.ts';
+import type { RequestContext } from '../../../functions/http/request-context.ts';
 import type { Repository } from '../../../functions/model/repository/repository.ts';
 import type { Model } from '../../../functions/model/serving/model.ts';
 import { createMetadataRoutes } from '../../../functions/routes/open-inference/metadata.ts';
@@ -23,20 +23,19 @@ function createProbes(draining: boolean) {
   return { routes, loads: () => loads };
 }
 
-const exchange = { params: { name: 'iris' } } as unknown as Exchange;
+const context = { params: { name: 'iris' } } as unknown as RequestContext;
 
 test('a probe starts the load that nobody has asked for yet', async () => {
   const { routes, loads } = createProbes(false);
   assert.ok(routes.length >= 4);
   for (const [i, route] of routes.entries()) {
-    await assert.rejects(async () => route.handle(exchange), { code: 'NOT_READY' }, route.path);
+    await assert.rejects(async () => route.handle(context), { code: 'NOT_READY' }, route.path);
     assert.equal(loads(), i + 1, route.path);
   }
 });
 
 test('a probe of a server that drains starts no load', async () => {
   const { routes, loads } = createProbes(true);
-  for (const route of routes)
-    await assert.rejects(async () => route.handle(exchange), { code: 'DRAINING' }, route.path);
+  for (const route of routes) await assert.rejects(async () => route.handle(context), { code: 'DRAINING' }, route.path);
   assert.equal(loads(), 0);
 });

@@ -1,6 +1,6 @@
 import { ServingError } from '../../../errors.ts';
 import type { AdminCheck } from '../../../http/admin-token.ts';
-import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { Level, Logger } from '../../../telemetry/log/logger.ts';
 import { describe } from '../../../tensor/fill.ts';
@@ -30,7 +30,7 @@ export function createLogSettingsRoutes({ logger, checkAdmin }: LogSettingsOptio
   let verboseLevel = logger.levels().has('debug') ? 1 : 0;
   let format = 'default';
 
-  function show(exchange: Exchange): void {
+  function show(context: RequestContext): void {
     const levels = logger.levels();
     const shown = {
       log_file: '',
@@ -38,12 +38,12 @@ export function createLogSettingsRoutes({ logger, checkAdmin }: LogSettingsOptio
       log_verbose_level: verboseLevel,
       log_format: format,
     };
-    sendJson(exchange, 200, JSON.stringify(shown));
+    sendJson(context, 200, JSON.stringify(shown));
   }
 
-  async function change(exchange: Exchange): Promise<void> {
-    checkAdmin(exchange.req);
-    const settings = await readShortBody(exchange);
+  async function change(context: RequestContext): Promise<void> {
+    checkAdmin(context.req);
+    const settings = await readShortBody(context);
     // All of them are read before any is changed.
     checkFile(settings.log_file);
     const levels = new Set(logger.levels());
@@ -58,7 +58,7 @@ export function createLogSettingsRoutes({ logger, checkAdmin }: LogSettingsOptio
     if (verbose > 0) levels.add('debug');
     else levels.delete('debug');
     logger.setLevels(levels);
-    show(exchange);
+    show(context);
   }
 
   return [

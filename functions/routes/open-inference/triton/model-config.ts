@@ -1,4 +1,4 @@
-import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { Repository } from '../../../model/repository/repository.ts';
 import type { Generation } from '../../../model/serving/generation.ts';
@@ -17,9 +17,9 @@ export interface ModelConfigOptions {
 
 /** `GET /v2/models/{name}[/versions/{version}]/config` (Triton, model configuration extension). */
 export function createModelConfigRoutes({ repository, ...options }: ModelConfigOptions): Route[] {
-  async function handle(exchange: Exchange): Promise<void> {
-    const live = await generationAt(repository, exchange);
-    sendJson(exchange, 200, JSON.stringify(describeConfig(exchange.params.name!, live, options)));
+  async function handle(context: RequestContext): Promise<void> {
+    const live = await generationAt(repository, context);
+    sendJson(context, 200, JSON.stringify(describeConfig(context.params.name!, live, options)));
   }
   return MODEL_PATHS.map((model) => ({ method: 'GET', path: `${model}/config`, handle }));
 }

@@ -1,6 +1,6 @@
 import { ServingError } from '../../../errors.ts';
 import type { AdminCheck } from '../../../http/admin-token.ts';
-import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { ListedModel, Repository } from '../../../model/repository/repository.ts';
 import type { ModelStatus } from '../../../model/serving/model.ts';
@@ -16,39 +16,39 @@ export interface RepositoryRouteOptions {
 
 /** The index of the repository, and loading and unloading (Triton, model repository extension). */
 export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRouteOptions): Route[] {
-  async function index(exchange: Exchange): Promise<void> {
-    const { ready } = await readShortBody(exchange);
+  async function index(context: RequestContext): Promise<void> {
+    const { ready } = await readShortBody(context);
     if (ready !== undefined && typeof ready !== 'boolean') {
       throw invalid('ready', `ready: expected true or false, got ${describe(ready)}`);
     }
     const entries = (await repository.list()).flatMap(describeModel);
-    sendJson(exchange, 200, JSON.stringify(ready ? entries.filter(({ state }) => state === 'READY') : entries));
+    sendJson(context, 200, JSON.stringify(ready ? entries.filter(({ state }) => state === 'READY') : entries));
   }
 
-  async function load(exchange: Exchange): Promise<void> {
-    checkAdmin(exchange.req);
-    const parameters = readParameters(await readShortBody(exchange), '') ?? {};
+  async function load(context: RequestContext): Promise<void> {
+    checkAdmin(context.req);
+    const parameters = readParameters(await readShortBody(context), '') ?? {};
     for (const name in parameters) {
       // A configuration, or files, in place of those in the repository.
       if (name === 'config' || name.startsWith('file:')) {
         const path = `parameters.${name.slice(0, 80).toWellFormed()}`;
         const message = `${path}: this server loads what is in the repository: change model.json there, and load the model again`;
-        throw failedToLoad(exchange, new ServingError('UNSUPPORTED', message, { path }));
+        throw failedToLoad(context, new ServingError('UNSUPPORTED', message, { path }));
       }
     }
-    await repository.load(exchange.params.name!).catch((error: unknown) => {
-      throw failedToLoad(exchange, error);
+    await repository.load(context.params.name!).catch((error: unknown) => {
+      throw failedToLoad(context, error);
     });
-    if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
+    if (!context.cancellation.gone) sendJson(context, 200, '{}');
   }
 
-  async function unload(exchange: Exchange): Promise<void> {
-    checkAdmin(exchange.req);
-    readParameters(await readShortBody(exchange), '');
-    await repository.unload(exchange.params.name!).catch((error: unknown) => {
-      throw inTritonsWords(error, exchange);
+  async function unload(context: RequestContext): Promise<void> {
+    checkAdmin(context.req);
+    readParameters(await readShortBody(context), '');
+    await repository.unload(context.params.name!).catch((error: unknown) => {
+      throw inTritonsWords(error, context);
     });
-    if (!exchange.ticket.gone) sendJson(exchange, 200, '{}');
+    if (!context.cancellation.gone) sendJson(context, 200, '{}');
   }
 
   return [
@@ -59,7 +59,7 @@ export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRou
 }
 
 /** With the words before it that Triton's clients look for (triton-inference-server/client, simple_http_model_control.py). */
-function failedToLoad({ params }: Pick<Exchange, 'params'>, error: unknown): unknown {
+function failedToLoad({ params }: Pick<RequestContext, 'params'>, error: unknown): unknown {
   if (!(error instanceof ServingError)) return error;
   const { code, message, path, retryAfter } = error;
   const why = code === 'NOT_FOUND' ? `failed to poll from model repository: ${message}` : message;

@@ -1,5 +1,5 @@
 import { ServingError } from '../../../errors.ts';
-import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 
 /** Where Triton has regions of shared memory, of the machine and of a GPU. */
@@ -10,8 +10,8 @@ export const SHARED_MEMORY_PATHS = ['/v2/systemsharedmemory', '/v2/cudasharedmem
  * is. There are none here, ever: the server shares no memory with its callers. Nothing to unregister is no error, as in Triton.
  */
 export function createSharedMemoryRoutes(): Route[] {
-  const status = (exchange: Exchange): void => sendJson(exchange, 200, '[]');
-  const unregister = (exchange: Exchange): void => sendJson(exchange, 200, '{}');
+  const status = (context: RequestContext): void => sendJson(context, 200, '[]');
+  const unregister = (context: RequestContext): void => sendJson(context, 200, '{}');
   return SHARED_MEMORY_PATHS.flatMap((path): Route[] => [
     { method: 'GET', path: `${path}/status`, handle: status },
     { method: 'GET', path: `${path}/region/{region}/status`, handle: status },

@@ -1,4 +1,4 @@
-import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { Repository } from '../../../model/repository/repository.ts';
 import type { Metrics } from '../../../telemetry/metrics/metrics.ts';
@@ -16,15 +16,15 @@ export interface StatisticsOptions {
  * What a request took before it was queued, or was refused with, is not among it: /metrics has that.
  */
 export function createStatisticsRoutes({ repository, metrics }: StatisticsOptions): Route[] {
-  const all = (exchange: Exchange): void => send(exchange, metrics.statistics.all());
+  const all = (context: RequestContext): void => send(context, metrics.statistics.all());
 
-  async function ofModel(exchange: Exchange): Promise<void> {
-    const model = await modelAt(repository, exchange);
-    const { version } = exchange.params;
+  async function ofModel(context: RequestContext): Promise<void> {
+    const model = await modelAt(repository, context);
+    const { version } = context.params;
     const { name } = model.status();
     const pages = metrics.statistics.all().filter((page) => page.name === name);
     const wanted = version === undefined ? undefined : canonicalVersion(version);
-    send(exchange, wanted === undefined ? pages : pages.filter((page) => canonicalVersion(page.version) === wanted));
+    send(context, wanted === undefined ? pages : pages.filter((page) => canonicalVersion(page.version) === wanted));
   }
 
   return [
@@ -33,8 +33,8 @@ export function createStatisticsRoutes({ repository, metrics }: StatisticsOption
   ];
 }
 
-function send(exchange: Exchange, pages: readonly ModelStatistics[]): void {
-  sendJson(exchange, 200, JSON.stringify({ model_stats: pages.map(describe) }));
+function send(context: RequestContext, pages: readonly ModelStatistics[]): void {
+  sendJson(context, 200, JSON.stringify({ model_stats: pages.map(describe) }));
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { AdminCheck } from '../../../http/admin-token.ts';
-import { type Exchange, sendJson } from '../../../http/request-context.ts';
+import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { Repository } from '../../../model/repository/repository.ts';
 import { modelAt } from '../addressing.ts';
@@ -17,20 +17,21 @@ export interface TraceSettingsOptions {
  * change of it until the process ends (Triton, trace extension).
  */
 export function createTraceSettingsRoutes({ repository, checkAdmin, tracer }: TraceSettingsOptions): Route[] {
-  const send = (exchange: Exchange): void => sendJson(exchange, 200, JSON.stringify(tracer.show(exchange.params.name)));
+  const send = (context: RequestContext): void =>
+    sendJson(context, 200, JSON.stringify(tracer.show(context.params.name)));
 
-  async function show(exchange: Exchange): Promise<void> {
-    if (exchange.params.name !== undefined) await modelAt(repository, exchange);
-    send(exchange);
+  async function show(context: RequestContext): Promise<void> {
+    if (context.params.name !== undefined) await modelAt(repository, context);
+    send(context);
   }
 
-  async function change(exchange: Exchange): Promise<void> {
-    checkAdmin(exchange.req);
-    const body = await readShortBody(exchange);
+  async function change(context: RequestContext): Promise<void> {
+    checkAdmin(context.req);
+    const body = await readShortBody(context);
     // The body first: it is read in the request's own turn.
-    if (exchange.params.name !== undefined) await modelAt(repository, exchange);
-    tracer.change(exchange.params.name, body);
-    send(exchange);
+    if (context.params.name !== undefined) await modelAt(repository, context);
+    tracer.change(context.params.name, body);
+    send(context);
   }
 
   return ['/v2', '/v2/models/{name}'].flatMap((path): Route[] => [
