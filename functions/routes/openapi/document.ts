@@ -34,7 +34,7 @@ const PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'];
 /** Of all models alike. */
 const SHARED: Json = {
   Index: { ...count, description: 'The place of the row among those sent, from 0.' },
-  ListedVersion: record({ name: text, version: text }),
+  ModelVersion: record({ name: text, version: text }),
   BatchFailure: record({
     index: ref('Index'),
     error: record({ message: text, code: ref('ErrorCode'), path: text }, ['path']),
