@@ -7,7 +7,7 @@ const MOVE_IT = 'put it beside the model, and save the model with that location 
 const NO_CUSTOM =
   'this server loads no custom operators: export the model with those of ai.onnx, ai.onnx.ml and com.microsoft alone';
 
-/** What onnxruntime says of models that people bring, and what they can do about it. */
+/** The errors that onnxruntime gives for common models, and what to do about each. */
 const KNOWN: readonly [text: RegExp, say: (found: string[], model: RefusedModel) => string][] = [
   [
     /Opset (\d+) is under development(?:.|\n)*official support for domain (\S+) is till opset (\d+)/,

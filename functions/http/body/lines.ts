@@ -60,7 +60,7 @@ export function createLineCutter(limit: number, budget: BodyBudget = processBudg
   return {
     *push(piece) {
       for (let from = 0; from < piece.length; ) {
-        // Blank lines are passed over byte by byte: a piece may hold 65,536 of them.
+        // Blank lines are skipped byte by byte: a piece may hold 65,536 of them.
         const text = blanksFrom(piece, from);
         const isBlank = piece[text] === NEWLINE && text - from <= limit && kept.length === 0 && refusal === undefined;
         const end = isBlank ? text : piece.indexOf(NEWLINE, text);

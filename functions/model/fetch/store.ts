@@ -171,11 +171,11 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
   // The client's library loads while the server's own do.
   prompt.start();
   let work: WorkFolder | undefined;
-  let brought = 0;
+  let fetched = 0;
 
   function folderFor(): string {
     work ??= makeWorkFolder();
-    return join(work.path, String(++brought));
+    return join(work.path, String(++fetched));
   }
 
   const listers = [prompt, background].map((fetcher) =>

@@ -224,7 +224,7 @@ async function prepareVersion(
       await settle(options, weighed, replacing);
     }
     await files.bringWeights(weighed.weights.map((path) => [path, weighed.version.beside.get(path)!]));
-    // What was brought is read from a copy: whether it was whole is looked up while its engine loads it.
+    // A fetched model is read from a copy, so whether its upload was complete is checked while its engine loads it.
     const confirmed = store.local ? undefined : confirm(options, weighed, replacing);
     confirmed?.catch(() => {});
     const { folder } = files;

@@ -121,7 +121,7 @@ test('wherever a body stops, all that was taken for its lines is given back', ()
   );
 });
 
-test('blank lines by the million are passed over', () => {
+test('blank lines by the million are ignored', () => {
   const cutter = createLineCutter(1000, new BodyBudget(AMPLE));
   for (const blank of ['\n', '\r\n', ' \n', '\t \r\n']) {
     const piece = Buffer.from(blank.repeat(Math.ceil(4_000_000 / blank.length)));
