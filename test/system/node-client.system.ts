@@ -55,8 +55,8 @@ describe('clients in Node', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("README's Node client sends and reads 20 000 rows", async () => {
-    const client = blocks(section('Clients that stream')).find(({ language }) => language === 'js')!;
+  test('the Node client of docs/clients.md sends and reads 20 000 rows', async () => {
+    const client = blocks(section('docs/clients.md', 'Node')).find(({ language }) => language === 'js')!;
     const typed = client.text.replace('localhost:8080', `localhost:${server!.port}`);
     const { stdout, stderr, code } = await run(process.execPath, ['--input-type=module', '-e', typed]);
     assert.equal(code, 0, stderr);

@@ -16,10 +16,10 @@ print(response.status, len(lines))
 print(lines[-1].decode())
 `;
 
-test("README's Python client sends and reads 20 000 rows", async () => {
+test('the Python client of docs/clients.md sends and reads 20 000 rows', async () => {
   const server = await serve(['scripts/start.ts']);
   try {
-    const client = blocks(section('Clients that stream')).find(({ language }) => language === 'python')!;
+    const client = blocks(section('docs/clients.md', 'Python')).find(({ language }) => language === 'python')!;
     const typed = client.text.replace('"localhost", 8080', `"localhost", ${server.port}`);
     const { stdout, stderr, code } = await run('python3', ['-c', typed]);
     assert.equal(code, 0, stderr);
