@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { blocks, section } from '../helpers/readme.ts';
+import { blocks, DOCUMENTATION, readPage, section } from '../helpers/readme.ts';
 import { run, serve } from './program.ts';
 
 /** Sends 300 000 rows, about 9 MB, and only then reads: the answers are far more than the buffers of both sides hold. */
@@ -15,6 +15,15 @@ lines = response.read().splitlines()
 print(response.status, len(lines))
 print(lines[-1].decode())
 `;
+
+test('every Python block of the documentation is Python', async () => {
+  const shown = DOCUMENTATION.flatMap((page) => blocks(readPage(page))).filter(({ language }) => language === 'python');
+  assert.ok(shown.length > 5, String(shown.length));
+  for (const { text } of shown) {
+    const { stderr, code } = await run('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', text]);
+    assert.equal(code, 0, `${text}\n${stderr}`);
+  }
+});
 
 test('the Python client of docs/clients.md sends and reads 20 000 rows', async () => {
   const server = await serve(['scripts/start.ts']);
