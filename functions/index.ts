@@ -1,6 +1,6 @@
 /**
  * Cloud Run functions and the functions-framework emulator. The framework reads, inflates and parses every body before
- * the handler runs, and exits at once on SIGTERM: README, "Two hosts", says what follows from that.
+ * the handler runs, and exits at once on SIGTERM: docs/deploy/functions.md lists the consequences.
  */
 import { prespawn } from './engine/spawn.ts';
 

@@ -38,7 +38,7 @@ test('the autoscaler keeps 2 to 10 pods at 70 % of their CPU', () => {
   assert.deepEqual(metrics[0].resource, { name: 'cpu', target: { type: 'Utilization', averageUtilization: 70 } });
 });
 
-test('service.yaml is the service of the README: ml-model, 0 to 10 instances of 2 CPUs and 2 GiB, for nobody without leave', () => {
+test('service.yaml is the service of docs/deploy/cloud-run.md: ml-model, 0 to 10 instances of 2 CPUs and 2 GiB', () => {
   const { metadata, spec } = read('service.yaml');
   const { annotations } = spec.template.metadata;
   assert.equal(metadata.name, 'ml-model');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 
-/** One setting: everything that is known of it stands here, and README's table is checked against it. */
+/** One setting: everything that is known of it stands here, and the table in docs/operate/settings.md is checked against it. */
 export interface Setting<T> {
   readonly default: string;
   readonly schema: z.ZodType<T, string>;

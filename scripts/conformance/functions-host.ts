@@ -1,6 +1,6 @@
 import type { Limits } from './run.ts';
 
-/** What the functions framework takes out of the handler's hands. README, "Two hosts", says the same of all routes. */
+/** What the functions framework takes out of the handler's hands. docs/deploy/functions.md says the same of all routes. */
 export const FUNCTIONS_LIMITS: Limits = {
   9: {
     why: 'the framework parses JSON before the handler runs, and answers what it can not parse with an HTML page',

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { run } from '../system/program.ts';
 
 const PARSER = join(import.meta.dirname, 'gcloud_parser.py');
-/** Programs that the lines of README run beside gcloud: they do nothing here. */
-const IDLE = ['curl', 'docker', 'git', 'node'];
+/** Programs that the lines of the documentation run beside gcloud: they do nothing here. */
+const IDLE = ['curl', 'docker', 'git', 'kubectl', 'node', 'npm'];
 
 /**
  * What `gcloud`'s own parsers have against command lines and build files; without a call to anywhere.

@@ -14,7 +14,7 @@ const ROW = '{"features":[5.1,3.5,1.4,0.2]}';
 
 contract('functions');
 
-/** What the framework takes out of the handler's hands. Where one of these fails, a limit is gone: README lists them. */
+/** What the framework takes out of the handler's hands. Where one of these fails, a limit is gone: docs/deploy/functions.md lists them. */
 describe('the functions host alone', { concurrency: 2 }, () => {
   describe('bodies', { concurrency: 1 }, () => {
     const host = useHost('functions', () => ({ MAX_BODY_BYTES: String(LIMIT), INFERENCE_PROCESSES: '1' }));

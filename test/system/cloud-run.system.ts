@@ -6,16 +6,16 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { parse } from 'yaml';
 import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/cloud-run-api.ts';
 import { complaints, gcloudCommands } from '../helpers/gcloud-parser.ts';
-import { blocks, README, section } from '../helpers/readme.ts';
+import { blocks, readPage, section } from '../helpers/readme.ts';
 import { filesForUpload } from '../helpers/upload.ts';
 import { ROOT, run } from './program.ts';
 
 const VARIABLES = { PROJECT_ID: 'my-project', REGION: 'us-central1', BUCKET: 'my-bucket' };
-/** What a reader exports under Cloud Run and its neighbours. */
-const EXPORTS = Object.entries(VARIABLES)
-  .map(([name, value]) => `export ${name}=${value}; `)
-  .join('');
-const SECTIONS = ['Cloud Run', 'Cloud Run functions', 'Cloud Build'];
+/** Pages with commands of gcloud that a reader runs one after the other. */
+const PAGES = [
+  ...['cloud-run', 'functions', 'cloud-build', 'gke', 'vertex-ai', 'ci'].map((name) => `docs/deploy/${name}.md`),
+  'docs/tutorial.md',
+];
 const FILES = globSync(['service.yaml', 'cloud-run/*.yaml'], { cwd: ROOT }).sort();
 
 let api: CloudRunApi;
@@ -35,14 +35,21 @@ function shell(line: string) {
   return run('bash', ['-eo', 'pipefail', '-c', `cd "$0"; ${line}`, ROOT], env);
 }
 
-/** The shell blocks of a README section. */
-function shellBlocks(title: string): string[] {
-  return blocks(section(title)).flatMap(({ language, text }) => (language === 'sh' ? [text] : []));
+/** The shell blocks of a page, or of a part of it. */
+function shellBlocks(text: string): string[] {
+  return blocks(text).flatMap((block) => (block.language === 'sh' ? [block.text] : []));
+}
+
+/** A copy of the files that the pages' lines read or edit. */
+function copyFiles(): string {
+  const copy = join(folder, 'files');
+  for (const path of ['service.yaml', 'k8s']) cpSync(join(ROOT, path), join(copy, path), { recursive: true });
+  return copy;
 }
 
 function lineWith(text: string): string {
-  const line = SECTIONS.flatMap(shellBlocks).find((block) => block.includes(text));
-  assert.ok(line, `README shows a line with ${text}`);
+  const line = PAGES.flatMap((page) => shellBlocks(readPage(page))).find((block) => block.includes(text));
+  assert.ok(line, `a page shows a line with ${text}`);
   return line;
 }
 
@@ -54,7 +61,7 @@ test('there is service.yaml, and a variant for each purpose', () => {
 });
 
 for (const file of FILES) {
-  test(`gcloud takes ${file}, filled in by README's line, and Cloud Run gets every field of it`, async () => {
+  test(`gcloud takes ${file}, filled in by the page's line, and Cloud Run gets every field of it`, async () => {
     const { code, stderr } = await shell(lineWith('services replace -').replace('service.yaml', file));
     assert.equal(code, 0, stderr);
     const text = readFileSync(join(ROOT, file), 'utf8');
@@ -75,7 +82,7 @@ test('a field that Cloud Run does not know is refused', async () => {
   assert.equal(api.services.all.size, 0);
 });
 
-test("README's own deployment command makes a private service with 2 CPUs, 2Gi and 0 to 10 instances", async () => {
+test('the deployment command of the page makes a private service with 2 CPUs, 2Gi and 0 to 10 instances', async () => {
   const line = lineWith('gcloud run deploy ml-model');
   const { code, stderr } = await shell(line.slice(line.indexOf('gcloud run deploy')));
   assert.equal(code, 0, stderr);
@@ -88,10 +95,10 @@ test("README's own deployment command makes a private service with 2 CPUs, 2Gi a
   );
 });
 
-for (const title of SECTIONS) {
-  test(`README, ${title}: gcloud knows every command and flag that is shown`, async () => {
+for (const page of PAGES) {
+  test(`${page}: gcloud knows every command and flag that is shown`, async () => {
     // In one shell, as a reader has it: a variable that no line above has set ends it.
-    const text = `cd '${ROOT}'; ${title === 'Cloud Run' ? '' : EXPORTS}set -u\n${shellBlocks(title).join('\n')}`;
+    const text = `cd '${copyFiles()}'; set -u\n${shellBlocks(readPage(page)).join('\n')}`;
     const shown = [await gcloudCommands(text, join(folder, 'shown'))];
     // Its parser would wait for the file on stdin.
     const commands = shown.flat().map((words) => words.map((word) => (word === '-' ? 'service.yaml' : word)));
@@ -100,9 +107,8 @@ for (const title of SECTIONS) {
   });
 }
 
-test('README, In a bucket: gcloud knows every command that is shown, and the account is made before it may read', async () => {
-  const [, text] = /^### In a bucket\n(.*?)^### /ms.exec(README)!;
-  const lines = blocks(text!).flatMap((block) => (block.language === 'sh' ? [block.text] : []));
+test('docs/models/sources.md, In a bucket: gcloud knows every command that is shown, and the account is made before it may read', async () => {
+  const lines = shellBlocks(section('docs/models/sources.md', 'In a bucket'));
   const commands = await gcloudCommands(`cd '${ROOT}'; set -u\n${lines.join('\n')}`, join(folder, 'shown'));
   assert.deepEqual(complaints(commands, [], join(folder, 'gcloud')), []);
   const shown = commands.map((words) => words.join(' '));

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ROOT, run } from './program.ts';
 
 const COUNT = 35;
-/** What the functions framework does not leave to the handler. README, "Two hosts", lists it. */
+/** What the functions framework does not leave to the handler. docs/deploy/functions.md lists it. */
 const FUNCTIONS_CANNOT = [9, 10, 26, 31];
 const BOUND_MS = 240_000;
 

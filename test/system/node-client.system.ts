@@ -55,15 +55,15 @@ describe('clients in Node', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("README's Node client sends and reads 20 000 rows", async () => {
-    const client = blocks(section('Clients that stream')).find(({ language }) => language === 'js')!;
+  test('the Node client of docs/clients.md sends and reads 20 000 rows', async () => {
+    const client = blocks(section('docs/clients.md', 'Node')).find(({ language }) => language === 'js')!;
     const typed = client.text.replace('localhost:8080', `localhost:${server!.port}`);
     const { stdout, stderr, code } = await run(process.execPath, ['--input-type=module', '-e', typed]);
     assert.equal(code, 0, stderr);
     assert.equal(stdout, '{ done: true, ok: 20000, failed: 0 }\n');
   });
 
-  test('the packed package gives another one the client: its types with and without a DOM, and its calls', async () => {
+  test('the packed package gives another one the client: its types with and without a DOM, its calls, and the program of docs/clients.md', async () => {
     const installed = join(folder, 'node_modules/onnx-cloud-run');
     mkdirSync(installed, { recursive: true });
     const packed = await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder, ROOT]);
@@ -76,6 +76,9 @@ describe('clients in Node', () => {
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     writeFileSync(join(folder, 'use.ts'), PROGRAM.replace('URL', `http://localhost:${server!.port}`));
 
+    const shown = blocks(section('docs/clients.md', 'Typed client')).find(({ language }) => language === 'ts')!;
+    writeFileSync(join(folder, 'shown.ts'), shown.text);
+
     const browser = ['--lib', 'ES2022,DOM,DOM.AsyncIterable', '--types', ''];
     const browsers = [...browser, '--module', 'ESNext', '--moduleResolution', 'Bundler', '--noEmit'];
     const node = ['--lib', 'ES2022', '--types', 'node', '--module', 'NodeNext'];
@@ -83,6 +86,7 @@ describe('clients in Node', () => {
       const flags = [
         '--ignoreConfig',
         join(folder, 'use.ts'),
+        join(folder, 'shown.ts'),
         '--strict',
         '--exactOptionalPropertyTypes',
         '--target',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { blocks, section } from '../helpers/readme.ts';
+import { blocks, DOCUMENTATION, readPage, section } from '../helpers/readme.ts';
 import { run, serve } from './program.ts';
 
 /** Sends 300 000 rows, about 9 MB, and only then reads: the answers are far more than the buffers of both sides hold. */
@@ -16,10 +16,19 @@ print(response.status, len(lines))
 print(lines[-1].decode())
 `;
 
-test("README's Python client sends and reads 20 000 rows", async () => {
+test('every Python block of the documentation is Python', async () => {
+  const shown = DOCUMENTATION.flatMap((page) => blocks(readPage(page))).filter(({ language }) => language === 'python');
+  assert.ok(shown.length > 5, String(shown.length));
+  for (const { text } of shown) {
+    const { stderr, code } = await run('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', text]);
+    assert.equal(code, 0, `${text}\n${stderr}`);
+  }
+});
+
+test('the Python client of docs/clients.md sends and reads 20 000 rows', async () => {
   const server = await serve(['scripts/start.ts']);
   try {
-    const client = blocks(section('Clients that stream')).find(({ language }) => language === 'python')!;
+    const client = blocks(section('docs/clients.md', 'Python')).find(({ language }) => language === 'python')!;
     const typed = client.text.replace('"localhost", 8080', `"localhost", ${server.port}`);
     const { stdout, stderr, code } = await run('python3', ['-c', typed]);
     assert.equal(code, 0, stderr);

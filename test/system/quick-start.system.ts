@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ErrorCode } from '../../functions/errors.ts';
 import { STATUS } from '../../functions/http/status.ts';
-import { blocks, section } from '../helpers/readme.ts';
+import { blocks, DOCUMENTATION, readPage } from '../helpers/readme.ts';
 import { run, type Served, serve } from './program.ts';
 
 /** Members whose values no two runs share. */
@@ -19,7 +19,7 @@ const curlHome = mkdtempSync(join(tmpdir(), 'quick-start-'));
 writeFileSync(join(curlHome, '.curlrc'), 'silent\nwrite-out = "%{stderr}%{http_code}"\n');
 
 before(async () => {
-  // The two routes of README's docker run line.
+  // The two routes of the docker run line of docs/deploy/vertex-ai.md.
   server = await serve(['scripts/start.ts'], {
     AIP_PREDICT_ROUTE: '/vertex/predict',
     AIP_HEALTH_ROUTE: '/vertex/health',
@@ -30,32 +30,33 @@ after(async () => {
   rmSync(curlHome, { recursive: true });
 });
 
-const SECTIONS = [
-  'Quick start',
-  'The API',
-  'Open Inference Protocol',
-  'TensorFlow Serving',
-  'Vertex AI',
-  'OpenAPI',
-  'Clients that stream',
-];
+/** Its lines are about a model that the reader trains. */
+const OTHER_MODEL = 'docs/tutorial.md';
 
-const found = SECTIONS.flatMap((title) => {
-  const all = blocks(section(title));
+const found = DOCUMENTATION.filter((page) => page !== OTHER_MODEL).flatMap((page) => {
+  const all = blocks(readPage(page));
   return all.flatMap(({ language, text }, i) => {
-    if (language !== 'sh' || !text.includes('curl')) return [];
+    if (language !== 'sh' || !text.includes('curl') || !text.includes('http://localhost:8080')) return [];
     const next = all[i + 1];
-    return [{ title, text, shown: next?.language === 'text' ? next.text : undefined }];
+    return [{ page, text, shown: next?.language === 'text' ? next.text : undefined }];
   });
 });
 
-test('README shows curl lines in each of these sections', () => {
-  assert.deepEqual([...new Set(found.map(({ title }) => title))], SECTIONS);
-  assert.ok(found.length >= 10, String(found.length));
+test('README and the pages of the dialects show curl lines', () => {
+  assert.deepEqual([...new Set(found.map(({ page }) => page))].sort(), [
+    'README.md',
+    'docs/api/open-inference.md',
+    'docs/api/rest.md',
+    'docs/api/tensorflow-serving.md',
+    'docs/clients.md',
+    'docs/deploy/gke.md',
+    'docs/deploy/vertex-ai.md',
+  ]);
+  assert.ok(found.length >= 20, String(found.length));
 });
 
-for (const [i, { title, text, shown }] of found.entries()) {
-  test(`${title}: curl block ${i + 1} answers as shown: ${text.split('\n')[0]}`, async () => {
+for (const [i, { page, text, shown }] of found.entries()) {
+  test(`${page}: curl block ${i + 1} answers as shown: ${text.split('\n')[0]}`, async () => {
     const typed = text.replaceAll('localhost:8080', `localhost:${server.port}`);
     const { stdout, stderr, code } = await run('bash', ['-o', 'pipefail', '-c', typed], { CURL_HOME: curlHome });
     assert.equal(code, 0, stderr);
@@ -73,7 +74,7 @@ function parse(line: string): unknown {
 /** Same members in the same order, same values; numbers that are no integers within the tolerance. */
 function checkLike(got: unknown, expected: unknown, place: string): void {
   if (typeof expected === 'number' && typeof got === 'number' && !Number.isInteger(expected)) {
-    assert.ok(Math.abs(got - expected) <= TOLERANCE, `${place}: ${got}, README shows ${expected}`);
+    assert.ok(Math.abs(got - expected) <= TOLERANCE, `${place}: ${got}, the page shows ${expected}`);
   } else if (typeof expected === 'object' && expected !== null && typeof got === 'object' && got !== null) {
     assert.deepEqual(Object.keys(got), Object.keys(expected), place);
     for (const [name, value] of Object.entries(expected)) {

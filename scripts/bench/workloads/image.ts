@@ -10,7 +10,7 @@ const NAME = 'image';
 const IMAGE = 'onnx-cloud-run-bench:latest';
 const EMPTY = "node -e ''";
 const OVER_NODE: Bar = { want: 'at most', limit: 3, unit: 'x', of: `time / ${EMPTY}` };
-/** As the README runs it in production. */
+/** As docs/deploy/docker.md runs it in production. */
 const HARDENED = ['--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
 const QUOTA = ['--memory', '512m', '--cpus', '1'];
 const ANSWER_BOUND_MS = 30_000;

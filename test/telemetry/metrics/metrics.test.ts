@@ -23,7 +23,7 @@ function readValue(
   return samples.find((sample) => JSON.stringify(Object.entries(sample.labels).sort()) === wanted)?.value;
 }
 
-/** As README and dashboards know them. */
+/** As the documentation and dashboards know them. */
 const PROMISED: Record<string, string> = {
   predictions_total: 'counter',
   prediction_latency_seconds: 'histogram',
