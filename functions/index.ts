@@ -1,26 +1,20 @@
 /**
  * Cloud Run functions and the functions-framework emulator. The framework reads, inflates and parses every body before
- * the handler runs, and exits at once on SIGTERM: README, "Two hosts", says what follows from that.
+ * the handler runs, and exits at once on SIGTERM: README, "Two hosts", describes the consequences.
  */
 import { prespawn } from './engine/spawn.ts';
 
 prespawn();
 
-const [{ http }, { createApp }, { readConfigOrExit }, { createLogger }] = await Promise.all([
+const [{ http }, { createApp }, { bootstrap }, { createTurns }] = await Promise.all([
   import('@google-cloud/functions-framework'),
   import('./app.ts'),
   import('./bootstrap.ts'),
-  import('./telemetry/log/logger.ts'),
+  import('./http/connection/turns.ts'),
 ]);
 
-const config = readConfigOrExit();
-const logger = createLogger({
-  level: config.LOG_LEVEL,
-  transport: config.LOG_TRANSPORT,
-  projectId: config.GOOGLE_CLOUD_PROJECT,
-  readable: process.stdout.isTTY,
-});
+const { config, logger } = bootstrap();
 const app = createApp(config, logger);
 if (config.MODEL_LOAD === 'eager') app.model.load();
 
-http('predict', app.handler);
+http('predict', createTurns(app.handler, app.metrics.connectionClosed).handler);

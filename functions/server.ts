@@ -5,4 +5,4 @@ import { prespawn } from './engine/spawn.ts';
 prespawn();
 
 const { main } = await import('./container.ts');
-await main();
+main();

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { BodyBudget } from '../../../functions/http/body/body-budget.ts';
 import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
 import { readInflated } from '../../../functions/http/body/inflate.ts';
-import { inTurn } from '../../../functions/http/connection/turns.ts';
+import { createTurns } from '../../../functions/http/connection/turns.ts';
 import { sendBytes, sendJson } from '../../../functions/http/request-context.ts';
 import { createRouter, type Route } from '../../../functions/http/router.ts';
 import { connect, postText, type RawConnection } from '../../helpers/raw-http.ts';
@@ -62,15 +62,12 @@ async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
   const options = { requestTimeoutMs, logRequests: 'failed', draining: () => false } as const;
   const router = createRouter(routes, { ...options, ...telemetry });
   let open = 0;
-  const server = await serve(
-    t,
-    inTurn((req, res) => {
-      open++;
-      res.once('close', () => open--);
-      router(req, res);
-    }),
-    DirectMessage,
-  );
+  const turns = createTurns((req, res) => {
+    open++;
+    res.once('close', () => open--);
+    router(req, res);
+  }, telemetry.metrics.connectionClosed);
+  const server = await serve(t, turns.handler, DirectMessage);
   t.after(() => telemetry.metrics.close());
   return { ...server, ...telemetry, budget, open: () => open };
 }
@@ -191,6 +188,17 @@ test('a response that takes longer than the idle time to read is not cut off', a
   }
   assert.ok(read >= LARGE);
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 0/);
+});
+
+test('a refused body that does not come is counted as such, and not as a response that was not read', async (t) => {
+  const { port, metrics } = await start(t);
+  const client = connect({ port });
+  client.send(postText('/answer', 'x', { 'content-length': String(LIMIT + 1) }));
+  assert.equal((await client.answer()).status, 413);
+  await client.closed;
+  const { text } = await metrics.render();
+  assert.match(text, /http_connections_closed_total\{reason="body_not_sent"\} 1/);
+  assert.match(text, /http_connections_closed_total\{reason="response_not_read"\} 0/);
 });
 
 test('a body that trickles in behind its response is cut off after the idle time', async (t) => {

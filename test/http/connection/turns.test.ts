@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
 import { readBody } from '../../../functions/http/body/read-body.ts';
-import { inTurn } from '../../../functions/http/connection/turns.ts';
+import { createTurns } from '../../../functions/http/connection/turns.ts';
+import type { RequestHandler } from '../../../functions/http/router.ts';
 import { connect, postText } from '../../helpers/raw-http.ts';
 import { serve } from '../../helpers/serve.ts';
 import { until } from '../../helpers/until.ts';
+
+const inTurn = (handler: RequestHandler): RequestHandler => createTurns(handler, assert.fail).handler;
 
 interface Begun {
   readonly url: string;
@@ -116,4 +120,49 @@ test('requests behind one that closes the connection are not begun', async (t) =
   begun[0]!.res.end('last');
   assert.match(await client.closed, /last$/);
   assert.equal(begun.length, 1);
+});
+
+test('of all connections together no more than so many requests wait: the connection that sends another one is closed', async (t) => {
+  const begun: Begun[] = [];
+  const reasons: string[] = [];
+  let made = 0;
+  class Counted extends IncomingMessage {
+    constructor(socket: Socket) {
+      super(socket);
+      made++;
+    }
+  }
+  const turns = createTurns(
+    (req, res) => void begun.push({ url: req.url!, res }),
+    (reason) => void reasons.push(reason),
+    10,
+  );
+  const { port } = await serve(t, turns.handler, Counted);
+  const patient = connect({ port });
+  patient.send(Array.from({ length: 6 }, (_, i) => get(`/${i}`)).join(''));
+  await until(() => begun.length === 1, 'the first');
+  // The requests of a closed connection wait no longer: five more may each time.
+  for (let i = 1; i <= 3; i++) {
+    const greedy = connect({ port });
+    made = 0;
+    greedy.send(get('/greedy').repeat(1000));
+    assert.equal(await greedy.closed, '');
+    assert.equal(reasons.length, i);
+    // One is begun, five wait, one is too many, and the parsing ends with the next.
+    assert.equal(made, 1 + 5 + 1 + 1);
+  }
+  assert.deepEqual(new Set(reasons), new Set(['too_many_pipelined']));
+  begun[0]!.res.end();
+  await patient.answer();
+  for (let i = 1; i < 6; i++) {
+    const { res } = await until(() => begun.find(({ url }) => url === `/${i}`), 'its turn');
+    res.end(`answer ${i}`);
+    assert.equal((await patient.answer()).body, `answer ${i}`);
+  }
+  const modest = connect({ port });
+  modest.send(get('/modest').repeat(11));
+  await until(() => begun.at(-1)!.url === '/modest', 'the first of eleven');
+  assert.equal(reasons.length, 3);
+  patient.destroy();
+  modest.destroy();
 });
