@@ -27,8 +27,8 @@ const MAX_WAITING = 16_384;
 /**
  * Calls a handler for one request of a connection at a time: of requests that a client sends without waiting for their
  * responses (RFC 9112, 9.3.2), the next is begun when the response before it has been sent. Until then nothing more is read
- * from the connection, and where the client leaves, what it had sent is not begun at all. Node itself begins all that it finds
- * in one piece of 64 KiB, up to 3,600 requests.
+ * from the connection, and when its client leaves, the requests that wait are not begun. Node itself begins all requests in the
+ * piece of 64 KiB that it has read, up to 3,600.
  * @param onClose called with `too_many_pipelined` before a connection is closed because `maxWaiting` requests wait already. Its
  * client has to send again what was not answered (RFC 9112, 9.3.2).
  */

@@ -128,7 +128,7 @@ async function play(port: number, one: Scenario): Promise<RawConnection> {
   return client;
 }
 
-test('whatever a client sends, cuts off or does not read, all that its body had reserved is given back', {
+test('whatever a client sends, cuts off or does not read, its body reservation is released', {
   timeout: 120_000,
 }, async (t) => {
   const { port, budget, open } = await start(t);
@@ -144,7 +144,7 @@ test('whatever a client sends, cuts off or does not read, all that its body had 
   );
 });
 
-test('a body that does not come is answered with 408, the connection is closed, and its part of the budget is given back', async (t) => {
+test('a body that does not arrive gets 408, its connection is closed, and its reservation is released', async (t) => {
   const { port, budget, metrics } = await start(t);
   const clients = Array.from({ length: 5 }, () => connect({ port }));
   for (const client of clients) {
@@ -160,7 +160,7 @@ test('a body that does not come is answered with 408, the connection is closed, 
   assert.doesNotMatch((await metrics.render()).text, /requests_rejected_total\{reason="overloaded"\} [^0]/);
 });
 
-test('a response that nobody reads is cut off after the idle time, and keeps its part of the budget until then', async (t) => {
+test('the connection of a response that is not read is closed after the idle time, and its body keeps its reservation until then', async (t) => {
   const { port, budget, metrics } = await start(t);
   const client = connect({ port });
   client.socket.pause();
@@ -171,7 +171,7 @@ test('a response that nobody reads is cut off after the idle time, and keeps its
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 1/);
 });
 
-test('a response that takes longer than the idle time to read is not cut off', async (t) => {
+test('a response that is read slowly is not cut off, although it takes longer than the idle time', async (t) => {
   const idleMs = 1000;
   const { port, metrics } = await start(t, idleMs);
   const socket = createConnection(port, '127.0.0.1');
@@ -190,7 +190,7 @@ test('a response that takes longer than the idle time to read is not cut off', a
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 0/);
 });
 
-test('a refused body that does not come is counted as such, and not as a response that was not read', async (t) => {
+test('a refused body that does not arrive is counted as body_not_sent, and not as response_not_read', async (t) => {
   const { port, metrics } = await start(t);
   const client = connect({ port });
   client.send(postText('/answer', 'x', { 'content-length': String(LIMIT + 1) }));
@@ -201,7 +201,7 @@ test('a refused body that does not come is counted as such, and not as a respons
   assert.match(text, /http_connections_closed_total\{reason="response_not_read"\} 0/);
 });
 
-test('a body that trickles in behind its response is cut off after the idle time', async (t) => {
+test('a body that arrives slowly behind its response is cut off after the idle time', async (t) => {
   const { port, metrics } = await start(t);
   const client = connect({ port });
   client.send(postText('/answer-unread', 'x', { 'content-length': '1000' }));
@@ -212,7 +212,7 @@ test('a body that trickles in behind its response is cut off after the idle time
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="body_not_sent"\} 1/);
 });
 
-test('a response that nobody reads is cut off although its client goes on sending', async (t) => {
+test('a response that is not read is cut off although its client goes on sending', async (t) => {
   const { port, open } = await start(t);
   const client = connect({ port });
   client.socket.pause();
@@ -224,7 +224,7 @@ test('a response that nobody reads is cut off although its client goes on sendin
   client.destroy();
 });
 
-test('a body that comes behind its response in time leaves the connection to the next request', async (t) => {
+test('a body that arrives in time behind its response leaves the connection open for the next request', async (t) => {
   const { port } = await start(t);
   const client = connect({ port });
   client.send(postText('/answer-unread', 'x', { 'content-length': '1000' }));

@@ -35,7 +35,7 @@ function start(sockets: readonly FakeSocket[], timeoutMs: number) {
   return { server, reasons, ended };
 }
 
-test('of connections on which nothing moves, those are closed that have something to read, each counted once', async () => {
+test('an idle connection is closed and counted once if it has a response to read, and kept if its response is being made', async () => {
   const [unread, working] = [new FakeSocket(1), new FakeSocket(0)];
   const { server, reasons, ended } = start([unread, working], 600_000);
   for (const socket of [unread, working, unread]) server.emit('timeout', socket);
@@ -45,7 +45,7 @@ test('of connections on which nothing moves, those are closed that have somethin
   assert.equal(await ended, true);
 });
 
-test('a connection has the short time for its whole response, whatever time is set for it meanwhile', async () => {
+test('the idle time of a connection stays short, whatever time is set for it meanwhile', async () => {
   const socket = new FakeSocket(0);
   const { ended } = start([socket], 600_000);
   const ms = socket.timeout!;
@@ -56,6 +56,6 @@ test('a connection has the short time for its whole response, whatever time is s
   assert.equal(await ended, true);
 });
 
-test('what is in flight after the time for it is reported', async () => {
+test('requests that are in flight at the end of the time are reported', async () => {
   assert.equal(await start([new FakeSocket(0)], 50).ended, false);
 });

@@ -26,7 +26,7 @@ async function serveHeld(t: TestContext, message?: typeof IncomingMessage) {
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
-test('of requests sent one behind the other, one is in hand at a time, and all are answered in their order', async (t) => {
+test('pipelined requests are handled one at a time, and their responses are sent in order', async (t) => {
   const { port, begun } = await serveHeld(t);
   const client = connect({ port });
   const paths = Array.from({ length: 20 }, (_, i) => `/${i}`);
@@ -40,7 +40,7 @@ test('of requests sent one behind the other, one is in hand at a time, and all a
   client.destroy();
 });
 
-test('a thousand requests on one connection get a thousand answers, and another connection gets its turn between them', async (t) => {
+test('a thousand pipelined requests get a thousand responses, and those of another connection are handled between them', async (t) => {
   let done = 0;
   const doneBeforeOther: number[] = [];
   const { port } = await serve(
@@ -65,7 +65,7 @@ test('a thousand requests on one connection get a thousand answers, and another 
   other.destroy();
 });
 
-test('bodies of requests that wait are whole when their turn comes, whatever their length', async (t) => {
+test('the bodies of requests that wait are complete when their turn comes, whatever their length', async (t) => {
   for (const message of [undefined, DirectMessage]) {
     const { port } = await serve(
       t,
@@ -84,7 +84,7 @@ test('bodies of requests that wait are whole when their turn comes, whatever the
   }
 });
 
-test('nothing is read of a connection whose requests wait', async (t) => {
+test('nothing is read from a connection whose requests wait', async (t) => {
   const { port, begun } = await serveHeld(t);
   const client = connect({ port });
   const many = get('/').repeat(400_000);
@@ -98,7 +98,7 @@ test('nothing is read of a connection whose requests wait', async (t) => {
   client.destroy();
 });
 
-test('what a client had sent before it left is not begun', async (t) => {
+test('requests that wait are not begun when their client has left', async (t) => {
   const { port, begun } = await serveHeld(t);
   const client = connect({ port });
   client.send(get('/').repeat(100));
@@ -122,7 +122,7 @@ test('requests behind one that closes the connection are not begun', async (t) =
   assert.equal(begun.length, 1);
 });
 
-test('of all connections together no more than so many requests wait: the connection that sends another one is closed', async (t) => {
+test('the number of waiting requests of all connections is bounded: a connection that sends one too many is closed', async (t) => {
   const begun: Begun[] = [];
   const reasons: string[] = [];
   let made = 0;

@@ -49,7 +49,7 @@ async function sendLargeRequest(host: Host): Promise<Socket> {
   return socket;
 }
 
-/** A run that never ends is under way; what its owner gets. */
+/** Starts a run that never ends, and gives what its client gets. */
 async function startEndlessRun(host: Host): Promise<{ readonly owner: Promise<unknown> }> {
   const owner = predict(host, [1]).catch((error: Error) => error);
   await until(async () => (await metric(host, 'engine_processes', { state: 'busy' })) === 1, 'the run');
@@ -75,7 +75,7 @@ function post(host: Host, agent: Agent, body: string): Promise<Reply> {
   });
 }
 
-/** One client of many: asks until it is told that the server goes. Gives all that it was answered. */
+/** A client that sends requests until the server refuses one. Gives the responses to them. */
 async function ask(host: Host, agent: Agent, replies: Reply[]): Promise<Reply[]> {
   const own: Reply[] = [];
   while (own.at(-1)?.status !== 503) {
@@ -90,7 +90,7 @@ async function ask(host: Host, agent: Agent, replies: Reply[]): Promise<Reply[]>
 export function shuttingDown(): void {
   describe('shutdown', { concurrency: 2 }, () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      test(`${signal} under load: all that was accepted is answered, what comes is refused, exit 0`, () =>
+      test(`${signal} under load: accepted requests are finished, new ones are refused, and the exit code is 0`, () =>
         withHost({ MODEL_URI: modelFolder('slow', slow()) }, async (host) => {
           const agent = new Agent({ keepAlive: true });
           const replies: Reply[] = [];
@@ -107,7 +107,7 @@ export function shuttingDown(): void {
         }));
     }
 
-    test('while it drains, /ready says 503 and /health 200', () =>
+    test('while it drains, /ready responds with 503 and /health with 200', () =>
       withHost({ MODEL_URI: modelFolder('slow', slow()) }, async (host) => {
         const long = predict(host, [400]);
         await until(async () => (await metric(host, 'engine_processes', { state: 'busy' })) === 1, 'the run');
@@ -115,7 +115,7 @@ export function shuttingDown(): void {
         const ready = await until(async () => {
           const answer = await call(host, '/ready');
           return answer.status === 503 && answer;
-        }, '/ready to say 503');
+        }, '/ready to respond with 503');
         assert.deepEqual([ready.json().code, ready.headers.get('retry-after')], ['DRAINING', '1']);
         const health = await call(host, '/health');
         assert.deepEqual([health.status, health.json().status], [200, 'draining']);
@@ -125,7 +125,7 @@ export function shuttingDown(): void {
         assert.equal((await ended).code, 0);
       }));
 
-    test('a stream is ended with a line that says where to go on', () =>
+    test('a stream is ended with a line from which its client can resume', () =>
       withHost({ MODEL_URI: modelFolder('slow', slow()) }, async (host) => {
         const connection = connect(host);
         const headers = { 'content-type': 'application/x-ndjson', 'content-length': '100000' };
@@ -155,7 +155,7 @@ export function shuttingDown(): void {
         assert.ok((await owner) instanceof Error);
       }));
 
-    test('a run that never ends does not keep it beyond SHUTDOWN_GRACE_MS', () =>
+    test('a run that never ends does not delay the exit beyond SHUTDOWN_GRACE_MS', () =>
       withHost({ ...endlessEnv(), SHUTDOWN_GRACE_MS: '2000' }, async (host) => {
         const { owner } = await startEndlessRun(host);
         const { code, left } = await host.stop();
@@ -164,14 +164,14 @@ export function shuttingDown(): void {
         assert.ok(host.lines.some((line) => line.includes('SHUTDOWN_GRACE_MS is over')));
       }));
 
-    test('a response that its client does not read does not keep it until SHUTDOWN_GRACE_MS is over', () =>
+    test('a response that its client does not read does not delay the exit until SHUTDOWN_GRACE_MS is over', () =>
       withHost(largeEnv(), async (host) => {
         const socket = await sendLargeRequest(host);
         assert.equal((await host.stop()).code, 0);
         socket.destroy();
       }));
 
-    test('a stream that its client does not read does not keep it until SHUTDOWN_GRACE_MS is over', () =>
+    test('a stream that its client does not read does not delay the exit until SHUTDOWN_GRACE_MS is over', () =>
       withHost(largeEnv(), async (host) => {
         const connection = connect(host);
         const row = `{"features":[${'0,'.repeat(LARGE_VALUES - 1)}0]}\n`;
