@@ -45,7 +45,7 @@ async function sendLargeRequest(host: Host): Promise<Socket> {
   socket.write(postText('/v2/models/large/infer', text, headers));
   socket.write(blob);
   const sent = { route: '/v2/models/{name}/infer', status: '200' };
-  await until(async () => (await metric(host, 'http_requests_total', sent)) === 1, 'the response');
+  await until(async () => (await metric(host, 'http_requests_total', sent)) === 1, 'the response', 60_000);
   return socket;
 }
 
