@@ -3,14 +3,13 @@ import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
 import { createAdminCheck } from './http/admin-token.ts';
-import { inTurn } from './http/connection/turns.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
 import { createRefresher } from './model/repository/refresher.ts';
-import { createRepository } from './model/repository/repository.ts';
+import { createRepository, type Repository } from './model/repository/repository.ts';
 import type { Generation } from './model/serving/generation.ts';
 import type { Model } from './model/serving/model.ts';
-import { createBodyReader } from './routes/body-reader.ts';
+import { type BodyReader, createBodyReader } from './routes/body-reader.ts';
 import { createBatchPredictRoutes } from './routes/native/batch-predict.ts';
 import { createPredictRoutes } from './routes/native/predict.ts';
 import { createOpenInferenceRoutes } from './routes/open-inference/routes.ts';
@@ -27,19 +26,19 @@ export interface App {
   readonly handler: RequestHandler;
   readonly model: Model;
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
-  /** What the handler answers. */
+  /** The routes that the handler serves. */
   readonly routes: readonly Route[];
-  /** From here on `/ready` and new work are answered with 503, and streams come to their end. */
+  /** From here on `/ready` and new requests are answered with 503, and streams are ended. */
   drain(): void;
   /** Ends the engine processes. Call it when nothing is in flight. */
   close(): Promise<void>;
 }
 
-// This file knows all rooms: what reads bodies for every dialect in a thread is told where that thread's file is.
+// The thread imports all dialects, and a body reader, which they share, must not: so the URL of its file is given from here.
 const source = import.meta.url.endsWith('.ts');
 const BODY_THREAD = new URL(source ? './routes/body-thread.ts' : './json-thread.js', import.meta.url);
 
-/** Puts the rooms together: the one handler that both hosts carry. */
+/** Puts the rooms together: the one request handler of both hosts, which they call for one request of a connection at a time. */
 export function createApp(config: Config, logger: Logger): App {
   const metrics = createMetrics();
   const draining = new AbortController();
@@ -66,77 +65,24 @@ export function createApp(config: Config, logger: Logger): App {
     },
     telemetry: { logger, metrics },
   });
-  const model = repository.main;
   const refresher = createRefresher(repository.refresh, config.MODEL_REFRESH_SECONDS * 1000, onCloudRun);
-  metrics.observe({
-    queueDepth: () =>
-      repository.known().map((one) => ({ model: one.status().name, depth: one.live()?.queueDepth() ?? 0 })),
-    engines: () => repository.known().flatMap((one) => enginesOf(one.live())),
-    models: () => repository.known().map((one) => one.status()),
-    modelMemory: repository.memoryBytes,
-    logDropped: logger.dropped,
-  });
-
-  const isDraining = (): boolean => draining.signal.aborted;
-  const served: Route[] = [
-    ...createPredictRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }),
-    ...createBatchPredictRoutes({
-      repository,
-      parser,
-      metrics,
-      maxBodyBytes: config.MAX_BODY_BYTES,
-      maxBatchSize: config.MAX_BATCH_SIZE,
-      idleMs: config.REQUEST_TIMEOUT_MS,
-      draining: draining.signal,
-    }),
-    ...createModelRoutes(repository),
-    ...createOpenInferenceRoutes({
-      repository,
-      parser,
-      metrics,
-      maxBodyBytes: config.MAX_BODY_BYTES,
-      draining: isDraining,
-      checkAdmin: createAdminCheck(config.ADMIN_TOKEN_FILE),
-      admin: config.ADMIN_TOKEN_FILE !== undefined,
-      maxBatchSize: config.MAX_BATCH_SIZE,
-      batchDelayMs: config.BATCH_DELAY_MS,
-      onGpu: config.EXECUTION_PROVIDERS.some((provider) => provider !== 'cpu'),
-      logger,
-    }),
-    ...createTensorFlowServingRoutes({ repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES }),
-    ...createProbeRoutes({ model, metrics, draining: isDraining }),
-    // Last: they go before what has the same path.
-    ...createVertexRoutes({
-      repository,
-      parser,
-      metrics,
-      maxBodyBytes: config.MAX_BODY_BYTES,
-      draining: isDraining,
-      predictRoute: config.AIP_PREDICT_ROUTE,
-      healthRoute: config.AIP_HEALTH_ROUTE,
-      endpointId: config.AIP_ENDPOINT_ID,
-      deployedModelId: config.AIP_DEPLOYED_MODEL_ID,
-    }),
-  ];
-  const pages = config.PAGE === 'on' ? createPageRoutes() : [];
-  // Pages first: what Vertex AI asks for at the same path goes before them.
-  const routes = [...pages, ...served, ...createOpenApiRoutes(model, served)];
+  observe(metrics, repository, logger);
+  const routes = createRoutes(config, { repository, parser, metrics, logger, draining: draining.signal });
   const router = createRouter(routes, {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     logRequests: config.LOG_REQUESTS,
     logger,
     metrics,
-    draining: isDraining,
+    draining: () => draining.signal.aborted,
   });
-  const handler = inTurn(router);
   return {
     handler: refresher.ridesOnRequests
       ? (req, res) => {
           refresher.onRequest();
-          handler(req, res);
+          router(req, res);
         }
-      : handler,
-    model,
+      : router,
+    model: repository.main,
     metrics,
     routes,
     drain: () => draining.abort(),
@@ -147,6 +93,68 @@ export function createApp(config: Config, logger: Logger): App {
       await repository.close();
     },
   };
+}
+
+/** What the routes of an app share. */
+interface Shared {
+  readonly repository: Repository;
+  readonly parser: BodyReader;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Aborted when the server drains. */
+  readonly draining: AbortSignal;
+}
+
+/** All routes; of two with one path and method the later is served. */
+function createRoutes(config: Config, { repository, parser, metrics, logger, draining }: Shared): Route[] {
+  const predicting = { repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES };
+  const isDraining = (): boolean => draining.aborted;
+  const served: Route[] = [
+    ...createPredictRoutes(predicting),
+    ...createBatchPredictRoutes({
+      ...predicting,
+      maxBatchSize: config.MAX_BATCH_SIZE,
+      idleMs: config.REQUEST_TIMEOUT_MS,
+      draining,
+    }),
+    ...createModelRoutes(repository),
+    ...createOpenInferenceRoutes({
+      ...predicting,
+      draining: isDraining,
+      checkAdmin: createAdminCheck(config.ADMIN_TOKEN_FILE),
+      admin: config.ADMIN_TOKEN_FILE !== undefined,
+      maxBatchSize: config.MAX_BATCH_SIZE,
+      batchDelayMs: config.BATCH_DELAY_MS,
+      onGpu: config.EXECUTION_PROVIDERS.some((provider) => provider !== 'cpu'),
+      logger,
+    }),
+    ...createTensorFlowServingRoutes(predicting),
+    ...createProbeRoutes({ model: repository.main, metrics, draining: isDraining }),
+    // Behind the others: the paths that Vertex AI sets may be those of another route.
+    ...createVertexRoutes({
+      ...predicting,
+      draining: isDraining,
+      predictRoute: config.AIP_PREDICT_ROUTE,
+      healthRoute: config.AIP_HEALTH_ROUTE,
+      endpointId: config.AIP_ENDPOINT_ID,
+      deployedModelId: config.AIP_DEPLOYED_MODEL_ID,
+    }),
+  ];
+  // Before the others: a path that Vertex AI sets may be that of a page.
+  const pages = config.PAGE === 'on' ? createPageRoutes() : [];
+  return [...pages, ...served, ...createOpenApiRoutes(repository.main, served)];
+}
+
+/** Gives the metrics what they read at a scrape. */
+function observe(metrics: Metrics, repository: Repository, logger: Logger): void {
+  metrics.observe({
+    queueDepth: () =>
+      repository.known().map((one) => ({ model: one.status().name, depth: one.live()?.queueDepth() ?? 0 })),
+    engines: () => repository.known().flatMap((one) => enginesOf(one.live())),
+    models: () => repository.known().map((one) => one.status()),
+    modelMemory: repository.memoryBytes,
+    logDropped: logger.dropped,
+  });
 }
 
 function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metrics: Metrics): ModelStore {

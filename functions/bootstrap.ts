@@ -1,7 +1,22 @@
 import { type Config, ConfigError, readConfig } from './config/settings.ts';
+import { createLogger, type Logger } from './telemetry/log/logger.ts';
 
-/** The settings of a host. One that cannot be used ends the process with a line that names it, and no stack. */
-export function readConfigOrExit(): Config {
+/**
+ * Reads the settings and sets up the logger, for either host. A setting that cannot be used ends the process with exit code 1
+ * and one line on stderr that names it.
+ */
+export function bootstrap(): { readonly config: Config; readonly logger: Logger } {
+  const config = readConfigOrExit();
+  const logger = createLogger({
+    level: config.LOG_LEVEL,
+    transport: config.LOG_TRANSPORT,
+    projectId: config.GOOGLE_CLOUD_PROJECT,
+    readable: process.stdout.isTTY,
+  });
+  return { config, logger };
+}
+
+function readConfigOrExit(): Config {
   try {
     return readConfig();
   } catch (error) {

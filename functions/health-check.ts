@@ -1,8 +1,8 @@
-/** The image's HEALTHCHECK, for a container without a shell: exit code 0 when the server beside it answers `GET /ready` with 200, else 1. */
+/** The image's HEALTHCHECK, which needs no shell: exit code 0 when the server responds to `GET /ready` with 200, else 1. */
 import { get } from 'node:http';
 import { readPort } from './config/settings.ts';
 
-// No other setting: one that cannot be used just now must not make a server unhealthy that runs.
+// Other settings are not read: one that has become unusable since the start must not make a running server unhealthy.
 const request = get({ host: '127.0.0.1', port: readPort(), path: '/ready', timeout: 4_000 }, (response) => {
   process.exit(response.statusCode === 200 ? 0 : 1);
 });

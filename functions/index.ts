@@ -6,21 +6,15 @@ import { prespawn } from './engine/spawn.ts';
 
 prespawn();
 
-const [{ http }, { createApp }, { readConfigOrExit }, { createLogger }] = await Promise.all([
+const [{ http }, { createApp }, { bootstrap }, { createTurns }] = await Promise.all([
   import('@google-cloud/functions-framework'),
   import('./app.ts'),
   import('./bootstrap.ts'),
-  import('./telemetry/log/logger.ts'),
+  import('./http/connection/turns.ts'),
 ]);
 
-const config = readConfigOrExit();
-const logger = createLogger({
-  level: config.LOG_LEVEL,
-  transport: config.LOG_TRANSPORT,
-  projectId: config.GOOGLE_CLOUD_PROJECT,
-  readable: process.stdout.isTTY,
-});
+const { config, logger } = bootstrap();
 const app = createApp(config, logger);
 if (config.MODEL_LOAD === 'eager') app.model.load();
 
-http('predict', app.handler);
+http('predict', createTurns(app.handler, app.metrics.connectionClosed).handler);

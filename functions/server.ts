@@ -1,8 +1,8 @@
-/** The container's server: Cloud Run, GKE, Vertex AI, `npm start`. Plain `node:http`, with the whole life of a connection in hand. */
+/** The container's server, on plain `node:http`: Cloud Run, GKE, Vertex AI, `npm start`. */
 import { prespawn } from './engine/spawn.ts';
 
-// Before anything heavy is imported: the engine's onnxruntime loads while this process loads its own libraries.
+// Before large libraries are imported: the engine process loads onnxruntime while this process loads them.
 prespawn();
 
 const { main } = await import('./container.ts');
-await main();
+main();

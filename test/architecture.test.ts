@@ -79,7 +79,6 @@ const RULES: Rules = {
   maxFunctionLines: 100,
   maxFolderFiles: 17,
   longFunctions: {
-    'app.ts: createApp': 108,
     'client/row-window.ts: createRowWindow': 115,
     'engine/batcher.ts: createBatcher': 214,
     'engine/pool.ts: createPool': 118,

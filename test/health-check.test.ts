@@ -13,7 +13,7 @@ async function check(port: number, env: Record<string, string> = {}): Promise<un
   return code;
 }
 
-test('the check ends with 0 where /ready answers 200, and with 1 where it answers anything else', async (t) => {
+test('the check exits with 0 when /ready responds with 200, and with 1 for any other status', async (t) => {
   for (const [status, code] of [
     [200, 0],
     [503, 1],
@@ -29,13 +29,13 @@ test('the check ends with 0 where /ready answers 200, and with 1 where it answer
   }
 });
 
-test('the check ends with 1 where nothing listens, and where the answer breaks off', async (t) => {
+test('the check exits with 1 when no server listens, and when the response is cut off', async (t) => {
   const { port } = await serve(t, (req) => req.socket.destroy());
   assert.equal(await check(port), 1);
   assert.equal(await check(9), 1);
 });
 
-test('the check looks at the port alone: another setting that cannot be used just now is not the health of the server', async (t) => {
+test('the check reads the port alone: another setting that is invalid does not make the server unhealthy', async (t) => {
   const { port } = await serve(t, (_, res) => res.end());
   assert.equal(await check(port, { ADMIN_TOKEN_FILE: '/nowhere/token', MAX_BATCH_SIZE: 'many' }), 0);
   assert.equal(await check(1, { AIP_HTTP_PORT: String(port) }), 0);

@@ -1,7 +1,7 @@
-/** No client lists more. */
+/** Of a header: what follows is ignored, so that a long one costs no time. */
 const MAX_CHARACTERS = 1000;
 
-/** The weights that a client gives (RFC 9110, 12.4.2), by name in lower case. What it gives no weight, or none that is one, weighs 1 or 0. */
+/** The weights in a header (RFC 9110, 12.4.2), by name in lower case: 1 without a weight, 0 with an invalid one. */
 function readWeights(header: string): Map<string, number> {
   const weights = new Map<string, number>();
   for (const part of header.slice(0, MAX_CHARACTERS).split(',')) {
@@ -14,17 +14,17 @@ function readWeights(header: string): Map<string, number> {
 }
 
 /**
- * How much a client wants a media type, 0 to 1, by its `Accept` header.
- * @returns 0 for a type that the header refuses (`q=0`) or does not name: wildcards name none.
+ * The weight of a media type, 0 to 1, in an `Accept` header.
+ * @returns 0 for a type that the header refuses (`q=0`) or does not name; wildcards are ignored.
  */
 export function weightOf(header: string | undefined, type: string): number {
   return header === undefined ? 0 : (readWeights(header).get(type) ?? 0);
 }
 
 /**
- * The content coding to answer in, by the client's `Accept-Encoding` (RFC 9110, 12.5.3): the one that it weighs most.
- * @param codings what there is, the best first: of two that weigh the same, the earlier is taken.
- * @returns `identity` where the client takes none of them, or weighs that more.
+ * Chooses the content coding of a response: the one with the highest weight in `Accept-Encoding` (RFC 9110, 12.5.3).
+ * @param codings the codings that the server has, in order of preference: of two with the same weight, the first is chosen.
+ * @returns `identity` when the client accepts none of them, or gives `identity` a higher weight.
  */
 export function chooseCoding<Coding extends string>(
   header: string | undefined,
@@ -34,7 +34,7 @@ export function chooseCoding<Coding extends string>(
   const weights = readWeights(header);
   const others = weights.get('*') ?? 0;
   let best: Coding | 'identity' = 'identity';
-  // Where it is not named, any other that the client takes goes before it.
+  // Unless the header names it, any accepted coding is preferred to it.
   let most = weights.get('identity') ?? 0;
   for (const coding of codings) {
     const weight = weights.get(coding) ?? others;

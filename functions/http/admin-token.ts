@@ -3,27 +3,27 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
 
-/** @throws ServingError `FORBIDDEN` where nobody may; `UNAUTHORIZED` without the right token. */
+/** @throws ServingError `FORBIDDEN` when the server has no token; `UNAUTHORIZED` when the request does not have that token. */
 export type AdminCheck = (req: Pick<IncomingMessage, 'headers'>) => void;
 
 /**
- * Lets those pass who send the token as `Authorization: Bearer …` (RFC 6750, 2.1).
- * @param file holds the token, with blanks around it or not. It is read anew each time: a token that was replaced is none.
- * Undefined: nobody passes.
+ * Checks that a request has the admin token as `Authorization: Bearer …` (RFC 6750, 2.1).
+ * @param file the file with the token; whitespace around it is ignored. It is read for each request, so that replacing it revokes
+ * the old token. Undefined: every request is refused.
  */
 export function createAdminCheck(file: string | undefined): AdminCheck {
   return ({ headers }) => {
     if (file === undefined) {
-      throw new ServingError('FORBIDDEN', 'nobody may do this here: ADMIN_TOKEN_FILE is not set');
+      throw new ServingError('FORBIDDEN', 'not allowed: ADMIN_TOKEN_FILE is not set');
     }
     const given = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
     if (given === undefined) {
-      throw new ServingError('UNAUTHORIZED', 'send Authorization: Bearer and the token of ADMIN_TOKEN_FILE');
+      throw new ServingError('UNAUTHORIZED', 'send Authorization: Bearer with the token in ADMIN_TOKEN_FILE');
     }
     const token = readToken(file);
-    // Digests are of one length, whatever was sent: the time tells nothing of the token.
+    // timingSafeEqual takes inputs of one length, which digests have: so the time does not depend on the token.
     if (timingSafeEqual(digest(given), digest(token))) return;
-    throw new ServingError('UNAUTHORIZED', 'the bearer token is not that of ADMIN_TOKEN_FILE');
+    throw new ServingError('UNAUTHORIZED', 'the bearer token is not the one in ADMIN_TOKEN_FILE');
   };
 }
 
@@ -36,7 +36,7 @@ function readToken(file: string): string {
     cause = error;
   }
   if (token !== '') return token;
-  throw new ServingError('FORBIDDEN', 'nobody may do this here: ADMIN_TOKEN_FILE is empty or cannot be read', {
+  throw new ServingError('FORBIDDEN', 'not allowed: ADMIN_TOKEN_FILE is empty or cannot be read', {
     cause,
   });
 }

@@ -6,10 +6,10 @@ import type { RequestContext } from './request-context.ts';
 
 type Coding = 'br' | 'gzip' | 'deflate' | 'identity';
 
-/** An answer that is the same for everybody until its content changes: held in memory, each coding made once. */
+/** A response that is the same for all clients until its content changes. It is held in memory; each coding is made once. */
 export interface CachedResponse {
   readonly type: string;
-  /** Tells one content from another; the codings of one content have it in common. */
+  /** Identifies the content; all codings of the content share it. */
   readonly hash: string;
   read(coding: Coding): Promise<Buffer>;
 }
@@ -18,8 +18,8 @@ const PACK = { gzip: promisify(gzip), deflate: promisify(deflate) };
 const unpack = promisify(gunzip);
 
 /**
- * An answer made here: brotli is for what was compressed ahead, as it takes long.
- * @param level of zlib; the default is for what is asked for many times.
+ * Caches a text, which is compressed when a client first accepts it. Brotli takes too long for that, and is left out.
+ * @param level zlib's compression level; the default suits a text that is requested many times.
  */
 export function cacheText(type: string, text: string, level: number = constants.Z_DEFAULT_COMPRESSION): CachedResponse {
   const plain = Buffer.from(text);
@@ -35,7 +35,7 @@ export function cacheText(type: string, text: string, level: number = constants.
   };
 }
 
-/** An answer compressed ahead. Few clients take neither coding: for those it is inflated, and kept. */
+/** Caches a content that is compressed already. For the few clients that accept neither coding it is inflated once. */
 export function cachePacked(type: string, gzipped: Buffer, brotli: Buffer): CachedResponse {
   let plain: Promise<Buffer> | undefined;
   return {
@@ -53,29 +53,29 @@ export function cachePacked(type: string, gzipped: Buffer, brotli: Buffer): Cach
 const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
 
 /**
- * Answers 200 in a coding that the client takes, or 304 where it has the content. Each use is asked for again: during a
- * roll-out, instances of two versions answer, and a file must not be older than the page that wants it.
- * @param codings what there is, the best first.
- * @param headers further ones, name and value in turn.
+ * Sends 200 in a coding that the client accepts, or 304 when the client has the content. Clients have to revalidate each time:
+ * during a roll-out, instances of two versions respond, and a file must not be older than the page that uses it.
+ * @param codings the codings to choose from, in order of preference.
+ * @param headers further header fields, name and value in turn.
  */
 export async function sendCached(
   { req, res, id }: RequestContext,
-  answer: CachedResponse,
+  response: CachedResponse,
   codings: readonly Coding[],
   headers: readonly string[] = [],
 ): Promise<void> {
   const coding = chooseCoding<Coding>(req.headers['accept-encoding'], codings);
-  // RFC 9110, 8.8.3.3: a strong tag is of one coding.
-  const tag = `"${answer.hash}-${coding}"`;
+  // RFC 9110, 8.8.3.3: a strong tag identifies the content in one coding.
+  const tag = `"${response.hash}-${coding}"`;
   const head = ['ETag', tag, 'Cache-Control', 'no-cache', 'Vary', 'Accept-Encoding', 'X-Request-Id', id, ...headers];
   if (hasTag(req.headers['if-none-match'], tag)) {
     res.writeHead(304, head);
     res.end();
     return;
   }
-  const body = await answer.read(coding);
+  const body = await response.read(coding);
   if (coding !== 'identity') head.push('Content-Encoding', coding);
-  head.push('Content-Type', answer.type, 'Content-Length', String(body.length));
+  head.push('Content-Type', response.type, 'Content-Length', String(body.length));
   if (res.headersSent) return;
   res.writeHead(200, head);
   res.end(body);

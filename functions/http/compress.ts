@@ -1,28 +1,28 @@
 import { constants, createDeflate, createGzip } from 'node:zlib';
 import { chooseCoding } from './accept.ts';
 
-/** Codings that responses are made in. `deflate` is zlib's format (RFC 9110, 8.4.1.2). */
+/** Codings in which responses are compressed. `deflate` is zlib's format (RFC 9110, 8.4.1.2). */
 export type Coding = 'gzip' | 'deflate';
 
 /**
- * Bytes from which on a response is worth compressing: what is smaller is two packets at most, and to compress it costs some
- * 60 µs of CPU time, half of what serving a small request does.
+ * Responses of at least so many bytes are compressed. A smaller one takes two packets at most, and compressing it some 60 µs of
+ * CPU time, half of what serving a small request takes.
  */
 export const COMPRESS_FROM = 2048;
 
-/** On predictions level 6, the default, gives 3 % less for twice to three times the time. */
+/** On predictions the default, level 6, saves 3 % more bytes and takes two to three times as long. */
 const OPTIONS = { level: constants.Z_BEST_SPEED, chunkSize: 65_536 };
 
-/** The coding that a response to this `Accept-Encoding` header is compressed in; undefined: in none. */
+/** The coding of a response to a request with this `Accept-Encoding` header; undefined: the response is not compressed. */
 export function codingFor(header: string | undefined): Coding | undefined {
   const coding = chooseCoding<Coding>(header, ['gzip', 'deflate']);
   return coding === 'identity' ? undefined : coding;
 }
 
 /**
- * Compresses a body outside of the serving thread.
- * @param pieces the body's bytes, one behind the other.
- * @param isCancelled called after each piece of output: when it returns true, the work ends, and the output so far is returned.
+ * Compresses a body in zlib's threads, outside of the event loop.
+ * @param pieces the parts of the body, in order.
+ * @param isCancelled called after each piece of output: when it returns true, compression ends, and the output so far is returned.
  */
 export function compress(pieces: readonly Uint8Array[], coding: Coding, isCancelled: () => boolean): Promise<Buffer> {
   const stream = coding === 'gzip' ? createGzip(OPTIONS) : createDeflate(OPTIONS);

@@ -4,10 +4,10 @@ import { DirectMessage } from './body/direct-message.ts';
 import type { RequestContext } from './request-context.ts';
 import { STATUS } from './status.ts';
 
-/** How long the rest of a refused body is read and thrown away, so that the client gets to read the answer. */
+/** How long the rest of a refused body is read and discarded, so that the client can read the response. */
 const LINGER_MS = 2000;
 
-/** Any error as one that may be shown. What is not a `ServingError` is a bug of ours: its text stays in the log. */
+/** Any error as one that clients may see. An error that is not a `ServingError` is a bug of this server: its text is only logged. */
 export function toServingError(error: unknown): ServingError {
   if (error instanceof ServingError) return error;
   return new ServingError('INTERNAL', 'internal error; the log has it under the request id', { cause: error });
@@ -19,13 +19,13 @@ export function failureBody(error: ServingError, requestId: string): string {
   return JSON.stringify({ error: message, code, path, request_id: requestId });
 }
 
-/** Whether there is a body, and not all of it is here. */
+/** Whether a request has a body of which some has not arrived. */
 export function isArriving(req: IncomingMessage): boolean {
   if (req.complete || 'rawBody' in req) return false;
   return Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined;
 }
 
-/** Answers with an error, unless the head of another answer is already out: the connection is then cut. */
+/** Sends an error response. When the head of another response has been sent, the connection is closed instead. */
 export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res' | 'id'>, error: ServingError): void {
   if (res.headersSent) {
     res.destroy();
@@ -53,7 +53,7 @@ export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res'
     res.end(body);
     return;
   }
-  // A connection closed on a client that still sends is reset, and takes the answer with it.
+  // Closing while the client sends would reset the connection, and the client would lose the response.
   res.write(body);
   const end = (): void => {
     clearTimeout(timer);

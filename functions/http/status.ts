@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 
-/** The HTTP status of each error code: the only place where the two meet. */
+/** The HTTP status of each error code. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   INVALID_INPUT: 400,
   UNAUTHORIZED: 401,
@@ -11,7 +11,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   OVERLOADED: 429,
-  // Nobody reads it; the log does. nginx's number for a client that closed its request.
+  // For the log and the metrics: the client has closed the connection. The number is nginx's.
   CLIENT_GONE: 499,
   MODEL_FAILED: 500,
   INTERNAL: 500,

@@ -1,17 +1,17 @@
-/** Where a request goes, from its first line. */
+/** The target of a request, from its first line. */
 export interface Target {
-  /** Starts with a slash, unless the client sent something else than a path; still percent-encoded, but for colons. */
+  /** Starts with a slash, unless the client sent no path; still percent-encoded, except for colons. */
   readonly path: string;
   /** What follows the `?`. */
   readonly query: string;
 }
 
-/** RFC 9112, 3.2.2: a server takes the absolute form as well, whatever host it names. */
+/** RFC 9112, 3.2.2: a server has to accept the absolute form as well. Its host is ignored. */
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
 
 /**
- * Splits a request target. A colon may be percent-encoded in a path (RFC 3986, 3.3), and some clients do so where our paths
- * have one, as in `/v1/models/iris:predict`.
+ * Splits a request target into path and query. Some clients percent-encode the colon of paths such as `/v1/models/iris:predict`,
+ * which RFC 3986, 3.3, allows: it is decoded.
  */
 export function readTarget(url: string): Target {
   const target = url.startsWith('/') ? url : withoutOrigin(url);

@@ -1,8 +1,8 @@
-/** Shares the event loop between long work and all else. */
+/** Shares the event loop between long computations and everything else. */
 export interface TimeSlices {
   /**
-   * To be called between the steps of long work. Undefined while this turn of the event loop has time left for such work;
-   * else a promise to wait for. All long work of the process together gets one slice a turn, however many callers there are.
+   * To be called between the steps of a long computation. Returns undefined while this turn of the event loop has time left for
+   * it, else a promise to wait for. All computations together get one slice in each turn.
    */
   wait(): Promise<void> | undefined;
 }
@@ -10,12 +10,12 @@ export interface TimeSlices {
 const SLICE_MS = 5;
 
 /**
- * @param sliceMs milliseconds of long work in one turn.
+ * @param sliceMs milliseconds of long computations in one turn.
  * @param now a clock in milliseconds.
  */
 export function createTimeSlices(sliceMs = SLICE_MS, now: () => number = () => performance.now()): TimeSlices {
   const waiting: (() => void)[] = [];
-  /** When the slice of this turn began. */
+  /** The time at which the slice of this turn began. */
   let since: number | undefined;
 
   function begin(): void {
@@ -40,5 +40,5 @@ export function createTimeSlices(sliceMs = SLICE_MS, now: () => number = () => p
   };
 }
 
-/** The event loop is the process's: so are its slices. */
+/** A process has one event loop, and so one of these. */
 export const processSlices = createTimeSlices();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseCoding, weightOf } from '../../functions/http/accept.ts';
 
-test('a media type weighs what the client gives it, and nothing where it is not named', () => {
+test('a media type has the weight that the header gives it, and 0 when the header does not name it', () => {
   for (const [header, weight] of [
     [undefined, 0],
     ['', 0],
@@ -21,7 +21,7 @@ test('a media type weighs what the client gives it, and nothing where it is not 
   }
 });
 
-test('the coding is the one that the client weighs most, and of equals the first that there is', () => {
+test('the coding with the highest weight is chosen, and of several the first in order of preference', () => {
   for (const [header, coding] of [
     [undefined, 'identity'],
     ['', 'identity'],

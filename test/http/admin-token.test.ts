@@ -6,7 +6,7 @@ import { tempFiles } from '../helpers/temp-file.ts';
 
 const write = tempFiles('admin-');
 
-test('who sends the token of the file passes, and nobody else; a token that was replaced is none', () => {
+test('requests with the token in the file are allowed, and no others; a replaced token is refused', () => {
   const file = write('first', ' first-token\n');
   const check = createAdminCheck(file);
   const ask = (authorization?: string) => (): void =>
@@ -29,7 +29,7 @@ test('who sends the token of the file passes, and nobody else; a token that was 
   ask('Bearer second-token')();
 });
 
-test('where there is no token nobody passes, whatever is sent', () => {
+test('without a token in the file every request is refused', () => {
   const file = write('second', ' \n');
   const headers = { authorization: 'Bearer x' };
   assert.throws(() => createAdminCheck(undefined)({ headers }), { code: 'FORBIDDEN', message: /is not set/ });

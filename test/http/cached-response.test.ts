@@ -9,7 +9,7 @@ const TEXT = 'æ'.repeat(1000);
 const packed = cachePacked('text/css', gzipSync(TEXT), brotliCompressSync(TEXT));
 const text = cacheText('text/plain', TEXT);
 
-test('the best coding that the client takes is sent, and the content as it is to one that takes none', async (t) => {
+test('the first coding that the client accepts is sent, and the plain content to a client that accepts none', async (t) => {
   const { url } = await serveRoutes(t, (context) => sendCached(context, packed, ['br', 'gzip']));
   const codings: [accepted: string, coding: string | null][] = [
     ['gzip, deflate, br', 'br'],
@@ -32,7 +32,7 @@ for (const [name, answer] of [
   ['compressed ahead', packed],
   ['made here', text],
 ] as const satisfies [string, CachedResponse][]) {
-  test(`what is ${name} has a tag for each coding, by which the client is spared it`, async (t) => {
+  test(`what is ${name} has an entity tag for each coding, and is not sent again to a client that has it`, async (t) => {
     const { url } = await serveRoutes(t, (context) => sendCached(context, answer, ['gzip']));
     const ask = (headers: Record<string, string>) => fetch(`${url}/read`, { headers });
     const [plain, gzipped] = [await ask({ 'accept-encoding': 'identity' }), await ask({ 'accept-encoding': 'gzip' })];
@@ -54,11 +54,11 @@ for (const [name, answer] of [
   });
 }
 
-test('another content has another tag', () => {
+test('different contents have different entity tags', () => {
   assert.notEqual(cacheText('text/plain', 'a').hash, cacheText('text/plain', 'b').hash);
 });
 
-test('HEAD gets the head alone', async (t) => {
+test('the response to HEAD has no body', async (t) => {
   const { url, port } = await serveRoutes(t, (context) => sendCached(context, text, ['gzip'], ['X-More', '1']));
   const connection = connect({ port, url } as never);
   connection.send('HEAD /read HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');

@@ -30,7 +30,7 @@ test('the rest is not compressed once the request is cancelled', async () => {
   assert.throws(() => gunzipSync(packed));
 });
 
-test('gzip and deflate are what responses are compressed in', () => {
+test('responses are compressed in gzip or deflate', () => {
   assert.deepEqual(['br', 'gzip, deflate', 'deflate', undefined].map(codingFor), [
     undefined,
     'gzip',

@@ -19,7 +19,7 @@ const context = (req: IncomingMessage, res: ServerResponse): RequestContext => (
   startedAt: 0,
 });
 
-test('an error of ours is shown as it is; of any other the text stays inside', () => {
+test('a ServingError is shown to the client; the text of any other error is not', () => {
   const ours = new ServingError('NOT_FOUND', 'nothing here');
   assert.equal(toServingError(ours), ours);
   for (const other of [new TypeError('secret path /etc'), 'text', undefined]) {
@@ -29,7 +29,7 @@ test('an error of ours is shown as it is; of any other the text stays inside', (
   }
 });
 
-test('the one error shape has the text, the code, the id, and the path where there is one', () => {
+test('the error shape has the text, the code, the request id, and the path if the error has one', () => {
   const error = new ServingError('INVALID_INPUT', 'features[2]: "é"', {
     path: 'features[2]',
     cause: new Error('secret'),
@@ -47,7 +47,7 @@ test('the one error shape has the text, the code, the id, and the path where the
   ]);
 });
 
-test('an error is answered with its status, its headers and its length in bytes', async (t) => {
+test('an error response has its status, its headers and its length in bytes', async (t) => {
   const error = new ServingError('OVERLOADED', 'voll – später', { retryAfter: 3, allow: 'GET, HEAD' });
   const { url } = await serve(t, (req, res) => sendFailure(context(req, res), error));
   const answer = await fetch(url);
@@ -65,7 +65,7 @@ test('a server that drains closes the connection', async (t) => {
   assert.deepEqual([answer.status, answer.headers.get('connection')], [503, 'close']);
 });
 
-test('a client that is still sending its body gets to read the answer, and then the connection closes', async (t) => {
+test('a client that is still sending its body can read the response, and then the connection closes', async (t) => {
   const { port } = await serve(t, (req, res) => {
     assert.equal(isArriving(req), true);
     sendFailure(context(req, res), new ServingError('TOO_LARGE', 'too large'));
@@ -98,7 +98,7 @@ test('a body that was being read when the error came is read to its end, and the
   assert.ok(performance.now() - started < 1500, 'at its end, not when the patience is over');
 });
 
-test('once the head of an answer is out, the connection is cut: half an answer must not look whole', async (t) => {
+test('when the head of a response has been sent, an error closes the connection: half a response must not look complete', async (t) => {
   const { port } = await serve(t, (req, res) => {
     res.write('half', () => sendFailure(context(req, res), new ServingError('INTERNAL', 'x')));
   });
@@ -108,7 +108,7 @@ test('once the head of an answer is out, the connection is cut: half an answer m
   assert.match(await client.closed, /4\r\nhalf\r\n$/);
 });
 
-test('a request without a body, or with all of it here, is not arriving', async (t) => {
+test('a request without a body, or whose body has arrived, is not arriving', async (t) => {
   const seen: boolean[] = [];
   const { url } = await serve(t, async (req, res) => {
     for await (const _ of req);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readTarget } from '../../functions/http/target.ts';
 
-test('a request target is split into path and query, in whatever form it comes', () => {
+test('a request target of any form is split into path and query', () => {
   for (const [url, path, query] of [
     ['/health', '/health', ''],
     ['/a?b=1&c=?', '/a', 'b=1&c=?'],

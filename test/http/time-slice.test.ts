@@ -25,13 +25,13 @@ function setUp() {
   return { slices, turns, work, watch };
 }
 
-test('work that is short enough is never held up', async () => {
+test('a short computation never waits', async () => {
   const { turns, work } = setUp();
   await work('a', 5);
   assert.deepEqual(turns, [['a', 'a', 'a', 'a', 'a']]);
 });
 
-test('long work is done in slices, one a turn of the event loop', async () => {
+test('a long computation is done in slices, one in each turn of the event loop', async () => {
   const { turns, work, watch } = setUp();
   const [done] = await Promise.all([work('a', 100).then(() => turns.length), watch(200)]);
   assert.ok(done >= 15, `100 steps in ${done} turns`);
@@ -39,7 +39,7 @@ test('long work is done in slices, one a turn of the event loop', async () => {
   for (const steps of turns.slice(1)) assert.ok(steps.length <= 7, `${steps.length} steps in one turn`);
 });
 
-test('many who have long work share one slice a turn, and none is forgotten', async () => {
+test('several long computations share one slice in each turn, and all of them end', async () => {
   const { turns, work, watch } = setUp();
   const names = Array.from({ length: 100 }, (_, i) => `n${i}`);
   const all = Promise.all(names.map((name) => work(name, 20)));
@@ -50,7 +50,7 @@ test('many who have long work share one slice a turn, and none is forgotten', as
   for (const name of names) assert.equal(counts.get(name)?.length, 20);
 });
 
-test('after a pause the next work starts at once', async () => {
+test('after a pause the next computation starts at once', async () => {
   const { slices, work } = setUp();
   await work('a', 50);
   for (let i = 0; i < 3; i++) await turn();

@@ -13,20 +13,21 @@ export interface BadRequestOptions {
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
 }
 
-interface Answer {
+interface Refusal {
   readonly status: string;
   readonly reason: CloseReason;
   readonly code: ErrorCode;
   readonly message: string;
 }
 
-const NOT_HTTP: Answer = {
+const NOT_HTTP: Refusal = {
   status: '400 Bad Request',
   reason: 'bad_request',
   code: 'INVALID_INPUT',
   message: 'not an HTTP/1.1 request',
 };
-const ANSWERS: Readonly<Record<string, Answer>> = {
+/** By the code of Node's error; any other is `NOT_HTTP`. */
+const REFUSALS: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
     status: '431 Request Header Fields Too Large',
     reason: 'headers_too_large',
@@ -46,13 +47,14 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     message: 'the headers took too long',
   },
 };
-/** How long the connection is still read after its answer. */
+/** How long the connection is still read after the response. */
 const LINGER_MS = 2000;
-/** A scanner must not fill the log: one line in this time, with how many there were. */
+/** A port scanner must not fill the log: one line in this time, with the number of connections since the last one. */
 const LOG_EVERY_MS = 10_000;
 
 /**
- * Answers what is no HTTP request in the one error shape, and closes its connection; each is counted, and some are logged.
+ * Responds to bytes that are not an HTTP request with the one error shape, and closes the connection. Each connection is counted;
+ * at most one line in 10 s is logged.
  * @returns a listener for the server's `clientError`.
  */
 export function createBadRequestListener({ latest, logger, metrics }: BadRequestOptions) {
@@ -60,19 +62,19 @@ export function createBadRequestListener({ latest, logger, metrics }: BadRequest
   let unlogged = 0;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
-  function answer(error: NodeJS.ErrnoException, socket: Socket): void {
+  function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     if (!socket.writable) {
       socket.destroy();
       return;
     }
-    const answer = ANSWERS[error.code ?? ''] ?? NOT_HTTP;
-    metrics.connectionClosed(answer.reason);
-    // An upload that dies half-way is nothing to warn of.
-    if (answer.reason !== 'body_not_sent') log(answer, error);
+    const refusal = REFUSALS[error.code ?? ''] ?? NOT_HTTP;
+    metrics.connectionClosed(refusal.reason);
+    // An interrupted upload is common, and needs no warning.
+    if (refusal.reason !== 'body_not_sent') log(refusal, error);
     const id = randomUUID();
-    const body = failureBody(new ServingError(answer.code, answer.message), id);
+    const body = failureBody(new ServingError(refusal.code, refusal.message), id);
     const head = [
-      `HTTP/1.1 ${answer.status}`,
+      `HTTP/1.1 ${refusal.status}`,
       'Content-Type: application/json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       'X-Content-Type-Options: nosniff',
@@ -80,54 +82,57 @@ export function createBadRequestListener({ latest, logger, metrics }: BadRequest
       'Connection: close',
     ];
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-    // A client that goes on sending is read for a moment, so that it gets to read its answer.
+    // Closing while the client sends would reset the connection, and the client would lose the response.
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
   }
 
-  function log({ message }: Answer, { code }: NodeJS.ErrnoException): void {
+  function log({ message }: Refusal, { code }: NodeJS.ErrnoException): void {
     unlogged += 1;
     const now = performance.now();
     if (now - loggedAt < LOG_EVERY_MS) return;
-    logger.warning(`connections closed for what they sent; the latest: ${message}`, { reason: code, count: unlogged });
+    logger.warning(`connections closed because of what they sent; the latest: ${message}`, {
+      reason: code,
+      count: unlogged,
+    });
     unlogged = 0;
     loggedAt = now;
   }
 
   return (error: NodeJS.ErrnoException, socket: Socket): void => {
-    // The client has left: there is nobody to answer.
+    // The client has closed the connection: a response could not be sent.
     if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
       socket.destroy();
       return;
     }
-    // Every piece that follows is nonsense as well, and the same answer stands for all.
+    // Node reports each further piece as well: one response is enough.
     if (broken.has(socket)) return;
     broken.add(socket);
     const res = latest(socket);
-    if (res === undefined || res.writableFinished) answer(error, socket);
-    // The nonsense follows a whole request: that one is answered first.
+    if (res === undefined || res.writableFinished) refuse(error, socket);
+    // The bytes follow a complete request, whose response goes first.
     else if (res.req.complete) {
       socket.pause();
       res.once('finish', () => {
         socket.resume();
-        answer(error, socket);
+        refuse(error, socket);
       });
     }
-    // A second head would stand in the middle of the first one's body.
+    // A second response would be read as part of the body of the first.
     else if (res.headersSent) socket.destroy();
-    else answer(error, socket);
+    else refuse(error, socket);
   };
 }
 
 /**
- * Refuses a request without the one `Host` that HTTP/1.1 asks for (RFC 9112, 3.2): Node's own answer to it has no body.
- * It goes through the response, as an answer that is still due to an earlier request of the connection goes first.
- * @returns false where there is nothing to refuse, and nothing was done.
+ * Refuses a request that does not have exactly one `Host` field, as HTTP/1.1 requires (RFC 9112, 3.2); Node's own response to it
+ * has no body. The connection is closed behind the response.
+ * @returns whether the request was refused; otherwise nothing has been sent.
  */
 export function refuseHost(req: IncomingMessage, res: ServerResponse): boolean {
   const hosts = countHosts(req.rawHeaders);
   if (hosts === 1 || (hosts === 0 && req.httpVersion !== '1.1')) return false;
   res.shouldKeepAlive = false;
-  const message = `Host: expected once in a request of HTTP/1.1, got ${hosts} of them`;
+  const message = `Host: expected one field in an HTTP/1.1 request, got ${hosts}`;
   sendFailure({ req, res, id: randomUUID() }, new ServingError('INVALID_INPUT', message, { path: 'Host' }));
   return true;
 }

@@ -5,9 +5,9 @@ import { isArriving } from '../error-response.ts';
 
 /**
  * Bounds what a request may still take once its handler is done with it: its body's part of the budget is released when the
- * response has been sent; a response of which the client reads nothing for `idleMs`, and what is left of a body for `idleMs`
- * after that, end in a closed connection.
- * @param onClose told before the connection is closed for one of these.
+ * response has been sent; the connection is closed when the client reads nothing of the response for `idleMs`, and when the rest
+ * of the body has not arrived `idleMs` later.
+ * @param onClose called with the reason before the connection is closed.
  */
 export function limitClient(
   req: IncomingMessage,
@@ -16,12 +16,12 @@ export function limitClient(
   onClose: (reason: CloseReason) => void,
 ): void {
   releaseBody(req, res);
-  // Most responses are with the kernel by now, and need no timer.
+  // The kernel has most responses by now: they need no timer.
   if (res.writableLength > 0 && !res.writableFinished) limitReading(req, res, idleMs, onClose);
   if (isArriving(req)) limitBody(req, res, idleMs, onClose);
 }
 
-/** Node starts this timer again whenever the kernel takes some of the bytes. */
+/** Node starts this timer again whenever bytes arrive, and whenever the kernel takes some of the response. */
 function limitReading(
   req: IncomingMessage,
   res: ServerResponse,
@@ -32,14 +32,15 @@ function limitReading(
   // Before Node's own listener, which sets the time that the connection may be idle until its next request.
   res.prependOnceListener('finish', () => socket.setTimeout(0));
   res.setTimeout(idleMs, () => {
-    onClose('response_not_read');
+    // A response that was sent before all of the body had arrived is ended when the rest has.
+    onClose(res.writableEnded ? 'response_not_read' : 'body_not_sent');
     socket.destroy();
   });
 }
 
 /**
- * Node emits no `close` of a request whose response ended first: whoever still waits for the body hears of its end by
- * `destroy`, which emits it.
+ * Destroys a request whose body does not arrive: Node emits no `close` of a request whose response ended first, and readers of
+ * the body wait for it.
  */
 function limitBody(
   req: IncomingMessage,

@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The time to the first interim response; it doubles with each. */
+/** The time to the first interim response; the time to the next is twice as long, and so on. */
 const FIRST_MS = 50;
 
 /**
- * Watches a connection whose client has ended its side while it waits for a response. A client that only sends nothing more
- * gets its response; one that has closed looks the same until something is sent to it, which it answers with a reset. So an
- * interim response is sent, which every client of HTTP/1.1 has to ignore (RFC 9110, 15.2), until the response begins: a second
- * one after the reset ends the connection, and the request is known to be abandoned.
- * @param latest the latest response of the connection.
+ * Finds out whether a client that has ended its side of the connection still waits for its response. A client that has only
+ * finished sending does; one that has closed the connection looks the same until something is sent to it, to which its kernel
+ * responds with a reset. So interim responses, which every HTTP/1.1 client has to ignore (RFC 9110, 15.2), are sent until the
+ * response begins: after a reset, the next one fails and destroys the connection, which cancels the request.
+ * @param latest gives the response of the connection's latest request.
  */
 export function watchHalfClosed(socket: Socket, latest: () => ServerResponse | undefined): void {
   let waitMs = FIRST_MS;
@@ -17,14 +17,14 @@ export function watchHalfClosed(socket: Socket, latest: () => ServerResponse | u
     const res = latest();
     return !socket.destroyed && res !== undefined && !res.writableEnded && !res.headersSent;
   }
-  function look(): void {
+  function probe(): void {
     if (!isWaiting()) return;
     const res = latest()!;
     // HTTP/1.0 has no interim responses.
     if (res.socket !== null && res.req.httpVersion === '1.1') res.writeProcessing();
     waitMs *= 2;
-    setTimeout(look, waitMs).unref();
+    setTimeout(probe, waitMs).unref();
   }
   // Most clients end their side when they have all their responses.
-  if (isWaiting()) setTimeout(look, waitMs).unref();
+  if (isWaiting()) setTimeout(probe, waitMs).unref();
 }

@@ -78,6 +78,7 @@ export const CLOSE_REASONS = [
   'headers_timeout',
   'body_not_sent',
   'response_not_read',
+  'too_many_pipelined',
 ] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 

@@ -20,7 +20,7 @@ function start() {
   };
 }
 
-test('each way not to be a request has its status and its reason in the metrics', async () => {
+test('each kind of invalid request has its status, and its reason in the metrics', async () => {
   const { refuse, metrics } = start();
   for (const [code, status, reason] of [
     ['HPE_INVALID_METHOD', 400, 'bad_request'],
@@ -35,14 +35,14 @@ test('each way not to be a request has its status and its reason in the metrics'
   }
 });
 
-test('a client that has left is no bad request: its connection is dropped, and nothing is counted or logged', async () => {
+test('a client that has left is not a bad request: its connection is destroyed, and nothing is counted or logged', async () => {
   const { refuse, metrics, lines } = start();
   for (const code of ['ECONNRESET', 'EPIPE']) assert.deepEqual(refuse(code), { text: '', destroyed: true });
   assert.doesNotMatch((await metrics.render()).text, /http_connections_closed_total\{reason="\w+"\} [^0]/);
   assert.deepEqual(lines, []);
 });
 
-test('one line in ten seconds is logged, with how many there were', (t) => {
+test('one line in ten seconds is logged, with the number of connections', (t) => {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
   const { refuse, lines } = start();

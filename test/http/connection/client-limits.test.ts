@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { BodyBudget } from '../../../functions/http/body/body-budget.ts';
 import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
 import { readInflated } from '../../../functions/http/body/inflate.ts';
-import { inTurn } from '../../../functions/http/connection/turns.ts';
+import { createTurns } from '../../../functions/http/connection/turns.ts';
 import { sendBytes, sendJson } from '../../../functions/http/request-context.ts';
 import { createRouter, type Route } from '../../../functions/http/router.ts';
 import { connect, postText, type RawConnection } from '../../helpers/raw-http.ts';
@@ -62,15 +62,12 @@ async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
   const options = { requestTimeoutMs, logRequests: 'failed', draining: () => false } as const;
   const router = createRouter(routes, { ...options, ...telemetry });
   let open = 0;
-  const server = await serve(
-    t,
-    inTurn((req, res) => {
-      open++;
-      res.once('close', () => open--);
-      router(req, res);
-    }),
-    DirectMessage,
-  );
+  const turns = createTurns((req, res) => {
+    open++;
+    res.once('close', () => open--);
+    router(req, res);
+  }, telemetry.metrics.connectionClosed);
+  const server = await serve(t, turns.handler, DirectMessage);
   t.after(() => telemetry.metrics.close());
   return { ...server, ...telemetry, budget, open: () => open };
 }
@@ -131,7 +128,7 @@ async function play(port: number, one: Scenario): Promise<RawConnection> {
   return client;
 }
 
-test('whatever a client sends, cuts off or does not read, all that its body had reserved is given back', {
+test('whatever a client sends, cuts off or does not read, its body reservation is released', {
   timeout: 120_000,
 }, async (t) => {
   const { port, budget, open } = await start(t);
@@ -147,7 +144,7 @@ test('whatever a client sends, cuts off or does not read, all that its body had 
   );
 });
 
-test('a body that does not come is answered with 408, the connection is closed, and its part of the budget is given back', async (t) => {
+test('a body that does not arrive gets 408, its connection is closed, and its reservation is released', async (t) => {
   const { port, budget, metrics } = await start(t);
   const clients = Array.from({ length: 5 }, () => connect({ port }));
   for (const client of clients) {
@@ -163,7 +160,7 @@ test('a body that does not come is answered with 408, the connection is closed, 
   assert.doesNotMatch((await metrics.render()).text, /requests_rejected_total\{reason="overloaded"\} [^0]/);
 });
 
-test('a response that nobody reads is cut off after the idle time, and keeps its part of the budget until then', async (t) => {
+test('the connection of a response that is not read is closed after the idle time, and its body keeps its reservation until then', async (t) => {
   const { port, budget, metrics } = await start(t);
   const client = connect({ port });
   client.socket.pause();
@@ -174,7 +171,7 @@ test('a response that nobody reads is cut off after the idle time, and keeps its
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 1/);
 });
 
-test('a response that takes longer than the idle time to read is not cut off', async (t) => {
+test('a response that is read slowly is not cut off, although it takes longer than the idle time', async (t) => {
   const idleMs = 1000;
   const { port, metrics } = await start(t, idleMs);
   const socket = createConnection(port, '127.0.0.1');
@@ -193,7 +190,18 @@ test('a response that takes longer than the idle time to read is not cut off', a
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 0/);
 });
 
-test('a body that trickles in behind its response is cut off after the idle time', async (t) => {
+test('a refused body that does not arrive is counted as body_not_sent, and not as response_not_read', async (t) => {
+  const { port, metrics } = await start(t);
+  const client = connect({ port });
+  client.send(postText('/answer', 'x', { 'content-length': String(LIMIT + 1) }));
+  assert.equal((await client.answer()).status, 413);
+  await client.closed;
+  const { text } = await metrics.render();
+  assert.match(text, /http_connections_closed_total\{reason="body_not_sent"\} 1/);
+  assert.match(text, /http_connections_closed_total\{reason="response_not_read"\} 0/);
+});
+
+test('a body that arrives slowly behind its response is cut off after the idle time', async (t) => {
   const { port, metrics } = await start(t);
   const client = connect({ port });
   client.send(postText('/answer-unread', 'x', { 'content-length': '1000' }));
@@ -204,7 +212,7 @@ test('a body that trickles in behind its response is cut off after the idle time
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="body_not_sent"\} 1/);
 });
 
-test('a response that nobody reads is cut off although its client goes on sending', async (t) => {
+test('a response that is not read is cut off although its client goes on sending', async (t) => {
   const { port, open } = await start(t);
   const client = connect({ port });
   client.socket.pause();
@@ -216,7 +224,7 @@ test('a response that nobody reads is cut off although its client goes on sendin
   client.destroy();
 });
 
-test('a body that comes behind its response in time leaves the connection to the next request', async (t) => {
+test('a body that arrives in time behind its response leaves the connection open for the next request', async (t) => {
   const { port } = await start(t);
   const client = connect({ port });
   client.send(postText('/answer-unread', 'x', { 'content-length': '1000' }));

@@ -27,7 +27,7 @@ async function start(t: TestContext) {
   return { port: (server.address() as AddressInfo).port, response: promise, ended: ended.promise };
 }
 
-test('a client that has closed its connection is found out before its response begins', async (t) => {
+test('a client that has closed its connection is detected before its response begins', async (t) => {
   const { port, response, ended } = await start(t);
   const client = connect({ port });
   client.send(postText('/', 'x'));

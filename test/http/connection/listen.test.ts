@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { listen } from '../../../functions/http/connection/listen.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 
-test('a port that is taken is logged, and the start fails', async (t) => {
+test('a port that is in use is logged, and the start fails', async (t) => {
   const { logger, lines } = recordTelemetry();
   const other = createServer().listen(0);
   t.after(() => other.close());
@@ -17,7 +17,7 @@ test('a port that is taken is logged, and the start fails', async (t) => {
   await promise;
   assert.deepEqual(
     lines.map(({ level, message }) => [level, message]),
-    [['critical', `PORT=${port} is taken: set another`]],
+    [['critical', `PORT=${port} is in use: set another port`]],
   );
 });
 

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
 import { readBody } from '../../../functions/http/body/read-body.ts';
-import { inTurn } from '../../../functions/http/connection/turns.ts';
+import { createTurns } from '../../../functions/http/connection/turns.ts';
+import type { RequestHandler } from '../../../functions/http/router.ts';
 import { connect, postText } from '../../helpers/raw-http.ts';
 import { serve } from '../../helpers/serve.ts';
 import { until } from '../../helpers/until.ts';
+
+const inTurn = (handler: RequestHandler): RequestHandler => createTurns(handler, assert.fail).handler;
 
 interface Begun {
   readonly url: string;
@@ -22,7 +26,7 @@ async function serveHeld(t: TestContext, message?: typeof IncomingMessage) {
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
-test('of requests sent one behind the other, one is in hand at a time, and all are answered in their order', async (t) => {
+test('pipelined requests are handled one at a time, and their responses are sent in order', async (t) => {
   const { port, begun } = await serveHeld(t);
   const client = connect({ port });
   const paths = Array.from({ length: 20 }, (_, i) => `/${i}`);
@@ -36,7 +40,7 @@ test('of requests sent one behind the other, one is in hand at a time, and all a
   client.destroy();
 });
 
-test('a thousand requests on one connection get a thousand answers, and another connection gets its turn between them', async (t) => {
+test('a thousand pipelined requests get a thousand responses, and those of another connection are handled between them', async (t) => {
   let done = 0;
   const doneBeforeOther: number[] = [];
   const { port } = await serve(
@@ -61,7 +65,7 @@ test('a thousand requests on one connection get a thousand answers, and another 
   other.destroy();
 });
 
-test('bodies of requests that wait are whole when their turn comes, whatever their length', async (t) => {
+test('the bodies of requests that wait are complete when their turn comes, whatever their length', async (t) => {
   for (const message of [undefined, DirectMessage]) {
     const { port } = await serve(
       t,
@@ -80,7 +84,7 @@ test('bodies of requests that wait are whole when their turn comes, whatever the
   }
 });
 
-test('nothing is read of a connection whose requests wait', async (t) => {
+test('nothing is read from a connection whose requests wait', async (t) => {
   const { port, begun } = await serveHeld(t);
   const client = connect({ port });
   const many = get('/').repeat(400_000);
@@ -94,7 +98,7 @@ test('nothing is read of a connection whose requests wait', async (t) => {
   client.destroy();
 });
 
-test('what a client had sent before it left is not begun', async (t) => {
+test('requests that wait are not begun when their client has left', async (t) => {
   const { port, begun } = await serveHeld(t);
   const client = connect({ port });
   client.send(get('/').repeat(100));
@@ -116,4 +120,49 @@ test('requests behind one that closes the connection are not begun', async (t) =
   begun[0]!.res.end('last');
   assert.match(await client.closed, /last$/);
   assert.equal(begun.length, 1);
+});
+
+test('the number of waiting requests of all connections is bounded: a connection that sends one too many is closed', async (t) => {
+  const begun: Begun[] = [];
+  const reasons: string[] = [];
+  let made = 0;
+  class Counted extends IncomingMessage {
+    constructor(socket: Socket) {
+      super(socket);
+      made++;
+    }
+  }
+  const turns = createTurns(
+    (req, res) => void begun.push({ url: req.url!, res }),
+    (reason) => void reasons.push(reason),
+    10,
+  );
+  const { port } = await serve(t, turns.handler, Counted);
+  const patient = connect({ port });
+  patient.send(Array.from({ length: 6 }, (_, i) => get(`/${i}`)).join(''));
+  await until(() => begun.length === 1, 'the first');
+  // The requests of a closed connection wait no longer: five more may each time.
+  for (let i = 1; i <= 3; i++) {
+    const greedy = connect({ port });
+    made = 0;
+    greedy.send(get('/greedy').repeat(1000));
+    assert.equal(await greedy.closed, '');
+    assert.equal(reasons.length, i);
+    // One is begun, five wait, one is too many, and the parsing ends with the next.
+    assert.equal(made, 1 + 5 + 1 + 1);
+  }
+  assert.deepEqual(new Set(reasons), new Set(['too_many_pipelined']));
+  begun[0]!.res.end();
+  await patient.answer();
+  for (let i = 1; i < 6; i++) {
+    const { res } = await until(() => begun.find(({ url }) => url === `/${i}`), 'its turn');
+    res.end(`answer ${i}`);
+    assert.equal((await patient.answer()).body, `answer ${i}`);
+  }
+  const modest = connect({ port });
+  modest.send(get('/modest').repeat(11));
+  await until(() => begun.at(-1)!.url === '/modest', 'the first of eleven');
+  assert.equal(reasons.length, 3);
+  patient.destroy();
+  modest.destroy();
 });

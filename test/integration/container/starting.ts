@@ -76,7 +76,7 @@ export function starting(): void {
         .split('\n')
         .map((each) => each !== '' && JSON.parse(each))
         .filter(({ severity }) => severity === 'CRITICAL');
-      assert.match(line.message, new RegExp(`PORT=${port} is taken`));
+      assert.match(line.message, new RegExp(`PORT=${port} is in use`));
     });
 
     test('a reader of stdout that stalls does not stall requests', async () => {

@@ -169,7 +169,7 @@ export function openInferenceLife(kind: HostKind): void {
         }
       }
       writeFileSync(token, 'another');
-      assertRefused(await control('main', 'load'), 401, 'UNAUTHORIZED', /is not that of ADMIN_TOKEN_FILE/);
+      assertRefused(await control('main', 'load'), 401, 'UNAUTHORIZED', /is not the one in ADMIN_TOKEN_FILE/);
       assert.equal((await control('main', 'load', { authorization: 'bearer another' })).status, 200);
       writeFileSync(token, '');
       assertRefused(await control('main', 'load', { authorization: 'Bearer another' }), 403, 'FORBIDDEN', /is empty/);

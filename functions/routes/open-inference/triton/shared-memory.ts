@@ -6,8 +6,10 @@ import type { Route } from '../../../http/router.ts';
 export const SHARED_MEMORY_PATHS = ['/v2/systemsharedmemory', '/v2/cudasharedmemory'] as const;
 
 /**
- * What Triton's clients ask for before they begin (Triton, shared memory extension): which regions are registered, and that none
- * is. There are none here, ever: the server shares no memory with its callers. Nothing to unregister is no error, as in Triton.
+ * The requests that Triton's clients send before they start (Triton, shared memory extension): which regions are registered, and
+ * to unregister them. This server shares no memory, so there are none. As in Triton, unregistering all regions when there are
+ * none, and one that is not registered, is 200 (triton-inference-server/server, src/shared_memory_manager.cc: `UnregisterAll`,
+ * `UnregisterHelper`; src/http_server.cc: `HandleSystemSharedMemory`, `HandleCudaSharedMemory`).
  */
 export function createSharedMemoryRoutes(): Route[] {
   const status = (context: RequestContext): void => sendJson(context, 200, '[]');

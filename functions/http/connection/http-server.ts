@@ -1,0 +1,103 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Logger } from '../../telemetry/log/logger.ts';
+import type { Metrics } from '../../telemetry/metrics/metrics.ts';
+import { DirectMessage } from '../body/direct-message.ts';
+import type { RequestHandler } from '../router.ts';
+import { createBadRequestListener, refuseHost } from './bad-request.ts';
+import { drain } from './drain.ts';
+import { watchHalfClosed } from './half-closed.ts';
+import { createTurns } from './turns.ts';
+
+// Not by `import`: see ../body/direct-message.ts.
+const { createServer } = process.getBuiltinModule('node:http');
+
+/** Above the 600 s for which Google's load balancers keep a connection: the server must not be the first to close. */
+const KEEP_ALIVE_MS = 620_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+
+export interface HttpServerOptions {
+  readonly handler: RequestHandler;
+  /** A larger body that its client announces with `Expect: 100-continue` is not sent for. */
+  readonly maxBodyBytes: number;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'connectionClosed'>;
+}
+
+export interface HttpServer {
+  /** It does not listen yet. */
+  readonly server: Server;
+  /** The number of connections that have a request in flight. */
+  inFlight(): number;
+  /**
+   * From here on each connection is closed behind its response.
+   * @returns true once all requests in flight are finished, false when some are not after `timeoutMs`.
+   */
+  drain(timeoutMs: number): Promise<boolean>;
+  /** Closes all connections. */
+  close(): void;
+}
+
+/** The container's HTTP server: one request of a connection at a time, and limits on what clients may do. */
+export function createHttpServer({ handler, maxBodyBytes, logger, metrics }: HttpServerOptions): HttpServer {
+  const connections = new Set<Socket>();
+  let draining = false;
+  const turns = createTurns((req, res) => {
+    if (!refuseHost(req, res)) handler(req, res);
+  }, metrics.connectionClosed);
+
+  function onRequest(req: IncomingMessage, res: ServerResponse): void {
+    if (draining) res.shouldKeepAlive = false;
+    turns.handler(req, res);
+  }
+
+  function isBusy(socket: Socket): boolean {
+    const res = turns.latest(socket);
+    return res !== undefined && !res.writableFinished && !res.destroyed;
+  }
+
+  const busy = (): Socket[] => [...connections].filter(isBusy);
+
+  const server = createServer(
+    {
+      IncomingMessage: DirectMessage,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // A long upload is bounded by the idle timer of its route.
+      requestTimeout: 0,
+      requireHostHeader: false,
+      connectionsCheckingInterval: 1000,
+    },
+    onRequest,
+  );
+  // Node would end the connection of a client that has ended its side, before its response. It has no public option for this.
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    socket.once('end', () => watchHalfClosed(socket, () => turns.latest(socket)));
+  });
+  server.on('clientError', createBadRequestListener({ latest: turns.latest, logger, metrics }));
+  // RFC 9110, 10.1.1: an unknown expectation may be ignored. Node's own response to it has no body.
+  server.on('checkExpectation', onRequest);
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    // The limit is for buffered bodies: an NDJSON stream may have any length.
+    const stream = /ndjson|jsonl/i.test(req.headers['content-type'] ?? '');
+    if (stream || Number(req.headers['content-length'] ?? 0) <= maxBodyBytes) res.writeContinue();
+    onRequest(req, res);
+  });
+
+  return {
+    server,
+    inFlight: () => busy().length,
+    drain(timeoutMs) {
+      draining = true;
+      for (const socket of busy()) turns.latest(socket)!.shouldKeepAlive = false;
+      return drain({ server, busy, timeoutMs, onClose: metrics.connectionClosed });
+    },
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
