@@ -257,14 +257,28 @@ test('rows, seconds of a run and of waiting are told as they happen', async (t) 
   ]);
 });
 
-test('rows that may fill only a share of the queue are refused where others still find a place', async () => {
-  const { runner, batcher } = setUpBatcher({ maxQueueSize: 4 });
+test('bulk work is refused, or waits, where the half of the queue is full; a short request still finds a place', async () => {
+  const { runner, batcher } = setUpBatcher({ maxQueueSize: 4, maxBatchSize: 2 });
   ask(batcher, request([1]));
   await quiet();
-  const streamed = batcher.predict(request([2, 3]), { gone: false }, 0.5);
-  const refused = batcher.predict(request([4]), { gone: false }, 0.5).catch(({ code }) => code);
-  assert.equal(await Promise.race([refused, quiet()]), 'OVERLOADED');
-  const single = ask(batcher, request([5]));
+  const bulk = (value: number, whenFull: 'refuse' | 'wait') =>
+    ask(batcher, request([value]), { gone: false }, { bulk: true, whenFull });
+  const [queued, refused, waits] = [
+    ask(batcher, request([2, 3]), { gone: false }, { bulk: true }),
+    bulk(4, 'refuse'),
+    bulk(5, 'wait'),
+  ];
+  const single = ask(batcher, request([6]));
+  await quiet();
+  assert.deepEqual([refused.settled, batcher.depth()], ['OVERLOADED', 3]);
+  await assert.rejects(batcher.predict(request([7]), { gone: false }, { bulk: true }), {
+    message: 'the queue is full: 3 rows wait, 4 may, of long requests half as many',
+    retryAfter: 1,
+  });
   await settleAll({ runner, batcher }, () => undefined);
-  assert.deepEqual([(await streamed).length, single.settled], [1, [50]]);
+  assert.deepEqual(
+    [queued, waits, single].map(({ settled }) => settled),
+    [[20, 30], [50], [60]],
+  );
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [2, 3], [6, 5]]);
 });
