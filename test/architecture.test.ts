@@ -81,7 +81,6 @@ const RULES: Rules = {
   longFunctions: {
     'app.ts: createApp': 108,
     'client/row-window.ts: createRowWindow': 115,
-    'engine/pool.ts: createPool': 118,
     'model/repository/listing.ts: createListing': 103,
     'model/repository/repository.ts: createRepository': 233,
     'model/serving/generation.ts: prepareGeneration': 143,
