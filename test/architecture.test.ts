@@ -86,7 +86,7 @@ const RULES: Rules = {
     'model/serving/generation.ts: prepareGeneration': 143,
     'model/serving/model.ts: createModel': 214,
     'telemetry/log/line-queue.ts: createLineQueue': 133,
-    'tensor/json/number.ts: scanNumbers': 121,
+    'tensor/json/number.ts: scanNumbers': 112,
   },
 };
 

@@ -160,25 +160,16 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
 
     if (byte !== COMMA && (byte | 0x20) === LOWER_E) {
       integer = false;
-      byte = bytes[++p]!;
-      const down = byte === MINUS;
-      if (down || byte === PLUS) byte = bytes[++p]!;
-      const power = p;
-      let e = 0;
-      while (byte >= ZERO && byte <= 0x39) {
-        if (e < HUGE_EXPONENT) e = e * 10 + (byte - ZERO);
-        byte = bytes[++p]!;
-      }
-      if (p === power) throw syntaxError(bytes, p, end, 'a digit');
-      exponent = e < HUGE_EXPONENT ? exponent + (down ? -e : e) : HUGE_EXPONENT;
+      exponent = readExponent(bytes, p + 1, end, exponent);
+      p = stop;
+      byte = bytes[p]!;
     }
 
     let value = high;
     if (!integer || count > HALF) {
       value = composeDecimal(high, low, count, exponent);
-      const inexact = integer && !(value <= Number.MAX_SAFE_INTEGER);
-      if (!inexact && Number.isNaN(value)) value = Math.abs(Number(bytes.toString('latin1', first, p)));
-      if (inexact || value === Number.POSITIVE_INFINITY) {
+      if (!integer && Number.isNaN(value)) value = Math.abs(Number(bytes.toString('latin1', first, p)));
+      if (integer ? !(value <= Number.MAX_SAFE_INTEGER) : value === Number.POSITIVE_INFINITY) {
         literalEnd = p;
         p = first;
         break;
@@ -203,6 +194,26 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
   }
   stop = p;
   return found;
+}
+
+/**
+ * Reads the exponent of a number, from behind its `e` on. Sets `stop`.
+ * @param exponent what the point makes of it: minus the digits behind it.
+ */
+function readExponent(bytes: Buffer, from: number, end: number, exponent: number): number {
+  let p = from;
+  let byte = bytes[p]!;
+  const isNegative = byte === MINUS;
+  if (isNegative || byte === PLUS) byte = bytes[++p]!;
+  const first = p;
+  let e = 0;
+  while (byte >= ZERO && byte <= 0x39) {
+    if (e < HUGE_EXPONENT) e = e * 10 + (byte - ZERO);
+    byte = bytes[++p]!;
+  }
+  if (p === first) throw syntaxError(bytes, p, end, 'a digit');
+  stop = p;
+  return e < HUGE_EXPONENT ? exponent + (isNegative ? -e : e) : HUGE_EXPONENT;
 }
 
 /** Whether the four bytes of a little-endian word are ASCII digits. */
