@@ -97,6 +97,16 @@ test('cancelled requests are removed within a second while chunks wait, though n
   assert.deepEqual([admission.queue.map(firstOf), admission.depth()], [[20], 2]);
 });
 
+test('of a request that was cancelled while it waited nothing comes in', () => {
+  const admission = createAdmission(2);
+  const [gone, stays] = [{ gone: false }, { gone: false }];
+  const left = entryOf(10, 1, gone);
+  for (const entry of [entryOf(0), left, entryOf(20, 1, stays)]) admission.add(entry);
+  gone.gone = true;
+  takeOldest(admission);
+  assert.deepEqual([admission.queue.map(firstOf), left.rejected], [[20], 'CLIENT_GONE']);
+});
+
 test('rows that left make room for the first chunk of a request, and for short ones', () => {
   const admission = createAdmission(4);
   const gone = { gone: false };

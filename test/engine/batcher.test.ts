@@ -205,7 +205,16 @@ test('those who left make room in a full queue', async () => {
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [4]]);
 });
 
-test('with a delay, the first row waits that long for company, and no longer', async (t) => {
+test('bulk work that waits comes in as soon as rows go into a run, not only when the next engine is free', async () => {
+  const { batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 4 });
+  const bulk = { bulk: true, whenFull: 'wait' } as const;
+  for (const value of range(1, 6)) ask(batcher, request([value]), { gone: false }, bulk);
+  assert.equal(batcher.depth(), 2);
+  await quiet();
+  assert.equal(batcher.depth(), 2);
+});
+
+test('with a delay, the first row waits that long for others, and no longer', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
   t.mock.method(performance, 'now', () => now);
@@ -236,7 +245,7 @@ test('with a delay, the first row waits that long for company, and no longer', a
   assert.deepEqual(valuesOfRuns(runner.runs)[2], [6], 'who has waited long enough for an engine does not wait again');
 });
 
-test('rows, seconds of a run and of waiting are told as they happen', async (t) => {
+test('rows, seconds of a run and of waiting are reported as they happen', async (t) => {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
   const told: [string, ...number[]][] = [];
