@@ -80,14 +80,12 @@ const RULES: Rules = {
   maxFolderFiles: 17,
   longFunctions: {
     'client/row-window.ts: createRowWindow': 115,
-    'engine/batcher.ts: createBatcher': 214,
-    'engine/pool.ts: createPool': 118,
     'model/repository/listing.ts: createListing': 103,
     'model/repository/repository.ts: createRepository': 233,
     'model/serving/generation.ts: prepareGeneration': 143,
     'model/serving/model.ts: createModel': 214,
     'telemetry/log/line-queue.ts: createLineQueue': 133,
-    'tensor/json/number.ts: scanNumbers': 121,
+    'tensor/json/number.ts: scanNumbers': 112,
   },
 };
 

@@ -19,7 +19,7 @@ const MAX_ROUNDS = 12;
 /** In the name of a size that a state may have another of in each round. */
 const STATE = 'state';
 
-/** One of two graphs. Which one must not depend on the rows. */
+/** If: the choice between its two graphs must not depend on the rows. */
 function branch(operation: Operation, run: RunBody): Result {
   const [condition] = operation.inputs;
   if (!isConstant(condition)) return mixed(operation, 'which branch it takes depends on the data');
@@ -30,7 +30,7 @@ function branch(operation: Operation, run: RunBody): Result {
   return then.map((one, i) => merge(operation, i, one, otherwise[i] ?? one));
 }
 
-/** As often as it is told, or until its body says so. How often must not depend on the rows. */
+/** Loop: its number of rounds must not depend on the rows. */
 function loop(operation: Operation, run: RunBody): Result {
   const [count, condition, ...initial] = operation.inputs;
   if (!isConstant(count) || !isConstant(condition)) return mixed(operation, 'how often it runs depends on the data');
@@ -63,7 +63,7 @@ function ofLastRound(operation: Operation, place: number, value: Value): Value {
 }
 
 interface Round {
-  /** Of a Loop: whether it goes on. */
+  /** Of a Loop: the condition to go on. */
   readonly before: Value;
   readonly state: readonly Value[];
   readonly rest: readonly Value[];
@@ -86,7 +86,7 @@ function settled(
   }
 }
 
-/** Slices along an axis go in one by one, with a state; what comes out is put together along an axis. */
+/** Scan: its body gets the slices along an axis one by one, with a state; its outputs are concatenated along an axis. */
 function scan(operation: Operation, run: RunBody): Result {
   if (operation.opset < 9) return unknown(operation, 'it is that of operator set 8');
   const { attributes, inputs } = operation;
@@ -207,7 +207,7 @@ function stacked(operation: Operation, value: Value, axis: number): Value {
   return withRows({ ...value.rows, axis: value.rows.axis + (place <= value.rows.axis ? 1 : 0) }, shape);
 }
 
-/** Operators that run graphs of their own. */
+/** Operators whose attributes hold graphs that they run. */
 export const CONTROL_FLOW: Readonly<Record<string, (operation: Operation, run: RunBody) => Result>> = {
   If: branch,
   Loop: loop,

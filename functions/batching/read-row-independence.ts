@@ -3,9 +3,9 @@ import { openBytes } from '../onnx/wire.ts';
 import { findRowIndependence, type RowIndependence } from './row-independence.ts';
 
 /**
- * What the graph of a model file says of its rows. Reads synchronously, for a process that serves nobody meanwhile: a graph of
- * thousands of nodes takes some tens of milliseconds, whatever its weights.
- * @returns `unknown` where the file cannot be followed; whether it is a model at all is asked elsewhere
+ * Whether rows of a model may share a run, as the graph of its file says. Reads synchronously: a graph of thousands of nodes takes
+ * some tens of milliseconds, whatever its weights.
+ * @returns `unknown` also for a file that cannot be read as a model: `inspectModel` reports that.
  */
 export function readRowIndependence(path: string): RowIndependence {
   try {

@@ -33,9 +33,9 @@ import {
 
 /**
  * Whether rows of different requests may share a run, as the graph says.
- * `proved`: what comes out for a row depends on that row and on constants alone, so that it may.
- * `mixed`: rows influence each other, or an output does not follow the rows, so that it may not.
- * `unknown`: there is an operator that nothing is known of.
+ * `proved`: they may; the outputs of a row depend on that row and on constants alone.
+ * `mixed`: they must not; rows influence each other, or an output has no row for each row of the inputs.
+ * `unknown`: there is an operator without a rule.
  */
 export type RowIndependence =
   | { readonly verdict: 'proved' }
@@ -48,7 +48,7 @@ export type RowIndependence =
       readonly reason: string;
     };
 
-/** Far more nodes than a model has; functions that call functions could make a small file a long walk. */
+/** Far more nodes than a model has: functions that call functions could make a small file take long. */
 const MAX_STEPS = 200_000;
 const MAX_CALLS = 32;
 

@@ -1,6 +1,6 @@
 import type { Value } from './values/tracked-value.ts';
 
-/** The values that nodes of a graph can name: those of the graph, and for a graph inside a node those around it. */
+/** The values that nodes of a graph can use: those of the graph and, for a graph inside a node, those of the graphs around it. */
 export class Scope {
   readonly #values = new Map<string, Value | undefined>();
   readonly #outer: Scope | undefined;

@@ -1,7 +1,28 @@
-import { ServingError } from '../errors.ts';
+/*
+ * The way of a request's rows. N: rows of the request, B: rows of the run, [N, …]: a shape whose further dimensions are the
+ * signature's. "Owned" is who may keep or change the memory.
+ *
+ *   bytes     the body of the request                                  owned by the route
+ *   features  JSON values, or binary tensors                           owned by the route
+ *   feeds     a tensor for each input, [N, …] of the input's dtype     owned by the request; read only from here on
+ *   batch     slices of the feeds of several requests, B rows in all   views of the feeds; nothing is copied
+ *   frame     all inputs [B, …] as little-endian bytes                 small tensors copied, large ones are the feeds' memory
+ *   session   the inputs as typed arrays [B, …]                        views of the frame in the engine process
+ *   rows      a tensor for each output, [B, …]                         views of the answer's frame, shared by its requests
+ *   response  the N rows of the request, as its dialect writes them    owned by the route
+ *
+ * A model whose rows are not joined: N and B are 1, and tensors have whatever shape the caller gave.
+ */
+import type { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
-  blame,
+  type Admission,
+  type AdmissionOptions,
+  type Cancellation,
+  createAdmission,
+  type QueueEntry,
+} from './admission.ts';
+import {
   type Feeds,
   findMisfit,
   halve,
@@ -11,173 +32,280 @@ import {
   rowBytes,
   rowsInRun,
   type Span,
+  servingErrorOf,
 } from './batch-rows.ts';
 import { RunError } from './engine-process.ts';
 import type { JoinedTensor } from './frame.ts';
+
+export type { AdmissionOptions, Cancellation };
 
 /** What the batcher runs on: the pool of engine processes. */
 export interface Runner {
   /** Engines that could start a run now. */
   free(): number;
-  /** Tensors in, one an input in the order of the signature, without the optional ones left out; one an output comes back. @throws RunError */
+  /**
+   * @param inputs a tensor for each input, in the order of the signature.
+   * @returns a tensor for each output, in the order of the signature.
+   * @throws RunError
+   */
   run(inputs: readonly JoinedTensor[]): Promise<Tensor[]>;
+  /** @param listener called whenever an engine becomes free. */
   onFree(listener: () => void): void;
 }
 
 export interface BatcherOptions {
   /** Whether rows of different requests may share a run. Where not, a request's tensors are never split either. */
   readonly join: boolean;
-  /** Rows a run takes at most. */
+  /** Rows of a run at most. */
   readonly maxBatchSize: number;
-  /** Bytes that the rows of a joined run take at most, {@link MAX_BATCH_BYTES} unless given; one row is always taken. */
+  /** Bytes of the rows of a joined run at most. Default: {@link MAX_BATCH_BYTES}. One row is always taken. */
   readonly maxBatchBytes?: number;
-  /** Milliseconds the first row of a run waits for company. 0: it goes as soon as an engine is free. */
+  /** Milliseconds that the first row of a run waits for others. 0: it goes as soon as an engine is free. */
   readonly delayMs: number;
-  /** Rows that may wait. A request is always let into an empty queue, whatever its size. */
+  /** Rows that the queue holds. A request is always let into an empty queue, whatever its size. */
   readonly maxQueueSize: number;
-  /** Called once: an output of a run had another number of rows than was fed, so that rows run alone from now on. */
-  readonly onMisfit?: (what: string) => void;
+  /**
+   * Called once, when an output of a run has another number of rows than was fed: from then on every row runs alone.
+   * @param misfit the output and its shape.
+   */
+  readonly onMisfit?: (misfit: string) => void;
+  /** Called after each run that gave outputs. */
   readonly onRun?: (rows: number, seconds: number) => void;
+  /** Called when the first rows of an entry go into a run. @param seconds that they were in the queue. */
   readonly onWait?: (seconds: number) => void;
+  /** Called when all rows of an entry have an outcome. @param seconds since they came into the queue. */
   readonly onSettled?: (outcomes: readonly Outcome[], seconds: number) => void;
 }
 
-/** Whether the answer is still wanted: `gone` once the client has left or its deadline has passed. */
-export interface Cancellation {
-  readonly gone: boolean;
-}
+/** `first` of an outcome whose outputs do not follow rows: all their rows belong to the one row that was fed. */
+export const ALL_ROWS = -1;
 
-/** `first` of an outcome whose outputs do not follow rows: all of them belong to its one row. */
-export const WHOLE = -1;
-
-/** What became of a stretch of a request's rows: rows `first` and on of some outputs, or {@link WHOLE} outputs, or an error. */
+/**
+ * The outcome of consecutive rows of a request, `rows` many: their outputs, a tensor for each output in the order of the
+ * signature, of which they have the rows from `first` on (or {@link ALL_ROWS}); or the error that each of them has.
+ */
 export type Outcome =
   | { readonly rows: number; readonly outputs: readonly Tensor[]; readonly first: number }
   | { readonly rows: number; readonly error: ServingError };
 
 export interface Batcher {
   /**
-   * Queues the rows of one request and settles when each has been run or has failed: stretches in the rows' order.
-   * @param share of the queue that these rows may fill.
-   * @throws ServingError `OVERLOADED` before anything is queued; `CLIENT_GONE` when the ticket is gone before the run.
+   * Queues rows, and settles when each has been run or has failed.
+   * @param cancellation one object for all chunks of a request.
+   * @param options for a chunk of a stream or of a long request. Chunks that wait hold memory: hand in a few at a time.
+   * @returns outcomes in the order of the rows, which together have all of them. Outputs are views of memory that other
+   * requests read as well.
+   * @throws ServingError `OVERLOADED` where the queue is full, before anything is queued; `CLIENT_GONE` where the response is no
+   * longer wanted before all rows are in a run.
    */
-  predict(feeds: Feeds, cancellation: Cancellation, share?: number): Promise<readonly Outcome[]>;
-  /** Rows that wait. */
+  predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
+  /** Rows in the queue. */
   depth(): number;
 }
 
-interface Entry {
-  readonly feeds: Feeds;
-  readonly cancellation: Cancellation;
+/** Rows of one call of `predict`. */
+interface Entry extends QueueEntry {
+  /** As `keyOf` gives it; '' where rows are not joined. */
   readonly key: string;
-  /** Bytes of each row. */
-  readonly bytes: number;
-  readonly since: number;
+  /** Bytes of each row of the feeds. */
+  readonly bytesPerRow: number;
   readonly outcomes: { readonly at: number; readonly outcome: Outcome }[];
-  /** Rows handed to runs so far. */
-  taken: number;
   /** Rows with an outcome so far. */
   settled: number;
   resolve(outcomes: readonly Outcome[]): void;
-  reject(error: ServingError): void;
 }
 
 /** Rows of one entry that go into one run. */
-interface Share extends Span {
+interface BatchSlice extends Span {
   readonly entry: Entry;
-  /** The second and last attempt, alone in its run: the process of the first died. */
-  readonly again: boolean;
+  /** The rows run a second time, each alone, as the process of the first run died. They do not run a third time. */
+  readonly isLastAttempt: boolean;
 }
 
+type Batch = readonly BatchSlice[];
+
+const SHORT_REQUEST: AdmissionOptions = {};
+
 /**
- * Queues the rows of requests and hands them to engines as they become free: request → feeds [rows, …] → joined tensors
- * [rows of several requests, …] → run → outputs [the same rows, …] → each request its own rows, as views.
+ * Queues the rows of requests and hands them to engines as they become free, joined with those of others where that is allowed.
  * @param runner is for this batcher alone: a free engine is taken at once.
  */
 export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
-  const queue: Entry[] = [];
-  /** Parts of runs that failed, each a run of its own, ahead of the queue. */
-  const retries: Share[][] = [];
-  let waiting = 0;
-  let scheduled = false;
-  let armed = false;
-  /** Bytes of a row of outputs, as the last joined run gave them: they may be more than those of its inputs. */
-  let outputBytes = 1;
-  const { maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES } = options;
-  let joins = options.join;
+  const admission = createAdmission<Entry>(options.maxQueueSize);
+  const former = createBatchFormer(admission, options, dispatch);
+  let isScheduled = false;
 
   // One turn of the event loop delivers many requests: dispatching at its end joins them at no cost in time.
   function schedule(): void {
-    if (scheduled) return;
-    scheduled = true;
+    if (isScheduled) return;
+    isScheduled = true;
     setImmediate(dispatch);
   }
 
   function dispatch(): void {
-    scheduled = false;
+    isScheduled = false;
     while (runner.free() > 0) {
-      const batch = nextBatch();
+      const batch = former.next();
       if (batch.length === 0) return;
       void run(batch);
     }
   }
-  // At once, not at the end of the turn: the engine works while the rows it gave are being answered.
+  // At once, not at the end of the turn: the engine works while the rows of its last run are encoded.
   runner.onFree(dispatch);
 
-  function nextBatch(): Share[] {
+  async function run(batch: Batch): Promise<void> {
+    const started = performance.now();
+    try {
+      const outputs = await runner.run(joinRows(batch));
+      const rows = rowsOf(batch);
+      options.onRun?.(rows, (performance.now() - started) / 1000);
+      const misfit = options.join ? findMisfit(outputs, rows) : undefined;
+      if (misfit !== undefined && former.stopJoining()) options.onMisfit?.(misfit);
+      if (!former.isJoining() && rows > 1) {
+        // A joined run that fits proves nothing once another has shown that outputs do not follow the rows.
+        former.retry(isolateRows(batch));
+        schedule();
+      } else if (misfit !== undefined) {
+        settle(batch[0]!, { rows, outputs, first: ALL_ROWS });
+      } else {
+        former.learnOutputBytes(outputs, rows);
+        settleAll(batch, outputs);
+      }
+    } catch (error) {
+      recover(batch, error);
+    }
+  }
+
+  function settleAll(batch: Batch, outputs: readonly Tensor[]): void {
+    let first = 0;
+    for (const slice of batch) {
+      settle(slice, { rows: slice.rows, outputs, first });
+      first += slice.rows;
+    }
+  }
+
+  function recover(batch: Batch, error: unknown): void {
+    const retries = retriesAfter(batch, error);
+    if (retries === undefined) settle(batch[0]!, { rows: 1, error: servingErrorOf(error) });
+    else former.retry(retries);
+    schedule();
+  }
+
+  function settle({ entry, first, rows }: BatchSlice, outcome: Outcome): void {
+    entry.outcomes.push({ at: first, outcome });
+    entry.settled += rows;
+    if (entry.settled < entry.feeds.rows) return;
+    if (entry.outcomes.length > 1) entry.outcomes.sort((a, b) => a.at - b.at);
+    const outcomes = entry.outcomes.map((settled) => settled.outcome);
+    options.onSettled?.(outcomes, (performance.now() - entry.queuedAt) / 1000);
+    entry.resolve(outcomes);
+  }
+
+  return {
+    predict(feeds, cancellation, how = SHORT_REQUEST) {
+      const refusal = admission.refuse(feeds.rows, how);
+      if (refusal !== undefined) return Promise.reject(refusal);
+      return new Promise((resolve, reject) => {
+        const key = options.join ? keyOf(feeds) : '';
+        const bytesPerRow = options.join ? rowBytes(feeds.tensors, feeds.rows) : 0;
+        admission.add({
+          feeds,
+          cancellation,
+          isBulk: how.bulk === true,
+          key,
+          bytesPerRow,
+          outcomes: [],
+          queuedAt: 0,
+          taken: 0,
+          settled: 0,
+          resolve,
+          reject,
+        });
+        schedule();
+      });
+    },
+    depth: admission.depth,
+  };
+}
+
+/** Decides which rows go into the next run. */
+interface BatchFormer {
+  /** The rows of the next run; none where nothing is to be run now. */
+  next(): Batch;
+  /** Has these batches run before what is queued, in their order. */
+  retry(batches: readonly Batch[]): void;
+  /** @returns whether rows were joined until now. */
+  stopJoining(): boolean;
+  isJoining(): boolean;
+  /** Bounds the next runs by the bytes of these outputs, which may be more than those of the inputs. */
+  learnOutputBytes(outputs: readonly Tensor[], rows: number): void;
+}
+
+/** @param onDelayOver called when a row has waited for `delayMs`. */
+function createBatchFormer(
+  admission: Admission<Entry>,
+  { join, maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES, delayMs, onWait }: BatcherOptions,
+  onDelayOver: () => void,
+): BatchFormer {
+  const { queue } = admission;
+  /** Parts of runs that failed, each a run of its own, ahead of the queue. */
+  const retries: Batch[] = [];
+  let isJoining = join;
+  const hasWaited = createDelay(delayMs, onDelayOver);
+  /** Bytes of a row of outputs, in the last joined run. */
+  let outputBytes = 1;
+
+  function nextRetry(): Batch | undefined {
     for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
-      const wanted = retry.filter(({ entry }) => !dropped(entry));
-      if (joins && wanted.length > 0) return wanted;
-      const [first, ...others] = singles(wanted);
+      const wanted = retry.filter(({ entry }) => !admission.dropIfCancelled(entry));
+      if (isJoining && wanted.length > 0) return wanted;
+      const [first, ...others] = isolateRows(wanted);
       retries.unshift(...others);
       if (first !== undefined) return first;
     }
-    while (queue.length > 0 && dropped(queue[0]!)) queue.shift();
+    return undefined;
+  }
+
+  function nextQueued(): Batch {
+    while (queue.length > 0 && admission.dropIfCancelled(queue[0]!)) queue.shift();
+    admission.admitWaiting();
     const head = queue[0];
-    if (head === undefined || held(head)) return [];
-    return joins ? takeJoined(head) : [takeOne(head)];
+    if (head === undefined || isDelayed(head)) return [];
+    const batch = isJoining ? takeJoined(head) : [takeOne(head)];
+    admission.admitWaiting();
+    return batch;
   }
 
-  function held(head: Entry): boolean {
-    if (options.delayMs === 0 || !joins) return false;
-    if (waiting >= rowsInRun(Math.max(head.bytes, outputBytes), maxBatchSize, maxBatchBytes)) return false;
-    const left = head.since + options.delayMs - performance.now();
-    if (left <= 0) return false;
-    if (!armed) {
-      armed = true;
-      setTimeout(expire, Math.ceil(left));
-    }
-    return true;
+  function isDelayed(head: Entry): boolean {
+    if (delayMs === 0 || !isJoining) return false;
+    const most = rowsInRun(Math.max(head.bytesPerRow, outputBytes), maxBatchSize, maxBatchBytes);
+    return admission.depth() < most && !hasWaited(head.queuedAt);
   }
 
-  function expire(): void {
-    armed = false;
-    dispatch();
-  }
-
-  function takeOne(head: Entry): Share {
-    const share = take(head, 1, performance.now());
+  function takeOne(head: Entry): BatchSlice {
+    const slice = take(head, 1, performance.now());
     if (head.taken === head.feeds.rows) queue.shift();
-    return share;
+    return slice;
   }
 
-  function takeJoined(head: Entry): Share[] {
+  /** Rows of the head and of those behind it that have its key, as far as rows and bytes of a run go. */
+  function takeJoined(head: Entry): Batch {
     const now = performance.now();
-    const batch: Share[] = [];
-    let room = maxBatchSize;
-    let bytes = maxBatchBytes;
+    const batch: BatchSlice[] = [];
+    let rowsLeft = maxBatchSize;
+    let bytesLeft = maxBatchBytes;
     let kept = 0;
     let i = 0;
-    for (; i < queue.length && room > 0; i++) {
+    for (; i < queue.length && rowsLeft > 0; i++) {
       const entry = queue[i]!;
       if (entry.key !== head.key) queue[kept++] = entry;
-      else if (!dropped(entry)) {
-        const each = Math.max(entry.bytes, outputBytes);
-        if (batch.length > 0 && each > bytes) break;
-        const share = take(entry, Math.min(rowsInRun(each, room, bytes), entry.feeds.rows - entry.taken), now);
-        batch.push(share);
-        room -= share.rows;
-        bytes -= share.rows * each;
+      else if (!admission.dropIfCancelled(entry)) {
+        const bytes = Math.max(entry.bytesPerRow, outputBytes);
+        if (batch.length > 0 && bytes > bytesLeft) break;
+        const rows = Math.min(rowsInRun(bytes, rowsLeft, bytesLeft), entry.feeds.rows - entry.taken);
+        batch.push(take(entry, rows, now));
+        rowsLeft -= rows;
+        bytesLeft -= rows * bytes;
         if (entry.taken < entry.feeds.rows) queue[kept++] = entry;
       }
     }
@@ -185,126 +313,69 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     return batch;
   }
 
-  function take(entry: Entry, rows: number, now: number): Share {
-    if (entry.taken === 0) options.onWait?.((now - entry.since) / 1000);
-    const first = entry.taken;
-    entry.taken += rows;
-    waiting -= rows;
-    return { entry, feeds: entry.feeds, first, rows, again: false };
-  }
-
-  /** Rows whose owner has gone are never run. */
-  function dropped(entry: Entry): boolean {
-    if (!entry.cancellation.gone) return false;
-    waiting -= entry.feeds.rows - entry.taken;
-    entry.taken = entry.feeds.rows;
-    entry.reject(new ServingError('CLIENT_GONE', 'the client left before its rows were run'));
-    return true;
-  }
-
-  function isFull(rows: number, share: number): boolean {
-    return waiting > 0 && waiting + rows > options.maxQueueSize * share;
-  }
-
-  /** Removes requests whose client has left. While every engine is busy no run removes them, and they would fill the queue. */
-  function sweep(): void {
-    let kept = 0;
-    for (const entry of queue) if (!dropped(entry)) queue[kept++] = entry;
-    queue.length = kept;
-  }
-
-  async function run(batch: readonly Share[]): Promise<void> {
-    const started = performance.now();
-    try {
-      const outputs = await runner.run(joinRows(batch));
-      const rows = batch.reduce((sum, share) => sum + share.rows, 0);
-      options.onRun?.(rows, (performance.now() - started) / 1000);
-      const misfit = options.join ? findMisfit(outputs, rows) : undefined;
-      if (misfit !== undefined) stopJoining(misfit);
-      if (!joins && rows > 1) {
-        // A joined run that fits says nothing of rows once another has shown that they do not follow it.
-        retries.push(...singles(batch));
-        schedule();
-        return;
-      }
-      if (misfit !== undefined) {
-        settle(batch[0]!, { rows, outputs, first: WHOLE });
-        return;
-      }
-      if (joins) outputBytes = rowBytes(outputs, rows);
-      let first = 0;
-      for (const share of batch) {
-        settle(share, { rows: share.rows, outputs, first });
-        first += share.rows;
-      }
-    } catch (error) {
-      recover(batch, error);
-    }
-  }
-
-  function stopJoining(misfit: string): void {
-    if (!joins) return;
-    joins = false;
-    options.onMisfit?.(misfit);
-  }
-
-  /**
-   * Finds the rows to blame for a run that failed, so that the others get their answers. A row that ends its process costs that
-   * of the joined run and one more of its own; one that was alone from the start costs one, or two where the process was killed
-   * from outside, as then it may not be to blame.
-   */
-  function recover(batch: readonly Share[], error: unknown): void {
-    const fault = error instanceof RunError ? error.fault : 'failed';
-    const isCertain = fault === 'timed-out' || (error instanceof RunError && error.ofItself);
-    const lone = batch.length === 1 && batch[0]!.rows === 1 ? batch[0] : undefined;
-    if (fault === 'failed') {
-      if (lone === undefined) retries.push(...halve(batch));
-      else fail(batch, error);
-    } else if (lone !== undefined && (lone.again || isCertain)) {
-      fail(batch, error);
-    } else {
-      retries.push(...singles(batch.map((share) => ({ ...share, again: true }))));
-    }
-    if (retries.length > 0) schedule();
-  }
-
-  /** Each row as a run of its own. */
-  function singles(batch: readonly Share[]): Share[][] {
-    return batch.flatMap((share) =>
-      Array.from({ length: share.rows }, (_, row) => [{ ...share, first: share.first + row, rows: 1 }]),
-    );
-  }
-
-  function fail(batch: readonly Share[], error: unknown): void {
-    for (const share of batch) settle(share, { rows: share.rows, error: blame(error) });
-  }
-
-  function settle({ entry, first, rows }: Share, outcome: Outcome): void {
-    entry.outcomes.push({ at: first, outcome });
-    entry.settled += rows;
-    if (entry.settled < entry.feeds.rows) return;
-    if (entry.outcomes.length > 1) entry.outcomes.sort((a, b) => a.at - b.at);
-    const outcomes = entry.outcomes.map((settled) => settled.outcome);
-    options.onSettled?.(outcomes, (performance.now() - entry.since) / 1000);
-    entry.resolve(outcomes);
+  function take(entry: Entry, rows: number, now: number): BatchSlice {
+    if (entry.taken === 0) onWait?.((now - entry.queuedAt) / 1000);
+    return { entry, feeds: entry.feeds, first: admission.take(entry, rows), rows, isLastAttempt: false };
   }
 
   return {
-    predict(feeds, cancellation, share = 1) {
-      if (isFull(feeds.rows, share)) sweep();
-      if (isFull(feeds.rows, share)) {
-        const message = `the queue is full: ${waiting} rows wait, ${options.maxQueueSize} may`;
-        return Promise.reject(new ServingError('OVERLOADED', message, { retryAfter: 1 }));
-      }
-      return new Promise((resolve, reject) => {
-        waiting += feeds.rows;
-        const since = performance.now();
-        const key = options.join ? keyOf(feeds) : '';
-        const bytes = options.join ? rowBytes(feeds.tensors, feeds.rows) : 0;
-        queue.push({ feeds, cancellation, key, bytes, since, outcomes: [], taken: 0, settled: 0, resolve, reject });
-        schedule();
-      });
+    next: () => nextRetry() ?? nextQueued(),
+    retry: (batches) => void retries.push(...batches),
+    stopJoining() {
+      const joined = isJoining;
+      isJoining = false;
+      return joined;
     },
-    depth: () => waiting,
+    isJoining: () => isJoining,
+    learnOutputBytes(outputs, rows) {
+      if (isJoining) outputBytes = rowBytes(outputs, rows);
+    },
   };
+}
+
+/**
+ * Tells whether `delayMs` have passed since a time of `performance.now()`.
+ * @param onOver called once they have, after the last call that gave false.
+ */
+function createDelay(delayMs: number, onOver: () => void): (since: number) => boolean {
+  let isTimerSet = false;
+  return (since) => {
+    const left = since + delayMs - performance.now();
+    if (left <= 0) return true;
+    if (!isTimerSet) {
+      isTimerSet = true;
+      setTimeout(() => {
+        isTimerSet = false;
+        onOver();
+      }, Math.ceil(left));
+    }
+    return false;
+  };
+}
+
+/**
+ * The runs after one that failed, so that only the rows that caused it fail. Rows that fail are halved until each is alone. Rows
+ * that ended the process run once more, each alone: the row that did it costs the process of the joined run and one of its own.
+ * A row that was alone from the start costs one process, or two where it was killed from outside, as the row need not be the
+ * cause.
+ * @returns undefined where the batch is one row, which caused it.
+ */
+function retriesAfter(batch: Batch, error: unknown): Batch[] | undefined {
+  const fault = error instanceof RunError ? error.fault : 'failed';
+  const onlyRow = batch.length === 1 && batch[0]!.rows === 1 ? batch[0] : undefined;
+  if (fault === 'failed') return onlyRow === undefined ? halve(batch) : undefined;
+  const isCause = fault === 'timed-out' || (error instanceof RunError && error.ofItself);
+  if (onlyRow !== undefined && (onlyRow.isLastAttempt || isCause)) return undefined;
+  return isolateRows(batch.map((slice) => ({ ...slice, isLastAttempt: true })));
+}
+
+/** Each row as a batch of its own. */
+function isolateRows(batch: Batch): Batch[] {
+  return batch.flatMap((slice) =>
+    Array.from({ length: slice.rows }, (_, row) => [{ ...slice, first: slice.first + row, rows: 1 }]),
+  );
+}
+
+function rowsOf(batch: Batch): number {
+  return batch.reduce((sum, { rows }) => sum + rows, 0);
 }

@@ -12,12 +12,12 @@ export interface Capacity {
 /** The server's own process, with room for bodies in flight. Measured at 60 MB. */
 const SERVER_BYTES = 128 * 2 ** 20;
 /**
- * An engine process before its model: Node, onnxruntime, and its arenas. Measured at 45 to 65 MB. What is left is for the
- * tensors of runs, which are not counted otherwise: rows of most models take a few kB, a joined run is held to
- * `MAX_BATCH_BYTES` each way, given back behind it, and what a graph makes in between only a run can tell.
+ * An engine process without its model: Node, onnxruntime and its arenas, measured at 45 to 65 MB. The rest is for the tensors of
+ * runs, which are not counted otherwise: rows of most models have a few kB, and inputs and outputs of a joined run have
+ * `MAX_BATCH_BYTES` each at most, which are freed after it. The tensors inside a graph are known only once it runs.
  */
 const ENGINE_BYTES = 72 * 2 ** 20;
-/** Weights take about twice their file while a session is made: the file's bytes and the prepacked copy. */
+/** While a session is created, weights take about twice the bytes of their file: the file's and the prepacked copy. */
 const MODEL_FACTOR = 2;
 
 /**
@@ -33,23 +33,23 @@ export function measureCapacity(root = '/'): Capacity {
   };
 }
 
-/** What models may take of the memory: all but the server's own. Undefined where nothing limits it. */
+/** Bytes that models may take: all but the server's own. Undefined where nothing limits the memory. */
 export function modelMemory({ memoryBytes }: Capacity): number | undefined {
   return memoryBytes === undefined ? undefined : Math.max(0, memoryBytes - SERVER_BYTES);
 }
 
-/** What one engine process takes with a model of this size, while it loads it. */
+/** Bytes that one engine process takes while it loads a model. @param modelBytes the bytes of the model's files. */
 export function engineBytes(modelBytes: number): number {
   return ENGINE_BYTES + MODEL_FACTOR * modelBytes;
 }
 
-/** Engine processes that the CPUs are enough for. */
+/** How many engine processes the CPUs are enough for; may be 0. */
 export function cpuShare({ cpus }: Capacity, intraOpThreads: number): number {
   return Math.floor(cpus / intraOpThreads);
 }
 
 /**
- * Engine processes that make sense for a model of `modelBytes`: one a whole CPU, as far as memory goes, at least one.
+ * How many engine processes a model of `modelBytes` gets: one for each whole CPU, as far as memory allows, at least one.
  * CPUs are rounded down, so that the serving process is never throttled by its own engines.
  */
 export function engineCount(capacity: Capacity, modelBytes: number, intraOpThreads: number): number {

@@ -5,13 +5,13 @@ import { type Frame, HEADER_BYTES } from './frame.ts';
 export interface Channel {
   /** Writes the chunks of one frame with one system call where the socket takes it. */
   send(chunks: readonly Uint8Array[]): void;
-  /** The engine reads this as its parent's end, and exits. */
+  /** The engine reads an end of file, and exits. */
   close(): void;
 }
 
 /**
- * Cuts what the engine writes into frames.
- * @param onFrame gets each frame whole. Its memory is the frame's own: rows may be kept as views of it.
+ * Splits what the engine writes into frames.
+ * @param onFrame called with each whole frame. Its memory is not used again: views of it may be kept.
  */
 export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Channel {
   let pending: Buffer | undefined;

@@ -6,15 +6,15 @@ import { openChannel } from './channel.ts';
 import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
 import type { LoadOrder, Session } from './session.ts';
 
-/** Why a run came to nothing. Of all three only `failed` says something of the feeds alone. */
+/** Why a run gave no outputs. Of the three, only `failed` is due to the feeds for certain. */
 export type RunFault = 'failed' | 'crashed' | 'timed-out';
 
-/** What a run, or a load, ends with when it gives no tensors. */
+/** Why a run or a load failed. */
 export class RunError extends Error {
   readonly fault: RunFault;
-  /** The process died of what it did, and was not killed from outside: the kernel kills the innocent, too, for want of memory. */
+  /** The process ended by its own fault, and was not killed from outside, as the kernel does with any process when memory runs out. */
   readonly ofItself: boolean;
-  /** Why a load failed, where that is told apart. */
+  /** Why a load failed; undefined for a reason that has no code. */
   readonly code: Failure['code'];
   constructor(fault: RunFault, message: string, details: Partial<Pick<RunError, 'ofItself' | 'code'>> = {}) {
     super(message);
@@ -25,17 +25,17 @@ export class RunError extends Error {
   }
 }
 
-/** What native code that goes wrong ends a process with. */
+/** Signals that end a process for a fault in its own code. */
 const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
 
-/** What an engine says of a load or a run that failed. */
+/** What an engine process reports of a load or a run that failed. */
 export interface Failure {
   readonly message: string;
-  /** `FILE_CHANGED`: a file is no longer the one that was listed. */
+  /** `FILE_CHANGED`: a file has changed since it was listed. */
   readonly code: 'FILE_CHANGED' | undefined;
 }
 
-/** What an engine tells of the model it has loaded. */
+/** What an engine process reports of the model that it has loaded. */
 export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'> & {
   /** Whether rows of several requests may share a run, where the order asked for it. */
   readonly rows?: RowIndependence | undefined;
@@ -46,12 +46,16 @@ export interface Engine {
   readonly pid: number | undefined;
   /** @throws RunError `failed` with onnxruntime's text, `crashed`, or `timed-out`: the process has then been killed. */
   load(order: LoadOrder, timeoutMs?: number): Promise<Loaded>;
-  /** @throws RunError. On `timed-out` the process has been killed. */
+  /**
+   * @param inputs a tensor for each input, in the order of the signature.
+   * @returns a tensor for each output, in the order of the signature: views of one frame, which is the caller's.
+   * @throws RunError. On `timed-out` the process has been killed.
+   */
   run(inputs: readonly JoinedTensor[], timeoutMs: number): Promise<Tensor[]>;
   kill(): void;
   /** Lets the process end by itself once it is idle. */
   close(): void;
-  /** Settles, never rejects, when the process is gone: with a phrase such as `killed by SIGKILL`. */
+  /** Resolves when the process has ended, with how: `killed by SIGKILL`, `exit code 1`. Never rejects. */
   readonly exited: Promise<string>;
 }
 
@@ -61,7 +65,7 @@ export interface Engine {
  */
 const LOAD_TIMEOUT_MS = 600_000;
 
-/** A timer that is late by more than this means that the process was frozen (CPU throttled); work never delays a timer for so long. */
+/** A timer that is later than this was late because the process was frozen (its CPU throttled): work never delays one for so long. */
 const FROZEN_MS = 2000;
 
 interface Pending {
@@ -72,7 +76,7 @@ interface Pending {
 
 /**
  * Speaks the frame protocol with a freshly spawned engine process.
- * @param lastId the number of an exchange before the first: they go up by one, and begin anew at 2^32
+ * @param lastId one less than the id of the first exchange. Ids count up, and start again after 2^32 - 1.
  */
 export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   let pending: Pending | undefined;
@@ -87,14 +91,14 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     return settled;
   }
 
-  // A process for whose socket there was no file descriptor has none, whatever its type says; its error is on the way.
+  // A process that could not be started for want of file descriptors has no socket, despite the type; its error event follows.
   const socket = (child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined;
   const channel = socket && openChannel(socket, receive);
-  // A write to an engine that has just died fails here; its exit tells the same, with the reason.
+  // A write to an engine that has just ended fails here; its exit event has the reason.
   socket?.on('error', () => {});
 
   function receive(frame: Frame): void {
-    // An answer to something else: whatever comes from this process from now on could be another caller's.
+    // An answer to another exchange: any later one of this process could go to the wrong request.
     if (frame.id !== pending?.id) child.kill('SIGKILL');
     else if (frame.kind === KIND.failure) {
       const { message, code } = decodeJson(frame) as Failure;
@@ -116,8 +120,8 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
       else end(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
     });
     child.once('error', (error) => end(`could not start: ${error.message}`));
-    // A prespawned process may have ended before anyone took it. One that could not start has no pid; where its error is
-    // still to come it says why.
+    // A prespawned process may have ended before it was attached. One that could not start has no pid; its error event, if it
+    // is still to come, has the reason.
     const early = child.exitCode ?? child.signalCode;
     if (early !== null) end(`ended early: ${early}`);
     else if (child.pid === undefined) setImmediate(end, 'could not start');

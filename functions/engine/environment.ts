@@ -18,12 +18,12 @@ const PREFIXES = [
   'CUBLAS_',
   'NVIDIA_',
 ];
-/** What others keep under these prefixes as well: npm's NODE_AUTH_TOKEN, NVIDIA_API_KEY. */
+/** Secrets that have these prefixes as well: npm's NODE_AUTH_TOKEN, NVIDIA_API_KEY. */
 const SECRET = /(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(_|$)/;
 
 /**
- * What an engine process gets of the server's environment: what it needs, and no settings, tokens or addresses, as it runs
- * models of other people.
+ * The part of the server's environment that an engine process gets: what it needs, without settings, tokens and addresses, as it
+ * runs models of other people.
  */
 export function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const isNeeded = (name: string): boolean =>

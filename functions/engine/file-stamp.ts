@@ -5,7 +5,7 @@ interface Times {
   readonly mtimeNs: bigint;
 }
 
-/** A file is no longer the one that was listed. */
+/** A file has changed since it was listed. */
 export class StampError extends Error {
   override readonly name = 'StampError';
   readonly code = 'FILE_CHANGED';
@@ -19,7 +19,7 @@ export function stampOfFile({ size, mtimeNs }: Times): string {
   return `${size}-${mtimeNs}`;
 }
 
-/** @throws StampError where the file is no longer the one that has this stamp: an engine that is replaced must load what the others did. */
+/** Checks that a file has not changed: all engines of a generation must load the same one. @throws StampError */
 export function checkStamp(path: string, stamp: string): void {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (found === undefined) throw new StampError(`${path}: the file is gone since it was listed`);

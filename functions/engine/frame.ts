@@ -14,16 +14,18 @@ export const KIND = { load: 1, loaded: 2, run: 3, result: 4, failure: 5 } as con
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
 export const HEADER_BYTES = 16;
-/** Larger than any real request, smaller than what would make a buffer allocation throw: 2 GiB. */
+/** 2 GiB: larger than any request, and small enough for a buffer to be allocated. */
 export const MAX_FRAME_BYTES = 2 ** 31;
-/** Data of at least this many bytes is handed to the socket as it is instead of being copied into the frame. */
+/** Data of at least this many bytes is written to the socket as it is, and not copied into the frame. */
 const COPY_BELOW = 16_384;
 
-/** A tensor on its way to an engine: rows of several requests, one behind the other. */
+/** An input of a run, with the rows of several requests in the order of the run. */
 export interface JoinedTensor {
+  /** The index of the input in the signature. */
   readonly slot: number;
   readonly dtype: DType;
   readonly dims: readonly number[];
+  /** The elements, row-major: together as many as `dims` has. */
   readonly parts: readonly TensorData[];
 }
 
@@ -35,7 +37,7 @@ export interface Frame {
   readonly kind: number;
   readonly id: number;
   readonly count: number;
-  /** What follows the header. Its memory belongs to the reader of the frame. */
+  /** The bytes after the header. The memory is the receiver's. */
   readonly body: Buffer;
 }
 
@@ -45,7 +47,7 @@ const DTYPE_CODES = new Map(DTYPE_NAMES.map((name, code) => [name, code]));
 const pad8 = (bytes: number): number => bytes + (-bytes & 7);
 const encoder = new TextEncoder();
 
-/** A frame that carries a JSON value: load orders, their answers, and failures. */
+/** A frame with a JSON value: a load order, its answer, or a failure. */
 export function encodeJson(kind: Kind, id: number, value: unknown): Buffer {
   const json = Buffer.from(JSON.stringify(value));
   const frame = Buffer.alloc(HEADER_BYTES + pad8(json.length));

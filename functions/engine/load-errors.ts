@@ -7,7 +7,7 @@ const MOVE_IT = 'put it beside the model, and save the model with that location 
 const NO_CUSTOM =
   'this server loads no custom operators: export the model with those of ai.onnx, ai.onnx.ml and com.microsoft alone';
 
-/** The errors that onnxruntime gives for common models, and what to do about each. */
+/** The errors of onnxruntime that are common, each with a message that says what to do. */
 const KNOWN: readonly [text: RegExp, say: (found: string[], model: RefusedModel) => string][] = [
   [
     /Opset (\d+) is under development(?:.|\n)*official support for domain (\S+) is till opset (\d+)/,
@@ -107,7 +107,7 @@ function elementText(number: number): string {
 }
 
 /**
- * Why onnxruntime did not load a model, in words that say what to do where the reason is a known one, else its own text.
+ * Why onnxruntime did not load a model: for a common error a message that says what to do, else onnxruntime's own.
  * @param cause what onnxruntime threw
  */
 export function loadRefusal(cause: unknown, model: RefusedModel): Error {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What scikit-learn's text vectorizers ask for by default, through onnxruntime's StringNormalizer: it changes letters' case by it. */
+/** The default locale of scikit-learn's text vectorizers, by which onnxruntime's StringNormalizer changes the case of letters. */
 const WANTED = /locale with name:(en_US(?:\.UTF-8)?):/;
 /**
  * What small systems have instead, Debian's slim images first of all. Of a locale the StringNormalizer uses LC_CTYPE alone, and
@@ -37,7 +37,7 @@ export async function withLocale<T>(load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A folder for LOCPATH; undefined where there is nothing to put into it, or nowhere to make it. */
+/** A folder for LOCPATH; undefined where the system has no C.UTF-8, or no folder can be made. */
 function makeLocale(name: string): string | undefined {
   const locale = AT_HAND.find((folder) => existsSync(folder));
   if (locale === undefined) return undefined;

@@ -12,7 +12,7 @@ export interface PoolOptions {
   readonly order: LoadOrder;
   /** Milliseconds from a run's start after which its process is killed. */
   readonly runTimeoutMs: number;
-  /** Milliseconds that a load may take; ten minutes unless told. */
+  /** Milliseconds that a load may take. Default: ten minutes. */
   readonly loadTimeoutMs?: number;
   readonly onRestart?: (reason: RestartReason, detail: string, delayMs: number) => void;
 }
@@ -23,45 +23,57 @@ export interface EngineView {
   readonly state: EngineState;
 }
 
+/** A crash loop. */
 export interface PoolFault {
+  /** Why the last engine ended. */
   readonly reason: string;
   readonly code: RunError['code'];
+  /** Milliseconds until the next engine starts. */
   readonly retryInMs: number;
 }
 
 /** Engine processes of one loaded model, each replaced when it dies. */
 export interface Pool {
-  /** Settles when the first engine has the model. The others start behind it, once `grow` is called. */
+  /** Settles when the first engine has loaded the model. The others start at `grow`. @throws RunError where it does not load. */
   start(): Promise<Loaded>;
-  /** Starts the other engines, up to `engines` in all where that is given; each runs the feeds of `warmUp` before it takes work, and so does every later replacement. */
+  /**
+   * Starts the other engines in the background.
+   * @param warmUp inputs of runs that each of them does before it is free, as each later replacement does.
+   * @param engines that there are in all then. Default: the size of the pool.
+   */
   grow(warmUp: readonly (readonly JoinedTensor[])[], engines?: number): void;
   /** Engines that could start a run now. */
   free(): number;
   /**
    * Runs on a free engine.
-   * @param inputs one an input, in the order of the signature, without the optional ones left out.
-   * @param timeoutMs a bound tighter than the pool's own.
-   * @returns one an output, in the order of the signature. Their memory is the caller's.
-   * @throws RunError; Error when none is free.
+   * @param inputs a tensor for each input, in the order of the signature.
+   * @param timeoutMs where it is less than `runTimeoutMs`.
+   * @returns a tensor for each output, in the order of the signature, of its dtype. They are views of one frame, which is the
+   * caller's.
+   * @throws RunError; Error where none is free.
    */
   run(inputs: readonly JoinedTensor[], timeoutMs?: number): Promise<Tensor[]>;
-  /** Called whenever an engine becomes free. */
+  /** @param listener called whenever an engine becomes free; there is one. */
   onFree(listener: () => void): void;
-  /** Why nothing can run and nothing is about to: the crash loop's reason. Undefined while an engine works, or starts after a single crash. */
+  /** The crash loop that keeps rows from being run. Undefined while an engine works, or starts after a single crash. */
   fault(): PoolFault | undefined;
   engines(): EngineView[];
-  /** Kills what runs, and settles when every process is gone. */
+  /** Kills the processes, and settles when all have exited. */
   close(): Promise<void>;
 }
 
+/** A place for an engine process, which is replaced when it dies. */
 interface Slot {
   readonly index: number;
   engine: Engine | undefined;
   state: EngineState;
   /** Ends in a row without a finished run between them. */
   failures: number;
+  /** Why the last engine ended. */
   reason: string;
+  /** The code of the last load that failed. */
   code: RunError['code'];
+  /** `Date.now()` at which the next engine starts, where `state` is `waiting`. */
   restartAt: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -69,39 +81,87 @@ interface Slot {
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 30_000;
 
-/** A lone crash is replaced at once; a loop waits twice as long each time, up to 30 s. */
+/**
+ * Milliseconds until an engine is replaced: 0 after a single crash; in a crash loop twice as long each time, up to 30 s.
+ * @param failures ends in a row without a finished run between them.
+ */
 export function backOffMs(failures: number): number {
   return failures <= 1 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 2));
 }
 
-/** Starts no process yet: `start` does. */
+/** Engine processes of one model. Starts none yet: `start` does. */
 export function createPool(options: PoolOptions): Pool {
-  const slots: Slot[] = Array.from({ length: options.size }, (_, index) => ({
-    index,
-    engine: undefined,
-    state: 'closed',
-    failures: 0,
-    reason: '',
-    code: undefined,
-    restartAt: 0,
-    timer: undefined,
-  }));
-  let listener = (): void => {};
+  const slots = Array.from({ length: options.size }, (_, index) => emptySlot(index));
+  const supervisor = createSupervisor(options);
+
+  return {
+    start: () => supervisor.launch(slots[0]!),
+
+    grow(feeds, engines = slots.length) {
+      supervisor.setWarmUp(feeds);
+      for (const slot of slots.slice(0, engines)) if (slot.engine === undefined) supervisor.relaunch(slot);
+    },
+
+    free: () => slots.reduce((count, slot) => count + (slot.state === 'idle' ? 1 : 0), 0),
+
+    async run(inputs, timeoutMs = options.runTimeoutMs) {
+      // The lowest free slot, so that light traffic keeps one engine's caches warm.
+      const slot = slots.find(({ state }) => state === 'idle');
+      if (slot === undefined) throw new Error('no engine is free: run was called while free() was 0');
+      const engine = slot.engine!;
+      slot.state = 'busy';
+      try {
+        const outputs = await engine.run(inputs, Math.min(timeoutMs, options.runTimeoutMs));
+        slot.failures = 0;
+        supervisor.release(slot, engine);
+        return outputs;
+      } catch (error) {
+        const fault = error instanceof RunError ? error.fault : 'failed';
+        if (fault === 'timed-out') supervisor.replace(slot, engine, 'run_timeout', (error as Error).message);
+        else if (fault === 'failed') supervisor.release(slot, engine);
+        throw error;
+      }
+    },
+
+    onFree: supervisor.onFree,
+    fault: () => faultOf(slots),
+    engines: () => slots.map(({ index, engine, state }) => ({ slot: index, pid: engine?.pid, state })),
+    close: () => supervisor.close(slots),
+  };
+}
+
+/** Starts, replaces and ends the engines of slots. */
+interface Supervisor {
+  /** Starts an engine, which then runs the feeds of `setWarmUp`. @throws RunError where it does not load, or fails on them. */
+  launch(slot: Slot): Promise<Loaded>;
+  /** Starts an engine in the background, and replaces it where that fails. */
+  relaunch(slot: Slot): void;
+  /** Starts another engine in the place of one that ended, after the back-off. */
+  replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void;
+  /** Frees an engine that has ended its run. */
+  release(slot: Slot, engine: Engine): void;
+  setWarmUp(feeds: readonly (readonly JoinedTensor[])[]): void;
+  onFree(listener: () => void): void;
+  close(slots: readonly Slot[]): Promise<void>;
+}
+
+function createSupervisor({ order, runTimeoutMs, loadTimeoutMs, onRestart }: PoolOptions): Supervisor {
+  let onFree = (): void => {};
   let warmUp: readonly (readonly JoinedTensor[])[] = [];
-  let closed = false;
+  let isClosed = false;
 
   async function launch(slot: Slot): Promise<Loaded> {
     slot.state = 'starting';
     const engine = attachEngine(spawnEngine());
     slot.engine = engine;
     try {
-      const loaded = await engine.load(options.order, options.loadTimeoutMs);
-      for (const inputs of warmUp) await engine.run(inputs, options.runTimeoutMs);
-      if (closed) throw new RunError('crashed', 'the pool was closed');
+      const loaded = await engine.load(order, loadTimeoutMs);
+      for (const inputs of warmUp) await engine.run(inputs, runTimeoutMs);
+      if (isClosed) throw new RunError('crashed', 'the pool was closed');
       slot.state = 'idle';
       slot.code = undefined;
       engine.exited.then((how) => replace(slot, engine, 'crash', how));
-      listener();
+      onFree();
       return loaded;
     } catch (error) {
       engine.kill();
@@ -110,6 +170,7 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function relaunch(slot: Slot): void {
+    if (isClosed) return;
     launch(slot).catch((error: Error) => {
       slot.code = error instanceof RunError ? error.code : undefined;
       replace(slot, slot.engine!, 'load_failed', error.message);
@@ -117,79 +178,65 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void {
-    if (closed || slot.engine !== engine || slot.state === 'waiting') return;
-    // A run that took too long says nothing of the engine, and its own length keeps such restarts apart.
+    if (isClosed || slot.engine !== engine || slot.state === 'waiting') return;
+    // A run that took too long proves nothing against the engine, and such restarts are at least its time apart.
     slot.failures = reason === 'run_timeout' ? 0 : slot.failures + 1;
     const delay = backOffMs(slot.failures);
     slot.state = 'waiting';
     slot.reason = detail;
     slot.restartAt = Date.now() + delay;
-    options.onRestart?.(reason, detail, delay);
+    onRestart?.(reason, detail, delay);
     slot.timer = setTimeout(relaunch, delay, slot);
   }
 
   return {
-    start: () => launch(slots[0]!),
-
-    grow(feeds, engines = slots.length) {
+    launch,
+    relaunch,
+    replace,
+    release(slot, engine) {
+      if (isClosed || slot.engine !== engine) return;
+      slot.state = 'idle';
+      // The engine gets its next run here, before the outputs of its last are returned: it works while they are encoded.
+      onFree();
+    },
+    setWarmUp(feeds) {
       warmUp = feeds;
-      if (closed) return;
-      for (const slot of slots.slice(0, engines)) if (slot.engine === undefined) relaunch(slot);
     },
-
-    free: () => slots.reduce((count, slot) => count + (slot.state === 'idle' ? 1 : 0), 0),
-
-    async run(inputs, timeoutMs = options.runTimeoutMs) {
-      // The lowest free slot, so that light traffic keeps one engine's caches warm.
-      const slot = slots.find(({ state }) => state === 'idle');
-      if (slot === undefined) throw new Error('no engine is free');
-      const engine = slot.engine!;
-      slot.state = 'busy';
-      try {
-        const outputs = await engine.run(inputs, Math.min(timeoutMs, options.runTimeoutMs));
-        slot.failures = 0;
-        release(slot, engine);
-        return outputs;
-      } catch (error) {
-        const fault = error instanceof RunError ? error.fault : 'failed';
-        if (fault === 'timed-out') replace(slot, engine, 'run_timeout', (error as Error).message);
-        else if (fault === 'failed') release(slot, engine);
-        throw error;
-      }
+    onFree(listener) {
+      onFree = listener;
     },
-
-    onFree: (called) => {
-      listener = called;
-    },
-
-    fault() {
-      // One crash is no loop: its replacement is on the way, and what waits will be answered.
-      const working = slots.some((slot) => slot.state === 'idle' || slot.state === 'busy');
-      const down = slots.filter((slot) => slot.failures > 1 && slot.state !== 'closed');
-      if (working || down.length === 0) return undefined;
-      const next = down.reduce((soonest, slot) => (slot.restartAt < soonest.restartAt ? slot : soonest));
-      return { reason: next.reason, code: next.code, retryInMs: Math.max(0, next.restartAt - Date.now()) };
-    },
-
-    engines: () => slots.map(({ index, engine, state }) => ({ slot: index, pid: engine?.pid, state })),
-
-    async close() {
-      closed = true;
-      await Promise.all(
-        slots.map(async (slot) => {
-          clearTimeout(slot.timer);
-          slot.state = 'closed';
-          slot.engine?.kill();
-          await slot.engine?.exited;
-        }),
-      );
+    async close(slots) {
+      isClosed = true;
+      await Promise.all(slots.map(end));
     },
   };
+}
 
-  function release(slot: Slot, engine: Engine): void {
-    if (closed || slot.engine !== engine) return;
-    slot.state = 'idle';
-    // The engine gets its next run here, before the outputs of its last go back to their owners: it works while they are encoded.
-    listener();
-  }
+async function end(slot: Slot): Promise<void> {
+  clearTimeout(slot.timer);
+  slot.state = 'closed';
+  slot.engine?.kill();
+  await slot.engine?.exited;
+}
+
+function emptySlot(index: number): Slot {
+  return {
+    index,
+    engine: undefined,
+    state: 'closed',
+    failures: 0,
+    reason: '',
+    code: undefined,
+    restartAt: 0,
+    timer: undefined,
+  };
+}
+
+function faultOf(slots: readonly Slot[]): PoolFault | undefined {
+  // A single crash is no loop: its replacement is starting, and rows that wait are run on it.
+  const isWorking = slots.some(({ state }) => state === 'idle' || state === 'busy');
+  const looping = slots.filter(({ failures, state }) => failures > 1 && state !== 'closed');
+  if (isWorking || looping.length === 0) return undefined;
+  const next = looping.reduce((soonest, slot) => (slot.restartAt < soonest.restartAt ? slot : soonest));
+  return { reason: next.reason, code: next.code, retryInMs: Math.max(0, next.restartAt - Date.now()) };
 }

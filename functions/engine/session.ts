@@ -15,29 +15,29 @@ export interface SessionOptions {
 }
 
 /**
- * Loads onnxruntime. Its binding reads a Float16Array as holding no bytes (microsoft/onnxruntime pull request 32323), and
- * takes and gives a Uint16Array of the same bits where the runtime has no such class: so here it has none.
+ * Loads onnxruntime. Its binding reads a Float16Array as empty (microsoft/onnxruntime pull request 32323). Where the runtime has
+ * no such class, it takes and returns a Uint16Array of the same bits: so the class is removed here.
  */
 export async function loadRuntime(): Promise<typeof import('onnxruntime-node')> {
   Reflect.deleteProperty(globalThis, 'Float16Array');
   return (await import('onnxruntime-node')).default;
 }
 
-/** What an engine process is told to load. */
+/** What an engine process loads. */
 export interface LoadOrder extends SessionOptions {
   readonly path: string;
-  /** Reads the graph as well: the first engine of a model does, for all of them. */
+  /** Whether it reads the graph for row independence, too: only the first engine of a model does. */
   readonly findsRowIndependence?: boolean;
-  /** Stamps of the file and its weights, by path, where they lie where others can write to them: any others are refused. */
+  /** The stamps that the file and its weights must have, by path. Given where others can write to the files. */
   readonly stamps?: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
 
-/** An output that was a ZipMap's sequence of maps, and is the tensor of its scores now: a column for each class. */
+/** An output that was a ZipMap's sequence of maps, and is now the tensor of its scores: shape [rows, classes]. */
 export interface PatchedOutput {
   readonly output: string;
   /** The classes, by column. */
   readonly labels: readonly string[];
-  /** What they are to the model: an int64 label is here in decimal digits. */
+  /** The type of the labels in the model. An int64 label is in `labels` as decimal digits. */
   readonly of: 'string' | 'int64';
 }
 
@@ -45,17 +45,17 @@ export interface PatchedOutput {
 export interface Session {
   readonly signature: Signature;
   readonly patched: readonly PatchedOutput[];
-  /** Files with weights, by their paths from the model's folder. */
+  /** Files with weights, by their paths relative to the model's folder. */
   readonly external: readonly string[];
   /**
-   * @param feeds one an input, by its slot in the signature, in any order; an optional input may be left out.
-   * @returns one an output, in the order of the signature, each of its dtype; dims as the run gives them.
-   * @throws what onnxruntime says of these feeds.
+   * @param feeds a tensor for each input; `slot` is its index in the signature.
+   * @returns a tensor for each output, in the order of the signature, of its dtype, with the dims of the run.
+   * @throws Error with onnxruntime's reason where it does not run these feeds, or an output has another dtype than the model says.
    */
   run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]>;
 }
 
-/** A setting of onnxruntime's session. */
+/** The setting of an onnxruntime session for the folder of the external data. */
 const EXTERNAL_DATA_FOLDER = 'model_external_initializers_file_folder_path';
 
 /**
@@ -77,7 +77,7 @@ export async function openSession(path: string, options: SessionOptions): Promis
     executionProviders: [...options.executionProviders],
     // 4: what is fatal. An error of a run is thrown as well, and its line would put a caller's values into the log.
     logSeverityLevel: 4,
-    // Bytes lie in no folder: they are told the one that their external data is in.
+    // A model given as bytes has no folder: its external data is found by this one.
     ...(source !== path && { extra: { session: { [EXTERNAL_DATA_FOLDER]: dirname(resolve(path)) } } }),
   }).catch((cause) => {
     // onnxruntime's own text for these names neither the value nor its type.
@@ -115,9 +115,9 @@ interface SessionSource {
   readonly isPatched: (output: string) => boolean;
 }
 
-/** The model as onnxruntime is to load it: the file as it is wherever that will do. */
+/** The model for onnxruntime to load: the path where the file can stay as it is, else its bytes, patched. */
 async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionSource> {
-  // onnxruntime finds out a type that is not given; what it finds is checked once it has.
+  // onnxruntime infers a type that is not given; it is checked after that.
   const others = outputs.filter(({ isTensor, type }) => !isTensor && type !== undefined);
   if (others.length === 0) return { source: path, patched: [], isPatched: () => false };
   const { patchOutputs } = await import('../onnx/patch-outputs.ts');
@@ -133,7 +133,7 @@ async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionS
   };
 }
 
-/** What the file itself says is of a type that onnxruntime-node does not carry. */
+/** The inputs and outputs whose type, as the file has it, onnxruntime-node does not support. */
 function unservedInFile({ inputs, outputs }: Inspection, isPatched: (output: string) => boolean): UnservableValue[] {
   const isServed = ({ type, isTensor, element }: Value): boolean =>
     type === undefined || (isTensor && (element === undefined || isDType(element)));
@@ -162,12 +162,12 @@ async function createSession(
 ): Promise<InferenceSession> {
   if (typeof source === 'string') return withLocale(() => InferenceSession.create(source, options));
   const session = await withLocale(() => InferenceSession.create(source, options));
-  // onnxruntime has its own copy by now, and an engine makes so little garbage that ours could stay for good.
+  // onnxruntime has its own copy by now, and an engine allocates so little that ours might never be collected.
   source.buffer.transfer(0);
   return session;
 }
 
-/** @param values what the file says: onnxruntime-node gives rank 0 and a rank that is left open the same empty shape. */
+/** @param values those of the file: onnxruntime-node gives an empty shape for rank 0 and for a rank that is left open. */
 function specOf(meta: InferenceSession.ValueMetadata, values: readonly Value[]): TensorSpec {
   const { name, type, shape } = meta as InferenceSession.TensorValueMetadata;
   const spec = { name, dtype: type as DType, shape: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) };
@@ -186,7 +186,7 @@ function toOrt(OrtTensorClass: unknown, { dtype, data, dims }: Tensor): OrtTenso
   return new (OrtTensorClass as TensorConstructor)(dtype, data, dims);
 }
 
-/** @throws Error where a run gives something else than the model says: who asked for it could not read it */
+/** @throws Error where a run gives another dtype than the model says */
 function fromOrt(tensor: OrtTensor | undefined, { name, dtype }: TensorSpec): Tensor {
   if (tensor?.type !== dtype) {
     throw new Error(`output ${name} is ${tensor?.type ?? 'left out'} in this run, and ${dtype} in the model`);

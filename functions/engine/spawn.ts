@@ -17,7 +17,7 @@ const FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=0'];
 
 let early: ChildProcess | undefined;
 
-/** Starts the first engine ahead of its pool. It waits for its orders, and ends with this process. */
+/** Starts the first engine process before its pool is made. It waits for a load order, and ends with this process. */
 export function prespawn(): void {
   early ??= start();
 }

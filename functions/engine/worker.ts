@@ -1,6 +1,6 @@
 /**
- * The engine process: reads a frame, runs it, writes the answer, one at a time. It has no event loop to speak of: reads
- * and writes of the socket block, which saves two wake-ups a run, and an end of file means that the parent is gone.
+ * The engine process: reads a frame, runs it and writes the answer, one at a time. Reads and writes of the socket block, which
+ * saves two wake-ups a run; its event loop serves only the run itself. An end of file means that the parent has ended.
  */
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -21,18 +21,18 @@ import { type LoadOrder, loadRuntime, openSession, type Session } from './sessio
 
 const SOCKET = 3;
 const OOM_SCORE = '/proc/self/oom_score_adj';
-/** As if it had 30 % more of the memory. */
+/** Out of 1000: the kernel counts the process as if it took 30 % more of the memory. */
 const OOM_SCORE_STEP = 300;
-/** Asked before anything else: once the parent is gone, the answer is another. */
+/** Read first: once the parent has ended, it is another process. */
 const parent = process.ppid;
 
-/** A native run cannot see that the parent died, so a second thread looks: an engine must not outlive it by more than 2 s. */
+/** During a native run the main thread does not notice that the parent has ended, so a second thread checks every 500 ms. */
 const WATCH_PARENT = `
 const { workerData: parent } = require('node:worker_threads');
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
 `;
 
-/** What frames are read into. One that had to grow beyond the second is given back: an engine may not see its like again. */
+/** Bytes of the buffer that frames are read into, and up to which one that has grown is kept: larger frames may be rare. */
 const READ_BYTES = 65_536;
 const KEPT_BYTES = 2 ** 20;
 let memory = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -74,8 +74,8 @@ function readFrame(): Frame {
   };
 }
 
-/** To the system, and at once: an engine makes so little garbage that a collection may never come. */
-function giveBack({ buffer }: Uint8Array): void {
+/** Frees large memory at once: an engine allocates so little that the garbage collector may never run. */
+function free({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength > KEPT_BYTES) buffer.transfer(0);
 }
 
@@ -127,16 +127,16 @@ async function serve(): Promise<never> {
       const code = error instanceof StampError ? error.code : undefined;
       writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error), code } satisfies Failure)]);
     }
-    for (const output of outputs) giveBack(output);
+    for (const output of outputs) free(output);
     if (memory.length > KEPT_BYTES) {
-      giveBack(memory);
+      free(memory);
       memory = Buffer.allocUnsafeSlow(READ_BYTES);
     }
   }
 }
 
-/** Where memory runs out, an engine goes before the server, which can replace it. Up is always allowed. */
-function offerToEnd(): void {
+/** Makes the kernel kill an engine before the server when memory runs out: the server replaces it. Raising the score is always allowed. */
+function raiseOomScore(): void {
   try {
     const score = Number(readFileSync(OOM_SCORE, 'utf8'));
     writeFileSync(OOM_SCORE, String(Math.min(1000, score + OOM_SCORE_STEP)));
@@ -145,7 +145,7 @@ function offerToEnd(): void {
   }
 }
 
-offerToEnd();
+raiseOomScore();
 // The parent drains and then closes the socket; a signal sent to the whole process group must not end a run before that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

@@ -9,12 +9,12 @@ export interface OpsetImport {
   readonly version: number;
 }
 
-/** What a model file says of itself outside its weights. */
+/** What a model file says beside its weights. */
 export interface Inspection {
   readonly bytes: number;
   readonly irVersion: number;
   readonly opsets: readonly OpsetImport[];
-  /** Files with external data, by their paths from the model's folder, each once. */
+  /** Files with external data, by their paths relative to the model's folder, each once. */
   readonly external: readonly string[];
   /** In the file's order. Up to IR version 3 initializers stand among them. */
   readonly inputs: readonly Value[];
@@ -33,11 +33,10 @@ interface Findings {
 }
 
 /**
- * Looks through a model file without decoding it: weights and lists of numbers are jumped over, so the memory it takes does
- * not depend on the file's size, and the time does only with the number of nodes and tensors. Reads synchronously.
+ * Reads a model file without decoding all of it: weights and lists of numbers are skipped, so that memory does not grow with the
+ * file, and time grows with the nodes and tensors alone. Reads synchronously.
  *
- * @throws ServingError `MODEL_FAILED` that begins with the path, says what the file is instead of an ONNX model, and what
- * to do about it
+ * @throws ServingError `MODEL_FAILED` for a file that is no ONNX model: with its path, what it is instead, and what to do.
  */
 export function inspectModel(path: string): Inspection {
   let bytes: Bytes;
@@ -119,7 +118,7 @@ function expectMessage({ number, wire, start }: Field): void {
 /** What is wrong with a file that does not decode. */
 function damage(bytes: Bytes, { isWhole, irVersion }: Findings, { message, end }: WireError): string {
   const has = `it has ${bytes.size} bytes`;
-  // What begins as models do, and has a part that would end behind the file, is the beginning of a model.
+  // It begins as a model does, and a field of it would end after the end of the file: the rest of the model is missing.
   if (irVersion > 0n && !isWhole && end !== undefined) return `it is cut short: ${has} of at least ${end}`;
   if (irVersion > 0n) return `it is damaged: ${has}, and ${message}`;
   return guess(bytes.read(0, Math.min(bytes.size, GUESS_BYTES)), bytes.size);

@@ -76,7 +76,7 @@ function wayOut({ kind, type = '' }: UnservableValue): string {
     : 'export the model with a tensor for each element of it, or with one tensor (a ConcatFromSequence node at the end)';
 }
 
-/** Files that people take for models, by their first bytes. */
+/** Files that are often mistaken for ONNX models, by their first bytes. */
 const OTHERS: readonly [start: readonly number[], found: string][] = [
   [[0x50, 0x4b, 0x03, 0x04], 'a zip archive, such as PyTorch writes: export the model as ONNX'],
   [[0x1f, 0x8b], 'a gzip file: unpack it first'],
@@ -90,7 +90,7 @@ const OTHERS: readonly [start: readonly number[], found: string][] = [
 /** How many of a file's first bytes {@link guess} looks at. */
 export const GUESS_BYTES = 64;
 
-/** What a file is that does not decode, for people. @param start its first bytes, up to {@link GUESS_BYTES} */
+/** What a file that does not decode is, in words. @param start its first bytes, up to {@link GUESS_BYTES} */
 export function guess(start: Uint8Array, size: number): string {
   const text = new TextDecoder().decode(start.subarray(0, GUESS_BYTES), { stream: true });
   if (text.startsWith('version https://git-lfs')) {

@@ -23,7 +23,7 @@ export interface OutputPatch {
   readonly scores: readonly PatchedScores[];
 }
 
-/** A node that gives what is no tensor, or an Identity, which may stand behind one. */
+/** A node whose output is no tensor, or an Identity, which may follow one. */
 interface SourceNode {
   readonly node: Field;
   readonly kind: 'zip-map' | 'sequence' | 'identity';
@@ -75,7 +75,7 @@ export function patchOutputs(path: string, outputs: readonly Pick<Value, 'name' 
   }
 }
 
-/** What an output that is no tensor comes from. */
+/** The node that an output that is no tensor comes from. */
 interface Origin {
   readonly source: SourceNode;
   /** What a ZipMap and the Identities behind it give. */
@@ -94,7 +94,7 @@ function originOf(output: string, nodes: ReadonlyMap<string, SourceNode>): Origi
   return undefined;
 }
 
-/** The changes to a graph. */
+/** The edits of a graph. */
 interface Plan {
   /** What takes the place of a node, by where its field starts. */
   readonly nodes: ReadonlyMap<number, (bytes: Bytes) => Uint8Array>;

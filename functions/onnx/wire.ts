@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Bytes of a file, read where they are asked for. */
+/** The bytes of a file, read when they are needed. */
 export interface Bytes {
   readonly size: number;
   byte(at: number): number;
@@ -43,10 +43,10 @@ const WINDOW_BYTES = 16_384;
 const MAX_VARINT_BYTES = 10;
 /** Of a varint that a number holds: 49 bits. */
 const MAX_EXACT_BYTES = 7;
-/** Messages in one another that protobuf's own libraries take. */
+/** Levels of nested messages that protobuf's own libraries take. */
 const MAX_DEPTH = 100;
 
-/** Opens a file for synchronous reads, for a process that serves nobody meanwhile. @throws what `openSync` throws */
+/** Opens a file for synchronous reads, which block the process. @throws what `openSync` throws */
 export function openBytes(path: string): Bytes {
   const file = openSync(path, 'r');
   const { size } = fstatSync(file);
@@ -100,7 +100,7 @@ export function openBytes(path: string): Bytes {
 }
 
 /**
- * The fields of the message that lies from `from` to `to`, in the order of the file, without a look into what they hold:
+ * The fields of the message from `from` to `to`, in the order of the file, without reading their contents:
  * https://protobuf.dev/programming-guides/encoding/
  * @throws WireError where a field does not end within the message. Groups are errors, too: ONNX has none.
  */

@@ -10,7 +10,7 @@ export interface Difference {
 }
 
 /**
- * The first element in which two tensors differ by more than `tolerance`, taken relative to |expected| where that is
+ * The first element, row-major, in which two tensors differ by more than `tolerance`, times |expected| where that is
  * above 1. Integers, strings and booleans must be equal; NaN equals NaN.
  */
 export function findDifference(expected: Tensor, got: Tensor, tolerance: number): Difference | undefined {
@@ -25,7 +25,7 @@ export function findDifference(expected: Tensor, got: Tensor, tolerance: number)
     const b = right[at]!;
     if (a === b) continue;
     const by = float ? Math.abs(Number(b) - Number(a)) : Number.NaN;
-    // Infinitely far off is never within a share of an infinite value.
+    // Where the expected value is infinite, so is the tolerance, and an infinite difference must not pass.
     const near = by < Number.POSITIVE_INFINITY && by <= tolerance * Math.max(1, Math.abs(Number(a)));
     if (float && (near || (Number.isNaN(a) && Number.isNaN(b)))) continue;
     return { at, expected: String(a), got: String(b), by };
@@ -46,7 +46,7 @@ function values({ dtype, data }: Tensor): ArrayLike<number | bigint | string> {
   return new Float16Array(bits.buffer, bits.byteOffset, bits.length);
 }
 
-/** Values that any model can be tried with: small, and different from row to row. */
+/** Values to try a model with: small, and different from row to row. */
 export function sampleTensor(dtype: Tensor['dtype'], dims: readonly number[], row: number): Tensor {
   const count = elementCount(dims);
   if (dtype === 'string') return { dtype, dims, data: Array.from({ length: count }, (_, i) => 'abc'[(row + i) % 3]!) };

@@ -7,8 +7,8 @@ import { DTYPES, type DType, elementCount, type Tensor, type TensorData, type Te
  * Converts JSON arrays nested as `shape` says, row-major, to a tensor; a bare scalar for rank 0. A `-1` in `shape` takes
  * any length, the same in all arrays of that level. The tensor's dims are the lengths found; 0 below an empty array.
  *
- * Booleans are for `bool` alone and strings for `string`, but for "NaN", "Infinity" and "-Infinity" as floats. Integers
- * may be written as 1.0 or 1e3. Nothing is cut off: a number that its dtype can't hold is refused.
+ * Only `bool` takes booleans. Only `string` takes strings, but floats take "NaN", "Infinity" and "-Infinity". Integers
+ * may be written as 1.0 or 1e3. No number is rounded to fit: one that its dtype cannot hold is refused.
  *
  * @param path where `value` is in the caller's input, for errors: `features`
  * @throws ServingError INVALID_INPUT with the path of the first bad element: `features[0][3]`
@@ -40,7 +40,7 @@ export function decodeInput(value: JsonValue, { dtype, shape, anyRank }: TensorS
   return boxed ? decodeNested(value[0]!, dtype, shape, `${path}[0]`) : decodeNested(value, dtype, shape, path);
 }
 
-/** How deep a value is nested, by the first array of each level; 0 for none. */
+/** How deep a value is nested, by the first element of each array; 0 for a value that is no array. */
 export function depthOf(value: JsonValue): number {
   let depth = 0;
   let inner: JsonValue | undefined = value;

@@ -48,7 +48,7 @@ export function encodeValue({ dtype, data }: Tensor, index: number): string {
 
 /**
  * The JSON text of one row: the elements at index `row` of the first dimension, nested as the other dimensions say. A
- * row of a rank 1 tensor is a bare scalar; a rank 0 tensor has but one, itself.
+ * row of a rank 1 tensor is a scalar without brackets. A rank 0 tensor is its own only row.
  */
 export function encodeRow(tensor: Tensor, row: number): string {
   if (tensor.dims.length <= 1) return encodeValue(tensor, tensor.dims.length === 0 ? 0 : row);

@@ -158,7 +158,7 @@ function fillString(leaf: Leaf, data: TensorData, offset: number, place: Place):
 }
 
 /**
- * onnxruntime takes a text as UTF-8 that ends at its first NUL: what cannot be handed over whole is refused.
+ * Refuses a string that onnxruntime would not get whole: it takes UTF-8 that ends at the first NUL.
  * @throws ServingError `INVALID_INPUT`.
  */
 export function checkText(text: string, place: () => string): void {
@@ -173,7 +173,7 @@ function refuse(dtype: DType, given: JsonValue, path: string): ServingError {
   return new ServingError('INVALID_INPUT', message, { path });
 }
 
-/** What an element of the dtype has to be, for a caller who gave something else. */
+/** What an element of the dtype must be, for an error message. */
 function describeDType(dtype: DType, given: JsonValue): string {
   if (dtype === 'string') return 'a string';
   if (dtype === 'bool') return 'true or false (bool)';

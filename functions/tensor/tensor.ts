@@ -1,4 +1,4 @@
-/** The ONNX element types that onnxruntime-node carries, by the names it gives them. */
+/** The ONNX element types that onnxruntime-node supports, by its names for them. */
 export type DType =
   | 'float16'
   | 'float32'
@@ -51,7 +51,7 @@ export interface TensorSpec {
   readonly dimNames?: readonly (string | null)[];
 }
 
-/** What a model takes and gives. */
+/** The inputs and outputs of a model. */
 export interface Signature {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
@@ -77,7 +77,7 @@ const noView = (): never => {
   throw new TypeError('strings have no view');
 };
 
-/** One row a dtype: the only place that knows sizes and storage. */
+/** Sizes and storage of each dtype; nothing else has them. */
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   float16: numeric(Uint16Array, Uint16Array, 2),
   float32: numeric(Float32Array, Float32Array, 4),
@@ -94,12 +94,12 @@ export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   string: { bytes: 0, make: (n) => new Array<string>(n).fill(''), view: noView },
 };
 
-/** Whether onnxruntime-node carries elements of that name: it has some that it names and can not hold, such as int4. */
+/** Whether onnxruntime-node supports elements of that name: some, such as int4, it names and does not support. */
 export function isDType(name: string): name is DType {
   return Object.hasOwn(DTYPES, name);
 }
 
-/** Elements that `dims` holds. A scalar (no dims) holds one. */
+/** The number of elements of a tensor with these dims; 1 for a scalar, which has none. */
 export function elementCount(dims: readonly number[]): number {
   let count = 1;
   for (const dim of dims) count *= dim;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  blame,
   type Feeds,
   findMisfit,
   halve,
@@ -10,13 +9,14 @@ import {
   rowBytes,
   rowsInRun,
   type Span,
+  servingErrorOf,
   stackSpans,
 } from '../../functions/engine/batch-rows.ts';
 import { RunError } from '../../functions/engine/engine-process.ts';
 import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { column, float32 } from '../helpers/tensors.ts';
 
-const feeds = (rows: number, ...tensors: (Tensor | undefined)[]): Feeds => ({ tensors, rows });
+const feeds = (rows: number, ...tensors: Tensor[]): Feeds => ({ tensors, rows });
 const span = (of: Feeds, first = 0, rows = of.rows): Span => ({ feeds: of, first, rows });
 
 test('a key is the same for rows that may lie in one tensor, and for no others', () => {
@@ -27,9 +27,7 @@ test('a key is the same for rows that may lie in one tensor, and for no others',
     feeds(1, float32([1, 6], [1, 2, 3, 4, 5, 6])),
     feeds(1, float32([1, 23], new Array(23).fill(0))),
     feeds(1, { dtype: 'float64', dims: [1, 2, 3], data: new Float64Array(6) }),
-    feeds(1, base.tensors[0], undefined),
-    feeds(1, undefined, base.tensors[0]),
-    feeds(1, base.tensors[0], base.tensors[0]),
+    feeds(1, base.tensors[0]!, base.tensors[0]!),
   ];
   const keys = [base, ...others].map(keyOf);
   assert.equal(new Set(keys).size, keys.length, keys.join('\n'));
@@ -57,11 +55,6 @@ test('rows are joined one behind the other, an input at a time, without a copy',
   });
   assert.equal(numbers!.parts[0], one.tensors[0]!.data);
   assert.equal((numbers!.parts[1] as Float32Array).buffer, (two.tensors[0]!.data as Float32Array).buffer);
-});
-
-test('an input that was left out keeps its slot free', () => {
-  const [only, ...rest] = joinRows([span(feeds(1, undefined, column(7)))]);
-  assert.deepEqual([only!.slot, rest.length], [1, 0]);
 });
 
 test('feeds that go alone and whole keep their shape, whatever their first dimension', () => {
@@ -127,14 +120,14 @@ test('an output without a row for each row fed is named with its shape', () => {
 });
 
 test('a run that took too long is the deadline; any other fault is the model failing', () => {
-  const late = blame(new RunError('timed-out', 'the run took longer than 5 ms'));
+  const late = servingErrorOf(new RunError('timed-out', 'the run took longer than 5 ms'));
   assert.deepEqual([late.code, late.message], ['DEADLINE', 'the model did not finish: the run took longer than 5 ms']);
   for (const cause of [
     new RunError('failed', 'bad index'),
     new RunError('crashed', 'bad index'),
     new Error('bad index'),
   ]) {
-    const error = blame(cause);
+    const error = servingErrorOf(cause);
     assert.deepEqual([error.code, error.cause], ['MODEL_FAILED', cause]);
     assert.match(error.message, /failed on this input: bad index/);
   }
@@ -143,7 +136,7 @@ test('a run that took too long is the deadline; any other fault is the model fai
 test('bytes of a row are those of its numbers, and of its texts with their lengths', () => {
   const numbers: Tensor = { dtype: 'float64', dims: [2, 3], data: new Float64Array(6) };
   const texts: Tensor = { dtype: 'string', dims: [2, 1], data: ['ab', ''] };
-  assert.equal(rowBytes([numbers, undefined, texts], 2), 24 + 5);
+  assert.equal(rowBytes([numbers, texts], 2), 24 + 5);
   assert.equal(rowBytes([{ dtype: 'int8', dims: [1, 0], data: new Int8Array(0) }], 1), 1);
 });
 

@@ -205,7 +205,16 @@ test('those who left make room in a full queue', async () => {
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [4]]);
 });
 
-test('with a delay, the first row waits that long for company, and no longer', async (t) => {
+test('bulk work that waits comes in as soon as rows go into a run, not only when the next engine is free', async () => {
+  const { batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 4 });
+  const bulk = { bulk: true, whenFull: 'wait' } as const;
+  for (const value of range(1, 6)) ask(batcher, request([value]), { gone: false }, bulk);
+  assert.equal(batcher.depth(), 2);
+  await quiet();
+  assert.equal(batcher.depth(), 2);
+});
+
+test('with a delay, the first row waits that long for others, and no longer', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
   t.mock.method(performance, 'now', () => now);
@@ -236,7 +245,7 @@ test('with a delay, the first row waits that long for company, and no longer', a
   assert.deepEqual(valuesOfRuns(runner.runs)[2], [6], 'who has waited long enough for an engine does not wait again');
 });
 
-test('rows, seconds of a run and of waiting are told as they happen', async (t) => {
+test('rows, seconds of a run and of waiting are reported as they happen', async (t) => {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
   const told: [string, ...number[]][] = [];
@@ -257,14 +266,28 @@ test('rows, seconds of a run and of waiting are told as they happen', async (t) 
   ]);
 });
 
-test('rows that may fill only a share of the queue are refused where others still find a place', async () => {
-  const { runner, batcher } = setUpBatcher({ maxQueueSize: 4 });
+test('bulk work is refused, or waits, where the half of the queue is full; a short request still finds a place', async () => {
+  const { runner, batcher } = setUpBatcher({ maxQueueSize: 4, maxBatchSize: 2 });
   ask(batcher, request([1]));
   await quiet();
-  const streamed = batcher.predict(request([2, 3]), { gone: false }, 0.5);
-  const refused = batcher.predict(request([4]), { gone: false }, 0.5).catch(({ code }) => code);
-  assert.equal(await Promise.race([refused, quiet()]), 'OVERLOADED');
-  const single = ask(batcher, request([5]));
+  const bulk = (value: number, whenFull: 'refuse' | 'wait') =>
+    ask(batcher, request([value]), { gone: false }, { bulk: true, whenFull });
+  const [queued, refused, waits] = [
+    ask(batcher, request([2, 3]), { gone: false }, { bulk: true }),
+    bulk(4, 'refuse'),
+    bulk(5, 'wait'),
+  ];
+  const single = ask(batcher, request([6]));
+  await quiet();
+  assert.deepEqual([refused.settled, batcher.depth()], ['OVERLOADED', 3]);
+  await assert.rejects(batcher.predict(request([7]), { gone: false }, { bulk: true }), {
+    message: 'the queue is full: 3 rows wait, 4 may, of long requests half as many',
+    retryAfter: 1,
+  });
   await settleAll({ runner, batcher }, () => undefined);
-  assert.deepEqual([(await streamed).length, single.settled], [1, [50]]);
+  assert.deepEqual(
+    [queued, waits, single].map(({ settled }) => settled),
+    [[20, 30], [50], [60]],
+  );
+  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [2, 3], [6, 5]]);
 });

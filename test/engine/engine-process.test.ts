@@ -96,10 +96,8 @@ test('a process that dies of itself is told from one that is killed from outside
 
 test('a run beyond its time is ended with its process', async (t) => {
   const engine = await load(t, 'too-long', endless());
-  const started = performance.now();
   await assert.rejects(engine.run(joined(column(1)), 100), ends('timed-out', /longer than 100 ms/));
   assert.equal(await engine.exited, 'killed by SIGKILL');
-  assert.ok(performance.now() - started < 2000);
   assert.equal(isAlive(engine.pid!), false);
 });
 

@@ -1,12 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Feeds } from '../../functions/engine/batch-rows.ts';
 import {
+  type AdmissionOptions,
+  ALL_ROWS,
   type Batcher,
   type BatcherOptions,
   createBatcher,
   type Outcome,
   type Runner,
-  WHOLE,
 } from '../../functions/engine/batcher.ts';
 import { RunError, type RunFault } from '../../functions/engine/engine-process.ts';
 import type { JoinedTensor } from '../../functions/engine/frame.ts';
@@ -106,18 +107,18 @@ export function valuesOf(outcomes: readonly Outcome[]): (number | string)[] {
   return outcomes.flatMap((outcome): (number | string)[] => {
     if ('error' in outcome) return new Array(outcome.rows).fill(outcome.error.code);
     const values = Array.from(outcome.outputs[0]!.data as Float32Array);
-    return outcome.first === WHOLE ? [`whole ${values}`] : values.slice(outcome.first, outcome.first + outcome.rows);
+    return outcome.first === ALL_ROWS ? [`whole ${values}`] : values.slice(outcome.first, outcome.first + outcome.rows);
   });
 }
 
 /** Asks for a prediction; `settled` has the outcome, or the code of the rejection, once there is one. */
-export function ask(batcher: Batcher, feeds: Feeds, cancellation = { gone: false }) {
+export function ask(batcher: Batcher, feeds: Feeds, cancellation = { gone: false }, options?: AdmissionOptions) {
   const asked = { cancellation, settled: undefined as (number | string)[] | string | undefined, times: 0 };
   const settle = (what: (number | string)[] | string): void => {
     asked.settled = what;
     asked.times++;
   };
-  batcher.predict(feeds, cancellation).then(
+  batcher.predict(feeds, cancellation, options).then(
     (outcomes) => settle(valuesOf(outcomes)),
     (error) => settle(error.code ?? String(error)),
   );

@@ -1,6 +1,12 @@
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { joinRows, rowBytes, rowsInRun } from '../../engine/batch-rows.ts';
-import { type Batcher, type Cancellation, createBatcher, type Outcome } from '../../engine/batcher.ts';
+import {
+  type AdmissionOptions,
+  type Batcher,
+  type Cancellation,
+  createBatcher,
+  type Outcome,
+} from '../../engine/batcher.ts';
 import { type Capacity, engineCount } from '../../engine/capacity.ts';
 import { RunError } from '../../engine/engine-process.ts';
 import type { JoinedTensor } from '../../engine/frame.ts';
@@ -52,7 +58,7 @@ export interface Generation {
   /** Outputs that the model itself has class labels for, by column. */
   readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
   /** @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
-  predict(feeds: Feeds, cancellation: Cancellation, share?: number): Promise<readonly Outcome[]>;
+  predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
   queueDepth(): number;
   engines(): EngineView[];
   /** Why it cannot predict now, for the operator's log. */
@@ -208,10 +214,10 @@ export async function prepareGeneration(
         return form.rows;
       },
       labelled: patched,
-      predict(feeds, cancellation, share) {
+      predict(feeds, cancellation, admission) {
         const fault = pool.fault();
         if (fault === undefined) {
-          const outcomes = batcher.predict(feeds, cancellation, share);
+          const outcomes = batcher.predict(feeds, cancellation, admission);
           return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
         }
         const message = `the model's engine processes keep ending, and are replaced: ${IN_THE_LOG}`;

@@ -1,27 +1,21 @@
-import { type Feeds, keyOf, type Span, stackSpans } from '../../engine/batch-rows.ts';
+import { keyOf, type Span, stackSpans } from '../../engine/batch-rows.ts';
 import type { Cancellation, Outcome } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import { DTYPES, elementCount, type Signature, type Tensor } from '../../tensor/tensor.ts';
 import type { Generation } from './generation.ts';
-
-/** A longer request is queued in pieces of as many rows, a few at a time: others must find a place between them. */
-const PIECE_ROWS = 256;
-const PIECES_IN_FLIGHT = 4;
-/** Of the queue, pieces take half. */
-const SHARE = 0.5;
-/** How often a piece that found the queue full knocks again. */
-const KNOCK_MS = 20;
+import { CHUNK_ROWS, predictChunks } from './predict-chunks.ts';
 
 type Runner = Pick<Generation, 'joined' | 'signature' | 'predict'>;
 
 /**
- * Runs whole inputs and gives whole outputs: the dialects in which a request has its batch in dimension 0 of each tensor.
- * Where rows of the model are joined, they share runs with those of others, and long requests are cut into pieces; where
- * not, all is one run. One row that fails fails its request.
- * @param tensors one an input, in the order of the signature, each with a shape that the signature allows.
- * @returns one an output, in the order of the signature; views of a run's memory wherever that will do.
- * @throws ServingError `INVALID_INPUT` for batches of different lengths, and where a model does not take empty tensors; what
- * a row failed with; as `Generation.predict` does.
+ * Runs whole inputs and returns whole outputs, for the dialects in which a request has its batch in dimension 0 of each tensor.
+ * Where rows of the model are joined, they share runs with those of others, and a long request is cut into chunks; where not,
+ * all is one run. A row that fails fails its request.
+ * @param tensors a tensor for each input, in the order of the signature, of its dtype and with a shape that it allows.
+ * @returns a tensor for each output, in the order of the signature. Read only: they may be views of memory that other requests
+ * read as well.
+ * @throws ServingError `INVALID_INPUT` for batches of different lengths, and where a model does not take empty tensors;
+ * `OVERLOADED` where the queue is full; what a row failed with; as `Generation.predict` does.
  */
 export async function predictTensors(
   live: Runner,
@@ -31,12 +25,15 @@ export async function predictTensors(
   if (!live.joined) return predictUnjoined(live, tensors, cancellation);
   const rows = rowsOf(live.signature, tensors);
   if (rows === 0) return predictEmpty(live, tensors, cancellation);
-  const feeds = { tensors, rows };
-  const outcomes =
-    rows <= PIECE_ROWS ? await live.predict(feeds, cancellation) : await predictPieces(live, feeds, cancellation);
+  const chunks: (readonly Outcome[])[] = [];
+  await predictChunks(live, [{ tensors, rows }], cancellation, ({ first }, outcomes) => {
+    chunks[first / CHUNK_ROWS] = outcomes;
+    const failed = live.joined ? outcomes.find((outcome) => 'error' in outcome) : undefined;
+    if (failed !== undefined) throw failed.error;
+  });
   // A run has shown meanwhile that the outputs do not follow the rows: the whole request is one run, as for any such model.
   if (!live.joined) return predictUnjoined(live, tensors, cancellation);
-  return gather(outcomes);
+  return gather(chunks.flat());
 }
 
 async function predictUnjoined(
@@ -49,7 +46,7 @@ async function predictUnjoined(
   const empty = tensors.findIndex(({ data }) => data.length === 0);
   if (empty === -1 || outcome.error.code !== 'MODEL_FAILED') throw outcome.error;
   const { name } = live.signature.inputs[empty]!;
-  throw new ServingError('INVALID_INPUT', `input ${name} has no elements, and the model takes none so`, {
+  throw new ServingError('INVALID_INPUT', `input ${name} has no elements, and the model fails on that`, {
     cause: outcome.error,
   });
 }
@@ -63,12 +60,12 @@ function rowsOf({ inputs }: Signature, tensors: readonly Tensor[]): number {
   throw new ServingError('INVALID_INPUT', message);
 }
 
-/** Elements that the row of zeros may have which tells the shapes of empty outputs. */
+/** Elements of the row of zeros that is run for the shapes of empty outputs, at most. */
 const MAX_PROBE_ELEMENTS = 65_536;
 
 /**
- * Outputs of no rows. Further dimensions are those of the signature; where it leaves one open, a row of zeros (of empty texts)
- * with the caller's dims is run, and has it. It is 0 where the model does not take that row.
+ * Outputs of no rows. Further dimensions are those of the signature. Where it leaves one open, it is that of the outputs of a
+ * row of zeros (of empty strings) with the caller's dims, or 0 where the model fails on that row.
  */
 async function predictEmpty(
   live: Runner,
@@ -101,47 +98,10 @@ async function probe(
   return 'error' in outcome! ? undefined : outcome!.outputs;
 }
 
-async function predictPieces(live: Runner, feeds: Feeds, cancellation: Cancellation): Promise<readonly Outcome[]> {
-  const pieces: (readonly Outcome[])[] = [];
-  let next = 0;
-  let over = false;
-
-  async function work(): Promise<void> {
-    while (next < feeds.rows && !over) {
-      const first = next;
-      next += PIECE_ROWS;
-      try {
-        const piece = await queuePiece(first);
-        pieces[first / PIECE_ROWS] = piece;
-        if (piece.some((outcome) => 'error' in outcome)) over = true;
-      } catch (error) {
-        over = true;
-        throw error;
-      }
-    }
-  }
-
-  /** Only the first piece is refused by a full queue: what has begun is finished. */
-  async function queuePiece(first: number): Promise<readonly Outcome[]> {
-    const piece = stackSpans([{ feeds, first, rows: Math.min(PIECE_ROWS, feeds.rows - first) }]);
-    for (;;) {
-      try {
-        return await live.predict(piece, cancellation, SHARE);
-      } catch (error) {
-        const full = error instanceof ServingError && error.code === 'OVERLOADED';
-        if (first === 0 || !full || over || cancellation.gone) throw error;
-        await new Promise((resolve) => setTimeout(resolve, KNOCK_MS));
-      }
-    }
-  }
-
-  const workers = await Promise.allSettled(Array.from({ length: PIECES_IN_FLIGHT }, work));
-  const failed = workers.find((worker) => worker.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  return pieces.flat();
-}
-
-/** The outputs of all stretches of a request's rows, one behind the other. */
+/**
+ * The outputs of all rows of a request, in their order, as one tensor for each output.
+ * @throws ServingError what a row failed with; `MODEL_FAILED` where outputs have different shapes from run to run.
+ */
 function gather(outcomes: readonly Outcome[]): readonly Tensor[] {
   const spans: Span[] = [];
   for (const outcome of outcomes) {

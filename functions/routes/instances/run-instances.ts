@@ -1,38 +1,29 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { stackSpans } from '../../engine/batch-rows.ts';
 import type { Cancellation, Outcome } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import type { Generation } from '../../model/serving/generation.ts';
+import { type Chunk, predictChunks } from '../../model/serving/predict-chunks.ts';
 import type { ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { InstanceGroup, Instances } from './instances.ts';
 
-/** The JSON of one instance's prediction. @param isRow as `RowWriter.write` has it. @throws ServingError */
+/**
+ * The JSON of one instance's prediction.
+ * @param row which row of the outputs is the instance's; `ALL_ROWS` where all of them are.
+ * @param isRow the instance is one row, and not a whole tensor with the batch dimension.
+ * @throws ServingError
+ */
 export type WriteInstance = (outputs: readonly Tensor[], row: number, isRow: boolean) => string;
 
-/** Rows of one request that are queued as one: others must find a place between them, and the event loop its turn. */
-const PIECE_ROWS = 256;
-const PIECES_IN_FLIGHT = 4;
-/** Of the queue, the pieces of a request take half. */
-const SHARE = 0.5;
-/** How often a piece that found the queue full knocks again. */
-const KNOCK_MS = 20;
-/** What all predictions of a request take at most: they are one text, which is put together and sent in one go. */
+/** Characters of all predictions of a request at most: they are joined to one text, which is sent at once. */
 const MAX_CHARACTERS = 2 ** 26;
-/** Predictions that are written before others get their turn: about a millisecond. */
+/** Characters that are written before other requests get their turn: about a millisecond. */
 const TURN_CHARACTERS = 2 ** 17;
 
-/** Rows `first` up to `first + rows` of a group. */
-interface Piece {
-  readonly group: InstanceGroup;
-  readonly first: number;
-  readonly rows: number;
-}
-
 /**
- * Runs all instances of a request and gives a text for each, in their order. One that fails fails the request.
+ * Runs all instances of a request and writes a text for each, in their order. One that fails fails the request.
  * @throws ServingError what an instance failed with, with its place: `instances[3]`; `OVERLOADED` where the queue is full;
- * `TOO_LARGE` where the predictions are longer than one answer can be; as `Generation.predict` does.
+ * `TOO_LARGE` where the predictions are longer than a response can be; as `Generation.predict` does.
  */
 export async function runInstances(
   { count, groups }: Instances,
@@ -42,29 +33,14 @@ export async function runInstances(
   write: WriteInstance,
 ): Promise<string[]> {
   const texts = new Array<string>(count).fill('');
-  const pieces = cut(groups);
-  const share = count > PIECE_ROWS || groups.length > PIECES_IN_FLIGHT ? SHARE : 1;
   let characters = 0;
   let turnAt = TURN_CHARACTERS;
-  let begun = false;
-  let over = false;
+  let hasRun = false;
 
-  async function work(): Promise<void> {
-    for (const piece of pieces) {
-      if (over) return;
-      try {
-        await runPiece(piece);
-      } catch (error) {
-        over = true;
-        throw error;
-      }
-    }
-  }
-
-  async function runPiece(piece: Piece): Promise<void> {
-    const outcomes = await queue(piece);
-    const { group, first } = piece;
-    let row = first;
+  async function writeChunk(chunk: Chunk, outcomes: readonly Outcome[], request: Cancellation): Promise<void> {
+    hasRun = true;
+    const group = groups[chunk.part]!;
+    let row = chunk.first;
     for (const outcome of outcomes) {
       if ('error' in outcome) throw named(outcome.error, placeOf(group, row));
       for (let i = 0; i < outcome.rows; i++, row++) {
@@ -74,7 +50,7 @@ export async function runInstances(
         if (characters < turnAt) continue;
         if (characters > MAX_CHARACTERS) throw tooLong();
         await turn();
-        if (over || cancellation.gone) return;
+        if (request.gone) return;
         turnAt = characters + TURN_CHARACTERS;
       }
     }
@@ -93,39 +69,15 @@ export async function runInstances(
     }
   }
 
-  /** A full queue refuses a request by its first piece: what has begun is finished. */
-  async function queue({ group, first, rows }: Piece): Promise<readonly Outcome[]> {
-    const opens = group === groups[0] && first === 0;
-    const feeds = rows === group.feeds.rows ? group.feeds : stackSpans([{ feeds: group.feeds, first, rows }]);
-    for (;;) {
-      try {
-        const outcomes = await live.predict(feeds, cancellation, share);
-        begun = true;
-        return outcomes;
-      } catch (error) {
-        const full = error instanceof ServingError && error.code === 'OVERLOADED';
-        if (!full || opens || over || cancellation.gone) throw error;
-        await new Promise((resolve) => setTimeout(resolve, KNOCK_MS));
-      }
-    }
+  try {
+    const parts = groups.map(({ feeds }) => feeds);
+    await predictChunks(live, parts, cancellation, writeChunk);
+  } catch (error) {
+    if (hasRun) recorder.rows(0, count);
+    throw error;
   }
-
-  const workers = await Promise.allSettled(Array.from({ length: PIECES_IN_FLIGHT }, work));
-  const failed = workers.find((worker) => worker.status === 'rejected');
-  if (failed === undefined) {
-    recorder.rows(count, 0);
-    return texts;
-  }
-  if (begun) recorder.rows(0, count);
-  throw failed.reason;
-}
-
-function* cut(groups: readonly InstanceGroup[]): Generator<Piece> {
-  for (const group of groups) {
-    for (let first = 0; first < group.feeds.rows; first += PIECE_ROWS) {
-      yield { group, first, rows: Math.min(PIECE_ROWS, group.feeds.rows - first) };
-    }
-  }
+  recorder.rows(count, 0);
+  return texts;
 }
 
 const placeOf = ({ places }: InstanceGroup, row: number): number => places?.[row] ?? row;

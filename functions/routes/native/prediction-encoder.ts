@@ -1,4 +1,4 @@
-import { WHOLE } from '../../engine/batcher.ts';
+import { ALL_ROWS } from '../../engine/batcher.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeNested, encodeRow } from '../../tensor/encode.ts';
 import type { DType, Tensor, TensorSpec } from '../../tensor/tensor.ts';
@@ -9,7 +9,7 @@ export interface PredictionEncoder {
   readonly labels: readonly string[] | undefined;
   /**
    * The members of a prediction, without the braces: `"prediction":…,"label":…,"outputs":{…}`.
-   * @param row which row of the outputs; `WHOLE` where all of them belong to the row that was fed.
+   * @param row which row of the outputs; `ALL_ROWS` where all of them belong to the row that was fed.
    * @param isRow the caller gave one row: the outputs' first dimension is left out where it has a row for each row fed.
    */
   encode(outputs: readonly Tensor[], row: number, isRow: boolean): string;
@@ -54,7 +54,7 @@ export function createPredictionEncoder({
   const choose = classes === undefined ? ownClassOf(names ?? []) : classOf;
 
   const byRow = ({ dims }: Tensor, isRow: boolean, row: number): boolean =>
-    isRow && row !== WHOLE && (joined || dims[0] === 1);
+    isRow && row !== ALL_ROWS && (joined || dims[0] === 1);
 
   return {
     labels: names,

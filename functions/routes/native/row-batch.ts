@@ -13,11 +13,6 @@ export type ReadRow = { readonly feeds: RowFeeds } | { readonly error: ServingEr
 /** What became of a row: the members of its prediction, or why it has none. */
 export type RowResult = { readonly text: string } | { readonly error: ServingError };
 
-/** Of the queue, streams take half: single rows must always find a place. */
-const SHARE = 0.5;
-/** How often a batch that found the queue full knocks again. */
-const KNOCK_MS = 20;
-
 /**
  * Runs the rows of one batch and gives their results in the same order. Rows that may share a run are stacked and
  * queued as one: at 100 k rows a second a promise a row is what costs most. Never rejects.
@@ -36,7 +31,7 @@ export async function predictRows(
   await Promise.all(
     group(rows, live.joined).map(async (places) => {
       const feeds = places.map((place) => (rows[place] as { feeds: RowFeeds }).feeds);
-      const outcomes = await queue(feeds.length === 1 ? feeds[0]! : stackRows(feeds), live, cancellation);
+      const outcomes = await run(feeds.length === 1 ? feeds[0]! : stackRows(feeds), live, cancellation);
       let at = 0;
       for (const outcome of outcomes) {
         for (let row = 0; row < outcome.rows; row++, at++) {
@@ -66,16 +61,12 @@ function group(rows: readonly ReadRow[], joined: boolean): number[][] {
   return [...groups.values()];
 }
 
-/** A full queue holds a batch back; it does not fail its rows. */
-async function queue(feeds: Feeds, live: Generation, cancellation: Cancellation): Promise<readonly Outcome[]> {
-  for (;;) {
-    try {
-      return await live.predict(feeds, cancellation, SHARE);
-    } catch (error) {
-      const shown = toServingError(error);
-      if (shown.code !== 'OVERLOADED' || cancellation.gone) return [{ rows: feeds.rows, error: shown }];
-      await new Promise((resolve) => setTimeout(resolve, KNOCK_MS));
-    }
+/** Where the queue is full the rows wait; they do not fail. */
+async function run(feeds: Feeds, live: Generation, cancellation: Cancellation): Promise<readonly Outcome[]> {
+  try {
+    return await live.predict(feeds, cancellation, { bulk: true, whenFull: 'wait' });
+  } catch (error) {
+    return [{ rows: feeds.rows, error: toServingError(error) }];
   }
 }
 

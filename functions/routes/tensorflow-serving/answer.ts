@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { WHOLE } from '../../engine/batcher.ts';
+import { ALL_ROWS } from '../../engine/batcher.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeNested, encodeRow } from '../../tensor/encode.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
@@ -15,7 +15,7 @@ export function createInstanceWriter({ signature, joined }: Pick<Generation, 'si
   return (outputs, row, isRow) =>
     byName(signature, (slot) => {
       const tensor = outputs[slot]!;
-      const asRow = isRow && row !== WHOLE && (joined || tensor.dims[0] === 1);
+      const asRow = isRow && row !== ALL_ROWS && (joined || tensor.dims[0] === 1);
       if (!holdsBytes(signature.outputs[slot]!)) return asRow ? encodeRow(tensor, row) : encodeNested(tensor);
       return nestBytes(tensor, asRow ? 1 : 0, asRow ? row : 0);
     });

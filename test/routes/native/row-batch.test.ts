@@ -72,3 +72,21 @@ test('rows of a joined run are encoded as such, also once another run has ended 
     { text: '"prediction":[2],"outputs":{"y":[2]}' },
   ]);
 });
+
+test('rows are bulk work, which waits where the queue is full; where they are refused all the same each has the error', async () => {
+  const refusal = new ServingError('CLIENT_GONE', 'left');
+  const options: unknown[] = [];
+  const live = {
+    joined: true,
+    predict(_feeds: Feeds, _cancellation: unknown, given: unknown) {
+      options.push(given);
+      return Promise.reject(refusal);
+    },
+  } as unknown as Generation;
+  const results = await predictRows([row(1), row(2)], live, waiting, plain);
+  assert.deepEqual(
+    results.map((result) => 'error' in result && result.error),
+    [refusal, refusal],
+  );
+  assert.deepEqual(options, [{ bulk: true, whenFull: 'wait' }]);
+});

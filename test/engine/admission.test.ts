@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type AdmissionOptions, createAdmission, type QueueEntry } from '../../functions/engine/admission.ts';
+import type { ServingError } from '../../functions/errors.ts';
+import { ask, quiet, range, request, setUpBatcher, valuesOfRuns } from '../helpers/runner.ts';
+
+const BULK_WAIT: AdmissionOptions = { bulk: true, whenFull: 'wait' };
+
+/** An entry of so many rows. `first` names it; `rejected` has the code that it was rejected with. */
+function entryOf(first: number, rows = 1, cancellation = { gone: false }, isBulk = true) {
+  const entry = {
+    feeds: request(range(first, rows)),
+    cancellation,
+    isBulk,
+    taken: 0,
+    queuedAt: 0,
+    rejected: undefined as string | undefined,
+    reject(error: ServingError) {
+      entry.rejected = error.code;
+    },
+  };
+  return entry satisfies QueueEntry;
+}
+const firstOf = ({ feeds }: QueueEntry): number => (feeds.tensors[0]!.data as Float32Array)[0]!;
+
+/** Takes all rows of the oldest entry, as the batcher does. */
+function takeOldest(admission: ReturnType<typeof createAdmission>): void {
+  const [entry] = admission.queue.splice(0, 1);
+  admission.take(entry!, entry!.feeds.rows);
+  admission.admitWaiting();
+}
+
+test('chunks that wait come in a chunk of each request in turn, by when the requests began to wait', () => {
+  const admission = createAdmission(2);
+  const [a, b, c] = [{ gone: false }, { gone: false }, { gone: false }];
+  for (const [first, cancellation] of [
+    [0, a],
+    [1, a],
+    [2, a],
+    [3, a],
+    [10, b],
+    [11, b],
+    [20, c],
+  ] as const) {
+    admission.add(entryOf(first, 1, cancellation));
+  }
+  const order: number[] = [];
+  for (; admission.queue.length > 0; takeOldest(admission)) order.push(firstOf(admission.queue[0]!));
+  assert.deepEqual(order, [0, 1, 10, 20, 2, 11, 3]);
+});
+
+test('bulk work never passes what waits, however small it is', () => {
+  const admission = createAdmission(8);
+  for (const entry of [entryOf(0, 3), entryOf(10, 2), entryOf(20, 1)]) admission.add(entry);
+  assert.deepEqual(admission.queue.map(firstOf), [0]);
+  assert.equal(admission.refuse(1, { bulk: true })?.code, 'OVERLOADED');
+  takeOldest(admission);
+  assert.deepEqual(admission.queue.map(firstOf), [10, 20]);
+});
+
+test('a chunk larger than the half of the queue comes in once the queue is empty', () => {
+  const admission = createAdmission(4);
+  admission.add(entryOf(0, 1));
+  admission.add(entryOf(10, 100));
+  admission.add(entryOf(200, 1));
+  takeOldest(admission);
+  assert.deepEqual([admission.queue.map(firstOf), admission.depth()], [[10], 100]);
+  takeOldest(admission);
+  assert.deepEqual(admission.queue.map(firstOf), [200]);
+});
+
+test('a short request that may wait does so where the whole queue is full, and not before', () => {
+  const admission = createAdmission(4);
+  admission.add(entryOf(0, 2));
+  for (const first of [10, 20, 30]) admission.add(entryOf(first, 1, { gone: false }, false));
+  assert.deepEqual([admission.queue.map(firstOf), admission.depth()], [[0, 10, 20], 4]);
+  takeOldest(admission);
+  assert.deepEqual(admission.queue.map(firstOf), [10, 20, 30]);
+});
+
+test('cancelled requests are removed within a second while chunks wait, though no engine becomes free', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const admission = createAdmission(4);
+  const [gone, stays] = [{ gone: false }, { gone: false }];
+  const queued = entryOf(0, 2, gone);
+  const waiting = [entryOf(10, 1, gone), entryOf(11, 1, gone)];
+  for (const entry of [queued, ...waiting, entryOf(20, 2, stays)]) admission.add(entry);
+  gone.gone = true;
+  t.mock.timers.tick(999);
+  assert.equal(queued.rejected, undefined);
+  t.mock.timers.tick(1);
+  assert.deepEqual(
+    [queued, ...waiting].map(({ rejected }) => rejected),
+    ['CLIENT_GONE', 'CLIENT_GONE', 'CLIENT_GONE'],
+  );
+  assert.deepEqual([admission.queue.map(firstOf), admission.depth()], [[20], 2]);
+});
+
+test('of a request that was cancelled while it waited nothing comes in', () => {
+  const admission = createAdmission(2);
+  const [gone, stays] = [{ gone: false }, { gone: false }];
+  const left = entryOf(10, 1, gone);
+  for (const entry of [entryOf(0), left, entryOf(20, 1, stays)]) admission.add(entry);
+  gone.gone = true;
+  takeOldest(admission);
+  assert.deepEqual([admission.queue.map(firstOf), left.rejected], [[20], 'CLIENT_GONE']);
+});
+
+test('rows that left make room for the first chunk of a request, and for short ones', () => {
+  const admission = createAdmission(4);
+  const gone = { gone: false };
+  for (const first of [0, 2, 4]) admission.add(entryOf(first, 2, gone));
+  assert.equal(admission.refuse(2, { bulk: true })?.code, 'OVERLOADED');
+  gone.gone = true;
+  assert.equal(admission.refuse(2, { bulk: true }), undefined);
+  assert.deepEqual([admission.queue, admission.depth()], [[], 0]);
+});
+
+type Move = { readonly kind: 'chunk' | 'single' | 'end' | 'leave'; readonly who: number; readonly rows: number };
+
+const moves = fc.array(
+  fc.record({
+    kind: fc.constantFrom<Move['kind']>('chunk', 'chunk', 'chunk', 'single', 'end', 'end', 'leave'),
+    who: fc.nat(4),
+    rows: fc.integer({ min: 1, max: 5 }),
+  }),
+  { minLength: 1, maxLength: 60 },
+);
+
+test('whatever arrives, ends or leaves: bulk work is bounded, fair, in order, and every chunk that is wanted is run', async () => {
+  const world = fc.record({
+    moves,
+    maxQueueSize: fc.integer({ min: 1, max: 16 }),
+    engines: fc.integer({ min: 1, max: 2 }),
+  });
+  await fc.assert(fc.asyncProperty(world, playOut), { numRuns: 500 });
+});
+
+async function playOut(world: { moves: readonly Move[]; maxQueueSize: number; engines: number }) {
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 2, maxQueueSize: world.maxQueueSize }, world.engines);
+  const requests = range(0, 5).map(() => ({ cancellation: { gone: false }, chunks: [] as Chunk[] }));
+  const singles: ReturnType<typeof ask>[] = [];
+  let value = 0;
+  let checked = 0;
+
+  function check(): void {
+    for (; checked < runner.runs.length; checked++) {
+      for (const got of runner.runs[checked]!.values) {
+        for (const { chunks, cancellation } of requests) {
+          const chunk = chunks.find(({ first, rows }) => got >= first && got < first + rows);
+          if (chunk === undefined) continue;
+          assert.ok(!cancellation.gone, 'a row of a cancelled request was run');
+          chunk.runAt ??= checked;
+        }
+      }
+    }
+  }
+
+  for (const { kind, who, rows } of world.moves) {
+    const { cancellation, chunks } = requests[who]!;
+    if (kind === 'chunk') {
+      chunks.push({
+        first: value,
+        rows,
+        runAt: undefined,
+        asked: ask(batcher, request(range(value, rows)), cancellation, BULK_WAIT),
+      });
+      value += rows;
+    } else if (kind === 'single') singles.push(ask(batcher, request([1000 + value++])));
+    else if (kind === 'end') runner.open[0]?.finish();
+    else {
+      check();
+      cancellation.gone = true;
+    }
+    if (kind === 'end' || kind === 'leave') await quiet();
+    check();
+  }
+  for (await quiet(); runner.open.length > 0; await quiet()) {
+    check();
+    runner.open[0]!.finish();
+  }
+  check();
+
+  assert.equal(batcher.depth(), 0);
+  for (const { cancellation, chunks } of requests) {
+    for (const { asked, first, rows, runAt } of chunks) {
+      assert.equal(asked.times, 1, 'settled once');
+      if (asked.settled === 'CLIENT_GONE') assert.ok(cancellation.gone);
+      else assert.deepEqual([asked.settled, runAt !== undefined], [range(first, rows).map((row) => row * 10), true]);
+    }
+    const runs = chunks.flatMap(({ runAt }) => runAt ?? []);
+    assert.deepEqual(
+      runs,
+      runs.toSorted((a, b) => a - b),
+      'the chunks of a request are run in their order',
+    );
+  }
+  for (const { times, settled } of singles)
+    assert.ok(times === 1 && (Array.isArray(settled) || settled === 'OVERLOADED'));
+}
+
+interface Chunk {
+  readonly first: number;
+  readonly rows: number;
+  readonly asked: ReturnType<typeof ask>;
+  /** The first run that has rows of it. */
+  runAt: number | undefined;
+}
+
+test('no request that waits is passed by more than one chunk of each other one, and bulk work never fills more than half', () => {
+  const world = fc.record({
+    arrivals: fc.array(fc.record({ who: fc.nat(4), rows: fc.integer({ min: 1, max: 6 }), ends: fc.nat(2) }), {
+      maxLength: 80,
+    }),
+    maxQueueSize: fc.integer({ min: 2, max: 24 }),
+  });
+  fc.assert(
+    fc.property(world, ({ arrivals, maxQueueSize }) => {
+      const admission = createAdmission(maxQueueSize);
+      const requests = range(0, 5).map(() => ({ gone: false }));
+      /** For each request that waits: the chunks of each other one that came in since. */
+      const passed = new Map<object, Map<object, number>>();
+      const waiting = new Map<object, number>();
+      const seen = new Set<object>();
+
+      function observe(): void {
+        const depth = admission.queue.reduce((sum, { feeds }) => sum + feeds.rows, 0);
+        assert.equal(admission.depth(), depth);
+        assert.ok(depth <= maxQueueSize / 2 || admission.queue.length === 1, `${depth} rows`);
+        for (const entry of admission.queue) {
+          if (seen.has(entry)) continue;
+          seen.add(entry);
+          const { cancellation } = entry;
+          const left = (waiting.get(cancellation) ?? 1) - 1;
+          waiting.set(cancellation, left);
+          passed.delete(cancellation);
+          for (const [other, count] of waiting) {
+            if (count === 0 || other === cancellation) continue;
+            const by = passed.get(other) ?? new Map<object, number>();
+            by.set(cancellation, (by.get(cancellation) ?? 0) + 1);
+            passed.set(other, by);
+            assert.ok(by.get(cancellation)! <= 1, 'passed twice by one request');
+          }
+        }
+      }
+
+      for (const { who, rows, ends } of arrivals) {
+        const cancellation = requests[who]!;
+        waiting.set(cancellation, (waiting.get(cancellation) ?? 0) + 1);
+        admission.add(entryOf(0, rows, cancellation));
+        observe();
+        for (let i = 0; i < ends && admission.queue.length > 0; i++) {
+          takeOldest(admission);
+          observe();
+        }
+      }
+      while (admission.queue.length > 0) {
+        takeOldest(admission);
+        observe();
+      }
+      assert.equal(seen.size, arrivals.length, 'all came in');
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('no wake-up is lost, in whatever order runs end and clients leave', async () => {
+  const events = ['end', 'end', 'leave queued', 'leave waiting', 'drop'] as const;
+  for (const order of permutations(events)) {
+    const { runner, batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 2 }, 2);
+    const requests = range(0, 6).map((value) => ask(batcher, request([value]), { gone: false }, BULK_WAIT));
+    await quiet();
+    for (const event of order) {
+      if (event === 'end') runner.open[0]?.finish();
+      else if (event === 'leave queued') requests[2]!.cancellation.gone = true;
+      else if (event === 'leave waiting') requests[4]!.cancellation.gone = true;
+      else {
+        requests[3]!.cancellation.gone = true;
+        // It finds the queue full: those whose client has left are dropped.
+        ask(batcher, request([50, 51]));
+      }
+      await quiet();
+    }
+    while (runner.open.length > 0) {
+      runner.open[0]!.finish();
+      await quiet();
+    }
+    assert.ok(
+      requests.every(({ times }) => times === 1),
+      `${order}: ${requests.map(({ settled }) => settled)}`,
+    );
+    assert.deepEqual([requests[5]!.settled, batcher.depth()], [[50], 0]);
+    assert.ok(valuesOfRuns(runner.runs).some(([value]) => value === 5));
+  }
+});
+
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length < 2) return [[...items]];
+  return items.flatMap((item, i) => permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
+}

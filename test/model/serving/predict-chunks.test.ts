@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Feeds } from '../../../functions/engine/batch-rows.ts';
+import type { AdmissionOptions, Cancellation, Outcome } from '../../../functions/engine/batcher.ts';
+import { ServingError } from '../../../functions/errors.ts';
+import { type Chunk, predictChunks } from '../../../functions/model/serving/predict-chunks.ts';
+import { quiet, range, request, settleAll, setUpBatcher } from '../../helpers/runner.ts';
+
+const HERE = { gone: false };
+const noop = (): void => {};
+
+interface Call {
+  readonly feeds: Feeds;
+  readonly cancellation: Cancellation;
+  readonly options: AdmissionOptions | undefined;
+  finish(): void;
+  fail(error: ServingError): void;
+}
+
+/** A model whose calls end when a test says so. */
+function model() {
+  const calls: Call[] = [];
+  const live = {
+    predict: (feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions) =>
+      new Promise<readonly Outcome[]>((resolve, reject) => {
+        const outcome = { rows: feeds.rows, outputs: feeds.tensors, first: 0 };
+        calls.push({ feeds, cancellation, options, finish: () => resolve([outcome]), fail: reject });
+      }),
+  };
+  return { calls, live };
+}
+
+test('a long request is bulk work in chunks of 256 rows, four at a time, of which only the first is refused', async () => {
+  const { calls, live } = model();
+  const handled: Chunk[] = [];
+  const running = predictChunks(live, [request(range(0, 1500))], HERE, (chunk) => void handled.push(chunk));
+  assert.equal(calls.length, 1, 'until it is known whether the first is refused');
+  await quiet();
+  assert.equal(calls.length, 4);
+  calls[2]!.finish();
+  await quiet();
+  assert.equal(calls.length, 5);
+  for (let i = 0; i < 6; i++) {
+    calls[i]!.finish();
+    await quiet();
+  }
+  await running;
+  assert.deepEqual(
+    calls.map(({ feeds, options }) => [feeds.tensors[0]!.data[0], feeds.rows, options!.bulk, options!.whenFull]),
+    [
+      [0, 256, true, 'refuse'],
+      [256, 256, true, 'wait'],
+      [512, 256, true, 'wait'],
+      [768, 256, true, 'wait'],
+      [1024, 256, true, 'wait'],
+      [1280, 220, true, 'wait'],
+    ],
+  );
+  assert.deepEqual(
+    handled.map(({ part, first, rows }) => [part, first, rows]),
+    [2, 0, 1, 3, 4, 5].map((i) => [0, i * 256, i === 5 ? 220 : 256]),
+  );
+});
+
+test('a short request is no bulk work, also one of few parts; its first part is refused, and the others wait', async () => {
+  const { calls, live } = model();
+  const running = predictChunks(live, [request([1, 2]), request([3], 3)], HERE, noop);
+  await quiet();
+  for (const call of calls) call.finish();
+  await running;
+  assert.deepEqual(
+    calls.map(({ feeds, options }) => [feeds.rows, options]),
+    [
+      [2, { bulk: false, whenFull: 'refuse' }],
+      [1, { bulk: false, whenFull: 'wait' }],
+    ],
+  );
+  const many = model();
+  void predictChunks(
+    many.live,
+    range(0, 5).map((value) => request([value])),
+    HERE,
+    noop,
+  );
+  assert.equal(many.calls[0]!.options!.bulk, true);
+});
+
+test('of a refused request no second chunk is queued', async () => {
+  const { calls, live } = model();
+  const running = predictChunks(live, [request(range(0, 1500))], HERE, noop);
+  const refusal = new ServingError('OVERLOADED', 'full');
+  calls[0]!.fail(refusal);
+  await assert.rejects(running, refusal);
+  await quiet();
+  assert.equal(calls.length, 1);
+});
+
+test('a chunk that fails, or whose handler throws, fails the request at once: the others are cancelled, and none follows', async () => {
+  const error = new ServingError('MODEL_FAILED', 'bad row');
+  const failing = model();
+  const failed = predictChunks(failing.live, [request(range(0, 2000))], HERE, noop);
+  await quiet();
+  failing.calls[1]!.fail(error);
+  await assert.rejects(failed, error);
+
+  const throwing = model();
+  const thrown = predictChunks(throwing.live, [request(range(0, 2000))], HERE, ({ first }) => {
+    if (first === 256) throw error;
+  });
+  await quiet();
+  throwing.calls[1]!.finish();
+  await assert.rejects(thrown, error);
+
+  for (const { calls } of [failing, throwing]) {
+    assert.ok(calls.every(({ cancellation }) => cancellation.gone));
+    calls[0]!.finish();
+    await quiet();
+    assert.equal(calls.length, 4);
+  }
+});
+
+test('chunks are cancelled with their request', async () => {
+  const { calls, live } = model();
+  const cancellation = { gone: false };
+  void predictChunks(live, [request(range(0, 300))], cancellation, noop);
+  assert.equal(calls[0]!.cancellation.gone, false);
+  cancellation.gone = true;
+  assert.equal(calls[0]!.cancellation.gone, true);
+});
+
+test('on a queue that it fills, a request holds few rows there, and short requests find room until its end', async () => {
+  const setup = setUpBatcher({ maxBatchSize: 64, maxQueueSize: 1024 });
+  const seen: number[] = [];
+  const running = predictChunks(setup.batcher, [request(range(0, 10_000))], HERE, (_, outcomes) => {
+    seen.push(...outcomes.map(({ rows }) => rows));
+  });
+  await settleAll(setup, () => {
+    assert.ok(setup.batcher.depth() <= 512, `${setup.batcher.depth()} rows`);
+    return undefined;
+  });
+  await running;
+  assert.equal(
+    seen.reduce((sum, rows) => sum + rows, 0),
+    10_000,
+  );
+});
