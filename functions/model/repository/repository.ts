@@ -2,11 +2,13 @@ import { type Capacity, modelMemory } from '../../engine/capacity.ts';
 import { ServingError } from '../../errors.ts';
 import type { ModelStore } from '../fetch/store.ts';
 import { chooseDefault, chooseVersion, type Layout } from '../folder/layout.ts';
-import { createBudget, type Evictable } from '../memory-budget.ts';
+import { createLimiter } from '../limiter.ts';
+import { type Evictable, MemoryBudget } from '../memory-budget.ts';
 import type { EngineOptions, Telemetry } from '../serving/generation.ts';
 import { createModel, type Model, type ModelStatus } from '../serving/model.ts';
 import { evictableOf } from './evictable.ts';
 import { createListing } from './listing.ts';
+import { createUpdates, type Updates } from './updates.ts';
 
 export interface RepositoryOptions {
   readonly store: ModelStore;
@@ -57,15 +59,15 @@ export interface Repository {
   known(): readonly Model[];
   /** Set aside for what is loaded. */
   memoryBytes(): number;
-  /** Looks for what is new, and takes it in. Settles when that is done, or has failed. Never rejects. */
-  refresh(): Promise<void>;
+  /** Checks the models that serve for newer versions, and updates them: see {@link Updates.refresh}. Never rejects. */
+  readonly refresh: Updates['refresh'];
   close(): Promise<void>;
 }
 
 /** A model that is not behind `/predict`. */
 interface Other {
   readonly model: Model;
-  readonly tenant: Evictable;
+  readonly evictable: Evictable;
   /** Below the root. */
   readonly folder: string;
   /** Milliseconds of `performance.now()`. */
@@ -74,16 +76,13 @@ interface Other {
 
 /** How long a model that is not loaded is kept for whoever has just asked for it. */
 const KEPT_MS = 60_000;
-/** With more models that serve, one listing of all takes fewer requests than one of each folder. */
-const FEW = 8;
-
 const keyOf = (name: string, number: string | undefined): string => JSON.stringify([name, number]);
 
 export function createRepository(options: RepositoryOptions): Repository {
   const { store, name, engine, telemetry } = options;
   const { logger, metrics } = telemetry;
   const limit = modelMemory(engine.capacity);
-  const budget = createBudget(
+  const budget = new MemoryBudget(
     options.memoryBudget === undefined ? limit : Math.min(options.memoryBudget, limit ?? Number.POSITIVE_INFINITY),
     options.memoryBudget !== undefined,
   );
@@ -92,13 +91,25 @@ export function createRepository(options: RepositoryOptions): Repository {
   const listing = createListing(store, logger);
   /** Folders of models that were unloaded on demand, until they are loaded on demand. */
   const unloaded = new Set<string>();
-  let refreshing: Promise<void> | undefined;
-  let unreachable = false;
   let closed = false;
   let found: { readonly listed: Layout; readonly folder: string | undefined } | undefined;
 
   const sparing = (): boolean => options.refreshes || listing.total() > 1;
-  const base = { store, budget, engine, telemetry, onListed: listing.onListed, sparing };
+  const loadTurn = createLimiter(1);
+  const base = {
+    store,
+    budget,
+    engine,
+    telemetry,
+    onListed: listing.onListed,
+    sparing,
+    inLoadTurn<T>(work: () => Promise<T>): Promise<T> {
+      return loadTurn(() => {
+        if (closed) throw new ServingError('DRAINING', 'the server is shutting down');
+        return work();
+      });
+    },
+  };
   const main = createModel(name ?? 'default', {
     ...base,
     sha256: options.sha256,
@@ -106,6 +117,15 @@ export function createRepository(options: RepositoryOptions): Repository {
     under: name,
     listed: () => (name === undefined ? undefined : listing.take(name)),
     pick: (listed) => chooseVersion(listed, chooseDefault(listed, name), undefined),
+  });
+
+  const updates = createUpdates({
+    store,
+    logger,
+    metrics,
+    serving: () =>
+      [{ model: main, folder: name }, ...others.values()].filter(({ model }) => model.live() !== undefined),
+    onListed: listing.onListed,
   });
 
   async function find(wanted: string, number?: string): Promise<Model> {
@@ -192,51 +212,23 @@ export function createRepository(options: RepositoryOptions): Repository {
       listed: () => listing.take(wanted),
       pick: (current) => chooseVersion(current, wanted, number),
     });
-    const tenant = evictableOf(model, wanted, telemetry);
-    budget.join(tenant);
-    others.set(key, { model, tenant, folder: wanted, askedAt: performance.now() });
+    const evictable = evictableOf(model, wanted, telemetry);
+    budget.register(evictable);
+    others.set(key, { model, evictable, folder: wanted, askedAt: performance.now() });
     return model;
   }
 
   /** Callers ask for every version that there is, and for its status alone: what is not loaded is made anew when it is asked for again. */
   function forget(): void {
     const before = performance.now() - KEPT_MS;
-    for (const [key, { model, tenant, askedAt }] of others) {
+    for (const [key, { model, evictable, askedAt }] of others) {
       if (askedAt > before || !model.forgettable()) continue;
-      budget.leave(tenant);
+      budget.unregister(evictable);
       others.delete(key);
     }
   }
 
   const known = (): Model[] => [main, ...Array.from(others.values(), ({ model }) => model)];
-
-  async function checkForUpdates(): Promise<void> {
-    const serving = [{ model: main, folder: name }, ...others.values()].filter(
-      ({ model }) => model.live() !== undefined,
-    );
-    const each = serving.length <= FEW;
-    let all: Layout | undefined;
-    try {
-      // One after the other: each takes CPU and memory from what serves.
-      for (const { model, folder } of serving) {
-        let listed = each && folder !== undefined ? await store.list(true, { under: folder }) : all;
-        if (listed === undefined || (listed !== all && !listed.models.has(folder!))) {
-          all ??= await store.list(true);
-          listed = all;
-        }
-        unreachable = false;
-        listing.onListed(listed);
-        await model.refresh(listed);
-      }
-    } catch (error) {
-      if (closed) return;
-      // Logged once, not at every refresh: the loaded models keep serving.
-      if (!unreachable) logger.warning(`the refresh could not list the models: ${(error as Error).message}`, { error });
-      unreachable = true;
-      metrics.refreshed('unreachable');
-      return;
-    }
-  }
 
   async function list(): Promise<ListedModel[]> {
     const listed = await listing.current();
@@ -296,15 +288,11 @@ export function createRepository(options: RepositoryOptions): Repository {
     load,
     unload,
     known,
-    memoryBytes: budget.used,
-    refresh() {
-      refreshing ??= checkForUpdates().finally(() => {
-        refreshing = undefined;
-      });
-      return refreshing;
-    },
+    memoryBytes: () => budget.used(),
+    refresh: updates.refresh,
     async close() {
       closed = true;
+      updates.close();
       // They know first that it is a shutdown: what the store then breaks off is no failure.
       const ends = known().map((model) => model.close());
       store.close();

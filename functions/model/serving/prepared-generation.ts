@@ -44,6 +44,12 @@ export interface PreparationOptions {
   readonly sha256?: string | undefined;
   /** Keep memory for one more model: a swap, or another model, may need it. */
   readonly sparing: () => boolean;
+  /**
+   * Runs the part of background work that takes a CPU, one model's at a time: sessions are made, golden rows and warm-up batches
+   * run beside the requests of those who serve, and several at once would take all of their CPUs. A model that nothing serves
+   * yet does not wait for it.
+   */
+  readonly inLoadTurn: <T>(work: () => Promise<T>) => Promise<T>;
   readonly settleMs?: number;
 }
 
@@ -230,10 +236,13 @@ async function prepareVersion(
     const { folder } = files;
     const read = await readFiles({ root: store.root, ...weighed, folder, local: store.local });
     refuseTooLarge(options, listed, read.bytes);
-    const fitting = enginesThatFit(plan, options.budget.free() + room.bytes - fileBytes);
-    room.resize(fileBytes + fitting * plan.each);
-    const engine = { ...options.engine, processes: plan.wanted };
-    generation = await prepareGeneration(read, engine, telemetry, progress.phase, fitting);
+    const load = (): Promise<Generation> => {
+      const fitting = enginesThatFit(plan, options.budget.free() + room.bytes - fileBytes);
+      room.resize(fileBytes + fitting * plan.each);
+      const engine = { ...options.engine, processes: plan.wanted };
+      return prepareGeneration(read, engine, telemetry, progress.phase, fitting);
+    };
+    generation = await (replacing ? options.inLoadTurn(load) : load());
     const found = weightPaths(listed.file, generation.external, read.place);
     if (found.some((path) => !weighed.weights.includes(path))) throw changed(listed);
     await (confirmed ?? confirm(options, weighed, replacing));
@@ -252,6 +261,7 @@ async function prepareVersion(
     grow() {
       const engines = enginesThatFit(plan, options.budget.free() + room.bytes - fileBytes);
       room.resize(fileBytes + engines * plan.each);
+      room.settle();
       made.grow(engines);
     },
     retire: () => close((one) => one.retire()),
@@ -300,8 +310,8 @@ async function reserveMemory(
   replacing: boolean,
 ): Promise<Reservation> {
   const size = `${name} (${bytes} bytes)`;
-  if (!replacing) return budget.wait(minimumBytes(engine.capacity, fileBytes, each, budget), `the model ${size}`);
-  const room = await budget.take(fileBytes + each);
+  if (!replacing) return budget.reserve(minimumBytes(engine.capacity, fileBytes, each, budget), `the model ${size}`);
+  const room = await budget.reserveForUpdate(fileBytes + each);
   if (room !== undefined) return room;
   const message = `there is no room for a new version of ${size} beside the one that serves: raise the memory limit, or mount the bucket`;
   throw new ServingError('MODEL_FAILED', message);

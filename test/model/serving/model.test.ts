@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
 import type { Layout } from '../../../functions/model/folder/layout.ts';
-import { createBudget } from '../../../functions/model/memory-budget.ts';
+import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { createModel, type Model } from '../../../functions/model/serving/model.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { localStore, pickMain } from '../../helpers/local-models.ts';
@@ -59,13 +59,14 @@ function setUp(t: TestContext, limit?: number): Rig {
   };
   const model = createModel('label', {
     store: gated,
-    budget: createBudget(limit),
+    budget: new MemoryBudget(limit),
     engine: ENGINE,
     telemetry,
     modelCount: () => 1,
     sparing: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
+    inLoadTurn: (work) => work(),
     settleMs: 1,
   });
   t.after(() => model.close());

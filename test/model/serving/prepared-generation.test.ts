@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { engineBytes } from '../../../functions/engine/capacity.ts';
 import { createStore } from '../../../functions/model/fetch/store.ts';
 import { stampOf } from '../../../functions/model/folder/layout.ts';
-import { createBudget } from '../../../functions/model/memory-budget.ts';
+import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import {
   fetchAndPrepare,
   type PreparationOptions,
@@ -51,7 +51,7 @@ async function setUp(
         return layout;
       },
     },
-    budget: createBudget(limit),
+    budget: new MemoryBudget(limit),
     engine: {
       capacity: { cpus: 2, memoryBytes: undefined },
       processes: undefined,
@@ -67,6 +67,7 @@ async function setUp(
     sparing: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
+    inLoadTurn: (work) => work(),
     settleMs: 1,
   };
   t.after(async () => {
@@ -156,7 +157,7 @@ test('where memory is short there are fewer engines, and beside another generati
   assert.ok(options.budget.used() <= 3.5 * EACH);
 });
 
-test('where a newer version may come, or another model, room for one is kept free', async (t) => {
+test('where a newer version may come, or another model, memory for one is kept free', async (t) => {
   const { storage, options } = await setUp(t, 2.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));
   const first = await fetchAndPrepare({ ...options, sparing: () => true }, PROGRESS, false);
