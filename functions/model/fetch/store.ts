@@ -45,7 +45,7 @@ export interface LocalModel {
    * @param weights by path below the model's folder.
    * @throws as `fetchModel`.
    */
-  bringWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
+  fetchWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
   /** Removes files that were fetched. */
   release(): Promise<void>;
 }
@@ -104,7 +104,7 @@ function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): M
       return {
         folder,
         external,
-        bringWeights: (weights) => refuseLinks(folder, path, weights),
+        fetchWeights: (weights) => refuseLinks(folder, path, weights),
         release: async () => {},
       };
     },
@@ -215,7 +215,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
         return {
           folder,
           external,
-          async bringWeights(weights) {
+          async fetchWeights(weights) {
             if (weights.length > 0) await fetch(weights.map(([path, entry]) => ({ path, entry, maxBytes: undefined })));
           },
           release,

@@ -1,23 +1,17 @@
-import type { Logger } from '../../telemetry/log/logger.ts';
-import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { ModelStore } from '../fetch/store.ts';
 import type { Layout } from '../folder/layout.ts';
 import { createLimiter } from '../limiter.ts';
+import type { Telemetry } from '../serving/generation.ts';
 import type { Model } from '../serving/model.ts';
-
-/** A loaded model, and the folder below the root that has its versions; undefined where only a listing of all shows it. */
-export interface Updatable {
-  readonly model: Model;
-  readonly folder: string | undefined;
-}
+import type { Listing } from './listing.ts';
+import type { ServingModel } from './model-set.ts';
 
 export interface UpdatesOptions {
   readonly store: Pick<ModelStore, 'list'>;
-  readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'refreshed'>;
+  readonly telemetry: Telemetry;
+  readonly listing: Pick<Listing, 'onListed'>;
   /** The models that serve now. */
-  readonly serving: () => readonly Updatable[];
-  readonly onListed: (layout: Layout) => void;
+  readonly serving: () => readonly ServingModel[];
 }
 
 /** Finds newer versions of the models that serve, and has them prepared. */
@@ -37,7 +31,8 @@ const MOST_FOLDERS = 8;
 /** Each fetch opens connections of its own and takes some megabytes of the fetching process. */
 const UPDATES_AT_ONCE = 4;
 
-export function createUpdates({ store, logger, metrics, serving, onListed }: UpdatesOptions): Updates {
+export function createUpdates({ store, telemetry, listing: known, serving }: UpdatesOptions): Updates {
+  const { logger, metrics } = telemetry;
   const limited = createLimiter(UPDATES_AT_ONCE);
   const underWay = new Map<Model, Promise<void>>();
   let listing: Promise<void> | undefined;
@@ -57,7 +52,7 @@ export function createUpdates({ store, logger, metrics, serving, onListed }: Upd
           listed = all;
         }
         unreachable = false;
-        onListed(listed);
+        known.onListed(listed);
         begin(model, listed);
       }
     } catch (error) {

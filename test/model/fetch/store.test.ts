@@ -74,21 +74,21 @@ test('weights behind a link are taken from the folder that the model itself is l
   const volume = writeModel(folder, 'volume/..2026', model);
   writeFileSync(join(volume, 'w.data'), data);
   for (const name of ['model.onnx', 'w.data']) symlinkSync(`..2026/${name}`, join(folder, 'volume', name));
-  await (await bringWeights(join(folder, 'volume')))();
+  await (await fetchWeights(join(folder, 'volume')))();
 
   const uri = writeModel(folder, 'linked', model);
   symlinkSync('../volume/..2026/w.data', join(uri, 'w.data'));
-  await assert.rejects(await bringWeights(uri), {
+  await assert.rejects(await fetchWeights(uri), {
     code: 'MODEL_FAILED',
     message: `${uri}/model.onnx: its external data ${uri}/w.data is a link that leads to ${volume}/w.data, outside of the model's folder: put the file itself there`,
   });
 
-  async function bringWeights(root: string): Promise<() => Promise<void>> {
+  async function fetchWeights(root: string): Promise<() => Promise<void>> {
     const store = localStore(root);
     t.after(store.close);
     const version = pickMain(await store.list(false));
     const local = await store.fetchModel(version, { background: false, sha256: undefined, onBytes: () => {} });
-    return () => local.bringWeights(local.external.map((path) => [path, version.beside.get(path)!]));
+    return () => local.fetchWeights(local.external.map((path) => [path, version.beside.get(path)!]));
   }
 });
 

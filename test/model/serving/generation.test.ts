@@ -3,7 +3,8 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { type EngineOptions, type Generation, prepareGeneration } from '../../../functions/model/serving/generation.ts';
+import type { EngineOptions, Generation } from '../../../functions/model/serving/generation.ts';
+import { loadGeneration } from '../../../functions/model/serving/load-generation.ts';
 import { predictionEncoderOf } from '../../../functions/routes/native/prediction-encoder.ts';
 import type { JsonValue } from '../../../functions/tensor/json/reader.ts';
 import { isAlive } from '../../helpers/descendants.ts';
@@ -57,9 +58,7 @@ async function prepare(
   const files = await localFiles(writeModel(folder, name, bytes, manifest, golden));
   const telemetry = recordTelemetry();
   const phases: string[] = [];
-  const generation = await prepareGeneration(files, { ...OPTIONS, ...options }, telemetry, (phase) =>
-    phases.push(phase),
-  );
+  const generation = await loadGeneration(files, { ...OPTIONS, ...options }, telemetry, (phase) => phases.push(phase));
   t.after(() => generation.close());
   const told = (wanted: string): string[] =>
     telemetry.lines.filter(({ level }) => level === wanted).map(({ message }) => message);
@@ -283,6 +282,6 @@ test('an engine that a made-up row has ended, and that does not come back, fails
     error(...line);
     rmSync(path, { force: true });
   });
-  const loading = prepareGeneration({ path, ...files }, { ...OPTIONS, runTimeoutMs: 300 }, telemetry, () => {});
+  const loading = loadGeneration({ path, ...files }, { ...OPTIONS, runTimeoutMs: 300 }, telemetry, () => {});
   await assert.rejects(loading, { code: 'MODEL_FAILED', message: /the model does not load a second time: .*gone/ });
 });

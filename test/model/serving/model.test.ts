@@ -63,20 +63,18 @@ function setUp(t: TestContext, limit?: number): Rig {
     engine: ENGINE,
     telemetry,
     modelCount: () => 1,
-    sparing: () => false,
+    keepsSpareMemory: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
     inLoadTurn: (work) => work(),
     settleMs: 1,
   });
   t.after(() => model.close());
-  const rig: Rig = {
-    ...model,
-    ...telemetry,
+  const rig: Rig = Object.assign(model, telemetry, {
     uri,
     listings: () => listings,
     layout: () => store.list(false),
-    async arrive(error) {
+    async arrive(error?: Error) {
       open = error === undefined;
       if (error === undefined) waiting.resolve(await rig.layout());
       else waiting.reject(error);
@@ -86,7 +84,7 @@ function setUp(t: TestContext, limit?: number): Rig {
     shut() {
       open = false;
     },
-  };
+  });
   return rig;
 }
 

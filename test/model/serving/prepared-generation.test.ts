@@ -7,11 +7,8 @@ import { engineBytes } from '../../../functions/engine/capacity.ts';
 import { createStore } from '../../../functions/model/fetch/store.ts';
 import { stampOf } from '../../../functions/model/folder/layout.ts';
 import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
-import {
-  fetchAndPrepare,
-  type PreparationOptions,
-  pickListed,
-} from '../../../functions/model/serving/prepared-generation.ts';
+import { fetchAndPrepare, type PreparationOptions } from '../../../functions/model/serving/prepared-generation.ts';
+import { pickListed } from '../../../functions/model/serving/version-listing.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { pickMain } from '../../helpers/local-models.ts';
 import { addConstant, externalWeights, writeModel } from '../../helpers/models.ts';
@@ -26,7 +23,7 @@ interface Rig {
   readonly storage: StorageServer;
   readonly options: PreparationOptions;
   readonly listings: () => number;
-  prepare(replacing?: boolean): ReturnType<typeof fetchAndPrepare>;
+  prepare(background?: boolean): ReturnType<typeof fetchAndPrepare>;
 }
 
 /** A bucket with one model, and what a server needs to load it. @param onList called after each listing, with its number. */
@@ -64,7 +61,7 @@ async function setUp(
     },
     telemetry: recordTelemetry(),
     modelCount: () => 1,
-    sparing: () => false,
+    keepsSpareMemory: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
     inLoadTurn: (work) => work(),
@@ -78,8 +75,8 @@ async function setUp(
     storage,
     options,
     listings: () => listings,
-    async prepare(replacing = false) {
-      const candidate = await fetchAndPrepare(options, PROGRESS, replacing);
+    async prepare(background = false) {
+      const candidate = await fetchAndPrepare(options, PROGRESS, background);
       t.after(() => candidate.close());
       return candidate;
     },
@@ -160,7 +157,7 @@ test('where memory is short there are fewer engines, and beside another generati
 test('where a newer version may come, or another model, memory for one is kept free', async (t) => {
   const { storage, options } = await setUp(t, 2.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));
-  const first = await fetchAndPrepare({ ...options, sparing: () => true }, PROGRESS, false);
+  const first = await fetchAndPrepare({ ...options, keepsSpareMemory: () => true }, PROGRESS, false);
   t.after(() => first.close());
   assert.equal(first.generation.engines().length, 1);
   storage.put('models', 'm/model.onnx', addConstant(2));

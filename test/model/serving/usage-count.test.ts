@@ -9,7 +9,7 @@ test('leaving waits for the last one who holds it', async () => {
   holds.hold();
   holds.hold();
   let gone = false;
-  const left = holds.left().then(() => {
+  const left = holds.drained().then(() => {
     gone = true;
   });
   await turn();
@@ -24,7 +24,7 @@ test('leaving waits for the last one who holds it', async () => {
 test('who takes hold of it in the turn in which it is left is waited for', async () => {
   const holds = createUsageCount();
   let gone = false;
-  const left = holds.left().then(() => {
+  const left = holds.drained().then(() => {
     gone = true;
   });
   await Promise.resolve();
@@ -39,7 +39,7 @@ test('who takes hold of it in the turn in which it is left is waited for', async
 test('who still holds it after a while is told that it is outdated', async () => {
   const holds = createUsageCount(1);
   holds.hold();
-  const left = holds.left();
+  const left = holds.drained();
   // The timer itself keeps no process alive.
   const alive = setInterval(() => {}, 1000);
   await once(holds.superseded, 'abort');
@@ -50,7 +50,7 @@ test('who still holds it after a while is told that it is outdated', async () =>
 
 test('nobody is told anything where all leave in time', async () => {
   const holds = createUsageCount();
-  await holds.left();
+  await holds.drained();
   assert.equal(holds.superseded.aborted, false);
 });
 
