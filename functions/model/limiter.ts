@@ -7,7 +7,7 @@ export function createLimiter(limit: number): Limiter {
   let running = 0;
   return async (work) => {
     if (running < limit) running++;
-    // Whoever ends hands its place on, so that nothing that comes meanwhile goes before those that wait.
+    // Work that ends passes its place to the first that waits: work that is added meanwhile must not overtake it.
     else await new Promise<void>((resolve) => waiting.push(resolve));
     try {
       return await work();

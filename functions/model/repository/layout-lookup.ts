@@ -2,7 +2,7 @@ import type { Layout } from '../folder/layout.ts';
 import type { Listing } from './listing.ts';
 import type { ModelNames } from './model-names.ts';
 
-/** Gets a listing that tells of one model, with as few listings of the store as that takes. */
+/** Finds a listing that has one model, with as few listings of the store as possible. */
 export class LayoutLookup {
   readonly #listing: Listing;
   readonly #names: ModelNames;

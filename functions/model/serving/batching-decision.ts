@@ -95,7 +95,7 @@ type Trial = Pick<BatchingDecision, 'enabled' | 'reason'>;
 
 /**
  * Runs distinct rows alone, then joined in two orders, and compares. It shows that rows influence each other, never that they
- * do not, so it takes real rows alone, and outputs that tell all of them apart.
+ * do not, so it takes real rows alone, and outputs that differ for all of them.
  */
 export async function tryJoinedRuns(run: Run, rows: readonly Feeds[]): Promise<Trial> {
   if (rows.length < ROWS)

@@ -53,7 +53,7 @@ export interface Progress {
   fetched(bytes: number): void;
 }
 
-/** Times that a model is read again because it changed meanwhile: whoever writes it that often is not done. */
+/** Times that a model is read again because it changed meanwhile: a model that is written that often is not complete. */
 const ATTEMPTS = 5;
 
 /**

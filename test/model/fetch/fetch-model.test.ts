@@ -17,7 +17,7 @@ const NEVER = new AbortController().signal;
 /** Brings what a bucket holds under `m/`, as a server would. */
 async function setUp(t: TestContext, objects: Record<string, Uint8Array | string>) {
   const storage = await startStorage();
-  const root = mkdtempSync(join(tmpdir(), 'bring-'));
+  const root = mkdtempSync(join(tmpdir(), 'fetch-model-'));
   t.after(() => Promise.all([storage.close(), rmSync(root, { recursive: true })]));
   for (const [name, bytes] of Object.entries(objects)) storage.put('models', `m/${name}`, Buffer.from(bytes));
   const source = createGcsSource('gs://models/m', { endpoint: storage.url });
