@@ -37,7 +37,7 @@ test('pieces of any size come out in order, at their place, with the checksum of
   );
 });
 
-test('a write that fails is told by the next piece, or at the end', async () => {
+test('a write that fails is reported by the next append, or at the end', async () => {
   const fd = openSync(path, 'w');
   closeSync(fd);
   const reading = openSync(path, 'r');

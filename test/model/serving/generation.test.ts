@@ -125,7 +125,7 @@ test('the manifest decides about joining where it says so', async (t) => {
   assert.deepEqual([on.joined, on.warnings], [true, []]);
 });
 
-test("a ZipMap's classes are told in the log and are the classes of the model", async (t) => {
+test("a ZipMap's classes are logged, and are the classes of the model", async (t) => {
   const generation = await prepare(t, { bytes: classifier(['setosa', 'versicolor']) });
   assert.deepEqual(generation.warnings, []);
   assert.deepEqual(
@@ -247,7 +247,7 @@ test('a closed generation leaves no engine process', async (t) => {
   assert.deepEqual(pids.map(isAlive), [false, false]);
 });
 
-test("a model that never ends on its own example is refused: it must take nobody's place", async (t) => {
+test('a model that never ends on its own example is refused: it must not replace another', async (t) => {
   const manifest = { example: { features: [1] } };
   const message = /model\.json: example does not run: the run took longer than 300 ms/;
   const alone = { bytes: endless(), manifest: { ...manifest, batching: true } };

@@ -91,7 +91,7 @@ test('one object is listed once: its generation is pinned', async (t) => {
   assert.equal(listings(), 1);
 });
 
-test('several objects are listed again after the read, and read anew where one was replaced meanwhile', async (t) => {
+test('several objects are listed again after the read, and read again where one was replaced meanwhile', async (t) => {
   const { storage, prepare, listings } = await setUp(t, undefined, (n) => {
     if (n === 1) storage.put('models', 'm/model.json', Buffer.from('{"version":"2"}'));
   });
@@ -116,7 +116,7 @@ test('new weights may be half of an upload: they are taken once two listings are
   assert.equal(reads.length, 1, 'the weights of the first listing were never read');
 });
 
-test('a model that changes whenever it is read is given up, with a word', async (t) => {
+test('a model that changes whenever it is read is given up, with a reason', async (t) => {
   const { storage, prepare } = await setUp(t, undefined, (n) => {
     storage.put('models', 'm/model.json', Buffer.from(`{"version":"${n}"}`), OLD);
   });
@@ -238,7 +238,7 @@ test('what the model refers to is fetched and counted, whatever it is called and
   }
 });
 
-test('of one object, the weights are found beside it and below it, and looked for again where they are looked at', async (t) => {
+test('of one object, the weights are found beside it and below it, and listed again where they are compared', async (t) => {
   for (const location of ['w', 'parts/w']) {
     const { model, data } = externalWeights(location);
     const { storage, prepare, options } = await setUp(t, undefined, undefined, 'gs://models/m/fraud.onnx');
@@ -294,7 +294,7 @@ test('texts that are too large are not read at all', async (t) => {
   assert.deepEqual(reads(storage), []);
 });
 
-test('local weights of a name that nobody expects are counted all the same', async (t) => {
+test('local weights of an unusual name are counted too', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'candidate-'));
   const { model, data } = externalWeights('weights.csv');
   const uri = writeModel(folder, 'm', model);

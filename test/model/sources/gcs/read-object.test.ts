@@ -31,7 +31,7 @@ for (const [where, at] of Object.entries(PLACES)) {
     assert.deepEqual([query.get('generation'), status], [entry.stamp, 404]);
   });
 
-  test(`a flipped bit at the ${where} is handed on as it came: checksums are for who calls`, async (t) => {
+  test(`a flipped bit at the ${where} is passed on as it arrived: the caller checks checksums`, async (t) => {
     const { server, source, entry } = await setUp(t);
     server.inject({ type: 'flip', kind: 'media', at });
     const expected = Buffer.from(BYTES);

@@ -119,7 +119,7 @@ test('bytes that are no reply end the connection at once, before its replies go 
   assert.ok(!reasons.some((reason) => /within/.test(reason)), reasons.join());
 });
 
-test('an object without MD5 is read from the source alone: a CRC-32C can be forged by whoever writes to Redis', async (t) => {
+test('an object without MD5 is read from the source alone: a CRC-32C can be forged by another client of Redis', async (t) => {
   const { source, events } = await setUp(t, () => assert.fail('Redis was asked'));
   await readAll(source, { ...ENTRY, md5: undefined, crc32c: 1 });
   assert.deepEqual(events, [{ kind: 'skipped', why: 'unverifiable' }]);
