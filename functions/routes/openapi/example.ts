@@ -25,7 +25,8 @@ export function makeExamples({
   const { example } = manifest;
   const least = inputs.map(({ shape }) => elementCount(shape.map((dim) => (dim === -1 ? 1 : dim))));
   if (least.some((count) => count > MAX_ELEMENTS)) return undefined;
-  const decoded = example === undefined ? syntheticRow(signature, undefined, 0) : rows.decode(example.features, 'example');
+  const decoded =
+    example === undefined ? syntheticRow(signature, undefined, 0) : rows.decode(example.features, 'example');
   const tensors = decoded.tensors as readonly Tensor[];
   if (tensors.some(({ dims }) => elementCount(dims) > MAX_ELEMENTS)) return undefined;
   const values = inputs.map(({ name, shape }, i) => {
