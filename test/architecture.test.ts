@@ -80,10 +80,6 @@ const RULES: Rules = {
   maxFolderFiles: 17,
   longFunctions: {
     'client/row-window.ts: createRowWindow': 115,
-    'model/repository/listing.ts: createListing': 103,
-    'model/repository/repository.ts: createRepository': 233,
-    'model/serving/generation.ts: prepareGeneration': 143,
-    'model/serving/model.ts: createModel': 214,
     'telemetry/log/line-queue.ts: createLineQueue': 133,
     'tensor/json/number.ts: scanNumbers': 112,
   },

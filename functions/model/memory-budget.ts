@@ -1,146 +1,175 @@
 import { ServingError } from '../errors.ts';
+import { createLimiter } from './limiter.ts';
 
-/** Something loaded that can be unloaded to make room for something else. */
+/** Something loaded that can be evicted to make room for something else. */
 export interface Evictable {
   /** Milliseconds of `performance.now()`. */
   lastUsed(): number;
-  /** It has no work in progress, and may be unloaded. */
+  /** It has no work in progress, and may be evicted. */
   idle(): boolean;
   /** Unloads it; settles when its memory is free. */
-  unload(): Promise<void>;
+  evict(): Promise<void>;
 }
 
-/** A share of the memory. */
+/** Bytes of the budget that are set aside for one loaded model. */
 export interface Reservation {
   readonly bytes: number;
-  /** Takes more or less; a share that is already taken is not refused. */
+  /** Reserves more or less; never refused. */
   resize(bytes: number): void;
+  /** The update that it was made for is over: the version that was replaced has released its memory. */
+  settle(): void;
   release(): void;
-}
-
-/** The memory that models may take, shared among those that are loaded. */
-export interface MemoryBudget {
-  /** Bytes; undefined where nothing limits it. */
-  readonly limit: number | undefined;
-  /** The operator set it: an estimate above it is refused. */
-  readonly strict: boolean;
-  used(): number;
-  /** Bytes that are not reserved. */
-  free(): number;
-  /** Unloads idle tenants, the least recently used first, until the bytes fit. @returns undefined where they do not. */
-  take(bytes: number): Promise<Reservation | undefined>;
-  /**
-   * Like `take`, and waits a while for tenants that are busy.
-   * @param what it is for, in the message.
-   * @throws ServingError `NOT_READY`, to come again, or `MODEL_FAILED` where it could never fit.
-   */
-  wait(bytes: number, what: string): Promise<Reservation>;
-  join(tenant: Evictable): void;
-  leave(tenant: Evictable): void;
 }
 
 /** How long a load waits for busy models to become idle: well within a request's deadline. */
 const WAIT_MS = 20_000;
+/** A model that becomes idle sends no event, so it is polled. */
+const POLL_MS = 25;
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
-/**
- * @param strict see {@link MemoryBudget}.
- */
-export function createBudget(limit: number | undefined, strict = false): MemoryBudget {
-  const name = strict ? 'MODEL_MEMORY_BUDGET' : 'the memory limit';
-  const tenants = new Set<Evictable>();
-  const waiting: { go(): void }[] = [];
-  let used = 0;
-  /** One at a time, in the order they came: else many small ones would keep a large one out for ever. */
-  let queue: Promise<unknown> = Promise.resolve();
+/** The memory that models may take, shared among those that are loaded. */
+export class MemoryBudget {
+  /** Bytes; undefined where nothing limits it. */
+  readonly limit: number | undefined;
+  /** The operator set it: an estimate above it is refused. */
+  readonly strict: boolean;
+  readonly #evictable = new Set<Evictable>();
+  /** Called at each release. */
+  readonly #waiting: (() => void)[] = [];
+  /** Those of updates under way. */
+  readonly #updates = new Set<Reservation>();
+  #used = 0;
+  /** One at a time, in the order they came: otherwise many small ones would keep a large one out for ever. */
+  readonly #inTurn = createLimiter(1);
+  readonly #inUpdateTurn = createLimiter(1);
 
-  const fits = (bytes: number): boolean => limit === undefined || used + bytes <= limit;
+  constructor(limit: number | undefined, strict = false) {
+    this.limit = limit;
+    this.strict = strict;
+  }
 
-  function open(bytes: number): Reservation {
+  /** Bytes that are reserved. */
+  used(): number {
+    return this.#used;
+  }
+
+  /** Bytes that are not reserved; infinite where nothing limits them. */
+  free(): number {
+    return this.limit === undefined ? Number.POSITIVE_INFINITY : this.limit - this.#used;
+  }
+
+  register(evictable: Evictable): void {
+    this.#evictable.add(evictable);
+  }
+
+  unregister(evictable: Evictable): void {
+    this.#evictable.delete(evictable);
+  }
+
+  /** Evicts idle models, the least recently used first, until the bytes fit. @returns undefined where they do not. */
+  async tryReserve(bytes: number): Promise<Reservation | undefined> {
+    // What fits need not queue behind those that wait for an eviction.
+    return this.#fits(bytes) ? this.#open(bytes) : this.#inTurn(() => this.#evictFor(bytes));
+  }
+
+  /**
+   * Memory for a new version beside the one that serves, counted as an update's until `settle` or `release`. What does not fit
+   * waits for the updates under way to end, so that several at once evict no more than one after the other would; then as
+   * `tryReserve`.
+   */
+  async reserveForUpdate(bytes: number): Promise<Reservation | undefined> {
+    const reservation = this.#fits(bytes)
+      ? this.#open(bytes)
+      : await this.#inUpdateTurn(() => this.#reserveAfterUpdates(bytes));
+    if (reservation !== undefined) this.#updates.add(reservation);
+    return reservation;
+  }
+
+  /**
+   * Like `tryReserve`, and waits a while for models that are busy.
+   * @param what it is for, in the message.
+   * @throws ServingError `NOT_READY`, to come again, or `MODEL_FAILED` where it could never fit.
+   */
+  async reserve(bytes: number, what: string): Promise<Reservation> {
+    const until = performance.now() + WAIT_MS;
+    return this.#fits(bytes) ? this.#open(bytes) : this.#inTurn(() => this.#waitFor(bytes, what, until));
+  }
+
+  #fits(bytes: number): boolean {
+    return this.limit === undefined || this.#used + bytes <= this.limit;
+  }
+
+  #open(bytes: number): Reservation {
     let own = bytes;
     let released = false;
-    used += bytes;
-    return {
+    const change = (more: number): void => {
+      own += more;
+      this.#used += more;
+      for (const wake of this.#waiting.splice(0)) wake();
+    };
+    this.#used += bytes;
+    const reservation: Reservation = {
       get bytes() {
         return own;
       },
-      resize(next) {
-        if (released) return;
-        used += next - own;
-        own = next;
-        wake();
+      resize: (next) => {
+        if (!released) change(next - own);
       },
-      release() {
+      settle: () => {
+        this.#updates.delete(reservation);
+        change(0);
+      },
+      release: () => {
         if (released) return;
         released = true;
-        used -= own;
-        wake();
+        this.#updates.delete(reservation);
+        change(-own);
       },
     };
+    return reservation;
   }
 
-  function wake(): void {
-    for (const one of waiting.splice(0)) one.go();
-  }
-
-  async function take(bytes: number): Promise<Reservation | undefined> {
-    while (!fits(bytes)) {
-      const idle = [...tenants].filter((tenant) => tenant.idle());
+  async #evictFor(bytes: number): Promise<Reservation | undefined> {
+    while (!this.#fits(bytes)) {
+      const idle = [...this.#evictable].filter((one) => one.idle());
       const oldest = idle.reduce<Evictable | undefined>(
-        (least, tenant) => (least === undefined || tenant.lastUsed() < least.lastUsed() ? tenant : least),
+        (least, one) => (least === undefined || one.lastUsed() < least.lastUsed() ? one : least),
         undefined,
       );
       if (oldest === undefined) return undefined;
-      await oldest.unload();
+      await oldest.evict();
     }
-    return open(bytes);
+    return this.#open(bytes);
   }
 
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = queue.then(work);
-    queue = turn.catch(() => {});
-    return turn;
+  async #reserveAfterUpdates(bytes: number): Promise<Reservation | undefined> {
+    const isPossible = this.limit === undefined || bytes <= this.limit;
+    while (isPossible && !this.#fits(bytes) && this.#updates.size > 0) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    return this.tryReserve(bytes);
   }
 
-  async function waitFor(bytes: number, what: string, until: number): Promise<Reservation> {
-    if (limit !== undefined && bytes > limit) {
-      throw new ServingError(
-        'MODEL_FAILED',
-        `${what} needs about ${megabytes(bytes)} of memory, and ${name} leaves ${megabytes(limit)}`,
-      );
+  async #waitFor(bytes: number, what: string, until: number): Promise<Reservation> {
+    const name = this.strict ? 'MODEL_MEMORY_BUDGET' : 'the memory limit';
+    if (this.limit !== undefined && bytes > this.limit) {
+      const message = `${what} needs about ${megabytes(bytes)} of memory, and ${name} leaves ${megabytes(this.limit)}`;
+      throw new ServingError('MODEL_FAILED', message);
     }
     for (;;) {
-      const room = await take(bytes);
-      if (room !== undefined) return room;
+      const reservation = await this.#evictFor(bytes);
+      if (reservation !== undefined) return reservation;
       if (performance.now() >= until) {
-        const message = `no memory for ${what} at present: every loaded model is in use (${name} leaves ${megabytes(limit!)})`;
+        const message = `no memory for ${what} at present: every loaded model is in use (${name} leaves ${megabytes(this.limit!)})`;
         throw new ServingError('NOT_READY', message, { retryAfter: 1 });
       }
       await new Promise<void>((resolve) => {
-        // A tenant that becomes idle sends no event, so it is polled.
-        const timer = setTimeout(resolve, 25);
-        waiting.push({
-          go() {
-            clearTimeout(timer);
-            resolve();
-          },
+        const timer = setTimeout(resolve, POLL_MS);
+        this.#waiting.push(() => {
+          clearTimeout(timer);
+          resolve();
         });
       });
     }
   }
-
-  return {
-    limit,
-    strict,
-    used: () => used,
-    free: () => (limit === undefined ? Number.POSITIVE_INFINITY : limit - used),
-    // A reservation that fits need not queue behind those that wait for an unload.
-    take: async (bytes) => (fits(bytes) ? open(bytes) : inTurn(() => take(bytes))),
-    async wait(bytes, what) {
-      const until = performance.now() + WAIT_MS;
-      return fits(bytes) ? open(bytes) : inTurn(() => waitFor(bytes, what, until));
-    },
-    join: (tenant) => void tenants.add(tenant),
-    leave: (tenant) => void tenants.delete(tenant),
-  };
 }

@@ -19,6 +19,8 @@ type Effect =
   | { readonly type: 'long'; readonly extra: number }
   /** Somebody uploads other bytes under the same name: this answer is cut, and its generation is gone. */
   | { readonly type: 'replace'; readonly at?: number; readonly bytes: Uint8Array }
+  /** Another object is uploaded right after this answer was made. */
+  | { readonly type: 'upload'; readonly object: string; readonly content: Uint8Array }
   /** Answers 200 with everything. */
   | { readonly type: 'ignore-range' };
 

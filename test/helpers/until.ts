@@ -7,7 +7,7 @@ const EVERY_MS = 10;
 export async function until<T>(
   ask: () => T | Promise<T>,
   what: string,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<Exclude<T, undefined | false>> {
   const end = performance.now() + timeoutMs;
   for (;;) {

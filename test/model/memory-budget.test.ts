@@ -1,138 +1,159 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  createBudget,
-  type Evictable,
-  type MemoryBudget,
-  type Reservation,
-} from '../../functions/model/memory-budget.ts';
+import { type Evictable, MemoryBudget, type Reservation } from '../../functions/model/memory-budget.ts';
 
 const MIB = 2 ** 20;
 
-function tenant(
+function evictable(
   budget: MemoryBudget,
-  room: Reservation,
+  reservation: Reservation,
   lastUsed: number,
   idle = true,
-): Evictable & { unloaded: boolean } {
+): Evictable & { evicted: boolean } {
   const made = {
-    unloaded: false,
+    evicted: false,
     lastUsed: () => lastUsed,
-    idle: () => idle && !made.unloaded,
-    async unload() {
-      made.unloaded = true;
-      room.release();
+    idle: () => idle && !made.evicted,
+    async evict() {
+      made.evicted = true;
+      reservation.release();
     },
   };
-  budget.join(made);
+  budget.register(made);
   return made;
 }
 
-async function takeAll(budget: MemoryBudget, bytes: number): Promise<Reservation> {
-  const room = await budget.take(bytes);
-  assert.ok(room);
-  return room;
+async function reserve(budget: MemoryBudget, bytes: number): Promise<Reservation> {
+  const reservation = await budget.tryReserve(bytes);
+  assert.ok(reservation);
+  return reservation;
 }
 
 test('where nothing limits it everything fits', async () => {
-  const budget = createBudget(undefined);
-  await takeAll(budget, 2 ** 50);
+  const budget = new MemoryBudget(undefined);
+  await reserve(budget, 2 ** 50);
   assert.equal(budget.used(), 2 ** 50);
   assert.equal(budget.free(), Number.POSITIVE_INFINITY);
 });
 
-test('the least recently used tenants make room, as many as it takes and no more', async () => {
-  const budget = createBudget(100);
-  const oldest = tenant(budget, await takeAll(budget, 30), 1);
-  const newest = tenant(budget, await takeAll(budget, 30), 3);
-  const middle = tenant(budget, await takeAll(budget, 30), 2);
-  await takeAll(budget, 50);
-  assert.deepEqual([oldest.unloaded, middle.unloaded, newest.unloaded], [true, true, false]);
+test('the least recently used are evicted, as many as it takes and no more', async () => {
+  const budget = new MemoryBudget(100);
+  const oldest = evictable(budget, await reserve(budget, 30), 1);
+  const newest = evictable(budget, await reserve(budget, 30), 3);
+  const middle = evictable(budget, await reserve(budget, 30), 2);
+  await reserve(budget, 50);
+  assert.deepEqual([oldest.evicted, middle.evicted, newest.evicted], [true, true, false]);
   assert.equal(budget.used(), 80);
 });
 
-test('tenants that are busy are left alone, and what then does not fit is not taken', async () => {
-  const budget = createBudget(100);
-  const busy = tenant(budget, await takeAll(budget, 90), 1, false);
-  assert.equal(await budget.take(20), undefined);
-  assert.equal(busy.unloaded, false);
+test('what is busy is not evicted, and what then does not fit is not reserved', async () => {
+  const budget = new MemoryBudget(100);
+  const busy = evictable(budget, await reserve(budget, 90), 1, false);
+  assert.equal(await budget.tryReserve(20), undefined);
+  assert.equal(busy.evicted, false);
   assert.equal(budget.used(), 90);
 });
 
-test('what fits as it is waits for nobody', async () => {
-  const budget = createBudget(100);
-  const room = await takeAll(budget, 90);
-  const large = budget.wait(80, 'large');
-  await budget.wait(5, 'small');
-  room.release();
+test('what fits does not wait', async () => {
+  const budget = new MemoryBudget(100);
+  const reservation = await reserve(budget, 90);
+  const large = budget.reserve(80, 'large');
+  await budget.reserve(5, 'small');
+  reservation.release();
   await large;
 });
 
-test('a wait ends when room is given back, first come first served', async () => {
-  const budget = createBudget(100);
-  const room = await takeAll(budget, 90);
+test('a wait ends when memory is released, first come first served', async () => {
+  const budget = new MemoryBudget(100);
+  const reservation = await reserve(budget, 90);
   const order: string[] = [];
-  const large = budget.wait(80, 'large').then(() => order.push('large'));
-  const small = budget.wait(15, 'small').then(() => order.push('small'));
-  room.release();
+  const large = budget.reserve(80, 'large').then(() => order.push('large'));
+  const small = budget.reserve(15, 'small').then(() => order.push('small'));
+  reservation.release();
   await Promise.all([large, small]);
   assert.deepEqual(order, ['large', 'small']);
 });
 
 test('what could never fit is refused at once, with both sizes and where the limit comes from', async () => {
-  await assert.rejects(createBudget(100 * MIB).wait(200 * MIB, 'the model x'), {
+  await assert.rejects(new MemoryBudget(100 * MIB).reserve(200 * MIB, 'the model x'), {
     code: 'MODEL_FAILED',
     message: 'the model x needs about 200 MiB of memory, and the memory limit leaves 100 MiB',
   });
   await assert.rejects(
-    createBudget(100 * MIB, true).wait(200 * MIB, 'the model x'),
+    new MemoryBudget(100 * MIB, true).reserve(200 * MIB, 'the model x'),
     /MODEL_MEMORY_BUDGET leaves 100 MiB/,
   );
 });
 
-test('a wait for tenants that stay busy ends with NOT_READY, and the next in line gets its turn', async (t) => {
-  const budget = createBudget(100);
-  tenant(budget, await takeAll(budget, 90), 1, false);
+test('a wait for models that stay busy ends with NOT_READY, and the next in line gets its turn', async (t) => {
+  const budget = new MemoryBudget(100);
+  evictable(budget, await reserve(budget, 90), 1, false);
   let now = 0;
   t.mock.method(performance, 'now', () => {
     now += 15_000;
     return now;
   });
-  await assert.rejects(budget.wait(50, 'the model x'), {
+  await assert.rejects(budget.reserve(50, 'the model x'), {
     code: 'NOT_READY',
     retryAfter: 1,
     message: /every loaded model is in use/,
   });
-  await budget.wait(10, 'the model y');
+  await budget.reserve(10, 'the model y');
 });
 
-test('a share can grow and shrink, and is given back once', async () => {
-  const budget = createBudget(100);
-  const room = await takeAll(budget, 10);
-  room.resize(60);
-  assert.deepEqual([budget.used(), room.bytes, budget.free()], [60, 60, 40]);
-  room.release();
-  room.release();
-  room.resize(5);
+test('an update that does not fit waits for another to settle, and evicts nothing for it', async () => {
+  const budget = new MemoryBudget(100);
+  const idle = evictable(budget, await reserve(budget, 40), 1);
+  const serving = await reserve(budget, 30);
+  const first = await budget.reserveForUpdate(30);
+  const order: string[] = [];
+  const second = budget.reserveForUpdate(30).then(() => order.push('second'));
+  first!.resize(31);
+  first!.resize(30);
+  await Promise.resolve();
+  order.push('settled');
+  serving.release();
+  first!.settle();
+  await second;
+  assert.deepEqual(order, ['settled', 'second']);
+  assert.equal(idle.evicted, false);
+});
+
+test('an update alone evicts what is idle, and one that could never fit is refused at once', async () => {
+  const budget = new MemoryBudget(100);
+  const idle = evictable(budget, await reserve(budget, 90), 1);
+  assert.ok(await budget.reserveForUpdate(20));
+  assert.equal(idle.evicted, true);
+  assert.equal(await budget.reserveForUpdate(101), undefined);
+});
+
+test('a reservation can grow and shrink, and is released once', async () => {
+  const budget = new MemoryBudget(100);
+  const reservation = await reserve(budget, 10);
+  reservation.resize(60);
+  assert.deepEqual([budget.used(), reservation.bytes, budget.free()], [60, 60, 40]);
+  reservation.release();
+  reservation.release();
+  reservation.resize(5);
   assert.equal(budget.used(), 0);
 });
 
-test('whatever is taken and given back, the limit is kept and the books come out even', async () => {
+test('whatever is reserved and released, the limit is kept and the sum is right', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ bytes: fc.integer({ min: 0, max: 60 }), give: fc.boolean() }), { maxLength: 40 }),
       async (steps) => {
-        const budget = createBudget(100);
-        const rooms: Reservation[] = [];
+        const budget = new MemoryBudget(100);
+        const reservations: Reservation[] = [];
         for (const { bytes, give } of steps) {
-          if (give) rooms.shift()?.release();
-          const room = await budget.take(bytes);
-          if (room !== undefined) rooms.push(room);
+          if (give) reservations.shift()?.release();
+          const reservation = await budget.tryReserve(bytes);
+          if (reservation !== undefined) reservations.push(reservation);
           assert.ok(budget.used() <= 100);
           assert.equal(
             budget.used(),
-            rooms.reduce((sum, one) => sum + one.bytes, 0),
+            reservations.reduce((sum, one) => sum + one.bytes, 0),
           );
         }
       },

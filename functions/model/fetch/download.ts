@@ -15,11 +15,11 @@ import { type RetryOptions, retrying } from './retry.ts';
 
 export interface DownloadOptions {
   readonly signal: AbortSignal;
-  /** Bytes that have come, again and again; negative where some have to come anew. */
+  /** Called with the bytes of each chunk; negative for bytes that have to be read again. */
   readonly onBytes: (bytes: number) => void;
   readonly onRetry: (error: SourceError, waitMs: number) => void;
   readonly retry?: Partial<RetryOptions>;
-  /** The largest that the file may be once it is unpacked. */
+  /** The most bytes that the file may have uncompressed. */
   readonly maxBytes?: number | undefined;
 }
 
@@ -34,7 +34,7 @@ const ATTEMPTS = 3;
 const sync = promisify(fdatasync);
 
 /**
- * Brings one entry to `path`: in parallel ranges, each resumed where it broke off, never whole in memory; checked by size
+ * Downloads one entry to `path`: in parallel ranges, each resumed where it broke off, never whole in memory; checked by size
  * and checksum; synced; and under its name only then.
  * @throws SourceError as the source does, once retries are used up; ServingError `MODEL_FAILED` where the bytes are not the
  * ones that were listed, or do not fit the disk.
@@ -78,8 +78,8 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   async function readPart(one: (typeof parts)[number]): Promise<void> {
     const writer = createPartWriter(fd, one.start);
     let at = one.start;
-    function take(chunk: Uint8Array): void {
-      writer.take(chunk);
+    function onChunk(chunk: Uint8Array): void {
+      writer.append(chunk);
       at += chunk.length;
       options.onBytes(chunk.length);
     }
@@ -95,10 +95,10 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
         async () => {
           const before = at;
           try {
-            await source.read(entry, at, one.end, take, signal);
+            await source.read(entry, at, one.end, onChunk, signal);
           } catch (error) {
             const broke = error instanceof SourceError && error.fault === 'transient';
-            // What gets on is no failure in a row: it resumes at once, and the attempts are counted anew.
+            // A read that makes progress is no failure in a row: it resumes at once, and the attempts are counted from one.
             if (!broke || at - before < LEAST_PROGRESS) throw error;
             options.onRetry(error, 0);
           }
@@ -112,8 +112,8 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
     try {
       for (let one = parts[next++]; one !== undefined; one = parts[next++]) {
         await readPart(one);
-        // The disk writes while the network brings the next part: what is left for the end is little. One at a time, as a
-        // sync takes one of the few threads that write. The kernel tells a failure once: a later sync would not know of it.
+        // The disk writes while the next part is received: what is left for the end is little. One at a time, as a
+        // sync takes one of the few threads that write. The kernel reports a failure once: a later sync would not have it.
         syncing ??= sync(fd)
           .catch((error: unknown) => {
             unsynced ??= error;
@@ -140,7 +140,7 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   return parts.reduce((crc, { start, end, crc: own }) => combineCrc32c(crc, own, end - start), 0);
 }
 
-/** What shows that the bytes are not those that were uploaded. */
+/** Why the bytes are not those that were uploaded; undefined where nothing says so. */
 async function findMismatch(source: Source, entry: Entry, path: string, checksum: number): Promise<string | undefined> {
   if (entry.crc32c !== undefined && checksum !== entry.crc32c) {
     return `its CRC32C is ${hex(checksum)}, that of the object is ${hex(entry.crc32c)}`;
@@ -158,7 +158,7 @@ export async function hashFile(path: string, algorithm: 'md5' | 'sha256'): Promi
   return hash.digest('hex');
 }
 
-/** Replaces a file by what comes out of gunzip, as far as the disk has room for it. */
+/** Replaces a file by its uncompressed content, as far as the disk has room for it. */
 async function inflate(source: Source, entry: Entry, path: string, options: DownloadOptions): Promise<void> {
   const { signal, maxBytes = Number.POSITIVE_INFINITY } = options;
   const plain = `${path}.plain`;

@@ -7,7 +7,7 @@ import { type DownloadOptions, download, hashFile } from './download.ts';
 import type { Checked, FetchOrder, ModelOrder } from './protocol.ts';
 
 /**
- * Brings files to a folder, and looks through the model's file where it is among them.
+ * Fetches files to a folder, and inspects the model's file where it is among them.
  * @throws SourceError, or ServingError `MODEL_FAILED` that names the object and what is wrong with it.
  */
 export async function fetchModel(source: Source, order: FetchOrder, options: DownloadOptions): Promise<Checked> {
@@ -21,8 +21,8 @@ export async function fetchModel(source: Source, order: FetchOrder, options: Dow
 }
 
 /**
- * Looks through a local `.onnx` file. Reads synchronously, for a process that serves nobody meanwhile.
- * @throws ServingError `MODEL_FAILED` where its SHA-256 is another, or where it is no ONNX model.
+ * Inspects a local `.onnx` file. Reads synchronously: for a process that serves no requests.
+ * @throws ServingError `MODEL_FAILED` where its SHA-256 differs, or where it is not an ONNX model.
  */
 export async function checkModel({ path, place, sha256 }: ModelOrder): Promise<Checked> {
   if (sha256 !== undefined) {

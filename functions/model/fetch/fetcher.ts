@@ -1,26 +1,26 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { constants, setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ServingError } from '../../errors.ts';
 import type { CacheEvent } from '../sources/redis/cache.ts';
 import { type Entry, type Scope, SourceError } from '../sources/source.ts';
 import type { Checked, FetchOrder, FetchSource, FromWorker, Job, ModelOrder, ToWorker } from './protocol.ts';
 
-/** Hands jobs to a fetching process, which is started when there is one and ends when there has been none for a while. */
+/** Gives jobs to a fetching process, which is started for the first job and ends when there has been none for a while. */
 export interface Fetcher {
-  /** Starts the process, for a job that is about to come. */
+  /** Starts the process ahead of its first job. */
   start(): void;
   list(scope?: Scope): Promise<readonly Entry[]>;
   folders(): Promise<readonly string[]>;
   fetchModel(order: FetchOrder, onBytes: (bytes: number) => void): Promise<Checked>;
-  /** Looks through a local file. */
+  /** Inspects a local file. */
   check(model: ModelOrder): Promise<Checked>;
   /** Ends the process, and fails what it was doing. */
   close(): void;
 }
 
 export interface FetcherEvents {
-  /** @param background nobody waits for it: it yields to requests. */
+  /** A read is repeated. @param background no request waits for it. */
   onRetry(message: string, waitMs: number, background: boolean): void;
   onCache(event: CacheEvent): void;
 }
@@ -36,13 +36,16 @@ const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './fetcher.js', imp
 /**
  * The chunks that a socket gives are garbage at once: a young generation of 1 MB reuses their memory while it is in the
  * processor's cache. Every 64 MB of them V8 marks the old generation, which costs half as much CPU, and lets less garbage
- * gather, in one pause than in increments beside the reads; a pause of 10 ms delays nobody here.
+ * gather, in one pause than in increments beside the reads; a pause of 10 ms delays no request here.
  */
 const FLAGS = ['--max-semi-space-size=1', '--no-incremental-marking'];
-/** A load lists, brings, and looks again. Longer it must not stay: its 80 MB are wanted by the engine that loads the model. */
+/** A load lists, fetches and lists again. The process ends soon after: the engine that loads the model needs its 80 MB. */
 const LINGER_MS = 2000;
 
-/** @param background its process yields to whatever else wants the CPU: requests. */
+/**
+ * @param from what the process reads; undefined for one that only inspects local files.
+ * @param background its process has a lower priority than those that serve requests.
+ */
 export function createFetcher(from: FetchSource | undefined, events: FetcherEvents, background = false): Fetcher {
   const pending = new Map<number, Pending>();
   let child: ChildProcess | undefined;
@@ -62,12 +65,12 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       end(made, why);
     });
     made.on('exit', (code, signal) => end(made, why || (signal ? `killed by ${signal}` : `exit code ${code}`)));
-    if (background && made.pid !== undefined) yieldTo(made.pid);
-    tell({ open: from });
+    if (background && made.pid !== undefined) lowerPriority(made.pid);
+    send({ open: from });
     return made;
   }
 
-  function tell(message: ToWorker): void {
+  function send(message: ToWorker): void {
     // A process that is gone says so by its exit.
     child?.send(message, () => {});
   }
@@ -82,7 +85,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   function settle(message: Extract<FromWorker, { result: unknown } | { error: unknown }>): void {
     const job = pending.get(message.id);
     pending.delete(message.id);
-    if (pending.size === 0) rest();
+    if (pending.size === 0) endWhenIdle();
     if (!('error' in message)) {
       job?.resolve(message.result);
       return;
@@ -91,15 +94,15 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     job?.reject(fault === undefined ? new ServingError('MODEL_FAILED', text) : new SourceError(fault, text));
   }
 
-  function rest(): void {
+  function endWhenIdle(): void {
     clearTimeout(linger);
-    linger = setTimeout(letGo, LINGER_MS);
+    linger = setTimeout(disconnect, LINGER_MS);
     linger.unref();
     child?.unref();
     child?.channel?.unref();
   }
 
-  function letGo(): void {
+  function disconnect(): void {
     const old = child;
     child = undefined;
     if (old?.connected) old.disconnect();
@@ -121,14 +124,14 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     return new Promise((resolve, reject) => {
       const id = nextId++;
       pending.set(id, { resolve, reject, onBytes });
-      tell({ id, job });
+      send({ id, job });
     });
   }
 
   return {
     start() {
       start();
-      if (pending.size === 0) rest();
+      if (pending.size === 0) endWhenIdle();
     },
     list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
     folders: () => run({ kind: 'folders' }) as Promise<readonly string[]>,
@@ -144,11 +147,13 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   };
 }
 
-function yieldTo(pid: number): void {
+function lowerPriority(pid: number): void {
   try {
     // Not the lowest priority: on a busy server the listing would never finish.
-    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    // Below this process, which may have been started with a lower priority itself.
+    const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
+    setPriority(pid, Math.min(PRIORITY_LOW, getPriority() + PRIORITY_BELOW_NORMAL));
   } catch {
-    // A sandbox may not allow it: then the check costs what it costs.
+    // A sandbox may not allow it: the process then competes with requests.
   }
 }

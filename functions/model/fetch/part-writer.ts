@@ -3,9 +3,9 @@ import { crc32c } from '../sources/crc32c.ts';
 
 /** Writes one stretch of a file, in order. */
 export interface PartWriter {
-  /** Takes the bytes that follow. They are the caller's again when it returns. @throws what an earlier write failed with. */
-  take(chunk: Uint8Array): void;
-  /** Settles when all that was taken is written. @throws what a write failed with. */
+  /** Appends bytes, which the caller may reuse when it returns. @throws what an earlier write failed with. */
+  append(chunk: Uint8Array): void;
+  /** Settles when all that was appended is written. @throws what a write failed with. */
   flush(): Promise<void>;
   /** Of all that was flushed. */
   crc32c(): number;
@@ -29,7 +29,7 @@ export function createPartWriter(fd: number, start: number): PartWriter {
   let crc = 0;
   let failure: unknown;
 
-  function hand(): void {
+  function writeSlab(): void {
     const [full, length, position] = [slab, filled, at];
     if (length === 0) return;
     crc = crc32c(full.subarray(0, length), crc);
@@ -53,18 +53,18 @@ export function createPartWriter(fd: number, start: number): PartWriter {
   }
 
   return {
-    take(chunk) {
+    append(chunk) {
       if (failure !== undefined) throw failure;
       for (let from = 0; from < chunk.length; ) {
         const length = Math.min(SLAB - filled, chunk.length - from);
         slab.set(chunk.subarray(from, from + length), filled);
         filled += length;
         from += length;
-        if (filled === SLAB) hand();
+        if (filled === SLAB) writeSlab();
       }
     },
     async flush() {
-      hand();
+      writeSlab();
       await Promise.all(writing);
       if (failure !== undefined) throw failure;
     },

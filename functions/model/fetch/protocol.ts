@@ -17,7 +17,7 @@ export interface FileOrder {
   readonly maxBytes: number | undefined;
 }
 
-/** A `.onnx` file to be looked through. */
+/** A `.onnx` file to be inspected. */
 export interface ModelOrder {
   /** Below the folder, or anywhere. */
   readonly path: string;
@@ -53,14 +53,14 @@ export type ToWorker =
   | { readonly id: number; readonly cancel: true };
 
 /** An error that crosses processes: what a ServingError has, and the fault of a SourceError. */
-export interface Told {
+export interface SerializedError {
   readonly message: string;
   readonly fault: SourceFault | undefined;
 }
 
 export type FromWorker =
   | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly error: Told }
+  | { readonly id: number; readonly error: SerializedError }
   | { readonly id: number; readonly bytes: number }
   | { readonly retry: { readonly message: string; readonly waitMs: number } }
   | { readonly cache: CacheEvent };

@@ -9,19 +9,19 @@ export interface RetryOptions {
   readonly firstMs?: number;
   /** 8000 where it is not given. */
   readonly longestMs?: number;
-  /** Told before each wait. */
+  /** Called before each wait. */
   readonly onRetry?: (error: SourceError, waitMs: number) => void;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
   /** From 0 to below 1. */
   readonly random?: () => number;
 }
 
-/** A source that asks for more is not obeyed: a start that hangs tells less than one that fails. */
+/** A source that asks for a longer wait does not get it: a start that hangs is harder to understand than one that fails. */
 const LONGEST_ASKED_MS = 30_000;
 
 /**
- * Makes attempts until one goes well, with a wait between them that doubles, drawn at random from 0 to its whole: many
- * servers that failed at the same moment do not come back at the same moment.
+ * Makes attempts until one succeeds, with a wait between them that doubles, drawn at random from 0 to its whole: many
+ * servers that failed at the same moment do not try again at the same moment.
  * @param attempt gets its number, from 1.
  * @throws SourceError as the attempt threw it where it is not `transient`, or with the number of attempts behind its
  * message; the signal's reason once it is aborted; anything else that the attempt throws, as it is.

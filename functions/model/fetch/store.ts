@@ -6,8 +6,8 @@ import { TEXT_BYTES } from '../folder/manifest.ts';
 import { createFileSource } from '../sources/file.ts';
 import type { Entry, Scope } from '../sources/source.ts';
 import { checkRoom, isInMemory } from './disk.ts';
-import { createFetcher, type FetcherEvents } from './fetcher.ts';
-import type { FileOrder } from './protocol.ts';
+import { createFetcher, type Fetcher, type FetcherEvents } from './fetcher.ts';
+import type { FetchSource, FileOrder } from './protocol.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
 export interface StoreOptions {
@@ -21,12 +21,12 @@ export interface StoreOptions {
   readonly filesAreMemory: boolean;
 }
 
-export interface BringOptions {
+export interface FetchOptions {
   /** Background work: lower priority. */
   readonly background: boolean;
   /** SHA-256 that the model's file must have, in hex. */
   readonly sha256: string | undefined;
-  /** Local files are looked into whatever lies beside them. */
+  /** A local model's file is inspected even where nothing beside it is likely to be weights. */
   readonly thorough?: boolean;
   /** Bytes fetched so far. */
   readonly onBytes: (bytes: number) => void;
@@ -36,16 +36,16 @@ export interface BringOptions {
 export interface LocalModel {
   readonly folder: string;
   /**
-   * Where its weights lie, by path from the folder of its file, as the file has them. None where a local file was not looked
-   * into, as nothing beside it is likely to be weights: its engine finds out.
+   * Where its weights lie, by path from the folder of its file, as the file has them. None where a local file was not
+   * inspected, as nothing beside it is likely to be weights: its engine finds out.
    */
   readonly external: readonly string[];
   /**
-   * Brings the weights too, where they are not there already.
+   * Fetches the weights too, where they are not on the disk already.
    * @param weights by path below the model's folder.
    * @throws as `fetchModel`.
    */
-  bringWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
+  fetchWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
   /** Removes files that were fetched. */
   release(): Promise<void>;
 }
@@ -59,15 +59,15 @@ export interface ModelStore {
   inMemory(): Promise<boolean>;
   /**
    * Lists all models, or what is below one folder.
-   * @param background nobody waits for it: it yields to requests.
+   * @param background no request waits for it: it runs with a lower priority.
    * @throws SourceError
    */
   list(background: boolean, scope?: Scope): Promise<Layout>;
   /**
-   * Brings a model's file, manifest and golden rows, and reads from the file where its weights lie.
+   * Fetches a model's file, manifest and golden rows, and reads from the file where its weights lie.
    * @throws SourceError, or ServingError `MODEL_FAILED`.
    */
-  fetchModel(version: ListedVersion, options: BringOptions): Promise<LocalModel>;
+  fetchModel(version: ListedVersion, options: FetchOptions): Promise<LocalModel>;
   close(): void;
 }
 
@@ -76,11 +76,23 @@ export function createStore(options: StoreOptions, events: FetcherEvents): Model
   return options.uri.startsWith('gs://') ? createBucketStore(options, events) : createLocalStore(options, events);
 }
 
+/** A fetching process for requests that wait, and one of lower priority. */
+function createFetchers(from: FetchSource | undefined, events: FetcherEvents) {
+  const foreground = createFetcher(from, events);
+  const background = createFetcher(from, events, true);
+  return {
+    of: (isBackground: boolean): Fetcher => (isBackground ? background : foreground),
+    close(): void {
+      foreground.close();
+      background.close();
+    },
+  };
+}
+
 function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): ModelStore {
   const source = createFileSource(uri);
   const never = new AbortController();
-  const prompt = createFetcher(undefined, events);
-  const background = createFetcher(undefined, events, true);
+  const fetchers = createFetchers(undefined, events);
   const rootFolder = source.root.endsWith('.onnx') ? dirname(source.root) : source.root;
   const list = createLister({
     root: source.root,
@@ -93,27 +105,28 @@ function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): M
     local: true,
     inMemory: async () => false,
     list: (_, scope) => list(scope),
-    async fetchModel(version, { background: quietly, sha256, thorough = false }) {
+    async fetchModel(version, { background, sha256, thorough = false }) {
       const folder = join(rootFolder, version.folder);
       const path = join(folder, version.file);
       let external: readonly string[] = [];
-      if (sha256 !== undefined || thorough || (await hasCompany(path))) {
+      if (sha256 !== undefined || thorough || (await hasLikelyWeights(path))) {
         const place = placeOf(source.root, version);
-        ({ external } = await (quietly ? background : prompt).check({ path, place, sha256 }));
+        ({ external } = await fetchers.of(background).check({ path, place, sha256 }));
       }
       return {
         folder,
         external,
-        bringWeights: (weights) => refuseLinks(folder, path, weights),
+        fetchWeights: (weights) => refuseLinks(folder, path, weights),
         release: async () => {},
       };
     },
     close() {
-      prompt.close();
-      background.close();
+      fetchers.close();
     },
   };
 }
+
+type Lister = (scope?: Scope) => Promise<Layout>;
 
 interface ListerOptions {
   readonly root: string;
@@ -122,13 +135,13 @@ interface ListerOptions {
   folders(): Promise<readonly string[]>;
 }
 
-/** Lists as `ModelStore.list` does. How many folders there are is asked for once: it only tells one model from several. */
-function createLister({ root, file, entries, folders }: ListerOptions) {
+/** Lists as `ModelStore.list` does. The folders are counted once: the count only tells one model from several. */
+function createLister({ root, file, entries, folders }: ListerOptions): Lister {
   let total: number | undefined;
   return async (scope: Scope = {}): Promise<Layout> => {
     const { under } = scope;
-    const asked = under === undefined || total !== undefined ? undefined : folders();
-    const [listed, names] = await Promise.all([entries(scope), asked]);
+    const counted = under === undefined || total !== undefined ? undefined : folders();
+    const [listed, names] = await Promise.all([entries(scope), counted]);
     // A folder of folders, `team/churn`, may hold more of them.
     if (names !== undefined) total = names.length + (under!.includes('/') ? 1 : 0);
     const layout = readLayout(root, listed, { file, under, total: under === undefined ? undefined : total });
@@ -140,14 +153,14 @@ function createLister({ root, file, entries, folders }: ListerOptions) {
 /** Files that rarely hold weights; `..data` and its like are how Kubernetes puts the same files there. */
 const NO_WEIGHTS = /^\.\.|^(license|readme|notice)$|\.(onnx|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
 
-/** Whether something beside a model's file is likely to be its weights: a process is started then, to look into the file. */
-async function hasCompany(path: string): Promise<boolean> {
+/** Whether something beside a model's file is likely to be its weights: a process is started then, to inspect the file. */
+async function hasLikelyWeights(path: string): Promise<boolean> {
   const found = await opendir(dirname(path)).catch(() => undefined);
   for await (const { name } of found ?? []) if (!NO_WEIGHTS.test(name)) return true;
   return false;
 }
 
-/** What onnxruntime refuses as a path that escapes, in words that say that it is a link. @throws ServingError `MODEL_FAILED` */
+/** Refuses what onnxruntime refuses as a path that escapes, and says that it is a link. @throws ServingError `MODEL_FAILED` */
 async function refuseLinks(
   folder: string,
   path: string,
@@ -166,10 +179,9 @@ async function refuseLinks(
 function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelStore {
   const { uri, file, cache, filesAreMemory } = options;
   const root = uri.replace(/\/+$/, '');
-  const prompt = createFetcher({ uri, cache }, events);
-  const background = createFetcher({ uri, cache }, events, true);
+  const fetchers = createFetchers({ uri, cache }, events);
   // The client's library loads while the server's own do.
-  prompt.start();
+  fetchers.of(false).start();
   let work: WorkFolder | undefined;
   let fetched = 0;
 
@@ -178,9 +190,10 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
     return join(work.path, String(++fetched));
   }
 
-  const listers = [prompt, background].map((fetcher) =>
-    createLister({ root, file, entries: fetcher.list, folders: fetcher.folders }),
-  );
+  const [list, listInBackground] = [false, true].map((background) => {
+    const { list: entries, folders } = fetchers.of(background);
+    return createLister({ root, file, entries, folders });
+  }) as [Lister, Lister];
 
   return {
     root,
@@ -189,10 +202,10 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
       work ??= makeWorkFolder();
       return filesAreMemory || isInMemory(work.path);
     },
-    list: (quietly, scope) => listers[quietly ? 1 : 0]!(scope),
-    async fetchModel(version, { background: quietly, sha256, onBytes }) {
+    list: (background, scope) => (background ? listInBackground : list)(scope),
+    async fetchModel(version, { background, sha256, onBytes }) {
       const folder = folderFor();
-      const fetcher = quietly ? background : prompt;
+      const fetcher = fetchers.of(background);
       const release = (): Promise<void> => rm(folder, { recursive: true, force: true });
       let before = 0;
 
@@ -215,7 +228,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
         return {
           folder,
           external,
-          async bringWeights(weights) {
+          async fetchWeights(weights) {
             if (weights.length > 0) await fetch(weights.map(([path, entry]) => ({ path, entry, maxBytes: undefined })));
           },
           release,
@@ -226,8 +239,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
       }
     },
     close() {
-      prompt.close();
-      background.close();
+      fetchers.close();
       work?.remove();
     },
   };

@@ -56,7 +56,7 @@ export async function sweep(parent: string, own: string): Promise<void> {
 async function isAbandoned(folder: string): Promise<boolean> {
   const socket = join(folder, ALIVE);
   const [made, there] = await Promise.all([stat(folder), stat(socket)].map((found) => found.catch(() => undefined)));
-  // Without a socket there is no process to ask; a name too long for a socket does not prove that its process has ended.
+  // Without a socket no process can be asked; a name too long for a socket does not prove that its process has ended.
   if (made === undefined || made.uid !== process.getuid?.()) return false;
   if (there === undefined) return socket.length <= LONGEST_SOCKET && Date.now() - made.mtimeMs > MAKING_MS;
   return new Promise((resolve) => {

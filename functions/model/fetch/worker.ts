@@ -10,7 +10,7 @@ import { checkModel, fetchModel } from './fetch-model.ts';
 import type { FetchSource, FromWorker, Job, ToWorker } from './protocol.ts';
 import { retrying } from './retry.ts';
 
-/** How often the parent hears of bytes. */
+/** How often the fetched bytes are reported. */
 const REPORT_MS = 100;
 
 const running = new Map<number, AbortController>();
@@ -36,12 +36,12 @@ async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> 
   if (job.kind === 'list') return retrying(() => source!.list(signal, job.scope), { signal, onRetry });
   if (job.kind === 'folders') return retrying(() => source!.folders(signal), { signal, onRetry });
   let bytes = 0;
-  let told = 0;
-  const tell = (): void => {
-    if (bytes !== told) send({ id, bytes });
-    told = bytes;
+  let reported = 0;
+  const report = (): void => {
+    if (bytes !== reported) send({ id, bytes });
+    reported = bytes;
   };
-  const timer = setInterval(tell, REPORT_MS);
+  const timer = setInterval(report, REPORT_MS);
   const onBytes = (more: number): void => {
     bytes += more;
   };
@@ -49,7 +49,7 @@ async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> 
     return await fetchModel(source!, job.order, { signal, onBytes, onRetry });
   } finally {
     clearInterval(timer);
-    tell();
+    report();
   }
 }
 
@@ -77,7 +77,7 @@ process.on('message', (message: ToWorker) => {
     }
   }
 });
-// Nobody is left to work for; what was half written goes with the parent's folder.
+// No result is wanted any more; what was half written is removed with the parent's folder.
 process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import type { Entry } from '../sources/source.ts';
+import { shorten } from './shorten.ts';
 
 /** One version of a model: what was listed of it, before anything of it is read. */
 export interface ListedVersion {
@@ -265,5 +266,4 @@ function byNumber(a: ListedVersion, b: ListedVersion): number {
 const listOf = (names: readonly string[]): string =>
   names.toSorted().slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
 const folderOf = (path: string): string => (path.includes('/') ? posix.dirname(path) : '');
-const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text);
 const failed = (message: string): ServingError => new ServingError('MODEL_FAILED', message);

@@ -8,7 +8,7 @@ export const TEXT_BYTES: Readonly<Record<string, number>> = { 'model.json': 2 **
 const MOST_ROWS = 1000;
 const MOST_FEATURES = 16_384;
 const MOST_CLASSES = 65_536;
-/** Characters of a name that people read. */
+/** Characters of a name. */
 const LONGEST_NAME = 1024;
 
 const named = z.string().min(1).max(LONGEST_NAME);
@@ -24,13 +24,13 @@ const manifestSchema = z.strictObject({
   output: named.optional(),
   /** Names of the classes, by class index. */
   classes: z.array(z.string().max(LONGEST_NAME)).min(1).max(MOST_CLASSES).optional(),
-  /** A body of `/predict` that works: shown to people, and used to warm up. */
+  /** A body of `/predict` that works: shown on the page and in the OpenAPI document, and used to warm up. */
   example: z.strictObject({ features: jsonValue }).optional(),
   /** Whether rows of different requests may share a run; decided at warm-up where it is left out. */
   batching: z.boolean().optional(),
 });
 
-/** `model.json`, which tells of a model what its ONNX file can't. Every field is optional. */
+/** `model.json`: what a model's ONNX file does not say. Every field is optional. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
 const goldenSchema = z.strictObject({

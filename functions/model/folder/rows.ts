@@ -3,14 +3,15 @@ import { ServingError } from '../../errors.ts';
 import { decodeNested, decodeInput as decodeWhole, depthOf } from '../../tensor/decode.ts';
 import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import { shorten } from './shorten.ts';
 
-/** Feeds of one row, or of a whole input, and how its outputs are to be given back. */
+/** Feeds of one row, or of a whole input, and the shape that its outputs are to have. */
 export interface RowFeeds extends Feeds {
   /** The caller gave one row: a leading 1 of each output is left out of the answer. */
   readonly isRow: boolean;
 }
 
-/** All that a decoder is made of. Plain data: another thread makes the same one of it. */
+/** What a decoder is created from. Plain data: another thread creates the same decoder from it. */
 export interface RowForm {
   readonly signature: Signature;
   readonly names: readonly string[] | undefined;
@@ -26,7 +27,7 @@ export interface RowDecoder {
 
 /**
  * @param names what the values of a one-input model's row are called, from the manifest.
- * @param joined rows are all there is: a whole tensor, with the batch dimension, is refused. Where a model is not
+ * @param joined only rows are taken: a whole tensor, with the batch dimension, is refused. Where a model is not
  * joined, either a row or a whole tensor is taken, told apart by how deeply the arrays are nested.
  */
 export function createRowDecoder(
@@ -111,14 +112,11 @@ function isObject(value: JsonValue): value is JsonObject {
 }
 
 const PLAIN_NAME = /^[A-Za-z_$][\w$]*$/;
-/** A caller's name is shown up to here: an error must not be as long as what it refuses. */
-const MAX_NAME = 80;
-const cut = (name: string): string => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME).toWellFormed()}…` : name);
 const join = (path: string, name: string): string =>
-  PLAIN_NAME.test(name) ? `${path}.${cut(name)}` : `${path}[${JSON.stringify(cut(name))}]`;
+  PLAIN_NAME.test(name) ? `${path}.${shorten(name)}` : `${path}[${JSON.stringify(shorten(name))}]`;
 const nameOf = (spec: TensorSpec): string => spec.name;
 const list = (names: readonly string[]): string =>
-  names.slice(0, 20).map(cut).join(', ') + (names.length > 20 ? ', …' : '');
+  names.slice(0, 20).map(shorten).join(', ') + (names.length > 20 ? ', …' : '');
 
 function invalid(path: string, message: string, given?: JsonValue): ServingError {
   const got = given === undefined ? '' : `, got ${kindOf(given)}`;

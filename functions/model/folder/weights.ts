@@ -21,6 +21,6 @@ function safe(location: string, place: string): string {
     new ServingError('MODEL_FAILED', `${place}: its external data is at ${shown}, ${what}: ${how}`);
   if (/^([\\/]|[A-Za-z]:)/.test(location)) throw refused('which is an absolute path');
   if (normal.split('/')[0] === '..') throw refused("which is outside of the model's folder");
-  if (location === '' || location.includes('\0') || normal === '.') throw refused('which is no path of a file');
+  if (location === '' || location.includes('\0') || normal === '.') throw refused('which is not the path of a file');
   return normal;
 }

@@ -4,145 +4,177 @@ import type { ModelStore } from '../fetch/store.ts';
 import type { Layout } from '../folder/layout.ts';
 import { IN_THE_LOG } from '../serving/load-failure.ts';
 
-/** What is known of a store without asking it each time. */
-export interface Listing {
-  /** The latest that is known of each model, however old: of all, or of those that were looked for. */
-  latest(): Layout | undefined;
-  /** How many models there are, or may be; 1 while nothing is known. */
-  total(): number;
-  /** One of all models that is fresh enough. @throws ServingError `NOT_READY` with the reason. */
-  current(): Promise<Layout>;
-  /** A new one of all models. @throws ServingError `NOT_READY` with the reason. */
-  anew(): Promise<Layout>;
-  /**
-   * Lists the folder of one model alone.
-   * @returns undefined where there is no such model in a folder of its own, or too many are looked for already.
-   * @throws ServingError `NOT_READY` with the reason.
-   */
-  one(name: string): Promise<Layout | undefined>;
-  /** What `one` has just found of a model, for the load that it was looked for: once. */
-  take(name: string): Layout | undefined;
-  /** A listing of all is fresh enough to say what is not there, or one of this model to say what there is of it. */
-  isFresh(name?: string): boolean;
-  /** Somebody else has listed it, or one folder of it. */
-  onListed(layout: Layout): void;
-}
-
-/** Unknown names must not cost a listing each. */
-const LISTING_MS = 10_000;
+/** A listing of all models is fresh for so long: unknown names must not cost a listing each. */
+const FRESH_MS = 10_000;
+/** A store that could not be listed is not listed again for requests before. */
 const FAILED_MS = 1000;
 /** Folders that are listed at once for names that callers send. */
-const MOST_LOOKS = 8;
+const MOST_FOLDERS = 8;
 /** How long a folder's listing counts as just made. */
-const JUST_MS = 1000;
+const JUST_MADE_MS = 1000;
 
-export function createListing(store: Pick<ModelStore, 'list' | 'local'>, logger: Logger): Listing {
-  const freshMs = store.local ? LISTING_MS / 10 : LISTING_MS;
-  let layout: Layout | undefined;
-  let listedAt = Number.NEGATIVE_INFINITY;
-  let listing: Promise<Layout> | undefined;
-  let failure: ServingError | undefined;
-  let failedUntil = 0;
-  let looks = 0;
-  let found: { readonly name: string; readonly layout: Layout; readonly at: number } | undefined;
-  /** When folders were listed alone since all was. */
-  const seen = new Map<string, number>();
-  const told = new Set<string>();
+/** The latest listing of a store, so that requests need not list it. */
+export class Listing {
+  readonly #store: Pick<ModelStore, 'list' | 'local'>;
+  readonly #guard: ListingGuard;
+  readonly #warnings: UploadWarnings;
+  readonly #freshMs: number;
+  #layout: Layout | undefined;
+  #listedAt = Number.NEGATIVE_INFINITY;
+  #listing: Promise<Layout> | undefined;
+  /** Folders that are being listed alone. */
+  #folders = 0;
+  #justListed: { readonly name: string; readonly layout: Layout; readonly at: number } | undefined;
+  /** When folders were listed alone since all was listed. */
+  readonly #folderListedAt = new Map<string, number>();
 
-  function onListed(listed: Layout): void {
-    failure = undefined;
-    layout = listed.under === undefined || layout === undefined ? listed : merge(layout, listed, listed.under);
-    if (listed.under === undefined) {
-      listedAt = performance.now();
-      seen.clear();
-    } else seen.set(listed.under, performance.now());
-    for (const folder of listed.unfinished) {
-      warnOnce(`${listed.root}/${folder} has files, but no ${listed.file}: it is ignored`);
-    }
-    for (const folder of listed.duplicates) {
-      warnOnce(`${listed.root}/${folder} has the version number of another folder, which serves: it is ignored`);
-    }
+  constructor(store: Pick<ModelStore, 'list' | 'local'>, logger: Logger) {
+    this.#store = store;
+    this.#guard = new ListingGuard(logger);
+    this.#warnings = new UploadWarnings(logger);
+    this.#freshMs = store.local ? FRESH_MS / 10 : FRESH_MS;
   }
 
-  function warnOnce(message: string): void {
-    if (told.has(message)) return;
-    told.add(message);
-    logger.warning(message, {});
+  /** The latest that is known of each model, however old: of all, or of those that were listed alone. */
+  latest(): Layout | undefined {
+    return this.#layout;
   }
 
-  /** @throws ServingError `NOT_READY` */
-  async function guard<T>(list: () => Promise<T>): Promise<T> {
-    // A bucket that cannot be listed is not asked again by each request.
-    if (failure !== undefined && performance.now() < failedUntil) throw failure;
-    try {
-      return await list();
-    } catch (cause) {
-      const { message: detail } = cause as Error;
-      const message = `the models cannot be listed: ${IN_THE_LOG}`;
-      // Once for each failure, not for each request: in between, what was listed before may do.
-      if (failure?.detail !== detail) logger.warning(`the models cannot be listed: ${detail}`, { error: cause });
-      failure = new ServingError('NOT_READY', message, { retryAfter: 1, detail, cause });
-      failedUntil = performance.now() + FAILED_MS;
-      throw failure;
-    }
+  /** How many models there are, or may be; 1 while nothing is known. */
+  total(): number {
+    return this.#layout?.total ?? 1;
   }
 
-  function anew(): Promise<Layout> {
-    return guard(() => {
-      listing ??= store
-        .list(false)
-        .then((listed) => {
-          onListed(listed);
-          return listed;
-        })
-        .finally(() => {
-          listing = undefined;
-        });
-      return listing;
+  /** A listing of all models that is fresh enough. @throws ServingError `NOT_READY` with the reason. */
+  async current(): Promise<Layout> {
+    return this.#layout !== undefined && this.isFresh() ? this.#layout : this.refresh();
+  }
+
+  /** Lists all models; calls meanwhile share one listing. @throws ServingError `NOT_READY` with the reason. */
+  refresh(): Promise<Layout> {
+    return this.#guard.run(() => {
+      this.#listing ??= this.#listAll().finally(() => {
+        this.#listing = undefined;
+      });
+      return this.#listing;
     });
   }
 
-  async function one(name: string): Promise<Layout | undefined> {
-    if (looks >= MOST_LOOKS) return undefined;
-    looks++;
+  /**
+   * Lists the folder of one model alone.
+   * @returns the latest of all models; undefined where there is no such model in a folder of its own, or too many folders are
+   * being listed already.
+   * @throws ServingError `NOT_READY` with the reason.
+   */
+  async listFolder(name: string): Promise<Layout | undefined> {
+    if (this.#folders >= MOST_FOLDERS) return undefined;
+    this.#folders++;
     try {
-      const listed = await guard(() => store.list(false, { under: name }));
-      if (!listed.models.has(name)) return undefined;
-      onListed(listed);
-      found = { name, layout: listed, at: performance.now() };
-      return layout;
+      const layout = await this.#guard.run(() => this.#store.list(false, { under: name }));
+      if (!layout.models.has(name)) return undefined;
+      this.onListed(layout);
+      this.#justListed = { name, layout, at: performance.now() };
+      return this.#layout;
     } finally {
-      looks--;
+      this.#folders--;
     }
   }
 
-  function take(name: string): Layout | undefined {
-    if (found?.name !== name) return undefined;
-    const { layout: taken, at } = found;
-    found = undefined;
-    return performance.now() - at < JUST_MS ? taken : undefined;
+  /** What `listFolder` has just listed of a model, for the load that it was listed for: once. */
+  takeJustListed(name: string): Layout | undefined {
+    const just = this.#justListed;
+    if (just?.name !== name) return undefined;
+    this.#justListed = undefined;
+    return performance.now() - just.at < JUST_MADE_MS ? just.layout : undefined;
   }
 
-  function isFresh(name?: string): boolean {
-    const ownAt = name === undefined ? undefined : seen.get(name);
-    return performance.now() - (ownAt ?? listedAt) < freshMs;
+  /** Whether a listing of all is fresh enough to say what does not exist, or one of this model to say which versions it has. */
+  isFresh(name?: string): boolean {
+    const ownAt = name === undefined ? undefined : this.#folderListedAt.get(name);
+    return performance.now() - (ownAt ?? this.#listedAt) < this.#freshMs;
   }
 
-  return {
-    latest: () => layout,
-    total: () => layout?.total ?? 1,
-    current: async () => (layout !== undefined && isFresh() ? layout : anew()),
-    anew,
-    one,
-    take,
-    isFresh,
-    onListed,
-  };
+  /** Takes over a listing of all, or of one folder, that was made elsewhere. */
+  onListed(layout: Layout): void {
+    this.#guard.clear();
+    const { under } = layout;
+    if (under === undefined) {
+      this.#layout = layout;
+      this.#listedAt = performance.now();
+      this.#folderListedAt.clear();
+    } else {
+      this.#layout = this.#layout === undefined ? layout : merge(this.#layout, layout, under);
+      this.#folderListedAt.set(under, performance.now());
+    }
+    this.#warnings.log(layout);
+  }
+
+  async #listAll(): Promise<Layout> {
+    const layout = await this.#store.list(false);
+    this.onListed(layout);
+    return layout;
+  }
 }
 
-/** What is known of all, with one model as it is now. */
+/** The latest of all models, with one model as it is now. */
 function merge(known: Layout, { models, total }: Layout, name: string): Layout {
   const versions = models.get(name);
   if (versions === undefined) return known;
   return { ...known, models: new Map(known.models).set(name, versions), total: Math.max(known.total, total) };
+}
+
+/** Keeps requests from listing a store again that has just failed, and logs each failure once. */
+class ListingGuard {
+  readonly #logger: Logger;
+  #failure: ServingError | undefined;
+  #failedUntil = 0;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** @throws ServingError `NOT_READY` */
+  async run<T>(list: () => Promise<T>): Promise<T> {
+    if (this.#failure !== undefined && performance.now() < this.#failedUntil) throw this.#failure;
+    try {
+      return await list();
+    } catch (cause) {
+      const { message: detail } = cause as Error;
+      if (this.#failure?.detail !== detail) {
+        this.#logger.warning(`the models cannot be listed: ${detail}`, { error: cause });
+      }
+      const message = `the models cannot be listed: ${IN_THE_LOG}`;
+      this.#failure = new ServingError('NOT_READY', message, { retryAfter: 1, detail, cause });
+      this.#failedUntil = performance.now() + FAILED_MS;
+      throw this.#failure;
+    }
+  }
+
+  /** The store was listed. */
+  clear(): void {
+    this.#failure = undefined;
+  }
+}
+
+/** Logs folders that look like mistakes, each once. */
+class UploadWarnings {
+  readonly #logger: Logger;
+  readonly #logged = new Set<string>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  log({ root, file, unfinished, duplicates }: Layout): void {
+    for (const folder of unfinished) this.#warn(`${root}/${folder} has files, but no ${file}: it is ignored`);
+    for (const folder of duplicates) {
+      this.#warn(`${root}/${folder} has the version number of another folder, which serves: it is ignored`);
+    }
+  }
+
+  #warn(message: string): void {
+    if (this.#logged.has(message)) return;
+    this.#logged.add(message);
+    this.#logger.warning(message, {});
+  }
 }

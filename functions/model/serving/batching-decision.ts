@@ -45,7 +45,7 @@ export async function decideBatching(evidence: BatchingEvidence): Promise<Batchi
     return { enabled: true, decidedBy: 'proof', reason: 'every operator of the graph keeps rows apart' };
   }
   const doubt = graph === undefined ? 'the graph was not read' : explain(graph);
-  const trial = await tryJoining(run, trialRows(known));
+  const trial = await tryJoinedRuns(run, trialRows(known));
   return { ...trial, decidedBy: 'trial', reason: `${doubt}; ${trial.reason}` };
 }
 
@@ -80,7 +80,7 @@ export function trialRows(known: readonly Feeds[]): Feeds[] {
 }
 
 /** A row of values that are safe for its dtypes; a free dimension is as long as in `like`, or 1. */
-export function madeUpRow({ inputs }: Signature, like: Feeds | undefined, row: number): Feeds {
+export function syntheticRow({ inputs }: Signature, like: Feeds | undefined, row: number): Feeds {
   const tensors = inputs.map(({ dtype, shape }, i) =>
     sampleTensor(
       dtype,
@@ -95,9 +95,9 @@ type Trial = Pick<BatchingDecision, 'enabled' | 'reason'>;
 
 /**
  * Runs distinct rows alone, then joined in two orders, and compares. It shows that rows influence each other, never that they
- * do not, so it takes real rows alone, and outputs that tell all of them apart.
+ * do not, so it takes real rows alone, and outputs that differ for all of them.
  */
-export async function tryJoining(run: Run, rows: readonly Feeds[]): Promise<Trial> {
+export async function tryJoinedRuns(run: Run, rows: readonly Feeds[]): Promise<Trial> {
   if (rows.length < ROWS)
     return undecided(`a trial takes ${ROWS} distinct rows, and the model's files have ${rows.length}`);
   const alone: Tensor[][] = [];

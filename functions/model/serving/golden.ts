@@ -9,7 +9,7 @@ import type { Run } from './batching-decision.ts';
 
 /**
  * Runs every golden row alone and compares each output that it names.
- * @throws ServingError `MODEL_FAILED` that says which row differed, in what, and by how much.
+ * @throws ServingError `MODEL_FAILED` that names the row, the output and the difference.
  */
 export async function checkGolden(golden: Golden, signature: Signature, decoder: RowDecoder, run: Run): Promise<void> {
   for (const [i, row] of golden.rows.entries()) {

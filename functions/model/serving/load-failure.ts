@@ -2,7 +2,7 @@ import { ServingError } from '../../errors.ts';
 
 export type LoadPhase = 'listing' | 'fetching' | 'loading' | 'checking' | 'warming';
 
-/** Where what is not for callers stands. */
+/** Ends a message for callers: the reason itself is for the operator. */
 export const IN_THE_LOG = "the server's log says why";
 
 const WHEN: Readonly<Record<LoadPhase, string>> = {
@@ -13,11 +13,17 @@ const WHEN: Readonly<Record<LoadPhase, string>> = {
   warming: 'while it was warmed up',
 };
 
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
+/** A new version that fails costs CPU that requests want. */
+const FIRST_UPDATE_RETRY_MS = 60_000;
+const LONGEST_UPDATE_RETRY_MS = 3_600_000;
+
 /**
- * What callers hear of a load that failed: paths, buckets, accounts and other programs' words are for the log.
+ * The failure of a load, in words for callers: paths, buckets, accounts and texts of other programs are for the log.
  * @param phase what the load was doing.
  */
-export function tellCaller({ code, message }: ServingError, phase: LoadPhase | undefined): string {
+export function describeForCallers({ code, message }: ServingError, phase: LoadPhase | undefined): string {
   // Short of memory, or shutting down: these are about the server, and say when to come again.
   if (code === 'NOT_READY' || code === 'DRAINING') return message;
   return `it failed ${WHEN[phase ?? 'loading']}: ${IN_THE_LOG}`;
@@ -31,4 +37,79 @@ export function backOff(failures: number, firstMs: number, longestMs: number): n
 /** What a load ended with, as the one error type: anything else is a failure of the model's. */
 export function toLoadError(error: unknown): ServingError {
   return error instanceof ServingError ? error : new ServingError('MODEL_FAILED', String(error), { cause: error });
+}
+
+/** Loads of a model that does not serve yet: why the latest failed, and when the next may begin. */
+export class LoadFailures {
+  #latest: ServingError | undefined;
+  #reported: string | undefined;
+  #inARow = 0;
+  #retryAt = 0;
+
+  /** The latest failure; undefined where no load has failed since the last `clear`. */
+  get latest(): ServingError | undefined {
+    return this.#latest;
+  }
+
+  /** The latest failure in words for callers. */
+  get reported(): string | undefined {
+    return this.#reported;
+  }
+
+  /** Milliseconds until the next load may begin; 0 or less: now. */
+  waitMs(): number {
+    return this.#retryAt - performance.now();
+  }
+
+  /** @returns whether nothing is wrong with the model itself: memory is short at present. */
+  record(error: ServingError, phase: LoadPhase | undefined): boolean {
+    const isBusy = error.code === 'NOT_READY';
+    this.#latest = error;
+    this.#reported = describeForCallers(error, phase);
+    if (!isBusy) this.#inARow++;
+    this.#retryAt = performance.now() + backOff(isBusy ? 1 : this.#inARow, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    return isBusy;
+  }
+
+  clear(): void {
+    this.#latest = undefined;
+    this.#reported = undefined;
+    this.#inARow = 0;
+  }
+}
+
+/** The newer version that failed to load while another serves: it is tried again when it changes, or after a back-off. */
+export class RefusedVersion {
+  #refused: { stamp: string; times: number; retryAt: number; message: string; reported: string } | undefined;
+
+  /** The failure in words for callers; undefined where nothing was refused. */
+  get reported(): string | undefined {
+    return this.#refused?.reported;
+  }
+
+  /** Whether a version of this stamp must not be tried yet. */
+  isBlocked(stamp: string): boolean {
+    return this.#refused?.stamp === stamp && performance.now() < this.#refused.retryAt;
+  }
+
+  /**
+   * @param stamp of the version; `''` where it was not found.
+   * @returns whether it is news: a model that has been removed is logged once, not at every refresh.
+   */
+  record(stamp: string, error: ServingError, phase: LoadPhase | undefined): boolean {
+    const before = this.#refused;
+    const times = before?.stamp === stamp ? before.times + 1 : 1;
+    this.#refused = {
+      stamp,
+      times,
+      retryAt: performance.now() + backOff(times, FIRST_UPDATE_RETRY_MS, LONGEST_UPDATE_RETRY_MS),
+      message: error.message,
+      reported: describeForCallers(error, phase),
+    };
+    return stamp !== '' || before?.message !== error.message;
+  }
+
+  clear(): void {
+    this.#refused = undefined;
+  }
 }

@@ -2,7 +2,7 @@ import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { LoadPhase } from './load-failure.ts';
 import type { Progress } from './prepared-generation.ts';
 
-/** How far a model's load has come, for its status and for metrics. */
+/** The progress of a model's load, for its status and for metrics. */
 export interface LoadProgress extends Progress {
   /** A load begins. @param name what the model is called until its files say otherwise. */
   begin(name: string): void;

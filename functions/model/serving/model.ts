@@ -3,24 +3,21 @@ import { type Layout, stampOf } from '../folder/layout.ts';
 import { SourceError } from '../sources/source.ts';
 import type { BatchingDecision } from './batching-decision.ts';
 import type { Generation } from './generation.ts';
-import { backOff, IN_THE_LOG, type LoadPhase, tellCaller, toLoadError } from './load-failure.ts';
+import { IN_THE_LOG, LoadFailures, type LoadPhase, RefusedVersion, toLoadError } from './load-failure.ts';
 import { createLoadProgress } from './load-progress.ts';
-import {
-  fetchAndPrepare,
-  type PreparationOptions,
-  type PreparedGeneration,
-  pickListed,
-} from './prepared-generation.ts';
+import { fetchAndPrepare, type PreparationOptions, type PreparedGeneration } from './prepared-generation.ts';
+import { Retirement } from './retirement.ts';
+import { pickListed } from './version-listing.ts';
 
 export interface ModelStatus {
   readonly name: string;
   readonly version: string | undefined;
   readonly state: 'idle' | 'loading' | 'ready' | 'failed' | 'degraded';
-  /** What a load is doing, also that of a version to come; undefined when none is under way. */
+  /** What a load is doing, also that of a newer version; undefined when none is under way. */
   readonly phase: LoadPhase | undefined;
   /** Size of the model and its weights. */
   readonly bytes: number | undefined;
-  /** Of a load under way, how many of them have been brought. */
+  /** Of a load under way, how many of them have been fetched. */
   readonly fetched: number | undefined;
   /** Seconds the latest load has taken so far, or took. */
   readonly seconds: number;
@@ -28,7 +25,7 @@ export interface ModelStatus {
   readonly reason: string | undefined;
   /** Whether rows of different requests share runs, once a version serves. */
   readonly batching: BatchingDecision | undefined;
-  /** Why a newer version does not serve, in words for callers. */
+  /** Why a newer version failed to load, in words for callers. */
   readonly refused: string | undefined;
 }
 
@@ -36,246 +33,243 @@ export interface ModelStatus {
 export interface Model {
   /** Starts a load where none is done or under way. A load that failed is tried again once its back-off is over. */
   load(): void;
-  /** The generation that serves. Who works with it holds it, in the same turn of the event loop. */
+  /** The generation that serves. A caller that uses it calls its `hold()` in the same turn of the event loop. */
   live(): Generation | undefined;
   /** Waits for the load under way, or starts one. @throws ServingError `NOT_READY` with the reason a load failed. */
   whenLive(): Promise<Generation>;
   /**
-   * Compares what was listed with what serves. Where it is another, it is prepared beside it and swapped in; one that fails
-   * changes nothing, and is tried again when it changes or after a back-off. Settles when the new one serves, whoever still
-   * works with the old. Never rejects.
-   * @param patient waits where a version that was replaced before is still in use; else nothing is done then: two generations
-   * take the memory of two, and there are to be no three.
+   * Compares what was listed with what serves. A different version is prepared beside the one that serves and swapped in; one
+   * that fails changes nothing, and is tried again when it changes or after a back-off. Settles when the new one serves, even
+   * while requests still use the old one. Never rejects.
+   * @param waitForRetired waits where a version that was replaced before is still in use. Otherwise nothing is done then: two
+   * generations take the memory of two, and there must not be three.
    */
-  refresh(layout: Layout, patient?: boolean): Promise<void>;
+  refresh(layout: Layout, waitForRetired?: boolean): Promise<void>;
   /** A newer version is being prepared, or the one before it is still in use. */
   refreshing(): boolean;
-  /** Nothing would be lost with it: it is not loaded, nor about to be, and no failure keeps it from being tried. */
+  /** It has no state to lose: it is neither loaded nor loading, and no back-off keeps it from being loaded. */
   forgettable(): boolean;
   /** Unloads it until the next request for it. Settles when its usage count is 0 and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
+  /** Ends its engines, and what is under way. Settles when nothing of it is left. */
   close(): Promise<void>;
 }
 
-const FIRST_RETRY_MS = 1000;
-const LONGEST_RETRY_MS = 60_000;
-/** A candidate that fails costs CPU that requests want. */
-const FIRST_REFRESH_RETRY_MS = 60_000;
-const LONGEST_REFRESH_RETRY_MS = 3_600_000;
-
-/** @param label what the model is called until its files say otherwise. */
+/**
+ * A model that is not loaded yet.
+ * @param label what it is called until its files give it a name.
+ */
 export function createModel(label: string, options: PreparationOptions): Model {
-  const { logger, metrics } = options.telemetry;
-  const progress = createLoadProgress(metrics);
-  let live: PreparedGeneration | undefined;
-  let loading: Promise<Generation> | undefined;
-  let refreshing: Promise<void> | undefined;
-  let failedIn: LoadPhase | undefined;
-  let failure: ServingError | undefined;
-  let told = '';
-  let failures = 0;
-  let retryAt = 0;
-  let refusal: { stamp: string; times: number; retryAt: number; reason: string; told: string } | undefined;
-  let closed = false;
-  const leaving = new Set<Promise<void>>();
+  return new ManagedModel(label, options);
+}
 
-  async function prepare(replacing: boolean): Promise<PreparedGeneration> {
-    progress.begin(live?.generation.name ?? label);
-    try {
-      const candidate = await fetchAndPrepare(options, progress, replacing);
-      if (!closed) return candidate;
-      await candidate.close();
-      throw new ServingError('DRAINING', 'the server is shutting down');
-    } catch (error) {
-      failedIn = progress.now().phase;
-      throw error;
-    } finally {
-      progress.end();
-    }
+class ManagedModel implements Model {
+  readonly #label: string;
+  readonly #options: PreparationOptions;
+  readonly #progress: ReturnType<typeof createLoadProgress>;
+  readonly #failures = new LoadFailures();
+  readonly #refused = new RefusedVersion();
+  readonly #retirement: Retirement;
+  #live: PreparedGeneration | undefined;
+  #loading: Promise<Generation> | undefined;
+  #updating: Promise<void> | undefined;
+  /** What the latest load or update was doing when it failed. */
+  #failedIn: LoadPhase | undefined;
+  #closed = false;
+
+  constructor(label: string, options: PreparationOptions) {
+    const { logger, metrics } = options.telemetry;
+    this.#label = label;
+    this.#options = options;
+    this.#progress = createLoadProgress(metrics);
+    this.#retirement = new Retirement(label, logger);
   }
 
-  async function firstLoad(): Promise<Generation> {
+  load(): void {
+    this.#dropStale();
+    this.#begin();
+  }
+
+  live(): Generation | undefined {
+    return this.#live?.generation;
+  }
+
+  async whenLive(): Promise<Generation> {
+    if (this.#live !== undefined) return this.#live.generation;
     try {
-      live = await prepare(false);
-      failures = 0;
-      failure = undefined;
-      announce('model ready');
-      return live.generation;
+      const loading = this.#begin();
+      if (loading !== undefined) return await loading;
+    } catch {}
+    const { latest, reported } = this.#failures;
+    const retryAfter = Math.max(1, Math.ceil(this.#failures.waitMs() / 1000));
+    const message = `the model is not ready: ${reported ?? 'the server is shutting down'}`;
+    throw new ServingError('NOT_READY', message, { retryAfter, detail: latest?.message });
+  }
+
+  async refresh(layout: Layout, waitForRetired = false): Promise<void> {
+    if (waitForRetired) await this.#retirement.settled();
+    if (this.#live === undefined || this.refreshing() || this.#closed) return this.#updating;
+    this.#updating = this.#update(this.#live, layout).finally(() => {
+      this.#updating = undefined;
+    });
+    return this.#updating;
+  }
+
+  refreshing(): boolean {
+    return this.#updating !== undefined || this.#retirement.isPending();
+  }
+
+  forgettable(): boolean {
+    const isInUse = (this.#live ?? this.#loading) !== undefined || this.refreshing();
+    return !isInUse && this.#failures.waitMs() <= 0;
+  }
+
+  async unload(): Promise<void> {
+    await this.#loading?.catch(() => {});
+    await this.#updating;
+    await this.#retirement.settled();
+    const unloaded = this.#live;
+    this.#live = undefined;
+    this.#refused.clear();
+    if (unloaded !== undefined) await this.#retirement.retire(unloaded);
+  }
+
+  status(): ModelStatus {
+    const generation = this.#live?.generation;
+    const fault = generation?.fault();
+    return {
+      name: generation?.name ?? this.#label,
+      version: generation?.version,
+      state: this.#state(fault),
+      ...this.#progress.now(),
+      reason: this.#reason(fault),
+      batching: generation?.batching,
+      refused: this.#refused.reported,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#live?.close();
+    await this.#loading?.catch(() => {});
+    await this.#updating;
+    await this.#retirement.settled();
+  }
+
+  #state(fault: string | undefined): ModelStatus['state'] {
+    if (this.#live !== undefined) return fault === undefined ? 'ready' : 'degraded';
+    if (this.#loading !== undefined) return 'loading';
+    return this.#failures.latest === undefined ? 'idle' : 'failed';
+  }
+
+  #reason(fault: string | undefined): string | undefined {
+    if (fault !== undefined) return `its engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
+    return this.#live === undefined ? this.#failures.reported : undefined;
+  }
+
+  /** A local file that was overwritten cannot be loaded again by an engine that is replaced: it is loaded as a new version. */
+  #dropStale(): void {
+    const stale = this.#live;
+    if (stale === undefined || this.#updating !== undefined || !stale.generation.stale()) return;
+    this.#live = undefined;
+    void this.#retirement.retire(stale);
+  }
+
+  /** Begins a load where one is due. @returns the load under way. */
+  #begin(): Promise<Generation> | undefined {
+    const isDue = this.#loading === undefined && this.#live === undefined && this.#failures.waitMs() <= 0;
+    if (isDue && !this.#closed) {
+      this.#loading = this.#firstLoad();
+      // A waiting caller gets the error; without one it is in the status and the log.
+      this.#loading.catch(() => {});
+    }
+    return this.#loading;
+  }
+
+  async #firstLoad(): Promise<Generation> {
+    try {
+      this.#live = await this.#prepare(false);
+      this.#failures.clear();
+      this.#logLoaded('model ready');
+      return this.#live.generation;
     } catch (error) {
-      if (closed) throw error;
-      fail(error);
+      if (this.#closed) throw error;
+      const failure = toLoadError(error);
+      const { logger } = this.#options.telemetry;
+      const log = this.#failures.record(failure, this.#failedIn) ? logger.warning : logger.error;
+      log(`the model did not load: ${failure.message}`, { model: this.#label, error });
       throw failure;
     } finally {
-      loading = undefined;
+      this.#loading = undefined;
     }
   }
 
-  function fail(error: unknown): void {
-    failure = toLoadError(error);
-    told = tellCaller(failure, failedIn);
-    // Memory is short now: nothing is wrong with the model.
-    const busy = failure.code === 'NOT_READY';
-    if (!busy) failures++;
-    retryAt = performance.now() + backOff(busy ? 1 : failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
-    const log = busy ? logger.warning : logger.error;
-    log(`the model did not load: ${failure.message}`, { model: label, error });
-  }
-
-  function announce(what: string): void {
-    const { name, version } = live!.generation;
-    progress.settle(live!.generation.bytes);
-    const { seconds, bytes } = progress.now();
-    logger.info(what, { model: name, version, seconds, bytes });
-  }
-
-  /** A local file that was overwritten is none that a lost engine could load again: it is loaded, and checked, as a new one. */
-  function dropStale(): void {
-    const stale = live;
-    if (stale === undefined || refreshing !== undefined || !stale.generation.stale()) return;
-    live = undefined;
-    void retire(stale);
-  }
-
-  function begin(): Promise<Generation> | undefined {
-    if (loading === undefined && live === undefined && performance.now() >= retryAt && !closed) {
-      loading = firstLoad();
-      // Whoever waits sees the error; without anyone it is in the status and the log.
-      loading.catch(() => {});
+  /** @param background see {@link fetchAndPrepare}. */
+  async #prepare(background: boolean): Promise<PreparedGeneration> {
+    this.#progress.begin(this.#live?.generation.name ?? this.#label);
+    try {
+      const prepared = await fetchAndPrepare(this.#options, this.#progress, background);
+      if (!this.#closed) return prepared;
+      await prepared.close();
+      throw new ServingError('DRAINING', 'the server is shutting down');
+    } catch (error) {
+      this.#failedIn = this.#progress.now().phase;
+      throw error;
+    } finally {
+      this.#progress.end();
     }
-    return loading;
   }
 
-  async function replace(serving: PreparedGeneration, layout: Layout): Promise<void> {
-    const { name } = serving.generation;
+  async #update(serving: PreparedGeneration, layout: Layout): Promise<void> {
     let stamp = '';
     try {
-      failedIn = 'listing';
-      stamp = stampOf(await pickListed(options, layout, serving), serving.weights);
-      if (stamp === serving.stamp) {
-        refusal = undefined;
-        return;
-      }
-      if (refusal?.stamp === stamp && performance.now() < refusal.retryAt) return;
-      const next = await prepare(true);
-      if (live !== serving) {
-        await next.close();
-        return;
-      }
-      live = next;
-      refusal = undefined;
-      metrics.refreshed('swapped');
-      announce(`a new version serves, in place of ${serving.generation.version}`);
-      void retire(serving).then(() => {
-        if (live === next) next.grow();
-      });
+      this.#failedIn = 'listing';
+      stamp = stampOf(await pickListed(this.#options, layout, serving), serving.weights);
+      if (stamp === serving.stamp) this.#refused.clear();
+      else if (!this.#refused.isBlocked(stamp)) await this.#swap(serving);
     } catch (error) {
-      if (error instanceof SourceError && error.fault === 'transient') {
-        // The bucket's fault and not the version's: the next look tries it again.
-        metrics.refreshed('unreachable');
-        logger.warning(`the new version could not be fetched: ${error.message}`, { model: name });
-        return;
-      }
-      if (closed) return;
-      const reason = toLoadError(error);
-      const { message } = reason;
-      progress.settle(serving.generation.bytes);
-      const times = refusal?.stamp === stamp ? refusal.times + 1 : 1;
-      const wait = backOff(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
-      // A model that has been removed is logged once, not at every refresh.
-      if (stamp !== '' || refusal?.reason !== message) {
-        metrics.refreshed('failed');
-        logger.error(`the new version failed to load, the old one keeps serving: ${message}`, { model: name, error });
-      }
-      refusal = {
-        stamp,
-        times,
-        retryAt: performance.now() + wait,
-        reason: message,
-        told: tellCaller(reason, failedIn),
-      };
+      this.#failUpdate(serving, stamp, error);
     }
   }
 
-  function reasonOf(fault: string | undefined): string | undefined {
-    if (fault !== undefined) return `its engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
-    return live !== undefined || failure === undefined ? undefined : told;
+  async #swap(serving: PreparedGeneration): Promise<void> {
+    const next = await this.#prepare(true);
+    if (this.#live !== serving) {
+      await next.close();
+      return;
+    }
+    this.#live = next;
+    this.#refused.clear();
+    this.#options.telemetry.metrics.refreshed('swapped');
+    this.#logLoaded(`a new version serves, in place of ${serving.generation.version}`);
+    void this.#retirement.retire(serving).then(() => {
+      if (this.#live === next) next.grow();
+    });
   }
 
-  function retire(candidate: PreparedGeneration): Promise<void> {
-    const gone = candidate
-      .retire()
-      // What serves now is none the worse for it.
-      .catch((error: unknown) => logger.warning('a replaced version did not close cleanly', { model: label, error }))
-      .finally(() => leaving.delete(gone));
-    leaving.add(gone);
-    return gone;
+  #failUpdate(serving: PreparedGeneration, stamp: string, error: unknown): void {
+    if (this.#closed) return;
+    const { logger, metrics } = this.#options.telemetry;
+    const { name, bytes } = serving.generation;
+    if (error instanceof SourceError && error.fault === 'transient') {
+      // The bucket's fault and not the version's: the next refresh tries it again.
+      metrics.refreshed('unreachable');
+      logger.warning(`the new version could not be fetched: ${error.message}`, { model: name });
+      return;
+    }
+    const failure = toLoadError(error);
+    this.#progress.settle(bytes);
+    if (!this.#refused.record(stamp, failure, this.#failedIn)) return;
+    metrics.refreshed('failed');
+    const message = `the new version failed to load; the previous version keeps serving: ${failure.message}`;
+    logger.error(message, { model: name, error });
   }
 
-  return {
-    load() {
-      dropStale();
-      begin();
-    },
-    refreshing: () => refreshing !== undefined || leaving.size > 0,
-    forgettable: () =>
-      (live ?? loading ?? refreshing) === undefined && leaving.size === 0 && performance.now() >= retryAt,
-    live: () => live?.generation,
-    async whenLive() {
-      if (live !== undefined) return live.generation;
-      try {
-        const under = begin();
-        if (under !== undefined) return await under;
-      } catch {}
-      const retryAfter = Math.max(1, Math.ceil((retryAt - performance.now()) / 1000));
-      const message = `the model is not ready: ${failure === undefined ? 'the server is shutting down' : told}`;
-      throw new ServingError('NOT_READY', message, { retryAfter, detail: failure?.message });
-    },
-    async refresh(layout, patient = false) {
-      if (patient) await Promise.all(leaving);
-      if (live === undefined || refreshing !== undefined || leaving.size > 0 || closed) return refreshing;
-      refreshing = replace(live, layout).finally(() => {
-        refreshing = undefined;
-      });
-      return refreshing;
-    },
-    async unload() {
-      if (loading !== undefined) await loading.catch(() => {});
-      if (refreshing !== undefined) await refreshing;
-      await Promise.all(leaving);
-      const gone = live;
-      live = undefined;
-      refusal = undefined;
-      if (gone !== undefined) await retire(gone);
-    },
-    status() {
-      const fault = live?.generation.fault();
-      const isReady = live !== undefined;
-      const state = isReady
-        ? fault === undefined
-          ? 'ready'
-          : 'degraded'
-        : loading
-          ? 'loading'
-          : failure
-            ? 'failed'
-            : 'idle';
-      return {
-        name: live?.generation.name ?? label,
-        version: live?.generation.version,
-        state,
-        ...progress.now(),
-        reason: reasonOf(fault),
-        batching: live?.generation.batching,
-        refused: refusal?.told,
-      };
-    },
-    async close() {
-      closed = true;
-      await live?.close();
-      await loading?.catch(() => {});
-      await refreshing;
-      await Promise.all(leaving);
-    },
-  };
+  #logLoaded(message: string): void {
+    const { name, version, bytes: size } = this.#live!.generation;
+    this.#progress.settle(size);
+    const { seconds, bytes } = this.#progress.now();
+    this.#options.telemetry.logger.info(message, { model: name, version, seconds, bytes });
+  }
 }

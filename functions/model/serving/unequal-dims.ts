@@ -38,9 +38,9 @@ export function createExplainFailure({ inputs }: Signature): ExplainFailure | un
         (one) => length !== undefined && lengthOf(one) !== undefined && lengthOf(one) !== length,
       );
       if (other === undefined) continue;
-      const told = (one: Axis): string =>
+      const describe = (one: Axis): string =>
         `${lengthOf(one)} in dimension ${one.axis} of input ${inputs[one.slot]!.name}`;
-      return `the dimension ${name} has one length for all inputs: got ${told(first!)} and ${told(other)}`;
+      return `the dimension ${name} has one length for all inputs: got ${describe(first!)} and ${describe(other)}`;
     }
     return undefined;
   }

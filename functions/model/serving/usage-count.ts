@@ -9,7 +9,7 @@ export interface UsageCount {
   lastUsed(): number;
   readonly superseded: AbortSignal;
   /** Settles when the count is 0. After a while `superseded` asks the remaining users to finish. */
-  left(): Promise<void>;
+  drained(): Promise<void>;
 }
 
 /** A stream may last for hours, and two generations take twice the memory: after this it is asked to continue with the new one. */
@@ -38,7 +38,7 @@ export function createUsageCount(patienceMs = PATIENCE_MS): UsageCount {
     },
     idle: () => count === 0 && (used !== made || performance.now() - made > FRESH_MS),
     lastUsed: () => used,
-    async left() {
+    async drained() {
       // A caller that received it in this turn calls `hold()` before the next.
       await turn();
       const timer = setTimeout(() => superseded.abort(), patienceMs);

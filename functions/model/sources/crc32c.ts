@@ -3,7 +3,7 @@ import { crc32c as nativeCrc32c } from '@node-rs/crc32';
 /** Castagnoli's polynomial with its bits in reverse, as in RFC 3720: x^0 is the highest bit. */
 const POLYNOMIAL = 0x82f63b78;
 const ONE = 0x80000000;
-/** x^8: what one more byte behind them does to the bits of a checksum. */
+/** x^8: what one more byte after them does to the bits of a checksum. */
 const BYTE = 0x00800000;
 
 /**
@@ -15,7 +15,7 @@ export function crc32c(chunk: Uint8Array, previous = 0): number {
 }
 
 /**
- * The checksum of two runs of bytes, one behind the other, from the checksum of each: for ranges that are read at once.
+ * The checksum of two runs of bytes, one after the other, from the checksum of each: for ranges that are read at once.
  * A checksum is linear over GF(2), so the first one needs only be moved up by the second one's length.
  * @param lengthOfB bytes of the second run.
  */

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { stampOfFile } from '../../engine/file-stamp.ts';
 import { type Entry, type Scope, type Source, SourceError } from './source.ts';
 
-/** Folders below the root that are looked into: `<name>/<version>/` and what external data may lie in, with some to spare. */
+/** Depth of the folders that are listed: `<name>/<version>/`, folders of external data, and some to spare. */
 const MAX_DEPTH = 6;
-/** A folder with more is no folder of models: somebody's home, or the whole disk. */
+/** A folder with more is not a folder of models, but a home folder or the whole disk. */
 const MAX_FILES = 20_000;
 const READ_BYTES = 2 ** 20;
 /** What `readdir` says of a folder that is not there. */
@@ -86,7 +86,7 @@ export function createFileSource(uri: string): Source {
     entry: Entry,
     start: number,
     end: number,
-    take: (chunk: Uint8Array) => void,
+    onChunk: (chunk: Uint8Array) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const changed = (): SourceError => new SourceError('changed', `${fileOf(entry)} changed while it was read`);
@@ -104,7 +104,7 @@ export function createFileSource(uri: string): Source {
         signal.throwIfAborted();
         const got = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at);
         if (stampOfFile(fstatSync(fd, { bigint: true })) !== entry.stamp || got === 0) throw changed();
-        take(buffer.subarray(0, got));
+        onChunk(buffer.subarray(0, got));
         at += got;
         await turn();
       }
@@ -117,7 +117,7 @@ export function createFileSource(uri: string): Source {
   return { root, shared: false, list, folders, read, close: async () => {} };
 }
 
-/** Whether a folder is looked into, by its path below the root: no part of it is hidden, or leads out. */
+/** Whether a folder is listed, by its path below the root: no part of it is hidden, or leads out. */
 function isListed(path: string): boolean {
   const parts = path.split('/');
   return parts.length <= MAX_DEPTH && parts.every((part) => /^[^.\0][^\0]*$/.test(part) && part !== 'node_modules');

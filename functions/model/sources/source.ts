@@ -27,10 +27,10 @@ export interface Scope {
 }
 
 /**
- * A place that models are read from. Each method is one attempt: who calls it retries what is `transient`.
+ * A place that models are read from. Each method makes one attempt: the caller retries what is `transient`.
  */
 export interface Source {
-  /** What it is called towards people: `/srv/models`, `gs://bucket/models`. Holds no credentials. */
+  /** Display name: `/srv/models`, `gs://bucket/models`. Holds no credentials. */
   readonly root: string;
   /** Its bytes pass through something that others can write to: a checksum that can be forged is not enough. */
   readonly shared: boolean;
@@ -43,26 +43,32 @@ export interface Source {
   folders(signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Reads the stored bytes `start` to `end` (exclusive) of an entry, pinned to its stamp.
-   * @param take gets the bytes in order, at once and without gaps; a chunk is the taker's only during the call.
-   * @throws SourceError after any number of bytes: who calls it goes on behind what was taken. `changed` where the entry
+   * @param onChunk gets the bytes in order, as they arrive and without gaps; a chunk is valid only during the call.
+   * @throws SourceError after any number of bytes: the caller continues after those that it got. `changed` where the entry
    * is no longer what was listed.
    */
-  read(entry: Entry, start: number, end: number, take: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<void>;
-  /** Lets go of connections. */
+  read(
+    entry: Entry,
+    start: number,
+    end: number,
+    onChunk: (chunk: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Closes its connections. */
   close(): Promise<void>;
 }
 
 /**
- * - `transient`: may go well the next time: a reset, a stall, 408, 429, 5xx.
- * - `changed`: what was listed is there no more: list again.
+ * - `transient`: another attempt may succeed: a reset, a stall, 408, 429, 5xx.
+ * - `changed`: what was listed no longer exists: list again.
  * - `refused`: will fail again until somebody changes something: 401, 403, 404, a bad address.
  */
 export type SourceFault = 'transient' | 'changed' | 'refused';
 
-/** Why a source did not give what it was asked for. The message is for the operator: it says what to do. */
+/** Why a source could not be listed or read. The message is for the operator: it says what to do. */
 export class SourceError extends ServingError {
   readonly fault: SourceFault;
-  /** Seconds that the source asks to be left alone. */
+  /** Seconds that the source asks to wait before the next attempt. */
   readonly waitSeconds: number | undefined;
 
   constructor(fault: SourceFault, message: string, details: { cause?: unknown; waitSeconds?: number } = {}) {

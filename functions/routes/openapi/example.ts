@@ -1,4 +1,4 @@
-import { madeUpRow } from '../../model/serving/batching-decision.ts';
+import { syntheticRow } from '../../model/serving/batching-decision.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
@@ -25,7 +25,8 @@ export function makeExamples({
   const { example } = manifest;
   const least = inputs.map(({ shape }) => elementCount(shape.map((dim) => (dim === -1 ? 1 : dim))));
   if (least.some((count) => count > MAX_ELEMENTS)) return undefined;
-  const decoded = example === undefined ? madeUpRow(signature, undefined, 0) : rows.decode(example.features, 'example');
+  const decoded =
+    example === undefined ? syntheticRow(signature, undefined, 0) : rows.decode(example.features, 'example');
   const tensors = decoded.tensors as readonly Tensor[];
   if (tensors.some(({ dims }) => elementCount(dims) > MAX_ELEMENTS)) return undefined;
   const values = inputs.map(({ name, shape }, i) => {

@@ -118,7 +118,7 @@ export function openInferenceLife(kind: HostKind): void {
           ['UNAVAILABLE', 'unloaded'],
         ],
       );
-      const gone = /the model team\/other was unloaded: POST \/v2\/repository\/models\/team%2Fother\/load/;
+      const gone = /the model team\/other is unloaded: POST \/v2\/repository\/models\/team%2Fother\/load/;
       for (const path of [other, `${other}/versions/1`]) {
         assertRefused(await infer(host(), path, [PAIR]), 503, 'NOT_READY', gone);
         assertRefused(await call(host(), `/v2/models/${path}/ready`), 503, 'NOT_READY', gone);
@@ -134,13 +134,23 @@ export function openInferenceLife(kind: HostKind): void {
 
     test('a load that fails says why, and what serves goes on', async () => {
       writeModel(models, 'team/other/5', new TextEncoder().encode('no model'));
-      assertRefused(await control('team/other', 'load'), 503, 'NOT_READY', /what is new of team\/other does not serve/);
+      assertRefused(
+        await control('team/other', 'load'),
+        503,
+        'NOT_READY',
+        /the new version of team\/other failed to load/,
+      );
       assert.deepEqual((await infer(host(), other, [PAIR])).json.outputs[0].data, [41, 42]);
       rmSync(join(models, 'team/other/5'), { recursive: true });
     });
 
     test('the model behind /predict stays, and what is not there is 404', async () => {
-      assertRefused(await control('main', 'unload'), 403, 'FORBIDDEN', /main is behind \/predict.*it stays loaded/);
+      assertRefused(
+        await control('main', 'unload'),
+        403,
+        'FORBIDDEN',
+        /main cannot be unloaded: it is the model behind \/predict/,
+      );
       assert.equal((await control('main', 'load')).status, 200);
       const words = /^failed to load 'tulip', failed to poll from model repository: there is no model tulip$/;
       assertRefused(await control('tulip', 'load'), 404, 'NOT_FOUND', words);

@@ -24,7 +24,7 @@ const BAD: readonly (readonly [what: string, model: Uint8Array, error: RegExp])[
 /** Newer models that are not taken, and a bucket that gives none. */
 export function refusedSwaps(): void {
   describe('what is no newer model', { concurrency: 2 }, () => {
-    test('a candidate that fails leaves the old one, is told of, and the next good upload is taken', () =>
+    test('a new version that fails leaves the old one serving and is logged, and the next good upload is loaded', () =>
       withStorage(async (storage) => {
         storage.put(BUCKET, 'iris/model.onnx', addConstant(1), LONG_AGO);
         storage.put(BUCKET, 'iris/golden.json', goldenOf(1), LONG_AGO);
@@ -59,7 +59,7 @@ export function refusedSwaps(): void {
           await until(() => listings(storage).length > first + 2, 'the outage', SWAP_MS);
           assert.deepEqual((await predict(host, [1, 2])).json().prediction, [2, 3]);
           const missed = async () => (await metric(host, 'model_refreshes_total', { outcome: 'unreachable' })) === 2;
-          await until(missed, 'two looks in vain', SWAP_MS);
+          await until(missed, 'two refreshes without a version', SWAP_MS);
           const { state, refresh_error } = (await call(host, '/health')).json().model;
           assert.deepEqual([state, refresh_error], ['ready', undefined]);
           storage.put(BUCKET, 'iris/model.onnx', addConstant(2), LONG_AGO);

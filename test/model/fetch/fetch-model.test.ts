@@ -17,7 +17,7 @@ const NEVER = new AbortController().signal;
 /** Brings what a bucket holds under `m/`, as a server would. */
 async function setUp(t: TestContext, objects: Record<string, Uint8Array | string>) {
   const storage = await startStorage();
-  const root = mkdtempSync(join(tmpdir(), 'bring-'));
+  const root = mkdtempSync(join(tmpdir(), 'fetch-model-'));
   t.after(() => Promise.all([storage.close(), rmSync(root, { recursive: true })]));
   for (const [name, bytes] of Object.entries(objects)) storage.put('models', `m/${name}`, Buffer.from(bytes));
   const source = createGcsSource('gs://models/m', { endpoint: storage.url });
@@ -64,7 +64,7 @@ test('a model comes with its manifest and golden rows, for the owner alone, and 
   assert.ok(!storage.requests.some(({ kind, name }) => kind === 'media' && name.endsWith('notes.md')));
 });
 
-test('a model says where its weights lie, as its file has it, and they are brought on demand', async (t) => {
+test('a model says where its weights lie, as its file has it, and they are fetched on demand', async (t) => {
   for (const location of ['model.onnx.data', 'weights/layer 1.bin', 'odd']) {
     const { model, data } = externalWeights(location);
     const { folder, fetchModel, bringFiles, fileOf } = await setUp(t, { 'model.onnx': model, [location]: data });
@@ -101,7 +101,7 @@ test('a file of another SHA-256 is refused, with both', async (t) => {
   });
 });
 
-test('what is no ONNX is told by its address in the bucket', async (t) => {
+test('the error of a file that is not ONNX names its address in the bucket', async (t) => {
   const { fetchModel } = await setUp(t, { 'model.onnx': '<html>' });
   await assert.rejects(fetchModel(), { code: 'MODEL_FAILED', message: /^gs:\/\/models\/m\/model\.onnx: .*<html>/ });
 });

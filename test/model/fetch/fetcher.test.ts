@@ -91,14 +91,14 @@ test('closing ends the process and what it was doing; later jobs are refused', a
   await assert.rejects(fetcher.list(), { code: 'DRAINING' });
 });
 
-test('a gentle one yields to whatever else wants the CPU', async (t) => {
+test('a fetching process for background work has a lower priority', async (t) => {
   const { storage, fetcher } = await setUp(t, {}, true);
   storage.put('models', 'model.onnx', identity());
   await fetcher.list();
   assert.ok(getPriority(descendants(process.pid)[0]!) > getPriority());
 });
 
-test('a local file is looked through without a source', async (t) => {
+test('a local file is inspected without a source', async (t) => {
   const fetcher = createFetcher(undefined, { onRetry: () => {}, onCache: () => {} });
   t.after(fetcher.close);
   const file = join(folder, 'file');

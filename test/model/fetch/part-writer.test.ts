@@ -23,7 +23,7 @@ test('pieces of any size come out in order, at their place, with the checksum of
       for (const size of pieces) {
         // The piece's memory is somebody else's again at once.
         const piece = Buffer.from(BYTES.subarray(at, at + size));
-        writer.take(piece);
+        writer.append(piece);
         piece.fill(0);
         at = Math.min(BYTES.length, at + size);
       }
@@ -37,16 +37,16 @@ test('pieces of any size come out in order, at their place, with the checksum of
   );
 });
 
-test('a write that fails is told by the next piece, or at the end', async () => {
+test('a write that fails is reported by the next append, or at the end', async () => {
   const fd = openSync(path, 'w');
   closeSync(fd);
   const reading = openSync(path, 'r');
   const writer = createPartWriter(reading, 0);
   const write = async (): Promise<void> => {
-    writer.take(BYTES);
+    writer.append(BYTES);
     await writer.flush();
   };
   await assert.rejects(write, { code: 'EBADF' });
-  await assert.rejects(async () => writer.take(BYTES), { code: 'EBADF' });
+  await assert.rejects(async () => writer.append(BYTES), { code: 'EBADF' });
   closeSync(reading);
 });

@@ -55,7 +55,7 @@ test('a local file of another SHA-256 is refused, with both', async (t) => {
   });
 });
 
-test('a local file with company is looked into for its weights, in a process of its own', async (t) => {
+test('a local file with other files beside it is inspected for its weights, in a separate process', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const { model } = externalWeights('parts/w');
@@ -74,21 +74,21 @@ test('weights behind a link are taken from the folder that the model itself is l
   const volume = writeModel(folder, 'volume/..2026', model);
   writeFileSync(join(volume, 'w.data'), data);
   for (const name of ['model.onnx', 'w.data']) symlinkSync(`..2026/${name}`, join(folder, 'volume', name));
-  await (await bringWeights(join(folder, 'volume')))();
+  await (await fetchWeights(join(folder, 'volume')))();
 
   const uri = writeModel(folder, 'linked', model);
   symlinkSync('../volume/..2026/w.data', join(uri, 'w.data'));
-  await assert.rejects(await bringWeights(uri), {
+  await assert.rejects(await fetchWeights(uri), {
     code: 'MODEL_FAILED',
     message: `${uri}/model.onnx: its external data ${uri}/w.data is a link that leads to ${volume}/w.data, outside of the model's folder: put the file itself there`,
   });
 
-  async function bringWeights(root: string): Promise<() => Promise<void>> {
+  async function fetchWeights(root: string): Promise<() => Promise<void>> {
     const store = localStore(root);
     t.after(store.close);
     const version = pickMain(await store.list(false));
     const local = await store.fetchModel(version, { background: false, sha256: undefined, onBytes: () => {} });
-    return () => local.bringWeights(local.external.map((path) => [path, version.beside.get(path)!]));
+    return () => local.fetchWeights(local.external.map((path) => [path, version.beside.get(path)!]));
   }
 });
 
@@ -113,7 +113,7 @@ test('a model in a folder of models is taken to be one of several', async (t) =>
   assert.equal((await localStore(folder).list(false, { under: 'team/churn' })).total, 2);
 });
 
-test('a model in a bucket is brought to a folder of this process, each time to another, until it is let go of', async (t) => {
+test('a model in a bucket is fetched to a folder of this process, each time to another, until it is released', async (t) => {
   const { store } = await bucketStore(t);
   assert.equal(store.root, 'gs://models/iris');
   const [one, other] = [await fetchModel(store), await fetchModel(store)];
@@ -125,7 +125,7 @@ test('a model in a bucket is brought to a folder of this process, each time to a
   assert.equal(existsSync(other.folder), false);
 });
 
-test('what cannot be brought leaves nothing behind', async (t) => {
+test('a fetch that fails leaves no files', async (t) => {
   const { storage, store } = await bucketStore(t);
   const { folder } = await fetchModel(store);
   storage.inject({ kind: 'media', type: 'status', status: 403 });
@@ -133,7 +133,7 @@ test('what cannot be brought leaves nothing behind', async (t) => {
   assert.equal(existsSync(join(dirname(folder), '2')), false);
 });
 
-test('where files are memory everything that is brought is', async (t) => {
+test('where files take memory, fetched files do', async (t) => {
   assert.equal(await (await bucketStore(t, true)).store.inMemory(), true);
   assert.equal(await localStore(tmpdir()).inMemory(), false);
 });

@@ -52,7 +52,7 @@ test('what a killed process left is removed, what a living one has stays', async
   assert.equal(existsSync(living.path), true);
 });
 
-test('a folder without a socket is one in the making, until it is old; others are nobody of ours', async (t) => {
+test('a folder without a socket is being made, until it is old; other folders are left alone', async (t) => {
   const parent = parentFolder(t);
   const [fresh, old, foreign] = ['onnx-cloud-run-fresh', 'onnx-cloud-run-old', 'something-else'].map((name) =>
     join(parent, name),

@@ -70,7 +70,7 @@ test('a folder belongs to the model nearest to it', () => {
   assert.deepEqual([...second!.beside.keys()], ['w/x.data']);
 });
 
-test('numbered folders above the highest version that have files but no model are told of', () => {
+test('numbered folders above the highest version that have files but no model are listed as unfinished', () => {
   const layout = layOut('/m', 'a/1/model.onnx', 'a/2/model.onnx.data', 'a/0/model.json', 'b/model.onnx', 'b/7/x');
   assert.deepEqual(layout.unfinished, ['a/2', 'b/7']);
 });
@@ -117,7 +117,7 @@ test('twenty thousand files are laid out in a moment', () => {
   assert.equal(layout.models.get('m3999')![0]!.beside.size, 4);
 });
 
-test('a name that is not there, or is none, is refused with what was looked for', () => {
+test('a name that does not exist, or is not a name, is refused with what was expected', () => {
   const layout = layOut('/m', 'a/model.onnx');
   assert.throws(() => chooseDefault(layout, 'c'), {
     message: 'no model.onnx in /m/c, nor in a numbered version folder of it: MODEL_NAME takes a',

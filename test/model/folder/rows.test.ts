@@ -213,7 +213,7 @@ test('keys that objects inherit are names like any other', () => {
   assert.throws(() => odd.decode(json('{}'), 'features'), /the input constructor/);
 });
 
-test('to read a row looks at each input, or feature, a few times, however many there are', () => {
+test('reading a row visits each input, or feature, a few times, however many there are', () => {
   const COUNT = 500;
   const named = (i: number): string => `name ${i}`;
   const row = json(`{${Array.from({ length: COUNT }, (_, i) => `${JSON.stringify(named(COUNT - 1 - i))}:${i}`)}}`);

@@ -18,9 +18,9 @@ const REFUSED: [location: string, why: RegExp][] = [
   ['/etc/passwd', /is at "\/etc\/passwd", which is an absolute path: /],
   ['C:\\w.bin', /an absolute path/],
   ['\\\\host\\w.bin', /an absolute path/],
-  ['', /no path of a file/],
-  ['.', /no path of a file/],
-  ['a\0b', /no path of a file/],
+  ['', /not the path of a file/],
+  ['.', /not the path of a file/],
+  ['a\0b', /not the path of a file/],
 ];
 
 for (const [location, message] of REFUSED) {

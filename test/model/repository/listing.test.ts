@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readLayout } from '../../../functions/model/folder/layout.ts';
-import { createListing } from '../../../functions/model/repository/listing.ts';
+import { Listing } from '../../../functions/model/repository/listing.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 
 const NOTHING = { crc32c: undefined, md5: undefined, gzip: false };
@@ -12,7 +12,7 @@ function setUp(paths: readonly string[]) {
   const telemetry = recordTelemetry();
   let listings = 0;
   let broken = false;
-  const listing = createListing(
+  const listing = new Listing(
     {
       local: false,
       async list() {
@@ -33,7 +33,7 @@ function setUp(paths: readonly string[]) {
   };
 }
 
-test('one listing is enough for all who ask at once, and for a while', async () => {
+test('one listing serves all concurrent requests, and those of a while', async () => {
   const { listing, listings } = setUp(['a/model.onnx']);
   assert.equal(listing.latest(), undefined);
   const [one, other] = await Promise.all([listing.current(), listing.current()]);
@@ -41,18 +41,18 @@ test('one listing is enough for all who ask at once, and for a while', async () 
   assert.equal(await listing.current(), one);
   assert.equal(listing.latest(), one);
   assert.equal(listings(), 1);
-  await listing.anew();
+  await listing.refresh();
   assert.equal(listings(), 2);
 });
 
-test('a store that cannot be listed is NOT_READY, and is not asked again at once; what was listed stays', async () => {
+test('a store that cannot be listed is NOT_READY, and is not listed again at once; the latest listing stays', async () => {
   const { listing, listings, breakDown, lines } = setUp(['a/model.onnx']);
   const before = await listing.current();
   breakDown();
   const message = "the models cannot be listed: the server's log says why";
   const expected = { code: 'NOT_READY', message, detail: 'no route to the bucket' };
-  await assert.rejects(listing.anew(), expected);
-  await assert.rejects(listing.anew(), expected);
+  await assert.rejects(listing.refresh(), expected);
+  await assert.rejects(listing.refresh(), expected);
   assert.equal(listings(), 2);
   assert.equal(await listing.current(), before);
   assert.deepEqual(
@@ -61,9 +61,9 @@ test('a store that cannot be listed is NOT_READY, and is not asked again at once
   );
 });
 
-test('half an upload is told of once', async () => {
+test('half an upload is logged once', async () => {
   const { listing, lines } = setUp(['a/1/model.onnx', 'a/2/model.json']);
-  listing.onListed(await listing.anew());
+  listing.onListed(await listing.refresh());
   assert.deepEqual(
     lines.map(({ message }) => message),
     ['gs://b/a/2 has files, but no model.onnx: it is ignored'],

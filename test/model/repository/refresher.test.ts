@@ -2,17 +2,16 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createRefresher } from '../../../functions/model/repository/refresher.ts';
 
+/** A refresher whose checks never end. */
 function setUp(t: TestContext, everyMs: number, onRequests: boolean) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setImmediate'] });
   let now = 0;
   t.mock.method(performance, 'now', () => now);
-  let looks = 0;
-  let over = Promise.withResolvers<void>();
+  let checks = 0;
   const refresher = createRefresher(
     () => {
-      looks++;
-      over = Promise.withResolvers();
-      return over.promise;
+      checks++;
+      return new Promise(() => {});
     },
     everyMs,
     onRequests,
@@ -20,68 +19,59 @@ function setUp(t: TestContext, everyMs: number, onRequests: boolean) {
   t.after(refresher.close);
   return {
     refresher,
-    looks: () => looks,
+    checks: () => checks,
     pass(ms: number) {
       now += ms;
       t.mock.timers.tick(ms);
     },
-    async finish() {
-      over.resolve();
-      for (let i = 0; i < 5; i++) await Promise.resolve();
-    },
   };
 }
 
-test('a timer looks again and again, an interval after the last look is over', async (t) => {
-  const { looks, pass, finish } = setUp(t, 1000, false);
+test('a timer checks again and again, also while the updates of an earlier check go on', (t) => {
+  const { checks, pass } = setUp(t, 1000, false);
   pass(940);
-  assert.equal(looks(), 0);
+  assert.equal(checks(), 0);
   pass(120);
-  assert.equal(looks(), 1);
-  pass(5000);
-  assert.equal(looks(), 1, 'one at a time');
-  await finish();
-  pass(940);
-  assert.equal(looks(), 1);
-  pass(120);
-  assert.equal(looks(), 2);
+  assert.equal(checks(), 1);
+  pass(880);
+  assert.equal(checks(), 1);
+  pass(180);
+  assert.equal(checks(), 2);
 });
 
-test('on requests there is no timer: a look starts with a request once it is due, behind it', async (t) => {
-  const { refresher, looks, pass, finish } = setUp(t, 1000, true);
+test('on requests there is no timer: a check starts with a request once it is due, after it', (t) => {
+  const { refresher, checks, pass } = setUp(t, 1000, true);
   assert.equal(refresher.ridesOnRequests, true);
   pass(10_000);
-  assert.equal(looks(), 0);
+  assert.equal(checks(), 0);
   refresher.onRequest();
-  assert.equal(looks(), 0, 'the request goes first');
-  refresher.onRequest();
-  pass(0);
-  assert.equal(looks(), 1);
+  assert.equal(checks(), 0, 'the request goes first');
   refresher.onRequest();
   pass(0);
-  assert.equal(looks(), 1);
-  await finish();
+  assert.equal(checks(), 1);
+  refresher.onRequest();
+  pass(940);
   refresher.onRequest();
   pass(0);
-  assert.equal(looks(), 1, 'not due');
-  pass(1100);
+  assert.equal(checks(), 1, 'not due');
+  pass(120);
   refresher.onRequest();
   pass(0);
-  assert.equal(looks(), 2);
+  assert.equal(checks(), 2);
 });
 
-test('an interval of 0 never looks, and a closed one no more', async (t) => {
+test('with an interval of 0 there are no checks', (t) => {
   const never = setUp(t, 0, true);
   assert.equal(never.refresher.ridesOnRequests, false);
   never.pass(100_000);
   never.refresher.onRequest();
   never.pass(1);
-  assert.equal(never.looks(), 0);
+  assert.equal(never.checks(), 0);
 });
 
-test('what is closed looks no more', (t) => {
-  const { refresher, looks, pass } = setUp(t, 1000, false);
+test('after close there are no more checks', (t) => {
+  const { refresher, checks, pass } = setUp(t, 1000, false);
   refresher.close();
   pass(10_000);
-  assert.equal(looks(), 0);
+  assert.equal(checks(), 0);
 });

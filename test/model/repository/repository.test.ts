@@ -90,7 +90,7 @@ test('the model behind /predict and any other answer by name, the highest versio
   assert.equal(await models.find('c', '4'), await models.find('c'));
 });
 
-test('what is not there is NOT_FOUND, and names nobody knows do not cost a listing each', async (t) => {
+test('a model that does not exist is NOT_FOUND, and unknown names do not cost a listing each', async (t) => {
   const models = setUp(t, { 'a/1': 1 });
   await assert.rejects(models.find('b'), { code: 'NOT_FOUND', message: 'there is no model b' });
   await assert.rejects(models.find('a', '7'), { code: 'NOT_FOUND', message: 'the model a has no version 7' });
@@ -129,7 +129,7 @@ test('fifty models in a budget for five: each answers, and never are more than f
   assert.ok(unloads.length >= 45);
 });
 
-test('the model behind /predict is never let go of', async (t) => {
+test('the model behind /predict is never evicted', async (t) => {
   const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a', memoryBudget: 3 * EACH });
   await models.main.whenLive();
   for (const [name, value] of [
@@ -142,7 +142,7 @@ test('the model behind /predict is never let go of', async (t) => {
   assert.equal(models.main.status().state, 'ready');
 });
 
-test('a newer version is found by a look, for every model that serves', async (t) => {
+test('a refresh finds the newer version of every model that serves', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 5]);
   writeModel(models.folder, 'a/2', addConstant(2));
@@ -180,7 +180,7 @@ test('MODEL_SHA256 holds under every address of the model, and for no other', as
   assert.equal(await ask(models, 'b'), 5);
 });
 
-test('a look that fails changes nothing and is told of once', async (t) => {
+test('a refresh that cannot list the models changes nothing and is logged once', async (t) => {
   const models = setUp(t, { a: 1 });
   await models.main.whenLive();
   rmSync(models.folder, { recursive: true });
@@ -207,7 +207,7 @@ test('the list has every model with its versions and what they are doing', async
   ]);
 });
 
-test('what is unloaded on demand stays so under every number, until it is loaded on demand', async (t) => {
+test('a model that is unloaded on demand stays unloaded under every number, until it is loaded on demand', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5, 'b/2': 6 }, { name: 'a' });
   assert.deepEqual([await ask(models, 'b'), await ask(models, 'b', '1')], [6, 5]);
   const engines = descendants(process.pid).length;
@@ -216,7 +216,7 @@ test('what is unloaded on demand stays so under every number, until it is loaded
   for (const number of [undefined, '1', '2']) {
     await assert.rejects(models.find('b', number), {
       code: 'NOT_READY',
-      message: /^the model b was unloaded: POST .*\/b\/load/,
+      message: /^the model b is unloaded: POST .*\/b\/load loads it/,
     });
   }
   assert.deepEqual(
@@ -231,7 +231,7 @@ test('what is unloaded on demand stays so under every number, until it is loaded
   assert.deepEqual([await ask(models, 'b'), await ask(models, 'b', '1')], [6, 5]);
 });
 
-test('unloading waits for those who work with it, and for a load under way', async (t) => {
+test('unloading waits for requests in flight, and for a load under way', async (t) => {
   const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a' });
   const b = await (await models.find('b')).whenLive();
   b.hold();
@@ -250,7 +250,7 @@ test('unloading waits for those who work with it, and for a load under way', asy
   await assert.rejects(models.find('c'), { code: 'NOT_READY' });
 });
 
-test('a load takes in what is new, says why it does not serve, and knows what is not there', async (t) => {
+test('a load on demand loads the newest version, or says why it failed; a model that does not exist is NOT_FOUND', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
   await models.load('b');
   assert.equal((await models.find('b')).status().state, 'ready');
@@ -260,17 +260,20 @@ test('a load takes in what is new, says why it does not serve, and knows what is
   writeModel(models.folder, 'b/3', new TextEncoder().encode('no model'));
   await assert.rejects(models.load('b'), {
     code: 'NOT_READY',
-    message: /what is new of b does not serve, the old one goes on: /,
+    message: /the new version of b failed to load; the previous version keeps serving: /,
   });
   assert.equal(await ask(models, 'b'), 6);
   writeModel(models.folder, 'c', new TextEncoder().encode('no model'));
   await assert.rejects(models.load('c'), { code: 'NOT_READY', message: /the model is not ready: / });
   for (const act of [models.load, models.unload])
     await assert.rejects(act('d'), { code: 'NOT_FOUND', message: 'there is no model d' });
-  await assert.rejects(models.unload('a'), { code: 'FORBIDDEN', message: /a is behind \/predict/ });
+  await assert.rejects(models.unload('a'), {
+    code: 'FORBIDDEN',
+    message: /a cannot be unloaded: it is the model behind \/predict/,
+  });
 });
 
-test('half an upload of a newer version is passed over, with a word', async (t) => {
+test('half an upload of a newer version is ignored, and logged', async (t) => {
   const models = setUp(t, { 'a/1': 1 });
   rmSync(join(writeModel(models.folder, 'a/2', addConstant(2), { version: '2' }), 'model.onnx'));
   assert.equal(await ask(models, 'a'), 1);
@@ -294,7 +297,7 @@ test('a load lists the folder of its model, and not the others', async (t) => {
   assert.deepEqual(models.listed, ['m0', 'm7', 'm8', 'all']);
 });
 
-test('where many serve, one listing of all is what a look takes', async (t) => {
+test('where many models serve, a refresh makes one listing of all', async (t) => {
   const names = Array.from({ length: 9 }, (_, i) => `m${i}`);
   const models = setUp(t, Object.fromEntries(names.map((name, i) => [`${name}/1`, i])), { name: 'm0' });
   for (const [i, name] of names.entries()) assert.equal(await ask(models, name), i);
@@ -303,7 +306,7 @@ test('where many serve, one listing of all is what a look takes', async (t) => {
   assert.deepEqual(models.listed, ['all']);
 });
 
-test('names that nobody knows, or that lead out of the repository, cost one listing of all in a while', async (t) => {
+test('unknown names, and names that lead out of the repository, cost one listing of all in a while', async (t) => {
   const models = setUp(t, { 'a/1': 1 }, { name: 'a' });
   await models.main.whenLive();
   models.listed.length = 0;
@@ -315,7 +318,7 @@ test('names that nobody knows, or that lead out of the repository, cost one list
   assert.equal(models.listed.length, 2);
 });
 
-test('what is not loaded is forgotten once nobody has asked for it for a while', async (t) => {
+test('a model that is not loaded is forgotten once it has not been requested for a while', async (t) => {
   const { now } = performance;
   let later = 0;
   t.mock.method(performance, 'now', () => now.call(performance) + later);
@@ -338,7 +341,7 @@ test('what is not loaded is forgotten once nobody has asked for it for a while',
   assert.equal(await ask(models, 'b', '20'), 20);
 });
 
-test('who works with the old version of one model does not hold up the others', async (t) => {
+test('a request that still uses the old version of one model does not hold up the others', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 5]);
   const old = models.main.live()!;
@@ -359,7 +362,7 @@ test('who works with the old version of one model does not hold up the others', 
   }
 });
 
-test('of two folders of one number one serves, and the other is told of', async (t) => {
+test('of two folders of one number one serves, and the other is logged', async (t) => {
   const models = setUp(t, { 'a/01': 1, 'a/1': 2, 'a/00': 3 }, { name: 'a' });
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'a', '0')], [2, 3]);
   const warnings = models.lines.filter(({ level }) => level === 'warning');

@@ -5,11 +5,11 @@ import type { Feeds } from '../../../functions/engine/batch-rows.ts';
 import {
   type BatchingEvidence,
   decideBatching,
-  madeUpRow,
   mayBatch,
   type Run,
+  syntheticRow,
   trialRows,
-  tryJoining,
+  tryJoinedRuns,
 } from '../../../functions/model/serving/batching-decision.ts';
 import type { Signature, Tensor } from '../../../functions/tensor/tensor.ts';
 import { column, float32 } from '../../helpers/tensors.ts';
@@ -112,32 +112,35 @@ test('trial rows are up to three, distinct, of the shape of the first, and none 
 test('a made-up row has the shape of a known one, or 1 in free dimensions', () => {
   const signature: Signature = { inputs: [spec(-1, -1, 2)], outputs: [] };
   const like: Feeds = { tensors: [float32([1, 3, 2], [1, 2, 3, 4, 5, 6])], rows: 1 };
-  assert.deepEqual(madeUpRow(signature, like, 0).tensors[0]!.dims, [1, 3, 2]);
-  assert.deepEqual(madeUpRow(signature, undefined, 0).tensors[0]!.dims, [1, 1, 2]);
+  assert.deepEqual(syntheticRow(signature, like, 0).tensors[0]!.dims, [1, 3, 2]);
+  assert.deepEqual(syntheticRow(signature, undefined, 0).tensors[0]!.dims, [1, 1, 2]);
 });
 
 test('values may differ by 1e-4 between a row alone and a row joined, no more', async () => {
   const off = (by: number): Run =>
     pretend((values) => column(...values.map((value) => (values.length > 1 ? value * (1 + by) : value))));
-  assert.equal((await tryJoining(off(5e-5), rows)).enabled, true);
-  const { enabled, reason } = await tryJoining(off(1e-3), rows);
+  assert.equal((await tryJoinedRuns(off(5e-5), rows)).enabled, true);
+  const { enabled, reason } = await tryJoinedRuns(off(1e-3), rows);
   assert.equal(enabled, false);
   assert.match(reason, /output 0 of a row is 1 alone, and 1\.001\d* beside other rows/);
 });
 
 test('what depends on the order of the rows is found in the second order', async () => {
   const byOrder = pretend((values) => column(...(values[0] === 3 ? values.toReversed() : values)));
-  assert.equal((await tryJoining(byOrder, rows)).enabled, false);
+  assert.equal((await tryJoinedRuns(byOrder, rows)).enabled, false);
 });
 
 test('an output that has no row for each row fed decides against joining', async () => {
   const sum = pretend((values) => column(values.reduce((a, b) => a + b)));
-  assert.deepEqual(await tryJoining(sum, rows), {
+  assert.deepEqual(await tryJoinedRuns(sum, rows), {
     enabled: false,
     reason: 'output 0 has the shape [1,1] for 3 rows',
   });
   const scalar = pretend((values) => float32([], [values.reduce((a, b) => a + b)]));
-  assert.deepEqual(await tryJoining(scalar, rows), { enabled: false, reason: 'output 0 has the shape [] for 1 row' });
+  assert.deepEqual(await tryJoinedRuns(scalar, rows), {
+    enabled: false,
+    reason: 'output 0 has the shape [] for 1 row',
+  });
 });
 
 test('outputs that do not tell every two rows apart, or tell them apart by labels alone, leave it undecided', async () => {
@@ -151,7 +154,7 @@ test('outputs that do not tell every two rows apart, or tell them apart by label
     (values: number[]) => column(...values.map((value) => Math.min(value, 2))),
     label,
   ]) {
-    const { enabled, reason } = await tryJoining(pretend(outputs), rows);
+    const { enabled, reason } = await tryJoinedRuns(pretend(outputs), rows);
     assert.equal(enabled, false);
     assert.match(reason, /no output of floating-point numbers tells the trial rows apart: to decide it, .*model\.json/);
   }
@@ -162,16 +165,16 @@ test('a run that fails leaves it undecided, and says why and what to do', async 
     inputs[0]!.dims[0] === 1
       ? Promise.resolve([column((inputs[0]!.parts[0] as Float32Array)[0]!)])
       : Promise.reject(new Error('Reshape'));
-  assert.match((await tryJoining(lone, rows)).reason, /joined trial rows failed \(Reshape\): to decide it/);
+  assert.match((await tryJoinedRuns(lone, rows)).reason, /joined trial rows failed \(Reshape\): to decide it/);
   const none: Run = () => Promise.reject(new Error('Gather'));
-  assert.match((await tryJoining(none, rows)).reason, /a trial row failed \(Gather\): to decide it/);
+  assert.match((await tryJoinedRuns(none, rows)).reason, /a trial row failed \(Gather\): to decide it/);
 });
 
 test('a model that takes seconds a row is not tried further', async (t) => {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
   let runs = 0;
-  const verdict = await tryJoining(() => {
+  const verdict = await tryJoinedRuns(() => {
     runs++;
     now += 2001;
     return Promise.resolve([column(1)]);

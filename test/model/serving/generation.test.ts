@@ -3,7 +3,8 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { type EngineOptions, type Generation, prepareGeneration } from '../../../functions/model/serving/generation.ts';
+import type { EngineOptions, Generation } from '../../../functions/model/serving/generation.ts';
+import { loadGeneration } from '../../../functions/model/serving/load-generation.ts';
 import { predictionEncoderOf } from '../../../functions/routes/native/prediction-encoder.ts';
 import type { JsonValue } from '../../../functions/tensor/json/reader.ts';
 import { isAlive } from '../../helpers/descendants.ts';
@@ -57,9 +58,7 @@ async function prepare(
   const files = await localFiles(writeModel(folder, name, bytes, manifest, golden));
   const telemetry = recordTelemetry();
   const phases: string[] = [];
-  const generation = await prepareGeneration(files, { ...OPTIONS, ...options }, telemetry, (phase) =>
-    phases.push(phase),
-  );
+  const generation = await loadGeneration(files, { ...OPTIONS, ...options }, telemetry, (phase) => phases.push(phase));
   t.after(() => generation.close());
   const told = (wanted: string): string[] =>
     telemetry.lines.filter(({ level }) => level === wanted).map(({ message }) => message);
@@ -126,7 +125,7 @@ test('the manifest decides about joining where it says so', async (t) => {
   assert.deepEqual([on.joined, on.warnings], [true, []]);
 });
 
-test("a ZipMap's classes are told in the log and are the classes of the model", async (t) => {
+test("a ZipMap's classes are logged, and are the classes of the model", async (t) => {
   const generation = await prepare(t, { bytes: classifier(['setosa', 'versicolor']) });
   assert.deepEqual(generation.warnings, []);
   assert.deepEqual(
@@ -248,7 +247,7 @@ test('a closed generation leaves no engine process', async (t) => {
   assert.deepEqual(pids.map(isAlive), [false, false]);
 });
 
-test("a model that never ends on its own example is refused: it must take nobody's place", async (t) => {
+test('a model that never ends on its own example is refused: it must not replace another', async (t) => {
   const manifest = { example: { features: [1] } };
   const message = /model\.json: example does not run: the run took longer than 300 ms/;
   const alone = { bytes: endless(), manifest: { ...manifest, batching: true } };
@@ -283,6 +282,6 @@ test('an engine that a made-up row has ended, and that does not come back, fails
     error(...line);
     rmSync(path, { force: true });
   });
-  const loading = prepareGeneration({ path, ...files }, { ...OPTIONS, runTimeoutMs: 300 }, telemetry, () => {});
+  const loading = loadGeneration({ path, ...files }, { ...OPTIONS, runTimeoutMs: 300 }, telemetry, () => {});
   await assert.rejects(loading, { code: 'MODEL_FAILED', message: /the model does not load a second time: .*gone/ });
 });

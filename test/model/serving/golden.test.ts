@@ -56,7 +56,7 @@ for (const [title, outputs, message] of FAILING) {
   });
 }
 
-test('a golden row that is not right itself is told by its place in the file', async () => {
+test('the error of a golden row that is itself wrong names its place in the file', async () => {
   await assert.rejects(check({ scores: [1] }), /golden\.json: rows\[1\]\.outputs\.scores/);
   await assert.rejects(check({ label: 'seven' }), /golden\.json: rows\[1\]\.outputs\.label/);
   await assert.rejects(check({}, 1e-4, [1, 2, 3]), /golden\.json: rows\[1\]\.features/);

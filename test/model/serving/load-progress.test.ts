@@ -17,7 +17,7 @@ function setUp(t: TestContext) {
   };
 }
 
-test('bytes are told while they are brought, seconds from the start to the end of the load', (t) => {
+test('bytes are reported while they are fetched, seconds from the start to the end of the load', (t) => {
   const { progress, pass } = setUp(t);
   assert.deepEqual(progress.now(), { phase: undefined, bytes: undefined, fetched: undefined, seconds: 0 });
   progress.begin('label');

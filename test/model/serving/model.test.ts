@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
 import type { Layout } from '../../../functions/model/folder/layout.ts';
-import { createBudget } from '../../../functions/model/memory-budget.ts';
+import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { createModel, type Model } from '../../../functions/model/serving/model.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { localStore, pickMain } from '../../helpers/local-models.ts';
@@ -59,23 +59,22 @@ function setUp(t: TestContext, limit?: number): Rig {
   };
   const model = createModel('label', {
     store: gated,
-    budget: createBudget(limit),
+    budget: new MemoryBudget(limit),
     engine: ENGINE,
     telemetry,
     modelCount: () => 1,
-    sparing: () => false,
+    keepsSpareMemory: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
+    inLoadTurn: (work) => work(),
     settleMs: 1,
   });
   t.after(() => model.close());
-  const rig: Rig = {
-    ...model,
-    ...telemetry,
+  const rig: Rig = Object.assign(model, telemetry, {
     uri,
     listings: () => listings,
     layout: () => store.list(false),
-    async arrive(error) {
+    async arrive(error?: Error) {
       open = error === undefined;
       if (error === undefined) waiting.resolve(await rig.layout());
       else waiting.reject(error);
@@ -85,7 +84,7 @@ function setUp(t: TestContext, limit?: number): Rig {
     shut() {
       open = false;
     },
-  };
+  });
   return rig;
 }
 
@@ -95,7 +94,7 @@ const told = (model: Model) => {
 };
 const NOTHING = { name: 'label', version: undefined, phase: undefined, reason: undefined };
 
-test('a model is idle until it is asked for, then loads once for all who ask', async (t) => {
+test('a model is idle until it is requested, then loads once for all requests', async (t) => {
   const model = setUp(t);
   assert.deepEqual(told(model), { ...NOTHING, state: 'idle' });
   assert.equal(model.live(), undefined);
@@ -182,7 +181,7 @@ test('a back-off is never longer than a minute', async (t) => {
   await assert.rejects(model.whenLive(), { retryAfter: 60 });
 });
 
-test('closing during a load ends it: who waits hears of it, and no engine is left', async (t) => {
+test('closing during a load ends it: requests that wait are answered, and no engine is left', async (t) => {
   const model = setUp(t);
   const waiting = assert.rejects(model.whenLive(), { code: 'NOT_READY', message: /shutting down/ });
   const closed = model.close();
@@ -212,7 +211,7 @@ test('a refresh that finds nothing new does nothing', async (t) => {
   assert.equal(model.live(), before);
 });
 
-test('a new upload is prepared beside the live one and swapped in; the old engines go once nobody holds them', async (t) => {
+test('a new upload is prepared beside the live one and swapped in; the old engines end once no request uses them', async (t) => {
   const model = setUp(t);
   model.load();
   await model.arrive();
@@ -275,7 +274,7 @@ test('a candidate that fails changes nothing, says why, and is tried again when 
   assert.deepEqual([model.live()!.version, model.status().refused], ['7', undefined]);
 });
 
-test('a model that has been taken away goes on serving, and that is told once', async (t) => {
+test('a model that has been removed keeps serving, and that is logged once', async (t) => {
   const model = setUp(t);
   model.load();
   await model.arrive();
@@ -307,7 +306,7 @@ test('a model that is unloaded loads again when it is asked for', async (t) => {
   assert.equal((await model.whenLive()).version, '5');
 });
 
-test('a local model that changes while it is read is read anew', async (t) => {
+test('a local model that changes while it is read is read again', async (t) => {
   const model = setUp(t);
   const loaded = model.whenLive();
   // What was listed is no longer what is there when it is read.

@@ -6,12 +6,9 @@ import { type TestContext, test } from 'node:test';
 import { engineBytes } from '../../../functions/engine/capacity.ts';
 import { createStore } from '../../../functions/model/fetch/store.ts';
 import { stampOf } from '../../../functions/model/folder/layout.ts';
-import { createBudget } from '../../../functions/model/memory-budget.ts';
-import {
-  fetchAndPrepare,
-  type PreparationOptions,
-  pickListed,
-} from '../../../functions/model/serving/prepared-generation.ts';
+import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
+import { fetchAndPrepare, type PreparationOptions } from '../../../functions/model/serving/prepared-generation.ts';
+import { pickListed } from '../../../functions/model/serving/version-listing.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { pickMain } from '../../helpers/local-models.ts';
 import { addConstant, externalWeights, writeModel } from '../../helpers/models.ts';
@@ -26,7 +23,7 @@ interface Rig {
   readonly storage: StorageServer;
   readonly options: PreparationOptions;
   readonly listings: () => number;
-  prepare(replacing?: boolean): ReturnType<typeof fetchAndPrepare>;
+  prepare(background?: boolean): ReturnType<typeof fetchAndPrepare>;
 }
 
 /** A bucket with one model, and what a server needs to load it. @param onList called after each listing, with its number. */
@@ -51,7 +48,7 @@ async function setUp(
         return layout;
       },
     },
-    budget: createBudget(limit),
+    budget: new MemoryBudget(limit),
     engine: {
       capacity: { cpus: 2, memoryBytes: undefined },
       processes: undefined,
@@ -64,9 +61,10 @@ async function setUp(
     },
     telemetry: recordTelemetry(),
     modelCount: () => 1,
-    sparing: () => false,
+    keepsSpareMemory: () => false,
     pick: (layout) => pickMain(layout),
     onListed: () => {},
+    inLoadTurn: (work) => work(),
     settleMs: 1,
   };
   t.after(async () => {
@@ -77,8 +75,8 @@ async function setUp(
     storage,
     options,
     listings: () => listings,
-    async prepare(replacing = false) {
-      const candidate = await fetchAndPrepare(options, PROGRESS, replacing);
+    async prepare(background = false) {
+      const candidate = await fetchAndPrepare(options, PROGRESS, background);
       t.after(() => candidate.close());
       return candidate;
     },
@@ -93,7 +91,7 @@ test('one object is listed once: its generation is pinned', async (t) => {
   assert.equal(listings(), 1);
 });
 
-test('several objects are listed again after the read, and read anew where one was replaced meanwhile', async (t) => {
+test('several objects are listed again after the read, and read again where one was replaced meanwhile', async (t) => {
   const { storage, prepare, listings } = await setUp(t, undefined, (n) => {
     if (n === 1) storage.put('models', 'm/model.json', Buffer.from('{"version":"2"}'));
   });
@@ -118,7 +116,7 @@ test('new weights may be half of an upload: they are taken once two listings are
   assert.equal(reads.length, 1, 'the weights of the first listing were never read');
 });
 
-test('a model that changes whenever it is read is given up, with a word', async (t) => {
+test('a model that changes whenever it is read is given up, with a reason', async (t) => {
   const { storage, prepare } = await setUp(t, undefined, (n) => {
     storage.put('models', 'm/model.json', Buffer.from(`{"version":"${n}"}`), OLD);
   });
@@ -156,10 +154,10 @@ test('where memory is short there are fewer engines, and beside another generati
   assert.ok(options.budget.used() <= 3.5 * EACH);
 });
 
-test('where a newer version may come, or another model, room for one is kept free', async (t) => {
+test('where a newer version may come, or another model, memory for one is kept free', async (t) => {
   const { storage, options } = await setUp(t, 2.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));
-  const first = await fetchAndPrepare({ ...options, sparing: () => true }, PROGRESS, false);
+  const first = await fetchAndPrepare({ ...options, keepsSpareMemory: () => true }, PROGRESS, false);
   t.after(() => first.close());
   assert.equal(first.generation.engines().length, 1);
   storage.put('models', 'm/model.onnx', addConstant(2));
@@ -240,7 +238,7 @@ test('what the model refers to is fetched and counted, whatever it is called and
   }
 });
 
-test('of one object, the weights are found beside it and below it, and looked for again where they are looked at', async (t) => {
+test('of one object, the weights are found beside it and below it, and listed again where they are compared', async (t) => {
   for (const location of ['w', 'parts/w']) {
     const { model, data } = externalWeights(location);
     const { storage, prepare, options } = await setUp(t, undefined, undefined, 'gs://models/m/fraud.onnx');
@@ -296,7 +294,7 @@ test('texts that are too large are not read at all', async (t) => {
   assert.deepEqual(reads(storage), []);
 });
 
-test('local weights of a name that nobody expects are counted all the same', async (t) => {
+test('local weights of an unusual name are counted too', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'candidate-'));
   const { model, data } = externalWeights('weights.csv');
   const uri = writeModel(folder, 'm', model);

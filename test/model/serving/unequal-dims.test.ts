@@ -28,7 +28,7 @@ test('a model whose inputs share no dimension has nothing to explain', () => {
   assert.equal(createExplainFailure(signature(unnamed, unnamed)), undefined);
 });
 
-test('a failed run of unequal lengths is the caller’s mistake, told by both inputs, the dimension and its lengths', () => {
+test('a failed run of unequal lengths is the caller’s mistake, and the error names both inputs, the dimension and its lengths', () => {
   const explain = createExplainFailure(ids)!;
   const [one] = explain([failed], feeds([1, 4], [1, 5], [7, 4]));
   assert.ok('error' in one!);

@@ -4,12 +4,12 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createUsageCount } from '../../../functions/model/serving/usage-count.ts';
 
-test('leaving waits for the last one who holds it', async () => {
+test('it is drained when the last holder has released it', async () => {
   const holds = createUsageCount();
   holds.hold();
   holds.hold();
   let gone = false;
-  const left = holds.left().then(() => {
+  const left = holds.drained().then(() => {
     gone = true;
   });
   await turn();
@@ -21,10 +21,10 @@ test('leaving waits for the last one who holds it', async () => {
   await left;
 });
 
-test('who takes hold of it in the turn in which it is left is waited for', async () => {
+test('a hold in the turn in which draining begins is waited for', async () => {
   const holds = createUsageCount();
   let gone = false;
-  const left = holds.left().then(() => {
+  const left = holds.drained().then(() => {
     gone = true;
   });
   await Promise.resolve();
@@ -36,10 +36,10 @@ test('who takes hold of it in the turn in which it is left is waited for', async
   await left;
 });
 
-test('who still holds it after a while is told that it is outdated', async () => {
+test('a holder that stays for a while gets the signal that it is superseded', async () => {
   const holds = createUsageCount(1);
   holds.hold();
-  const left = holds.left();
+  const left = holds.drained();
   // The timer itself keeps no process alive.
   const alive = setInterval(() => {}, 1000);
   await once(holds.superseded, 'abort');
@@ -48,13 +48,13 @@ test('who still holds it after a while is told that it is outdated', async () =>
   await left;
 });
 
-test('nobody is told anything where all leave in time', async () => {
+test('there is no signal where all release it in time', async () => {
   const holds = createUsageCount();
-  await holds.left();
+  await holds.drained();
   assert.equal(holds.superseded.aborted, false);
 });
 
-test('one that nobody has held yet is not idle at first: who waited for it is about to hold it', (t) => {
+test('one that has not been held yet is not idle at first: its first caller is about to hold it', (t) => {
   let now = 1000;
   t.mock.method(performance, 'now', () => now);
   const holds = createUsageCount();

@@ -6,7 +6,7 @@ import { readObject } from './read-object.ts';
 export interface GcsOptions {
   /** Longest time without a byte; 10 000 where it is not given. */
   readonly stallMs?: number;
-  /** Of the service, for another one than Google's; it is asked without credentials. */
+  /** Of another service than Google's; requests to it carry no credentials. */
   readonly endpoint?: string;
 }
 
@@ -50,14 +50,14 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
     return loading;
   }, stallMs);
 
-  async function ask(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Page> {
+  async function requestPage(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Page> {
     const attempted: Attempted = { action: 'list', place: root, bucket };
     const chunks: Uint8Array[] = [];
     await api.get({ attempted, path: objects, query }, signal, () => (chunk) => chunks.push(chunk) > 0);
     try {
       return JSON.parse(Buffer.concat(chunks).toString());
     } catch (cause) {
-      throw new SourceError('transient', `${root}: the listing is no JSON: ${(cause as Error).message}`, { cause });
+      throw new SourceError('transient', `${root}: the listing is not JSON: ${(cause as Error).message}`, { cause });
     }
   }
 
@@ -72,7 +72,7 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
         ...(level && { delimiter: '/' }),
         ...(pageToken !== undefined && { pageToken }),
       };
-      const { items = [], nextPageToken } = await ask(query, signal);
+      const { items = [], nextPageToken } = await requestPage(query, signal);
       listed.push(...items);
       if (listed.length > MOST_OBJECTS)
         throw new SourceError(
@@ -105,7 +105,7 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
   async function folders(signal: AbortSignal): Promise<readonly string[]> {
     if (isFile) return [];
     const query = { fields: 'prefixes,nextPageToken', delimiter: '/', ...(folder !== '' && { prefix: folder }) };
-    const { prefixes = [] } = await ask(query, signal);
+    const { prefixes = [] } = await requestPage(query, signal);
     return prefixes.map((prefix) => prefix.slice(folder.length, -1));
   }
 
@@ -113,14 +113,14 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
     entry: Entry,
     start: number,
     end: number,
-    take: (chunk: Uint8Array) => void,
+    onChunk: (chunk: Uint8Array) => void,
     signal: AbortSignal,
   ): Promise<void> {
     if (start >= end) return;
     const name = folder + entry.path;
     const attempted: Attempted = { action: 'read', place: `gs://${bucket}/${name}`, bucket };
     const path = `${objects}/${encodeURIComponent(name)}`;
-    await readObject(api, { path, entry, start, end, attempted }, take, signal);
+    await readObject(api, { path, entry, start, end, attempted }, onChunk, signal);
   }
 
   return { root, shared: false, list, folders, read, close: async () => api.close() };
@@ -128,7 +128,7 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
 
 /**
  * Google's client knows the endpoint, and finds the credentials. Another endpoint than Google's gets none.
- * @throws SourceError `refused` where `STORAGE_EMULATOR_HOST` is no URL.
+ * @throws SourceError `refused` where `STORAGE_EMULATOR_HOST` is not a URL.
  */
 async function loadService(endpoint: string | undefined): Promise<Service> {
   const { Storage } = await import('@google-cloud/storage');

@@ -4,7 +4,7 @@ import { SourceError } from '../source.ts';
 import { type Attempted, explain, explainThrown, isWithoutCredentials } from './errors.ts';
 import { startStallGuard } from './stall-guard.ts';
 
-/** Where the JSON API is, and what it wants to see of who asks. */
+/** Where the JSON API is, and how requests to it are authorized. */
 export interface Service {
   /** `https://storage.googleapis.com/storage/v1`, or that of an emulator. */
   readonly baseUrl: string;
@@ -20,8 +20,8 @@ export interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Takes a piece of a response's body, and tells whether more of it is wanted. */
-export type Take = (chunk: Uint8Array) => boolean;
+/** Gets a chunk of a response's body. @returns whether more of it is wanted. */
+export type OnChunk = (chunk: Uint8Array) => boolean;
 
 export interface JsonApi {
   /**
@@ -30,7 +30,7 @@ export interface JsonApi {
    * @throws SourceError as {@link explain} has it for a response other than 200 and 206 and for the network's errors;
    * `transient` after `stallMs` without a byte; the signal's reason as soon as it is aborted; what `open` and the taker throw.
    */
-  get(request: ApiRequest, signal: AbortSignal, open: (response: IncomingMessage) => Take): Promise<void>;
+  get(request: ApiRequest, signal: AbortSignal, open: (response: IncomingMessage) => OnChunk): Promise<void>;
   /** Aborts the requests under way, and closes the connections that are kept for later ones. */
   close(): void;
 }
@@ -46,7 +46,7 @@ export function createJsonApi(load: () => Promise<Service>, stallMs: number): Js
   async function get(
     request: ApiRequest,
     signal: AbortSignal,
-    open: (response: IncomingMessage) => Take,
+    open: (response: IncomingMessage) => OnChunk,
   ): Promise<void> {
     signal.throwIfAborted();
     const { place } = request.attempted;
@@ -74,7 +74,7 @@ export function createJsonApi(load: () => Promise<Service>, stallMs: number): Js
   async function send(
     { attempted, path, query, headers }: ApiRequest,
     signal: AbortSignal,
-    open: (response: IncomingMessage) => Take,
+    open: (response: IncomingMessage) => OnChunk,
     alive: () => void,
   ): Promise<void> {
     const { baseUrl, authorize } = await load();
@@ -114,12 +114,12 @@ async function receive(
   response: IncomingMessage,
   attempted: Attempted,
   signal: AbortSignal,
-  open: (response: IncomingMessage) => Take,
+  open: (response: IncomingMessage) => OnChunk,
   alive: () => void,
 ): Promise<void> {
   const { statusCode: status, headers } = response;
   let refusal = '';
-  const readRefusal: Take = (chunk) => {
+  const readRefusal: OnChunk = (chunk) => {
     refusal += Buffer.from(chunk).toString();
     return refusal.length < LONGEST_REFUSAL;
   };

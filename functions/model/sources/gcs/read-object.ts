@@ -14,13 +14,13 @@ export interface ObjectRange {
 }
 
 /**
- * Reads stored bytes of one generation of an object, and hands them on as they come.
- * @throws SourceError; what `take` throws.
+ * Reads stored bytes of one generation of an object, and passes them on as they arrive.
+ * @throws SourceError; what `onChunk` throws.
  */
 export async function readObject(
   api: JsonApi,
   range: ObjectRange,
-  take: (chunk: Uint8Array) => void,
+  onChunk: (chunk: Uint8Array) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const { path, entry, start, end, attempted } = range;
@@ -46,7 +46,7 @@ export async function readObject(
       const part = chunk.subarray(from, from + left);
       skip -= from;
       left -= part.length;
-      if (part.length > 0) take(part);
+      if (part.length > 0) onChunk(part);
       return from + part.length === chunk.length;
     };
   });

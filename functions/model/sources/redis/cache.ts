@@ -21,7 +21,7 @@ export type CacheEvent =
   | { readonly kind: 'garbage'; readonly key: string }
   | { readonly kind: 'stored'; readonly bytes: number }
   /**
-   * A read that went to the source without asking Redis, wholly or from some byte on. `unverifiable`: of an object without
+   * A read that went to the source without asking Redis, wholly or from some byte on. `unverifiable`: an object without
    * MD5. `unavailable`: Redis could not be connected to, or is not used for a while after failures.
    */
   | { readonly kind: 'skipped'; readonly why: 'small' | 'large' | 'unverifiable' | 'unavailable' }
@@ -69,11 +69,11 @@ interface Part extends Readonly<Range> {
   readonly key: string;
 }
 
-type Take = (bytes: Uint8Array) => void;
+type OnChunk = (bytes: Uint8Array) => void;
 
 /**
  * Redis as a cache in front of another source: a chunk comes from Redis, or else is read from the source and stored. No
- * failure of Redis fails a read or delays it for long: it is told to `onEvent`, and the source is read.
+ * failure of Redis fails a read or delays it for long: it is reported to `onEvent`, and the source is read.
  */
 export function createRedisCache(source: Source, options: RedisCacheOptions): Source {
   const { url, ca, commandMs = 1_000, openMs = 30_000, onEvent, now = () => performance.now() } = options;
@@ -95,19 +95,19 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
   const { ttlSeconds, maxBytes, onEvent, slowMs = 250, now = () => performance.now() } = options;
   const deliveredRanges = createRangeMemory();
 
-  async function read(entry: Entry, start: number, end: number, take: Take, signal: AbortSignal): Promise<void> {
+  async function read(entry: Entry, start: number, end: number, onChunk: OnChunk, signal: AbortSignal): Promise<void> {
     const why = whySkipped(entry, maxBytes);
     if (why !== undefined) {
       onEvent({ kind: 'skipped', why });
-      return source.read(entry, start, end, take, signal);
+      return source.read(entry, start, end, onChunk, signal);
     }
     const key = entryKey(source.root, entry);
     const delivered = deliveredRanges(key);
     const own: Range = { from: start, to: start };
     delivered.push(own);
-    const deliver: Take = (bytes) => {
+    const deliver: OnChunk = (bytes) => {
       own.to += bytes.length;
-      take(bytes);
+      onChunk(bytes);
     };
     for (let from = start; from < end; ) {
       signal.throwIfAborted();
@@ -117,14 +117,14 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
       }
       const index = Math.floor(from / CHUNK_BYTES);
       const to = Math.min(end, (index + 1) * CHUNK_BYTES);
-      // Nobody reads a byte twice but to replace a file whose checksum was wrong: Redis may have been the reason.
+      // A byte is read twice only to replace a file whose checksum was wrong: Redis may have been the reason.
       const suspect = delivered.some((one) => one.from < to && from < one.to);
       await readPart({ entry, index, key: chunkKey(key, index), from, to }, suspect, deliver, signal);
       from = to;
     }
   }
 
-  async function readPart(part: Part, suspect: boolean, take: Take, signal: AbortSignal): Promise<void> {
+  async function readPart(part: Part, suspect: boolean, onChunk: OnChunk, signal: AbortSignal): Promise<void> {
     const { entry, index, key, from, to } = part;
     const base = index * CHUNK_BYTES;
     const length = chunkLength(entry, index);
@@ -132,17 +132,17 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
     const found = suspect ? 'garbage' : await unlessAborted(lookUp(key, length), signal);
     if (Buffer.isBuffer(found)) {
       onEvent({ kind: 'hit', bytes: to - from });
-      take(found.subarray(from - base, to - base));
+      onChunk(found.subarray(from - base, to - base));
       return;
     }
     const readAt = now();
     // A chunk of which a part is wanted, to go on after a read that broke, is not worth the bytes of the rest.
     const value = found !== undefined && to - from === length ? allocateChunk(length) : undefined;
     let at = HEADER_BYTES;
-    const copy: Take = (bytes) => {
+    const copy: OnChunk = (bytes) => {
       value?.set(bytes, at);
       at += bytes.length;
-      take(bytes);
+      onChunk(bytes);
     };
     await source.read(entry, from, to, copy, signal);
     const sourceMs = now() - readAt;
@@ -178,7 +178,7 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
 
   return {
     root: source.root,
-    // Whoever can write to Redis can make chunks with the right checksums.
+    // Another client of Redis can write chunks with the right checksums.
     shared: true,
     list: source.list,
     folders: source.folders,
@@ -190,7 +190,7 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
   };
 }
 
-/** Remembers ranges by entry, of the entries that were asked for last. */
+/** Remembers ranges by entry, of the entries that were read last. */
 function createRangeMemory(): (key: string) => Range[] {
   const known = new Map<string, Range[]>();
   return (key) => {
@@ -206,7 +206,7 @@ function createRangeMemory(): (key: string) => Range[] {
 function whySkipped({ bytes, md5 }: Entry, maxBytes: number): 'small' | 'large' | 'unverifiable' | undefined {
   if (bytes < LEAST_BYTES) return 'small';
   if (bytes > maxBytes) return 'large';
-  // Others can write to Redis, and whoever can makes bytes of any CRC-32C.
+  // Another client of Redis can write bytes with any CRC-32C.
   return md5 === undefined ? 'unverifiable' : undefined;
 }
 

@@ -27,12 +27,12 @@ export function chunkLength(entry: Entry, index: number): number {
   return Math.min(CHUNK_BYTES, entry.bytes - index * CHUNK_BYTES);
 }
 
-/** Room for a value: the header, not yet written, and `length` bytes behind it. */
+/** Room for a value: the header, not yet written, and `length` bytes after it. */
 export function allocateChunk(length: number): Buffer {
   return Buffer.allocUnsafe(HEADER_BYTES + length);
 }
 
-/** Writes the header for the bytes that stand behind it. */
+/** Writes the header for the bytes that follow it. */
 export function sealChunk(key: string, value: Buffer): void {
   value.writeUInt32BE(MAGIC, 0);
   value.writeUInt32BE(value.length - HEADER_BYTES, 4);

@@ -35,7 +35,7 @@ export interface ConnectionOptions {
 export interface RedisConnection {
   /** Connects where there is no connection. @returns false where that failed, or the circuit breaker is open. */
   connect(): Promise<boolean>;
-  /** @returns the reply; `WRONGTYPE` for a key of another type; undefined where there was none, which `onFault` is told. */
+  /** @returns the reply; `WRONGTYPE` for a key of another type; undefined where there was none, which is reported to `onFault`. */
   send(command: Command): Promise<Reply | undefined>;
   /** Counts a failure that the reply alone does not show. @param startedAt when the command was sent, by `now`. */
   recordFailure(message: string, startedAt: number): void;
@@ -61,11 +61,11 @@ export function createRedisConnection(options: ConnectionOptions): RedisConnecti
     const connected = await before;
     if (closed || breaker.isOpen()) return undefined;
     if (connected?.client.isAlive()) return connected;
-    if (connecting === before) connecting = connectAnew();
+    if (connecting === before) connecting = reconnect();
     return connecting;
   }
 
-  async function connectAnew(): Promise<Connected | undefined> {
+  async function reconnect(): Promise<Connected | undefined> {
     const stop = new AbortController();
     latest = stop;
     const startedAt = now();

@@ -70,7 +70,7 @@ test('commands that time out at once are one failure; with the second one Redis 
   ]);
 });
 
-test('a Redis that is not used is asked again after its time, and a lost connection is made anew', async () => {
+test('a Redis that is not used is tried again after its time, and a lost connection is replaced', async () => {
   let broken = true;
   const { connection, clock, faults } = setUp({ GET: () => (broken ? new Error('reset') : 'value') }, fine);
   await connection.send(['GET']);
@@ -82,7 +82,7 @@ test('a Redis that is not used is asked again after its time, and a lost connect
   assert.equal(faults.length, 2);
 });
 
-test('a connection that cannot be made in time is a failure, once for all who wait for it', async () => {
+test('a connection that cannot be made in time is a failure, once for all commands that wait for it', async () => {
   const { connection, faults, connections } = setUp({}, () => 'never');
   assert.deepEqual(await Promise.all([1, 2, 3].map(() => connection.connect())), [false, false, false]);
   assert.deepEqual([connections(), faults], [1, ['Redis at redis.example:6379: no connection within 20 ms']]);

@@ -1,0 +1,54 @@
+import { chooseDefault, chooseVersion, type Layout, type ListedVersion } from '../folder/layout.ts';
+import type { Model } from '../serving/model.ts';
+
+/** Which folder of a listing a name in a request means: the folder's own, or the one that `model.json` gives the model behind `/predict`. */
+export class ModelNames {
+  readonly #defaultName: string | undefined;
+  readonly #main: Model;
+  /** Found once for each listing: a list of thousands of models asks for it as often. */
+  #found: { readonly layout: Layout; readonly folder: string | undefined } | undefined;
+
+  /** @param defaultName `MODEL_NAME`. @param main the model behind `/predict`. */
+  constructor(defaultName: string | undefined, main: Model) {
+    this.#defaultName = defaultName;
+    this.#main = main;
+  }
+
+  /** The version that `/predict` is to serve. @throws ServingError as `chooseDefault` and `chooseVersion` do. */
+  pickMain(layout: Layout): ListedVersion {
+    return chooseVersion(layout, chooseDefault(layout, this.#defaultName), undefined);
+  }
+
+  /** Whether the name is that of the model behind `/predict`. */
+  isMain(layout: Layout, name: string): boolean {
+    if (this.#main.live()?.name === name && !layout.models.has(name)) return true;
+    return this.isMainFolder(layout, name);
+  }
+
+  isMainFolder(layout: Layout | undefined, folder: string): boolean {
+    return layout !== undefined && this.#mainFolder(layout) === folder;
+  }
+
+  /** The name itself, where no model behind `/predict` goes by it. */
+  folderOf(layout: Layout, name: string): string {
+    return this.isMain(layout, name) ? this.#mainFolder(layout)! : name;
+  }
+
+  /** Whether the listing has the model, and the version where a number is given. */
+  exists(layout: Layout, name: string, number: string | undefined): boolean {
+    if (number === undefined && this.isMain(layout, name)) return true;
+    const versions = layout.models.get(this.folderOf(layout, name));
+    return versions !== undefined && (number === undefined || versions.some((version) => version.number === number));
+  }
+
+  #mainFolder(layout: Layout): string | undefined {
+    if (this.#found?.layout !== layout) {
+      let folder: string | undefined;
+      try {
+        folder = chooseDefault(layout, this.#defaultName);
+      } catch {}
+      this.#found = { layout, folder };
+    }
+    return this.#found.folder;
+  }
+}

@@ -1,0 +1,158 @@
+import { chooseVersion, type Layout } from '../folder/layout.ts';
+import type { Evictable, MemoryBudget } from '../memory-budget.ts';
+import type { Telemetry } from '../serving/generation.ts';
+import { createModel, type Model } from '../serving/model.ts';
+import type { PreparationOptions } from '../serving/prepared-generation.ts';
+import type { Listing } from './listing.ts';
+import { ModelNames } from './model-names.ts';
+
+export interface ModelSetOptions {
+  /** `MODEL_NAME`. */
+  readonly defaultName: string | undefined;
+  /** SHA-256 that the file of the model behind `/predict` must have. */
+  readonly sha256: string | undefined;
+  readonly listing: Listing;
+  /** What all models share. */
+  readonly shared: Omit<
+    PreparationOptions,
+    'modelCount' | 'pick' | 'folder' | 'takeListing' | 'sha256' | 'onListed' | 'settleMs'
+  >;
+}
+
+/** A loaded model, and the folder below the root that has its versions; undefined where only a listing of all shows it. */
+export interface ServingModel {
+  readonly model: Model;
+  readonly folder: string | undefined;
+}
+
+/** A model that is not behind `/predict`. */
+interface Entry {
+  readonly model: Model;
+  readonly evictable: Evictable;
+  /** Below the root. */
+  readonly folder: string;
+  /** Milliseconds of `performance.now()`. */
+  requestedAt: number;
+}
+
+/** How long a model that is not loaded is kept after a request for it. */
+const KEPT_MS = 60_000;
+
+/** The models that requests have named so far. */
+export class ModelSet {
+  /** The model behind `/predict`; never evicted. */
+  readonly main: Model;
+  readonly names: ModelNames;
+  readonly #options: ModelSetOptions;
+  readonly #budget: MemoryBudget;
+  /** By folder, or by folder and number, which is the key of a pinned version. */
+  readonly #others = new Map<string, Entry>();
+
+  constructor(options: ModelSetOptions) {
+    const { defaultName: name, listing, sha256, shared } = options;
+    this.#options = options;
+    this.#budget = shared.budget;
+    this.main = createModel(name ?? 'default', {
+      ...shared,
+      sha256,
+      modelCount: () => 1,
+      folder: name,
+      onListed: (layout) => listing.onListed(layout),
+      takeListing: () => (name === undefined ? undefined : listing.takeJustListed(name)),
+      pick: (layout) => this.names.pickMain(layout),
+    });
+    this.names = new ModelNames(name, this.main);
+  }
+
+  all(): Model[] {
+    return [this.main, ...Array.from(this.#others.values(), ({ model }) => model)];
+  }
+
+  serving(): ServingModel[] {
+    const main = { model: this.main, folder: this.#options.defaultName };
+    return [main, ...this.#others.values()].filter(({ model }) => model.live() !== undefined);
+  }
+
+  /** The models of a folder that is not behind `/predict`: the newest version, and pinned ones. */
+  ofFolder(folder: string): Model[] {
+    return [...this.#others.values()].filter((entry) => entry.folder === folder).map(({ model }) => model);
+  }
+
+  /** The model that serves the highest version of a folder, where it has been requested. */
+  peek(layout: Layout, folder: string): Model | undefined {
+    return this.names.isMain(layout, folder) ? this.main : this.peekVersion(folder, undefined);
+  }
+
+  /** The model of one version of a folder, where it has been requested by its number. */
+  peekVersion(folder: string, number: string | undefined): Model | undefined {
+    return this.#others.get(keyOf(folder, number))?.model;
+  }
+
+  /**
+   * The model of this name, or one version of it; without a number that of the highest version.
+   * @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version.
+   */
+  get(layout: Layout, name: string, number: string | undefined): Model {
+    const folder = this.names.folderOf(layout, name);
+    const newest = this.names.isMain(layout, name) ? this.main : this.peekVersion(folder, undefined);
+    if (number === undefined) {
+      if (newest !== undefined) return newest;
+    } else if (newest !== undefined) {
+      // A request for the version that serves, or is about to, gets that model and not a second copy.
+      const serving = newest.live()?.version ?? chooseVersion(layout, folder, undefined).number;
+      if (serving === number) return newest;
+    }
+    chooseVersion(layout, folder, number);
+    return this.#getOrAdd(folder, number);
+  }
+
+  #getOrAdd(folder: string, number: string | undefined): Model {
+    const key = keyOf(folder, number);
+    const known = this.#others.get(key);
+    if (known !== undefined) {
+      known.requestedAt = performance.now();
+      return known.model;
+    }
+    this.#removeForgettable();
+    const { listing, sha256, shared } = this.#options;
+    const model = createModel(folder, {
+      ...shared,
+      // A file that must not serve under one address must not under another.
+      sha256: this.names.isMainFolder(listing.latest(), folder) ? sha256 : undefined,
+      modelCount: () => listing.total(),
+      folder,
+      onListed: (layout) => listing.onListed(layout),
+      takeListing: () => listing.takeJustListed(folder),
+      pick: (layout) => chooseVersion(layout, folder, number),
+    });
+    const evictable = evictableOf(model, folder, shared.telemetry);
+    this.#budget.register(evictable);
+    this.#others.set(key, { model, evictable, folder, requestedAt: performance.now() });
+    return model;
+  }
+
+  /** Callers may ask for the status of every version there is: a model that has no state is removed, and made again on request. */
+  #removeForgettable(): void {
+    const before = performance.now() - KEPT_MS;
+    for (const [key, { model, evictable, requestedAt }] of this.#others) {
+      if (requestedAt > before || !model.forgettable()) continue;
+      this.#budget.unregister(evictable);
+      this.#others.delete(key);
+    }
+  }
+}
+
+const keyOf = (folder: string, number: string | undefined): string => JSON.stringify([folder, number]);
+
+/** A model as the memory budget sees it, which evicts it when another needs its memory. @param label its name in the log. */
+function evictableOf(model: Model, label: string, { logger, metrics }: Telemetry): Evictable {
+  return {
+    lastUsed: () => model.live()?.lastUsed() ?? 0,
+    idle: () => !model.refreshing() && (model.live()?.idle() ?? false),
+    async evict() {
+      metrics.unloaded();
+      logger.info('unloaded to make room for another model', { model: label });
+      await model.unload();
+    },
+  };
+}

@@ -1,0 +1,128 @@
+import { engineCount } from '../../engine/capacity.ts';
+import { RunError } from '../../engine/engine-process.ts';
+import type { JoinedTensor } from '../../engine/frame.ts';
+import { createPool, type Pool } from '../../engine/pool.ts';
+import type { PatchedOutput } from '../../engine/session.ts';
+import { ServingError } from '../../errors.ts';
+import type { Signature, Tensor } from '../../tensor/tensor.ts';
+import type { ModelFiles } from '../folder/files.ts';
+import { createRowDecoder, type RowDecoder, type RowFeeds } from '../folder/rows.ts';
+import {
+  type BatchingDecision,
+  type BatchingEvidence,
+  decideBatching,
+  mayBatch,
+  syntheticRow,
+} from './batching-decision.ts';
+import { createGeneration, type EngineOptions, type Generation, type Telemetry } from './generation.ts';
+import { checkGolden } from './golden.ts';
+import type { LoadPhase } from './load-failure.ts';
+import { checkManifest } from './manifest-check.ts';
+import { type WarmUpRow, warmUp } from './warm-up.ts';
+
+/** A made-up row that a model never finishes must not hold up the start for as long as a real one may take. */
+const TRIAL_MS = 10_000;
+/** How many classes a line of the log names. */
+const NAMED_CLASSES = 10;
+
+/**
+ * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up.
+ * Settles when the first engine is warm; the others start after it.
+ * @param startEngines how many of the engines are started for now: there is no memory for more before another has gone.
+ * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed.
+ */
+export async function loadGeneration(
+  files: ModelFiles,
+  options: EngineOptions,
+  telemetry: Telemetry,
+  onPhase: (phase: LoadPhase) => void,
+  startEngines = Number.POSITIVE_INFINITY,
+): Promise<Generation> {
+  const { pool, start, lost } = openPool(files, options, telemetry);
+  try {
+    onPhase('loading');
+    const { signature, patched, rows: graph, external } = await start();
+    checkManifest(files.manifest, signature);
+    logPatched(patched, files.name, telemetry);
+    onPhase('checking');
+    const { batching, known } = await check(files, pool, { signature, manifest: files.manifest.batching, graph });
+    logDecision(batching, files.name, telemetry);
+    onPhase('warming');
+    const rowsInRun = batching.enabled ? options.maxBatchSize : 1;
+    const runs = await warmUp(pool, warmUpRow(files, known, signature), rowsInRun, lost);
+    pool.grow(runs, startEngines);
+    return createGeneration({ files, pool, signature, patched, external, batching, warmUp: runs }, options, telemetry);
+  } catch (cause) {
+    await pool.close();
+    if (cause instanceof ServingError && cause.code === 'MODEL_FAILED') throw cause;
+    const { message } = cause as Error;
+    const reason = message.startsWith(`${files.path}: `) ? message.slice(files.path.length + 2) : message;
+    throw new ServingError('MODEL_FAILED', `${files.place}: ${reason}`, { cause });
+  }
+}
+
+/** @returns `start`, which loads the first engine; `lost`, which rejects where the model cannot be loaded a second time. */
+function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
+  const { path, stamps, name } = files;
+  const { intraOpThreads, executionProviders, runTimeoutMs } = options;
+  // The first engine reads the graph; those that are started later need not.
+  const order = { path, stamps, intraOpThreads, executionProviders, findsRowIndependence: true };
+  const { promise: lost, reject } = Promise.withResolvers<never>();
+  lost.catch(() => {});
+  const pool = createPool({
+    size: options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads),
+    order,
+    runTimeoutMs,
+    onRestart(reason, detail, delayMs) {
+      metrics.engineRestarted(reason);
+      const next = delayMs === 0 ? 'replacing it now' : `replacing it in ${delayMs} ms`;
+      logger.error(`an engine process was lost (${detail}); ${next}`, { model: name, reason });
+      if (reason === 'load_failed') reject(new RunError('crashed', `the model does not load a second time: ${detail}`));
+    },
+  });
+  async function start() {
+    const loaded = await pool.start();
+    order.findsRowIndependence = false;
+    return loaded;
+  }
+  return { pool, start, lost };
+}
+
+/** Runs the golden rows, and decides whether rows share runs. */
+async function check(files: ModelFiles, pool: Pool, evidence: Omit<BatchingEvidence, 'known' | 'run'>) {
+  const { signature } = evidence;
+  const decoder = createRowDecoder(signature, files.manifest.input?.features, mayBatch(evidence));
+  const known = knownRows(files, decoder);
+  if (files.golden !== undefined) await checkGolden(files.golden, signature, decoder, pool.run);
+  const run = (inputs: readonly JoinedTensor[]): Promise<Tensor[]> => pool.run(inputs, TRIAL_MS);
+  const batching = await decideBatching({ ...evidence, known, run });
+  return { batching, known };
+}
+
+/** The rows that the model's files vouch for: golden rows, then the example. */
+function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFeeds[] {
+  const rows = (golden?.rows ?? []).map((row, i) => decoder.decode(row.features, `golden.json: rows[${i}].features`));
+  if (manifest.example !== undefined) {
+    rows.push(decoder.decode(manifest.example.features, 'model.json: example.features'));
+  }
+  return rows;
+}
+
+/** The last of the known rows, which is the example where there is one: the golden rows before it have been run. */
+function warmUpRow({ manifest }: ModelFiles, known: readonly RowFeeds[], signature: Signature): WarmUpRow {
+  const feeds = known.at(-1);
+  if (feeds === undefined) return { feeds: syntheticRow(signature, undefined, 0), place: undefined };
+  return { feeds, place: manifest.example === undefined ? 'golden.json: its last row' : 'model.json: example' };
+}
+
+function logPatched(patched: readonly PatchedOutput[], model: string, { logger }: Telemetry): void {
+  for (const { output, labels } of patched) {
+    const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
+    logger.info(`output ${output}: ZipMap removed, so it is a tensor; its classes are ${classes}`, { model });
+  }
+}
+
+function logDecision({ decidedBy, enabled, reason }: BatchingDecision, model: string, { logger }: Telemetry): void {
+  const log = decidedBy === 'trial' && !enabled ? logger.warning : logger.info;
+  log(`${enabled ? 'rows of different requests share a run' : 'one request a run'}: ${reason}`, { model });
+}
