@@ -41,7 +41,7 @@ const RULES: Rules = {
     ['telemetry/metrics'],
     ['telemetry/log'],
     ['telemetry'],
-    ['errors.ts'],
+    ['errors.ts', 'backoff.ts', 'shorten.ts'],
   ],
   alone: ['client', 'page'],
   packages: {

@@ -1,3 +1,4 @@
+import { backOffMs } from '../backoff.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { attachEngine, type Engine, type Loaded, RunError } from './engine-process.ts';
 import type { JoinedTensor } from './frame.ts';
@@ -70,8 +71,8 @@ const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 30_000;
 
 /** A lone crash is replaced at once; a loop waits twice as long each time, up to 30 s. */
-export function backOffMs(failures: number): number {
-  return failures <= 1 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 2));
+export function restartDelayMs(failures: number): number {
+  return failures <= 1 ? 0 : backOffMs(failures - 1, FIRST_DELAY_MS, LONGEST_DELAY_MS);
 }
 
 /** Starts no process yet: `start` does. */
@@ -120,7 +121,7 @@ export function createPool(options: PoolOptions): Pool {
     if (closed || slot.engine !== engine || slot.state === 'waiting') return;
     // A run that took too long says nothing of the engine, and its own length keeps such restarts apart.
     slot.failures = reason === 'run_timeout' ? 0 : slot.failures + 1;
-    const delay = backOffMs(slot.failures);
+    const delay = restartDelayMs(slot.failures);
     slot.state = 'waiting';
     slot.reason = detail;
     slot.restartAt = Date.now() + delay;

@@ -1,7 +1,8 @@
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
+import { listNames, shorten } from '../../shorten.ts';
 import { decodeNested, decodeInput as decodeWhole, depthOf } from '../../tensor/decode.ts';
-import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import { isArray, isObject, type JsonObject, type JsonValue } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 
 /** Feeds of one row, or of a whole input, and how its outputs are to be given back. */
@@ -39,7 +40,7 @@ export function createRowDecoder(
   const rowShapes = new Map(inputs.map((spec) => [spec, spec.shape.slice(1)]));
   const inputNames = new Set(inputs.map(nameOf));
   const featureNames = new Set(names);
-  const inputList = list(inputs.map(nameOf));
+  const inputList = listNames(inputs.map(nameOf));
 
   function decode(features: JsonValue, path: string): RowFeeds {
     if (!isObject(features)) {
@@ -98,7 +99,7 @@ function fromNames(
   path: string,
 ): JsonValue[] {
   for (const name in features) {
-    if (!known.has(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
+    if (!known.has(name)) throw invalid(join(path, name), `no such feature; the features are ${listNames(names)}`);
   }
   return names.map((name) => {
     if (!Object.hasOwn(features, name)) throw invalid(join(path, name), 'this feature is missing');
@@ -106,19 +107,10 @@ function fromNames(
   });
 }
 
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Float64Array);
-}
-
 const PLAIN_NAME = /^[A-Za-z_$][\w$]*$/;
-/** A caller's name is shown up to here: an error must not be as long as what it refuses. */
-const MAX_NAME = 80;
-const cut = (name: string): string => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME).toWellFormed()}…` : name);
 const join = (path: string, name: string): string =>
-  PLAIN_NAME.test(name) ? `${path}.${cut(name)}` : `${path}[${JSON.stringify(cut(name))}]`;
+  PLAIN_NAME.test(name) ? `${path}.${shorten(name)}` : `${path}[${JSON.stringify(shorten(name))}]`;
 const nameOf = (spec: TensorSpec): string => spec.name;
-const list = (names: readonly string[]): string =>
-  names.slice(0, 20).map(cut).join(', ') + (names.length > 20 ? ', …' : '');
 
 function invalid(path: string, message: string, given?: JsonValue): ServingError {
   const got = given === undefined ? '' : `, got ${kindOf(given)}`;
@@ -127,6 +119,6 @@ function invalid(path: string, message: string, given?: JsonValue): ServingError
 
 function kindOf(value: JsonValue): string {
   if (value === null) return 'null';
-  if (Array.isArray(value) || value instanceof Float64Array) return `an array of ${value.length}`;
-  return typeof value === 'object' ? `an object with the keys ${list(Object.keys(value))}` : `a ${typeof value}`;
+  if (isArray(value)) return `an array of ${value.length}`;
+  return typeof value === 'object' ? `an object with the keys ${listNames(Object.keys(value))}` : `a ${typeof value}`;
 }

@@ -1,9 +1,10 @@
+import { backOffMs } from '../../backoff.ts';
 import { ServingError } from '../../errors.ts';
 import { type Layout, stampOf } from '../folder/layout.ts';
 import { SourceError } from '../sources/source.ts';
 import type { BatchingDecision } from './batching-decision.ts';
 import type { Generation } from './generation.ts';
-import { backOff, IN_THE_LOG, type LoadPhase, tellCaller, toLoadError } from './load-failure.ts';
+import { IN_THE_LOG, type LoadPhase, tellCaller, toLoadError } from './load-failure.ts';
 import { createLoadProgress } from './load-progress.ts';
 import {
   fetchAndPrepare,
@@ -117,7 +118,7 @@ export function createModel(label: string, options: PreparationOptions): Model {
     // Memory is short now: nothing is wrong with the model.
     const busy = failure.code === 'NOT_READY';
     if (!busy) failures++;
-    retryAt = performance.now() + backOff(busy ? 1 : failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    retryAt = performance.now() + backOffMs(busy ? 1 : failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
     const log = busy ? logger.warning : logger.error;
     log(`the model did not load: ${failure.message}`, { model: label, error });
   }
@@ -181,7 +182,7 @@ export function createModel(label: string, options: PreparationOptions): Model {
       const { message } = reason;
       progress.settle(serving.generation.bytes);
       const times = refusal?.stamp === stamp ? refusal.times + 1 : 1;
-      const wait = backOff(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
+      const wait = backOffMs(times, FIRST_REFRESH_RETRY_MS, LONGEST_REFRESH_RETRY_MS);
       // A model that has been removed is logged once, not at every refresh.
       if (stamp !== '' || refusal?.reason !== message) {
         metrics.refreshed('failed');
