@@ -52,7 +52,6 @@ const RULES: Rules = {
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
     winston: ['telemetry/log/winston-output.ts'],
-    'prom-client': ['telemetry/metrics/metrics.ts'],
     zod: [
       'config/schema.ts',
       'config/settings.ts',

@@ -24,12 +24,10 @@ export function shareRendering<T>(render: () => Promise<T>): () => Promise<T> {
     creditedAt = now;
     if (creditMs <= 0 && latest !== undefined && now - latest.at < LONGEST_MS) return latest.rendered;
     const cpuMs = threadCpuMs();
-    // The first one loads what writes the text: none after it costs as much.
-    const isFirst = latest === undefined;
     const made = render();
     rendering = made;
     const settle = (): void => {
-      if (!isFirst) creditMs -= threadCpuMs() - cpuMs;
+      creditMs -= threadCpuMs() - cpuMs;
       rendering = undefined;
     };
     made.then(

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createStatisticsBook } from '../../../functions/telemetry/metrics/model-statistics.ts';
+import { createStatisticsRegistry } from '../../../functions/telemetry/metrics/model-statistics.ts';
 
 test('each version has its own page, which outlives it', () => {
-  const book = createStatisticsBook();
+  const book = createStatisticsRegistry();
   const first = book.of('iris', '1');
   first.wait(0.5);
   first.run(3, 0.25);
