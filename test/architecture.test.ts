@@ -86,7 +86,6 @@ const RULES: Rules = {
     'model/repository/repository.ts: createRepository': 233,
     'model/serving/generation.ts: prepareGeneration': 143,
     'model/serving/model.ts: createModel': 214,
-    'telemetry/log/line-queue.ts: createLineQueue': 133,
     'tensor/json/number.ts: scanNumbers': 121,
   },
 };
