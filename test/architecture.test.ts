@@ -79,7 +79,6 @@ const RULES: Rules = {
   maxFolderFiles: 17,
   longFunctions: {
     'app.ts: createApp': 108,
-    'client/row-window.ts: createRowWindow': 115,
     'engine/batcher.ts: createBatcher': 214,
     'engine/pool.ts: createPool': 118,
     'model/repository/listing.ts: createListing': 103,

@@ -1,11 +1,10 @@
 import { backoff, isTransient } from './backoff.ts';
 import { badAnswer, ClientError } from './client-error.ts';
 import { type Connection, send, toFailure, within } from './connection.ts';
-import { createDeadline } from './deadline.ts';
-import { createIdleWatch } from './idle-watch.ts';
 import { readLines } from './lines.ts';
-import { createRowWindow, type RowSender, type Rows, type RowWindow, WINDOW_LENGTH } from './row-window.ts';
-import { createStall, type Stall } from './stall.ts';
+import type { Rows } from './row-reader.ts';
+import { createRowWindow, type RowSender, type RowWindow, WINDOW_LENGTH } from './row-window.ts';
+import { createDeadline, createIdleWatch, createStall, type Stall } from './timeouts.ts';
 
 export interface BatchRequest {
   readonly path: string;

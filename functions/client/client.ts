@@ -4,18 +4,17 @@
  */
 import { batchPredict, type RowLine } from './batch-predict.ts';
 import { ClientError } from './client-error.ts';
-import { type Answer, type Connection, call, type Fetch } from './connection.ts';
+import { type Answer, type Connection, call, type Fetch, sendsWhileItReads } from './connection.ts';
 import { type Encoding, readInfer, writeInfer } from './infer.ts';
 import type { InferRequest, InferResponse, ModelMetadata, OutputChoice, ServerMetadata } from './infer-types.ts';
 import { parseJson, writeJson } from './json.ts';
-import { sendsWhileItReads } from './platform.ts';
-import type { Rows } from './row-window.ts';
+import type { Rows } from './row-reader.ts';
 
 export { type ClientCode, ClientError, type ClientErrorDetails } from './client-error.ts';
 export type { Fetch } from './connection.ts';
 export type { Encoding } from './infer.ts';
 export type * from './infer-types.ts';
-export type { Rows } from './row-window.ts';
+export type { Rows } from './row-reader.ts';
 export type { AnyTensor, Datatype, Tensor, TensorData } from './tensor.ts';
 
 export interface ClientOptions {

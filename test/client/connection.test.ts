@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createClient } from '../../functions/client/client.ts';
 import { ClientError } from '../../functions/client/client-error.ts';
-import type { Fetch } from '../../functions/client/connection.ts';
+import { type Fetch, sendsWhileItReads } from '../../functions/client/connection.ts';
 
 const refused = (): never => {
   throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') });
@@ -201,4 +201,11 @@ test('the time limit and the signal hold for the token as well, and what its fun
   assert.equal((await failure(silent.predict([1]))).code, 'TIMEOUT');
   const token = (): Promise<string> => Promise.reject(new Error('no token today'));
   await assert.rejects(createClient({ url: 'http://h', fetch, token }).predict([1]), /no token today/);
+});
+
+test('Node and Deno send and read at once, browsers and Bun do not', () => {
+  assert.equal(sendsWhileItReads(), true);
+  assert.equal(sendsWhileItReads({ Deno: {} }), true);
+  assert.equal(sendsWhileItReads({}), false);
+  assert.equal(sendsWhileItReads({ process: { versions: { node: '22', bun: '1' } } }), false);
 });
