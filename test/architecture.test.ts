@@ -51,6 +51,7 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
+    papaparse: ['page/csv.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     zod: [
       'config/schema.ts',
@@ -76,7 +77,7 @@ const RULES: Rules = {
       'run from the sources, the pages are built first, as the build does',
   },
   maxFunctionLines: 100,
-  maxFolderFiles: 17,
+  maxFolderFiles: 15,
   longFunctions: {
     'app.ts: createApp': 108,
     'engine/batcher.ts: createBatcher': 214,
@@ -253,8 +254,8 @@ const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] =
   ],
   [
     'a folder that is too full',
-    Object.fromEntries(Array.from({ length: 18 }, (_, i) => [`tensor/t${i}.ts`, 'export const a = 1;\n'])),
-    /^tensor: 18 files, 17 at most/,
+    Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`tensor/t${i}.ts`, 'export const a = 1;\n'])),
+    /^tensor: 16 files, 15 at most/,
   ],
 ];
 

@@ -100,8 +100,8 @@ export function joinInputs(inputs: readonly Spec[], texts: readonly string[]): s
   return `{${inputs.map(({ name }, i) => `${JSON.stringify(name)}:${texts[i]}`).join(',')}}`;
 }
 
-/** What to put into each field, from the `features` of a body. */
-export function spread({ inputs, features }: ModelInfo, groups: readonly Group[], given: unknown): string[][] {
+/** The text of each field of each group, from the `features` of a body. */
+export function textsOf({ inputs, features }: ModelInfo, groups: readonly Group[], given: unknown): string[][] {
   const object = isObject(given) ? given : undefined;
   return groups.map(({ spec, fields }) => {
     let value: unknown = given;
