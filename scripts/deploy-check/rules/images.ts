@@ -13,7 +13,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
     'collects metrics on Cloud Run',
 };
 
-/** One name, one repository, and tags that say what is run. */
+/** One name and one repository of our image, and others only where it is said what for. */
 export const checkImages: Rule = (scope) => [
   ...scope.containers.flatMap(({ node, ours }) => (node.at('image').given ? checkImage(node, ours, scope) : [])),
   ...scope.containers.flatMap(({ node }) => checkTarget(node.at('build', 'target'), scope)),
@@ -38,10 +38,8 @@ function checkImage(container: Node, ours: boolean, { deployed }: Scope): Findin
     ];
   }
   const whole = repository === '' ? name : `${repository}/${name}`;
-  if (!Object.hasOwn(OTHERS, whole))
-    return [node.finding(`${whole} is neither ours nor one of ${Object.keys(OTHERS).join(', ')}`)];
-  if (digest !== undefined || (tag !== undefined && tag !== 'latest')) return [];
-  return [node.finding(`${text} is another image from day to day: expected a tag that stays`)];
+  if (Object.hasOwn(OTHERS, whole)) return [];
+  return [node.finding(`${whole} is neither ours nor one of ${Object.keys(OTHERS).join(', ')}`)];
 }
 
 /** docker-compose builds an image of the Dockerfile. */
