@@ -1,12 +1,12 @@
 import { backOffMs } from '../backoff.ts';
+import type { EngineState, RestartReason } from '../telemetry/metrics/metric-table.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { attachEngine, type Engine, type Loaded, RunError } from './engine-process.ts';
 import type { JoinedTensor } from './frame.ts';
 import type { LoadOrder } from './session.ts';
 import { spawnEngine } from './spawn.ts';
 
-export type RestartReason = 'crash' | 'run_timeout' | 'load_failed';
-export type EngineState = 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
+export type { RestartReason };
 
 export interface PoolOptions {
   readonly size: number;

@@ -1,6 +1,7 @@
 import { ServingError } from '../../errors.ts';
+import type { LoadPhase } from '../../telemetry/metrics/metric-table.ts';
 
-export type LoadPhase = 'listing' | 'fetching' | 'loading' | 'checking' | 'warming';
+export type { LoadPhase };
 
 /** Where what is not for callers stands. */
 export const IN_THE_LOG = "the server's log says why";

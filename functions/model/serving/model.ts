@@ -1,5 +1,6 @@
 import { backOffMs } from '../../backoff.ts';
 import { ServingError } from '../../errors.ts';
+import type { ModelState } from '../../telemetry/metrics/metric-table.ts';
 import { type Layout, stampOf } from '../folder/layout.ts';
 import { SourceError } from '../sources/source.ts';
 import type { BatchingDecision } from './batching-decision.ts';
@@ -16,7 +17,7 @@ import {
 export interface ModelStatus {
   readonly name: string;
   readonly version: string | undefined;
-  readonly state: 'idle' | 'loading' | 'ready' | 'failed' | 'degraded';
+  readonly state: ModelState;
   /** What a load is doing, also that of a version to come; undefined when none is under way. */
   readonly phase: LoadPhase | undefined;
   /** Size of the model and its weights. */

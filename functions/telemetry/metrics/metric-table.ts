@@ -81,6 +81,19 @@ export const CLOSE_REASONS = [
 ] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
+/** What a model is doing. `degraded`: it serves, and a part of it or a newer version fails. */
+export const MODEL_STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'] as const;
+export type ModelState = (typeof MODEL_STATES)[number];
+
+/** What a load is doing, in this order. */
+export const LOAD_PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'] as const;
+export type LoadPhase = (typeof LOAD_PHASES)[number];
+
+/** What an engine's slot is doing. `waiting`: its process ended, and the next one starts after a back-off. */
+export const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting', 'closed'] as const;
+export type EngineState = (typeof ENGINE_STATES)[number];
+
+/** Why an engine process was replaced. */
 export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed'] as const;
 export type RestartReason = (typeof RESTART_REASONS)[number];
 
@@ -94,4 +107,4 @@ export type CacheEventName = (typeof CACHE_EVENTS)[number];
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
 /** Distinct values a label takes; beyond, `other`. */
-export const LABEL_LIMITS = { model: 256, route: 64, state: 16, phase: 16 } as const;
+export const LABEL_LIMITS = { model: 256, route: 64 } as const;

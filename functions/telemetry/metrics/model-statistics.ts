@@ -21,7 +21,7 @@ export interface ModelStatistics {
   readonly runs: Map<number, Duration>;
 }
 
-/** Records what happens to one version. Keep it: finding it costs more than what it does. */
+/** Records what happens to one version. Keep it: to find it costs more than to record. */
 export interface StatisticsRecorder {
   run(rows: number, seconds: number): void;
   wait(seconds: number): void;
