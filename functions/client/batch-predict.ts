@@ -32,7 +32,7 @@ interface Sending {
   duplex: boolean;
 }
 
-/** A server that streams answers its first row sooner. One that waits for the end of the body, which a window never brings, is found out by this. */
+/** A server that streams answers its first row sooner. After this time it is taken to wait for the end of the body, which a window never sends. */
 const STALL_MS = 1_000;
 /** Characters that are handed to the connection at a time. */
 const CHUNK_LENGTH = 65_536;

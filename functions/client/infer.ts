@@ -52,14 +52,14 @@ function chosenOutputs({ outputs, classes }: InferRequest<OutputChoice>): object
   if (outputs === undefined && classes === undefined) return undefined;
   const names = outputs === undefined ? Object.keys(classes!) : namesOf(outputs);
   const other = Object.keys(classes ?? {}).find((name) => !names.includes(name));
-  if (other !== undefined) throw new TypeError(`classes: ${other} is not among the outputs that are asked for`);
+  if (other !== undefined) throw new TypeError(`classes: ${other} is not among the requested outputs`);
   return names.map((name) => {
     const count = classes !== undefined && Object.hasOwn(classes, name) ? classes[name] : undefined;
     return count === undefined ? { name } : { name, parameters: { classification: count } };
   });
 }
 
-/** @throws ClientError `BAD_ANSWER` where it is not as the protocol says, or not what `choice` asked for. */
+/** @throws ClientError `BAD_ANSWER` where the response breaks the protocol, or has not the outputs of `choice`. */
 export function readInfer<O extends OutputChoice>({ headers, bytes }: Answer, choice: O): InferResponse<O> {
   const length = headers.get(HEADER_LENGTH);
   const headLength = length === null ? bytes.byteLength : Number(length);
@@ -108,7 +108,7 @@ function checkChoice(outputs: ReadonlyMap<string, Tensor>, choice: OutputChoice)
     const datatype = outputs.get(name)?.datatype;
     const expected = isList(choice) ? datatype : choice?.[name];
     if (datatype === undefined || datatype !== expected)
-      throw badAnswer(`${name}: asked for this output${expected ? ` as ${expected}` : ''}, got ${datatype ?? 'none'}`);
+      throw badAnswer(`${name}: expected this output${expected ? ` as ${expected}` : ''}, got ${datatype ?? 'none'}`);
   }
 }
 

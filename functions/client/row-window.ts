@@ -5,7 +5,7 @@ import { createRowReader, type Rows } from './row-reader.ts';
  * that they can be sent again.
  */
 export interface RowWindow {
-  /** Begins to send all rows that are not answered: whoever sent them before gets none of them any more. */
+  /** Begins to send all rows that are not answered. Senders made before get none of them any more. */
   send(): RowSender;
   /** The oldest row is answered. */
   answer(): void;
@@ -17,7 +17,7 @@ export interface RowWindow {
   owedSince(): number | undefined;
   /** What the source threw. */
   failure(): { readonly error: unknown } | undefined;
-  /** Reads no more, and tells the source. */
+  /** Reads no more, and calls `return` of the source's iterator. */
   close(): void;
 }
 

@@ -60,11 +60,11 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Ends a request whose answer stands still while it is waited for. */
+/** Ends a request in whose answer no row arrives while one is waited for. */
 export interface IdleWatch {
-  /** Aborted by the caller, when the answer stood still for too long, or by `end`. */
+  /** Aborted by the caller, when no row arrived for too long, or by `end`. */
   readonly signal: AbortSignal;
-  /** Whether the answer is waited for at present: a caller that takes its time with a row is not the server's fault. */
+  /** Whether the answer is waited for at present: the time that a caller takes for a row does not count. */
   waits(yes: boolean): void;
   /** Closes what is still open, and clears the timer. */
   end(): void;
@@ -83,13 +83,13 @@ export function createIdleWatch(
   if (caller.aborted) onAbort();
   else caller.addEventListener('abort', onAbort);
 
-  function look(): void {
+  function check(): void {
     const owed = owedSince();
     const idle = waitsSince === undefined || owed === undefined ? 0 : performance.now() - Math.max(waitsSince, owed);
-    if (idle < timeoutMs) timer = setTimeout(look, Math.min(timeoutMs - idle, LONGEST_TIMER_MS));
+    if (idle < timeoutMs) timer = setTimeout(check, Math.min(timeoutMs - idle, LONGEST_TIMER_MS));
     else controller.abort(new ClientError('TIMEOUT', `no row was answered for ${timeoutMs} ms`));
   }
-  if (timeoutMs !== Number.POSITIVE_INFINITY) timer = setTimeout(look, Math.min(timeoutMs, LONGEST_TIMER_MS));
+  if (timeoutMs !== Number.POSITIVE_INFINITY) timer = setTimeout(check, Math.min(timeoutMs, LONGEST_TIMER_MS));
 
   return {
     signal: controller.signal,

@@ -21,7 +21,7 @@ export interface ModelInfo {
   readonly example?: { readonly features: unknown };
 }
 
-/** One value that is asked for: a number, a text, a yes or no, or the JSON of a whole input. */
+/** One value of the form: a number, a text, a yes or no, or the JSON of a whole input. */
 export interface Field {
   readonly label: string;
   readonly kind: 'number' | 'bool' | 'text' | 'json';

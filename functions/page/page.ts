@@ -33,7 +33,7 @@ async function onStatus({ state, name, version }: Status): Promise<void> {
     if (document['x-model'] === undefined) shown = '';
     else show(document['x-model']);
   } catch {
-    // The next look at the state tries again.
+    // The next status tries again.
     shown = '';
   }
 }

@@ -24,7 +24,7 @@ export type { CloseReason, RejectReason, RestartReason } from './metric-table.ts
 export type { ModelRecorder } from './model-recorder.ts';
 
 export interface Metrics {
-  /** Counts one answer. `route` is the route's pattern, never the path asked for. */
+  /** Counts one answer. `route` is the route's pattern, never the requested path. */
   httpRequest(route: string, method: string, status: number, seconds: number): void;
   rejected(reason: RejectReason): void;
   /** A connection was closed for what its client did, or failed to do. */
