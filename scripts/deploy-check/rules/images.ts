@@ -7,8 +7,8 @@ import { ofKind, type Rule, type Scope } from '../scope.ts';
 /** Images of others that are run beside ours, without their tags, and what for. */
 export const OTHERS: Readonly<Record<string, string>> = {
   redis: 'keeps the bytes of models',
-  'google/cloud-sdk': 'brings a model to a volume',
-  'gcr.io/google.com/cloudsdktool/google-cloud-cli': 'brings a model to a volume',
+  'google/cloud-sdk': 'copies a model to a volume',
+  'gcr.io/google.com/cloudsdktool/google-cloud-cli': 'copies a model to a volume',
   'us-docker.pkg.dev/cloud-ops-agents-artifacts/cloud-run-gmp-sidecar/cloud-run-gmp-sidecar':
     'collects metrics on Cloud Run',
 };
@@ -81,7 +81,7 @@ function substitute(text: string, documents: readonly Node[]): string {
   );
 }
 
-/** A repository as these files come, to be filled in: whoever fills in one overlay need not fill in every other file. */
+/** A repository with the placeholders of these files: one overlay can be filled in without all other files. */
 const isOpen = (repository: string): boolean => /\b(REGION|PROJECT_ID)\b/.test(repository);
 
 /** A reference without a repository is a local image; of those with one that is filled in, all have the same. */
