@@ -112,7 +112,7 @@ export function textsOf({ inputs, features }: ModelInfo, groups: readonly Group[
     if (fields[0]?.kind === 'json') return [value === undefined ? '' : toJson(value)];
     // A whole tensor, with its batch dimension, may be the example of a row.
     const flat = [value ?? []].flat(Number.POSITIVE_INFINITY);
-    return fields.map((_, at) => textOf(flat[at]));
+    return fields.map((_, i) => textOf(flat[i]));
   });
 }
 
