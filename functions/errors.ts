@@ -1,4 +1,4 @@
-/** Every way a request can fail. The HTTP status of each is in `http/status.ts`, and nowhere else. */
+/** Every way a request can fail. The HTTP status of each is in `http/status.ts` alone. */
 export type ErrorCode =
   | 'INVALID_INPUT'
   | 'UNAUTHORIZED'
@@ -20,19 +20,19 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** Where in the caller's input, as one would write it in JavaScript: `features[2]`. */
   path?: string;
-  /** Seconds after which a retry makes sense. */
+  /** Seconds after which a retry may succeed: `Retry-After`. */
   retryAfter?: number;
-  /** For 405: the methods the route takes. */
+  /** For 405: the methods of the route, as `Allow` has them. */
   allow?: string;
-  /** What the operator is told beside the message: places, accounts and other programs' words, none of them for callers. */
+  /** For the log alone, beside the message: paths, accounts and the messages of other programs. */
   detail?: string | undefined;
   cause?: unknown;
 }
 
 /**
- * The one error type that crosses rooms. `message` is shown to the caller: it names the place, what was expected and
- * what was given. `detail` and `cause` are for the log only. A `MODEL_FAILED` of a load is for the operator as a whole: what
- * callers hear of it is a `NOT_READY`.
+ * The one error type that crosses rooms. `message` is sent to the caller: it names the place, what was expected and what was
+ * given. `detail` and `cause` are for the log alone. A `MODEL_FAILED` of a load is for the log as a whole: callers get a
+ * `NOT_READY`.
  */
 export class ServingError extends Error {
   readonly code: ErrorCode;
@@ -43,7 +43,7 @@ export class ServingError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const depth = Error.stackTraceLimit;
-    // A caller's mistake needs no stack, and making one takes longer than refusing the row.
+    // An INVALID_INPUT needs no stack, and making one takes longer than refusing the row.
     if (code === 'INVALID_INPUT') Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     Error.stackTraceLimit = depth;

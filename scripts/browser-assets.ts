@@ -10,7 +10,8 @@ const PAGE = join(ROOT, 'functions/page');
 const VIEWER = ['swagger-ui-bundle.js', 'swagger-ui.css'];
 const LICENCES = ['LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt'];
 
-const viewer = (): string => dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+const folderOf = (name: string): string => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+const viewer = (): string => folderOf('swagger-ui-dist');
 
 /** What the browser gets of `/` and `/docs`: by its path below `dist/`. */
 export async function buildAssets(): Promise<Map<string, Uint8Array>> {
@@ -34,6 +35,8 @@ export async function buildAssets(): Promise<Map<string, Uint8Array>> {
     // Its base is not everywhere that this builds: the image takes the sources alone.
     tsconfigRaw: {},
     logLevel: 'warning',
+    // They stand in files of their own: `writeAssets`.
+    legalComments: 'none',
   });
   const assets = new Map<string, Uint8Array>();
   for (const { path, contents } of outputFiles) {
@@ -57,5 +60,6 @@ export async function writeAssets(dist: string): Promise<void> {
       brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
     );
   }
+  writeFileSync(join(dist, 'page/papaparse.LICENSE'), readFileSync(join(folderOf('papaparse'), 'LICENSE')));
   for (const name of LICENCES) writeFileSync(join(dist, 'docs', name), readFileSync(join(viewer(), name)));
 }

@@ -7,7 +7,7 @@ import { buildIfNeeded } from './build-if-needed.ts';
 
 buildIfNeeded();
 const root = join(import.meta.dirname, '..');
-// Outside production the framework shows callers the text of errors that are nobody's business.
+// Outside production the framework shows callers the text of internal errors.
 process.env.NODE_ENV ??= 'production';
 process.argv.splice(2, 0, '--target=predict', `--source=${root}`);
 // In this process, so that signals and the exit code are the framework's own.

@@ -6,7 +6,7 @@ import { findMissingKubectl } from './deploy-check/kustomize.ts';
 /** A program of the system that a test runs. */
 export interface SystemProgram {
   readonly name: string;
-  /** How Debian and Ubuntu get it, or where it is told. */
+  /** How to install it on Debian and Ubuntu, or where that is described. */
   readonly install: string;
   /** The tests, by the names of their files, that can't be run without it. */
   readonly tests: readonly string[];

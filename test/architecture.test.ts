@@ -41,7 +41,7 @@ const RULES: Rules = {
     ['telemetry/metrics'],
     ['telemetry/log'],
     ['telemetry'],
-    ['errors.ts'],
+    ['errors.ts', 'backoff.ts', 'shorten.ts'],
   ],
   alone: ['client', 'page'],
   packages: {
@@ -51,8 +51,8 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
+    papaparse: ['page/csv.ts'],
     winston: ['telemetry/log/winston-output.ts'],
-    'prom-client': ['telemetry/metrics/metrics.ts'],
     zod: [
       'config/schema.ts',
       'config/settings.ts',
@@ -77,10 +77,8 @@ const RULES: Rules = {
       'run from the sources, the pages are built first, as the build does',
   },
   maxFunctionLines: 100,
-  maxFolderFiles: 17,
+  maxFolderFiles: 15,
   longFunctions: {
-    'client/row-window.ts: createRowWindow': 115,
-    'telemetry/log/line-queue.ts: createLineQueue': 133,
     'tensor/json/number.ts: scanNumbers': 112,
   },
 };
@@ -249,8 +247,8 @@ const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] =
   ],
   [
     'a folder that is too full',
-    Object.fromEntries(Array.from({ length: 18 }, (_, i) => [`tensor/t${i}.ts`, 'export const a = 1;\n'])),
-    /^tensor: 18 files, 17 at most/,
+    Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`tensor/t${i}.ts`, 'export const a = 1;\n'])),
+    /^tensor: 16 files, 15 at most/,
   ],
 ];
 

@@ -2,12 +2,12 @@ import type { ClientError } from './client-error.ts';
 
 const FIRST_MS = 100;
 const LONGEST_MS = 10_000;
-/** A server that asks for more than this is asked again nevertheless. */
+/** The longest `Retry-After` that is followed. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
-/** Callers that were turned away at one time do not come back at one time. */
+/** Callers that were refused at the same time do not return at the same time. */
 const SPREAD = 0.1;
 
-/** Why a stream ends early: the rows that it did not answer are to be sent again. */
+/** Codes with which a stream ends early: the rows that it did not answer are sent again. */
 const STOPS = ['DRAINING', 'IDLE', 'MODEL_CHANGED'];
 
 /** 502 is what a load balancer makes of a connection that its server reset. */
@@ -18,8 +18,8 @@ export const isTransient = ({ code, status }: ClientError): boolean =>
   code === 'NETWORK' || (status === undefined ? STOPS.includes(code) : TRANSIENT_STATUSES.includes(status));
 
 /**
- * Milliseconds to wait before a call is repeated: what the server asks for, and a little more, else a random time below a bound that
- * doubles.
+ * Milliseconds to wait before a call is repeated: the server's `Retry-After` and up to a tenth more, else a random time below a bound
+ * that doubles.
  * @param retries how many repeats came before
  * @param retryAfter seconds
  */

@@ -1,11 +1,10 @@
 import { backoff, isTransient } from './backoff.ts';
 import { badAnswer, ClientError } from './client-error.ts';
 import { type Connection, send, toFailure, within } from './connection.ts';
-import { createDeadline } from './deadline.ts';
-import { createIdleWatch } from './idle-watch.ts';
 import { readLines } from './lines.ts';
-import { createRowWindow, type RowSender, type Rows, type RowWindow, WINDOW_LENGTH } from './row-window.ts';
-import { createStall, type Stall } from './stall.ts';
+import type { Rows } from './row-reader.ts';
+import { createRowWindow, type RowSender, type RowWindow, WINDOW_LENGTH } from './row-window.ts';
+import { createDeadline, createIdleWatch, createStall, type Stall } from './timeouts.ts';
 
 export interface BatchRequest {
   readonly path: string;
@@ -33,7 +32,7 @@ interface Sending {
   duplex: boolean;
 }
 
-/** A server that streams answers its first row sooner. One that waits for the end of the body, which a window never brings, is found out by this. */
+/** A server that streams answers its first row sooner. After this time it is taken to wait for the end of the body, which a window never sends. */
 const STALL_MS = 1_000;
 /** Characters that are handed to the connection at a time. */
 const CHUNK_LENGTH = 65_536;

@@ -2,7 +2,7 @@
 export type ClientCode =
   /** No connection, or one that broke off. */
   | 'NETWORK'
-  /** `timeoutMs` is over. */
+  /** No answer within `timeoutMs`. */
   | 'TIMEOUT'
   /** The answer is not what the protocol says. */
   | 'BAD_ANSWER'
@@ -17,7 +17,16 @@ export interface ClientErrorDetails {
   readonly cause?: unknown;
 }
 
-/** A call that failed. An abort is not one: it rejects with the signal's own reason. */
+/**
+ * A call that failed. An abort is not one: it rejects with the signal's own reason.
+ * @example
+ * try {
+ *   await client.predict(['five']);
+ * } catch (error) {
+ *   if (error instanceof ClientError && error.code === 'INVALID_INPUT') console.error(error.path, error.message);
+ *   else throw error;
+ * }
+ */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
   /** The server's code, or one of {@link ClientCode}. */

@@ -4,34 +4,34 @@
  */
 import { batchPredict, type RowLine } from './batch-predict.ts';
 import { ClientError } from './client-error.ts';
-import { type Answer, type Connection, call, type Fetch } from './connection.ts';
+import { type Answer, type Connection, call, type Fetch, sendsWhileItReads } from './connection.ts';
 import { type Encoding, readInfer, writeInfer } from './infer.ts';
 import type { InferRequest, InferResponse, ModelMetadata, OutputChoice, ServerMetadata } from './infer-types.ts';
 import { parseJson, writeJson } from './json.ts';
-import { sendsWhileItReads } from './platform.ts';
-import type { Rows } from './row-window.ts';
+import type { Rows } from './row-reader.ts';
 
 export { type ClientCode, ClientError, type ClientErrorDetails } from './client-error.ts';
 export type { Fetch } from './connection.ts';
 export type { Encoding } from './infer.ts';
 export type * from './infer-types.ts';
-export type { Rows } from './row-window.ts';
+export type { Rows } from './row-reader.ts';
 export type { AnyTensor, Datatype, Tensor, TensorData } from './tensor.ts';
 
 export interface ClientOptions {
-  /** Where the server is: `https://serving-abc.run.app`, with a path where it has one. */
+  /** The server's address: `https://serving-abc.run.app`, with a path where it has one. */
   readonly url: string | URL;
-  /** The model of calls that name none; `/predict` needs none. */
+  /** The model of calls that name none; `predict` and `batchPredict` need none where the server has a default. */
   readonly model?: string | undefined;
   readonly version?: string | undefined;
-  /** Sent with every call; asked for at every attempt where it is a function. */
+  /** Sent with every call; a function is called at every attempt. */
   readonly headers?: Readonly<Record<string, string>> | (() => Awaitable<Readonly<Record<string, string>>>) | undefined;
-  /** For `Authorization: Bearer`, such as the identity token that Cloud Run asks for; a function is asked at every attempt. */
+  /** For `Authorization: Bearer`, such as the identity token that Cloud Run requires; a function is called at every attempt. */
   readonly token?: string | (() => Awaitable<string>) | undefined;
-  /** Repeats of a call that failed for a time: 5 unless given, 0 for none. */
+  /** Repeats of a call that failed with a transient error. @default 5 */
   readonly retries?: number | undefined;
-  /** Milliseconds for a call with its repeats, and for the answer of a row of `batchPredict`: 60 000 unless given. */
+  /** Milliseconds for a call with its repeats, and for the answer to a row of `batchPredict`. @default 60_000 */
   readonly timeoutMs?: number | undefined;
+  /** @default globalThis.fetch */
   readonly fetch?: Fetch | undefined;
 }
 
@@ -45,14 +45,14 @@ export interface CallOptions {
 }
 
 export interface InferOptions extends CallOptions {
-  /** `binary` unless given. In JSON, FP16 has no form, and 64-bit integers of more than 53 bits can't be read. */
+  /** In JSON, FP16 has no form, and 64-bit integers of more than 53 bits can't be read. @default 'binary' */
   readonly encoding?: Encoding | undefined;
 }
 
 export interface BatchOptions extends CallOptions {
-  /** Rows that the server answers at a time: 64 unless given. */
+  /** Rows that the server answers at a time. @default 64 */
   readonly batchSize?: number | undefined;
-  /** Rows that may be read from the source and not answered, and so be sent again: 4096 unless given. */
+  /** Rows that may be read from the source and not answered, and so be sent again. @default 4096 */
   readonly maxUnanswered?: number | undefined;
   /**
    * Whether one request is sent and read at the same time. Where that can't be done, because a browser or a proxy reads a body to its
@@ -82,34 +82,72 @@ export type BatchRow<P, O> =
   | { readonly index: number; readonly error: RowError; readonly prediction?: undefined };
 
 /**
- * A server. All calls throw {@link ClientError}, and the signal's reason where they are aborted.
+ * A server. All calls reject with {@link ClientError}, or with the signal's reason where they are aborted.
  * @typeParam P the prediction of the model that is called most
  * @typeParam O its outputs, by name
  */
 export interface Client<P = unknown, O = Readonly<Record<string, unknown>>> {
   /**
-   * `POST /predict`: one row, without its batch dimension, or by name. Typed arrays and bigints are written as JSON numbers.
+   * Predicts one row: `POST /predict`.
+   * @param features the row without its batch dimension, or an object with a value for each input or feature. Typed arrays and
+   * bigints are written as JSON numbers.
+   * @example
+   * const { prediction, label } = await client.predict<number>([5.1, 3.5, 1.4, 0.2]);
    */
   predict<Q = P, R = O>(features: unknown, options?: CallOptions): Promise<Prediction<Q, R>>;
   /**
-   * `POST /batch_predict`: rows in, a result for each out, in order, both as they come. Rows are read no faster than the results are.
+   * Predicts any number of rows: `POST /batch_predict`. Gives a result for each row, in order, while rows are still read and sent.
+   * Rows are read no faster than the results are taken.
+   * @example
+   * for await (const row of client.batchPredict<number>([[5.1, 3.5, 1.4, 0.2], [6.7, 3, 5.2, 2.3]])) {
+   *   if (row.error === undefined) console.log(row.index, row.prediction);
+   *   else console.error(row.index, row.error.message);
+   * }
    */
   batchPredict<Q = P, R = O>(rows: Rows, options?: BatchOptions): AsyncGenerator<BatchRow<Q, R>, void, undefined>;
-  /** The Open Inference Protocol's `infer`: tensors with a batch of rows each. */
+  /**
+   * `infer` of the Open Inference Protocol: tensors in and out, with a batch of rows each.
+   * @throws TypeError where the data of a tensor does not fit its datatype and shape.
+   * @example
+   * const { outputs } = await client.infer({
+   *   inputs: { features: { datatype: 'FP32', shape: [1, 4], data: Float32Array.of(5.1, 3.5, 1.4, 0.2) } },
+   *   outputs: { probabilities: 'FP32' },
+   * });
+   * outputs.probabilities.data; // a Float32Array
+   */
   infer<const C extends OutputChoice = undefined>(
     request: InferRequest<C>,
     options?: InferOptions,
   ): Promise<InferResponse<C>>;
-  /** Whether the server takes calls, or one model where it is named: false also where it can't be reached. */
+  /**
+   * Whether the server takes calls, or one model where it is named. False also where the server can't be reached.
+   * @example
+   * while (!(await client.ready())) await new Promise((resolve) => setTimeout(resolve, 1000));
+   */
   ready(options?: CallOptions): Promise<boolean>;
-  /** What a model takes and gives. */
+  /**
+   * The inputs and outputs of a model: names, datatypes and shapes.
+   * @example
+   * const { inputs } = await client.metadata({ model: 'iris' });
+   */
   metadata(options?: CallOptions): Promise<ModelMetadata>;
+  /**
+   * The server's name, its version and the extensions of the protocol that it has.
+   * @example
+   * const { extensions } = await client.serverMetadata();
+   */
   serverMetadata(options?: Pick<CallOptions, 'signal'>): Promise<ServerMetadata>;
 }
 
 const JSON_HEADERS = { 'Content-Type': 'application/json' };
 
-/** @throws TypeError where an option can't be used. */
+/**
+ * Makes a client of one server. No request is sent.
+ * @throws TypeError that names an option that can't be used.
+ * @example
+ * const client = createClient<number>({ url: 'https://serving-abc.run.app', token: () => fetchIdentityToken() });
+ * const { prediction } = await client.predict([5.1, 3.5, 1.4, 0.2]);
+ */
 export function createClient<P = unknown, O = Readonly<Record<string, unknown>>>(options: ClientOptions): Client<P, O> {
   const connection = connect(options);
   const addressed = (call: CallOptions = {}) => ({
@@ -205,5 +243,5 @@ function connect({
 
 function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value;
-  throw new TypeError(`${name}: expected a whole number above 0, got ${value}`);
+  throw new TypeError(`${name}: expected an integer above 0, got ${value}`);
 }

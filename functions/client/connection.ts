@@ -1,6 +1,6 @@
 import { backoff, isTransient, parseRetryAfter } from './backoff.ts';
 import { ClientError } from './client-error.ts';
-import { createDeadline } from './deadline.ts';
+import { createDeadline } from './timeouts.ts';
 
 /** What of `fetch` is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -132,4 +132,20 @@ function parseObject(text: string): Record<string, unknown> {
   } catch {
     return {};
   }
+}
+
+/** The globals that tell the platforms apart. */
+interface Platform {
+  readonly Deno?: unknown;
+  readonly process?: { readonly versions?: { readonly node?: string; readonly bun?: string } };
+}
+
+/**
+ * Whether `fetch` gives the response while the body is still sent. The standard asks for the opposite (whatwg/fetch issue 1254), and
+ * browsers and Bun do that; Node and Deno send and read at once.
+ */
+export function sendsWhileItReads(platform: Platform = globalThis as Platform): boolean {
+  if (platform.Deno !== undefined) return true;
+  const versions = platform.process?.versions;
+  return versions?.node !== undefined && versions.bun === undefined;
 }

@@ -52,14 +52,14 @@ function chosenOutputs({ outputs, classes }: InferRequest<OutputChoice>): object
   if (outputs === undefined && classes === undefined) return undefined;
   const names = outputs === undefined ? Object.keys(classes!) : namesOf(outputs);
   const other = Object.keys(classes ?? {}).find((name) => !names.includes(name));
-  if (other !== undefined) throw new TypeError(`classes: ${other} is not among the outputs that are asked for`);
+  if (other !== undefined) throw new TypeError(`classes: ${other} is not among the requested outputs`);
   return names.map((name) => {
     const count = classes !== undefined && Object.hasOwn(classes, name) ? classes[name] : undefined;
     return count === undefined ? { name } : { name, parameters: { classification: count } };
   });
 }
 
-/** @throws ClientError `BAD_ANSWER` where it is not as the protocol says, or not what `choice` asked for. */
+/** @throws ClientError `BAD_ANSWER` where the response breaks the protocol, or has not the outputs of `choice`. */
 export function readInfer<O extends OutputChoice>({ headers, bytes }: Answer, choice: O): InferResponse<O> {
   const length = headers.get(HEADER_LENGTH);
   const headLength = length === null ? bytes.byteLength : Number(length);
@@ -82,7 +82,7 @@ export function readInfer<O extends OutputChoice>({ headers, bytes }: Answer, ch
 function readOutputs(list: unknown, bytes: ArrayBuffer, from: number): Map<string, Tensor> {
   if (!Array.isArray(list)) throw badAnswer('outputs: expected an array in the answer');
   const outputs = new Map<string, Tensor>();
-  let at = from;
+  let offset = from;
   for (const [i, item] of list.entries()) {
     const { name, datatype, shape, data, parameters } = asObject(item, `outputs[${i}]`);
     if (typeof name !== 'string' || !isDatatype(datatype) || !isShape(shape))
@@ -94,12 +94,17 @@ function readOutputs(list: unknown, bytes: ArrayBuffer, from: number): Map<strin
       outputs.set(name, { datatype, shape, data: readData(name, datatype, shape, data) });
       continue;
     }
-    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0 || at + size > bytes.byteLength)
-      throw badAnswer(`${name}: binary_data_size is ${size}, ${bytes.byteLength - at} bytes are left`);
-    outputs.set(name, { datatype, shape, data: decodeTensor(name, datatype, shape, new Uint8Array(bytes, at, size)) });
-    at += size;
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0 || offset + size > bytes.byteLength)
+      throw badAnswer(`${name}: binary_data_size is ${size}, ${bytes.byteLength - offset} bytes are left`);
+    outputs.set(name, {
+      datatype,
+      shape,
+      data: decodeTensor(name, datatype, shape, new Uint8Array(bytes, offset, size)),
+    });
+    offset += size;
   }
-  if (at !== bytes.byteLength) throw badAnswer(`${bytes.byteLength - at} bytes of the answer belong to no output`);
+  if (offset !== bytes.byteLength)
+    throw badAnswer(`${bytes.byteLength - offset} bytes of the answer belong to no output`);
   return outputs;
 }
 
@@ -108,7 +113,7 @@ function checkChoice(outputs: ReadonlyMap<string, Tensor>, choice: OutputChoice)
     const datatype = outputs.get(name)?.datatype;
     const expected = isList(choice) ? datatype : choice?.[name];
     if (datatype === undefined || datatype !== expected)
-      throw badAnswer(`${name}: asked for this output${expected ? ` as ${expected}` : ''}, got ${datatype ?? 'none'}`);
+      throw badAnswer(`${name}: expected this output${expected ? ` as ${expected}` : ''}, got ${datatype ?? 'none'}`);
   }
 }
 
@@ -126,10 +131,10 @@ function asObject(value: unknown, place: string): Record<string, unknown> {
 
 function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
+  let offset = 0;
   for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+    whole.set(part, offset);
+    offset += part.length;
   }
   return whole;
 }

@@ -3,7 +3,7 @@ import { badAnswer } from './client-error.ts';
 /** A longer line is taken for a fault: it would have to be held in memory as a whole. */
 const LONGEST_LINE = 2 ** 28;
 
-/** The lines of an answer, as they come, without empty ones. Reads no further than it is asked to. */
+/** The lines of an answer, as they come, without empty ones. Reads no further than the lines that are taken. */
 export async function* readLines({ body }: Response): AsyncGenerator<string, void, undefined> {
   const reader = body!.getReader();
   const decoder = new TextDecoder();

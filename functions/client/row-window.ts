@@ -1,14 +1,11 @@
-import { writeJson } from './json.ts';
-
-/** Rows to predict, as the `features` of `/predict`. */
-export type Rows = Iterable<unknown> | AsyncIterable<unknown>;
+import { createRowReader, type Rows } from './row-reader.ts';
 
 /**
  * The rows that were read and are not answered: a bounded part of a source of any length. Those that were sent are kept, so
  * that they can be sent again.
  */
 export interface RowWindow {
-  /** Begins to send all rows that are not answered: whoever sent them before gets none of them any more. */
+  /** Begins to send all rows that are not answered. Senders made before get none of them any more. */
   send(): RowSender;
   /** The oldest row is answered. */
   answer(): void;
@@ -20,7 +17,7 @@ export interface RowWindow {
   owedSince(): number | undefined;
   /** What the source threw. */
   failure(): { readonly error: unknown } | undefined;
-  /** Reads no more, and tells the source. */
+  /** Reads no more, and calls `return` of the source's iterator. */
   close(): void;
 }
 
@@ -43,45 +40,29 @@ const TURNS = 12;
 
 /** @param maxRows rows in the window at most; with {@link WINDOW_LENGTH} characters it is full as well */
 export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
-  const iterator = Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]();
   // The rows from `first` on are not answered, those from `next` on not sent.
   let lines: string[] = [];
   let first = 0;
   let next = 0;
   let length = 0;
-  let ended = false;
   let closed = false;
-  let failure: { readonly error: unknown } | undefined;
   let owedSince: number | undefined;
   let sendings = 0;
-  let wakeReader = (): void => {};
   let waiters: (() => void)[] = [];
-  let pumping = false;
 
   const held = (): number => lines.length - first;
-  const isFull = (): boolean => held() >= maxRows || length >= WINDOW_LENGTH;
-  // Room is made use of once there is some: rows that come one by one would be sent one by one.
+  // Rows are read again once half of the window is free: rows that are read one by one would be sent one by one.
   const hasRoom = (): boolean => held() <= maxRows / 2 && length <= WINDOW_LENGTH / 2;
 
-  async function pump(): Promise<void> {
-    try {
-      while (!closed) {
-        if (isFull()) await new Promise<void>((resolve) => (wakeReader = resolve));
-        const step = iterator.next();
-        // What is there already is not waited for.
-        const { done, value } = 'then' in step ? await step : step;
-        if (done || closed) break;
-        const line = `{"features":${writeJson(value)}}\n`;
-        length += line.length;
-        lines.push(line);
-        wake();
-      }
-    } catch (error) {
-      failure = { error };
-    }
-    ended = true;
-    wake();
-  }
+  const reader = createRowReader(rows, {
+    isFull: () => held() >= maxRows || length >= WINDOW_LENGTH,
+    onLine(line) {
+      length += line.length;
+      lines.push(line);
+      wake();
+    },
+    onEnd: wake,
+  });
 
   function wake(): void {
     if (waiters.length === 0) return;
@@ -89,20 +70,17 @@ export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
     waiters = [];
   }
 
-  /** Settles once `there` holds, or nothing more will come, or what it was for is `over`. */
+  /** Settles once `there` holds, or no more rows will come, or what it was for is `over`. */
   async function until(there: () => boolean, over = (): boolean => false): Promise<boolean> {
-    if (!pumping) {
-      pumping = true;
-      void pump();
-    }
+    reader.start();
     const isOver = (): boolean => closed || over();
-    while (!there() && !ended && !isOver()) await new Promise<void>((resolve) => waiters.push(resolve));
+    while (!there() && !reader.ended() && !isOver()) await new Promise<void>((resolve) => waiters.push(resolve));
     return there() && !isOver();
   }
 
   /** Waits while the source gives rows without waiting for anything itself: a chunk for each row would cost more than the row. */
   async function gather(): Promise<void> {
-    for (let seen = -1; seen !== lines.length && !ended; ) {
+    for (let seen = -1; seen !== lines.length && !reader.ended(); ) {
       seen = lines.length;
       for (let turn = 0; turn < TURNS; turn++) await undefined;
     }
@@ -141,19 +119,16 @@ export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
         next -= first;
         first = 0;
       }
-      if (hasRoom()) wakeReader();
+      if (hasRoom()) reader.resume();
     },
     waiting: () => until(() => held() > 0),
     unanswered: () => next - first,
     owedSince: () => owedSince,
-    failure: () => failure,
+    failure: reader.failure,
     close() {
-      if (closed) return;
       closed = true;
-      wakeReader();
+      reader.close();
       wake();
-      // Not waited for: a source that waits for its own next row comes to this only then.
-      if (!ended) void Promise.resolve(iterator.return?.()).catch(() => {});
     },
   };
 }

@@ -41,11 +41,11 @@ function encodeStrings(texts: readonly string[]): Uint8Array {
   const parts = texts.map((text) => encoder.encode(text));
   const bytes = new Uint8Array(parts.reduce((length, part) => length + LENGTH_BYTES + part.length, 0));
   const view = new DataView(bytes.buffer);
-  let at = 0;
+  let offset = 0;
   for (const part of parts) {
-    view.setUint32(at, part.length, true);
-    bytes.set(part, at + LENGTH_BYTES);
-    at += LENGTH_BYTES + part.length;
+    view.setUint32(offset, part.length, true);
+    bytes.set(part, offset + LENGTH_BYTES);
+    offset += LENGTH_BYTES + part.length;
   }
   return bytes;
 }
@@ -53,15 +53,15 @@ function encodeStrings(texts: readonly string[]): Uint8Array {
 function decodeStrings(name: string, count: number, bytes: Uint8Array): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const texts: string[] = [];
-  let at = 0;
-  while (at + LENGTH_BYTES <= bytes.length) {
-    const from = at + LENGTH_BYTES;
-    const to = from + view.getUint32(at, true);
+  let offset = 0;
+  while (offset + LENGTH_BYTES <= bytes.length) {
+    const from = offset + LENGTH_BYTES;
+    const to = from + view.getUint32(offset, true);
     if (to > bytes.length) break;
     texts.push(decodeText(name, bytes.subarray(from, to)));
-    at = to;
+    offset = to;
   }
-  if (at !== bytes.length || texts.length !== count)
+  if (offset !== bytes.length || texts.length !== count)
     throw badAnswer(`${name}: expected ${count} elements of BYTES, the ${bytes.length} bytes hold ${texts.length}`);
   return texts;
 }
@@ -77,6 +77,6 @@ function decodeText(name: string, bytes: Uint8Array): string {
 /** On a big-endian machine the bytes of each element are turned round, in place; on others nothing is done. */
 function swapped<B extends Uint8Array>(bytes: B, size: number): B {
   if (IS_LITTLE_ENDIAN) return bytes;
-  for (let at = 0; at < bytes.length; at += size) bytes.subarray(at, at + size).reverse();
+  for (let offset = 0; offset < bytes.length; offset += size) bytes.subarray(offset, offset + size).reverse();
   return bytes;
 }

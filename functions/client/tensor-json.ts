@@ -28,7 +28,7 @@ export function readData<D extends Datatype>(
   const flat = Array.isArray(data) ? (data.flat(Number.POSITIVE_INFINITY) as unknown[]) : undefined;
   if (flat?.length !== count)
     throw badAnswer(`${name}: expected ${count} elements for [${shape}], the answer has ${flat?.length ?? 'none'}`);
-  const read = (value: unknown, at: number): unknown => readElement(`${name}: element ${at}`, datatype, value);
+  const read = (value: unknown, i: number): unknown => readElement(`${name}: element ${i}`, datatype, value);
   if (!isNumeric(datatype)) return flat.map(read) as TensorData[D];
   const array = new ARRAYS[datatype](count);
   for (let i = 0; i < count; i++) array[i] = read(flat[i], i) as never;

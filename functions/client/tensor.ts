@@ -27,7 +27,7 @@ export interface Tensor<D extends Datatype = Datatype> {
 
 type Numeric = Exclude<Datatype, 'BOOL' | 'BYTES'>;
 
-/** A tensor of any datatype, told apart by `datatype`. */
+/** A tensor of any datatype, discriminated by `datatype`. */
 export type AnyTensor = { [D in Datatype]: Tensor<D> }[Datatype];
 
 interface ArrayType {
@@ -66,7 +66,7 @@ export function checkTensor(name: string, { datatype, shape, data }: Tensor): vo
   const expected = isNumeric(datatype) ? ARRAYS[datatype] : Array;
   if (!(data instanceof expected)) throw new TypeError(`${name}: ${datatype} takes its data as ${expected.name}`);
   if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))
-    throw new TypeError(`${name}: shape takes whole numbers, got [${shape}]`);
+    throw new TypeError(`${name}: shape takes integers from 0 on, got [${shape}]`);
   const count = elementCount(shape);
   if (count !== data.length)
     throw new TypeError(`${name}: shape [${shape}] holds ${count} elements, data has ${data.length}`);

@@ -3,6 +3,7 @@ import {
   fileBelow,
   holdsText,
   id,
+  integer,
   isModelUri,
   modelOfRoute,
   oneOf,
@@ -12,29 +13,28 @@ import {
   secret,
   setting,
   text,
-  whole,
 } from './schema.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Every setting, in the order of a request: where it arrives, what answers it, how it is run, what is told of it. */
+/** Every setting, in the order of a request: where it arrives, what answers it, how it is run, what is logged of it. */
 export const SETTINGS = {
-  PORT: setting('8080', whole(0, 65_535), 'a port, 0 to 65535 (0: any free one)', 'Port to listen on.'),
+  PORT: setting('8080', integer(0, 65_535), 'a port, 0 to 65535 (0: any free one)', 'Port to listen on.'),
   MAX_BODY_BYTES: setting(
     String(31 * 2 ** 20),
-    whole(1, 2 ** 30),
+    integer(1, 2 ** 30),
     'bytes, 1 to 1073741824',
     "Largest buffered body, and largest NDJSON line. Below Cloud Run's 32 MiB, so that the answer is this server's.",
   ),
   REQUEST_TIMEOUT_MS: setting(
     '60000',
-    whole(1, DAY_MS),
+    integer(1, DAY_MS),
     'milliseconds, 1 to 86400000',
     'A request not answered by then gets 504; a stream, or a client that does not read its answer, that stands still for as long is ended.',
   ),
   SHUTDOWN_GRACE_MS: setting(
     '8000',
-    whole(0, DAY_MS),
+    integer(0, DAY_MS),
     'milliseconds, 0 to 86400000',
     'Longest a shutdown takes. Cloud Run kills 10 s after SIGTERM.',
   ),
@@ -75,13 +75,13 @@ export const SETTINGS = {
   ),
   MODEL_REFRESH_SECONDS: setting(
     '0',
-    whole(0, 604_800),
+    integer(0, 604_800),
     'seconds, 0 to 604800',
     'How often a newer upload or version is looked for, and swapped in. 0: never.',
   ),
   MODEL_MEMORY_BUDGET: setting(
     '',
-    optional(whole(2 ** 26, Number.MAX_SAFE_INTEGER)),
+    optional(integer(2 ** 26, Number.MAX_SAFE_INTEGER)),
     'bytes, 67108864 or more',
     'Bytes of memory that all loaded models may take; the least recently used are unloaded. Unset: what the memory limit leaves.',
   ),
@@ -99,23 +99,23 @@ export const SETTINGS = {
   ),
   REDIS_TTL_SECONDS: setting(
     '86400',
-    whole(1, 31_536_000),
+    integer(1, 31_536_000),
     'seconds, 1 to 31536000',
     'How long Redis keeps the bytes of a model.',
   ),
   REDIS_MAX_BYTES: setting(
     String(512 * 2 ** 20),
-    whole(0, Number.MAX_SAFE_INTEGER),
+    integer(0, Number.MAX_SAFE_INTEGER),
     'bytes, 0 or more',
     'Files larger than this are not put into Redis.',
   ),
   INFERENCE_PROCESSES: setting(
     '',
-    optional(whole(1, 256)),
+    optional(integer(1, 256)),
     'a number, 1 to 256',
     'Engine processes. Unset: one a CPU of the quota, as far as the memory limit allows.',
   ),
-  INTRA_OP_THREADS: setting('1', whole(1, 256), 'a number, 1 to 256', 'Threads of one run.'),
+  INTRA_OP_THREADS: setting('1', integer(1, 256), 'a number, 1 to 256', 'Threads of one run.'),
   EXECUTION_PROVIDERS: setting(
     'cpu',
     z
@@ -125,22 +125,22 @@ export const SETTINGS = {
     'cpu, cuda, or both with a comma between',
     "onnxruntime's providers, first choice first.",
   ),
-  MAX_BATCH_SIZE: setting('64', whole(1, 65_536), 'a number, 1 to 65536', 'Rows a run takes at most.'),
+  MAX_BATCH_SIZE: setting('64', integer(1, 65_536), 'a number, 1 to 65536', 'Rows a run takes at most.'),
   BATCH_DELAY_MS: setting(
     '0',
-    whole(0, 60_000),
+    integer(0, 60_000),
     'milliseconds, 0 to 60000',
-    'How long the first row of a run waits for company. 0: it goes as soon as an engine is free.',
+    'How long the first row of a run waits for more rows. 0: it goes as soon as an engine is free.',
   ),
   MAX_QUEUE_SIZE: setting(
     '1024',
-    whole(1, 1_000_000),
+    integer(1, 1_000_000),
     'a number, 1 to 1000000',
     'Rows that may wait; one more gets 429.',
   ),
   RUN_TIMEOUT_MS: setting(
     '30000',
-    whole(1, DAY_MS),
+    integer(1, DAY_MS),
     'milliseconds, 1 to 86400000',
     'A run longer than this is killed with its process, which is replaced.',
   ),
@@ -170,7 +170,7 @@ export const SETTINGS = {
   ),
   AIP_HTTP_PORT: setting(
     '',
-    optional(whole(0, 65_535)),
+    optional(integer(0, 65_535)),
     'a port, 0 to 65535',
     'Set by Vertex AI: the port to listen on, before `PORT`.',
   ),
@@ -208,7 +208,7 @@ export const SETTINGS = {
     '',
     optional(text),
     'a name',
-    'Set by Cloud Run: files count as memory there, and the look for a newer model rides on requests.',
+    'Set by Cloud Run: files count as memory there, and requests start the check for a newer model.',
   ),
   GOOGLE_CLOUD_PROJECT: setting('', optional(text), 'a project id', 'Makes the trace of a log line a link.'),
 } satisfies Record<string, Setting<unknown>>;
@@ -237,7 +237,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   };
 }
 
-/** The port that the server listens on, without a look at any other setting. @throws ConfigError as `readConfig` does. */
+/** The port that the server listens on; no other setting is read. @throws ConfigError as `readConfig` does. */
 export function readPort(env: NodeJS.ProcessEnv = process.env): number {
   return readSetting('AIP_HTTP_PORT', env) ?? readSetting('PORT', env);
 }

@@ -1,11 +1,12 @@
+import { backOffMs } from '../backoff.ts';
+import type { EngineState, RestartReason } from '../telemetry/metrics/metric-table.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { attachEngine, type Engine, type Loaded, RunError } from './engine-process.ts';
 import type { JoinedTensor } from './frame.ts';
 import type { LoadOrder } from './session.ts';
 import { spawnEngine } from './spawn.ts';
 
-export type RestartReason = 'crash' | 'run_timeout' | 'load_failed';
-export type EngineState = 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
+export type { RestartReason };
 
 export interface PoolOptions {
   readonly size: number;
@@ -85,8 +86,8 @@ const LONGEST_DELAY_MS = 30_000;
  * Milliseconds until an engine is replaced: 0 after a single crash; in a crash loop twice as long each time, up to 30 s.
  * @param failures ends in a row without a finished run between them.
  */
-export function backOffMs(failures: number): number {
-  return failures <= 1 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 2));
+export function restartDelayMs(failures: number): number {
+  return failures <= 1 ? 0 : backOffMs(failures - 1, FIRST_DELAY_MS, LONGEST_DELAY_MS);
 }
 
 /** Engine processes of one model. Starts none yet: `start` does. */
@@ -181,7 +182,7 @@ function createSupervisor({ order, runTimeoutMs, loadTimeoutMs, onRestart }: Poo
     if (isClosed || slot.engine !== engine || slot.state === 'waiting') return;
     // A run that took too long proves nothing against the engine, and such restarts are at least its time apart.
     slot.failures = reason === 'run_timeout' ? 0 : slot.failures + 1;
-    const delay = backOffMs(slot.failures);
+    const delay = restartDelayMs(slot.failures);
     slot.state = 'waiting';
     slot.reason = detail;
     slot.restartAt = Date.now() + delay;

@@ -1,4 +1,5 @@
 import { ServingError } from '../errors.ts';
+import { shorten } from '../shorten.ts';
 
 /** What of a route a table needs to find it. */
 interface Addressed {
@@ -63,7 +64,7 @@ export function createRouteTable<R extends Addressed>(routes: readonly R[]): Rou
     const found = methods.get(method);
     if (found !== undefined) return found;
     const allow = [...methods.keys()].join(', ');
-    throw new ServingError('METHOD_NOT_ALLOWED', `${path.slice(0, 200)} takes ${allow}, not ${method}`, { allow });
+    throw new ServingError('METHOD_NOT_ALLOWED', `${shorten(path, 200)} takes ${allow}, not ${method}`, { allow });
   }
 
   return {
@@ -73,7 +74,7 @@ export function createRouteTable<R extends Addressed>(routes: readonly R[]): Rou
       if (here !== undefined) return here;
       const found = match(path);
       if (methods !== undefined && found?.methods.has(method) !== true) return choose(methods, path, method);
-      if (found === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${path.slice(0, 200)}`);
+      if (found === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${shorten(path, 200)}`);
       const { route } = choose(found.methods, path, method);
       const params = Object.entries(found.params).map(([name, part]) => [name, decode(part)]);
       return { route, params: Object.fromEntries(params) as Record<string, string> };
@@ -86,7 +87,7 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw new ServingError('INVALID_INPUT', `${part.slice(0, 80)} in the path is not percent-encoded right`, {
+    throw new ServingError('INVALID_INPUT', `${shorten(part)} in the path is not percent-encoded right`, {
       path: 'url',
     });
   }

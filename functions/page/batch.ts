@@ -1,25 +1,25 @@
-import { createAnswersCsv } from './answers-csv.ts';
 import { type BatchProgress, runBatch } from './batch-run.ts';
-import { at, byId, count, el } from './dom.ts';
+import { createAnswersCsv } from './csv.ts';
+import { byId, count, el, urlOf } from './dom.ts';
 import { Failure } from './failure.ts';
 import type { ModelInfo } from './fields.ts';
 import { showFailure } from './result.ts';
 
 /** Rows of a file, through the model and back: dropped or chosen, cancelled, downloaded. */
 export function createBatch(modelNow: () => ModelInfo | undefined): void {
-  const drop = byId('drop');
+  const dropZone = byId('drop');
   const input = byId<HTMLInputElement>('file');
   const cancel = byId<HTMLButtonElement>('cancel');
   const bar = byId<HTMLProgressElement>('progress');
-  const told = byId('progress-text');
+  const progressText = byId('progress-text');
   const result = byId('batch-result');
-  let under: AbortController | undefined;
+  let running: AbortController | undefined;
 
   async function start(file: File): Promise<void> {
     const model = modelNow();
-    if (model === undefined || under !== undefined) return;
+    if (model === undefined || running !== undefined) return;
     const controller = new AbortController();
-    under = controller;
+    running = controller;
     // Blobs, which a browser keeps on disk where they are many: the page's memory does not grow with the rows.
     const parts: Blob[] = [];
     const started = performance.now();
@@ -27,12 +27,12 @@ export function createBatch(modelNow: () => ModelInfo | undefined): void {
     bar.value = 0;
     bar.max = Math.max(1, file.size);
     setRunning(true);
-    told.textContent = `Reading ${file.name}`;
+    progressText.textContent = `Reading ${file.name}`;
     let last = 0;
     const rate = ({ rows }: BatchProgress): string => count(Math.round((rows * 1000) / (performance.now() - started)));
     try {
       const done = await runBatch(file, {
-        url: at('batch_predict?batch_size=64'),
+        url: urlOf('batch_predict?batch_size=64'),
         model,
         signal: controller.signal,
         onAnswers: (ndjson) => parts.push(new Blob([ndjson])),
@@ -42,27 +42,27 @@ export function createBatch(modelNow: () => ModelInfo | undefined): void {
           // Screen readers read each change out.
           if (now - last < 1000) return;
           last = now;
-          told.textContent = `${count(progress.rows)} rows, ${count(progress.failed)} failed, ${rate(progress)} rows/s`;
+          progressText.textContent = `${count(progress.rows)} rows, ${count(progress.failed)} failed, ${rate(progress)} rows/s`;
         },
       });
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      told.textContent = `${count(done.rows)} rows in ${seconds} s, ${count(done.failed)} failed, ${rate(done)} rows/s`;
+      progressText.textContent = `${count(done.rows)} rows in ${seconds} s, ${count(done.failed)} failed, ${rate(done)} rows/s`;
     } catch (error) {
-      told.textContent = controller.signal.aborted ? 'Cancelled' : '';
+      progressText.textContent = controller.signal.aborted ? 'Cancelled' : '';
       if (!controller.signal.aborted) result.append(...showFailure(toFailure(error)));
     } finally {
-      under = undefined;
+      running = undefined;
       setRunning(false);
       if (parts.length > 0) result.append(downloads(parts, file.name, model));
     }
   }
 
-  function setRunning(running: boolean): void {
+  function setRunning(isRunning: boolean): void {
     byId('running').hidden = false;
-    bar.hidden = !running;
-    cancel.hidden = !running;
-    input.disabled = running;
-    drop.classList.remove('over');
+    bar.hidden = !isRunning;
+    cancel.hidden = !isRunning;
+    input.disabled = isRunning;
+    dropZone.classList.remove('over');
   }
 
   input.addEventListener('change', () => {
@@ -71,17 +71,17 @@ export function createBatch(modelNow: () => ModelInfo | undefined): void {
     // The same file may be chosen again.
     input.value = '';
   });
-  cancel.addEventListener('click', () => under?.abort());
+  cancel.addEventListener('click', () => running?.abort());
   for (const event of ['dragenter', 'dragover']) {
-    drop.addEventListener(event, (dragged) => {
+    dropZone.addEventListener(event, (dragged) => {
       dragged.preventDefault();
-      drop.classList.add('over');
+      dropZone.classList.add('over');
     });
   }
-  drop.addEventListener('dragleave', () => drop.classList.remove('over'));
-  drop.addEventListener('drop', (dropped) => {
+  dropZone.addEventListener('dragleave', () => dropZone.classList.remove('over'));
+  dropZone.addEventListener('drop', (dropped) => {
     dropped.preventDefault();
-    drop.classList.remove('over');
+    dropZone.classList.remove('over');
     const file = dropped.dataTransfer?.files[0];
     if (file !== undefined) void start(file);
   });

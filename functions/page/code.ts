@@ -1,4 +1,4 @@
-import { at, byId, el } from './dom.ts';
+import { byId, el, urlOf } from './dom.ts';
 import { type Language, sampleOf } from './samples.ts';
 
 const LANGUAGES: readonly Language[] = ['curl', 'Python', 'TypeScript'];
@@ -25,7 +25,7 @@ export function createCode(): { show(body: string): void } {
   }
 
   function draw(): void {
-    shown.textContent = sampleOf(LANGUAGES[chosen]!, at('predict'), body);
+    shown.textContent = sampleOf(LANGUAGES[chosen]!, urlOf('predict'), body);
     copied.textContent = '';
   }
 

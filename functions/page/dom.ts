@@ -22,7 +22,7 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
 }
 
 /** The address of a route, also where the server is behind a path. */
-export const at = (path: string): string => new URL(path, document.baseURI).href;
+export const urlOf = (path: string): string => new URL(path, document.baseURI).href;
 
 export const count = (number: number): string => number.toLocaleString('en');
 

@@ -21,7 +21,7 @@ export interface ModelInfo {
   readonly example?: { readonly features: unknown };
 }
 
-/** One value that is asked for: a number, a text, a yes or no, or the JSON of a whole input. */
+/** One value of the form: a number, a text, a yes or no, or the JSON of a whole input. */
 export interface Field {
   readonly label: string;
   readonly kind: 'number' | 'bool' | 'text' | 'json';
@@ -100,8 +100,8 @@ export function joinInputs(inputs: readonly Spec[], texts: readonly string[]): s
   return `{${inputs.map(({ name }, i) => `${JSON.stringify(name)}:${texts[i]}`).join(',')}}`;
 }
 
-/** What to put into each field, from the `features` of a body. */
-export function spread({ inputs, features }: ModelInfo, groups: readonly Group[], given: unknown): string[][] {
+/** The text of each field of each group, from the `features` of a body. */
+export function textsOf({ inputs, features }: ModelInfo, groups: readonly Group[], given: unknown): string[][] {
   const object = isObject(given) ? given : undefined;
   return groups.map(({ spec, fields }) => {
     let value: unknown = given;
@@ -112,7 +112,7 @@ export function spread({ inputs, features }: ModelInfo, groups: readonly Group[]
     if (fields[0]?.kind === 'json') return [value === undefined ? '' : toJson(value)];
     // A whole tensor, with its batch dimension, may be the example of a row.
     const flat = [value ?? []].flat(Number.POSITIVE_INFINITY);
-    return fields.map((_, at) => textOf(flat[at]));
+    return fields.map((_, i) => textOf(flat[i]));
   });
 }
 

@@ -1,6 +1,6 @@
 import { byId, el } from './dom.ts';
 import { Failure } from './failure.ts';
-import { type Field, type Group, joinInputs, type ModelInfo, nest, planFields, spread, tokenOf } from './fields.ts';
+import { type Field, type Group, joinInputs, type ModelInfo, nest, planFields, textsOf, tokenOf } from './fields.ts';
 
 type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
@@ -33,7 +33,7 @@ export function createForm(model: ModelInfo): InputForm {
     groups.flatMap(({ fields }, i) => fields.map((field, j) => ({ field, control: controls[i]![j]! })));
 
   function fill(features: unknown): void {
-    for (const [i, texts] of spread(model, groups, features).entries()) {
+    for (const [i, texts] of textsOf(model, groups, features).entries()) {
       for (const [j, text] of texts.entries()) controls[i]![j]!.value = text;
     }
     clearMarks();

@@ -1,12 +1,11 @@
 import { createBatch } from './batch.ts';
 import { createCode } from './code.ts';
-import { at, byId, el } from './dom.ts';
+import { byId, el, urlOf } from './dom.ts';
 import { Failure, send } from './failure.ts';
 import type { ModelInfo, Spec } from './fields.ts';
 import { createForm, type InputForm } from './form.ts';
-import { createHistory } from './history.ts';
 import { parseJson } from './json.ts';
-import { type Prediction, showFailure, showPrediction } from './result.ts';
+import { createHistory, type Prediction, showFailure, showPrediction } from './result.ts';
 import { type Status, watchStatus } from './status.ts';
 
 let model: ModelInfo | undefined;
@@ -30,11 +29,11 @@ async function onStatus({ state, name, version }: Status): Promise<void> {
   if (!serves || wanted === shown) return;
   shown = wanted;
   try {
-    const document = parseJson(await (await fetch(at('openapi.json'))).text()) as { 'x-model'?: ModelInfo };
+    const document = parseJson(await (await fetch(urlOf('openapi.json'))).text()) as { 'x-model'?: ModelInfo };
     if (document['x-model'] === undefined) shown = '';
     else show(document['x-model']);
   } catch {
-    // The next look at the state tries again.
+    // The next status tries again.
     shown = '';
   }
 }
@@ -81,7 +80,7 @@ async function predict(): Promise<void> {
     const body = form.body();
     result.setAttribute('aria-busy', 'true');
     const started = performance.now();
-    const text = await (await send(at('predict'), 'application/json', body)).text();
+    const text = await (await send(urlOf('predict'), 'application/json', body)).text();
     const milliseconds = performance.now() - started;
     const answer = parseJson(text) as Prediction;
     result.replaceChildren(...showPrediction(model, answer, milliseconds));

@@ -1,4 +1,4 @@
-import { cut, el } from './dom.ts';
+import { byId, count, cut, el } from './dom.ts';
 import type { Failure } from './failure.ts';
 import type { ModelInfo } from './fields.ts';
 import { toJson } from './json.ts';
@@ -14,12 +14,12 @@ export interface Prediction {
 const BARS = 10;
 const LONGEST = 2000;
 
-export const titleOf = ({ label, prediction }: Prediction): string => label ?? cut(toJson(prediction), 80);
+const titleOf = ({ label, prediction }: Prediction): string => label ?? cut(toJson(prediction), 80);
 
 export function showPrediction(model: ModelInfo, answer: Prediction, milliseconds: number): Node[] {
   const found = scoresOf(model, answer);
   const title = el('p', { class: 'answer' }, titleOf(answer));
-  const under = el('p', { class: 'muted' }, `Answered in ${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`);
+  const duration = el('p', { class: 'muted' }, `Answered in ${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`);
   const rest = Object.entries(answer.outputs).filter(([name]) => name !== found?.output);
   const list = el(
     'dl',
@@ -29,7 +29,7 @@ export function showPrediction(model: ModelInfo, answer: Prediction, millisecond
       el('dd', {}, el('code', { tabindex: '0' }, cut(toJson(value), LONGEST))),
     ]),
   );
-  return [title, under, ...(found === undefined ? [] : [bars(found.output, found.scores)]), list];
+  return [title, duration, ...(found === undefined ? [] : [bars(found.output, found.scores)]), list];
 }
 
 function bars(output: string, scores: readonly Score[]): HTMLElement {
@@ -62,4 +62,36 @@ const percent = (value: number): string => `${(value * 100).toFixed(value > 0 &&
 
 export function showFailure({ message, detail }: Failure): Node[] {
   return [el('p', { class: 'failure' }, message), ...(detail === '' ? [] : [el('p', { class: 'detail' }, detail)])];
+}
+
+/** Rows of the history. */
+const KEPT = 10;
+
+/** The last predictions, the newest first, each of which can be filled in again. */
+export function createHistory(onAgain: (body: string) => void): {
+  add(body: string, answer: Prediction, milliseconds: number): void;
+} {
+  const rows = byId<HTMLTableSectionElement>('history-rows');
+  return {
+    add(body, answer, milliseconds) {
+      const title = titleOf(answer);
+      const again = el('button', { type: 'button', class: 'quiet' }, 'Use again');
+      again.setAttribute('aria-label', `Use again: ${title}`);
+      again.addEventListener('click', () => onAgain(body));
+      const input = cut(body.slice('{"features":'.length, -1), 120);
+      rows.prepend(
+        el(
+          'tr',
+          {},
+          el('td', {}, new Date().toLocaleTimeString()),
+          el('td', { class: 'input' }, el('code', {}, input)),
+          el('td', { class: 'title' }, title),
+          el('td', { class: 'number' }, `${count(Math.round(milliseconds * 10) / 10)} ms`),
+          el('td', {}, again),
+        ),
+      );
+      while (rows.rows.length > KEPT) rows.deleteRow(-1);
+      byId('history').hidden = false;
+    },
+  };
 }

@@ -91,11 +91,11 @@ export function readColumns(model: ModelInfo, first: readonly string[]): Columns
   return {
     isHeader,
     toBody(cells) {
-      let at = 0;
+      let offset = 0;
       const texts = groups.map((group, i) => {
         const own = columns[i]!;
-        const tokens = own.map((column, j) => tokenIn(column, cells[places[at + j]!] ?? ''));
-        at += own.length;
+        const tokens = own.map((column, j) => tokenIn(column, cells[places[offset + j]!] ?? ''));
+        offset += own.length;
         if (own[0]?.isJson) return tokens[0]!;
         // One cell too many or too few is for the server to refuse.
         if (!isNamed && groups.length === 1 && group.shape.length === 1)

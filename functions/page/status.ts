@@ -1,4 +1,4 @@
-import { at, byId, bytesText, el } from './dom.ts';
+import { byId, bytesText, el, urlOf } from './dom.ts';
 
 /** `model` of `/health`. */
 export interface Status {
@@ -24,10 +24,10 @@ export function watchStatus(onStatus: (status: Status) => void): void {
     clearTimeout(timer);
     let wait = SOON_MS;
     try {
-      const { model } = (await (await fetch(at('health'))).json()) as { model: Status };
+      const { model } = (await (await fetch(urlOf('health'))).json()) as { model: Status };
       if (model.state === 'ready') wait = LATER_MS;
       // Where the server loads on demand, this is what makes it load.
-      else void fetch(at('ready')).catch(() => {});
+      else void fetch(urlOf('ready')).catch(() => {});
       show(model);
       onStatus(model);
     } catch {

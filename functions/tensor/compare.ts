@@ -1,4 +1,4 @@
-import { DTYPES, elementCount, type Tensor, type TensorData } from './tensor.ts';
+import { DTYPES, elementCount, type Tensor, type TensorData, valuesOf } from './tensor.ts';
 
 export interface Difference {
   /** Index of the element, row-major. */
@@ -18,8 +18,8 @@ export function findDifference(expected: Tensor, got: Tensor, tolerance: number)
     return { at: 0, expected: `shape [${expected.dims}]`, got: `shape [${got.dims}]`, by: Number.NaN };
   }
   const float = expected.dtype.startsWith('float');
-  const left = values(expected);
-  const right = values(got);
+  const left = valuesOf(expected);
+  const right = valuesOf(got);
   for (let at = 0; at < left.length; at++) {
     const a = left[at]!;
     const b = right[at]!;
@@ -40,13 +40,7 @@ export function sliceRows(tensor: Tensor, first: number, rows: number): Tensor {
   return { dtype: tensor.dtype, dims: [rows, ...tensor.dims.slice(1)], data };
 }
 
-function values({ dtype, data }: Tensor): ArrayLike<number | bigint | string> {
-  if (dtype !== 'float16') return data;
-  const bits = data as Uint16Array;
-  return new Float16Array(bits.buffer, bits.byteOffset, bits.length);
-}
-
-/** Values to try a model with: small, and different from row to row. */
+/** Values that any model can be tried with: small, and different from row to row. */
 export function sampleTensor(dtype: Tensor['dtype'], dims: readonly number[], row: number): Tensor {
   const count = elementCount(dims);
   if (dtype === 'string') return { dtype, dims, data: Array.from({ length: count }, (_, i) => 'abc'[(row + i) % 3]!) };

@@ -1,6 +1,6 @@
 import { ServingError } from '../errors.ts';
 import { describe, FILLS, type Fill, type Leaf, type Place } from './fill.ts';
-import { type JsonValue, MAX_DEPTH } from './json/reader.ts';
+import { isArray, type JsonValue, MAX_DEPTH } from './json/reader.ts';
 import { DTYPES, type DType, elementCount, type Tensor, type TensorData, type TensorSpec } from './tensor.ts';
 
 /**
@@ -130,10 +130,6 @@ function fillNested(value: Leaf, fill: Fill, levels: number, data: TensorData, o
   let at = offset;
   for (let i = 0; i < value.length; i++) at = fillNested(value[i] as Leaf, fill, levels - 1, data, at, place);
   return at;
-}
-
-function isArray(value: JsonValue | undefined): value is Leaf {
-  return Array.isArray(value) || value instanceof Float64Array;
 }
 
 function countText(count: number, levels: number): string {

@@ -10,7 +10,7 @@ import {
   writeText,
   writeWord,
 } from './json/writer.ts';
-import type { DType, Tensor, TensorData } from './tensor.ts';
+import { type DType, float16View, type Tensor, type TensorData } from './tensor.ts';
 
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
@@ -112,7 +112,7 @@ function writeFloat64s(data: TensorData, from: number, to: number): void {
 
 function writeFloat16s(data: TensorData, from: number, to: number): void {
   const bits = data as Uint16Array;
-  const floats = new Float16Array(bits.buffer, bits.byteOffset, bits.length);
+  const floats = float16View(bits);
   for (let i = from; i < to; i++) {
     if (i > from) writeComma();
     const value = floats[i]!;

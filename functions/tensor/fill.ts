@@ -1,7 +1,8 @@
 import { ServingError } from '../errors.ts';
+import { shorten } from '../shorten.ts';
 import { BEYOND_DOUBLE } from './json/number.ts';
-import type { JsonValue } from './json/reader.ts';
-import type { DType, NumericData, TensorData } from './tensor.ts';
+import { isArray, type JsonValue } from './json/reader.ts';
+import { type DType, float16View, type NumericData, type TensorData } from './tensor.ts';
 
 /** Names the element at a flat offset, as the caller would write it: called for an error only. */
 export type Place = (offset: number) => string;
@@ -81,8 +82,7 @@ function fillFloat64(leaf: Leaf, data: TensorData, offset: number, place: Place)
 
 /** The conversion rounds once, from the double to 11 bits. */
 function fillFloat16(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
-  const bits = data as Uint16Array;
-  const into = new Float16Array(bits.buffer, bits.byteOffset, bits.length);
+  const into = float16View(data);
   for (let i = 0; i < leaf.length; i++) {
     const given = leaf[i]!;
     const value = typeof given === 'number' ? Math.f16round(given) : Number.NaN;
@@ -191,12 +191,12 @@ const MAX_GIVEN = 40;
 
 /** A value as an error message shows it. */
 export function describe(given: JsonValue | undefined): string {
-  if (Array.isArray(given) || given instanceof Float64Array) {
+  if (isArray(given)) {
     return given.length === 1 ? 'an array of 1 value' : `an array of ${given.length} values`;
   }
   if (typeof given === 'object' && given !== null) return 'an object';
   if (given === BEYOND_DOUBLE || given === -BEYOND_DOUBLE) return 'a number beyond ±1.8e308';
   const text = typeof given === 'string' ? given : Object.is(given, -0) ? '-0' : String(given);
-  const short = text.length > MAX_GIVEN ? `${text.slice(0, MAX_GIVEN).toWellFormed()}…` : text;
+  const short = shorten(text, MAX_GIVEN);
   return typeof given === 'string' ? JSON.stringify(short) : short;
 }

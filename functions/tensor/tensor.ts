@@ -99,7 +99,18 @@ export function isDType(name: string): name is DType {
   return Object.hasOwn(DTYPES, name);
 }
 
-/** The number of elements of a tensor with these dims; 1 for a scalar, which has none. */
+/** `float16` data as numbers: a view, not a copy. */
+export function float16View(data: TensorData): Float16Array {
+  const { buffer, byteOffset, length } = data as Uint16Array;
+  return new Float16Array(buffer, byteOffset, length);
+}
+
+/** The elements of a tensor as their values: its data, or with `float16` a view of it as numbers. */
+export function valuesOf({ dtype, data }: Tensor): ArrayLike<number | bigint | string> {
+  return dtype === 'float16' ? float16View(data) : data;
+}
+
+/** Elements that `dims` holds. A scalar (no dims) holds one. */
 export function elementCount(dims: readonly number[]): number {
   let count = 1;
   for (const dim of dims) count *= dim;

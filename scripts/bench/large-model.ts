@@ -7,7 +7,7 @@ const ROWS = 12_500_000;
 
 /**
  * Writes `<folder>/model.onnx`, 200 MB: `y` float32 [N,4] = `x` + row `row` of a table, whose numbers are its rows'. Large to
- * bring and to load, and nothing to run.
+ * fetch and to load, and trivial to run.
  */
 export function writeLargeModel(folder: string, row: number): string {
   const table = new Float32Array(ROWS * 4);

@@ -18,7 +18,7 @@ export interface Target {
   readonly timeoutMs: number;
 }
 
-/** @param onSend is told of every request, before it goes */
+/** @param onSend called with every request, before it is sent */
 export function createContext(target: Target, onSend: (sent: Sent) => void): Context {
   const { url, headers, fixture, pid, limitBytes, startup, timeoutMs } = target;
   const send: Context['send'] = (sent) => {

@@ -24,7 +24,7 @@ export function expectJson(answer: Answer, status = 200): JsonObject {
 
 /**
  * `{"error": string}` with one of these statuses.
- * @param named what the text must have in it, as a hint to whoever reads it
+ * @param named what the text must have in it, as a hint to the reader
  */
 export function expectError(answer: Answer, status: number | readonly number[], named: readonly string[] = []): void {
   const statuses = typeof status === 'number' ? [status] : status;

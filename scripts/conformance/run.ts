@@ -6,7 +6,7 @@ export type Verdict =
   /** It holds. */
   | 'pass'
   | 'fail'
-  /** It can't be told from here. */
+  /** It can't be checked from outside the server. */
   | 'unproven'
   /** It does not hold, as is known of this kind of host. */
   | 'cannot';
@@ -37,7 +37,7 @@ const NEEDS: Readonly<Record<Need, (context: Context) => boolean>> = {
   pid: ({ pid }) => pid !== undefined,
 };
 
-/** Makes the checks one after the other; `onResult` is told of each as it comes. */
+/** Makes the checks one after the other; `onResult` is called with each result. */
 export async function runChecks(
   checks: readonly Check[],
   target: Target,

@@ -9,9 +9,8 @@ import { checkCloudBuild } from './rules/cloud-build.ts';
 import { checkCloudRun } from './rules/cloud-run.ts';
 import { checkEnvironment, checkImageEnvironment } from './rules/environment.ts';
 import { checkImages } from './rules/images.ts';
-import { checkLimits } from './rules/limits.ts';
+import { checkMemory } from './rules/memory.ts';
 import { checkMounts } from './rules/mounts.ts';
-import { checkPodSecurity } from './rules/pod-security.ts';
 import { checkPorts } from './rules/ports.ts';
 import { checkProbes } from './rules/probes.ts';
 import { checkReferences } from './rules/references.ts';
@@ -39,10 +38,9 @@ const RULES: readonly Rule[] = [
   checkMounts,
   checkImages,
   checkShutdown,
-  checkLimits,
+  checkMemory,
   checkCloudRun,
   checkCloudBuild,
-  checkPodSecurity,
 ];
 
 /**

@@ -1,18 +1,15 @@
 import type { Finding, Path } from './finding.ts';
 import type { Node } from './node.ts';
-import { podMonitoring } from './schemas/pod-monitoring.ts';
 
 /** What a kind of object may be. */
 export interface Model {
-  /** Its type, for the check of unknown fields; none where the schema itself refuses them. */
-  readonly type: string | undefined;
+  /** Its type, for the check of unknown fields. */
+  readonly type: string;
   validate(object: Node): Finding[];
 }
 
 /** Kubernetes' own OpenAPI, GKE's kinds and the Gateway API's: the classes of kubernetes-models, made from their schemas. */
 const PACKAGES = ['kubernetes-models', '@kubernetes-models/gke', '@kubernetes-models/gateway-api'];
-/** Kinds that are in none of the packages. */
-const OWN: Readonly<Record<string, Model>> = { 'monitoring.googleapis.com/v1 PodMonitoring': podMonitoring };
 
 interface ModelClass {
   readonly kind?: string;
@@ -27,8 +24,6 @@ interface SchemaError {
 
 /** @returns undefined for a kind without a schema. */
 export async function findModel(apiVersion: string, kind: string): Promise<Model | undefined> {
-  const own = OWN[`${apiVersion} ${kind}`];
-  if (own !== undefined) return own;
   for (const name of PACKAGES) {
     const path = `${name}/${apiVersion}/${kind}`;
     const model = (await importOrNot(path))?.[kind] as ModelClass | undefined;

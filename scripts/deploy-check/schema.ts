@@ -5,6 +5,8 @@ import { findTypeErrors, type TypedNode } from './type-check.ts';
 
 const CLOUD_RUN = "import('@googleapis/run').run_v1.Schema$Service";
 const CLOUD_BUILD = "import('@googleapis/cloudbuild').cloudbuild_v1.Schema$Build";
+/** Managed Prometheus publishes a CustomResourceDefinition alone, of which no package has types. */
+const WITHOUT_SCHEMA = 'monitoring.googleapis.com/v1';
 /** What kustomize reads itself, and refuses where it has an unknown field. */
 const KUSTOMIZE = /^(kustomize\.config\.k8s\.io\/|builtin$)/;
 
@@ -19,14 +21,17 @@ export async function checkSchemas(documents: readonly Node[], whole: (document:
     const apiVersion = node.at('apiVersion').text;
     const kind = node.at('kind').text;
     if (node.at('steps').given && apiVersion === undefined) typed.push({ node, type: CLOUD_BUILD, fieldsOnly: false });
-    if (apiVersion === undefined || kind === undefined || KUSTOMIZE.test(apiVersion)) continue;
+    if (apiVersion === undefined || kind === undefined || apiVersion === WITHOUT_SCHEMA) continue;
+    if (KUSTOMIZE.test(apiVersion)) continue;
     if (apiVersion.startsWith('serving.knative.dev/')) typed.push({ node, type: CLOUD_RUN, fieldsOnly: false });
     else {
       const model = await findModel(apiVersion, kind);
-      if (model === undefined)
+      if (model === undefined) {
         findings.push(node.at('kind').finding(`${apiVersion} ${kind}: there is no schema of it here`));
-      else if (whole(node)) findings.push(...model.validate(node));
-      if (model?.type !== undefined) typed.push({ node, type: model.type, fieldsOnly: true });
+        continue;
+      }
+      if (whole(node)) findings.push(...model.validate(node));
+      typed.push({ node, type: model.type, fieldsOnly: true });
     }
   }
   return [...findings, ...findTypeErrors(typed)];

@@ -15,7 +15,7 @@ export interface TypedNode {
   readonly node: Node;
   /** As TypeScript names it: `import('package').Type`. */
   readonly type: string;
-  /** Only fields that the type does not have are told of: what is missing, or of the wrong type, is left to a schema. */
+  /** Only fields that the type does not have are reported: what is missing, or of the wrong type, is left to a schema. */
   readonly fieldsOnly: boolean;
 }
 

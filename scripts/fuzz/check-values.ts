@@ -98,16 +98,16 @@ function pairsOf(request: FuzzRequest, answer: Answer, model: Signature): Pair[]
   }
   const body = parseLoosely(request.body.toString());
   if (dialect.startsWith('batch')) return batchPairs(rowsOf(body), answer, model);
-  const told = parseLoosely(answer.text) as Members;
-  if (told.predictions !== undefined) {
+  const parsed = parseLoosely(answer.text) as Members;
+  if (parsed.predictions !== undefined) {
     const instances = rowsOf(body).map((row) => inputsOf(unwrap(row), model));
-    return instances.map((inputs, i) => [inputs, predictionOf((told.predictions as Json[])[i]!, model, dialect)]);
+    return instances.map((inputs, i) => [inputs, predictionOf((parsed.predictions as Json[])[i]!, model, dialect)]);
   }
   if (dialect.startsWith('tfs')) {
-    return [[inputsOf((body as Members).inputs!, model), byOutput(told.outputs!, model)]];
+    return [[inputsOf((body as Members).inputs!, model), byOutput(parsed.outputs!, model)]];
   }
-  if (Array.isArray(told.outputs)) return [inferPair(request, answer, model)];
-  return [[inputsOf((body as Members).features!, model), told.outputs as Members]];
+  if (Array.isArray(parsed.outputs)) return [inferPair(request, answer, model)];
+  return [[inputsOf((body as Members).features!, model), parsed.outputs as Members]];
 }
 
 /** The prediction of one instance: all of `/predict`'s members to Vertex AI, the outputs' values to TensorFlow Serving. */
@@ -134,12 +134,12 @@ const linesOf = (text: string): (() => Json)[] =>
     .map((line) => () => (parseLoosely(line) as Members).features!);
 
 function batchPairs(rows: readonly (Json | (() => Json))[], answer: Answer, model: Signature): Pair[] {
-  const told = answer.headers['content-type']!.startsWith('application/json')
+  const parsed = answer.headers['content-type']!.startsWith('application/json')
     ? (parseLoosely(answer.text) as Json[])
     : answer.text.trimEnd().split('\n').map(parseLoosely);
   const pairs: Pair[] = [];
   let index = 0;
-  for (const line of told as Members[]) {
+  for (const line of parsed as Members[]) {
     if (line.done !== undefined) continue;
     const at = index++;
     if (String((line.index as { text: string }).text) !== String(at)) throw new Error(`row ${at} has another index`);
@@ -165,13 +165,13 @@ function inputsOf(given: Json, { inputs }: Signature): Columns {
 function inferPair({ headers, body }: FuzzRequest, answer: Answer, model: Signature): Pair {
   const plain = inflate(body, headers['Content-Encoding']);
   const length = headers['Inference-Header-Content-Length'];
-  const told = readInfer(Buffer.from(answer.bytes), answer.headers['inference-header-content-length'], 'outputs');
+  const parsed = readInfer(Buffer.from(answer.bytes), answer.headers['inference-header-content-length'], 'outputs');
   if (length === '0') {
     const [{ name, datatype }] = model.inputs as [Signature['inputs'][number]];
     const text: Column = { datatype: 'BYTES', values: [plain.toString()] };
-    return [new Map([[name, datatype === 'BYTES' ? text : columnOfBytes(datatype, plain)]]), told];
+    return [new Map([[name, datatype === 'BYTES' ? text : columnOfBytes(datatype, plain)]]), parsed];
   }
-  return [readInfer(plain, length, 'inputs'), told];
+  return [readInfer(plain, length, 'inputs'), parsed];
 }
 
 function inflate(body: Buffer, encoding: string | undefined): Buffer {
@@ -186,12 +186,12 @@ function readInfer(body: Buffer, header: string | undefined, member: 'inputs' | 
   let at = length;
   return new Map(
     tensors.map(({ name, datatype, shape, data, parameters }) => {
-      const told = (shape as { text: string }[]).map(({ text }) => Number(text)).join();
-      if (data !== undefined) return [name as string, { ...columnOf(datatype as Datatype, data)!, shape: told }];
+      const parsed = (shape as { text: string }[]).map(({ text }) => Number(text)).join();
+      if (data !== undefined) return [name as string, { ...columnOf(datatype as Datatype, data)!, shape: parsed }];
       const size = Number(((parameters as Members).binary_data_size as { text: string }).text);
       const column = columnOfBytes(datatype as Datatype, body.subarray(at, at + size));
       at += size;
-      return [name as string, { ...column, shape: told }];
+      return [name as string, { ...column, shape: parsed }];
     }),
   );
 }

@@ -5,7 +5,7 @@ import { Digits, isObject, type Json } from './loose-json.ts';
 export interface Column {
   readonly datatype: Datatype;
   readonly values: readonly string[];
-  /** Where it was told. */
+  /** Where it was found. */
   readonly shape?: string | undefined;
 }
 

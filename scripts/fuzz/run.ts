@@ -84,7 +84,7 @@ function faultOfValues(
   return fault;
 }
 
-/** Sends rows once more, one at a time. Gives a line for each that is answered otherwise than in company. */
+/** Sends rows once more, one at a time. Gives a line for each whose answer differs from the one within a batch. */
 export async function sendAlone(
   url: string,
   rows: readonly LoneRow[],
@@ -100,7 +100,7 @@ export async function sendAlone(
       const { status, text } = await exchange(url, { method: 'POST', path, headers, body, agent }, ANSWER_MS);
       const fault = (what: string): unknown => faults.push(`${path} ${body}: ${what}`);
       if (status !== 200) {
-        fault(`answered in company, and alone with ${status} ${text}`);
+        fault(`answered within a batch, and alone with ${status} ${text}`);
         continue;
       }
       const signature = models.find(({ name }) => name === model)!;

@@ -33,7 +33,7 @@ export interface GraphParts {
   readonly valueInfo?: readonly ValueInfoProto[];
 }
 
-/** A function that a model brings along: a node of its domain and name stands for its nodes. */
+/** A function of the model: a node of its domain and name stands for its nodes. */
 export interface FunctionParts {
   readonly domain: string;
   readonly name: string;

@@ -61,7 +61,7 @@ test('what can not work is refused before anything is sent', async () => {
   const client = createClient({ url: 'http://server', fetch: recording().fetch });
   await assert.rejects(client.infer({ inputs: {} }), /model: expected its name/);
   await assert.rejects(client.metadata(), /model: expected its name/);
-  assert.throws(() => client.batchPredict([], { batchSize: 0 }), /batchSize: expected a whole number above 0, got 0/);
+  assert.throws(() => client.batchPredict([], { batchSize: 0 }), /batchSize: expected an integer above 0, got 0/);
 });
 
 test('types: outputs that are asked for by datatype are typed by it', async () => {

@@ -45,7 +45,7 @@ test('classes ask for the highest elements of an output, in place of it', () => 
   assert.equal(outputsOf({}), undefined);
   assert.throws(() => outputsOf({ outputs: ['z'], classes: { y: 2 } }), {
     name: 'TypeError',
-    message: 'classes: y is not among the outputs that are asked for',
+    message: 'classes: y is not among the requested outputs',
   });
 });
 
@@ -105,6 +105,6 @@ test('an answer that breaks the protocol is a BAD_ANSWER', () => {
 test('outputs that were asked for must be there, of the datatype that was asked for', () => {
   const given = answer({ outputs: [{ name: 'y', datatype: 'UINT8', shape: [1], data: [1] }] });
   assert.deepEqual(readInfer(given, { y: 'UINT8' } as const).outputs.y.data, Uint8Array.of(1));
-  assert.throws(() => readInfer(given, { y: 'FP32' } as const), /y: asked for this output as FP32, got UINT8/);
-  assert.throws(() => readInfer(given, ['z']), /z: asked for this output, got none/);
+  assert.throws(() => readInfer(given, { y: 'FP32' } as const), /y: expected this output as FP32, got UINT8/);
+  assert.throws(() => readInfer(given, ['z']), /z: expected this output, got none/);
 });

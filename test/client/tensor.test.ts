@@ -11,8 +11,8 @@ test('a tensor whose data, shape and datatype do not go together is named with w
     [wrong({ datatype: 'FLOAT', shape: [1], data: [1] }), /FLOAT is no datatype/],
     [wrong({ datatype: 'toString', shape: [1], data: [1] }), /toString is no datatype/],
     [wrong({ datatype: 'FP32', shape: [2, 2], data: Float32Array.of(1) }), /\[2,2\] holds 4 elements, data has 1/],
-    [wrong({ datatype: 'FP32', shape: [-1], data: Float32Array.of(1) }), /whole numbers, got \[-1\]/],
-    [wrong({ datatype: 'FP32', shape: [0.5, 2], data: Float32Array.of(1) }), /whole numbers/],
+    [wrong({ datatype: 'FP32', shape: [-1], data: Float32Array.of(1) }), /integers from 0 on, got \[-1\]/],
+    [wrong({ datatype: 'FP32', shape: [0.5, 2], data: Float32Array.of(1) }), /integers from 0 on/],
   ];
   for (const [tensor, message] of cases) assert.throws(() => checkTensor('x', tensor), message);
   checkTensor('x', { datatype: 'FP32', shape: [], data: Float32Array.of(1) });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { RunError, type RunFault } from '../../functions/engine/engine-process.ts';
-import { backOffMs, createPool, type Pool, type RestartReason } from '../../functions/engine/pool.ts';
+import { createPool, type Pool, type RestartReason, restartDelayMs } from '../../functions/engine/pool.ts';
 import { isAlive } from '../helpers/descendants.ts';
 import { endless, identity, poisonable, unknownOperator, writeModel } from '../helpers/models.ts';
 import { column, float32, joined } from '../helpers/tensors.ts';
@@ -121,7 +121,7 @@ test('a run beyond its time costs its engine, which is replaced at once', async 
 
 test('restarts in a row wait twice as long each time, up to 30 s; the first does not wait', () => {
   assert.deepEqual(
-    [0, 1, 2, 3, 4, 8, 9, 50, 2000].map(backOffMs),
+    [0, 1, 2, 3, 4, 8, 9, 50, 2000].map(restartDelayMs),
     [0, 0, 250, 500, 1000, 16_000, 30_000, 30_000, 30_000],
   );
 });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
 import { sendJson } from '../../functions/http/request-context.ts';
-import { createAnswersCsv } from '../../functions/page/answers-csv.ts';
 import { readAnswer, runBatch } from '../../functions/page/batch-run.ts';
+import { createAnswersCsv } from '../../functions/page/csv.ts';
 import type { ModelInfo } from '../../functions/page/fields.ts';
 import { serveRoutes } from '../helpers/serve.ts';
 
@@ -52,7 +52,7 @@ test('a file goes in requests of 500 rows; a server that stops, or is full, is a
   );
   const file = new Blob([`x\n${Array.from({ length: 1234 }, (_, i) => `${i}\n`).join('')}`]);
   let answers = '';
-  const told: number[] = [];
+  const reported: number[] = [];
   const done = await runBatch(file, {
     url: `${url}/write`,
     model: MODEL,
@@ -60,11 +60,11 @@ test('a file goes in requests of 500 rows; a server that stops, or is full, is a
     onAnswers: (ndjson) => {
       answers += ndjson;
     },
-    onProgress: ({ rows }) => told.push(rows),
+    onProgress: ({ rows }) => reported.push(rows),
   });
   assert.deepEqual(sizes, [500, 400, 400, 500, 234]);
   assert.deepEqual(done, { bytes: file.size, rows: 1234, failed: 0 });
-  assert.deepEqual(told, [500, 1000, 1234, 1234]);
+  assert.deepEqual(reported, [500, 1000, 1234, 1234]);
   const rows = answers
     .trim()
     .split('\n')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createCsvReader, csvLine } from '../../functions/page/csv.ts';
+import { createCsvReader, writeCsv } from '../../functions/page/csv.ts';
 
 /** All rows of a text that comes in pieces of `size` characters. */
 function read(text: string, size = text.length || 1): string[][] {
@@ -29,6 +29,14 @@ const CASES: [title: string, text: string, rows: string[][]][] = [
     ],
   ],
   ['quotes around separators, breaks and quotes', '"a,b","c\r\nd","e""f"\n', [['a,b', 'c\r\nd', 'e"f']]],
+  [
+    'a line break of another kind within quotes',
+    '"a\nb",c\r\n1,2\r\n',
+    [
+      ['a\nb', 'c'],
+      ['1', '2'],
+    ],
+  ],
   [
     'empty fields',
     ',\n"",x\n',
@@ -59,17 +67,26 @@ for (const [title, text, rows] of CASES) {
   });
 }
 
-test('what csvLine writes is read back', () => {
+test('what writeCsv writes is read back', () => {
   const cell = fc.string({ unit: 'binary' }).filter((text) => !/^[=+\-@\t\r]/.test(text));
   const row = fc.array(cell, { minLength: 2, maxLength: 5 });
+  const first = ['a', 'b'];
   fc.assert(
     fc.property(row, fc.integer({ min: 1, max: 7 }), (cells, size) => {
       // The first line says what the separator is.
-      assert.deepEqual(read(`a,b\n${csvLine(cells)}`, size), [['a', 'b'], cells]);
+      assert.deepEqual(read(writeCsv([first, cells]), size), [first, cells]);
     }),
   );
 });
 
 test('a text that a spreadsheet would run is made a text; numbers stay numbers', () => {
-  assert.equal(csvLine(['=1+1', '@x', '-1.5', -2, '-Infinity', '+a']), "'=1+1,'@x,-1.5,-2,-Infinity,'+a\r\n");
+  assert.equal(writeCsv([['=1+1', '@x', '-1.5', -2, '-Infinity', '+a']]), "'=1+1,'@x,-1.5,-2,-Infinity,'+a\r\n");
+});
+
+test('a quote that is never closed is refused before it fills the memory', () => {
+  const reader = createCsvReader();
+  reader.push('a,b\n"');
+  assert.throws(() => {
+    for (let i = 0; i < 5; i++) reader.push('x'.repeat(8 * 2 ** 20));
+  }, /longer than 32 MB/);
 });

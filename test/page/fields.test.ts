@@ -6,7 +6,7 @@ import {
   nest,
   planFields,
   type Spec,
-  spread,
+  textsOf,
   tokenOf,
 } from '../../functions/page/fields.ts';
 
@@ -108,7 +108,7 @@ test('one input stands by itself, several by name', () => {
 
 test('an example is spread over the fields, in whichever form it has', () => {
   const one = model([spec('x', 'float32', -1, 2)], { features: ['a', 'b'] });
-  const put = (given: unknown, of = one) => spread(of, planFields(of), given);
+  const put = (given: unknown, of = one) => textsOf(of, planFields(of), given);
   for (const given of [[1, 2.5], { b: 2.5, a: 1 }, { x: [1, 2.5] }]) assert.deepEqual(put(given), [['1', '2.5']]);
   const two = model([spec('n', 'int64', -1, 1), spec('image', 'uint8', -1, 2, 2)]);
   assert.deepEqual(

@@ -78,13 +78,13 @@ const BROKEN: [title: string, files: Record<string, string>, line: RegExp][] = [
     /^k8s\/components\/spot: ConfigMap\/settings-\w+ data\.SHUTDOWN_GRACE_MS: SHUTDOWN_GRACE_MS of 20000, but Kubernetes kills after 15000 ms/,
   ],
   [
-    'a component that is less than restricted',
+    "a component that runs as another user than the image's",
     {
       'k8s/components/a/kustomization.yaml': patch(
-        '[{"op": "add", "path": "/spec/template/spec/hostNetwork", "value": true}]',
+        '[{"op": "add", "path": "/spec/template/spec/securityContext/runAsUser", "value": 1000}]',
       ),
     },
-    /^k8s\/components\/a: .*hostNetwork: expected false/,
+    /^k8s\/components\/a: .*runAsUser: runAsUser 1000, but the image has 65532/,
   ],
   [
     'an overlay that leaves the image without a tag',

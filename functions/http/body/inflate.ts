@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Transform } from 'node:stream';
 import { ServingError } from '../../errors.ts';
+import { shorten } from '../../shorten.ts';
 import { type BodyBudget, processBudget, reserveBody } from './body-budget.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 import { gone, readBody, tooLarge } from './read-body.ts';
@@ -29,7 +30,7 @@ export async function readInflated(
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
   if (encoding === 'gzip' || encoding === 'x-gzip') return inflate(req, zlib.createGunzip(options), limit, budget);
   if (encoding === 'deflate') return inflate(req, zlib.createInflate(options), limit, budget);
-  const message = `content-encoding ${encoding.slice(0, 40)}: send the body as gzip, deflate or identity`;
+  const message = `content-encoding ${shorten(encoding, 40)}: send the body as gzip, deflate or identity`;
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../../errors.ts';
+import { shorten } from '../../shorten.ts';
 import { type BodyBudget, BodyReservation, processBudget, reserveBody } from './body-budget.ts';
 import { DeclaredBuffer } from './declared-buffer.ts';
 import { DirectMessage } from './direct-message.ts';
@@ -60,7 +61,7 @@ export async function readBodyWithin(req: IncomingMessage, limit: number, timeou
 export function refuseEncoding(req: IncomingMessage): void {
   const encoding = req.headers['content-encoding'];
   if (encoding === undefined || encoding.toLowerCase() === 'identity' || 'rawBody' in req) return;
-  const message = `content-encoding ${encoding.slice(0, 40)}: send the body uncompressed`;
+  const message = `content-encoding ${shorten(encoding, 40)}: send the body uncompressed`;
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 
@@ -72,7 +73,7 @@ export function requireMediaType(req: IncomingMessage, types: readonly string[])
   const end = header.indexOf(';');
   const type = (end === -1 ? header : header.slice(0, end)).trim().toLowerCase();
   if (types.includes(type)) return type;
-  const message = `content-type ${header.slice(0, 80)}: send ${types.join(' or ')}`;
+  const message = `content-type ${shorten(header)}: send ${types.join(' or ')}`;
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 

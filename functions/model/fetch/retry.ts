@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { backOffMs } from '../../backoff.ts';
 import { SourceError } from '../sources/source.ts';
 
 export interface RetryOptions {
@@ -37,7 +38,7 @@ export async function retrying<T>(attempt: (n: number) => Promise<T>, options: R
       signal.throwIfAborted();
       if (!(error instanceof SourceError) || error.fault !== 'transient') throw error;
       if (n >= attempts) throw exhausted(error, n);
-      const drawnMs = random() * Math.min(longestMs, firstMs * 2 ** (n - 1));
+      const drawnMs = random() * backOffMs(n, firstMs, longestMs);
       const askedMs = Math.min(LONGEST_ASKED_MS, (error.waitSeconds ?? 0) * 1_000);
       const waitMs = Math.max(drawnMs, askedMs);
       onRetry?.(error, waitMs);

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { ServingError } from '../../errors.ts';
+import { listNames, shorten } from '../../shorten.ts';
 import type { Entry } from '../sources/source.ts';
-import { shorten } from './shorten.ts';
 
 /** One version of a model: what was listed of it, before anything of it is read. */
 export interface ListedVersion {
@@ -263,7 +263,6 @@ function byNumber(a: ListedVersion, b: ListedVersion): number {
   return BigInt(a.number) > BigInt(b.number) ? -1 : 1;
 }
 
-const listOf = (names: readonly string[]): string =>
-  names.toSorted().slice(0, 20).join(', ') + (names.length > 20 ? ', …' : '');
+const listOf = (names: readonly string[]): string => listNames(names.toSorted());
 const folderOf = (path: string): string => (path.includes('/') ? posix.dirname(path) : '');
 const failed = (message: string): ServingError => new ServingError('MODEL_FAILED', message);

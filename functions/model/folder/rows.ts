@@ -1,9 +1,9 @@
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
+import { listNames, shorten } from '../../shorten.ts';
 import { decodeNested, decodeInput as decodeWhole, depthOf } from '../../tensor/decode.ts';
-import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import { isArray, isObject, type JsonObject, type JsonValue } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
-import { shorten } from './shorten.ts';
 
 /** Feeds of one row, or of a whole input, and the shape that its outputs are to have. */
 export interface RowFeeds extends Feeds {
@@ -40,7 +40,7 @@ export function createRowDecoder(
   const rowShapes = new Map(inputs.map((spec) => [spec, spec.shape.slice(1)]));
   const inputNames = new Set(inputs.map(nameOf));
   const featureNames = new Set(names);
-  const inputList = list(inputs.map(nameOf));
+  const inputList = listNames(inputs.map(nameOf));
 
   function decode(features: JsonValue, path: string): RowFeeds {
     if (!isObject(features)) {
@@ -99,7 +99,7 @@ function fromNames(
   path: string,
 ): JsonValue[] {
   for (const name in features) {
-    if (!known.has(name)) throw invalid(join(path, name), `no such feature; the features are ${list(names)}`);
+    if (!known.has(name)) throw invalid(join(path, name), `no such feature; the features are ${listNames(names)}`);
   }
   return names.map((name) => {
     if (!Object.hasOwn(features, name)) throw invalid(join(path, name), 'this feature is missing');
@@ -107,16 +107,10 @@ function fromNames(
   });
 }
 
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Float64Array);
-}
-
 const PLAIN_NAME = /^[A-Za-z_$][\w$]*$/;
 const join = (path: string, name: string): string =>
   PLAIN_NAME.test(name) ? `${path}.${shorten(name)}` : `${path}[${JSON.stringify(shorten(name))}]`;
 const nameOf = (spec: TensorSpec): string => spec.name;
-const list = (names: readonly string[]): string =>
-  names.slice(0, 20).map(shorten).join(', ') + (names.length > 20 ? ', …' : '');
 
 function invalid(path: string, message: string, given?: JsonValue): ServingError {
   const got = given === undefined ? '' : `, got ${kindOf(given)}`;
@@ -125,6 +119,6 @@ function invalid(path: string, message: string, given?: JsonValue): ServingError
 
 function kindOf(value: JsonValue): string {
   if (value === null) return 'null';
-  if (Array.isArray(value) || value instanceof Float64Array) return `an array of ${value.length}`;
-  return typeof value === 'object' ? `an object with the keys ${list(Object.keys(value))}` : `a ${typeof value}`;
+  if (isArray(value)) return `an array of ${value.length}`;
+  return typeof value === 'object' ? `an object with the keys ${listNames(Object.keys(value))}` : `a ${typeof value}`;
 }

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { ServingError } from '../../errors.ts';
+import { shorten } from '../../shorten.ts';
 
 /**
  * Where a model's weights lie, by path below the model's folder, each once.
@@ -15,7 +16,7 @@ export function weightPaths(file: string, external: readonly string[], place: st
 
 function safe(location: string, place: string): string {
   const normal = posix.normalize(location);
-  const shown = JSON.stringify(location.slice(0, 80));
+  const shown = JSON.stringify(shorten(location));
   const how = "put it into the model's folder, and save the model with that location (onnx.save_model: location)";
   const refused = (what: string): ServingError =>
     new ServingError('MODEL_FAILED', `${place}: its external data is at ${shown}, ${what}: ${how}`);

@@ -1,6 +1,8 @@
+import { backOffMs } from '../../backoff.ts';
 import { ServingError } from '../../errors.ts';
+import type { LoadPhase } from '../../telemetry/metrics/metric-table.ts';
 
-export type LoadPhase = 'listing' | 'fetching' | 'loading' | 'checking' | 'warming';
+export type { LoadPhase };
 
 /** Ends a message for callers: the reason itself is for the operator. */
 export const IN_THE_LOG = "the server's log says why";
@@ -27,11 +29,6 @@ export function describeForCallers({ code, message }: ServingError, phase: LoadP
   // Short of memory, or shutting down: these are about the server, and say when to come again.
   if (code === 'NOT_READY' || code === 'DRAINING') return message;
   return `it failed ${WHEN[phase ?? 'loading']}: ${IN_THE_LOG}`;
-}
-
-/** Milliseconds to wait after so many failures in a row: twice as long each time, up to the longest. */
-export function backOff(failures: number, firstMs: number, longestMs: number): number {
-  return Math.min(longestMs, firstMs * 2 ** (failures - 1));
 }
 
 /** What a load ended with, as the one error type: anything else is a failure of the model's. */
@@ -67,7 +64,7 @@ export class LoadFailures {
     this.#latest = error;
     this.#reported = describeForCallers(error, phase);
     if (!isBusy) this.#inARow++;
-    this.#retryAt = performance.now() + backOff(isBusy ? 1 : this.#inARow, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    this.#retryAt = performance.now() + backOffMs(isBusy ? 1 : this.#inARow, FIRST_RETRY_MS, LONGEST_RETRY_MS);
     return isBusy;
   }
 
@@ -102,7 +99,7 @@ export class RefusedVersion {
     this.#refused = {
       stamp,
       times,
-      retryAt: performance.now() + backOff(times, FIRST_UPDATE_RETRY_MS, LONGEST_UPDATE_RETRY_MS),
+      retryAt: performance.now() + backOffMs(times, FIRST_UPDATE_RETRY_MS, LONGEST_UPDATE_RETRY_MS),
       message: error.message,
       reported: describeForCallers(error, phase),
     };

@@ -1,18 +1,23 @@
 import { ServingError } from '../../errors.ts';
+import type { ModelState } from '../../telemetry/metrics/metric-table.ts';
 import { type Layout, stampOf } from '../folder/layout.ts';
 import { SourceError } from '../sources/source.ts';
 import type { BatchingDecision } from './batching-decision.ts';
 import type { Generation } from './generation.ts';
 import { IN_THE_LOG, LoadFailures, type LoadPhase, RefusedVersion, toLoadError } from './load-failure.ts';
 import { createLoadProgress } from './load-progress.ts';
-import { fetchAndPrepare, type PreparationOptions, type PreparedGeneration } from './prepared-generation.ts';
-import { Retirement } from './retirement.ts';
+import {
+  fetchAndPrepare,
+  type PreparationOptions,
+  type PreparedGeneration,
+  Retirement,
+} from './prepared-generation.ts';
 import { pickListed } from './version-listing.ts';
 
 export interface ModelStatus {
   readonly name: string;
   readonly version: string | undefined;
-  readonly state: 'idle' | 'loading' | 'ready' | 'failed' | 'degraded';
+  readonly state: ModelState;
   /** What a load is doing, also that of a newer version; undefined when none is under way. */
   readonly phase: LoadPhase | undefined;
   /** Size of the model and its weights. */

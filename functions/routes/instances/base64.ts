@@ -1,7 +1,7 @@
 import { ServingError } from '../../errors.ts';
 import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import { isObject } from '../../tensor/json/reader.ts';
 import type { Signature } from '../../tensor/tensor.ts';
-import { isObject } from '../json-checks.ts';
 
 /** No digit of RFC 4648, 4 and 5. Looked for one character at a time: a pattern for the whole text would backtrack. */
 const NO_DIGIT = /[^A-Za-z0-9+/_-]/;

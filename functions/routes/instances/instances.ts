@@ -4,8 +4,8 @@ import type { RowDecoder, RowFeeds } from '../../model/folder/rows.ts';
 import { decodeNested } from '../../tensor/decode.ts';
 import type { Leaf } from '../../tensor/fill.ts';
 import type { JsonValue } from '../../tensor/json/reader.ts';
+import { isArray, isObject } from '../../tensor/json/reader.ts';
 import type { Tensor, TensorSpec } from '../../tensor/tensor.ts';
-import { isArray, isObject } from '../json-checks.ts';
 import { isBase64, takesText, unpackText } from './base64.ts';
 
 /** Instances of one request that may go into one run. */

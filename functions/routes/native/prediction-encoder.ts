@@ -1,7 +1,7 @@
 import { ALL_ROWS } from '../../engine/batcher.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeNested, encodeRow } from '../../tensor/encode.ts';
-import type { DType, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import { type DType, type Tensor, type TensorSpec, valuesOf } from '../../tensor/tensor.ts';
 
 /** Encodes a row's outputs as the JSON of the native contract. */
 export interface PredictionEncoder {
@@ -121,10 +121,4 @@ function highest(main: Tensor, first: number, width: number, classes: number): n
   let best = first;
   for (let i = first; i < first + width; i++) if (Number(data[i]) > Number(data[best])) best = i;
   return best - first;
-}
-
-function valuesOf({ data, dtype }: Tensor): ArrayLike<number | bigint | string> {
-  if (dtype !== 'float16') return data;
-  const { buffer, byteOffset, length } = data as Uint16Array;
-  return new Float16Array(buffer, byteOffset, length);
 }

@@ -5,7 +5,7 @@ import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { describe } from '../../tensor/fill.ts';
 import type { JsonValue } from '../../tensor/json/reader.ts';
-import { isObject } from '../json-checks.ts';
+import { isObject } from '../../tensor/json/reader.ts';
 import type { PredictionEncoder } from './prediction-encoder.ts';
 
 /** The body of `/predict`, for the document. `readPredictBody` checks it by hand: zod would list all keys of a bad one. */

@@ -4,9 +4,8 @@ import { createLineCutter, type Line } from '../../http/body/lines.ts';
 import type { PieceReader } from '../../http/body/pieces.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
+import { isArray, type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
-import { isArray } from '../json-checks.ts';
 import { readPredictBody } from './prediction.ts';
 
 /** One row of a request. */

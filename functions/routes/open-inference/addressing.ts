@@ -3,6 +3,7 @@ import type { RequestContext } from '../../http/request-context.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Model } from '../../model/serving/model.ts';
+import { shorten } from '../../shorten.ts';
 import * as addressed from '../model-address.ts';
 
 /** Where a route about a model stands: for its version that serves, and for any. */
@@ -33,4 +34,3 @@ export function inTritonsWords(error: unknown, { params }: Named): unknown {
 }
 
 /** A caller's text as an error shows it. */
-export const shorten = (text: string): string => text.slice(0, 80).toWellFormed();

@@ -1,11 +1,12 @@
 import { ServingError } from '../../errors.ts';
+import { listNames, shorten } from '../../shorten.ts';
 import { decodeFlat } from '../../tensor/decode.ts';
 import { describe } from '../../tensor/fill.ts';
-import { type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../tensor/json/reader.ts';
+import { isObject, type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../tensor/json/reader.ts';
 import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 import { readBinary } from './binary-in.ts';
 import { DATATYPES } from './datatype.ts';
-import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';
+import { invalid, readParameters, slotsOf } from './members.ts';
 
 /** A dimension travels to the engine process in 32 bits. */
 const MAX_DIM = 2 ** 31 - 1;
@@ -50,7 +51,7 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
   }
   const missing = tensors.indexOf(undefined);
   if (missing !== -1) {
-    throw invalid('inputs', `inputs: the input ${short([signature.inputs[missing]!.name])} is missing`);
+    throw invalid('inputs', `inputs: the input ${shorten(signature.inputs[missing]!.name)} is missing`);
   }
   if (at === binary.length) return tensors as Tensor[];
   const message = `${binary.length} bytes follow the JSON text, and the inputs' binary_data_size sum up to ${at}`;
@@ -73,7 +74,7 @@ function missingAsNaN(value: JsonValue): JsonValue {
 function findSlot({ name }: JsonObject, slots: ReadonlyMap<JsonValue | undefined, number>, place: string): number {
   const slot = slots.get(name);
   if (slot !== undefined) return slot;
-  const names = short([...slots.keys()] as string[]);
+  const names = listNames([...slots.keys()] as string[]);
   throw invalid(`${place}.name`, `${place}.name: expected one of the inputs ${names}, got ${describe(name)}`);
 }
 
@@ -144,5 +145,5 @@ function tooShort(size: number, left: number, place: string): ServingError {
 function named(error: unknown, name: string): unknown {
   if (!(error instanceof ServingError)) return error;
   const { code, message, path } = error;
-  return new ServingError(code, `input ${short([name])}: ${message}`, path === undefined ? {} : { path });
+  return new ServingError(code, `input ${shorten(name)}: ${message}`, path === undefined ? {} : { path });
 }

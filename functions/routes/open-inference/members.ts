@@ -1,6 +1,6 @@
 import { ServingError } from '../../errors.ts';
 import { describe } from '../../tensor/fill.ts';
-import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import { isObject, type JsonObject, type JsonValue } from '../../tensor/json/reader.ts';
 import type { TensorSpec } from '../../tensor/tensor.ts';
 
 /** A caller's mistake. The message begins with its place, or with what it is about. */
@@ -19,10 +19,6 @@ export function unsupported(path: string): ServingError {
   );
 }
 
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Float64Array);
-}
-
 /**
  * The parameters of an object of the protocol, where it has any.
  * @param place where the object is: `inputs[0]`, or `''` for the whole body.
@@ -39,12 +35,3 @@ export function readParameters({ parameters }: JsonObject, place: string): JsonO
 /** By name, the place of each input or output of a signature. */
 export const slotsOf = (specs: readonly TensorSpec[]): ReadonlyMap<JsonValue | undefined, number> =>
   new Map(specs.map(({ name }, slot) => [name, slot]));
-
-const MAX_NAMES = 20;
-const MAX_NAME = 80;
-
-/** Names as an error shows them: not longer than what it refuses. */
-export function short(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME).toWellFormed());
-  return shown.join(', ') + (names.length > MAX_NAMES ? ', …' : '');
-}

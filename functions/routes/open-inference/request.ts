@@ -1,10 +1,11 @@
 import type { RowForm } from '../../model/folder/rows.ts';
+import { listNames } from '../../shorten.ts';
 import { describe } from '../../tensor/fill.ts';
-import { type JsonObject, type JsonValue, MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
+import { isObject, type JsonObject, type JsonValue, MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 import { readRaw } from './binary-in.ts';
 import { readInputs } from './inputs.ts';
-import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';
+import { invalid, readParameters, slotsOf } from './members.ts';
 import { hasScores, withoutScores } from './triton/classification.ts';
 
 /** An output that was asked for, by its place in the signature. */
@@ -111,7 +112,7 @@ function readOutputs(outputs: JsonValue | undefined, signature: Signature, binar
     const { name } = output;
     const slot = slots.get(name);
     if (slot === undefined) {
-      const names = short([...slots.keys()] as string[]);
+      const names = listNames([...slots.keys()] as string[]);
       throw invalid(`${place}.name`, `${place}.name: expected one of the outputs ${names}, got ${describe(name)}`);
     }
     if (requested.has(slot)) {

@@ -1,8 +1,8 @@
 import { readBody } from '../../http/body/read-body.ts';
 import type { RequestContext } from '../../http/request-context.ts';
 import { describe } from '../../tensor/fill.ts';
-import { type JsonObject, readJson } from '../../tensor/json/reader.ts';
-import { invalid, isObject } from './members.ts';
+import { isObject, type JsonObject, readJson } from '../../tensor/json/reader.ts';
+import { invalid } from './members.ts';
 
 /** What these requests say fits into a few lines. */
 const MAX_BYTES = 65_536;

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/serving/generation.ts';
+import { LOAD_PHASES, MODEL_STATES } from '../../telemetry/metrics/metric-table.ts';
 import { batchQuerySchema } from '../native/batch-predict.ts';
 import { envelope } from '../native/prediction.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
@@ -27,9 +28,7 @@ const TAGS = [
   'TensorFlow Serving',
   'Vertex AI',
 ];
-const STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'];
 const DECIDED_BY = ['proof', 'trial', 'manifest', 'guard'];
-const PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'];
 
 /** Of all models alike. */
 const SHARED: Json = {
@@ -50,13 +49,13 @@ const SHARED: Json = {
       }),
     ],
   },
-  ModelState: { enum: STATES },
+  ModelState: { enum: MODEL_STATES },
   ModelStatus: record(
     {
       name: text,
       version: text,
       state: ref('ModelState'),
-      phase: { enum: PHASES },
+      phase: { enum: LOAD_PHASES },
       bytes: count,
       fetched_bytes: count,
       load_seconds: { type: 'number', minimum: 0 },

@@ -1,12 +1,13 @@
 import { ServingError } from '../../errors.ts';
 import type { RowDecoder } from '../../model/folder/rows.ts';
+import { listNames } from '../../shorten.ts';
 import { decodeInput, decodeNested } from '../../tensor/decode.ts';
 import { describe } from '../../tensor/fill.ts';
 import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
+import { isArray, isObject } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 import { isBase64, takesText, unpackText } from '../instances/base64.ts';
 import { type Instances, readInstances } from '../instances/instances.ts';
-import { isArray, isObject } from '../json-checks.ts';
 
 /** A body of `:predict`, decoded. Plain data: it may come from another thread. */
 export type PredictBody =
@@ -74,10 +75,7 @@ function readColumn(value: JsonValue, spec: TensorSpec, path: string): Tensor {
   return { dtype, dims: [...dims, ...shape.slice(1)], data };
 }
 
-const listOf = (inputs: readonly TensorSpec[]): string => {
-  const names = inputs.slice(0, 20).map(({ name }) => name);
-  return names.join(', ') + (inputs.length > names.length ? ', …' : '');
-};
+const listOf = (inputs: readonly TensorSpec[]): string => listNames(inputs.map(({ name }) => name));
 
 function invalid(path: string, message: string): ServingError {
   return new ServingError(

@@ -5,6 +5,7 @@ import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { predictTensors } from '../../model/serving/predict-tensors.ts';
+import { shorten } from '../../shorten.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
@@ -115,7 +116,7 @@ function refuseExplaining(): never {
 }
 
 function refuseLabel({ params }: RequestContext): never {
-  const label = params.label!.slice(0, 80).toWellFormed();
+  const label = shorten(params.label!);
   const message = `there is no version label ${label}: name a version, /versions/{version}, or none for the highest`;
   throw new ServingError('NOT_FOUND', message);
 }

@@ -1,9 +1,8 @@
 import { ServingError } from '../../errors.ts';
 import type { RowDecoder, RowFeeds } from '../../model/folder/rows.ts';
 import { describe } from '../../tensor/fill.ts';
-import { readJson } from '../../tensor/json/reader.ts';
+import { isArray, isObject, readJson } from '../../tensor/json/reader.ts';
 import { type Instances, readInstances } from '../instances/instances.ts';
-import { isArray, isObject } from '../json-checks.ts';
 import { readPredictBody } from '../native/prediction.ts';
 import { type InferRequest, readInferText } from '../open-inference/request.ts';
 

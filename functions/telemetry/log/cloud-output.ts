@@ -1,5 +1,6 @@
 import { type LogEntry, makeEntry } from './log-entry.ts';
 import type { Output, StdoutOutput } from './stdout-output.ts';
+import { createWaiters } from './waiters.ts';
 
 /** The part of `LoggingWinston` used here. */
 export interface CloudClient {
@@ -19,6 +20,11 @@ export interface CloudOutputOptions {
   load?: (projectId: string | undefined) => Promise<CloudClient>;
 }
 
+/** It has no use for the text of an entry: the API takes fields. */
+export interface CloudOutput extends Output {
+  write(entry: LogEntry): void;
+}
+
 /** Entries held for the API: beyond, they go to the fallback. */
 const MAX_PENDING = 1000;
 const LOG_NAME = 'onnx-cloud-run';
@@ -33,24 +39,24 @@ async function loadCloudClient(projectId: string | undefined): Promise<CloudClie
     levels: CLOUD_LEVELS,
     ...(projectId === undefined ? {} : { projectId }),
   });
-  // Asked for here: where there are none, the library's own first call throws into a promise that nobody can catch.
+  // Credentials are checked here: without any, the library's own first call rejects a promise that cannot be caught.
   await (client.common.cloudLog as unknown as Authenticated).logging.auth.getClient();
   return client as CloudClient;
 }
 
 /**
- * Sends entries to the Cloud Logging API. An entry is kept until the API has it: what the API refuses, what finds too
- * many before it and what is unsent at exit goes to stdout, twice rather than never. A client that does not load, or
- * whose first answer is an error (no credentials, no permission), is given up with one warning.
+ * Sends entries to the Cloud Logging API. An entry is kept until the API has it: what the API refuses, what comes
+ * while too many are pending and what is unsent at exit goes to stdout, twice rather than never. A client that does not
+ * load, or whose first response is an error (no credentials, no permission), is abandoned with one warning.
  */
-export function createCloudOutput({ projectId, fallback, load = loadCloudClient }: CloudOutputOptions): Output {
+export function createCloudOutput({ projectId, fallback, load = loadCloudClient }: CloudOutputOptions): CloudOutput {
   const pending = new Set<LogEntry>();
+  const waiters = createWaiters();
   let client: CloudClient | undefined;
   let started = false;
-  let given = false;
+  let abandoned = false;
   let confirmed = false;
   let failing = false;
-  let waiters: (() => void)[] = [];
 
   function settle(entry: LogEntry, error?: Error | null): void {
     if (!pending.has(entry)) return;
@@ -62,37 +68,36 @@ export function createCloudOutput({ projectId, fallback, load = loadCloudClient 
       confirmed = true;
     } else {
       if (!failing) warn('the Cloud Logging API refuses lines; they are written to stdout instead', error);
-      fallback.write(entry);
+      writeToFallback(entry);
     }
     failing = error != null;
     pending.delete(entry);
-    if (pending.size === 0) wake();
+    if (pending.size === 0) waiters.wake();
   }
 
   function giveUp(error: unknown): void {
-    given = true;
+    abandoned = true;
     warn('Cloud Logging can not be used; lines are written to stdout instead', error);
-    spill();
-    process.off('exit', spillAtExit);
-    wake();
+    flushToFallback();
+    process.off('exit', flushAtExit);
+    waiters.wake();
   }
 
   function warn(message: string, error: unknown): void {
-    fallback.write(makeEntry('warning', message, { error }, projectId));
+    writeToFallback(makeEntry('warning', message, { error }, projectId));
   }
 
-  function wake(): void {
-    for (const done of waiters) done();
-    waiters = [];
+  function writeToFallback(entry: LogEntry): void {
+    fallback.write(entry, fallback.format(entry));
   }
 
-  function spill(): void {
-    for (const entry of pending) fallback.write(entry);
+  function flushToFallback(): void {
+    for (const entry of pending) writeToFallback(entry);
     pending.clear();
   }
 
-  function spillAtExit(): void {
-    spill();
+  function flushAtExit(): void {
+    flushToFallback();
     fallback.drain();
   }
 
@@ -114,33 +119,25 @@ export function createCloudOutput({ projectId, fallback, load = loadCloudClient 
   }
 
   function write(entry: LogEntry): void {
-    if (given || pending.size >= MAX_PENDING) {
-      fallback.write(entry);
+    if (abandoned || pending.size >= MAX_PENDING) {
+      writeToFallback(entry);
       return;
     }
     pending.add(entry);
     if (client !== undefined) send(client, entry);
     if (started) return;
     started = true;
-    process.once('exit', spillAtExit);
+    process.once('exit', flushAtExit);
     setImmediate(start);
   }
 
   async function flush(timeoutMs: number): Promise<void> {
     const end = performance.now() + timeoutMs;
-    if (pending.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
-        waiters.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
+    if (pending.size > 0) await waiters.wait(timeoutMs);
     await fallback.flush(Math.max(0, end - performance.now()));
   }
 
-  return { write, flush };
+  return { format: (entry) => entry.message, write, flush };
 }
 
 /** The API's shape of an entry: a Duration for the latency, a Date for the time, the stack where Error Reporting looks. */

@@ -40,7 +40,7 @@ export interface LogFields {
 /** One answered request. */
 export interface RequestLog extends LogFields {
   method: string;
-  /** The path as asked for. A query, which may hold a secret, is cut off. */
+  /** The requested path. A query, which may hold a secret, is cut off. */
   path: string;
   status: number;
   /** From the request's head to the end of its answer. */

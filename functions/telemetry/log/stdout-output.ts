@@ -3,9 +3,12 @@ import { type LogEntry, makeEntry } from './log-entry.ts';
 import { jsonLine, readableLine } from './log-line.ts';
 import { openStdout } from './stdout.ts';
 
-/** Where entries go. `write` never waits and never throws. */
+/** Where entries go, as the format and the transport that winston is given. */
 export interface Output {
-  write(entry: LogEntry): void;
+  /** The text of an entry. */
+  format(entry: LogEntry): string;
+  /** Takes an entry and its text. Never waits and never throws. */
+  write(entry: LogEntry, text: string): void;
   /** Resolves once all is out, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>;
 }
@@ -19,16 +22,11 @@ export interface StdoutOutput extends Output {
 
 /** Writes entries to stdout: a line of JSON each, or a short coloured line with `readable`. */
 export function createStdoutOutput(readable: boolean): StdoutOutput {
-  const toLine = readable ? readableLine : jsonLine;
-  const notice = (count: number) =>
-    toLine(
-      makeEntry(
-        'warning',
-        `${count} log lines were dropped: the reader of stdout did not keep up`,
-        { count },
-        undefined,
-      ),
-    );
+  const format = readable ? readableLine : jsonLine;
+  const notice = (count: number) => {
+    const message = `${count} log lines were dropped: the reader of stdout did not keep up`;
+    return format(makeEntry('warning', message, { count }, undefined));
+  };
   const { push, dropped, flush, drain } = createLineQueue(openStdout(), { notice });
-  return { write: (entry) => push(toLine(entry)), dropped, flush, drain };
+  return { format, write: (_, line) => push(line), dropped, flush, drain };
 }

@@ -2,7 +2,7 @@ import { LABEL_LIMITS, METHODS, METRICS, TIME_BUCKETS } from './metric-table.ts'
 import { boundLabel, createHistogram, type Histogram, type Sample } from './series.ts';
 
 export interface HttpRecorder {
-  /** Counts one answer. `route` is the route's pattern, never the path asked for. */
+  /** Counts one answer. `route` is the route's pattern, never the requested path. */
   record(route: string, method: string, status: number, seconds: number): void;
   samples: Record<'httpRequests' | 'httpDuration', () => Sample[]>;
 }

@@ -1,6 +1,6 @@
-import { LABEL_LIMITS } from './metric-table.ts';
+import { ENGINE_STATES, type EngineState, MODEL_STATES, type ModelState } from './metric-table.ts';
 import { type ProcessFigures, readProcess } from './process-figures.ts';
-import { boundLabel, type Sample } from './series.ts';
+import type { Sample } from './series.ts';
 
 /** Values that a scrape reads from other rooms. Each is called once a scrape. */
 export interface MetricSources {
@@ -8,7 +8,7 @@ export interface MetricSources {
   queueDepth: () => Iterable<{ model: string; depth: number }>;
   /** `slot` counts the engines of one version from 0, so that the labels stay the same when a process is replaced. */
   engines: () => Iterable<EngineSource>;
-  models: () => Iterable<{ name: string; state: string }>;
+  models: () => Iterable<{ name: string; state: ModelState }>;
   /** Bytes reserved for loaded models. */
   modelMemory: () => number;
   /** Log lines dropped since the start. */
@@ -20,7 +20,7 @@ interface EngineSource {
   readonly version: string;
   readonly slot: number;
   readonly pid: number | undefined;
-  readonly state: string;
+  readonly state: EngineState;
 }
 
 type SourceMetric =
@@ -34,18 +34,10 @@ type SourceMetric =
 
 export type SourceSamples = Record<SourceMetric, Sample[]>;
 
-const MODEL_STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'];
-const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting'];
-
-/** A reader of the sources. A state seen once stays, at 0, so that a series ends in a value and not in a gap. */
+/** A reader of the sources. Every state has a sample, at 0 where nothing is in it. */
 export function createSourceReader(
   modelLabel: (name: string) => string,
 ): (from: Partial<MetricSources>) => SourceSamples {
-  const modelStates = new Set(MODEL_STATES);
-  const engineStates = new Set(ENGINE_STATES);
-  const boundModelState = boundLabel(LABEL_LIMITS.state);
-  const boundEngineState = boundLabel(LABEL_LIMITS.state);
-
   function readQueue(queue: Iterable<{ model: string; depth: number }>): Sample[] {
     const depths = new Map<string, number>();
     for (const { model, depth } of queue) {
@@ -55,15 +47,14 @@ export function createSourceReader(
     return Array.from(depths, ([model, value]) => ({ labels: { model }, value }));
   }
 
-  function readModels(models: Iterable<{ name: string; state: string }>): Sample[] {
-    const states = new Map<string, Set<string>>();
+  function readModels(models: Iterable<{ name: string; state: ModelState }>): Sample[] {
+    const states = new Map<string, Set<ModelState>>();
     for (const { name, state } of models) {
-      const [label, bounded] = [modelLabel(name), boundModelState(state)];
-      modelStates.add(bounded);
-      states.set(label, (states.get(label) ?? new Set()).add(bounded));
+      const label = modelLabel(name);
+      states.set(label, (states.get(label) ?? new Set()).add(state));
     }
     return Array.from(states, ([model, current]) =>
-      Array.from(modelStates, (state) => ({ labels: { model, state }, value: current.has(state) ? 1 : 0 })),
+      MODEL_STATES.map((state) => ({ labels: { model, state }, value: current.has(state) ? 1 : 0 })),
     ).flat();
   }
 
@@ -72,13 +63,11 @@ export function createSourceReader(
     const figures = engines.map(({ pid }) => (pid === undefined ? undefined : readProcess(pid)));
     const byEngine = (pick: (one: ProcessFigures) => number): Sample[] =>
       sumByEngine(engines, figures, modelLabel, pick);
-    const states = engines.map(({ state }) => boundEngineState(state));
-    for (const state of states) engineStates.add(state);
     return {
       queueDepth: readQueue(from.queueDepth?.() ?? []),
-      engines: Array.from(engineStates, (state) => ({
+      engines: ENGINE_STATES.map((state) => ({
         labels: { state },
-        value: states.filter((one) => one === state).length,
+        value: engines.filter((one) => one.state === state).length,
       })),
       engineMemory: byEngine((one) => one.residentBytes),
       engineCpu: byEngine((one) => one.cpuSeconds),

@@ -32,8 +32,8 @@ export const METRICS = {
     'CPU time of an engine process, by model, version and slot; starts at 0 again with a new process.',
   ),
   modelState: gauge('model_state', '1 for the state a model is in, 0 for the others.'),
-  modelRefreshes: counter('model_refreshes_total', 'Refreshes that found a newer model or failed, by outcome.'),
-  modelUnloads: counter('model_unloads_total', 'Models evicted to make room for others.'),
+  modelRefreshes: counter('model_refreshes_total', 'Refreshes, by outcome.'),
+  modelUnloads: counter('model_unloads_total', 'Models evicted.'),
   modelFetchRetries: counter('model_fetch_retries_total', 'Reads of a bucket that were retried.'),
   modelCache: counter('model_cache_events_total', 'Requests to Redis for parts of models, by event.'),
   modelMemory: gauge('model_memory_bytes', 'Memory reserved for loaded models: their files and engine processes.'),
@@ -82,6 +82,19 @@ export const CLOSE_REASONS = [
 ] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
+/** What a model is doing. `degraded`: it serves, and a part of it or a newer version fails. */
+export const MODEL_STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'] as const;
+export type ModelState = (typeof MODEL_STATES)[number];
+
+/** What a load is doing, in this order. */
+export const LOAD_PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'] as const;
+export type LoadPhase = (typeof LOAD_PHASES)[number];
+
+/** What an engine's slot is doing. `waiting`: its process ended, and the next one starts after a back-off. */
+export const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting', 'closed'] as const;
+export type EngineState = (typeof ENGINE_STATES)[number];
+
+/** Why an engine process was replaced. */
 export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed'] as const;
 export type RestartReason = (typeof RESTART_REASONS)[number];
 
@@ -95,4 +108,4 @@ export type CacheEventName = (typeof CACHE_EVENTS)[number];
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
 /** Distinct values a label takes; beyond, `other`. */
-export const LABEL_LIMITS = { model: 256, route: 64, state: 16, phase: 16 } as const;
+export const LABEL_LIMITS = { model: 256, route: 64 } as const;

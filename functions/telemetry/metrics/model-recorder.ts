@@ -1,4 +1,4 @@
-import { LABEL_LIMITS, METRICS, ROW_BUCKETS, TIME_BUCKETS } from './metric-table.ts';
+import { LABEL_LIMITS, type LoadPhase, METRICS, ROW_BUCKETS, TIME_BUCKETS } from './metric-table.ts';
 import { boundLabel, createHistogram, type Sample } from './series.ts';
 
 /** Records what happens to one model. Keep it: finding it by name costs more than what it does. */
@@ -10,7 +10,7 @@ export interface ModelRecorder {
   run(rows: number, seconds: number): void;
   queueWait(seconds: number): void;
   /** How long a phase of the latest load took. */
-  load(phase: string, seconds: number): void;
+  load(phase: LoadPhase, seconds: number): void;
 }
 
 /** The metrics recorded by model. */
@@ -28,14 +28,13 @@ export interface ModelRecorders {
 /** A recorder for each model by its name; all models beyond the bound share one. */
 export function createModelRecorders(): ModelRecorders {
   const label = boundLabel(LABEL_LIMITS.model);
-  const phaseLabel = boundLabel(LABEL_LIMITS.phase);
   const models = new Map<string, { recorder: ModelRecorder; samples: SamplesByMetric }>();
 
   function get(name: string): ModelRecorder {
     const known = models.get(name);
     if (known !== undefined) return known.recorder;
     const bounded = label(name);
-    const made = models.get(bounded) ?? recordModel(bounded, phaseLabel);
+    const made = models.get(bounded) ?? recordModel(bounded);
     models.set(bounded, made);
     return made.recorder;
   }
@@ -55,12 +54,12 @@ export function createModelRecorders(): ModelRecorders {
   };
 }
 
-function recordModel(model: string, phaseLabel: (phase: string) => string) {
+function recordModel(model: string) {
   const latency = createHistogram(TIME_BUCKETS);
   const runRows = createHistogram(ROW_BUCKETS);
   const run = createHistogram(TIME_BUCKETS);
   const queueWait = createHistogram(TIME_BUCKETS);
-  const loads = new Map<string, number>();
+  const loads = new Map<LoadPhase, number>();
   let okRows = 0;
   let failedRows = 0;
 
@@ -76,7 +75,7 @@ function recordModel(model: string, phaseLabel: (phase: string) => string) {
     },
     queueWait: queueWait.observe,
     load(phase, seconds) {
-      loads.set(phaseLabel(phase), seconds);
+      loads.set(phase, seconds);
     },
   };
 

@@ -21,7 +21,7 @@ export interface ModelStatistics {
   readonly runs: Map<number, Duration>;
 }
 
-/** Records what happens to one version. Keep it: finding it costs more than what it does. */
+/** Records what happens to one version. Keep it: to find it costs more than to record. */
 export interface StatisticsRecorder {
   run(rows: number, seconds: number): void;
   wait(seconds: number): void;
@@ -34,21 +34,21 @@ export interface StatisticsRegistry {
   all(): readonly ModelStatistics[];
 }
 
-/** Keeps the statistics of each version that was loaded, also once it is gone. */
-export function createStatisticsBook(): StatisticsRegistry {
-  const pages = new Map<string, { readonly recorder: StatisticsRecorder; readonly statistics: ModelStatistics }>();
+/** Keeps the statistics of each version that was loaded, also once it is unloaded. */
+export function createStatisticsRegistry(): StatisticsRegistry {
+  const entries = new Map<string, { readonly recorder: StatisticsRecorder; readonly statistics: ModelStatistics }>();
   return {
     of(name, version) {
       const key = JSON.stringify([name, version]);
-      const known = pages.get(key) ?? createPage(name, version);
-      pages.set(key, known);
+      const known = entries.get(key) ?? createEntry(name, version);
+      entries.set(key, known);
       return known.recorder;
     },
-    all: () => Array.from(pages.values(), ({ statistics }) => statistics),
+    all: () => Array.from(entries.values(), ({ statistics }) => statistics),
   };
 }
 
-function createPage(name: string, version: string) {
+function createEntry(name: string, version: string) {
   const none = (): Duration => ({ count: 0, seconds: 0 });
   const runs = new Map<number, Duration>();
   const statistics: ModelStatistics = {

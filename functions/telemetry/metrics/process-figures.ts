@@ -11,17 +11,18 @@ export interface ProcessFigures {
 const TICKS_PER_SECOND = 100;
 
 /**
- * Reads a process's figures from /proc; undefined where there is no /proc or no such process any more. The kernel makes both
- * files from memory in some 30 µs; to read them asynchronously takes three times as long of this thread alone.
+ * Reads a process's figures from /proc. The kernel makes both files from memory in some 30 µs; to read them asynchronously
+ * takes three times as long of this thread alone.
+ * @returns undefined where there is no /proc, or no such process any more.
  */
-export function readProcess(pid: number): ProcessFigures | undefined {
+export function readProcess(pid: number, proc = '/proc'): ProcessFigures | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const stat = readFileSync(`${proc}/${pid}/stat`, 'latin1');
+    const status = readFileSync(`${proc}/${pid}/status`, 'latin1');
     // proc_pid_stat(5): utime and stime are fields 14 and 15. Field 2, in parentheses, may hold spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const ticks = Number(fields[11]) + Number(fields[12]);
-    // Not statm: it counts in pages, whose size Node does not tell.
+    // Not statm: it counts in pages, whose size Node does not give.
     const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
     if (kibibytes === undefined || Number.isNaN(ticks)) return undefined;
     return { cpuSeconds: ticks / TICKS_PER_SECOND, residentBytes: Number(kibibytes) * 1024 };
@@ -38,11 +39,14 @@ const WINDOW_MS = 15_000;
 
 /**
  * Watches the event loop with a timer every 20 ms, which does not keep the process alive. `read` gives the delays, in
- * seconds, since the window began, and begins a new one when it is 15 s old: so a second reader within that time, a
- * person beside the scraper, takes nothing from the first.
+ * seconds, since the window began, and begins a new one when it is 15 s old: a second reader within that time, a person
+ * beside the scraper, gets the same values as the first.
  */
-export function watchEventLoop(): { read: () => Record<Quantile, number>; stop: () => void } {
-  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+export function watchEventLoop(monitor = monitorEventLoopDelay): {
+  read: () => Record<Quantile, number>;
+  stop: () => void;
+} {
+  const delays = monitor({ resolution: RESOLUTION_MS });
   delays.enable();
   let since = performance.now();
 

@@ -15,27 +15,25 @@ export function shareRendering<T>(render: () => Promise<T>): () => Promise<T> {
   let creditMs = MOST_CREDIT_MS;
   let creditedAt = performance.now();
   let rendering: Promise<T> | undefined;
-  let latest: { readonly rendered: Promise<T>; readonly at: number } | undefined;
+  let latest: { readonly rendered: Promise<T>; readonly renderedAt: number } | undefined;
 
   return () => {
     if (rendering !== undefined) return rendering;
     const now = performance.now();
     creditMs = Math.min(MOST_CREDIT_MS, creditMs + (now - creditedAt) * SHARE);
     creditedAt = now;
-    if (creditMs <= 0 && latest !== undefined && now - latest.at < LONGEST_MS) return latest.rendered;
+    if (creditMs <= 0 && latest !== undefined && now - latest.renderedAt < LONGEST_MS) return latest.rendered;
     const cpuMs = threadCpuMs();
-    // The first one loads what writes the text: none after it costs as much.
-    const isFirst = latest === undefined;
     const made = render();
     rendering = made;
     const settle = (): void => {
-      if (!isFirst) creditMs -= threadCpuMs() - cpuMs;
+      creditMs -= threadCpuMs() - cpuMs;
       rendering = undefined;
     };
     made.then(
       () => {
         settle();
-        latest = { rendered: made, at: now };
+        latest = { rendered: made, renderedAt: now };
       },
       () => settle(),
     );

@@ -28,6 +28,15 @@ export interface JsonObject {
   [key: string]: JsonValue;
 }
 
+/** Whether a value of a JSON text is an array, also one of plain numbers. */
+export function isArray(value: JsonValue | undefined): value is JsonValue[] | Float64Array {
+  return Array.isArray(value) || value instanceof Float64Array;
+}
+
+export function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !isArray(value);
+}
+
 /** Arrays and objects inside one another; the parser and what reads its result recurse no deeper. */
 export const MAX_DEPTH = 64;
 

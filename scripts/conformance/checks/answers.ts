@@ -104,7 +104,7 @@ export const ANSWER_CHECKS: readonly Check[] = [
     title: 'an output holds as many elements as its shape says, of the datatype in the metadata',
     async run(context, part) {
       const metadata = await context.model();
-      const told = Object.fromEntries(metadata.outputs.map(({ name, datatype }) => [name, datatype]));
+      const reported = Object.fromEntries(metadata.outputs.map(({ name, datatype }) => [name, datatype]));
       for (const encoding of await encodingsOf(context))
         await part(encoding, async () => {
           const inputs = sampleInputs(metadata, metadata.inputs.every(({ shape }) => shape[0] === -1) ? 3 : 1);
@@ -113,7 +113,7 @@ export const ANSWER_CHECKS: readonly Check[] = [
           const { modelName, outputs } = readTensors(answer);
           expectEqual(modelName, metadata.name, 'model_name');
           const datatypes = Object.fromEntries(Object.entries(outputs).map(([name, one]) => [name, one.datatype]));
-          expectEqual(datatypes, told, 'the datatypes of the outputs');
+          expectEqual(datatypes, reported, 'the datatypes of the outputs');
           if (encoding === 'binary') return;
           for (const output of expectJson(answer).outputs as JsonObject[])
             expect(

@@ -18,13 +18,13 @@ type Tensors = ModelMetadata['inputs'];
 /** The tensors as metadata has them, from those of a configuration. */
 function expectConfigured(configured: unknown, tensors: Tensors, batched: boolean, what: string): void {
   expect(Array.isArray(configured), `${what}: expected an array, got ${JSON.stringify(configured)}`);
-  const told = (configured as JsonObject[]).map(({ name, data_type, dims }) => [
+  const reported = (configured as JsonObject[]).map(({ name, data_type, dims }) => [
     name,
     data_type,
     batched ? [-1, ...(dims as number[])] : dims,
   ]);
   const expected = tensors.map(({ name, datatype, shape }) => [name, dataType(datatype), shape]);
-  expectEqual(told, expected, `${what} of the configuration, beside the metadata`);
+  expectEqual(reported, expected, `${what} of the configuration, beside the metadata`);
 }
 
 /** Each row has its highest element at another place. */
@@ -108,8 +108,8 @@ export const EXTENSION_CHECKS: readonly Check[] = [
           await part(`${encoding}, the first ${count}`, async () => {
             const { datatype, shape, data } = readOnly(await ask(count));
             expectEqual([datatype, shape], ['BYTES', [2, Math.min(count, 2)]], 'datatype and shape');
-            const told = (data as string[]).map((text) => text.split(':').slice(0, 2).map(Number));
-            expectEqual(told, expected, 'scores and indices');
+            const reported = (data as string[]).map((text) => text.split(':').slice(0, 2).map(Number));
+            expectEqual(reported, expected, 'scores and indices');
           });
         await part(`${encoding}, minus one`, async () => expectError(await ask(-1), 400, ['classification']));
       }

@@ -43,8 +43,8 @@ export const MODEL_CHECKS: readonly Check[] = [
           datatype,
           shape: [-1, 2],
         }));
-        const told = (inputs as JsonObject[]).map(({ name, datatype, shape }) => ({ name, datatype, shape }));
-        expectEqual(told, expected, 'inputs');
+        const reported = (inputs as JsonObject[]).map(({ name, datatype, shape }) => ({ name, datatype, shape }));
+        expectEqual(reported, expected, 'inputs');
       });
     },
   },

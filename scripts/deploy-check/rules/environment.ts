@@ -42,17 +42,11 @@ export function checkImageEnvironment({ stages }: Image): Finding[] {
 
 function checkContainer({ platform, node, env }: Container): Finding[] {
   const findings: Finding[] = [];
-  const seen = new Set<string>();
   for (const { name, value, node: at } of env) {
     const problem = problemOf(name, value);
     if (problem !== undefined) findings.push(at.finding(problem));
     if (platform === 'cloud-run' && SET_BY_CLOUD_RUN.has(name))
       findings.push(at.finding(`${name} is set by Cloud Run, which refuses it here`));
-  }
-  for (const one of node.at('env').items) {
-    const name = one.at('name').text ?? '';
-    if (seen.has(name)) findings.push(one.finding(`${name} is set twice: the last counts`));
-    seen.add(name);
   }
   const files = node.at('env_file');
   if (files.given) findings.push(files.finding('its variables can not be checked: name them under environment'));

@@ -7,13 +7,13 @@ import { ofKind, type Rule, type Scope } from '../scope.ts';
 /** Images of others that are run beside ours, without their tags, and what for. */
 export const OTHERS: Readonly<Record<string, string>> = {
   redis: 'keeps the bytes of models',
-  'google/cloud-sdk': 'brings a model to a volume',
-  'gcr.io/google.com/cloudsdktool/google-cloud-cli': 'brings a model to a volume',
+  'google/cloud-sdk': 'copies a model to a volume',
+  'gcr.io/google.com/cloudsdktool/google-cloud-cli': 'copies a model to a volume',
   'us-docker.pkg.dev/cloud-ops-agents-artifacts/cloud-run-gmp-sidecar/cloud-run-gmp-sidecar':
     'collects metrics on Cloud Run',
 };
 
-/** One name, one repository, and tags that say what is run. */
+/** One name and one repository of our image, and others only where it is said what for. */
 export const checkImages: Rule = (scope) => [
   ...scope.containers.flatMap(({ node, ours }) => (node.at('image').given ? checkImage(node, ours, scope) : [])),
   ...scope.containers.flatMap(({ node }) => checkTarget(node.at('build', 'target'), scope)),
@@ -38,10 +38,8 @@ function checkImage(container: Node, ours: boolean, { deployed }: Scope): Findin
     ];
   }
   const whole = repository === '' ? name : `${repository}/${name}`;
-  if (!Object.hasOwn(OTHERS, whole))
-    return [node.finding(`${whole} is neither ours nor one of ${Object.keys(OTHERS).join(', ')}`)];
-  if (digest !== undefined || (tag !== undefined && tag !== 'latest')) return [];
-  return [node.finding(`${text} is another image from day to day: expected a tag that stays`)];
+  if (Object.hasOwn(OTHERS, whole)) return [];
+  return [node.finding(`${whole} is neither ours nor one of ${Object.keys(OTHERS).join(', ')}`)];
 }
 
 /** docker-compose builds an image of the Dockerfile. */
@@ -83,7 +81,7 @@ function substitute(text: string, documents: readonly Node[]): string {
   );
 }
 
-/** A repository as these files come, to be filled in: whoever fills in one overlay need not fill in every other file. */
+/** A repository with the placeholders of these files: one overlay can be filled in without all other files. */
 const isOpen = (repository: string): boolean => /\b(REGION|PROJECT_ID)\b/.test(repository);
 
 /** A reference without a repository is a local image; of those with one that is filled in, all have the same. */

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { fillIn } from '../compose.ts';
-import type { Container, Pod } from '../containers.ts';
+import type { Container } from '../containers.ts';
 import type { Finding } from '../finding.ts';
 import type { Image } from '../image.ts';
 import type { Node } from '../node.ts';
@@ -8,39 +8,26 @@ import type { Rule, Scope } from '../scope.ts';
 
 /** Volumes leave the image's programs in sight, there is a folder to write to, and local models are where they are looked for. */
 export const checkMounts: Rule = (scope) => [
-  ...scope.pods.flatMap(checkVolumes),
-  ...scope.pods.flatMap((pod) => pod.containers.flatMap((one) => checkPodMounts(one, pod, scope))),
+  ...scope.pods.flatMap(({ containers }) =>
+    containers.filter(({ ours }) => ours).flatMap((one) => checkPodMounts(one, scope)),
+  ),
   ...scope.containers
     .filter(({ ours, platform }) => ours && platform === 'compose')
     .flatMap((one) => checkComposeMounts(one, scope.image)),
 ];
-
-/** Patches of two components may each have given the volume a type. */
-function checkVolumes({ spec }: Pod): Finding[] {
-  return spec.at('volumes').items.flatMap((volume) => {
-    const types = volume.entries.map(([type]) => type).filter((type) => type !== 'name' && !type.startsWith('$'));
-    return types.length > 1 ? [volume.finding(`is ${types.join(' and ')}, expected one of them`)] : [];
-  });
-}
 
 interface Mount {
   readonly path: string;
   readonly node: Node;
 }
 
-function checkPodMounts(container: Container, { platform, spec }: Pod, { built, image }: Scope): Finding[] {
-  const { node } = container;
-  const volumes = new Map(spec.at('volumes').items.map((volume) => [volume.at('name').text, volume]));
+function checkPodMounts(container: Container, { built, image }: Scope): Finding[] {
+  const { node, platform } = container;
   const whole = built || platform === 'cloud-run';
-  const findings: Finding[] = [];
-  const mounts: Mount[] = [];
-  for (const mount of node.at('volumeMounts').items) {
-    mounts.push({ path: mount.at('mountPath').text ?? '', node: mount });
-    const name = mount.at('name');
-    if (whole && !volumes.has(name.text)) findings.push(name.finding(`the pod has no volume ${name.text}`));
-  }
-  if (!container.ours) return findings;
-  findings.push(...checkPaths(mounts, container, image, whole));
+  const mounts = node
+    .at('volumeMounts')
+    .items.map((one): Mount => ({ path: one.at('mountPath').text ?? '', node: one }));
+  const findings = checkPaths(mounts, container, image, whole);
   const readOnly = node.at('securityContext', 'readOnlyRootFilesystem');
   if (whole && readOnly.value === true && !mounts.some(({ path }) => isInside('/tmp', path)))
     findings.push(readOnly.finding('the root is read-only and nothing is mounted at /tmp, where the server writes'));

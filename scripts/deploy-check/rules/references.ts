@@ -1,20 +1,10 @@
 import type { Pod } from '../containers.ts';
 import type { Finding } from '../finding.ts';
 import type { Node } from '../node.ts';
-import { ofKind, type Rule } from '../scope.ts';
+import { ofKind, type Rule, selects } from '../scope.ts';
 
 /** Objects whose spec.targetRef has to be there. */
 const POLICIES = ['HealthCheckPolicy', 'GCPBackendPolicy', 'GCPGatewayPolicy'];
-
-/** Of the whole cluster. kustomize knows Kubernetes' own, and puts the others into its namespace like anything else. */
-const CLUSTER_SCOPED = [
-  'Namespace',
-  'PersistentVolume',
-  'StorageClass',
-  'PriorityClass',
-  'GatewayClass',
-  'ComputeClass',
-];
 
 /** What an object of a build names is in the build. Secrets are not: they are made by hand, and never in a file. */
 export const checkReferences: Rule = ({ built, documents, pods }) => {
@@ -23,15 +13,17 @@ export const checkReferences: Rule = ({ built, documents, pods }) => {
   const expect = (kind: string, name: Node): Finding[] =>
     !name.given || names.has(`${kind}/${name.text}`) ? [] : [name.finding(`there is no ${kind} ${name.text}`)];
   return [
-    ...documents
-      .filter((document) => CLUSTER_SCOPED.includes(document.at('kind').text ?? ''))
-      .map((document) => document.at('metadata', 'namespace'))
-      .filter(({ given }) => given)
-      .map((namespace) => namespace.finding('it belongs to the whole cluster, and to no namespace')),
     ...pods.flatMap((pod) => namesOfPod(pod).flatMap(([kind, name]) => expect(kind, name))),
     ...POLICIES.flatMap((kind) => ofKind(documents, 'networking.gke.io', kind))
       .map((policy) => policy.at('spec', 'targetRef'))
+      .concat(
+        ofKind(documents, 'autoscaling', 'HorizontalPodAutoscaler').map((one) => one.at('spec', 'scaleTargetRef')),
+      )
       .flatMap((target) => expect(target.at('kind').text ?? '', target.at('name'))),
+    ...ofKind(documents, 'policy', 'PodDisruptionBudget')
+      .map((budget) => budget.at('spec', 'selector', 'matchLabels'))
+      .filter((selector) => !pods.some(({ metadata }) => selects(selector, metadata.at('labels'))))
+      .map((selector) => selector.finding('selects no pod')),
     ...ofKind(documents, 'gateway.networking.k8s.io', 'HTTPRoute')
       .flatMap((route) => route.at('spec', 'parentRefs').items)
       .flatMap((parent) => [...expect('Gateway', parent.at('name')), ...checkListener(parent, documents)]),

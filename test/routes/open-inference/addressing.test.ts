@@ -30,5 +30,5 @@ test('any other failure stays what it is', async () => {
 test('long names, and halves of characters, are cut', () => {
   const name = `${'x'.repeat(79)}😀`;
   const { message } = inTritonsWords(new ServingError('NOT_FOUND', ''), { params: { name } }) as Error;
-  assert.equal(message, `Request for unknown model: '${'x'.repeat(79)}\ufffd' is not found`);
+  assert.equal(message, `Request for unknown model: '${'x'.repeat(79)}\ufffd…' is not found`);
 });

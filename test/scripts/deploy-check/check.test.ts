@@ -59,11 +59,11 @@ test('the program says each finding and how much it looked at, and fails with fi
     [sound.status, sound.stdout],
     [0, '1 files, 0 builds of kustomize and 1 objects checked: 0 findings\n'],
   );
-  const broken = run(SOUND.replace('memory: 2Gi', 'memory: 99Gi'));
+  const broken = run(SOUND.replace('containerPort: 8080', 'containerPort: 80'));
   assert.equal(broken.status, 1);
   assert.match(
     broken.stdout,
-    /^service\.yaml:8: Service\/server .*memory: 99Gi, but 2 CPUs take .*\n1 files, .*: 1 findings\n$/,
+    /^service\.yaml:8: Service\/server .*containerPort: port 80, but .*\n1 files, .*: 1 findings\n$/,
   );
 });
 

@@ -41,11 +41,6 @@ const UNKNOWN: [api: string, yaml: string, line: RegExp][] = [
     COMPUTE_CLASS.replace('spot:', 'sport: 1, spot:'),
     /priorities\[0\]\.sport: unknown field sport/,
   ],
-  [
-    'Managed Prometheus',
-    MONITORING.replace('interval', 'every: 1s, interval'),
-    /endpoints\[0\]: Unrecognized key: "every"/,
-  ],
   ['Cloud Run', cloudRun('', 'concurrency: 80'), /spec\.template\.spec\.concurrency: unknown field concurrency/],
   ['Cloud Build', BUILD.replace('waitFor', 'after'), /steps\[0\]\.after: unknown field after/],
 ];
@@ -90,7 +85,6 @@ const WRONG: [title: string, yaml: string, line: RegExp][] = [
     /env\[0\]\.value: Type 'number' is not assignable to type 'string'/,
   ],
   ['an annotation that is no text', cloudRun('', '', 'example.com/a: true'), /Type 'boolean' is not assignable/],
-  ['a scrape that is never', MONITORING.replace('30s', '30 s'), /interval: expected a duration of Prometheus/],
   [
     'a kind that has no schema here',
     '{ apiVersion: example.com/v1, kind: Thing, metadata: { name: t } }',

@@ -42,10 +42,3 @@ test('what is no YAML, and a key that is there twice, are findings with their li
     /^a\.yaml:\d: not YAML: Map keys must be unique/,
   );
 });
-
-test('words that versions of YAML read differently have to be in quotes', () => {
-  const { findings } = readYaml('a.yaml', "a: 'no'\nb: no\nc: [e2, none]\n");
-  assert.deepEqual(findings.map(showFinding), [
-    "a.yaml:2: no is a boolean to some programs and a text to others: write true, false, or 'no'",
-  ]);
-});

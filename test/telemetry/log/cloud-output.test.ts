@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CloudClient, createCloudOutput } from '../../../functions/telemetry/log/cloud-output.ts';
-import { type LogEntry, makeEntry, makeRequestEntry } from '../../../functions/telemetry/log/log-entry.ts';
+import { makeEntry, makeRequestEntry } from '../../../functions/telemetry/log/log-entry.ts';
 import type { StdoutOutput } from '../../../functions/telemetry/log/stdout-output.ts';
 
 type Done = (error?: Error | null) => void;
 
 function fakeStdout() {
-  const entries: LogEntry[] = [];
+  const lines: string[] = [];
   const output: StdoutOutput = {
-    write: (entry) => void entries.push(entry),
+    format: (entry) => `${entry.severity} ${entry.message}`,
+    write: (_, line) => void lines.push(line),
     flush: async () => {},
     dropped: () => 0,
     drain: () => {},
   };
-  return { output, messages: () => entries.map((entry) => `${entry.severity} ${entry.message}`) };
+  return { output, messages: () => lines };
 }
 
 /** A client whose answers the test gives. */

@@ -82,17 +82,74 @@ test('a stalled reader is tried again without being asked to', { timeout: 10_000
   assert.equal(reader.got, 'a\n');
 });
 
-test('flush gives up after its time', async () => {
+test('flush gives up after its time', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const reader = fakeReader();
   reader.error = 'EAGAIN';
   const queue = createLineQueue(reader.write, { notice });
   queue.push('a\n');
-  const start = performance.now();
-  await queue.flush(30);
-  assert.ok(performance.now() - start < 1000);
+  let over = false;
+  const flushed = queue.flush(30).then(() => {
+    over = true;
+  });
+  t.mock.timers.tick(29);
+  await Promise.resolve();
+  assert.equal(over, false);
+  t.mock.timers.tick(1);
+  await flushed;
+  assert.ok(reader.writes > 1, 'the reader was tried meanwhile');
   reader.error = undefined;
   queue.drain();
   assert.equal(reader.got, 'a\n');
+});
+
+test('a stalled reader is tried after 2 ms, then after twice as long each time, up to 50 ms', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setImmediate'] });
+  const reader = fakeReader();
+  reader.error = 'EAGAIN';
+  const queue = createLineQueue(reader.write, { notice });
+  queue.push('a\n');
+  t.mock.timers.tick(0);
+  for (const [i, ms] of [2, 4, 8, 16, 32, 50, 50].entries()) {
+    t.mock.timers.tick(ms - 1);
+    assert.equal(reader.writes, i + 1);
+    t.mock.timers.tick(1);
+    assert.equal(reader.writes, i + 2);
+  }
+  reader.error = undefined;
+  t.mock.timers.tick(50);
+  assert.equal(reader.got, 'a\n');
+});
+
+test('at exit a reader that takes nothing is waited for a quarter of a second, one that takes some for longer', (t) => {
+  let ms = 0;
+  t.mock.method(performance, 'now', () => ms);
+  t.mock.method(Atomics, 'wait', (_: Int32Array, _index: number, _value: number, timeout: number) => {
+    ms += timeout;
+    return 'timed-out';
+  });
+  const stalled = fakeReader();
+  stalled.error = 'EAGAIN';
+  const queue = createLineQueue(stalled.write, { notice });
+  queue.push('a\n');
+  queue.drain();
+  assert.ok(ms >= 240 && ms <= 250, `${ms} ms`);
+  ms = 0;
+  const slow = fakeReader(1);
+  const oneByOne = createLineQueue(
+    (bytes, offset) => {
+      slow.error = slow.writes % 2 === 1 ? 'EAGAIN' : undefined;
+      return slow.write(bytes, offset);
+    },
+    { notice },
+  );
+  const line = `${'x'.repeat(500)}\n`;
+  oneByOne.push(line);
+  oneByOne.drain();
+  assert.equal(slow.got, line);
+  assert.ok(ms > 250, `${ms} ms`);
+  stalled.error = undefined;
+  queue.drain();
 });
 
 test('a reader that has gone costs its lines and no more than one attempt', async () => {

@@ -1,5 +1,4 @@
 /** A process that logs. Its parent says what to do over IPC, and hears there how it went. */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createLogger } from '../../../functions/telemetry/log/logger.ts';
 
 const logger = createLogger({ level: 'debug', transport: process.argv[2] === 'cloud' ? 'cloud' : 'stdout' });
@@ -21,17 +20,8 @@ const ACTIONS = {
     process.send?.({ logged: count, dropped: logger.dropped() });
   },
   async log(lines: number) {
-    const delays = monitorEventLoopDelay({ resolution: 5 });
-    delays.enable();
-    const start = performance.now();
     await log(lines);
-    delays.disable();
-    process.send?.({
-      logged: count,
-      dropped: logger.dropped(),
-      took: performance.now() - start,
-      maxDelay: delays.max / 1e6,
-    });
+    process.send?.({ logged: count, dropped: logger.dropped() });
   },
   async flush(ms: number) {
     await logger.flush(ms);

@@ -11,15 +11,13 @@ import { createLogger } from '../../../functions/telemetry/log/logger.ts';
 interface Report {
   logged: number;
   dropped: number;
-  took: number;
-  maxDelay: number;
 }
 
 type Action = 'log' | 'burst' | 'flush' | 'exit' | 'crash' | 'end';
 
 const TEN_MEGABYTES = 10_000;
-/** A stall would last for ever; a busy machine may take its time. */
-const SOON_MS = 5000;
+const FLUSH_MS = 5000;
+/** A stall lasts for ever: a child that stands still never reports, nor exits. */
 const IN_TIME = { timeout: 60_000 };
 
 async function startChild(
@@ -41,13 +39,12 @@ async function ask(child: ChildProcess, action: Action, amount: number): Promise
   return report;
 }
 
-/** Sends the child to its end and gives its exit code and how long that took. */
-async function endOf(child: ChildProcess, action: Action, amount: number): Promise<[number | null, number]> {
-  const start = performance.now();
+/** Sends the child to its end and gives its exit code. */
+async function endOf(child: ChildProcess, action: Action, amount: number): Promise<number | null> {
   const exited = once(child, 'exit');
   child.send({ action, amount });
   const [code] = await exited;
-  return [code, performance.now() - start];
+  return code;
 }
 
 /** The writing end of a named pipe whose reading end is open and never read. */
@@ -85,12 +82,8 @@ for (const kind of ['pipe', 'socket'] as const) {
       // More than a pipe holds, before winston is loaded.
       await ask(child, 'burst', 1000);
       const report = await ask(child, 'log', TEN_MEGABYTES);
-      assert.ok(report.maxDelay < SOON_MS, `the event loop stood still for ${report.maxDelay} ms`);
-      assert.ok(report.took < SOON_MS, `10 MB took ${report.took} ms`);
       assert.ok(report.dropped > 0.8 * TEN_MEGABYTES, `${report.dropped} lines were dropped`);
-      const [code, took] = await endOf(child, end, 10);
-      assert.equal(code, 0);
-      assert.ok(took < SOON_MS, `the end took ${took} ms`);
+      assert.equal(await endOf(child, end, 10), 0);
     });
   }
 }
@@ -100,7 +93,7 @@ test('a reader that comes back gets whole lines in order and the number of those
   const { dropped, logged } = await ask(child, 'log', 3000);
   assert.ok(dropped > 0);
   const text = readAll(child.stdout!);
-  assert.equal((await ask(child, 'flush', SOON_MS)).dropped, dropped);
+  assert.equal((await ask(child, 'flush', FLUSH_MS)).dropped, dropped);
   await endOf(child, 'end', 1);
   const lines = parseLines(await text);
   const notices = lines.filter((line) => line.severity === 'WARNING');
@@ -120,7 +113,7 @@ test(
     const text = readAll(child.stdout!);
     for (let i = 0; i < 100; i++) {
       await ask(child, 'log', TEN_MEGABYTES / 100);
-      await ask(child, 'flush', SOON_MS);
+      await ask(child, 'flush', FLUSH_MS);
     }
     await endOf(child, 'end', 0);
     assert.deepEqual(
@@ -140,7 +133,7 @@ for (const [end, code] of [
       const child = await startChild(t, 'pipe');
       const text = readAll(child.stdout!);
       await ask(child, 'log', before);
-      assert.equal((await endOf(child, end, 300))[0], code);
+      assert.equal(await endOf(child, end, 300), code);
       assert.deepEqual(
         parseLines(await text).map((line) => line.count),
         countUpTo(before + 300),
@@ -154,8 +147,8 @@ test('a reader that goes away costs lines, not the process', IN_TIME, async (t) 
   child.stdout!.destroy();
   await once(child.stdout!, 'close');
   assert.equal((await ask(child, 'log', 1000)).logged, 1000);
-  assert.ok((await ask(child, 'flush', SOON_MS)).dropped > 0);
-  assert.equal((await endOf(child, 'end', 1))[0], 0);
+  assert.ok((await ask(child, 'flush', FLUSH_MS)).dropped > 0);
+  assert.equal(await endOf(child, 'end', 1), 0);
 });
 
 test('a file gets every line', IN_TIME, async (t) => {
@@ -186,7 +179,7 @@ test(
     await ask(child, 'log', 20);
     await ask(child, 'flush', 60_000);
     await ask(child, 'log', 20);
-    assert.equal((await endOf(child, 'end', 1))[0], 0);
+    assert.equal(await endOf(child, 'end', 1), 0);
     const lines = parseLines(await text);
     assert.deepEqual(
       lines.filter((line) => line.severity === 'INFO').map((line) => line.count),

@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createStatisticsBook } from '../../../functions/telemetry/metrics/model-statistics.ts';
+import { createStatisticsRegistry } from '../../../functions/telemetry/metrics/model-statistics.ts';
 
-test('each version has its own page, which outlives it', () => {
-  const book = createStatisticsBook();
-  const first = book.of('iris', '1');
+test('each version has its own entry, which outlives it', (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
+  const registry = createStatisticsRegistry();
+  const first = registry.of('iris', '1');
   first.wait(0.5);
   first.run(3, 0.25);
   first.settled(true, 1);
-  book.of('iris', '2').settled(false, 2);
-  book.of('iris', '1').run(3, 0.25);
-  book.of('iris', '1').run(1, 0.125);
-  const [one, two, ...more] = book.all();
+  registry.of('iris', '2').settled(false, 2);
+  registry.of('iris', '1').run(3, 0.25);
+  registry.of('iris', '1').run(1, 0.125);
+  const [one, two, ...more] = registry.all();
   assert.deepEqual(more, []);
   const { lastRun, runs, ...rest } = one!;
-  assert.ok(Math.abs(lastRun - Date.now()) < 60_000);
+  assert.equal(lastRun, 1_700_000_000_000);
   assert.deepEqual(
     [...runs],
     [

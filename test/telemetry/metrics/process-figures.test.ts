@@ -1,66 +1,89 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { readProcess, watchEventLoop } from '../../../functions/telemetry/metrics/process-figures.ts';
 
-async function startChild(t: TestContext, script: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
-  t.after(() => child.kill('SIGKILL'));
-  return child;
+/** A folder like /proc, with one process. */
+function makeProc(t: TestContext, pid: number, stat: string, status: string): string {
+  const proc = mkdtempSync(join(tmpdir(), 'proc-'));
+  t.after(() => rmSync(proc, { recursive: true }));
+  mkdirSync(join(proc, String(pid)));
+  writeFileSync(join(proc, String(pid), 'stat'), stat);
+  writeFileSync(join(proc, String(pid), 'status'), status);
+  return proc;
 }
 
-test('a process’s memory and CPU time are those it has itself', async (t) => {
-  const script = `
-    const start = process.cpuUsage();
-    while (process.cpuUsage(start).user < 300e3);
-    const { user, system } = process.cpuUsage();
-    process.send({ cpu: (user + system) / 1e6, memory: process.memoryUsage.rss() });
-    process.on('message', () => {});`;
-  const child = await startChild(t, script);
-  const [own] = await once(child, 'message');
-  const seen = readProcess(child.pid!);
-  assert.ok(Math.abs(seen!.cpuSeconds - own.cpu) < 0.2, `${seen!.cpuSeconds} s against ${own.cpu} s`);
-  assert.ok(Math.abs(seen!.residentBytes / own.memory - 1) < 0.25, `${seen!.residentBytes} against ${own.memory}`);
+test('CPU time is user and system time, and memory what is resident, whatever the process is called', (t) => {
+  const stat = '42 (a) b (c) S 1 42 42 0 -1 4194304 100 0 0 0 150 25 7 8 20 0 11 0 100 2000 300';
+  const proc = makeProc(t, 42, stat, 'Name:\ta) b (c\nVmPeak:\t  999 kB\nVmRSS:\t   2048 kB\n');
+  assert.deepEqual(readProcess(42, proc), { cpuSeconds: 1.75, residentBytes: 2048 * 1024 });
 });
 
-test('a process that has ended has no figures', async (t) => {
-  const child = await startChild(t, '');
+test('a process without memory, as one that has ended and is not waited for, has no figures', (t) => {
+  const stat = '42 (node) Z 1 42 42 0 -1 4194304 100 0 0 0 150 25 7 8 20 0 11 0 100 2000 300';
+  assert.equal(readProcess(42, makeProc(t, 42, stat, 'Name:\tnode\n')), undefined);
+});
+
+test('this process has figures, and one that has ended has none', async () => {
+  assert.ok(readProcess(process.pid)!.residentBytes > 2 ** 20);
+  const child = spawn(process.execPath, ['-e', ''], { stdio: 'ignore' });
   await once(child, 'exit');
   assert.equal(readProcess(child.pid!), undefined);
 });
 
-test('a stalled event loop shows as its delay, and a quiet one as next to none', async (t) => {
-  const loop = watchEventLoop();
-  t.after(loop.stop);
-  await delay(60);
-  const end = performance.now() + 300;
-  while (performance.now() < end);
-  await delay(40);
-  const { p50, max } = loop.read();
-  assert.ok(max > 0.2 && max < 5, `max ${max}`);
-  assert.ok(p50 < max / 2, `p50 ${p50}`);
-});
+/** A histogram of delays whose values the test gives, in milliseconds. */
+function fakeMonitor() {
+  const delays = { ms: 0, on: false };
+  const histogram = {
+    enable: () => (delays.on = true),
+    disable: () => (delays.on = false),
+    reset() {
+      delays.ms = 0;
+    },
+    get max() {
+      return delays.ms * 1e6;
+    },
+    percentile: (percent: number) => (delays.ms * 1e6 * percent) / 100,
+  };
+  const monitor = (() =>
+    histogram as unknown as ReturnType<typeof monitorEventLoopDelay>) as typeof monitorEventLoopDelay;
+  return { delays, monitor };
+}
 
-test('without a value yet the delays are 0', (t) => {
-  const loop = watchEventLoop();
-  t.after(loop.stop);
+test('the delays are in seconds, without the 20 ms between two looks, and 0 where there are none yet', () => {
+  const { delays, monitor } = fakeMonitor();
+  const loop = watchEventLoop(monitor);
   assert.deepEqual(loop.read(), { p50: 0, p90: 0, p99: 0, max: 0 });
+  delays.ms = 1000;
+  const rounded = Object.entries(loop.read()).map(([name, seconds]) => [name, seconds.toFixed(3)]);
+  assert.deepEqual(Object.fromEntries(rounded), { p50: '0.480', p90: '0.880', p99: '0.970', max: '0.980' });
+  loop.stop();
+  assert.equal(delays.on, false);
 });
 
-test('a window lasts 15 s at least: a second reader within it takes nothing away', async (t) => {
-  const now = t.mock.method(performance, 'now');
-  const loop = watchEventLoop();
-  t.after(loop.stop);
-  const start = now.mock.calls.at(-1)!.result!;
-  await delay(60);
-  const end = Date.now() + 200;
-  while (Date.now() < end);
-  await delay(40);
-  const first = loop.read();
-  assert.deepEqual(loop.read().max, first.max);
-  now.mock.mockImplementation(() => start + 15_001);
-  assert.equal(loop.read().max, first.max);
+test('a window lasts 15 s at least: a second reader within it gets the same values', (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const { delays, monitor } = fakeMonitor();
+  const loop = watchEventLoop(monitor);
+  delays.ms = 220;
+  now = 14_999;
+  assert.equal(loop.read().max, 0.2);
+  now = 15_000;
+  assert.equal(loop.read().max, 0.2, 'the window ends with this reader');
   assert.equal(loop.read().max, 0);
+});
+
+test('the event loop of this process has delays', async () => {
+  const loop = watchEventLoop();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const look = (): void => (loop.read().max > 0 ? resolve() : void setTimeout(look, 20));
+  look();
+  await promise;
+  loop.stop();
 });

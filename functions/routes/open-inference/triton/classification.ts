@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { ServingError } from '../../../errors.ts';
 import { MAX_VALUES } from '../../../tensor/json/reader.ts';
-import type { DType, Tensor, TensorSpec } from '../../../tensor/tensor.ts';
+import { type DType, type Tensor, type TensorSpec, valuesOf } from '../../../tensor/tensor.ts';
 import { DATATYPES } from '../datatype.ts';
 
 /** Elements that are looked at before other requests get their turn: a millisecond or two. */
@@ -47,7 +47,7 @@ export async function classify(scored: Scored, count: number, gone: () => boolea
     const message = `classification: expected at most ${MAX_VALUES} classes in one answer, got ${rows} rows with ${most} each`;
     throw new ServingError('INVALID_INPUT', message);
   }
-  const values = valuesOf(tensor);
+  const values = valuesOf(tensor) as Values;
   const write = tensor.dtype.startsWith('float') ? floatText : String;
   const names = labels?.length === width ? labels : undefined;
   const data = new Array<string>(rows * most).fill('');
@@ -75,12 +75,6 @@ export async function classify(scored: Scored, count: number, gone: () => boolea
 }
 
 type Values = ArrayLike<number | bigint>;
-
-function valuesOf({ dtype, data }: Tensor): Values {
-  if (dtype !== 'float16') return data as Values;
-  const { buffer, byteOffset, length } = data as Uint16Array;
-  return new Float16Array(buffer, byteOffset, length);
-}
 
 /** As C++'s `std::to_string`, with which Triton writes it: six decimals. */
 function floatText(given: number | bigint): string {

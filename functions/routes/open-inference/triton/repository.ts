@@ -4,8 +4,9 @@ import { type RequestContext, sendJson } from '../../../http/request-context.ts'
 import type { Route } from '../../../http/router.ts';
 import type { ListedModel, Repository } from '../../../model/repository/repository.ts';
 import type { ModelStatus } from '../../../model/serving/model.ts';
+import { shorten } from '../../../shorten.ts';
 import { describe } from '../../../tensor/fill.ts';
-import { inTritonsWords, shorten } from '../addressing.ts';
+import { inTritonsWords } from '../addressing.ts';
 import { invalid, readParameters } from '../members.ts';
 import { readShortBody } from '../short-body.ts';
 
@@ -31,7 +32,7 @@ export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRou
     for (const name in parameters) {
       // A configuration, or files, in place of those in the repository.
       if (name === 'config' || name.startsWith('file:')) {
-        const path = `parameters.${name.slice(0, 80).toWellFormed()}`;
+        const path = `parameters.${shorten(name)}`;
         const message = `${path}: this server loads what is in the repository: change model.json there, and load the model again`;
         throw failedToLoad(context, new ServingError('UNSUPPORTED', message, { path }));
       }

@@ -53,11 +53,6 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
     deployment('env: [{ name: LOG_LEVEL, value: loud }]'),
     /LOG_LEVEL="loud" .* takes debug, info/,
   ],
-  [
-    'a key set twice',
-    deployment("env: [{ name: PORT, value: '1' }, { name: PORT, value: '2' }]"),
-    /env\[1\]: PORT is set twice/,
-  ],
   ['a key of a ConfigMap', map('{ LOG_LEVLE: debug }'), /ConfigMap\/settings data\.LOG_LEVLE: LOG_LEVLE is no setting/],
   ['a number that is none', map('{ MAX_BATCH_SIZE: many }'), /MAX_BATCH_SIZE="many"/],
   ['what Cloud Run sets itself', cloudRun("env: [{ name: PORT, value: '8080' }]"), /PORT is set by Cloud Run/],

@@ -7,6 +7,10 @@ const object = (kind: string, more = ''): string =>
   `---\n{ apiVersion: v1, kind: ${kind}, metadata: { name: a }${more === '' ? '' : `, ${more}`} }\n`;
 const policy = `${object('Service')}---\n{ apiVersion: networking.gke.io/v1, kind: HealthCheckPolicy, spec: { targetRef: { kind: Service, name: a } } }\n`;
 const route = `${object('Gateway', 'spec: { listeners: [{ name: https }] }')}---\n{ apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, spec: { parentRefs: [{ name: a, sectionName: https }] } }\n`;
+const autoscaler = (name: string): string =>
+  `${deployment()}---\n{ apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: { scaleTargetRef: { kind: Deployment, name: ${name} } } }\n`;
+const budget = (app: string): string =>
+  `${deployment()}---\n{ apiVersion: policy/v1, kind: PodDisruptionBudget, spec: { selector: { matchLabels: { app: ${app} } } } }\n`;
 const map = deployment(
   'envFrom: [{ configMapRef: { name: a } }], env: [{ name: A, valueFrom: { configMapKeyRef: { name: a, key: b } } }]',
   'serviceAccountName: a, volumes: [{ name: v, configMap: { name: a } }]',
@@ -14,17 +18,9 @@ const map = deployment(
 
 test('a build may name what is in it, what is optional, and secrets', () => {
   const optional = deployment('envFrom: [{ configMapRef: { name: b, optional: true } }, { secretRef: { name: b } }]');
-  for (const yaml of [optional, policy, route, map + object('ConfigMap') + object('ServiceAccount')])
+  const whole = map + object('ConfigMap') + object('ServiceAccount');
+  for (const yaml of [optional, policy, route, whole, autoscaler('server'), budget('server')])
     assert.deepEqual(check(checkReferences, yaml), []);
-});
-
-test('what belongs to the whole cluster has no namespace', () => {
-  const yaml = object('ComputeClass').replace('name: a', 'name: a, namespace: b');
-  assert.match(
-    check(checkReferences, yaml).join('\n'),
-    /ComputeClass\/a metadata\.namespace: it belongs to the whole cluster/,
-  );
-  assert.deepEqual(check(checkReferences, object('ServiceAccount').replace('name: a', 'name: a, namespace: b')), []);
 });
 
 const BAD: [title: string, yaml: string, lines: RegExp[]][] = [
@@ -43,6 +39,8 @@ const BAD: [title: string, yaml: string, lines: RegExp[]][] = [
     policy.replace('Service, name: a', 'Service, name: b'),
     [/targetRef\.name: there is no Service b/],
   ],
+  ['what an autoscaler scales', autoscaler('other'), [/scaleTargetRef\.name: there is no Deployment other/]],
+  ['the pods of a budget of disruption', budget('other'), [/selector\.matchLabels: selects no pod/]],
   [
     'the gateway of a route',
     route.replace('[{ name: a,', '[{ name: b,'),
