@@ -46,7 +46,7 @@ export function createApp(config: Config, logger: Logger): App {
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
   const capacity = measureCapacity();
-  const parser = createBodyReader(BODY_THREAD, capacity.cpus);
+  const parser = createBodyReader(BODY_THREAD, capacity);
   const onCloudRun = config.K_SERVICE !== undefined;
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),

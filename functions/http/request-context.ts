@@ -19,6 +19,8 @@ export interface RequestContext {
   fault?: ServingError | undefined;
   /** The response that is being compressed: the request is not done before that. */
   sending?: Promise<void>;
+  /** Called once the handler is done: what was read of a long body is not used any more. */
+  releaseResult?: (() => void) | undefined;
   /** `performance.now()` at the request's head. */
   readonly startedAt: number;
 }

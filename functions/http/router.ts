@@ -82,6 +82,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       record(context, path, STATUS[shown.code], shown);
     } finally {
       clearTimeout(timer);
+      context.releaseResult?.();
       if (cancellation.expired) releaseBody(req, res);
       else limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
     }

@@ -32,21 +32,25 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
   const { batchSize, budget = processBudget } = options;
   let batch: (ReadRow | Promise<ReadRow>)[] = [];
   let batchBytes = 0;
+  /** Of the batch: those that say when they are not used any more. */
+  let batchRows: SourceRow[] = [];
   let streamBytes = 0;
   let onGiven: (() => void) | undefined;
 
-  function give(bytes: number): void {
+  function give(bytes: number, rows: readonly SourceRow[]): void {
+    for (const row of rows) row.release!();
     streamBytes -= bytes;
     budget.give(bytes);
     onGiven?.();
   }
 
   function put(): Promise<void> | undefined {
-    const bytes = batchBytes;
+    const [bytes, rows] = [batchBytes, batchRows];
     const results = options.run(batch);
     batch = [];
     batchBytes = 0;
-    const release = (): void => give(bytes);
+    batchRows = [];
+    const release = (): void => give(bytes, rows);
     results.then(release, release);
     return stream.put(results);
   }
@@ -55,6 +59,7 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
     for (const row of group) {
       batchBytes += row.bytes;
       streamBytes += row.bytes;
+      if (row.release !== undefined) batchRows.push(row);
       const pause = processSlices.wait();
       if (pause !== undefined) await pause;
       batch.push(options.read(row));
@@ -80,6 +85,6 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
     }
     return true;
   } finally {
-    give(batchBytes);
+    give(batchBytes, batchRows);
   }
 }

@@ -15,6 +15,8 @@ export interface SourceRow {
   readonly bytes: number;
   /** Decodes it; a long line in a thread. @throws ServingError `INVALID_INPUT`, or why there is no line. */
   read(live: Pick<Generation, 'rows'>): RowFeeds | Promise<RowFeeds>;
+  /** Called once what was read is not used any more. */
+  release?(): void;
 }
 
 /** Rows, in groups after which nothing more may come for a while. */
@@ -46,16 +48,23 @@ export async function* readLines(reader: PieceReader, options: LineOptions): Asy
   }
 }
 
-function* readEach(lines: Iterable<Line>, { parser, owner }: LineOptions): Generator<SourceRow> {
+function* readEach(lines: Iterable<Line>, options: LineOptions): Generator<SourceRow> {
   for (const line of lines) {
-    yield line instanceof ServingError
-      ? { bytes: 0, read: () => raise(line) }
-      : {
-          bytes: line.length,
-          read: (live) =>
-            isLarge(line) ? parser.readFeeds(line, live.rows.form, owner) : readPredictBody(readJson(line), live),
-        };
+    if (line instanceof ServingError) yield { bytes: 0, read: () => raise(line) };
+    else if (isLarge(line)) yield readLong(line, options);
+    else yield { bytes: line.length, read: (live) => readPredictBody(readJson(line), live) };
   }
+}
+
+/** The line is an owner of its own: the request uses what was read of it for a part of its time. */
+function readLong(line: Buffer, { parser, owner: { res, cancellation } }: LineOptions): SourceRow {
+  const owner: Owner = { res, cancellation };
+  return {
+    // Taken now: a thread may be given the memory of the line.
+    bytes: line.length,
+    read: (live) => parser.readFeeds(line, live.rows.form, owner),
+    release: () => owner.releaseResult?.(),
+  };
 }
 
 function raise(error: ServingError): never {
