@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
-import { createAdminCheck } from './http/admin-token.ts';
+import { createAuthorization } from './http/admin-token.ts';
 import { inTurn } from './http/connection/turns.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
@@ -96,7 +96,6 @@ export function createApp(config: Config, logger: Logger): App {
       metrics,
       maxBodyBytes: config.MAX_BODY_BYTES,
       draining: isDraining,
-      checkAdmin: createAdminCheck(config.ADMIN_TOKEN_FILE),
       admin: config.ADMIN_TOKEN_FILE !== undefined,
       maxBatchSize: config.MAX_BATCH_SIZE,
       batchDelayMs: config.BATCH_DELAY_MS,
@@ -127,6 +126,7 @@ export function createApp(config: Config, logger: Logger): App {
     logger,
     metrics,
     draining: isDraining,
+    authorize: createAuthorization(config.ADMIN_TOKEN_FILE),
   });
   const handler = inTurn(router);
   return {

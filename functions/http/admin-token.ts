@@ -2,6 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
+import type { RequestContext } from './request-context.ts';
+import type { Route } from './router.ts';
 
 /** @throws ServingError `FORBIDDEN` where nobody may; `UNAUTHORIZED` without the right token. */
 export type AdminCheck = (req: Pick<IncomingMessage, 'headers'>) => void;
@@ -24,6 +26,14 @@ export function createAdminCheck(file: string | undefined): AdminCheck {
     // Digests are of one length, whatever was sent: the time tells nothing of the token.
     if (timingSafeEqual(digest(given), digest(token))) return;
     throw new ServingError('UNAUTHORIZED', 'the bearer token is not that of ADMIN_TOKEN_FILE');
+  };
+}
+
+/** Authorizes requests for the router: all pass, but those to a route that is for admins need the token. */
+export function createAuthorization(file: string | undefined): (context: RequestContext, route: Route) => void {
+  const check = createAdminCheck(file);
+  return ({ req }, { admin }) => {
+    if (admin === true) check(req);
   };
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Transform } from 'node:stream';
 import { ServingError } from '../../errors.ts';
-import { type BodyBudget, processBudget, reserveBody } from './body-budget.ts';
+import { BodyReservation, processBudget } from './body-budget.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 import { gone, readBody, tooLarge } from './read-body.ts';
 
@@ -12,29 +12,33 @@ const CHUNK_BYTES = 65_536;
  * The whole body of a request, inflated where its `Content-Encoding` says gzip or deflate (RFC 9110, 8.4.1: zlib's format).
  * It is inflated outside of the event loop as it arrives, each piece counted before it is kept: neither what comes in nor what
  * comes out is ever more than `limit`. On the functions host the framework has inflated it already.
- * @param textBytes as for `readBody`.
+ * @param reservation as for `readBody`, and released by the caller. @param textBytes as for `readBody`.
  * @throws ServingError as `readBody`; `TOO_LARGE` also for what inflates to more than `limit` bytes; `INVALID_INPUT` for what is
  * no gzip or zlib stream, or half of one; `UNSUPPORTED_MEDIA_TYPE` for another encoding.
  */
-export async function readInflated(
+export function readInflated(
   req: IncomingMessage,
   limit: number,
+  reservation = new BodyReservation(processBudget),
   textBytes = 0,
-  budget = processBudget,
 ): Promise<Buffer> {
   const encoding = 'rawBody' in req ? 'identity' : (req.headers['content-encoding'] ?? 'identity').toLowerCase();
-  if (encoding === 'identity') return readBody(req, limit, budget, textBytes);
+  if (encoding === 'identity') return readBody(req, limit, reservation, textBytes);
   const zlib = process.getBuiltinModule('node:zlib');
   const options = { chunkSize: CHUNK_BYTES };
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
-  if (encoding === 'gzip' || encoding === 'x-gzip') return inflate(req, zlib.createGunzip(options), limit, budget);
-  if (encoding === 'deflate') return inflate(req, zlib.createInflate(options), limit, budget);
+  if (encoding === 'gzip' || encoding === 'x-gzip') return inflate(req, zlib.createGunzip(options), limit, reservation);
+  if (encoding === 'deflate') return inflate(req, zlib.createInflate(options), limit, reservation);
   const message = `content-encoding ${encoding.slice(0, 40)}: send the body as gzip, deflate or identity`;
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 
-function inflate(req: IncomingMessage, inflater: Transform, limit: number, budget: BodyBudget): Promise<Buffer> {
-  const hold = reserveBody(req, budget);
+function inflate(
+  req: IncomingMessage,
+  inflater: Transform,
+  limit: number,
+  reservation: BodyReservation,
+): Promise<Buffer> {
   const inflated = new GrowingBuffer(limit);
   let deflatedBytes = 0;
   return new Promise((resolve, reject) => {
@@ -55,7 +59,7 @@ function inflate(req: IncomingMessage, inflater: Transform, limit: number, budge
         return;
       }
       try {
-        hold.grow(piece.length, limit);
+        reservation.grow(piece.length, limit);
       } catch (error) {
         refuse(error as ServingError);
         return;

@@ -11,13 +11,17 @@ export interface PieceReader {
 /** About what a socket gives at a time. */
 const PIECE_BYTES = 65_536;
 
-/** On the functions host the body is there already, as `rawBody`: it comes in pieces as well. */
+/**
+ * Nothing is read before the first piece is asked for. On the functions host the body is there already, as `rawBody`: it
+ * comes in pieces as well.
+ */
 export function createPieceReader(req: IncomingMessage): PieceReader {
   const raw = (req as { rawBody?: Buffer }).rawBody;
   const pieces: Buffer[] = [];
   for (let at = 0; raw !== undefined && at < raw.length; at += PIECE_BYTES) {
     pieces.push(raw.subarray(at, at + PIECE_BYTES));
   }
+  let started = false;
   let ended = raw !== undefined;
   let wake: (() => void) | undefined;
 
@@ -34,10 +38,17 @@ export function createPieceReader(req: IncomingMessage): PieceReader {
     ended = true;
     rouse();
   }
-  if (!ended) req.on('data', take).on('end', end).on('close', end).on('error', end);
+  function start(): void {
+    started = true;
+    if (ended) return;
+    req.on('data', take).on('end', end).on('close', end).on('error', end);
+    // There will be no event any more.
+    if (req.destroyed || req.readableEnded) end();
+  }
 
   return {
     async next() {
+      if (!started) start();
       if (pieces.length === 0 && !ended) {
         req.resume();
         await new Promise<void>((resolve) => {

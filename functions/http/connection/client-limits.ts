@@ -1,12 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CloseReason } from '../../telemetry/metrics/metrics.ts';
-import { releaseBody } from '../body/body-budget.ts';
 import { isArriving } from '../error-response.ts';
 
 /**
- * Bounds what a request may still take once its handler is done with it: its body's part of the budget is released when the
- * response has been sent; a response of which the client reads nothing for `idleMs`, and what is left of a body for `idleMs`
- * after that, end in a closed connection.
+ * Bounds what a request may still take once its handler is done with it: a response of which the client reads nothing for
+ * `idleMs`, and what is left of a body for `idleMs` after that, end in a closed connection.
  * @param onClose told before the connection is closed for one of these.
  */
 export function limitClient(
@@ -15,7 +13,6 @@ export function limitClient(
   idleMs: number,
   onClose: (reason: CloseReason) => void,
 ): void {
-  releaseBody(req, res);
   // Most responses are with the kernel by now, and need no timer.
   if (res.writableLength > 0 && !res.writableFinished) limitReading(req, res, idleMs, onClose);
   if (isArriving(req)) limitBody(req, res, idleMs, onClose);

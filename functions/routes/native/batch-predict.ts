@@ -2,11 +2,10 @@ import type { ServerResponse } from 'node:http';
 import * as z from 'zod';
 import { ServingError } from '../../errors.ts';
 import { weightOf } from '../../http/accept.ts';
-import { createPieceReader } from '../../http/body/pieces.ts';
-import { rawBody, readBodyWithin, refuseEncoding, requireMediaType } from '../../http/body/read-body.ts';
+import type { PieceReader } from '../../http/body/pieces.ts';
 import { toServingError } from '../../http/error-response.ts';
 import type { RequestContext } from '../../http/request-context.ts';
-import type { Route } from '../../http/router.ts';
+import type { StreamRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
@@ -31,7 +30,6 @@ export interface BatchPredictOptions {
   readonly draining: AbortSignal;
 }
 
-const MEDIA_TYPES = ['application/json', 'application/x-ndjson', 'application/jsonl'];
 const BATCHES_IN_FLIGHT = 4;
 /** Idle times for which the rest of a stopped upload is thrown away, so that its client gets to read the answer. */
 const LINGER_TIMES = 5;
@@ -47,23 +45,17 @@ export const batchQuerySchema = z.object({
 });
 
 /** `POST /batch_predict?batch_size=32`, and the same of any model: many rows in, their predictions out in the same order, a batch at a time. */
-export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] {
+export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRoute[] {
   const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
 
-  async function handle(context: RequestContext): Promise<void> {
-    const { req } = context;
+  async function handle(context: RequestContext, body: Buffer | PieceReader): Promise<void> {
     const batchSize = Math.min(readBatchSize(context.query), options.maxBatchSize);
-    const streamed = requireMediaType(req, MEDIA_TYPES) !== 'application/json';
-    refuseEncoding(req);
-    if (streamed) rawBody(req, maxBodyBytes);
-    const instances = streamed
-      ? undefined
-      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs), context));
+    const source = Buffer.isBuffer(body) ? readInstances(await parser.parse(body, context)) : body;
     const model = await modelOf(repository, context);
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
-      await stream(context, batchSize, instances, live);
+      await stream(context, batchSize, source, live);
     } finally {
       live.release();
     }
@@ -72,14 +64,13 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
   async function stream(
     context: RequestContext,
     batchSize: number,
-    instances: RowSource | undefined,
+    body: RowSource | PieceReader,
     live: Generation,
   ): Promise<void> {
     const { req, res, cancellation } = context;
     const recorder = metrics.model(live.name);
 
     const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
-    const reader = createPieceReader(req);
     const rows = createRowStream({ framing, batchesInFlight: BATCHES_IN_FLIGHT, send });
     let stopping = false;
     let idleFor: string | undefined;
@@ -100,7 +91,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
 
     function stop(): void {
       stopping = true;
-      reader.stop();
+      if ('stop' in body) body.stop();
     }
 
     /** Time spent in the model is not idle: runs have a bound of their own. */
@@ -122,7 +113,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     if (ends.some(({ aborted }) => aborted)) stop();
     idle = setTimeout(onIdle, idleMs);
     const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: () => idle?.refresh() };
-    const source = instances ?? readLines(reader, lines);
+    const source = 'stop' in body ? readLines(body, lines) : body;
     let whole = false;
     try {
       whole = await feedRows(source, rows, {
@@ -145,7 +136,13 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
     if (stopped !== undefined) cutLater(context, idleMs);
   }
 
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, streams: true, handle }));
+  const body = {
+    kind: 'streamed',
+    limit: maxBodyBytes,
+    wholeTypes: ['application/json'],
+    streamTypes: ['application/x-ndjson', 'application/jsonl'],
+  } as const;
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, body, handle }));
 }
 
 /**

@@ -40,7 +40,7 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
   function give(bytes: number, rows: readonly SourceRow[]): void {
     for (const row of rows) row.release!();
     streamBytes -= bytes;
-    budget.give(bytes);
+    budget.release(bytes);
     onGiven?.();
   }
 

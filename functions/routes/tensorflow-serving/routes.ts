@@ -1,5 +1,4 @@
 import { ServingError } from '../../errors.ts';
-import { readInflated } from '../../http/body/inflate.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
@@ -37,8 +36,7 @@ const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`]
 export function createTensorFlowServingRoutes(options: TensorFlowServingOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes } = options;
 
-  async function predict(context: RequestContext): Promise<void> {
-    const bytes = await readInflated(context.req, maxBodyBytes);
+  async function predict(context: RequestContext, bytes: Buffer): Promise<void> {
     const live = await generationAt(repository, context);
     live.hold();
     try {
@@ -68,13 +66,17 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     sendJson(context, 200, JSON.stringify({ models }));
   }
 
-  const served = { predict, classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
+  const body = { kind: 'buffered', limit: maxBodyBytes, inflates: true } as const;
   const ofModels = PLACES.flatMap((path): Route[] => {
     const labelled = path.endsWith('{label}') ? refuseLabel : undefined;
+    const refused = { classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
     return [
       // Before the status: that one's pattern would take the colon for a part of the name.
-      ...Object.entries(served).map(
-        ([verb, handle]): Route => ({ method: 'POST', path: `${path}:${verb}`, handle: labelled ?? handle }),
+      labelled === undefined
+        ? { method: 'POST', path: `${path}:predict`, body, handle: predict }
+        : { method: 'POST', path: `${path}:predict`, handle: labelled },
+      ...Object.entries(refused).map(
+        ([verb, refuse]): Route => ({ method: 'POST', path: `${path}:${verb}`, handle: labelled ?? refuse }),
       ),
       { method: 'GET', path: `${path}/metadata`, handle: labelled ?? metadata },
       { method: 'GET', path, handle: labelled ?? status },

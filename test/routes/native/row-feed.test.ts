@@ -22,7 +22,7 @@ function setUp(sizes: readonly (readonly number[])[], options: { batchSize?: num
     for (const group of sizes) {
       yield (function* () {
         for (const bytes of group) {
-          budget.take(bytes, 0);
+          budget.reserve(bytes, 0);
           most = Math.max(most, budget.used);
           taken++;
           yield { bytes, read: () => assert.fail('read by the options'), release: () => released++ };

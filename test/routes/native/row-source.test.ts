@@ -97,7 +97,7 @@ test('a line that is refused holds nothing, and is refused when it is read', asy
 test('who stops in the middle of a line leaves nothing taken', async () => {
   const { source, budget } = lines(readerOf('{"features":[1]}\n{"features":[1,2,', '3]}\n'));
   for await (const group of source) {
-    for (const row of group) budget.give(row.bytes);
+    for (const row of group) budget.release(row.bytes);
     break;
   }
   assert.equal(budget.used, 0);
