@@ -6,7 +6,7 @@ import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
-import { isArray } from '../json-checks.ts';
+import { isArray, isObject } from '../json-checks.ts';
 import { readPredictBody } from './prediction.ts';
 
 /** One row of a request. */
@@ -77,8 +77,7 @@ function raise(error: ServingError): never {
  */
 export function readInstances(body: JsonValue): Iterable<Iterable<SourceRow>> {
   if (isArray(body)) return [readBodies(body)];
-  const instances =
-    typeof body === 'object' && body !== null ? (body as { instances?: JsonValue }).instances : undefined;
+  const instances = isObject(body) ? body.instances : undefined;
   if (isArray(instances)) return [readRows(instances)];
   const message =
     'the body: expected an array of {"features": …}, {"instances": [row, …]}, or NDJSON as application/x-ndjson';

@@ -3,9 +3,10 @@ import { decodeFlat } from '../../tensor/decode.ts';
 import { describe } from '../../tensor/fill.ts';
 import { type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../tensor/json/reader.ts';
 import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
+import { isObject } from '../json-checks.ts';
 import { readBinary } from './binary-in.ts';
 import { DATATYPES } from './datatype.ts';
-import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';
+import { invalid, readParameters, short, slotsOf } from './members.ts';
 
 /** A dimension travels to the engine process in 32 bits. */
 const MAX_DIM = 2 ** 31 - 1;

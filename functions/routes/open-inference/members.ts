@@ -2,6 +2,7 @@ import { ServingError } from '../../errors.ts';
 import { describe } from '../../tensor/fill.ts';
 import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
 import type { TensorSpec } from '../../tensor/tensor.ts';
+import { isObject } from '../json-checks.ts';
 
 /** A caller's mistake. The message begins with its place, or with what it is about. */
 export function invalid(path: string | undefined, message: string): ServingError {
@@ -17,10 +18,6 @@ export function unsupported(path: string): ServingError {
       path,
     },
   );
-}
-
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Float64Array);
 }
 
 /**

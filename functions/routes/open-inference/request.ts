@@ -2,9 +2,10 @@ import type { RowForm } from '../../model/folder/rows.ts';
 import { describe } from '../../tensor/fill.ts';
 import { type JsonObject, type JsonValue, MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import { isObject } from '../json-checks.ts';
 import { readRaw } from './binary-in.ts';
 import { readInputs } from './inputs.ts';
-import { invalid, isObject, readParameters, short, slotsOf } from './members.ts';
+import { invalid, readParameters, short, slotsOf } from './members.ts';
 import { hasScores, withoutScores } from './triton/classification.ts';
 
 /** An output that was asked for, by its place in the signature. */

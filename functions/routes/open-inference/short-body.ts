@@ -1,7 +1,8 @@
 import type { BufferedBody } from '../../http/body/receive-body.ts';
 import { describe } from '../../tensor/fill.ts';
 import { type JsonObject, readJson } from '../../tensor/json/reader.ts';
-import { invalid, isObject } from './members.ts';
+import { isObject } from '../json-checks.ts';
+import { invalid } from './members.ts';
 
 /** The body of a request that says in a few lines what is to be done. */
 export const SHORT_BODY: BufferedBody = { kind: 'buffered', limit: 65_536 };

@@ -7,10 +7,11 @@ import { predictTensors } from '../../model/serving/predict-tensors.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
+import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances } from '../instances/run-instances.ts';
 import { generationAt } from '../model-address.ts';
-import { createInstanceWriter, writeColumns } from './answer.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
+import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
 import { showStatus } from './status.ts';
 
@@ -44,7 +45,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
       const body = isLarge(bytes)
         ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, context)
         : readTensorFlowBody(readJson(bytes, 0, bytes.length, MAX_VALUES, true), live.rows);
-      const json = await answerOf(body, live, context, metrics.model(live.name));
+      const json = await responseOf(body, live, context, metrics.model(live.name));
       if (!context.cancellation.gone) sendJson(context, 200, json);
     } finally {
       live.release();
@@ -85,8 +86,8 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
   return [{ method: 'GET', path: '/v1/models', handle: list }, ...ofModels];
 }
 
-/** The JSON that answers a body of `:predict`. */
-async function answerOf(
+/** The JSON of the response to a body of `:predict`. */
+async function responseOf(
   body: PredictBody,
   live: Generation,
   { cancellation }: Pick<RequestContext, 'cancellation'>,

@@ -6,13 +6,13 @@ import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
+import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances, type WriteInstance } from '../instances/run-instances.ts';
 import { answerRow } from '../native/predict.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
 import { sendOutputs } from '../open-inference/response.ts';
 import { createReadiness } from '../status/probes.ts';
-import { createInstanceWriter } from '../tensorflow-serving/answer.ts';
 import { readVertexBody, type VertexBody } from './body.ts';
 
 export interface VertexOptions {
