@@ -5,18 +5,18 @@ import { ServingError } from '../errors.ts';
 import type { RequestContext } from './request-context.ts';
 import type { Route } from './router.ts';
 
-/** @throws ServingError `FORBIDDEN` where nobody may; `UNAUTHORIZED` without the right token. */
+/** @throws ServingError `FORBIDDEN` where no token is set; `UNAUTHORIZED` without the right token. */
 export type AdminCheck = (req: Pick<IncomingMessage, 'headers'>) => void;
 
 /**
- * Lets those pass who send the token as `Authorization: Bearer …` (RFC 6750, 2.1).
- * @param file holds the token, with blanks around it or not. It is read anew each time: a token that was replaced is none.
- * Undefined: nobody passes.
+ * Accepts requests that have the token as `Authorization: Bearer …` (RFC 6750, 2.1).
+ * @param file holds the token, with blanks around it or not. It is read anew each time: a token that was replaced is no longer
+ * accepted. Undefined: no request is.
  */
 export function createAdminCheck(file: string | undefined): AdminCheck {
   return ({ headers }) => {
     if (file === undefined) {
-      throw new ServingError('FORBIDDEN', 'nobody may do this here: ADMIN_TOKEN_FILE is not set');
+      throw new ServingError('FORBIDDEN', 'not allowed: ADMIN_TOKEN_FILE is not set');
     }
     const given = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
     if (given === undefined) {
@@ -29,7 +29,7 @@ export function createAdminCheck(file: string | undefined): AdminCheck {
   };
 }
 
-/** Authorizes requests for the router: all pass, but those to a route that is for admins need the token. */
+/** Authorizes requests for the router: those to a route with `admin` need the token, all others nothing. */
 export function createAuthorization(file: string | undefined): (context: RequestContext, route: Route) => void {
   const check = createAdminCheck(file);
   return ({ req }, { admin }) => {
@@ -46,7 +46,7 @@ function readToken(file: string): string {
     cause = error;
   }
   if (token !== '') return token;
-  throw new ServingError('FORBIDDEN', 'nobody may do this here: ADMIN_TOKEN_FILE is empty or cannot be read', {
+  throw new ServingError('FORBIDDEN', 'not allowed: ADMIN_TOKEN_FILE is empty or cannot be read', {
     cause,
   });
 }

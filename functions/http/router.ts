@@ -18,9 +18,9 @@ interface RouteBase {
   readonly method: 'GET' | 'POST';
   /** A part in braces stands for one of the caller's, percent-encoded: `/models/{name}/predict`. */
   readonly path: string;
-  /** Asked by platforms, again and again: answers while the server drains, and is not logged when it says "not yet". */
+  /** Polled by platforms: served while the server drains, and "not yet" is not logged. */
   readonly probe?: boolean;
-  /** For those alone who may change the server: see `authorize`. */
+  /** It changes the server, and needs the admin token: see `authorize`. */
   readonly admin?: boolean;
 }
 
@@ -67,7 +67,7 @@ export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void
 /** Requests slower than this are logged with the failed ones. */
 const SLOW_SECONDS = 10;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-/** What is wrong here, as against what is full, late, or not there yet: the log tells where it came from. */
+/** Faults of the server, and not of load or of the caller: they are logged with their stack. */
 const WITH_STACK: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'MODEL_FAILED']);
 const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   OVERLOADED: 'overloaded',
@@ -126,7 +126,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       if (cancellation.left) throw leftEarly();
       if (!cancellation.expired) record(context, path, res.statusCode, context.fault);
     } catch (error) {
-      // Where the handler failed behind its own response.
+      // The handler may have failed after it began to send.
       context.sending?.catch(() => {});
       if (body !== undefined && 'stop' in body) body.stop();
       if (cancellation.expired) return;

@@ -8,7 +8,7 @@ import { type Reading, type ReadingThread, startReadingThread } from './reading-
 import { ShortFirstQueue } from './short-first.ts';
 
 /** Bodies from this size on are read in a thread of their own: one of nothing but keys takes about 5 ms. */
-const ASIDE_FROM = 65_536;
+const IN_THREAD_FROM = 65_536;
 const MOST_THREADS = 4;
 /** A body of `MAX_BODY_BYTES` takes less than a second; a thread that is busy for so long is ended. */
 const LIMIT_MS = 10_000;
@@ -32,12 +32,12 @@ export interface BodyReader {
   /**
    * @returns the value at once for a small body, a promise of it for a large one; a large body's memory is given away.
    * @throws ServingError `INVALID_INPUT` with the byte at which it stops being JSON, or where it holds more values than
-   * may be copied from the thread; else as `readAside`.
+   * may be copied from the thread; else as `readInThread`.
    */
   parse(bytes: Buffer, owner: Owner): JsonValue | Promise<JsonValue>;
   /**
    * Reads a predict body and decodes its features, all of it in a thread: only the tensors come back.
-   * @throws ServingError as `readAside` and `readPredictBody` do.
+   * @throws ServingError as `readInThread` and `readPredictBody` do.
    */
   readFeeds(bytes: Buffer, form: RowForm, owner: Owner): Promise<RowFeeds>;
   /**
@@ -46,7 +46,7 @@ export interface BodyReader {
    * @throws ServingError as the reader does; `TOO_LARGE` where the thread's memory or time is not enough for it;
    * `CLIENT_GONE` where its owner left before a thread was free.
    */
-  readAside<T>(bytes: Buffer, reading: Reading, owner: Owner): Promise<T>;
+  readInThread<T>(bytes: Buffer, reading: Reading, owner: Owner): Promise<T>;
   close(): void;
 }
 
@@ -58,14 +58,14 @@ interface Waiting {
   readonly owner: Owner;
   /** As `ReadingMemory` has it. */
   memory: number;
-  /** Nobody uses, or will use, what is read from it. */
+  /** What is read from it is not, and will not be, used. */
   released: boolean;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
 /** Whether a body is better read in a thread. */
-export const isLarge = ({ length }: { readonly length: number }): boolean => length >= ASIDE_FROM;
+export const isLarge = ({ length }: { readonly length: number }): boolean => length >= IN_THREAD_FROM;
 
 /**
  * Reads request bodies. Threads start as large bodies come, and each has one body at a time, short bodies first. Of several
@@ -114,7 +114,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
       if (idle === undefined && threads.size === most) return;
       const body = queue.take(mayReadLong() ? undefined : LONG_BYTES);
       if (body === undefined) return;
-      if (body.owner.cancellation.gone) body.reject(gone());
+      if (body.owner.cancellation.gone) body.reject(cancelled());
       else read(body, idle);
     }
   }
@@ -135,7 +135,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
     }
   }
 
-  function readAside<T>(bytes: Buffer, reading: Reading, owner: Owner): Promise<T> {
+  function readInThread<T>(bytes: Buffer, reading: Reading, owner: Owner): Promise<T> {
     if (!watched.has(owner.res)) {
       watched.add(owner.res);
       owner.res.once('close', sweep);
@@ -159,13 +159,13 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
 
   /** Bodies of cancelled requests must not keep their memory until a thread is free. */
   function sweep(): void {
-    for (const { reject } of queue.removeAll(({ owner }) => owner.cancellation.gone)) reject(gone());
+    for (const { reject } of queue.removeAll(({ owner }) => owner.cancellation.gone)) reject(cancelled());
   }
 
   return {
-    parse: (bytes, owner) => (isLarge(bytes) ? readAside<JsonValue>(bytes, { as: 'json' }, owner) : readJson(bytes)),
-    readFeeds: (bytes, form, owner) => readAside<RowFeeds>(bytes, { as: 'features', form }, owner),
-    readAside,
+    parse: (bytes, owner) => (isLarge(bytes) ? readInThread<JsonValue>(bytes, { as: 'json' }, owner) : readJson(bytes)),
+    readFeeds: (bytes, form, owner) => readInThread<RowFeeds>(bytes, { as: 'features', form }, owner),
+    readInThread,
     close() {
       for (const { reject } of queue.removeAll(() => true)) reject(new Error('the server is closing'));
       for (const thread of threads) thread.terminate();
@@ -175,7 +175,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
 
 /**
  * Whether its memory counts for as long as the request uses it. The JSON value of a batch lives as long as its stream, which
- * no deadline ends: nobody waits for that.
+ * no deadline ends: no other body waits for it.
  */
 const outlivesReading = ({ reading, released }: Waiting): boolean => reading.as !== 'json' && !released;
 
@@ -191,6 +191,6 @@ function transferable(bytes: Buffer): Uint8Array<ArrayBuffer> {
   return own;
 }
 
-function gone(): ServingError {
-  return new ServingError('CLIENT_GONE', 'nobody waits for the answer: the client left, or its deadline passed');
+function cancelled(): ServingError {
+  return new ServingError('CLIENT_GONE', 'the request was cancelled: the client left, or its deadline passed');
 }

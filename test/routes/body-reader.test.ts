@@ -173,7 +173,7 @@ function read(
   as: 'json' | 'features' = 'json',
 ): Promise<number> {
   const reading = as === 'json' ? { as } : { as, form: FORM };
-  const value = parser.readAside<number>(markOwned(Buffer.allocUnsafeSlow(size)), reading, owner);
+  const value = parser.readInThread<number>(markOwned(Buffer.allocUnsafeSlow(size)), reading, owner);
   // Not every test waits for all.
   value.catch(() => {});
   return value;
@@ -366,7 +366,7 @@ test("a body in Buffer's pool is copied out of it, at the same distance from a m
   const parser = newParser(t);
   for (let i = 0; i < 3; i++) {
     const pooled = Buffer.from(`[${i}]`);
-    assert.deepEqual(await parser.readAside(pooled, { as: 'json' }, OWNER), [i]);
+    assert.deepEqual(await parser.readInThread(pooled, { as: 'json' }, OWNER), [i]);
     assert.equal(pooled.toString(), `[${i}]`);
   }
   const input = '{"name":"x","datatype":"FP64","shape":[1,2],"parameters":{"binary_data_size":16}}';
@@ -377,7 +377,11 @@ test("a body in Buffer's pool is copied out of it, at the same distance from a m
   const body = Buffer.alloc(lead + text.length + 16 + 100).subarray(lead, lead + text.length + 16);
   body.write(text);
   Buffer.from(Float64Array.of(1.5, -2).buffer).copy(body, text.length);
-  const { tensors } = await parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes: text.length }, OWNER);
+  const { tensors } = await parser.readInThread<InferRequest>(
+    body,
+    { as: 'infer', form, textBytes: text.length },
+    OWNER,
+  );
   const data = tensors[0]!.data as Float64Array;
   assert.deepEqual([...data], [1.5, -2]);
   assert.equal(data.byteOffset, lead + text.length, 'a view of the body, not a copy');
@@ -420,7 +424,7 @@ test('an infer request that is read in the thread comes back as views of its own
   const body = Buffer.concat([Buffer.from(text), Buffer.alloc(300_000, 7), Buffer.of(1, 2, 3, 4, 5)]);
   const spec = (name: string) => ({ name, dtype: 'uint8', shape: [-1, -1] }) as const;
   const form = { signature: { inputs: [spec('a'), spec('b')], outputs: [] }, names: undefined, joined: true };
-  const { tensors } = await newParser(t).readAside<InferRequest>(
+  const { tensors } = await newParser(t).readInThread<InferRequest>(
     body,
     { as: 'infer', form, textBytes: text.length },
     OWNER,

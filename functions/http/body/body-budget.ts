@@ -67,7 +67,7 @@ export class BodyReservation {
 }
 
 /**
- * @param constrained bytes the process is held to; 0 or an enormous number where nothing holds it.
+ * @param constrained bytes the process is limited to; 0 or an enormous number where nothing limits it.
  * @param machine bytes of the machine's memory.
  */
 export function budgetBytes(constrained: number, machine: number): number {

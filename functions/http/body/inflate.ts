@@ -3,7 +3,7 @@ import type { Transform } from 'node:stream';
 import { ServingError } from '../../errors.ts';
 import { BodyReservation, processBudget } from './body-budget.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
-import { gone, readBody, tooLarge } from './read-body.ts';
+import { clientLeft, readBody, tooLarge } from './read-body.ts';
 
 /** Bytes that come out of the inflater at a time. */
 const CHUNK_BYTES = 65_536;
@@ -53,7 +53,7 @@ function inflate(
       deflatedBytes += piece.length;
       if (deflatedBytes > limit) refuse(tooLarge(limit));
     }
-    function take(piece: Buffer): void {
+    function keep(piece: Buffer): void {
       if (inflated.length + piece.length > limit) {
         refuse(new ServingError('TOO_LARGE', `the body inflates to more than ${limit} bytes (MAX_BODY_BYTES)`));
         return;
@@ -66,7 +66,7 @@ function inflate(
       }
       inflated.append(piece);
     }
-    inflater.on('data', take);
+    inflater.on('data', keep);
     inflater.once('end', () => resolve(inflated.take()));
     inflater.once('error', (cause) => {
       const message = `the body is not ${req.headers['content-encoding']}, as Content-Encoding says: ${cause.message}`;
@@ -74,10 +74,10 @@ function inflate(
     });
     // Where it came to its end this settles nothing that is not settled.
     req.once('close', () => {
-      if (!req.readableEnded) refuse(gone());
+      if (!req.readableEnded) refuse(clientLeft());
     });
     // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
-    if (req.destroyed || req.readableEnded) refuse(gone());
+    if (req.destroyed || req.readableEnded) refuse(clientLeft());
     else req.on('data', count).pipe(inflater);
   });
 }

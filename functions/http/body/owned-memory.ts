@@ -3,7 +3,7 @@ const owned = new WeakSet<Uint8Array>();
 
 /**
  * Says of bytes that nothing else uses their ArrayBuffer, so that it can be transferred to another thread with them. Whoever
- * allocated the memory knows that, and nobody can tell it by its size: what the functions framework has read, or a socket
+ * allocated the memory knows that, and its size does not tell: what the functions framework has read, or a socket
  * gave, may fill its ArrayBuffer and still be used.
  * @returns the same bytes.
  */

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Reads a request's body piece by piece, each only when asked for, so that the client is held back. */
+/** Reads a request's body piece by piece, each only when it is asked for: back-pressure for the client. */
 export interface PieceReader {
-  /** The next piece; undefined at the body's end, after `stop`, or once the client has gone. */
+  /** The next piece; undefined at the body's end, after `stop`, or once the client has left. */
   next(): Promise<Buffer | undefined>;
-  /** Ends the reading: the rest of the body is thrown away as it comes, so that a client that still sends gets to read. */
+  /** Ends the reading: the rest of the body is thrown away as it comes, so that a client that still sends comes to read its response. */
   stop(): void;
 }
 
@@ -25,18 +25,18 @@ export function createPieceReader(req: IncomingMessage): PieceReader {
   let ended = raw !== undefined;
   let wake: (() => void) | undefined;
 
-  function rouse(): void {
+  function wakeReader(): void {
     wake?.();
     wake = undefined;
   }
   function take(piece: Buffer): void {
     pieces.push(piece);
     req.pause();
-    rouse();
+    wakeReader();
   }
   function end(): void {
     ended = true;
-    rouse();
+    wakeReader();
   }
   function start(): void {
     started = true;

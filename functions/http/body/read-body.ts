@@ -74,10 +74,10 @@ function collect(
   const small = length !== -1 && length <= SMALL_BYTES;
   return new Promise((resolve, reject) => {
     // One piece is the rule for small bodies.
-    let whole: Buffer | undefined;
+    let onlyPiece: Buffer | undefined;
     let parts: GrowingBuffer | DeclaredBuffer | undefined;
     let size = 0;
-    // The request outlives its answer for as long as its connection is idle, and with it the listener below: nothing it
+    // The request outlives its response for as long as its connection is idle, and with it the listener below: nothing it
     // can see may lead to the bytes, and a settled promise does.
     let waiting: { resolve(body: Buffer): void; reject(error: Error): void } | undefined = { resolve, reject };
 
@@ -90,7 +90,7 @@ function collect(
       if (size > limit) {
         refuse(tooLarge(limit));
       } else if (piece.length === length) {
-        whole = piece;
+        onlyPiece = piece;
       } else {
         try {
           reservation.grow(piece.length, limit);
@@ -110,9 +110,9 @@ function collect(
     function settle(error?: ServingError): void {
       if (waiting === undefined) return;
       const { resolve, reject } = waiting;
-      const body = whole ?? parts?.take() ?? Buffer.alloc(0);
+      const body = onlyPiece ?? parts?.take() ?? Buffer.alloc(0);
       waiting = undefined;
-      whole = undefined;
+      onlyPiece = undefined;
       parts = undefined;
       if (small) reservation.release();
       if (error === undefined) resolve(body);
@@ -121,15 +121,16 @@ function collect(
 
     const direct = req instanceof DirectMessage && req.takeDirectly(take);
     if (!direct) req.on('data', take).once('end', () => take(null));
-    // Also of a body that came to its end after it was refused: nobody has been told of that.
-    req.once('close', () => settle(gone()));
+    // Also where the rest of a refused body came to its end, which was not reported.
+    req.once('close', () => settle(clientLeft()));
     // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
-    if (req.destroyed || req.readableEnded) settle(gone());
+    if (req.destroyed || req.readableEnded) settle(clientLeft());
   });
 }
 
 /** For a body of which the client, or its connection, ended before its end. */
-export const gone = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its body was whole');
+export const clientLeft = (): ServingError =>
+  new ServingError('CLIENT_GONE', 'the client left before its body was complete');
 
 /** For a body above `MAX_BODY_BYTES`. */
 export function tooLarge(limit: number): ServingError {

@@ -22,7 +22,7 @@ export interface BatchPredictOptions {
   readonly metrics: Metrics;
   /** Bytes of a buffered body, and of one NDJSON line. */
   readonly maxBodyBytes: number;
-  /** Rows that are run and answered together at most, whatever a caller asks for: the memory of a stream hangs on it. */
+  /** Rows that are run and answered together at most, whatever a caller asks for: they bound the memory of a stream. */
   readonly maxBatchSize: number;
   /** A stream in which neither side moves for this long is ended. */
   readonly idleMs: number;
@@ -31,7 +31,7 @@ export interface BatchPredictOptions {
 }
 
 const BATCHES_IN_FLIGHT = 4;
-/** Idle times for which the rest of a stopped upload is thrown away, so that its client gets to read the answer. */
+/** Idle times for which the rest of a stopped upload is thrown away, so that its client comes to read the response. */
 const LINGER_TIMES = 5;
 
 /** The query of `/batch_predict`. */
@@ -106,7 +106,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       rows.abandon();
     }
 
-    // Rows of one answer are of one version: a stream that outlasts its model goes on, in a new request, with the next.
+    // Rows of one response are of one version: a stream that outlasts its model goes on, in a new request, with the next.
     const ends = [draining, live.superseded];
     for (const signal of ends) signal.addEventListener('abort', stop);
     // The signal may have come while the body or the model was waited for.
@@ -114,9 +114,9 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     idle = setTimeout(onIdle, idleMs);
     const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: () => idle?.refresh() };
     const source = 'stop' in body ? readLines(body, lines) : body;
-    let whole = false;
+    let complete = false;
     try {
-      whole = await feedRows(source, rows, {
+      complete = await feedRows(source, rows, {
         batchSize,
         read: (row) => readRow(row, live),
         run: (batch) => predictRows(batch, live, cancellation),
@@ -131,7 +131,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       context.fault = rows.fault();
     }
     if (cancellation.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
-    const stopped = whyStopped(whole, idleFor, draining.aborted);
+    const stopped = whyStopped(complete, idleFor, draining.aborted);
     finish(context, rows, framing.last({ ...rows.counts(), stopped }), framing);
     if (stopped !== undefined) cutLater(context, idleMs);
   }
@@ -163,9 +163,9 @@ function cutLater({ req, res }: RequestContext, idleMs: number): void {
   }, idleMs).unref();
 }
 
-function whyStopped(whole: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {
+function whyStopped(complete: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {
   if (idleFor !== undefined) return { code: 'IDLE', message: idleFor };
-  if (whole) return undefined;
+  if (complete) return undefined;
   return draining
     ? { code: 'DRAINING', message: 'the server is shutting down: send the rest again' }
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
@@ -203,7 +203,7 @@ function readBatchSize(query: string): number {
 const wantsArray = (accept: string | undefined): boolean =>
   weightOf(accept, 'application/json') > weightOf(accept, 'application/x-ndjson');
 
-/** Settles when the client has taken what was written, or is gone. */
+/** Settles when the client has taken what was written, or has left. */
 function drained(res: ServerResponse): Promise<void> {
   if (res.destroyed) return Promise.resolve();
   return new Promise((resolve) => {

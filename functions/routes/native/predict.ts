@@ -28,7 +28,7 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
       const feeds = isLarge(bytes)
         ? await parser.readFeeds(bytes, live.rows.form, context)
         : readPredictBody(readJson(bytes), live);
-      await answerRow(context, feeds, live, metrics.model(live.name));
+      await predictRow(context, feeds, live, metrics.model(live.name));
     } finally {
       live.release();
     }
@@ -37,8 +37,8 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, body, handle }));
 }
 
-/** Runs one row and answers with its prediction. */
-export async function answerRow(
+/** Runs one row and sends its prediction. */
+export async function predictRow(
   context: RequestContext,
   feeds: RowFeeds,
   live: Generation,

@@ -18,13 +18,13 @@ export interface FeedOptions {
   run(batch: readonly (ReadRow | Promise<ReadRow>)[]): Promise<readonly RowResult[]>;
   /** Whether the stream is to end here. */
   over(): boolean;
-  /** What the rows' bytes were taken from. Default: the process's. */
+  /** What the rows' bytes are reserved of. Default: the process's. */
   readonly budget?: BodyBudget;
 }
 
 /**
  * Reads rows and puts them into the stream, a batch at a time; what a group leaves over goes as a smaller batch. The bytes of
- * a row are given back when its batch has been run, or when the stream ends before that.
+ * a row are released when its batch has been run, or when the stream ends before that.
  * @returns whether all rows were put: false where `over` cut them short.
  * @throws what the source throws.
  */
@@ -35,13 +35,13 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
   /** Of the batch: those that say when they are not used any more. */
   let batchRows: SourceRow[] = [];
   let streamBytes = 0;
-  let onGiven: (() => void) | undefined;
+  let onReleased: (() => void) | undefined;
 
-  function give(bytes: number, rows: readonly SourceRow[]): void {
+  function release(bytes: number, rows: readonly SourceRow[]): void {
     for (const row of rows) row.release!();
     streamBytes -= bytes;
     budget.release(bytes);
-    onGiven?.();
+    onReleased?.();
   }
 
   function put(): Promise<void> | undefined {
@@ -50,8 +50,8 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
     batch = [];
     batchBytes = 0;
     batchRows = [];
-    const release = (): void => give(bytes, rows);
-    results.then(release, release);
+    const done = (): void => release(bytes, rows);
+    results.then(done, done);
     return stream.put(results);
   }
 
@@ -79,12 +79,12 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
       if (!(await takeGroup(group))) return false;
       while (streamBytes >= STREAM_BYTES) {
         await new Promise<void>((resolve) => {
-          onGiven = resolve;
+          onReleased = resolve;
         });
       }
     }
     return true;
   } finally {
-    give(batchBytes, batchRows);
+    release(batchBytes, batchRows);
   }
 }

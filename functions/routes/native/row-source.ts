@@ -11,7 +11,7 @@ import { readPredictBody } from './prediction.ts';
 
 /** One row of a request. */
 export interface SourceRow {
-  /** What it holds of the budget for bodies, until it is answered. */
+  /** What it has reserved of the budget for bodies, until it is answered. */
   readonly bytes: number;
   /** Decodes it; a long line in a thread. @throws ServingError `INVALID_INPUT`, or why there is no line. */
   read(live: Pick<Generation, 'rows'>): RowFeeds | Promise<RowFeeds>;

@@ -41,13 +41,13 @@ export function createInferRoutes({
     const live = await generationAt(repository, context);
     live.hold();
     try {
-      await answer(context, body, textBytes, live);
+      await respond(context, body, textBytes, live);
     } finally {
       live.release();
     }
   }
 
-  async function answer(
+  async function respond(
     context: RequestContext,
     body: Buffer,
     textBytes: number | undefined,
@@ -85,7 +85,7 @@ export function readRequest(
 ): InferRequest | Promise<InferRequest> {
   const { form } = live.rows;
   return isLongToRead(body, textBytes, live)
-    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes }, owner)
+    ? parser.readInThread<InferRequest>(body, { as: 'infer', form, textBytes }, owner)
     : readInfer(body, form, textBytes);
 }
 
@@ -157,7 +157,7 @@ async function within<T>(
     return await Promise.race([working, late.promise]);
   } finally {
     clearTimeout(timer as NodeJS.Timeout | undefined);
-    // Nobody is left to hear how it ended.
+    // How it ends is of no use any more.
     working.catch(() => {});
     late.promise.catch(() => {});
   }

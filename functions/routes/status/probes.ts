@@ -44,7 +44,7 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
   ];
 }
 
-/** Answers whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
+/** Whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
 export function createReadiness({
   model,
   draining,

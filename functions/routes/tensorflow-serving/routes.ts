@@ -43,7 +43,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     try {
       const { form } = live.rows;
       const body = isLarge(bytes)
-        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, context)
+        ? await parser.readInThread<PredictBody>(bytes, { as: 'tensorflow', form }, context)
         : readTensorFlowBody(readJson(bytes, 0, bytes.length, MAX_VALUES, true), live.rows);
       const json = await responseOf(body, live, context, metrics.model(live.name));
       if (!context.cancellation.gone) sendJson(context, 200, json);

@@ -8,7 +8,7 @@ import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
 import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances, type WriteInstance } from '../instances/run-instances.ts';
-import { answerRow } from '../native/predict.ts';
+import { predictRow } from '../native/predict.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
 import { sendOutputs } from '../open-inference/response.ts';
@@ -61,7 +61,7 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     live.hold();
     try {
       const body = await readBody(bytes, textBytes, live, context);
-      await answer(context, body, live, isTriton(req));
+      await respond(context, body, live, isTriton(req));
     } finally {
       live.release();
     }
@@ -76,13 +76,13 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     if (textBytes !== undefined)
       return { form: 'infer', request: await readRequest(bytes, textBytes, live, parser, owner) };
     return isLarge(bytes)
-      ? parser.readAside<VertexBody>(bytes, { as: 'vertex', form: live.rows.form }, owner)
+      ? parser.readInThread<VertexBody>(bytes, { as: 'vertex', form: live.rows.form }, owner)
       : readVertexBody(bytes, live.rows);
   }
 
-  async function answer(context: RequestContext, body: VertexBody, live: Generation, triton: boolean): Promise<void> {
+  async function respond(context: RequestContext, body: VertexBody, live: Generation, triton: boolean): Promise<void> {
     const recorder = metrics.model(live.name);
-    if (body.form === 'features') return answerRow(context, body.feeds, live, recorder);
+    if (body.form === 'features') return predictRow(context, body.feeds, live, recorder);
     if (body.form === 'infer') {
       const outputs = await runInfer(context, live, body.request, recorder);
       const named = { ...context, params: { name: live.name } };
