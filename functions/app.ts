@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
-import { createAdminCheck } from './http/admin-token.ts';
+import { createAuthorization } from './http/admin-token.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
 import { createRefresher } from './model/repository/refresher.ts';
@@ -45,7 +45,7 @@ export function createApp(config: Config, logger: Logger): App {
   // One listener for each stream under way.
   setMaxListeners(0, draining.signal);
   const capacity = measureCapacity();
-  const parser = createBodyReader(BODY_THREAD, capacity.cpus);
+  const parser = createBodyReader(BODY_THREAD, capacity);
   const onCloudRun = config.K_SERVICE !== undefined;
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),
@@ -74,6 +74,7 @@ export function createApp(config: Config, logger: Logger): App {
     logger,
     metrics,
     draining: () => draining.signal.aborted,
+    authorize: createAuthorization(config.ADMIN_TOKEN_FILE),
   });
   return {
     handler: refresher.ridesOnRequests
@@ -121,7 +122,6 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
     ...createOpenInferenceRoutes({
       ...predicting,
       draining: isDraining,
-      checkAdmin: createAdminCheck(config.ADMIN_TOKEN_FILE),
       admin: config.ADMIN_TOKEN_FILE !== undefined,
       maxBatchSize: config.MAX_BATCH_SIZE,
       batchDelayMs: config.BATCH_DELAY_MS,

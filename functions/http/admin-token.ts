@@ -2,6 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
+import type { RequestContext } from './request-context.ts';
+import type { Route } from './router.ts';
 
 /** @throws ServingError `FORBIDDEN` when the server has no token; `UNAUTHORIZED` when the request does not have that token. */
 export type AdminCheck = (req: Pick<IncomingMessage, 'headers'>) => void;
@@ -24,6 +26,14 @@ export function createAdminCheck(file: string | undefined): AdminCheck {
     // timingSafeEqual takes inputs of one length, which digests have: so the time does not depend on the token.
     if (timingSafeEqual(digest(given), digest(token))) return;
     throw new ServingError('UNAUTHORIZED', 'the bearer token is not the one in ADMIN_TOKEN_FILE');
+  };
+}
+
+/** Authorizes requests for the router: those to a route with `admin` need the token, all others nothing. */
+export function createAuthorization(file: string | undefined): (context: RequestContext, route: Route) => void {
+  const check = createAdminCheck(file);
+  return ({ req }, { admin }) => {
+    if (admin === true) check(req);
   };
 }
 

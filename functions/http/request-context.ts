@@ -13,27 +13,29 @@ export interface RequestContext {
   readonly query: string;
   /** What stands in the path where the route's has `{name}`: decoded, by that name. */
   readonly params: Readonly<Record<string, string>>;
-  /** Gone once the client has left or the deadline has passed: nobody reads an answer then. */
+  /** Gone once the client has left or the deadline has passed: no response is read then. */
   readonly cancellation: RequestState;
-  /** What went wrong here within an answer of 200, for the log. */
+  /** What failed in the server although the response is a 200, for the log. */
   fault?: ServingError | undefined;
   /** The response that is being compressed: the request is not done before that. */
   sending?: Promise<void>;
+  /** Called once the handler is done: what was read of a long body is not used any more. */
+  releaseResult?: (() => void) | undefined;
   /** `performance.now()` at the request's head. */
   readonly startedAt: number;
 }
 
-/** Whether anyone still wants the answer. A look at the response costs less than a listener on every request. */
+/** Whether the response is still wanted. To read the state of the response costs less than a listener on every request. */
 export class RequestState implements Cancellation {
   readonly #res: ServerResponse;
-  /** The deadline has passed, and its answer is out. */
+  /** The deadline has passed, and the response that says so was sent. */
   expired = false;
 
   constructor(res: ServerResponse) {
     this.#res = res;
   }
 
-  /** The client has left before its answer was written. */
+  /** The client has left before its response was written. */
   get left(): boolean {
     const { destroyed, writableEnded, req } = this.#res;
     return (destroyed || req.socket.destroyed) && !writableEnded;
@@ -44,12 +46,12 @@ export class RequestState implements Cancellation {
   }
 }
 
-/** Answers with a JSON text. */
+/** Sends a JSON text. */
 export function sendJson(context: RequestContext, status: number, json: string): void {
   sendText(context, status, 'application/json', json);
 }
 
-/** Answers with a text of the given media type, compressed where it is large and the client takes that. */
+/** Sends a text of the given media type, compressed where it is large and the client takes that. */
 export function sendText(context: RequestContext, status: number, type: string, body: string): void {
   const { res } = context;
   const headers = ['Content-Type', type];
@@ -68,7 +70,7 @@ export function sendText(context: RequestContext, status: number, type: string, 
 }
 
 /**
- * Answers with bytes, compressed where they are many and the client takes that. Otherwise the pieces go to the socket one by
+ * Sends bytes, compressed where they are many and the client takes that. Otherwise the pieces go to the socket one by
  * one, in one system call where it takes them: nothing is put together first.
  * @param headers name and value in turn, the content type among them.
  */
@@ -95,7 +97,7 @@ export function sendBytes(
   res.uncork();
 }
 
-/** The answer to HEAD has the length of what is not compressed, for which nothing has to be compressed. */
+/** The response to HEAD has the length of what is not compressed, for which nothing has to be compressed. */
 const chooseCodingFor = ({ req }: RequestContext): Coding | undefined =>
   req.method === 'HEAD' ? undefined : codingFor(req.headers['accept-encoding'] as string | undefined);
 

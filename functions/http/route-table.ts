@@ -14,7 +14,7 @@ interface Found<R> {
 }
 
 export interface RouteTable<R> {
-  /** @throws ServingError `NOT_FOUND`, `METHOD_NOT_ALLOWED`; `INVALID_INPUT` for a part that is not percent-encoded right. */
+  /** @throws ServingError `NOT_FOUND`, `METHOD_NOT_ALLOWED`; `INVALID_INPUT` for a part that is not valid percent-encoding. */
   find(path: string, method: string): Found<R>;
   /** The path, as a route has it, at which this one is found. */
   patternOf(path: string): string | undefined;
@@ -25,7 +25,7 @@ export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
 type Methods<R> = Map<string, Found<R>>;
 
 /**
- * A table of routes: paths without parameters are found by one look-up, the others are tried in turn. Of two routes with one path
+ * A table of routes: paths without parameters are found by one lookup, the others are tried in turn. Of two routes with one path
  * and method the later goes before the earlier, and a path without parameters before one with them.
  */
 export function createRouteTable<R extends Addressed>(routes: readonly R[]): RouteTable<R> {
@@ -87,7 +87,7 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw new ServingError('INVALID_INPUT', `${shorten(part)} in the path is not percent-encoded right`, {
+    throw new ServingError('INVALID_INPUT', `${shorten(part)} in the path is not valid percent-encoding`, {
       path: 'url',
     });
   }

@@ -4,7 +4,9 @@ import { type ErrorCode, ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/log/logger.ts';
 import type { Metrics, RejectReason } from '../telemetry/metrics/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
-import { releaseBody } from './body/body-budget.ts';
+import { type BodyBudget, BodyReservation, processBudget } from './body/body-budget.ts';
+import type { PieceReader } from './body/pieces.ts';
+import { type BufferedBody, receiveBody, type StreamedBody } from './body/receive-body.ts';
 import { limitClient } from './connection/client-limits.ts';
 import { isArriving, sendFailure, toServingError } from './error-response.ts';
 import { type RequestContext, RequestState } from './request-context.ts';
@@ -12,16 +14,38 @@ import { createRouteTable, NO_PARAMS } from './route-table.ts';
 import { STATUS } from './status.ts';
 import { readTarget } from './target.ts';
 
-export interface Route {
+interface RouteBase {
   readonly method: 'GET' | 'POST';
   /** A part in braces stands for one of the caller's, percent-encoded: `/models/{name}/predict`. */
   readonly path: string;
-  /** Reads or writes for as long as it takes, with idle timers of its own in place of the deadline. */
-  readonly streams?: boolean;
-  /** Asked by platforms, again and again: answers while the server drains, and is not logged when it says "not yet". */
+  /** Polled by platforms: served while the server drains, and "not yet" is not logged. */
   readonly probe?: boolean;
+  /** It changes the server, and needs the admin token: see `authorize`. */
+  readonly admin?: boolean;
+}
+
+/** A route that reads no body: what a client sends is thrown away. */
+export interface BodilessRoute extends RouteBase {
+  readonly body?: undefined;
   handle(context: RequestContext): void | Promise<void>;
 }
+
+/** A route that gets its body once it is complete, within the deadline. */
+export interface BufferedRoute extends RouteBase {
+  readonly body: BufferedBody;
+  handle(context: RequestContext, body: Buffer): void | Promise<void>;
+}
+
+/**
+ * A route that reads its body, or writes its response, for as long as it takes, with idle timers of its own: the deadline ends
+ * with the arrival of a body that comes as a whole.
+ */
+export interface StreamRoute extends RouteBase {
+  readonly body: StreamedBody;
+  handle(context: RequestContext, body: Buffer | PieceReader): void | Promise<void>;
+}
+
+export type Route = BodilessRoute | BufferedRoute | StreamRoute;
 
 export interface RouterOptions {
   readonly requestTimeoutMs: number;
@@ -29,6 +53,13 @@ export interface RouterOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly draining: () => boolean;
+  /**
+   * Whether the caller may use the route: called before anything of the body is read, which waits for a promise, unread.
+   * @throws ServingError `UNAUTHORIZED`, `FORBIDDEN`.
+   */
+  readonly authorize?: (context: RequestContext, route: Route) => void | Promise<void>;
+  /** What all bodies together may take. Default: the process's. */
+  readonly budget?: BodyBudget;
 }
 
 export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
@@ -36,7 +67,7 @@ export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void
 /** Requests slower than this are logged with the failed ones. */
 const SLOW_SECONDS = 10;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-/** What is wrong here, as against what is full, late, or not there yet: the log tells where it came from. */
+/** Faults of the server, and not of load or of the caller: they are logged with their stack. */
 const WITH_STACK: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'MODEL_FAILED']);
 const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   OVERLOADED: 'overloaded',
@@ -49,18 +80,27 @@ const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   INVALID_INPUT: 'invalid',
 };
 
-type Routed = Omit<RequestContext, 'params'> & { route?: Route; params: RequestContext['params'] };
+type Routed = Omit<RequestContext, 'params'> & {
+  route?: Route;
+  params: RequestContext['params'];
+  /** What the body takes of the budget. */
+  reservation?: BodyReservation;
+};
 
-/** Finds the route, keeps the deadline, and turns every error into an answer: the one try and catch of a request. */
+/**
+ * Finds the route, has the caller authorized, receives the body, keeps the deadline, and turns every error into a response: the
+ * one try and catch of a request.
+ */
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
-  const { logger, metrics, requestTimeoutMs } = options;
+  const { logger, metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
   const table = createRouteTable(routes);
   const idPrefix = randomBytes(5).toString('hex');
   let requests = 0;
 
-  async function answer(context: Routed, path: string): Promise<void> {
+  async function serve(context: Routed, path: string): Promise<void> {
     const { req, res, cancellation } = context;
     let timer: NodeJS.Timeout | undefined;
+    let body: Buffer | PieceReader | undefined;
     try {
       const { route, params } = table.find(path, req.method!);
       context.route = route;
@@ -68,32 +108,44 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       if (options.draining() && route.probe !== true) {
         throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
       }
-      if (route.streams !== true) timer = setTimeout(expire, requestTimeoutMs, context);
-      await route.handle(context);
+      timer = setTimeout(expire, requestTimeoutMs, context);
+      const authorized = authorize?.(context, route);
+      if (authorized !== undefined) {
+        await authorized;
+        if (cancellation.gone) throw leftEarly();
+      }
+      if (route.body !== undefined) {
+        context.reservation = new BodyReservation(budget);
+        const received = receiveBody(req, route.body, context.reservation);
+        body = received instanceof Promise ? await received : received;
+        if (route.body.kind === 'streamed') clearTimeout(timer);
+      }
+      // The body is of the kind that the route declares.
+      await route.handle(context, body as never);
       if (context.sending !== undefined) await context.sending;
-      if (cancellation.left) throw new ServingError('CLIENT_GONE', 'the client left before its answer');
+      if (cancellation.left) throw leftEarly();
       if (!cancellation.expired) record(context, path, res.statusCode, context.fault);
     } catch (error) {
-      // Where the handler failed behind its own response.
+      // The handler may have failed after it began to send.
       context.sending?.catch(() => {});
+      if (body !== undefined && 'stop' in body) body.stop();
       if (cancellation.expired) return;
       const shown = toServingError(error);
       if (!cancellation.left) sendFailure(context, shown);
       record(context, path, STATUS[shown.code], shown);
     } finally {
       clearTimeout(timer);
-      if (cancellation.expired) releaseBody(req, res);
-      else limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
+      context.releaseResult?.();
+      releaseBody(context);
+      if (!cancellation.expired) limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
     }
   }
 
   function expire(context: Routed): void {
     const { req, res, cancellation } = context;
-    if (cancellation.left || res.headersSent) {
-      // Also where the handler never ends.
-      releaseBody(req, res);
-      return;
-    }
+    // Also where the handler never ends.
+    releaseBody(context);
+    if (cancellation.left || res.headersSent) return;
     cancellation.expired = true;
     const error = isArriving(req)
       ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`)
@@ -129,11 +181,20 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const { path, query } = readTarget(req.url!);
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
-    void answer(
+    void serve(
       { req, res, id, query, params: NO_PARAMS, cancellation: new RequestState(res), startedAt: performance.now() },
       path,
     );
   };
+}
+
+const leftEarly = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its response');
+
+/** Releases what the body takes of the budget once the response has been sent, or cannot be sent any more. */
+function releaseBody({ reservation, res }: Routed): void {
+  if (reservation === undefined || reservation.isReleased) return;
+  if (res.closed) reservation.release();
+  else res.once('close', () => reservation.release());
 }
 
 const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);

@@ -1,13 +1,16 @@
 /** The thread that reads large bodies, one at a time. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { parentPort } from 'node:worker_threads';
 import { ServingError } from '../errors.ts';
 import { createRowDecoder } from '../model/folder/rows.ts';
 import { type JsonValue, readJson } from '../tensor/json/reader.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Answer, Job } from './body-reader.ts';
 import type { Instances } from './instances/instances.ts';
 import { readPredictBody } from './native/prediction.ts';
 import { readInfer } from './open-inference/request.ts';
+import { LONG_BYTES } from './reading-memory.ts';
+import type { Job, JobResult } from './reading-thread.ts';
 import { readTensorFlowBody } from './tensorflow-serving/body.ts';
 import { readVertexBody, type VertexBody } from './vertex/body.ts';
 
@@ -18,16 +21,27 @@ const MAX_TENSOR_VALUES = 2_000_000;
 
 const port = parentPort!;
 
+// Node has no other way to it that works in a thread alone.
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
 port.on('message', (job: Job) => {
+  const isLong = job.bytes.length > LONG_BYTES;
+  respond(job);
+  // What a long body took is freed before the next one takes as much: V8 itself would collect it only within that one.
+  if (isLong) collectGarbage();
+});
+
+function respond(job: Job): void {
   try {
     const { value, transfer } = read(job);
-    port.postMessage({ value } satisfies Answer, transfer);
+    port.postMessage({ value } satisfies JobResult, transfer);
   } catch (error) {
     const { code, message, path } =
       error instanceof ServingError ? error : new ServingError('INTERNAL', String(error), { cause: error });
-    port.postMessage({ error: { code, message, path } } satisfies Answer);
+    port.postMessage({ error: { code, message, path } } satisfies JobResult);
   }
-});
+}
 
 function read({ bytes, reading }: Job): { value: unknown; transfer: ArrayBuffer[] } {
   if (reading.as === 'json') {

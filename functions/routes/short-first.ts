@@ -18,22 +18,32 @@ export class ShortFirstQueue<T> {
     this.#entries.push({ item, size, overtaken: 0 });
   }
 
-  /** Takes the next item of at most `maxSize`, as if those above it were not there; undefined where there is none. */
+  /** The next item of at most `maxSize`, as if those above it were not there; undefined where there is none. It stays. */
+  peek(maxSize = Number.POSITIVE_INFINITY): T | undefined {
+    return this.#next(maxSize)?.item;
+  }
+
+  /** Takes the item that `peek` gives. */
   take(maxSize = Number.POSITIVE_INFINITY): T | undefined {
-    const fitting = this.#entries.filter(({ size }) => size <= maxSize);
-    let next: Entry<T> | undefined;
-    let allowance = Number.POSITIVE_INFINITY;
-    for (const entry of fitting) {
-      if (entry.size <= allowance && (next === undefined || entry.size < next.size)) next = entry;
-      allowance = Math.min(allowance, entry.size - entry.overtaken);
-    }
+    const next = this.#next(maxSize);
     if (next === undefined) return undefined;
-    for (const entry of fitting) {
+    for (const entry of this.#entries) {
       if (entry === next) break;
-      entry.overtaken += next.size;
+      if (entry.size <= maxSize) entry.overtaken += next.size;
     }
     this.#entries.splice(this.#entries.indexOf(next), 1);
     return next.item;
+  }
+
+  #next(maxSize: number): Entry<T> | undefined {
+    let next: Entry<T> | undefined;
+    let allowance = Number.POSITIVE_INFINITY;
+    for (const entry of this.#entries) {
+      if (entry.size > maxSize) continue;
+      if (entry.size <= allowance && (next === undefined || entry.size < next.size)) next = entry;
+      allowance = Math.min(allowance, entry.size - entry.overtaken);
+    }
+    return next;
   }
 
   /** Removes and gives the items that `isUnwanted` says, in the order in which they came. */

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import { DirectMessage } from '../../functions/http/body/direct-message.ts';
 import { type RequestContext, sendJson } from '../../functions/http/request-context.ts';
-import { createRouter, type Route, type RouterOptions } from '../../functions/http/router.ts';
+import { type BodilessRoute, createRouter, type Route, type RouterOptions } from '../../functions/http/router.ts';
 import { type RecordingTelemetry, recordTelemetry } from './telemetry.ts';
 
 /** An HTTP server on a free port of loopback, for as long as the test. */
@@ -22,7 +23,7 @@ export async function serve(
   return { port, url: `http://127.0.0.1:${port}` };
 }
 
-type Handle = Route['handle'];
+type Handle = BodilessRoute['handle'];
 
 /** Answers 200 with the query. */
 export function answerQuery(context: RequestContext): void {
@@ -34,15 +35,15 @@ export async function serveRoutes(
   t: TestContext,
   handle: Handle = answerQuery,
   options: Partial<RouterOptions> = {},
-  write: Partial<Route> = {},
+  write: Partial<Pick<Route, 'body' | 'admin'>> & { readonly handle?: Handle } = {},
 ): Promise<RecordingTelemetry & { port: number; url: string }> {
   const telemetry = recordTelemetry();
   const routes: Route[] = [
     { method: 'GET', path: '/read', probe: true, handle },
-    { method: 'POST', path: '/write', handle, ...write },
+    { method: 'POST', path: '/write', handle, ...write } as Route,
   ];
   const defaults = { requestTimeoutMs: 10_000, logRequests: 'failed', draining: () => false } as const;
   const handler = createRouter(routes, { ...defaults, ...telemetry, ...options });
   t.after(() => telemetry.metrics.close());
-  return { ...telemetry, ...(await serve(t, handler)) };
+  return { ...telemetry, ...(await serve(t, handler, DirectMessage)) };
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { createAdminCheck } from '../../functions/http/admin-token.ts';
+import { createAdminCheck, createAuthorization } from '../../functions/http/admin-token.ts';
+import type { RequestContext } from '../../functions/http/request-context.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 
 const write = tempFiles('admin-');
@@ -36,4 +37,12 @@ test('without a token in the file every request is refused', () => {
   assert.throws(() => createAdminCheck(file)({ headers }), { code: 'FORBIDDEN', message: /empty or cannot be read/ });
   rmSync(file);
   assert.throws(() => createAdminCheck(file)({ headers }), { code: 'FORBIDDEN', message: /empty or cannot be read/ });
+});
+
+test('only routes for admins need the token', () => {
+  const authorize = createAuthorization(undefined);
+  const context = { req: { headers: {} } } as RequestContext;
+  const route = { method: 'POST', path: '/x', handle() {} } as const;
+  authorize(context, route);
+  assert.throws(() => authorize(context, { ...route, admin: true }), { code: 'FORBIDDEN' });
 });

@@ -60,7 +60,7 @@ test('what no route has is not found: a part more, a part less, an empty part', 
   }
 });
 
-test('a part that is not percent-encoded right is refused', () => {
+test('a part that is not valid percent-encoding is refused', () => {
   assert.throws(() => table.find('/models/%zz/predict', 'POST'), { code: 'INVALID_INPUT', message: /%zz in the path/ });
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
+import { BodyBudget } from '../../functions/http/body/body-budget.ts';
 import { type RequestContext, sendJson } from '../../functions/http/request-context.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
@@ -150,11 +151,105 @@ test('a route that streams has no deadline here', async (t) => {
     t,
     (context) => promise.then(() => answerQuery(context)),
     { requestTimeoutMs: 20 },
-    { streams: true },
+    { body: { kind: 'streamed', limit: 0, wholeTypes: ['application/json'], streamTypes: [] } },
   );
   const read = await fetch(`${url}/read`);
   assert.equal(read.status, 504);
   const written = fetch(`${url}/write`, { method: 'POST' });
+  setTimeout(resolve, 60);
+  assert.equal((await written).status, 200);
+});
+
+const BUFFERED = { kind: 'buffered', limit: 1_000_000 } as const;
+
+test('a route gets the body that it declares once it is complete, and a route that declares none gets none', async (t) => {
+  const given: unknown[] = [];
+  const handle = (context: RequestContext, ...more: unknown[]): void => {
+    given.push(...more.map(String));
+    answerQuery(context);
+  };
+  const { url, port } = await serveRoutes(t, handle, {}, { body: BUFFERED });
+  const client = connect({ port });
+  client.send('POST /write HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello');
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  assert.deepEqual(given, []);
+  client.send('world');
+  assert.equal((await client.answer()).status, 200);
+  await fetch(`${url}/read`);
+  assert.deepEqual(given, ['helloworld', 'undefined']);
+  client.destroy();
+});
+
+test('a body that comes while its request is authorized is complete, whatever its size', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const bodies: Buffer[] = [];
+  const handle = (context: RequestContext, body?: Buffer): void => {
+    bodies.push(body!);
+    answerQuery(context);
+  };
+  const { url } = await serveRoutes(t, handle, { authorize: () => promise }, { body: BUFFERED });
+  const sent = [1, 1000, 500_000].map((size) => Buffer.from(Array.from({ length: size }, (_, i) => i % 251)));
+  const answers = sent.map((body) => fetch(`${url}/write`, { method: 'POST', body }));
+  setTimeout(resolve, 50);
+  for (const answer of answers) assert.equal((await answer).status, 200);
+  for (const body of bodies) assert.ok(sent.some((one) => one.equals(body)));
+  assert.equal(bodies.length, sent.length);
+});
+
+test('who is not authorized is refused with nothing of the body read, and no handler called', async (t) => {
+  const asked: (boolean | undefined)[] = [];
+  const { url, port, requests } = await serveRoutes(
+    t,
+    () => assert.fail('handled'),
+    {
+      async authorize(context, { admin }) {
+        asked.push(admin);
+        assert.equal(context.req.readableFlowing, null);
+        throw new ServingError('UNAUTHORIZED', 'no token');
+      },
+    },
+    { body: BUFFERED, admin: true },
+  );
+  const client = connect({ port });
+  client.send('POST /write HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello');
+  const { status, headers } = await client.answer();
+  assert.deepEqual([status, headers['www-authenticate']], [401, 'Bearer']);
+  client.destroy();
+  assert.equal((await fetch(`${url}/read`)).status, 401);
+  assert.deepEqual(asked, [true, undefined]);
+  assert.deepEqual(new Set(requests.map(({ code }) => code)), new Set(['UNAUTHORIZED']));
+});
+
+test('a request whose authorization outlasts the deadline is answered 504, and never handled', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const budget = new BodyBudget(1000);
+  const { url } = await serveRoutes(
+    t,
+    () => assert.fail('handled'),
+    { requestTimeoutMs: 30, authorize: () => promise, budget },
+    { body: BUFFERED },
+  );
+  assert.equal((await fetch(`${url}/write`, { method: 'POST', body: 'x' })).status, 504);
+  resolve();
+  assert.equal((await fetch(`${url}/nothing`)).status, 404);
+  assert.equal(budget.used, 0);
+});
+
+test('the deadline of a stream ends when its body, which comes as a whole, has arrived', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const body = { kind: 'streamed', limit: 100, wholeTypes: ['application/json'], streamTypes: ['x/y'] } as const;
+  const { url, port } = await serveRoutes(
+    t,
+    (context) => promise.then(() => answerQuery(context)),
+    { requestTimeoutMs: 30 },
+    { body },
+  );
+  const client = connect({ port });
+  client.send('POST /write HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf');
+  assert.equal((await client.answer()).status, 408);
+  client.destroy();
+  const headers = { 'content-type': 'application/json' };
+  const written = fetch(`${url}/write`, { method: 'POST', body: '[]', headers });
   setTimeout(resolve, 60);
   assert.equal((await written).status, 200);
 });

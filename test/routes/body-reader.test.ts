@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { syncBuiltinESMExports } from 'node:module';
 import { after, before, test } from 'node:test';
 import threads from 'node:worker_threads';
+import { markOwned } from '../../functions/http/body/owned-memory.ts';
 import { type BodyReader, createBodyReader, type Owner } from '../../functions/routes/body-reader.ts';
 import type { InferRequest } from '../../functions/routes/open-inference/request.ts';
 import { type JsonValue, readJson } from '../../functions/tensor/json/reader.ts';
@@ -36,8 +37,8 @@ function newOwner() {
 }
 const OWNER = newOwner();
 
-function newParser(t: { after(fn: () => void): void }, cpus?: number): BodyReader {
-  const parser = createBodyReader(ENTRY, cpus);
+function newParser(t: { after(fn: () => void): void }, cpus = 1, memoryBytes?: number): BodyReader {
+  const parser = createBodyReader(ENTRY, { cpus, ...(memoryBytes !== undefined && { memoryBytes }) });
   t.after(() => parser.close());
   return parser;
 }
@@ -77,17 +78,29 @@ test('large bodies that come together each get their own value', async (t) => {
   );
 });
 
-test("a large body's own memory is given to the thread; a part of shared memory is copied", async (t) => {
+test("memory that is the body's alone is transferred to the thread, also where it is a part of it", async (t) => {
   const parser = newParser(t);
   const text = LARGE[0]!;
-  const own = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
-  own.write(text);
-  await parser.parse(own, OWNER);
-  assert.equal(own.length, 0);
-  const shared = Buffer.from(` ${text}`);
-  const part = shared.subarray(1);
-  await parser.parse(part, OWNER);
-  assert.equal(part.toString(), text);
+  const memory = Buffer.allocUnsafeSlow(Buffer.byteLength(text) + 100);
+  const owned = markOwned(memory.subarray(3, 3 + memory.write(text, 3)));
+  await parser.parse(owned, OWNER);
+  assert.deepEqual([owned.length, memory.length], [0, 0]);
+});
+
+test('memory that may be used elsewhere is copied, however it lies in its ArrayBuffer', async (t) => {
+  const parser = newParser(t);
+  const text = LARGE[0]!;
+  const alone = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  alone.write(text);
+  const part = Buffer.from(` ${text}`).subarray(1);
+  for (const body of [alone, part]) {
+    await parser.parse(body, OWNER);
+    assert.equal(body.toString(), text);
+  }
+  markOwned(alone);
+  const other = alone.subarray();
+  await parser.parse(other, OWNER);
+  assert.equal(other.toString(), text, 'another view of memory that is owned');
 });
 
 test('a large body that is not JSON is refused with the byte, as a small one is', async (t) => {
@@ -153,8 +166,14 @@ function fakeThreads(t: { after(fn: () => void): void }) {
 }
 const SHORT = 300_000;
 const LONG = 3_000_000;
-function read(parser: BodyReader, size: number, owner: Owner = newOwner()): Promise<number> {
-  const value = parser.readAside<number>(Buffer.allocUnsafeSlow(size), { as: 'json' }, owner);
+function read(
+  parser: BodyReader,
+  size: number,
+  owner: Owner = newOwner(),
+  as: 'json' | 'features' = 'json',
+): Promise<number> {
+  const reading = as === 'json' ? { as } : { as, form: FORM };
+  const value = parser.readInThread<number>(markOwned(Buffer.allocUnsafeSlow(size)), reading, owner);
   // Not every test waits for all.
   value.catch(() => {});
   return value;
@@ -195,7 +214,7 @@ test('a body that takes too long ends its thread and is refused; the bodies behi
 });
 
 test('a real thread that is ended within a body leaves the next one a new thread', async (t) => {
-  const parser = createBodyReader(ENTRY, 1, 0);
+  const parser = createBodyReader(ENTRY, { limitMs: 0 });
   t.after(() => parser.close());
   await assert.rejects(async () => parser.parse(Buffer.from(LARGE[1]!), OWNER), { code: 'TOO_LARGE' });
   await assert.rejects(async () => parser.parse(Buffer.from(LARGE[1]!), OWNER), { code: 'TOO_LARGE' });
@@ -240,7 +259,7 @@ test('there is a thread for each CPU, up to four, and each starts when it is nee
     [64, 4],
   ] as const) {
     const started = fakeThreads(t);
-    const parser = createBodyReader(ENTRY, cpus);
+    const parser = createBodyReader(ENTRY, { cpus });
     assert.equal(started.length, 0);
     for (let bodies = 1; bodies <= 6; bodies++) {
       read(parser, SHORT);
@@ -277,11 +296,77 @@ test('with one thread, a long body waits for no more short ones than come to its
   assert.equal(started[0]!.posted.indexOf(LONG), 1 + LONG / SHORT);
 });
 
+test('a second long body is read beside the first only where the memory is enough for both', async (t) => {
+  for (const [memoryBytes, together] of [
+    [40 * LONG - 1, 1],
+    [40 * LONG, 2],
+  ] as const) {
+    const started = fakeThreads(t);
+    const parser = newParser(t, 4, memoryBytes);
+    for (let i = 0; i < 3; i++) read(parser, LONG);
+    assert.equal(started.length, together);
+    // Short ones go before, and none of them is counted.
+    read(parser, SHORT);
+    assert.deepEqual(started.at(-1)!.posted, [SHORT]);
+    started[0]!.answer(0);
+    assert.deepEqual(started[0]!.posted, [LONG, LONG]);
+  }
+});
+
+test('a long body is read alone, however little memory there is', (t) => {
+  const started = fakeThreads(t);
+  const parser = newParser(t, 4, 1);
+  const owners = [newOwner(), newOwner(), newOwner()];
+  for (const owner of owners) read(parser, LONG, owner, 'features');
+  for (const [i, owner] of owners.entries()) {
+    assert.deepEqual([started.length, started[0]!.posted.length], [1, i + 1]);
+    started[0]!.answer(0);
+    owner.releaseResult!();
+  }
+});
+
+test('what was read of a long body counts until its owner uses it no more; other long bodies wait in their order', (t) => {
+  const started = fakeThreads(t);
+  const parser = newParser(t, 4, 40 * LONG);
+  const owner = newOwner();
+  read(parser, LONG, owner, 'features');
+  started[0]!.answer(0);
+  read(parser, 2 * LONG);
+  for (let i = 0; i < 3; i++) read(parser, LONG + 1);
+  for (let i = 0; i < 3; i++) started[0]!.answer(0);
+  assert.deepEqual(started[0]!.posted, [LONG, LONG + 1], 'it fits beside, but has overtaken the longer one already');
+  read(parser, SHORT);
+  started[0]!.answer(0);
+  assert.deepEqual(started[0]!.posted, [LONG, LONG + 1, SHORT]);
+  owner.releaseResult!();
+  assert.equal(started[0]!.posted.at(-1), 2 * LONG);
+  owner.releaseResult!();
+  assert.equal(started.length, 1, 'a second release changes nothing');
+});
+
+test('what fails, and what nobody uses when it has been read, takes no memory afterwards', async (t) => {
+  const started = fakeThreads(t);
+  const parser = newParser(t, 4, 1);
+  const failing = assert.rejects(read(parser, LONG, newOwner(), 'features'), { code: 'INVALID_INPUT' });
+  started[0]!.emit('message', { error: { code: 'INVALID_INPUT', message: '', path: undefined } });
+  await failing;
+  const early = newOwner();
+  read(parser, LONG, early, 'features');
+  early.releaseResult!();
+  read(parser, LONG, newOwner(), 'features');
+  assert.equal(started[0]!.posted.length, 2);
+  started[0]!.answer(0);
+  assert.equal(started[0]!.posted.length, 3);
+  started[0]!.emit('error', new Error('the thread died'));
+  read(parser, LONG);
+  assert.deepEqual(started[1]!.posted, [LONG]);
+});
+
 test("a body in Buffer's pool is copied out of it, at the same distance from a multiple of 8", async (t) => {
   const parser = newParser(t);
   for (let i = 0; i < 3; i++) {
     const pooled = Buffer.from(`[${i}]`);
-    assert.deepEqual(await parser.readAside(pooled, { as: 'json' }, OWNER), [i]);
+    assert.deepEqual(await parser.readInThread(pooled, { as: 'json' }, OWNER), [i]);
     assert.equal(pooled.toString(), `[${i}]`);
   }
   const input = '{"name":"x","datatype":"FP64","shape":[1,2],"parameters":{"binary_data_size":16}}';
@@ -292,7 +377,11 @@ test("a body in Buffer's pool is copied out of it, at the same distance from a m
   const body = Buffer.alloc(lead + text.length + 16 + 100).subarray(lead, lead + text.length + 16);
   body.write(text);
   Buffer.from(Float64Array.of(1.5, -2).buffer).copy(body, text.length);
-  const { tensors } = await parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes: text.length }, OWNER);
+  const { tensors } = await parser.readInThread<InferRequest>(
+    body,
+    { as: 'infer', form, textBytes: text.length },
+    OWNER,
+  );
   const data = tensors[0]!.data as Float64Array;
   assert.deepEqual([...data], [1.5, -2]);
   assert.equal(data.byteOffset, lead + text.length, 'a view of the body, not a copy');
@@ -335,7 +424,7 @@ test('an infer request that is read in the thread comes back as views of its own
   const body = Buffer.concat([Buffer.from(text), Buffer.alloc(300_000, 7), Buffer.of(1, 2, 3, 4, 5)]);
   const spec = (name: string) => ({ name, dtype: 'uint8', shape: [-1, -1] }) as const;
   const form = { signature: { inputs: [spec('a'), spec('b')], outputs: [] }, names: undefined, joined: true };
-  const { tensors } = await newParser(t).readAside<InferRequest>(
+  const { tensors } = await newParser(t).readInThread<InferRequest>(
     body,
     { as: 'infer', form, textBytes: text.length },
     OWNER,

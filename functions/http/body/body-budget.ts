@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { totalmem } from 'node:os';
 import { ServingError } from '../../errors.ts';
 
@@ -21,11 +20,11 @@ export class BodyBudget {
   }
 
   /**
-   * Reserves bytes for a body; each of them has to be given back.
+   * Reserves bytes for a body; each of them has to be released.
    * @param limit the most bytes one body may have: one of that size always fits when it is alone.
    * @throws ServingError `OVERLOADED`, with nothing reserved.
    */
-  take(bytes: number, limit: number): void {
+  reserve(bytes: number, limit: number): void {
     if (this.#used + bytes > Math.max(this.#total, limit)) {
       const message = 'the bodies of other requests take all memory there is for bodies; send it again later';
       throw new ServingError('OVERLOADED', message, { retryAfter: RETRY_SECONDS });
@@ -33,7 +32,7 @@ export class BodyBudget {
     this.#used += bytes;
   }
 
-  give(bytes: number): void {
+  release(bytes: number): void {
     this.#used -= bytes;
   }
 }
@@ -48,39 +47,27 @@ export class BodyReservation {
     this.#budget = budget;
   }
 
+  /** Whether it was released: nothing is reserved, or will be. */
+  get isReleased(): boolean {
+    return this.#released;
+  }
+
   /** Reserves more; nothing once it was released. @throws ServingError `OVERLOADED`. */
   grow(bytes: number, limit: number): void {
     if (this.#released) return;
-    this.#budget.take(bytes, limit);
+    this.#budget.reserve(bytes, limit);
     this.#bytes += bytes;
   }
 
   release(): void {
-    this.#budget.give(this.#bytes);
+    this.#budget.release(this.#bytes);
     this.#bytes = 0;
     this.#released = true;
   }
 }
 
-const holds = new WeakMap<IncomingMessage, BodyReservation>();
-
-/** A reservation for a body that stays in memory, as bytes and then as the value parsed from them. The router releases it. */
-export function reserveBody(req: IncomingMessage, budget: BodyBudget): BodyReservation {
-  const hold = new BodyReservation(budget);
-  holds.set(req, hold);
-  return hold;
-}
-
-/** Releases what the body of a request has reserved, if anything, once its response has been sent or cannot be sent any more. */
-export function releaseBody(req: IncomingMessage, res: ServerResponse): void {
-  const hold = holds.get(req);
-  if (hold === undefined) return;
-  if (res.closed) hold.release();
-  else res.once('close', () => hold.release());
-}
-
 /**
- * @param constrained bytes the process is held to; 0 or an enormous number where nothing holds it.
+ * @param constrained bytes the process is limited to; 0 or an enormous number where nothing limits it.
  * @param machine bytes of the machine's memory.
  */
 export function budgetBytes(constrained: number, machine: number): number {

@@ -1,11 +1,15 @@
+import { markOwned } from './owned-memory.ts';
+
 /** Memory that is made for a body at once, whatever length was declared. */
 const FIRST_BYTES = 65_536;
 /** Growing by this factor copies a third of the body again in all. */
 const FACTOR = 4;
+/** Of a body of which so much has arrived, memory is made for all: to copy more would keep others from their turn. */
+const ALL_FROM = 2 ** 22;
 
 /**
  * A body of declared length that arrives in pieces. Memory is made for what has arrived and a little more, as a declared
- * length is a promise of the client's alone. At the end the body lies in memory of its own, which can be handed to another thread.
+ * length is a promise of the client's alone; what is not written to takes addresses, and no memory.
  */
 export class DeclaredBuffer {
   readonly #declared: number;
@@ -26,7 +30,8 @@ export class DeclaredBuffer {
   append(piece: Buffer): void {
     const length = this.#length + piece.length;
     if (length > this.#bytes.length) {
-      const larger = this.#allocate(Math.min(this.#declared, Math.max(length, FACTOR * this.#bytes.length)));
+      const room = length > ALL_FROM ? this.#declared : Math.max(length, FACTOR * this.#bytes.length);
+      const larger = this.#allocate(Math.min(this.#declared, room));
       this.#bytes.copy(larger, 0, 0, this.#length);
       this.#bytes = larger;
     }
@@ -34,9 +39,9 @@ export class DeclaredBuffer {
     this.#length = length;
   }
 
-  /** The bytes so far. */
+  /** The bytes so far, which are the caller's from here on: marked as owned. */
   take(): Buffer {
-    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+    return markOwned(this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length));
   }
 
   #allocate(bytes: number): Buffer {

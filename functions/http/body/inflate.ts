@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Transform } from 'node:stream';
 import { ServingError } from '../../errors.ts';
 import { shorten } from '../../shorten.ts';
-import { type BodyBudget, processBudget, reserveBody } from './body-budget.ts';
+import { BodyReservation, processBudget } from './body-budget.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
-import { gone, readBody, tooLarge } from './read-body.ts';
+import { clientLeft, readBody, tooLarge } from './read-body.ts';
 
 /** Bytes that come out of the inflater at a time. */
 const CHUNK_BYTES = 65_536;
@@ -13,29 +13,33 @@ const CHUNK_BYTES = 65_536;
  * The whole body of a request, inflated where its `Content-Encoding` says gzip or deflate (RFC 9110, 8.4.1: zlib's format).
  * It is inflated outside of the event loop as it arrives, each piece counted before it is kept: neither what comes in nor what
  * comes out is ever more than `limit`. On the functions host the framework has inflated it already.
- * @param textBytes as for `readBody`.
+ * @param reservation as for `readBody`, and released by the caller. @param textBytes as for `readBody`.
  * @throws ServingError as `readBody`; `TOO_LARGE` also for what inflates to more than `limit` bytes; `INVALID_INPUT` for what is
  * no gzip or zlib stream, or half of one; `UNSUPPORTED_MEDIA_TYPE` for another encoding.
  */
-export async function readInflated(
+export function readInflated(
   req: IncomingMessage,
   limit: number,
+  reservation = new BodyReservation(processBudget),
   textBytes = 0,
-  budget = processBudget,
 ): Promise<Buffer> {
   const encoding = 'rawBody' in req ? 'identity' : (req.headers['content-encoding'] ?? 'identity').toLowerCase();
-  if (encoding === 'identity') return readBody(req, limit, budget, textBytes);
+  if (encoding === 'identity') return readBody(req, limit, reservation, textBytes);
   const zlib = process.getBuiltinModule('node:zlib');
   const options = { chunkSize: CHUNK_BYTES };
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
-  if (encoding === 'gzip' || encoding === 'x-gzip') return inflate(req, zlib.createGunzip(options), limit, budget);
-  if (encoding === 'deflate') return inflate(req, zlib.createInflate(options), limit, budget);
+  if (encoding === 'gzip' || encoding === 'x-gzip') return inflate(req, zlib.createGunzip(options), limit, reservation);
+  if (encoding === 'deflate') return inflate(req, zlib.createInflate(options), limit, reservation);
   const message = `content-encoding ${shorten(encoding, 40)}: send the body as gzip, deflate or identity`;
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 
-function inflate(req: IncomingMessage, inflater: Transform, limit: number, budget: BodyBudget): Promise<Buffer> {
-  const hold = reserveBody(req, budget);
+function inflate(
+  req: IncomingMessage,
+  inflater: Transform,
+  limit: number,
+  reservation: BodyReservation,
+): Promise<Buffer> {
   const inflated = new GrowingBuffer(limit);
   let deflatedBytes = 0;
   return new Promise((resolve, reject) => {
@@ -50,20 +54,20 @@ function inflate(req: IncomingMessage, inflater: Transform, limit: number, budge
       deflatedBytes += piece.length;
       if (deflatedBytes > limit) refuse(tooLarge(limit));
     }
-    function take(piece: Buffer): void {
+    function keep(piece: Buffer): void {
       if (inflated.length + piece.length > limit) {
         refuse(new ServingError('TOO_LARGE', `the body inflates to more than ${limit} bytes (MAX_BODY_BYTES)`));
         return;
       }
       try {
-        hold.grow(piece.length, limit);
+        reservation.grow(piece.length, limit);
       } catch (error) {
         refuse(error as ServingError);
         return;
       }
       inflated.append(piece);
     }
-    inflater.on('data', take);
+    inflater.on('data', keep);
     inflater.once('end', () => resolve(inflated.take()));
     inflater.once('error', (cause) => {
       const message = `the body is not ${req.headers['content-encoding']}, as Content-Encoding says: ${cause.message}`;
@@ -71,10 +75,10 @@ function inflate(req: IncomingMessage, inflater: Transform, limit: number, budge
     });
     // Where it came to its end this settles nothing that is not settled.
     req.once('close', () => {
-      if (!req.readableEnded) refuse(gone());
+      if (!req.readableEnded) refuse(clientLeft());
     });
     // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
-    if (req.destroyed || req.readableEnded) refuse(gone());
+    if (req.destroyed || req.readableEnded) refuse(clientLeft());
     else req.on('data', count).pipe(inflater);
   });
 }

@@ -3,8 +3,8 @@ import { type BodyBudget, processBudget } from './body-budget.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 
 /**
- * A line of an NDJSON body, without its line end; or why there is none. Its bytes have been taken from the budget, and are
- * the receiver's to give back.
+ * A line of an NDJSON body, without its line end; or why there is none. Its bytes are reserved of the budget, and the
+ * receiver releases them.
  */
 export type Line = Buffer | ServingError;
 
@@ -17,7 +17,7 @@ export interface LineCutter {
   push(piece: Buffer): Iterable<Line>;
   /** What follows the last line end. */
   end(): Iterable<Line>;
-  /** Forgets what is kept of an unfinished line, and gives its bytes back. */
+  /** Forgets what is kept of an unfinished line, and releases its bytes. */
   close(): void;
 }
 
@@ -36,7 +36,7 @@ export function createLineCutter(limit: number, budget: BodyBudget = processBudg
     if (refusal !== undefined || part.length === 0) return;
     try {
       if (kept.length + part.length > limit) throw tooLong(limit);
-      budget.take(part.length, limit);
+      budget.reserve(part.length, limit);
       kept.append(part);
     } catch (error) {
       close();
@@ -48,11 +48,11 @@ export function createLineCutter(limit: number, budget: BodyBudget = processBudg
     const line = refusal ?? kept.take();
     refusal = undefined;
     if (line instanceof ServingError || blanksFrom(line, 0) < line.length) yield line;
-    else budget.give(line.length);
+    else budget.release(line.length);
   }
 
   function close(): void {
-    budget.give(kept.length);
+    budget.release(kept.length);
     kept.clear();
     refusal = undefined;
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../../errors.ts';
 import { shorten } from '../../shorten.ts';
-import { type BodyBudget, BodyReservation, processBudget, reserveBody } from './body-budget.ts';
+import { BodyReservation, processBudget } from './body-budget.ts';
 import { DeclaredBuffer } from './declared-buffer.ts';
 import { DirectMessage } from './direct-message.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
@@ -12,25 +12,26 @@ const SMALL_BYTES = 65_536;
 /**
  * The whole body of a request. On the functions host the framework has read and inflated it already: it is `rawBody`.
  * @param limit bytes; a declared length above it is refused before anything is read.
- * @param budget what all bodies together may take. A large body keeps its part of it until its response has been sent: the
- * router releases it.
+ * @param reservation what the body takes of the budget for all bodies; it grows as bytes arrive. A small body's is released when
+ * it is complete, any other by the caller.
  * @param textBytes how long a text before binary data is: where the body is put together here, what follows the text starts
  * at a multiple of 8 bytes, so that tensors can be views of it.
- * @throws ServingError `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`, `OVERLOADED`.
+ * @throws ServingError at once, or by the promise: `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`,
+ * `OVERLOADED`.
  */
-export async function readBody(
+export function readBody(
   req: IncomingMessage,
   limit: number,
-  budget = processBudget,
+  reservation = new BodyReservation(processBudget),
   textBytes = 0,
 ): Promise<Buffer> {
   const raw = rawBody(req, limit);
-  if (raw !== undefined) return raw;
+  if (raw !== undefined) return Promise.resolve(raw);
   const declared = req.headers['content-length'];
   const length = declared === undefined ? -1 : Number(declared);
   if (length > limit) throw tooLarge(limit);
   refuseEncoding(req);
-  return collect(req, limit, length, budget, -textBytes & 7);
+  return collect(req, limit, length, reservation, -textBytes & 7);
 }
 
 /**
@@ -41,20 +42,6 @@ export function rawBody(req: IncomingMessage, limit: number): Buffer | undefined
   const raw = (req as { rawBody?: Buffer }).rawBody;
   if (raw !== undefined && raw.length > limit) throw tooLarge(limit);
   return raw;
-}
-
-/** The same, for a route without a deadline of its own. @throws ServingError also `REQUEST_TIMEOUT`. */
-export async function readBodyWithin(req: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${timeoutMs} ms`);
-    timer = setTimeout(reject, timeoutMs, error);
-  });
-  try {
-    return await Promise.race([readBody(req, limit), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the body comes as it is. */
@@ -81,18 +68,17 @@ function collect(
   req: IncomingMessage,
   limit: number,
   length: number,
-  budget: BodyBudget,
+  reservation: BodyReservation,
   lead: number,
 ): Promise<Buffer> {
   // What a client declares costs nothing: bytes are reserved, and memory is made, as they arrive.
   const small = length !== -1 && length <= SMALL_BYTES;
-  const hold = small ? new BodyReservation(budget) : reserveBody(req, budget);
   return new Promise((resolve, reject) => {
     // One piece is the rule for small bodies.
-    let whole: Buffer | undefined;
+    let onlyPiece: Buffer | undefined;
     let parts: GrowingBuffer | DeclaredBuffer | undefined;
     let size = 0;
-    // The request outlives its answer for as long as its connection is idle, and with it the listener below: nothing it
+    // The request outlives its response for as long as its connection is idle, and with it the listener below: nothing it
     // can see may lead to the bytes, and a settled promise does.
     let waiting: { resolve(body: Buffer): void; reject(error: Error): void } | undefined = { resolve, reject };
 
@@ -105,10 +91,10 @@ function collect(
       if (size > limit) {
         refuse(tooLarge(limit));
       } else if (piece.length === length) {
-        whole = piece;
+        onlyPiece = piece;
       } else {
         try {
-          hold.grow(piece.length, limit);
+          reservation.grow(piece.length, limit);
         } catch (error) {
           refuse(error as ServingError);
           return;
@@ -125,26 +111,27 @@ function collect(
     function settle(error?: ServingError): void {
       if (waiting === undefined) return;
       const { resolve, reject } = waiting;
-      const body = whole ?? parts?.take() ?? Buffer.alloc(0);
+      const body = onlyPiece ?? parts?.take() ?? Buffer.alloc(0);
       waiting = undefined;
-      whole = undefined;
+      onlyPiece = undefined;
       parts = undefined;
-      if (small) hold.release();
+      if (small) reservation.release();
       if (error === undefined) resolve(body);
       else reject(error);
     }
 
     const direct = req instanceof DirectMessage && req.takeDirectly(take);
     if (!direct) req.on('data', take).once('end', () => take(null));
-    // Also of a body that came to its end after it was refused: nobody has been told of that.
-    req.once('close', () => settle(gone()));
+    // Also where the rest of a refused body came to its end, which was not reported.
+    req.once('close', () => settle(clientLeft()));
     // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
-    if (req.destroyed || req.readableEnded) settle(gone());
+    if (req.destroyed || req.readableEnded) settle(clientLeft());
   });
 }
 
 /** For a body of which the client, or its connection, ended before its end. */
-export const gone = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its body was whole');
+export const clientLeft = (): ServingError =>
+  new ServingError('CLIENT_GONE', 'the client left before its body was complete');
 
 /** For a body above `MAX_BODY_BYTES`. */
 export function tooLarge(limit: number): ServingError {

@@ -1,12 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CloseReason } from '../../telemetry/metrics/metrics.ts';
-import { releaseBody } from '../body/body-budget.ts';
 import { isArriving } from '../error-response.ts';
 
 /**
- * Bounds what a request may still take once its handler is done with it: its body's part of the budget is released when the
- * response has been sent; the connection is closed when the client reads nothing of the response for `idleMs`, and when the rest
- * of the body has not arrived `idleMs` later.
+ * Bounds what a request may still take once its handler is done with it: the connection is closed when the client reads nothing
+ * of the response for `idleMs`, and when the rest of the body has not arrived `idleMs` later.
  * @param onClose called with the reason before the connection is closed.
  */
 export function limitClient(
@@ -15,7 +13,6 @@ export function limitClient(
   idleMs: number,
   onClose: (reason: CloseReason) => void,
 ): void {
-  releaseBody(req, res);
   // The kernel has most responses by now: they need no timer.
   if (res.writableLength > 0 && !res.writableFinished) limitReading(req, res, idleMs, onClose);
   if (isArriving(req)) limitBody(req, res, idleMs, onClose);

@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
 import { isObject } from '../../tensor/json/reader.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 
-/** No digit of RFC 4648, 4 and 5. Looked for one character at a time: a pattern for the whole text would backtrack. */
+/** No digit of RFC 4648, 4 and 5. Searched one character at a time: a pattern for the whole text would backtrack. */
 const NO_DIGIT = /[^A-Za-z0-9+/_-]/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

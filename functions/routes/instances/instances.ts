@@ -23,7 +23,7 @@ export interface Instances {
   readonly groups: readonly InstanceGroup[];
 }
 
-/** Each takes memory and time of its own, and the texts of all of them are answered as one. */
+/** Each takes memory and time of its own, and the texts of all of them are sent as one. */
 const MAX_INSTANCES = 32_768;
 /** Where each is a run of its own, a request would never come to its end with more. */
 const MAX_LONE_INSTANCES = 4096;

@@ -2,11 +2,10 @@ import type { ServerResponse } from 'node:http';
 import * as z from 'zod';
 import { ServingError } from '../../errors.ts';
 import { weightOf } from '../../http/accept.ts';
-import { createPieceReader } from '../../http/body/pieces.ts';
-import { rawBody, readBodyWithin, refuseEncoding, requireMediaType } from '../../http/body/read-body.ts';
+import type { PieceReader } from '../../http/body/pieces.ts';
 import { toServingError } from '../../http/error-response.ts';
 import type { RequestContext } from '../../http/request-context.ts';
-import type { Route } from '../../http/router.ts';
+import type { StreamRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
@@ -23,7 +22,7 @@ export interface BatchPredictOptions {
   readonly metrics: Metrics;
   /** Bytes of a buffered body, and of one NDJSON line. */
   readonly maxBodyBytes: number;
-  /** Rows that are run and answered together at most, whatever a caller asks for: the memory of a stream hangs on it. */
+  /** Rows that are run and answered together at most, whatever a caller asks for: they bound the memory of a stream. */
   readonly maxBatchSize: number;
   /** A stream in which neither side moves for this long is ended. */
   readonly idleMs: number;
@@ -31,9 +30,8 @@ export interface BatchPredictOptions {
   readonly draining: AbortSignal;
 }
 
-const MEDIA_TYPES = ['application/json', 'application/x-ndjson', 'application/jsonl'];
 const BATCHES_IN_FLIGHT = 4;
-/** Idle times for which the rest of a stopped upload is thrown away, so that its client gets to read the answer. */
+/** Idle times for which the rest of a stopped upload is thrown away, so that its client comes to read the response. */
 const LINGER_TIMES = 5;
 
 /** The query of `/batch_predict`. */
@@ -47,23 +45,17 @@ export const batchQuerySchema = z.object({
 });
 
 /** `POST /batch_predict?batch_size=32`, and the same of any model: many rows in, their predictions out in the same order, a batch at a time. */
-export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] {
+export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRoute[] {
   const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
 
-  async function handle(context: RequestContext): Promise<void> {
-    const { req } = context;
+  async function handle(context: RequestContext, body: Buffer | PieceReader): Promise<void> {
     const batchSize = Math.min(readBatchSize(context.query), options.maxBatchSize);
-    const streamed = requireMediaType(req, MEDIA_TYPES) !== 'application/json';
-    refuseEncoding(req);
-    if (streamed) rawBody(req, maxBodyBytes);
-    const instances = streamed
-      ? undefined
-      : readInstances(await parser.parse(await readBodyWithin(req, maxBodyBytes, idleMs), context));
+    const source = Buffer.isBuffer(body) ? readInstances(await parser.parse(body, context)) : body;
     const model = await modelOf(repository, context);
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
-      await stream(context, batchSize, instances, live);
+      await stream(context, batchSize, source, live);
     } finally {
       live.release();
     }
@@ -72,14 +64,13 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
   async function stream(
     context: RequestContext,
     batchSize: number,
-    instances: RowSource | undefined,
+    body: RowSource | PieceReader,
     live: Generation,
   ): Promise<void> {
     const { req, res, cancellation } = context;
     const recorder = metrics.model(live.name);
 
     const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
-    const reader = createPieceReader(req);
     const rows = createRowStream({ framing, batchesInFlight: BATCHES_IN_FLIGHT, send });
     let stopping = false;
     let idleFor: string | undefined;
@@ -100,7 +91,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
 
     function stop(): void {
       stopping = true;
-      reader.stop();
+      if ('stop' in body) body.stop();
     }
 
     /** Time spent in the model is not idle: runs have a bound of their own. */
@@ -115,17 +106,17 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
       rows.abandon();
     }
 
-    // Rows of one answer are of one version: a stream that outlasts its model goes on, in a new request, with the next.
+    // Rows of one response are of one version: a stream that outlasts its model goes on, in a new request, with the next.
     const ends = [draining, live.superseded];
     for (const signal of ends) signal.addEventListener('abort', stop);
     // The signal may have come while the body or the model was waited for.
     if (ends.some(({ aborted }) => aborted)) stop();
     idle = setTimeout(onIdle, idleMs);
     const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: () => idle?.refresh() };
-    const source = instances ?? readLines(reader, lines);
-    let whole = false;
+    const source = 'stop' in body ? readLines(body, lines) : body;
+    let complete = false;
     try {
-      whole = await feedRows(source, rows, {
+      complete = await feedRows(source, rows, {
         batchSize,
         read: (row) => readRow(row, live),
         run: (batch) => predictRows(batch, live, cancellation),
@@ -140,12 +131,18 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): Route[] 
       context.fault = rows.fault();
     }
     if (cancellation.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
-    const stopped = whyStopped(whole, idleFor, draining.aborted);
+    const stopped = whyStopped(complete, idleFor, draining.aborted);
     finish(context, rows, framing.last({ ...rows.counts(), stopped }), framing);
     if (stopped !== undefined) cutLater(context, idleMs);
   }
 
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, streams: true, handle }));
+  const body = {
+    kind: 'streamed',
+    limit: maxBodyBytes,
+    wholeTypes: ['application/json'],
+    streamTypes: ['application/x-ndjson', 'application/jsonl'],
+  } as const;
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, body, handle }));
 }
 
 /**
@@ -166,9 +163,9 @@ function cutLater({ req, res }: RequestContext, idleMs: number): void {
   }, idleMs).unref();
 }
 
-function whyStopped(whole: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {
+function whyStopped(complete: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {
   if (idleFor !== undefined) return { code: 'IDLE', message: idleFor };
-  if (whole) return undefined;
+  if (complete) return undefined;
   return draining
     ? { code: 'DRAINING', message: 'the server is shutting down: send the rest again' }
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
@@ -206,7 +203,7 @@ function readBatchSize(query: string): number {
 const wantsArray = (accept: string | undefined): boolean =>
   weightOf(accept, 'application/json') > weightOf(accept, 'application/x-ndjson');
 
-/** Settles when the client has taken what was written, or is gone. */
+/** Settles when the client has taken what was written, or has left. */
 function drained(res: ServerResponse): Promise<void> {
   if (res.destroyed) return Promise.resolve();
   return new Promise((resolve) => {

@@ -1,6 +1,5 @@
-import { readBody, requireMediaType } from '../../http/body/read-body.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
-import type { Route } from '../../http/router.ts';
+import type { BufferedRoute } from '../../http/router.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
@@ -19,10 +18,8 @@ export interface PredictOptions {
 }
 
 /** `POST /predict`, and the same of any model: one row in, its prediction out. */
-export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes }: PredictOptions): Route[] {
-  async function handle(context: RequestContext): Promise<void> {
-    requireMediaType(context.req, ['application/json']);
-    const bytes = await readBody(context.req, maxBodyBytes);
+export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes }: PredictOptions): BufferedRoute[] {
+  async function handle(context: RequestContext, bytes: Buffer): Promise<void> {
     const model = context.params.name === undefined ? repository.main : await modelOf(repository, context);
     // The body is complete, so that no client is kept from sending it: a load may take as long as the deadline allows.
     const live = model.live() ?? (await model.whenLive());
@@ -31,16 +28,17 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
       const feeds = isLarge(bytes)
         ? await parser.readFeeds(bytes, live.rows.form, context)
         : readPredictBody(readJson(bytes), live);
-      await answerRow(context, feeds, live, metrics.model(live.name));
+      await predictRow(context, feeds, live, metrics.model(live.name));
     } finally {
       live.release();
     }
   }
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, handle }));
+  const body = { kind: 'buffered', limit: maxBodyBytes, mediaTypes: ['application/json'] } as const;
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, body, handle }));
 }
 
-/** Runs one row and answers with its prediction. */
-export async function answerRow(
+/** Runs one row and sends its prediction. */
+export async function predictRow(
   context: RequestContext,
   feeds: RowFeeds,
   live: Generation,

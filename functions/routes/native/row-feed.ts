@@ -18,13 +18,13 @@ export interface FeedOptions {
   run(batch: readonly (ReadRow | Promise<ReadRow>)[]): Promise<readonly RowResult[]>;
   /** Whether the stream is to end here. */
   over(): boolean;
-  /** What the rows' bytes were taken from. Default: the process's. */
+  /** What the rows' bytes are reserved of. Default: the process's. */
   readonly budget?: BodyBudget;
 }
 
 /**
  * Reads rows and puts them into the stream, a batch at a time; what a group leaves over goes as a smaller batch. The bytes of
- * a row are given back when its batch has been run, or when the stream ends before that.
+ * a row are released when its batch has been run, or when the stream ends before that.
  * @returns whether all rows were put: false where `over` cut them short.
  * @throws what the source throws.
  */
@@ -32,22 +32,26 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
   const { batchSize, budget = processBudget } = options;
   let batch: (ReadRow | Promise<ReadRow>)[] = [];
   let batchBytes = 0;
+  /** Of the batch: those that say when they are not used any more. */
+  let batchRows: SourceRow[] = [];
   let streamBytes = 0;
-  let onGiven: (() => void) | undefined;
+  let onReleased: (() => void) | undefined;
 
-  function give(bytes: number): void {
+  function release(bytes: number, rows: readonly SourceRow[]): void {
+    for (const row of rows) row.release!();
     streamBytes -= bytes;
-    budget.give(bytes);
-    onGiven?.();
+    budget.release(bytes);
+    onReleased?.();
   }
 
   function put(): Promise<void> | undefined {
-    const bytes = batchBytes;
+    const [bytes, rows] = [batchBytes, batchRows];
     const results = options.run(batch);
     batch = [];
     batchBytes = 0;
-    const release = (): void => give(bytes);
-    results.then(release, release);
+    batchRows = [];
+    const done = (): void => release(bytes, rows);
+    results.then(done, done);
     return stream.put(results);
   }
 
@@ -55,6 +59,7 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
     for (const row of group) {
       batchBytes += row.bytes;
       streamBytes += row.bytes;
+      if (row.release !== undefined) batchRows.push(row);
       const pause = processSlices.wait();
       if (pause !== undefined) await pause;
       batch.push(options.read(row));
@@ -74,12 +79,12 @@ export async function feedRows(source: RowSource, stream: RowStream, options: Fe
       if (!(await takeGroup(group))) return false;
       while (streamBytes >= STREAM_BYTES) {
         await new Promise<void>((resolve) => {
-          onGiven = resolve;
+          onReleased = resolve;
         });
       }
     }
     return true;
   } finally {
-    give(batchBytes);
+    release(batchBytes, batchRows);
   }
 }

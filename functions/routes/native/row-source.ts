@@ -4,16 +4,18 @@ import { createLineCutter, type Line } from '../../http/body/lines.ts';
 import type { PieceReader } from '../../http/body/pieces.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import { isArray, type JsonValue, readJson } from '../../tensor/json/reader.ts';
+import { isArray, isObject, type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
 import { readPredictBody } from './prediction.ts';
 
 /** One row of a request. */
 export interface SourceRow {
-  /** What it holds of the budget for bodies, until it is answered. */
+  /** What it has reserved of the budget for bodies, until it is answered. */
   readonly bytes: number;
   /** Decodes it; a long line in a thread. @throws ServingError `INVALID_INPUT`, or why there is no line. */
   read(live: Pick<Generation, 'rows'>): RowFeeds | Promise<RowFeeds>;
+  /** Called once what was read is not used any more. */
+  release?(): void;
 }
 
 /** Rows, in groups after which nothing more may come for a while. */
@@ -45,16 +47,23 @@ export async function* readLines(reader: PieceReader, options: LineOptions): Asy
   }
 }
 
-function* readEach(lines: Iterable<Line>, { parser, owner }: LineOptions): Generator<SourceRow> {
+function* readEach(lines: Iterable<Line>, options: LineOptions): Generator<SourceRow> {
   for (const line of lines) {
-    yield line instanceof ServingError
-      ? { bytes: 0, read: () => raise(line) }
-      : {
-          bytes: line.length,
-          read: (live) =>
-            isLarge(line) ? parser.readFeeds(line, live.rows.form, owner) : readPredictBody(readJson(line), live),
-        };
+    if (line instanceof ServingError) yield { bytes: 0, read: () => raise(line) };
+    else if (isLarge(line)) yield readLong(line, options);
+    else yield { bytes: line.length, read: (live) => readPredictBody(readJson(line), live) };
   }
+}
+
+/** The line is an owner of its own: the request uses what was read of it for a part of its time. */
+function readLong(line: Buffer, { parser, owner: { res, cancellation } }: LineOptions): SourceRow {
+  const owner: Owner = { res, cancellation };
+  return {
+    // Taken now: a thread may be given the memory of the line.
+    bytes: line.length,
+    read: (live) => parser.readFeeds(line, live.rows.form, owner),
+    release: () => owner.releaseResult?.(),
+  };
 }
 
 function raise(error: ServingError): never {
@@ -67,8 +76,7 @@ function raise(error: ServingError): never {
  */
 export function readInstances(body: JsonValue): Iterable<Iterable<SourceRow>> {
   if (isArray(body)) return [readBodies(body)];
-  const instances =
-    typeof body === 'object' && body !== null ? (body as { instances?: JsonValue }).instances : undefined;
+  const instances = isObject(body) ? body.instances : undefined;
   if (isArray(instances)) return [readRows(instances)];
   const message =
     'the body: expected an array of {"features": …}, {"instances": [row, …]}, or NDJSON as application/x-ndjson';

@@ -2,7 +2,7 @@ import type { ServingError } from '../../errors.ts';
 import { toServingError } from '../../http/error-response.ts';
 import type { RowResult } from './row-batch.ts';
 
-/** How an answer of many rows is framed: a line a row, or one array. */
+/** How a response of many rows is framed: a line a row, or one array. */
 export interface RowFraming {
   readonly type: string;
   readonly open: string;
@@ -52,11 +52,11 @@ export interface RowStreamOptions {
 export interface RowStream {
   /** Takes a batch whose results are on their way; settles when there is room for another. */
   put(batch: Promise<readonly RowResult[]>): Promise<void> | undefined;
-  /** Settles when all that was put has been answered, or the stream was abandoned. @throws what kept it from answering. */
+  /** Settles when all that was put has been answered, or the stream was abandoned. @throws what kept a batch from being sent. */
   finish(): Promise<void>;
   /** Writes nothing more, and ends every wait for room. */
   abandon(): void;
-  /** The first row's error that says something is wrong here, and not with the row alone. */
+  /** The first error of a row that is a fault of the server or its model, and not of the row. */
   fault(): ServingError | undefined;
   /** Rows answered so far. */
   counts(): { readonly ok: number; readonly failed: number };

@@ -1,8 +1,8 @@
+import type { IncomingMessage } from 'node:http';
 import type { Cancellation } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
-import { readInflated } from '../../http/body/inflate.ts';
 import type { RequestContext } from '../../http/request-context.ts';
-import type { Route } from '../../http/router.ts';
+import type { BufferedRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { predictTensors } from '../../model/serving/predict-tensors.ts';
@@ -28,22 +28,26 @@ const TEXT_LENGTH = 'inference-header-content-length';
  * `POST /v2/models/{name}[/versions/{version}]/infer`: whole tensors in, whole tensors out, as JSON or binary each. The header
  * with the length of the JSON text tells where binary data begin, and not the content type: as in Triton any is taken, and none.
  */
-export function createInferRoutes({ repository, parser, metrics, maxBodyBytes, tracer }: InferOptions): Route[] {
-  async function handle(context: RequestContext): Promise<void> {
-    const { req } = context;
-    const header = req.headers[TEXT_LENGTH] as string | undefined;
-    const body = await readInflated(req, maxBodyBytes, Number(header) || 0);
+export function createInferRoutes({
+  repository,
+  parser,
+  metrics,
+  maxBodyBytes,
+  tracer,
+}: InferOptions): BufferedRoute[] {
+  async function handle(context: RequestContext, body: Buffer): Promise<void> {
+    const header = textLengthOf(context.req);
     const textBytes = header === undefined ? undefined : readTextLength(header, body.length);
     const live = await generationAt(repository, context);
     live.hold();
     try {
-      await answer(context, body, textBytes, live);
+      await respond(context, body, textBytes, live);
     } finally {
       live.release();
     }
   }
 
-  async function answer(
+  async function respond(
     context: RequestContext,
     body: Buffer,
     textBytes: number | undefined,
@@ -60,8 +64,16 @@ export function createInferRoutes({ repository, parser, metrics, maxBodyBytes, t
     trace?.end({ model: live.name, version: live.version, requestId: context.id });
   }
 
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/infer`, handle }));
+  const body = {
+    kind: 'buffered',
+    limit: maxBodyBytes,
+    inflates: true,
+    textBytes: (req: IncomingMessage) => Number(textLengthOf(req)) || 0,
+  } as const;
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/infer`, body, handle }));
 }
+
+const textLengthOf = ({ headers }: IncomingMessage): string | undefined => headers[TEXT_LENGTH] as string | undefined;
 
 /** Reads the body of an infer request, in the thread where that takes long. @throws ServingError as `readInfer` does. */
 export function readRequest(
@@ -73,7 +85,7 @@ export function readRequest(
 ): InferRequest | Promise<InferRequest> {
   const { form } = live.rows;
   return isLongToRead(body, textBytes, live)
-    ? parser.readAside<InferRequest>(body, { as: 'infer', form, textBytes }, owner)
+    ? parser.readInThread<InferRequest>(body, { as: 'infer', form, textBytes }, owner)
     : readInfer(body, form, textBytes);
 }
 
@@ -145,7 +157,7 @@ async function within<T>(
     return await Promise.race([working, late.promise]);
   } finally {
     clearTimeout(timer as NodeJS.Timeout | undefined);
-    // Nobody is left to hear how it ended.
+    // How it ends is of no use any more.
     working.catch(() => {});
     late.promise.catch(() => {});
   }

@@ -1,4 +1,3 @@
-import type { AdminCheck } from '../../http/admin-token.ts';
 import type { Route } from '../../http/router.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import { createInferRoutes, type InferOptions } from './infer.ts';
@@ -13,8 +12,7 @@ import { createTracer } from './triton/tracer.ts';
 
 export interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfigOptions {
   readonly draining: () => boolean;
-  readonly checkAdmin: AdminCheck;
-  /** Whether there is a token at all. */
+  /** Whether there is an admin token. */
   readonly admin: boolean;
   readonly logger: Logger;
 }
@@ -29,7 +27,7 @@ export function createOpenInferenceRoutes(options: OpenInferenceOptions): Route[
     ...createInferRoutes({ ...options, tracer }),
     ...createMetadataRoutes(options),
     ...createModelConfigRoutes(options),
-    ...createRepositoryRoutes(options),
+    ...createRepositoryRoutes(options.repository),
     ...createStatisticsRoutes(options),
     ...createLogSettingsRoutes(options),
     ...createTraceSettingsRoutes({ ...options, tracer }),

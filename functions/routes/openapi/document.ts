@@ -5,13 +5,13 @@ import { LOAD_PHASES, MODEL_STATES } from '../../telemetry/metrics/metric-table.
 import { batchQuerySchema } from '../native/batch-predict.ts';
 import { envelope } from '../native/prediction.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
+import type { DocumentContext, Examples } from './document-context.ts';
 import { ERROR_SCHEMAS, errorResponses } from './errors.ts';
 import { makeExamples } from './example.ts';
 import { type Json, record, ref } from './json-schema.ts';
 import { anySchemas, modelSchemas, type Typed } from './model-schemas.ts';
 import { OPEN_INFERENCE_SCHEMAS } from './open-inference.ts';
 import { describeRoute } from './operations.ts';
-import type { DocumentContext, Examples } from './subject.ts';
 import { TENSORFLOW_SERVING_SCHEMAS } from './tensorflow-serving.ts';
 
 /** What of a route the document lists. */
@@ -95,13 +95,13 @@ const SHARED: Json = {
 export function writeDocument(routes: readonly Listed[], live: Generation | undefined): string {
   const batchQuery = (z.toJSONSchema(batchQuerySchema) as Json).properties as Json;
   const examples = live === undefined ? undefined : makeExamples(live);
-  const subject: DocumentContext =
+  const context: DocumentContext =
     live === undefined
       ? { batchQuery }
       : { batchQuery, name: live.name, version: live.version, ...(examples && { examples }) };
   const paths: Record<string, Json> = {};
   for (const route of routes) {
-    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: describeRoute(route, subject) };
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: describeRoute(route, context) };
   }
   return JSON.stringify({
     openapi: '3.1.0',

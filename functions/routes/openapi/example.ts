@@ -4,7 +4,7 @@ import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { DATATYPES } from '../open-inference/datatype.ts';
-import type { Examples } from './subject.ts';
+import type { Examples } from './document-context.ts';
 
 /** A number that is written as its text has it: no digit of an int64 is lost. */
 const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;

@@ -1,6 +1,6 @@
+import { type DocumentContext, json, type Operations, ok, operation } from './document-context.ts';
 import { failing } from './errors.ts';
 import { type Json, ref } from './json-schema.ts';
-import { type DocumentContext, json, type Operations, ok, operation } from './subject.ts';
 
 /** Of the three addresses of a model: what an operation's id and summary say of it, and whose schemas it has. */
 const ADDRESSES = [
@@ -44,8 +44,8 @@ export const NATIVE: Operations = {
 
 function predicting(address: Address): Operations {
   return {
-    [`POST ${address.path}/predict`]: (subject) => predict(address, subject),
-    [`POST ${address.path}/batch_predict`]: (subject) => batchPredict(address, subject),
+    [`POST ${address.path}/predict`]: (context) => predict(address, context),
+    [`POST ${address.path}/batch_predict`]: (context) => batchPredict(address, context),
   };
 }
 

@@ -1,6 +1,6 @@
+import { json, type Operations, ok, operation } from './document-context.ts';
 import { failing } from './errors.ts';
 import { type Json, record, ref } from './json-schema.ts';
-import { json, type Operations, ok, operation } from './subject.ts';
 
 const TAG = 'Open Inference Protocol';
 const MODELS = [

@@ -1,8 +1,8 @@
 import type { Route } from '../../http/router.ts';
+import { type DocumentContext, keyOf, type Operations } from './document-context.ts';
 import type { Json } from './json-schema.ts';
 import { NATIVE } from './native.ts';
 import { OPEN_INFERENCE } from './open-inference.ts';
-import { type DocumentContext, keyOf, type Operations } from './subject.ts';
 import { TENSORFLOW_SERVING, vertexHealth, vertexPredict } from './tensorflow-serving.ts';
 
 const OPERATIONS: Operations = { ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING };
@@ -13,17 +13,17 @@ type Listed = Pick<Route, 'method' | 'path'>;
 export const isDescribed = (route: Listed): boolean => Object.hasOwn(OPERATIONS, keyOf(route));
 
 /** The operation of a route, with the parameters that its path has. */
-export function describeRoute(route: Listed, subject: DocumentContext): Json {
+export function describeRoute(route: Listed, context: DocumentContext): Json {
   const describe = isDescribed(route)
     ? OPERATIONS[keyOf(route)]!
     : route.method === 'GET'
       ? vertexHealth
       : vertexPredict;
-  const operation = describe(subject);
+  const operation = describe(context);
   const names = Array.from(route.path.matchAll(/\{(\w+)\}/g), ([, name]) => name!);
   if (names.length === 0) return operation;
   const own = (operation.parameters as Json[] | undefined) ?? [];
-  return { ...operation, parameters: [...names.map((name) => pathParameter(name, subject)), ...own] };
+  return { ...operation, parameters: [...names.map((name) => pathParameter(name, context)), ...own] };
 }
 
 function pathParameter(name: string, { name: model, version }: DocumentContext): Json {

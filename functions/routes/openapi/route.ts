@@ -18,12 +18,12 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
   let general: Promise<CachedResponse> | undefined;
 
   async function write(live: Generation | undefined): Promise<CachedResponse> {
-    // Most servers are never asked for it: what it is made with is loaded then.
+    // Most servers never serve it: what it is made with is loaded for the first request.
     const { writeDocument } = await import('./document.ts');
     return cacheText('application/json', writeDocument(listed, live));
   }
 
-  function answerFor(live: Generation | undefined): Promise<CachedResponse> {
+  function responseFor(live: Generation | undefined): Promise<CachedResponse> {
     if (live === undefined) {
       general ??= write(undefined).catch((error) => {
         general = undefined;
@@ -42,8 +42,8 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
   }
 
   async function handle(context: RequestContext): Promise<void> {
-    const answer = await answerFor(model.live());
-    await sendCached(context, answer, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
+    const response = await responseFor(model.live());
+    await sendCached(context, response, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
   }
 
   return [{ method: 'GET', path: PATH, handle }];

@@ -1,6 +1,6 @@
+import { type Describe, json, type Operations, ok, operation } from './document-context.ts';
 import { failing } from './errors.ts';
 import { type Json, record, ref } from './json-schema.ts';
-import { type Describe, json, type Operations, ok, operation } from './subject.ts';
 
 const TAG = 'TensorFlow Serving';
 const VERTEX_TAG = 'Vertex AI';

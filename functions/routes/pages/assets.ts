@@ -18,16 +18,16 @@ const source = import.meta.url.endsWith('.ts');
  * compressed it; run from the sources, it is built first, as the build does.
  */
 export function createAssetReader(): ReadAsset {
-  const answers = new Map<string, Promise<CachedResponse>>();
+  const responses = new Map<string, Promise<CachedResponse>>();
   const load = source ? createSourceLoader() : readPacked;
   return (path, type) => {
-    const known = answers.get(path);
+    const known = responses.get(path);
     if (known !== undefined) return known;
-    const answer = load(path, type);
-    answers.set(path, answer);
+    const response = load(path, type);
+    responses.set(path, response);
     // What could not be read is tried again by the next request.
-    answer.catch(() => answers.delete(path));
-    return answer;
+    response.catch(() => responses.delete(path));
+    return response;
   };
 }
 

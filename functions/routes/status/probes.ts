@@ -2,7 +2,7 @@ import { constants } from 'node:zlib';
 import { ServingError } from '../../errors.ts';
 import { cacheText, sendCached } from '../../http/cached-response.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
-import type { Route } from '../../http/router.ts';
+import type { BodilessRoute, Route } from '../../http/router.ts';
 import type { Model, ModelStatus } from '../../model/serving/model.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { shareRendering } from '../../telemetry/metrics/shared-rendering.ts';
@@ -44,8 +44,11 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
   ];
 }
 
-/** Answers whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
-export function createReadiness({ model, draining }: Pick<ProbeOptions, 'model' | 'draining'>): Route['handle'] {
+/** Whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
+export function createReadiness({
+  model,
+  draining,
+}: Pick<ProbeOptions, 'model' | 'draining'>): BodilessRoute['handle'] {
   return (context) => {
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
     model.load();

@@ -14,7 +14,7 @@ export type PredictBody =
   | { readonly form: 'row'; readonly instances: Instances }
   | { readonly form: 'column'; readonly tensors: readonly Tensor[] };
 
-/** The only signature that an ONNX model has: what a SavedModel's is called where nobody says otherwise. */
+/** The only signature that an ONNX model has: the default name of a SavedModel's. */
 export const SIGNATURE_NAME = 'serving_default';
 
 /**

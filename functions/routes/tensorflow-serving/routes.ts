@@ -1,5 +1,4 @@
 import { ServingError } from '../../errors.ts';
-import { readInflated } from '../../http/body/inflate.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
@@ -9,10 +8,11 @@ import { shorten } from '../../shorten.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
+import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances } from '../instances/run-instances.ts';
 import { generationAt } from '../model-address.ts';
-import { createInstanceWriter, writeColumns } from './answer.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
+import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
 import { showStatus } from './status.ts';
 
@@ -38,16 +38,15 @@ const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`]
 export function createTensorFlowServingRoutes(options: TensorFlowServingOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes } = options;
 
-  async function predict(context: RequestContext): Promise<void> {
-    const bytes = await readInflated(context.req, maxBodyBytes);
+  async function predict(context: RequestContext, bytes: Buffer): Promise<void> {
     const live = await generationAt(repository, context);
     live.hold();
     try {
       const { form } = live.rows;
       const body = isLarge(bytes)
-        ? await parser.readAside<PredictBody>(bytes, { as: 'tensorflow', form }, context)
+        ? await parser.readInThread<PredictBody>(bytes, { as: 'tensorflow', form }, context)
         : readTensorFlowBody(readJson(bytes, 0, bytes.length, MAX_VALUES, true), live.rows);
-      const json = await answerOf(body, live, context, metrics.model(live.name));
+      const json = await responseOf(body, live, context, metrics.model(live.name));
       if (!context.cancellation.gone) sendJson(context, 200, json);
     } finally {
       live.release();
@@ -69,13 +68,17 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     sendJson(context, 200, JSON.stringify({ models }));
   }
 
-  const served = { predict, classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
+  const body = { kind: 'buffered', limit: maxBodyBytes, inflates: true } as const;
   const ofModels = PLACES.flatMap((path): Route[] => {
     const labelled = path.endsWith('{label}') ? refuseLabel : undefined;
+    const refused = { classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
     return [
       // Before the status: that one's pattern would take the colon for a part of the name.
-      ...Object.entries(served).map(
-        ([verb, handle]): Route => ({ method: 'POST', path: `${path}:${verb}`, handle: labelled ?? handle }),
+      labelled === undefined
+        ? { method: 'POST', path: `${path}:predict`, body, handle: predict }
+        : { method: 'POST', path: `${path}:predict`, handle: labelled },
+      ...Object.entries(refused).map(
+        ([verb, refuse]): Route => ({ method: 'POST', path: `${path}:${verb}`, handle: labelled ?? refuse }),
       ),
       { method: 'GET', path: `${path}/metadata`, handle: labelled ?? metadata },
       { method: 'GET', path, handle: labelled ?? status },
@@ -84,8 +87,8 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
   return [{ method: 'GET', path: '/v1/models', handle: list }, ...ofModels];
 }
 
-/** The JSON that answers a body of `:predict`. */
-async function answerOf(
+/** The JSON of the response to a body of `:predict`. */
+async function responseOf(
   body: PredictBody,
   live: Generation,
   { cancellation }: Pick<RequestContext, 'cancellation'>,

@@ -1,4 +1,4 @@
-import { readInflated } from '../../http/body/inflate.ts';
+import type { IncomingMessage } from 'node:http';
 import { requireMediaType } from '../../http/body/read-body.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
@@ -6,13 +6,13 @@ import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
+import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances, type WriteInstance } from '../instances/run-instances.ts';
-import { answerRow } from '../native/predict.ts';
+import { predictRow } from '../native/predict.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
 import { sendOutputs } from '../open-inference/response.ts';
 import { createReadiness } from '../status/probes.ts';
-import { createInstanceWriter } from '../tensorflow-serving/answer.ts';
 import { readVertexBody, type VertexBody } from './body.ts';
 
 export interface VertexOptions {
@@ -53,17 +53,15 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
   const healthPath = options.healthRoute ?? byDefault;
   const valuesOnly = predictPath !== undefined && TENSORFLOW_SERVING.test(predictPath);
 
-  async function predict(context: RequestContext): Promise<void> {
+  async function predict(context: RequestContext, bytes: Buffer): Promise<void> {
     const { req } = context;
-    const isTriton = requireMediaType(req, MEDIA_TYPES) === TRITON_BINARY;
-    const header = isTriton ? headerSize(req.headers['content-type']!) : req.headers['inference-header-content-length'];
-    const bytes = await readInflated(req, maxBodyBytes, Number(header) || 0);
-    const textBytes = header === undefined ? undefined : readTextLength(header as string, bytes.length);
+    const header = textLengthOf(req);
+    const textBytes = header === undefined ? undefined : readTextLength(header, bytes.length);
     const live = repository.main.live() ?? (await repository.main.whenLive());
     live.hold();
     try {
       const body = await readBody(bytes, textBytes, live, context);
-      await answer(context, body, live, isTriton);
+      await respond(context, body, live, isTriton(req));
     } finally {
       live.release();
     }
@@ -78,17 +76,17 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     if (textBytes !== undefined)
       return { form: 'infer', request: await readRequest(bytes, textBytes, live, parser, owner) };
     return isLarge(bytes)
-      ? parser.readAside<VertexBody>(bytes, { as: 'vertex', form: live.rows.form }, owner)
+      ? parser.readInThread<VertexBody>(bytes, { as: 'vertex', form: live.rows.form }, owner)
       : readVertexBody(bytes, live.rows);
   }
 
-  async function answer(context: RequestContext, body: VertexBody, live: Generation, isTriton: boolean): Promise<void> {
+  async function respond(context: RequestContext, body: VertexBody, live: Generation, triton: boolean): Promise<void> {
     const recorder = metrics.model(live.name);
-    if (body.form === 'features') return answerRow(context, body.feeds, live, recorder);
+    if (body.form === 'features') return predictRow(context, body.feeds, live, recorder);
     if (body.form === 'infer') {
       const outputs = await runInfer(context, live, body.request, recorder);
       const named = { ...context, params: { name: live.name } };
-      return sendOutputs(named, live, body.request, outputs, isTriton ? tritonType : undefined);
+      return sendOutputs(named, live, body.request, outputs, triton ? tritonType : undefined);
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
     const texts = await runInstances(body.instances, live, context.cancellation, recorder, write);
@@ -96,7 +94,16 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
   }
 
   const routes: Route[] = [];
-  if (predictPath !== undefined) routes.push({ method: 'POST', path: predictPath, handle: predict });
+  if (predictPath !== undefined) {
+    const body = {
+      kind: 'buffered',
+      limit: maxBodyBytes,
+      mediaTypes: MEDIA_TYPES,
+      inflates: true,
+      textBytes: (req: IncomingMessage) => Number(textLengthOf(req)) || 0,
+    } as const;
+    routes.push({ method: 'POST', path: predictPath, body, handle: predict });
+  }
   if (healthPath !== undefined) {
     const handle = createReadiness({ model: repository.main, draining: options.draining });
     routes.push({ method: 'GET', path: healthPath, probe: true, handle });
@@ -109,6 +116,14 @@ function predictionsOf(live: Generation): WriteInstance {
   const encoder = predictionEncoderOf(live);
   return (outputs, row, isRow) => `{${encoder.encode(outputs, row, isRow)}}`;
 }
+
+const isTriton = (req: IncomingMessage): boolean => requireMediaType(req, MEDIA_TYPES) === TRITON_BINARY;
+
+/** The length of the text before binary data, as the caller gives it: in Triton's media type, or the header. */
+const textLengthOf = (req: IncomingMessage): string | undefined =>
+  isTriton(req)
+    ? headerSize(req.headers['content-type']!)
+    : (req.headers['inference-header-content-length'] as string | undefined);
 
 /** The parameter of Triton's media type; a text that is no length is refused as the header would be. */
 const headerSize = (contentType: string): string =>

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { BodyBudget, budgetBytes, releaseBody } from '../../../functions/http/body/body-budget.ts';
+import { BodyBudget, BodyReservation, budgetBytes } from '../../../functions/http/body/body-budget.ts';
 import { readBody } from '../../../functions/http/body/read-body.ts';
 
 const LIMIT = 1_000_000;
@@ -15,43 +14,53 @@ function request(bytes: number, declared: boolean): IncomingMessage {
   return Object.assign(stream, { headers, complete: true }) as unknown as IncomingMessage;
 }
 
-const response = (closed: boolean): ServerResponse =>
-  Object.assign(new EventEmitter(), { closed }) as unknown as ServerResponse;
-
 for (const declared of [true, false]) {
   const how = declared ? 'of a declared length' : 'that is chunked';
 
-  test(`a body ${how} keeps its part of the budget until its response is closed`, async () => {
+  test(`a body ${how} keeps its part of the budget until it is released`, async () => {
     const budget = new BodyBudget(LIMIT);
-    const req = request(500_000, declared);
-    await readBody(req, LIMIT, budget);
+    const reservation = new BodyReservation(budget);
+    await readBody(request(500_000, declared), LIMIT, reservation);
     assert.equal(budget.used, 500_000);
-    const res = response(false);
-    releaseBody(req, res);
-    assert.equal(budget.used, 500_000);
-    res.emit('close');
-    assert.equal(budget.used, 0);
-    // A second time, and for a response that is closed already.
-    releaseBody(req, response(true));
-    assert.equal(budget.used, 0);
+    for (let i = 0; i < 2; i++) {
+      reservation.release();
+      assert.deepEqual([budget.used, reservation.isReleased], [0, true]);
+    }
   });
 
-  test(`a body ${how} that the budget has no room for is refused with 429, and its part is given back`, async () => {
+  test(`a body ${how} that the budget has no room for is refused with 429, and its part can be released`, async () => {
     const budget = new BodyBudget(LIMIT);
-    budget.take(600_000, LIMIT);
-    const req = request(500_000, declared);
-    await assert.rejects(readBody(req, LIMIT, budget), { code: 'OVERLOADED', retryAfter: 1 });
-    releaseBody(req, response(true));
+    budget.reserve(600_000, LIMIT);
+    const reservation = new BodyReservation(budget);
+    const read = readBody(request(500_000, declared), LIMIT, reservation);
+    await assert.rejects(read, { code: 'OVERLOADED', retryAfter: 1 });
+    reservation.release();
     assert.equal(budget.used, 600_000);
   });
 }
+
+test('what arrives after the release reserves nothing', () => {
+  const budget = new BodyBudget(LIMIT);
+  const reservation = new BodyReservation(budget);
+  reservation.grow(10, LIMIT);
+  reservation.release();
+  reservation.grow(10, LIMIT);
+  assert.equal(budget.used, 0);
+});
+
+test('a body of a declared length up to 64 KiB reserves nothing once it is complete', async () => {
+  const budget = new BodyBudget(LIMIT);
+  const reservation = new BodyReservation(budget);
+  await readBody(request(65_536, true), LIMIT, reservation);
+  assert.deepEqual([budget.used, reservation.isReleased], [0, true]);
+});
 
 test('a length that is declared takes nothing of the budget before its bytes arrive', async () => {
   const budget = new BodyBudget(LIMIT);
   const body = new Readable({ read() {} });
   const headers = { 'content-length': '900000' };
   const req = Object.assign(body, { headers, complete: false }) as unknown as IncomingMessage;
-  const read = readBody(req, LIMIT, budget);
+  const read = readBody(req, LIMIT, new BodyReservation(budget));
   assert.equal(budget.used, 0);
   body.push(Buffer.alloc(1000));
   await new Promise(setImmediate);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { GrowingBuffer } from '../../../functions/http/body/growing-buffer.ts';
+import { ownsMemory } from '../../../functions/http/body/owned-memory.ts';
 
 test('whatever the parts, they come out as one, in order', () => {
   fc.assert(
@@ -21,6 +22,35 @@ test('a lone part is given back as it is, uncopied', () => {
   const buffer = new GrowingBuffer(100);
   buffer.append(part);
   assert.equal(buffer.take(), part);
+});
+
+test('bytes say that they own their memory where it was allocated here, and only then', () => {
+  const buffer = new GrowingBuffer(100);
+  // A Buffer that fills its ArrayBuffer may still be used by the framework or the socket that gave it.
+  buffer.append(Buffer.allocUnsafeSlow(5));
+  assert.equal(ownsMemory(buffer.take()), false);
+  for (const parts of [2, 3]) {
+    for (let i = 0; i < parts; i++) buffer.append(Buffer.alloc(10));
+    const taken = buffer.take();
+    assert.equal(ownsMemory(taken), true);
+    assert.equal(ownsMemory(taken.subarray()), false, 'another view of it');
+    assert.ok(taken.buffer.byteLength <= 40, 'not in a pool');
+  }
+  assert.equal(ownsMemory(buffer.take()), false, 'no bytes');
+});
+
+test('memory grows without a copy of more than 4 MiB at a time', (t) => {
+  const buffer = new GrowingBuffer(2 ** 25);
+  const piece = Buffer.alloc(65_000, 'abcdefg');
+  const copied: number[] = [];
+  const copy = t.mock.method(Buffer.prototype, 'copy');
+  for (let i = 0; i < 500; i++) buffer.append(piece);
+  for (const { arguments: given, result } of copy.mock.calls) if (given.length > 2) copied.push(result!);
+  copy.mock.restore();
+  assert.ok(copied.length > 0 && Math.max(...copied) <= 2 ** 22, copied.join());
+  const taken = buffer.take();
+  assert.equal(taken.length, 500 * 65_000);
+  for (let i = 0; i < 500; i++) assert.ok(taken.subarray(i * 65_000, (i + 1) * 65_000).equals(piece));
 });
 
 test('a first part is never written to: its memory belongs to the socket', () => {

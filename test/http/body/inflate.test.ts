@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { createGzip, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import type { ServingError } from '../../../functions/errors.ts';
-import { BodyBudget } from '../../../functions/http/body/body-budget.ts';
+import { BodyBudget, BodyReservation } from '../../../functions/http/body/body-budget.ts';
 import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
 import { readInflated } from '../../../functions/http/body/inflate.ts';
 import { connect } from '../../helpers/raw-http.ts';
@@ -20,8 +20,9 @@ async function serveInflated(t: TestContext, message: typeof IncomingMessage, bu
     t,
     async (req, res) => {
       requests++;
+      const reservation = new BodyReservation(budget);
       try {
-        res.end(await readInflated(req, LIMIT, 0, budget));
+        res.end(await readInflated(req, LIMIT, reservation));
       } catch (error) {
         errors.push(error as ServingError);
         req.resume();

@@ -94,7 +94,7 @@ test('a line that is too long is told by the limit', () => {
 
 test('a line for which there is no memory is refused, and those after it are read', () => {
   const budget = new BodyBudget(10);
-  budget.take(5, 0);
+  budget.reserve(5, 0);
   const cutter = createLineCutter(8, budget);
   const lines = [...cutter.push(Buffer.from('12345678\n1234\n'))];
   assert.ok(lines[0] instanceof ServingError && lines[0].code === 'OVERLOADED');
@@ -110,7 +110,7 @@ test('wherever a body stops, all that was taken for its lines is given back', ()
       let lines = 0;
       for (const piece of piecesOf(text, cuts)) {
         for (const line of cutter.push(piece)) {
-          if (line instanceof Buffer) budget.give(line.length);
+          if (line instanceof Buffer) budget.release(line.length);
           if (++lines > stop) break;
         }
         if (lines > stop) break;

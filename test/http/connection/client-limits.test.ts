@@ -4,11 +4,12 @@ import { createConnection } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { ServingError } from '../../../functions/errors.ts';
 import { BodyBudget } from '../../../functions/http/body/body-budget.ts';
 import { DirectMessage } from '../../../functions/http/body/direct-message.ts';
-import { readInflated } from '../../../functions/http/body/inflate.ts';
+import type { PieceReader } from '../../../functions/http/body/pieces.ts';
 import { createTurns } from '../../../functions/http/connection/turns.ts';
-import { sendBytes, sendJson } from '../../../functions/http/request-context.ts';
+import { type RequestContext, sendBytes, sendJson } from '../../../functions/http/request-context.ts';
 import { createRouter, type Route } from '../../../functions/http/router.ts';
 import { connect, postText, type RawConnection } from '../../helpers/raw-http.ts';
 import { serve } from '../../helpers/serve.ts';
@@ -28,38 +29,63 @@ const HANDLERS = [
   'answer at length',
   'answer unread',
   'answer at length unread',
-  'wait first',
+  'stream',
 ] as const;
 type HandlerKind = (typeof HANDLERS)[number];
+
+/** What happens before the body is read. */
+const AUTHORIZATIONS = [
+  'at once',
+  'after some turns',
+  'past the deadline',
+  'refused',
+  'refused after some turns',
+] as const;
+type AuthorizationKind = (typeof AUTHORIZATIONS)[number];
+
+async function authorizeAs(kind: AuthorizationKind): Promise<void> {
+  // Some of the body is here by then.
+  if (kind.endsWith('after some turns')) for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  if (kind === 'past the deadline') await new Promise((resolve) => setTimeout(resolve, 1.5 * TIMEOUT_MS));
+  if (kind.startsWith('refused')) throw new ServingError('UNAUTHORIZED', 'no token');
+}
+
+const STREAMED = { kind: 'streamed', limit: LIMIT, wholeTypes: ['a/b'], streamTypes: ['application/json'] } as const;
 
 async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
   const telemetry = recordTelemetry();
   const budget = new BodyBudget(100 * LIMIT);
   const blob = Buffer.alloc(LARGE);
-  const routes = HANDLERS.map(
-    (kind): Route => ({
-      method: 'POST',
-      path: `/${kind.replaceAll(' ', '-')}`,
-      async handle(context) {
-        if (kind === 'answer unread') {
-          sendJson(context, 200, '{}');
-          return;
-        }
-        if (kind === 'answer at length unread') {
-          sendBytes(context, 200, ['Content-Type', 'x/y'], [blob]);
-          return;
-        }
-        // Some of the body is here by then.
-        if (kind === 'wait first') for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
-        const body = await readInflated(context.req, LIMIT, 0, budget);
-        if (kind === 'fail') throw new Error('failed');
-        if (kind === 'hang') await new Promise(() => {});
-        if (kind === 'answer at length') sendBytes(context, 200, ['Content-Type', 'x/y'], [blob]);
-        else sendJson(context, 200, String(body.length));
-      },
-    }),
-  );
-  const options = { requestTimeoutMs, logRequests: 'failed', draining: () => false } as const;
+  const bodies: Buffer[] = [];
+  async function handle(kind: HandlerKind, context: RequestContext, body: Buffer): Promise<void> {
+    bodies.push(body);
+    if (kind === 'fail') throw new Error('failed');
+    if (kind === 'hang') await new Promise(() => {});
+    if (kind === 'answer at length') sendBytes(context, 200, ['Content-Type', 'x/y'], [blob]);
+    else sendJson(context, 200, String(body.length));
+  }
+  const routes = HANDLERS.map((kind): Route => {
+    const address = { method: 'POST', path: `/${kind.replaceAll(' ', '-')}` } as const;
+    if (kind === 'answer unread') return { ...address, handle: (context) => sendJson(context, 200, '{}') };
+    if (kind === 'answer at length unread') {
+      return { ...address, handle: (context) => sendBytes(context, 200, ['Content-Type', 'x/y'], [blob]) };
+    }
+    if (kind === 'stream') {
+      return { ...address, body: STREAMED, handle: (context, body) => countPieces(context, body as PieceReader) };
+    }
+    const body = { kind: 'buffered', limit: LIMIT, inflates: true } as const;
+    return { ...address, body, handle: (context, bytes) => handle(kind, context, bytes) };
+  });
+  const options = {
+    requestTimeoutMs,
+    logRequests: 'failed',
+    draining: () => false,
+    budget,
+    authorize: ({ req }: RequestContext) => {
+      const kind = req.headers['x-authorization'] as AuthorizationKind | undefined;
+      return kind === undefined || kind === 'at once' ? undefined : authorizeAs(kind);
+    },
+  } as const;
   const router = createRouter(routes, { ...options, ...telemetry });
   let open = 0;
   const turns = createTurns((req, res) => {
@@ -69,11 +95,30 @@ async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
   }, telemetry.metrics.connectionClosed);
   const server = await serve(t, turns.handler, DirectMessage);
   t.after(() => telemetry.metrics.close());
-  return { ...server, ...telemetry, budget, open: () => open };
+  return { ...server, ...telemetry, budget, bodies, open: () => open };
 }
+
+/** Answers with the length of the body, and fails where it is not as it was sent. */
+async function countPieces(context: RequestContext, reader: PieceReader): Promise<void> {
+  let length = 0;
+  // A stream has no deadline, and an idle time of its own.
+  const idle = setTimeout(() => reader.stop(), TIMEOUT_MS);
+  for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) {
+    assert.ok(piece.equals(textOf(length, piece.length)));
+    length += piece.length;
+    idle.refresh();
+  }
+  clearTimeout(idle);
+  if (!context.cancellation.gone) sendJson(context, 200, String(length));
+}
+
+/** Part of a body: what it holds differs at every byte of it, so that a lost piece shows. */
+const textOf = (from: number, length: number): Buffer =>
+  Buffer.from(Uint8Array.from({ length }, (_, i) => ((from + i) * 2_654_435_761) >>> 24));
 
 interface Scenario {
   readonly handler: HandlerKind;
+  readonly authorization: AuthorizationKind;
   readonly gzip: boolean;
   readonly chunked: boolean;
   readonly bytes: number;
@@ -85,6 +130,7 @@ interface Scenario {
 
 const scenario: fc.Arbitrary<Scenario> = fc.record({
   handler: fc.constantFrom(...HANDLERS),
+  authorization: fc.constantFrom(...AUTHORIZATIONS),
   gzip: fc.boolean(),
   chunked: fc.boolean(),
   bytes: fc.constantFrom(1, 1000, 70_000, 300_000, 1_500_000),
@@ -96,13 +142,14 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
   end: fc.constantFrom('close', 'reset', 'half-close', 'stay'),
 });
 
-function requestOf({ handler, gzip, chunked, bytes }: Scenario): Buffer {
-  const plain = Buffer.alloc(bytes, 'ab');
+function requestOf({ handler, authorization, gzip, chunked, bytes }: Scenario): Buffer {
+  const plain = textOf(0, bytes);
   const body = gzip ? gzipSync(plain, { level: 0 }) : plain;
   const head = postText(`/${handler.replaceAll(' ', '-')}`, '', {
     'content-encoding': gzip ? 'gzip' : undefined,
     'content-length': chunked ? undefined : String(body.length),
     'transfer-encoding': chunked ? 'chunked' : undefined,
+    'x-authorization': authorization,
   });
   if (!chunked) return Buffer.concat([Buffer.from(head), body]);
   const half = body.length >> 1;
@@ -128,10 +175,10 @@ async function play(port: number, one: Scenario): Promise<RawConnection> {
   return client;
 }
 
-test('whatever a client sends, cuts off or does not read, its body reservation is released', {
+test('whatever a client sends, cuts off or does not read, and however long its authorization takes, no byte of a body is lost and all that it had reserved is released', {
   timeout: 120_000,
 }, async (t) => {
-  const { port, budget, open } = await start(t);
+  const { port, budget, bodies, open } = await start(t);
   await fc.assert(
     fc.asyncProperty(fc.array(scenario, { minLength: 60, maxLength: 60 }), async (scenarios) => {
       const clients = await Promise.all(scenarios.map((one) => play(port, one)));
@@ -139,6 +186,11 @@ test('whatever a client sends, cuts off or does not read, its body reservation i
       await until(() => open() === 0 && budget.used === 0, 'the end of all that was begun', 20_000);
       for (const client of clients) client.destroy();
       await until(() => open() === 0 && budget.used === 0, 'the end of what came late', 20_000);
+      const sent = new Set(scenarios.map(({ bytes }) => bytes));
+      for (const body of bodies.splice(0)) {
+        assert.ok(sent.has(body.length), `a body of ${body.length} bytes`);
+        assert.ok(body.equals(textOf(0, body.length)));
+      }
     }),
     { numRuns: 5, endOnFailure: true },
   );

@@ -17,14 +17,15 @@ function setUp(sizes: readonly (readonly number[])[], options: { batchSize?: num
   let running = 0;
   let most = 0;
   let taken = 0;
+  let released = 0;
   async function* source(): AsyncGenerator<Iterable<SourceRow>> {
     for (const group of sizes) {
       yield (function* () {
         for (const bytes of group) {
-          budget.take(bytes, 0);
+          budget.reserve(bytes, 0);
           most = Math.max(most, budget.used);
           taken++;
-          yield { bytes, read: () => assert.fail('read by the options') };
+          yield { bytes, read: () => assert.fail('read by the options'), release: () => released++ };
         }
       })();
     }
@@ -47,7 +48,8 @@ function setUp(sizes: readonly (readonly number[])[], options: { batchSize?: num
   };
   const { batchSize = 64, over = () => false } = options;
   const done = feedRows(source(), stream, { batchSize, read, run, over, budget });
-  return { budget, batches, stream, done, running: () => running, most: () => most, taken: () => taken };
+  const counts = { running: () => running, most: () => most, taken: () => taken, released: () => released };
+  return { budget, batches, stream, done, ...counts };
 }
 
 async function settle(): Promise<void> {
@@ -94,12 +96,12 @@ test('a stream whose unanswered rows hold 4 MiB is not read on until some are an
   assert.deepEqual([fed.taken(), fed.running()], [2, 2]);
   fed.batches[1]!.answer();
   await settle();
-  assert.equal(fed.taken(), 4);
+  assert.deepEqual([fed.taken(), fed.released()], [4, 1]);
   assert.equal(await answerAll(fed), true);
   assert.equal(fed.budget.used, 0);
 });
 
-test('however a stream ends, all that its rows held is given back', async () => {
+test('however a stream ends, all that its rows held is released, and each row is once', async () => {
   const sizes = fc.array(fc.array(fc.integer({ min: 0, max: 2 * MIB }), { maxLength: 6 }), { maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(sizes, fc.nat(40), fc.integer({ min: 1, max: 4 }), async (sizes, stop, batchSize) => {
@@ -107,7 +109,7 @@ test('however a stream ends, all that its rows held is given back', async () => 
       const fed = setUp(sizes, { batchSize, over: () => asked++ >= stop });
       await answerAll(fed);
       await settle();
-      assert.equal(fed.budget.used, 0);
+      assert.deepEqual([fed.budget.used, fed.released()], [0, fed.taken()]);
     }),
     { numRuns: 60 },
   );

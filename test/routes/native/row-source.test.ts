@@ -23,9 +23,11 @@ function readerOf(...texts: string[]): PieceReader {
 function lines(reader: PieceReader, limit = 1_000_000) {
   const budget = new BodyBudget(10_000_000);
   const aside: number[] = [];
+  const released: number[] = [];
   const parser: Pick<BodyReader, 'readFeeds'> = {
-    async readFeeds(bytes) {
+    async readFeeds(bytes, _form, owner) {
       aside.push(bytes.length);
+      owner.releaseResult = () => released.push(bytes.length);
       return rows.decode((readJson(bytes) as { features: never }).features, 'features');
     },
   };
@@ -34,7 +36,7 @@ function lines(reader: PieceReader, limit = 1_000_000) {
     pieces++;
   };
   const source = readLines(reader, { limit, parser, owner: {} as Owner, onPiece, budget });
-  return { source, budget, aside, pieces: () => pieces };
+  return { source, budget, aside, released, pieces: () => pieces };
 }
 
 const valuesOf = async (row: SourceRow): Promise<unknown[]> => {
@@ -66,6 +68,21 @@ test('a long line is read in a thread, a short one is not', async () => {
   assert.deepEqual([lengths, aside], [[1, 40_001], [long.length]]);
 });
 
+test('what was read of a long line is released with its own row, and not with another', async () => {
+  const texts = [50_000, 60_000].map((count) => `{"features":[${'1,'.repeat(count)}1]}\n`);
+  const { source, released } = lines(readerOf(texts.join('')));
+  const all: SourceRow[] = [];
+  for await (const group of source) {
+    for (const row of group) {
+      await row.read(live);
+      all.push(row);
+    }
+  }
+  assert.deepEqual(released, []);
+  all[1]!.release!();
+  assert.deepEqual(released, [texts[1]!.length - 1]);
+});
+
 test('a line that is refused holds nothing, and is refused when it is read', async () => {
   const { source, budget } = lines(readerOf('{"features":[1,2,3,4]}\n'), 10);
   for await (const group of source) {
@@ -80,7 +97,7 @@ test('a line that is refused holds nothing, and is refused when it is read', asy
 test('who stops in the middle of a line leaves nothing taken', async () => {
   const { source, budget } = lines(readerOf('{"features":[1]}\n{"features":[1,2,', '3]}\n'));
   for await (const group of source) {
-    for (const row of group) budget.give(row.bytes);
+    for (const row of group) budget.release(row.bytes);
     break;
   }
   assert.equal(budget.used, 0);

@@ -57,7 +57,7 @@ test('the list has each model with its versions and their states, idle where nob
   const [list] = createModelRoutes(repository);
   const sent: string[] = [];
   const res = { writeHead: () => {}, end: (text: string) => sent.push(text) };
-  await list!.handle({ res, id: 'x', params: {} } as never);
+  await list!.handle({ res, id: 'x', params: {} } as never, undefined as never);
   assert.deepEqual(JSON.parse(sent.join('')), {
     models: [
       {

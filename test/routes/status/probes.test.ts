@@ -29,13 +29,14 @@ test('a probe starts the load that nobody has asked for yet', async () => {
   const { routes, loads } = createProbes(false);
   assert.ok(routes.length >= 4);
   for (const [i, route] of routes.entries()) {
-    await assert.rejects(async () => route.handle(context), { code: 'NOT_READY' }, route.path);
+    await assert.rejects(async () => route.handle(context, undefined as never), { code: 'NOT_READY' }, route.path);
     assert.equal(loads(), i + 1, route.path);
   }
 });
 
 test('a probe of a server that drains starts no load', async () => {
   const { routes, loads } = createProbes(true);
-  for (const route of routes) await assert.rejects(async () => route.handle(context), { code: 'DRAINING' }, route.path);
+  for (const route of routes)
+    await assert.rejects(async () => route.handle(context, undefined as never), { code: 'DRAINING' }, route.path);
   assert.equal(loads(), 0);
 });

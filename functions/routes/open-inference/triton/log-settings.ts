@@ -1,16 +1,14 @@
 import { ServingError } from '../../../errors.ts';
-import type { AdminCheck } from '../../../http/admin-token.ts';
 import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { Level, Logger } from '../../../telemetry/log/logger.ts';
 import { describe } from '../../../tensor/fill.ts';
 import type { JsonObject, JsonValue } from '../../../tensor/json/reader.ts';
 import { invalid } from '../members.ts';
-import { readShortBody } from '../short-body.ts';
+import { readShortBody, SHORT_BODY } from '../short-body.ts';
 
 export interface LogSettingsOptions {
   readonly logger: Pick<Logger, 'levels' | 'setLevels'>;
-  readonly checkAdmin: AdminCheck;
 }
 
 /** Triton's switches, and the levels of the log that each stands for. What ends the process is always written. */
@@ -26,7 +24,7 @@ const MAX_UINT32 = 2 ** 32 - 1;
  * token (Triton, logging extension; names as in triton-inference-server/server, src/http_server.cc). A verbose level above 0 stands
  * for `LOG_LEVEL=debug`. Lines are JSON with a time by ISO 8601 in either format. Names that are no settings are ignored.
  */
-export function createLogSettingsRoutes({ logger, checkAdmin }: LogSettingsOptions): Route[] {
+export function createLogSettingsRoutes({ logger }: LogSettingsOptions): Route[] {
   let verboseLevel = logger.levels().has('debug') ? 1 : 0;
   let format = 'default';
 
@@ -41,9 +39,8 @@ export function createLogSettingsRoutes({ logger, checkAdmin }: LogSettingsOptio
     sendJson(context, 200, JSON.stringify(shown));
   }
 
-  async function change(context: RequestContext): Promise<void> {
-    checkAdmin(context.req);
-    const settings = await readShortBody(context);
+  function change(context: RequestContext, body: Buffer): void {
+    const settings = readShortBody(body);
     // All of them are read before any is changed.
     checkFile(settings.log_file);
     const levels = new Set(logger.levels());
@@ -63,7 +60,7 @@ export function createLogSettingsRoutes({ logger, checkAdmin }: LogSettingsOptio
 
   return [
     { method: 'GET', path: '/v2/logging', handle: show },
-    { method: 'POST', path: '/v2/logging', handle: change },
+    { method: 'POST', path: '/v2/logging', admin: true, body: SHORT_BODY, handle: change },
   ];
 }
 

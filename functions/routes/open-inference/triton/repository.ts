@@ -1,5 +1,4 @@
 import { ServingError } from '../../../errors.ts';
-import type { AdminCheck } from '../../../http/admin-token.ts';
 import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { ListedModel, Repository } from '../../../model/repository/repository.ts';
@@ -8,17 +7,12 @@ import { shorten } from '../../../shorten.ts';
 import { describe } from '../../../tensor/fill.ts';
 import { inTritonsWords } from '../addressing.ts';
 import { invalid, readParameters } from '../members.ts';
-import { readShortBody } from '../short-body.ts';
-
-export interface RepositoryRouteOptions {
-  readonly repository: Repository;
-  readonly checkAdmin: AdminCheck;
-}
+import { readShortBody, SHORT_BODY } from '../short-body.ts';
 
 /** The index of the repository, and loading and unloading (Triton, model repository extension). */
-export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRouteOptions): Route[] {
-  async function index(context: RequestContext): Promise<void> {
-    const { ready } = await readShortBody(context);
+export function createRepositoryRoutes(repository: Repository): Route[] {
+  async function index(context: RequestContext, body: Buffer): Promise<void> {
+    const { ready } = readShortBody(body);
     if (ready !== undefined && typeof ready !== 'boolean') {
       throw invalid('ready', `ready: expected true or false, got ${describe(ready)}`);
     }
@@ -26,9 +20,8 @@ export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRou
     sendJson(context, 200, JSON.stringify(ready ? entries.filter(({ state }) => state === 'READY') : entries));
   }
 
-  async function load(context: RequestContext): Promise<void> {
-    checkAdmin(context.req);
-    const parameters = readParameters(await readShortBody(context), '') ?? {};
+  async function load(context: RequestContext, body: Buffer): Promise<void> {
+    const parameters = readParameters(readShortBody(body), '') ?? {};
     for (const name in parameters) {
       // A configuration, or files, in place of those in the repository.
       if (name === 'config' || name.startsWith('file:')) {
@@ -43,9 +36,8 @@ export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRou
     if (!context.cancellation.gone) sendJson(context, 200, '{}');
   }
 
-  async function unload(context: RequestContext): Promise<void> {
-    checkAdmin(context.req);
-    readParameters(await readShortBody(context), '');
+  async function unload(context: RequestContext, body: Buffer): Promise<void> {
+    readParameters(readShortBody(body), '');
     await repository.unload(context.params.name!).catch((error: unknown) => {
       throw inTritonsWords(error, context);
     });
@@ -53,9 +45,9 @@ export function createRepositoryRoutes({ repository, checkAdmin }: RepositoryRou
   }
 
   return [
-    { method: 'POST', path: '/v2/repository/index', handle: index },
-    { method: 'POST', path: '/v2/repository/models/{name}/load', handle: load },
-    { method: 'POST', path: '/v2/repository/models/{name}/unload', handle: unload },
+    { method: 'POST', path: '/v2/repository/index', body: SHORT_BODY, handle: index },
+    { method: 'POST', path: '/v2/repository/models/{name}/load', admin: true, body: SHORT_BODY, handle: load },
+    { method: 'POST', path: '/v2/repository/models/{name}/unload', admin: true, body: SHORT_BODY, handle: unload },
   ];
 }
 

@@ -1,14 +1,12 @@
-import type { AdminCheck } from '../../../http/admin-token.ts';
 import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { Repository } from '../../../model/repository/repository.ts';
 import { modelAt } from '../addressing.ts';
-import { readShortBody } from '../short-body.ts';
+import { readShortBody, SHORT_BODY } from '../short-body.ts';
 import type { Tracer } from './tracer.ts';
 
 export interface TraceSettingsOptions {
   readonly repository: Repository;
-  readonly checkAdmin: AdminCheck;
   readonly tracer: Tracer;
 }
 
@@ -16,7 +14,7 @@ export interface TraceSettingsOptions {
  * `GET` and `POST` of `/v2[/models/{name}]/trace/setting`: how infer requests are traced, and, for whoever has the admin token, a
  * change of it until the process ends (Triton, trace extension).
  */
-export function createTraceSettingsRoutes({ repository, checkAdmin, tracer }: TraceSettingsOptions): Route[] {
+export function createTraceSettingsRoutes({ repository, tracer }: TraceSettingsOptions): Route[] {
   const send = (context: RequestContext): void =>
     sendJson(context, 200, JSON.stringify(tracer.show(context.params.name)));
 
@@ -25,17 +23,15 @@ export function createTraceSettingsRoutes({ repository, checkAdmin, tracer }: Tr
     send(context);
   }
 
-  async function change(context: RequestContext): Promise<void> {
-    checkAdmin(context.req);
-    const body = await readShortBody(context);
-    // The body first: it is read in the request's own turn.
+  async function change(context: RequestContext, body: Buffer): Promise<void> {
+    const settings = readShortBody(body);
     if (context.params.name !== undefined) await modelAt(repository, context);
-    tracer.change(context.params.name, body);
+    tracer.change(context.params.name, settings);
     send(context);
   }
 
   return ['/v2', '/v2/models/{name}'].flatMap((path): Route[] => [
     { method: 'GET', path: `${path}/trace/setting`, handle: show },
-    { method: 'POST', path: `${path}/trace/setting`, handle: change },
+    { method: 'POST', path: `${path}/trace/setting`, admin: true, body: SHORT_BODY, handle: change },
   ]);
 }

@@ -7,8 +7,8 @@ import { createRepositoryRoutes } from '../../../../functions/routes/open-infere
 import { post } from '../../../helpers/calls.ts';
 import { serveOnly } from '../../../helpers/route-host.ts';
 
-async function start(t: TestContext, repository: Partial<Repository>, checkAdmin = (): void => {}) {
-  const routes = createRepositoryRoutes({ repository: repository as Repository, checkAdmin });
+async function start(t: TestContext, repository: Partial<Repository>) {
+  const routes = createRepositoryRoutes(repository as Repository);
   const host = await serveOnly(t, routes);
   return (path: string, body: unknown = '') => post(host, `/v2/repository/${path}`, body);
 }
@@ -94,10 +94,13 @@ test('an unload of what is not there is told of as an unknown model', async (t) 
   assert.deepEqual([answer.status, answer.json().error], [404, "Request for unknown model: 'm' is not found"]);
 });
 
-test('without the token nothing is loaded or unloaded', async (t) => {
-  const never = async (): Promise<never> => assert.fail('it was called');
-  const ask = await start(t, { load: never, unload: never }, () => {
-    throw new ServingError('FORBIDDEN', 'no token is set');
-  });
-  for (const action of ['load', 'unload']) assert.equal((await ask(`models/m/${action}`)).status, 403);
+test('models are loaded and unloaded with the admin token alone, and listed for everybody', () => {
+  assert.deepEqual(
+    createRepositoryRoutes({} as Repository).map(({ path, admin }) => [path, admin]),
+    [
+      ['/v2/repository/index', undefined],
+      ['/v2/repository/models/{name}/load', true],
+      ['/v2/repository/models/{name}/unload', true],
+    ],
+  );
 });

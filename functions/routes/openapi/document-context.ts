@@ -21,7 +21,7 @@ export interface Examples {
 }
 
 /** What a route does, as an operation of the document. */
-export type Describe = (subject: DocumentContext) => Json;
+export type Describe = (context: DocumentContext) => Json;
 
 /** By a route's method and path: `GET /models`. */
 export type Operations = Readonly<Record<string, Describe>>;

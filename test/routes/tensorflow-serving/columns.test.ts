@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createInstanceWriter, writeColumns } from '../../../functions/routes/tensorflow-serving/answer.ts';
+import { writeColumns } from '../../../functions/routes/tensorflow-serving/columns.ts';
 import type { Tensor, TensorSpec } from '../../../functions/tensor/tensor.ts';
 
 const specs = (...outputs: [name: string, dtype: TensorSpec['dtype']][]) => ({
@@ -12,10 +12,6 @@ const label: Tensor = { dtype: 'int64', dims: [2], data: BigInt64Array.of(7n, 2n
 const words: Tensor = { dtype: 'string', dims: [2, 1], data: ['a', 'Malmö'] };
 
 test('the only output loses its name, several are an object by name', async () => {
-  const one = createInstanceWriter({ signature: specs(['y', 'float32']), joined: true });
-  assert.equal(one([y], 0, true), '[1,2]');
-  const both = createInstanceWriter({ signature: specs(['label', 'int64'], ['y "1"', 'float32']), joined: true });
-  assert.equal(both([label, y], 1, true), '{"label":1152921504606846976,"y \\"1\\"":[3,"NaN"]}');
   assert.equal(await writeColumns(specs(['y', 'float32']), [y]), '[[1,2],[3,"NaN"]]');
   assert.equal(
     await writeColumns(specs(['label', 'int64'], ['y', 'float32']), [label, y]),
@@ -23,24 +19,10 @@ test('the only output loses its name, several are an object by name', async () =
   );
 });
 
-test('strings are texts, but for outputs called …_bytes, which are base64', async () => {
-  const text = createInstanceWriter({ signature: specs(['word', 'string']), joined: true });
-  assert.equal(text([words], 1, true), '["Malmö"]');
-  const bytes = specs(['word_bytes', 'string']);
-  assert.equal(createInstanceWriter({ signature: bytes, joined: true })([words], 1, true), '[{"b64":"TWFsbcO2"}]');
-  assert.equal(await writeColumns(bytes, [words]), '[[{"b64":"YQ=="}],[{"b64":"TWFsbcO2"}]]');
-  const flat = { ...words, dims: [2] };
-  assert.equal(createInstanceWriter({ signature: bytes, joined: true })([flat], 0, true), '{"b64":"YQ=="}');
+test('strings of outputs called …_bytes are base64', async () => {
+  assert.equal(await writeColumns(specs(['word_bytes', 'string']), [words]), '[[{"b64":"YQ=="}],[{"b64":"TWFsbcO2"}]]');
   // A name alone makes no bytes of numbers.
   assert.equal(await writeColumns(specs(['y_bytes', 'int64']), [label]), '[7,1152921504606846976]');
-});
-
-test('where rows are not joined, a first dimension of 1 is the row, and any other is part of the value', () => {
-  const write = createInstanceWriter({ signature: specs(['y', 'float32']), joined: false });
-  const single: Tensor = { dtype: 'float32', dims: [1, 2], data: Float32Array.of(1, 2) };
-  assert.equal(write([single], 0, true), '[1,2]');
-  assert.equal(write([single], 0, false), '[[1,2]]');
-  assert.equal(write([y], 0, true), '[[1,2],[3,"NaN"]]');
 });
 
 test('a long column is written as a short one is, and others get their turn meanwhile', async () => {
