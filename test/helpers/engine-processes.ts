@@ -4,7 +4,7 @@ import type { Host } from './hosts.ts';
 
 /** A host's processes that hold a model, or wait for one: not those that fetch. */
 export function engineProcesses(host: Host): number[] {
-  return host.engines().filter((pid) => /[\\/]engine[\\/]worker\.ts/.test(commandOf(pid)));
+  return host.engines().filter((pid) => /[\\/]engine\.js/.test(commandOf(pid)));
 }
 
 function commandOf(pid: number): string {
