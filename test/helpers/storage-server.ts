@@ -22,7 +22,17 @@ export interface StorageOptions {
   readonly latencyMs?: number;
   /** Of all answers together. */
   readonly bytesPerSecond?: number;
+  /** What it waits by. */
+  readonly clock?: Clock;
 }
+
+export interface Clock {
+  /** Milliseconds. */
+  now(): number;
+  pause(ms: number): Promise<unknown>;
+}
+
+const REAL_CLOCK: Clock = { now: () => performance.now(), pause };
 
 export interface LoggedRequest {
   readonly kind: RequestKind;
@@ -53,11 +63,11 @@ const PIECE = 1_048_576;
 const PACED_PIECE = 65_536;
 
 export async function startStorage(options: StorageOptions = {}): Promise<StorageServer> {
-  const { port: wantedPort = 0, address = '127.0.0.1', latencyMs = 0, bytesPerSecond } = options;
+  const { port: wantedPort = 0, address = '127.0.0.1', latencyMs = 0, bytesPerSecond, clock = REAL_CLOCK } = options;
   const store = createObjectStore();
   const faults = createFaults();
   const requests: LoggedRequest[] = [];
-  const pace = createPace(bytesPerSecond);
+  const pace = createPace(bytesPerSecond, clock);
   const piece = bytesPerSecond === undefined ? PIECE : PACED_PIECE;
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -80,7 +90,7 @@ export async function startStorage(options: StorageOptions = {}): Promise<Storag
     const given =
       fault === undefined ? usual : replaceAnswer(usual, fault, () => answer(store, asked, req.headers, true));
     logged.status = given.status;
-    if (latencyMs > 0) await pause(latencyMs);
+    if (latencyMs > 0) await clock.pause(latencyMs);
     if (fault === undefined) return send(res, given);
     return sendWithFault(res, given, fault, () => {
       if (fault.type === 'replace') store.put(bucket, name!, fault.bytes);
@@ -96,7 +106,7 @@ export async function startStorage(options: StorageOptions = {}): Promise<Storag
   async function sendWithFault(res: ServerResponse, given: Answer, fault: Fault, replace: () => void): Promise<void> {
     const at = 'at' in fault ? fault.at : undefined;
     const split = at === undefined ? 0 : at - given.start;
-    if (fault.type === 'delay' && at === undefined) await pause(fault.ms);
+    if (fault.type === 'delay' && at === undefined) await clock.pause(fault.ms);
     if (fault.type === 'status' || fault.type === 'short' || fault.type === 'long' || fault.type === 'ignore-range')
       return send(res, given);
     if (at !== undefined || fault.type === 'delay') {
@@ -107,7 +117,7 @@ export async function startStorage(options: StorageOptions = {}): Promise<Storag
     if (fault.type === 'stall') return;
     if (fault.type === 'replace') replace();
     if (fault.type === 'replace' || fault.type === 'reset') return void res.socket?.resetAndDestroy();
-    if (fault.type === 'delay' && at !== undefined) await pause(fault.ms);
+    if (fault.type === 'delay' && at !== undefined) await clock.pause(fault.ms);
     const flipped = fault.type === 'flip' ? 1 : 0;
     if (flipped === 1) await sendBytes(res, Buffer.of(given.body[split]! ^ 1));
     await sendBytes(res, given.body.subarray(split + flipped));
@@ -152,15 +162,15 @@ function replaceAnswer(usual: Answer, fault: Fault, whole: () => Answer): Answer
 }
 
 /** Waits so that all who ask together get no more than so many bytes a second. */
-function createPace(bytesPerSecond: number | undefined): (bytes: number) => Promise<void> | undefined {
+function createPace(bytesPerSecond: number | undefined, clock: Clock): (bytes: number) => Promise<void> | undefined {
   if (bytesPerSecond === undefined) return () => undefined;
   let freeAt = 0;
   return async (bytes) => {
-    const now = performance.now();
+    const now = clock.now();
     const from = Math.max(now, freeAt);
     freeAt = from + (bytes / bytesPerSecond) * 1_000;
     // A timer is no finer than this: what is due sooner goes out at once, and the next one waits for it.
-    if (from - now >= 2) await pause(from - now);
+    if (from - now >= 2) await clock.pause(from - now);
   };
 }
 
