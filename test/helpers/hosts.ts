@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { buildIfNeeded } from '../../scripts/build-if-needed.ts';
@@ -79,4 +81,20 @@ export function useHost(kind: HostKind, env: () => Env): () => Host {
   });
   after(async () => assert.deepEqual((await host?.stop())?.left ?? [], [], 'an engine process outlived its host'));
   return () => host!;
+}
+
+/** A host's processes that hold a model, or wait for one: not those that fetch. */
+export function engineProcesses(host: Host): number[] {
+  return host.engines().filter((pid) => /[\\/]engine\.js/.test(commandOf(pid)));
+}
+
+function commandOf(pid: number): string {
+  try {
+    return process.platform === 'linux'
+      ? readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+      : execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
+  } catch {
+    // It has ended since it was listed.
+    return '';
+  }
 }
