@@ -50,7 +50,7 @@ function readStopped(body: string): { rows: number; last: Stopped } {
 /** Clients that stand still. REQUEST_TIMEOUT_MS is the time they have. */
 export function idling(): void {
   describe('idle clients', { concurrency: 1 }, () => {
-    const host = useHost('container', () => ({ REQUEST_TIMEOUT_MS: String(IDLE_MS) }));
+    const host = useHost('container', () => ({ REQUEST_TIMEOUT_MS: String(IDLE_MS), INFERENCE_PROCESSES: '1' }));
 
     for (const [path, type] of [
       ['/predict', 'application/json'],
