@@ -1,6 +1,8 @@
 /** Often at first; of what takes longer, less often: the answer is noticed at most a tenth of its time too late. */
 const [LEAST_MS, MOST_MS] = [10, 100];
 const SHARE = 0.1;
+/** Only what hangs takes so long, on a busy machine too. */
+const HANGS_MS = 60_000;
 
 /**
  * Waits for something that another process tells only when asked: asks until it is neither undefined nor false.
@@ -9,7 +11,7 @@ const SHARE = 0.1;
 export async function until<T>(
   ask: () => T | Promise<T>,
   what: string,
-  timeoutMs = 10_000,
+  timeoutMs = HANGS_MS,
 ): Promise<Exclude<T, undefined | false>> {
   const started = performance.now();
   for (;;) {
