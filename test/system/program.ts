@@ -58,9 +58,9 @@ export async function run(
   env: Record<string, string> = {},
   boundMs = 60_000,
 ) {
-  const { PATH = '', HOME = '' } = process.env;
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
   const child = spawn(command, args, {
-    env: { PATH, HOME, ...env },
+    env: { PATH, HOME, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: boundMs,
     killSignal: 'SIGKILL',
