@@ -65,6 +65,7 @@ export function deadlines(kind: HostKind): void {
       await until(
         async () => (await metric(host(), 'engine_processes', { state: 'idle' })) === 1,
         'the end of the run',
+        180_000,
       );
       assert.deepEqual((await predict(host(), [0])).json().prediction, [0]);
       assert.equal(await metric(host(), 'prediction_rows_per_run_sum'), rows + 2, 'what waited was not run');
