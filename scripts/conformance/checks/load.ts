@@ -101,12 +101,16 @@ const settle = (answer: ReturnType<Context['send']>) =>
 
 /** Milliseconds for a unit of the slow model, on this machine. */
 async function timeUnit(ask: (units: number) => Promise<unknown>): Promise<number> {
-  await ask(1);
-  for (let units = 25; ; units *= 4) {
+  const time = async (units: number): Promise<number> => {
     const started = performance.now();
     await ask(units);
-    const ms = performance.now() - started;
-    if (ms > 50) return ms / units;
+    return performance.now() - started;
+  };
+  await ask(1);
+  for (let units = 25; ; units *= 4) {
+    const ms = await time(units);
+    // The least of three: whatever else the machine does only adds to it.
+    if (ms > 50) return Math.min(ms, await time(units), await time(units)) / units;
   }
 }
 
