@@ -14,7 +14,6 @@ import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeInputs } from './bench/bench-inputs.ts';
-import { killContestants } from './bench/contestant.ts';
 import { busyCores } from './bench/machine.ts';
 import { unmeasured, type Verdict } from './bench/summary.ts';
 import { verdictTable } from './bench/table.ts';
@@ -85,10 +84,7 @@ const hasProduct = existsSync(server);
 if (!hasProduct) console.log(`no ${server}: the baselines run alone`);
 
 const temp = mkdtempSync(join(tmpdir(), 'bench-'));
-process.on('exit', () => {
-  killContestants();
-  rmSync(temp, { recursive: true, force: true });
-});
+process.on('exit', () => rmSync(temp, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 const profile = values['cpu-prof'] === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(values['cpu-prof'])}`];
 

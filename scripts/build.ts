@@ -1,11 +1,17 @@
 /** `npm run build`: bundles `functions/` into `dist/`, an entry each for the two hosts, the engine and the fetching process, and the parsing thread; and the client. */
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 import { writeAssets } from './browser-assets.ts';
 import { buildClient } from './build-client.ts';
 import { EXTERNALS } from './externals.ts';
 
-rmSync('dist', { recursive: true, force: true });
+process.chdir(join(import.meta.dirname, '..'));
+/** What is edited from now on is newer than the build, whether or not it came into it. */
+const started = new Date();
+/** Beside `dist`, whose place it takes once it is whole: nobody ever finds half a build. */
+const made = `.dist-${process.pid}`;
+process.on('exit', () => rmSync(made, { recursive: true, force: true }));
 await build({
   entryPoints: {
     server: 'functions/server.ts',
@@ -15,7 +21,7 @@ await build({
     'health-check': 'functions/health-check.ts',
     'json-thread': 'functions/routes/body-thread.ts',
   },
-  outdir: 'dist',
+  outdir: made,
   bundle: true,
   splitting: true,
   chunkNames: '[name]-[hash]',
@@ -28,4 +34,7 @@ await build({
   legalComments: 'linked',
   logLevel: 'warning',
 });
-await Promise.all([buildClient('dist'), writeAssets('dist')]);
+await Promise.all([buildClient(made), writeAssets(made)]);
+utimesSync(join(made, 'server.js'), started, started);
+rmSync('dist', { recursive: true, force: true });
+renameSync(made, 'dist');

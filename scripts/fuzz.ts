@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { treePss } from './bench/memory.ts';
 import { exchange } from './conformance/http.ts';
 import { createTally, describeFailure, sendAlone, sendBodies, type Tally } from './fuzz/run.ts';
-import { isReady, readSignatures, startServer } from './fuzz/server.ts';
+import { isReady, readSignatures, startFuzzed } from './fuzz/server.ts';
 import { watchStalls } from './fuzz/stalls.ts';
 
 const { values } = parseArgs({
@@ -34,7 +34,7 @@ function print(tally: Tally): void {
 }
 
 async function main(): Promise<number> {
-  const server = await startServer(values.server);
+  const server = await startFuzzed(values.server);
   const faults: string[] = [];
   try {
     const models = await readSignatures(server.url);

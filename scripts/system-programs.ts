@@ -43,7 +43,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   {
     name: 'docker',
     install: `${apt('docker.io')}, and have its daemon run`,
-    tests: ['image', 'image-contract', 'image-running', 'compose'],
+    tests: ['image', 'image-contract', 'image-running', 'cloud-build-image', 'compose'],
     probes: [['docker', 'info']],
   },
   {

@@ -4,8 +4,9 @@
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
-import { findMissing } from './system-programs.ts';
+import { findMissing, SYSTEM_PROGRAMS } from './system-programs.ts';
 
 process.chdir(join(import.meta.dirname, '..'));
 const missing = findMissing(process.env.PATH ?? '');
@@ -14,13 +15,25 @@ for (const { name, install } of missing) console.error(`missing: ${name}; to ins
 if (missing.some(({ optional }) => !optional) && (process.env.CI ?? '') !== '') process.exit(1);
 
 run(['scripts/build.ts']);
-const files = globSync('test/system/**/*.system.ts').filter((file) => !left.includes(basename(file, '.system.ts')));
-// One file at a time: each starts servers of its own, and one of them counts on its timers.
-run(['--test', '--test-concurrency=1', ...files.sort()]);
+const nameOf = (file: string): string => basename(file, '.system.ts');
+const files = globSync('test/system/**/*.system.ts').filter((file) => !left.includes(nameOf(file)));
+// redis-faults measures how long Redis takes; those of Docker use one image, network and container names.
+const docker = SYSTEM_PROGRAMS.filter(({ name }) => name.startsWith('docker')).flatMap(({ tests }) => tests);
+const oneByOne = files.filter((file) => ['redis-faults', ...docker].includes(nameOf(file)));
+test(
+  files.filter((file) => !oneByOne.includes(file)),
+  availableParallelism(),
+);
+test(oneByOne, 1);
 if (left.length > 0)
   console.error(`left out for want of ${missing.map(({ name }) => name).join(', ')}: ${left.join(', ')}`);
 
+function test(some: readonly string[], atATime: number): void {
+  if (some.length > 0) run(['--test', `--test-concurrency=${atATime}`, ...some.toSorted()]);
+}
+
 function run(args: readonly string[]): void {
-  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+  const env = { NODE_COMPILE_CACHE: join(process.cwd(), 'node_modules/.cache/compile'), ...process.env };
+  const { status } = spawnSync(process.execPath, args, { env, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }

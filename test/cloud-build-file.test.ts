@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { accessSync, constants, existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BUILD, BUILT_IN, ROOT, substitute } from './helpers/cloud-build.ts';
+import { BUILD, BUILT_IN, ROOT, substitute } from './helpers/google-cloud/cloud-build.ts';
 
 const TEXTS = [...BUILD.images, ...BUILD.steps.flatMap(({ name, args, env = [] }) => [name, ...args, ...env])];
 const ALL = { ...BUILD.substitutions, ...BUILT_IN };

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { processTree } from './process-tree.ts';
+import { processTree } from '../process-tree.ts';
 
 /** 1 MB is 10^6 bytes here, the stricter reading of a bar in MB. */
 const BYTES_PER_MB = 1e6;

@@ -1,9 +1,9 @@
+import { cpuSeconds } from '../process-tree.ts';
 import type { ModelInput } from './bench-inputs.ts';
 import { runClient } from './client.ts';
 import { type Contestant, type ContestantSpec, startContestant } from './contestant.ts';
 import type { LoadResult } from './load.ts';
 import type { ProbeResult } from './probe.ts';
-import { cpuSeconds } from './process-tree.ts';
 import { spread } from './summary.ts';
 import { figure, table } from './table.ts';
 

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import type { HostKind } from './own-server.ts';
+import type { HostKind } from '../server-process.ts';
 
 export const USAGE = `usage: npm run conformance -- URL [options]      checks the server at URL
        npm run conformance -- --start [options]  starts this project's server, and makes all checks

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type AnyTensor, ClientError, createClient } from '../../functions/client/client.ts';
 import type { DType } from '../../functions/tensor/tensor.ts';
+import { metric } from '../helpers/calls.ts';
 import { freePort, type Host, type HostKind, startHost } from '../helpers/hosts.ts';
 import { identity, notFinite, slow, writeModel } from '../helpers/models.ts';
 import { until } from '../helpers/until.ts';
@@ -139,7 +140,14 @@ test('an abort in the middle of a run rejects without waiting for the run', asyn
   try {
     const client = createClient({ url: host.url });
     await until(() => client.ready(), 'the model to be ready', 30_000);
-    await assert.rejects(client.predict([20_000], { signal: AbortSignal.timeout(100) }), { name: 'TimeoutError' });
+    const busyEngines = () => metric(host, 'engine_processes', { state: 'busy' });
+    const abort = new AbortController();
+    const prediction = client.predict([20_000], { signal: abort.signal });
+    prediction.catch(() => {});
+    await until(async () => (await busyEngines()) === 1, 'the run to begin');
+    abort.abort();
+    await assert.rejects(prediction, { name: 'AbortError' });
+    assert.equal(await busyEngines(), 1, 'it waited for the run');
   } finally {
     await host.stop('SIGKILL');
   }

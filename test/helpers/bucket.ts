@@ -14,7 +14,7 @@ export const BUCKET = 'models';
 /** For objects that are not to be taken for one half of an upload under way. */
 export const LONG_AGO = { updated: '2026-01-01T00:00:00.000Z' };
 /** A first load on a machine that is busy with other tests. */
-const READY_MS = 30_000;
+const READY_MS = 60_000;
 
 let temp: string | undefined;
 

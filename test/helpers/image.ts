@@ -1,7 +1,10 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, globSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { freePort, type ListeningServer, listening, watchServer } from '../../scripts/server-process.ts';
+import { descendants } from './descendants.ts';
 import type { Env } from './hosts.ts';
+import { until } from './until.ts';
 
 /** What the tests build of `Dockerfile.ml`, and run. */
 export const IMAGE = 'onnx-cloud-run-test:latest';
@@ -42,13 +45,34 @@ export function canBuild(env: Env): boolean {
   return spawnSync('docker', ['build', '-q', '-'], options).status === 0;
 }
 
-/** `docker run` of the image, hardened, on a port of loopback; its exit code is the server's. */
-export function spawnImage(name: string, port: number, env: Env): ChildProcess {
+/** Runs the image, hardened, on a port of loopback that names its container, and waits until it takes connections. */
+export async function startImage(env: Env): Promise<ListeningServer & { engines(): number[] }> {
+  const port = await freePort();
+  const name = `ml-model-test-${port}`;
   const variables = Object.entries(env).flatMap(([key, value]) =>
     MODEL_SETTINGS.includes(key) && existsSync(value) ? mountModel(key, value) : ['-e', `${key}=${value}`],
   );
   const args = ['run', '--rm', '--init=false', '--name', name, '-p', `127.0.0.1:${port}:8080`, ...HARDENED];
-  return spawn('docker', [...args, ...variables, IMAGE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('docker', [...args, ...variables, IMAGE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const signal = (which: NodeJS.Signals): void => signalContainer(name, which);
+  const server = await listening(watchServer(child, { pid: () => containerPid(name), signal }), () => answers(port));
+  const pid = await until(() => containerPid(name), 'the process of the container');
+  return { ...server, pid, engines: () => descendants(pid) };
+}
+
+/** A container that is already gone is what its owner wanted. */
+function signalContainer(name: string, signal: NodeJS.Signals): void {
+  try {
+    docker('kill', '--signal', signal, name);
+  } catch {
+    // Its exit tells.
+  }
+}
+
+async function answers(port: number): Promise<number | undefined> {
+  const response = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
+  await response?.arrayBuffer();
+  return response === undefined ? undefined : port;
 }
 
 /** The model of a test, below its own name, as it names the model. The image's user is none that may read the test's folders. */
@@ -65,7 +89,7 @@ function mountModel(setting: string, uri: string): string[] {
 }
 
 /** The process of a running container as this machine numbers it; undefined before there is one. */
-export function containerPid(name: string): number | undefined {
+function containerPid(name: string): number | undefined {
   try {
     return Number(docker('inspect', '--format', '{{.State.Pid}}', name)) || undefined;
   } catch {

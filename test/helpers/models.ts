@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
 import type { DType } from '../../functions/tensor/tensor.ts';
 import {
+  graph,
   initializer,
   mapType,
   model,
@@ -14,14 +15,35 @@ import {
   typedValue,
   value,
 } from '../../scripts/onnx/build.ts';
-import { TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
-import { loop, unary } from './model-parts.ts';
+import { type NodeProto, type TensorProto, TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
 
 /** A value far beyond what a Loop gets through in a test's life. */
 const FOR_EVER = 2n ** 62n;
 
 /** Steps of `slow`'s Loop that take about a millisecond on one core of a small cloud machine. */
 const STEPS_PER_MILLISECOND = 1200;
+
+/** `x` -> `y`, both float32 of one shape. */
+function unary(shape: Shape, nodes: NodeProto[], initializers: TensorProto[] = []) {
+  return model({
+    name: 'unary',
+    nodes,
+    initializers,
+    inputs: [value('x', 'float32', shape)],
+    outputs: [value('y', 'float32', shape)],
+  });
+}
+
+/** `y` = `x`, after a Loop of as many steps as the int64 scalar `steps` says, which `count` computes. */
+function loop(count: NodeProto[], initializers: TensorProto[]) {
+  const body = graph({
+    name: 'step',
+    nodes: [node('Identity', ['go_on'], ['go_on_too']), node('Identity', ['state'], ['next'])],
+    inputs: [value('step', 'int64', []), value('go_on', 'bool', []), value('state', 'float32', ['N', 1])],
+    outputs: [value('go_on_too', 'bool', []), value('next', 'float32', ['N', 1])],
+  });
+  return unary(['N', 1], [...count, node('Loop', ['steps', '', 'x'], ['y'], { body })], initializers);
+}
 
 /** `x` comes out as `y`, unchanged. Any dtype, any shape; a name for a dimension leaves it to the caller. */
 export function identity(dtype: DType = 'float32', shape: Shape = ['N', 4], names = { input: 'x', output: 'y' }) {
@@ -106,6 +128,44 @@ const cityCodes = { keys_strings: ['Oslo', 'Rome'], values_floats: [100, 200], d
 /** Logarithm of `x`, float32 [N,1]: 0 gives -Infinity, a negative number NaN. */
 export function notFinite() {
   return unary(['N', 1], [node('Log', ['x'], ['y'])]);
+}
+
+/**
+ * `y` = `x` + `constant`, float32 [N,2], where the constant is the sum of about `bytes` bytes of weights: one bit that
+ * is another, a byte too few, or a block that comes twice, gives another answer.
+ */
+export function summed(constant: number, bytes: number): Uint8Array<ArrayBuffer> {
+  const weights = new Int32Array(Math.floor(bytes / 4));
+  let sum = 0;
+  for (let i = 1; i < weights.length; i++) {
+    weights[i] = Math.imul(i, 0x9e3779b1) >> 22;
+    sum += weights[i]!;
+  }
+  weights[0] = constant - sum;
+  return unary(
+    ['N', 2],
+    [
+      node('ReduceSum', ['weights'], ['sum'], { keepdims: 0n }),
+      node('Cast', ['sum'], ['constant'], { to: BigInt(DATA_TYPES.float32) }),
+      node('Add', ['x', 'constant'], ['y']),
+    ],
+    [initializer('weights', 'int32', [weights.length], weights)],
+  );
+}
+
+/** `y` = `x` + 1, float32 [N,2], with 8 MB beside it that make it worth caching. */
+export function padded(): Uint8Array {
+  const weights = [
+    initializer('one', 'float32', [], [1]),
+    initializer('pad', 'float32', [2_000_000], new Float32Array(2e6)),
+  ];
+  return model({
+    name: 'padded',
+    nodes: [node('Add', ['x', 'one'], ['y'])],
+    initializers: weights,
+    inputs: [value('x', 'float32', ['N', 2])],
+    outputs: [value('y', 'float32', ['N', 2])],
+  });
 }
 
 // Models whose first dimension is no batch: rows joined from two requests would change each other's answer.

@@ -26,11 +26,12 @@ export interface RawConnection {
 
 export function connect({ port }: { port: number }): RawConnection {
   const socket = connectTo(port, '127.0.0.1');
-  let bytes = Buffer.alloc(0);
+  // Latin-1: a character for each byte. An answer of megabytes comes in hundreds of pieces, and a text grows without a copy.
+  let untaken = '';
   let open = true;
   let wake = (): void => {};
-  socket.on('data', (piece) => {
-    bytes = Buffer.concat([bytes, piece as Buffer]);
+  socket.on('data', (piece: Buffer) => {
+    untaken += piece.toString('latin1');
     wake();
   });
   // What a reset means is told by what has come, or not come, before it.
@@ -39,20 +40,20 @@ export function connect({ port }: { port: number }): RawConnection {
     const end = (): void => {
       open = false;
       wake();
-      resolve(bytes.toString());
+      resolve(decode(untaken));
     };
     socket.once('end', end).once('close', end);
   });
 
   async function take<T>(find: (text: string) => { value: T; end: number } | undefined, what: string): Promise<T> {
     for (;;) {
-      const found = find(bytes.toString('latin1'));
+      const found = find(untaken);
       if (found !== undefined) {
-        bytes = bytes.subarray(found.end);
+        untaken = untaken.slice(found.end);
         return found.value;
       }
       if (!open)
-        throw new Error(`the connection ended before ${what}; it gave ${JSON.stringify(bytes.toString().slice(-300))}`);
+        throw new Error(`the connection ended before ${what}; it gave ${JSON.stringify(decode(untaken.slice(-300)))}`);
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
@@ -72,6 +73,8 @@ export function connect({ port }: { port: number }): RawConnection {
     destroy: () => socket.destroy(),
   };
 }
+
+const decode = (latin1: string): string => Buffer.from(latin1, 'latin1').toString();
 
 /** The first whole answer in `text`, which is latin1: one character a byte. Interim answers are skipped. */
 function findAnswer(text: string): { value: RawAnswer; end: number } | undefined {

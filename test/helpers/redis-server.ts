@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { createClient, RESP_TYPES } from '@redis/client';
+import { freePort } from '../../scripts/server-process.ts';
 import { kill as killPid } from './descendants.ts';
 
 export interface RedisOptions {
@@ -119,13 +119,4 @@ async function launch(port: number, { maxMemory, password, tls }: RedisOptions):
     child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}:\n${said.join('\n')}`)));
   });
   return child;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

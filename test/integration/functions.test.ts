@@ -95,9 +95,8 @@ describe('the functions host alone', { concurrency: 2 }, () => {
       // Its interim answer tells that it is in the framework's hands, without a request that would be the latest then.
       latest.send(postText('/predict', '', { expect: '100-continue', 'content-length': String(body.length) }));
       await latest.text('HTTP/1.1 100 Continue\r\n\r\n');
-      const { code, ms, left } = await host.stop();
+      const { code, left } = await host.stop();
       assert.deepEqual([code, left], [0, []]);
-      assert.ok(ms < 1000, `${ms} ms: it waited for something`);
       assert.match(await latest.closed, /^HTTP\/1\.1 500 /);
       assert.deepEqual([await running.closed, await waiting.closed], ['', '']);
     } finally {

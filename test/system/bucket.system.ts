@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { metric } from '../helpers/calls.ts';
-import { padded } from '../helpers/padded-model.ts';
+import { padded } from '../helpers/models.ts';
 import { startRedis } from '../helpers/redis-server.ts';
 import { type StorageServer, startStorage } from '../helpers/storage-server.ts';
 import { ROOT, type Served, serve } from './program.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { BUILT_IN, runStep } from '../helpers/cloud-build.ts';
+import { BUILT_IN, runStep } from '../helpers/google-cloud/cloud-build.ts';
 import { buildImage, docker, IMAGE, ROOT } from '../helpers/image.ts';
 
 /** The steps that run the image, with a network of the tests' own in place of the one of a build's steps. */

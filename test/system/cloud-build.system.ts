@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { firstService } from '../../scripts/cloud-build/first-service.ts';
-import { BUILD, ROOT, runStep } from '../helpers/cloud-build.ts';
-import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/cloud-run-api.ts';
+import { BUILD, ROOT, runStep } from '../helpers/google-cloud/cloud-build.ts';
+import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/google-cloud/cloud-run-api.ts';
 import { type ModelStub, startModelStub } from '../helpers/model-stub.ts';
 
 /** The steps from the deployment on: the real `gcloud` against an API of Cloud Run of the tests' own. */

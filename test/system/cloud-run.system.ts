@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { parse } from 'yaml';
-import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/cloud-run-api.ts';
-import { complaints, gcloudCommands } from '../helpers/gcloud-parser.ts';
+import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/google-cloud/cloud-run-api.ts';
+import { complaints, gcloudCommands } from '../helpers/google-cloud/gcloud-parser.ts';
+import { filesForUpload } from '../helpers/google-cloud/upload.ts';
 import { blocks, readPage, section } from '../helpers/readme.ts';
-import { filesForUpload } from '../helpers/upload.ts';
 import { ROOT, run } from './program.ts';
 
 const VARIABLES = { PROJECT_ID: 'my-project', REGION: 'us-central1', BUCKET: 'my-bucket' };

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Answer, call, type Json, metric, predict } from '../helpers/calls.ts';
 import { freePort } from '../helpers/hosts.ts';
 import { buildImage, docker, ROOT } from '../helpers/image.ts';
-import { padded } from '../helpers/padded-model.ts';
+import { padded } from '../helpers/models.ts';
 import { until } from '../helpers/until.ts';
 
 const PROJECT = 'ml-model-compose-test';

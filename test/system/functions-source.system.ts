@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { filesForUpload } from '../helpers/upload.ts';
+import { filesForUpload } from '../helpers/google-cloud/upload.ts';
 import { ROOT, run, type Served, serve } from './program.ts';
 
 /** What `gcloud run deploy --source . --function predict` does: uploads the sources, and lets Google's buildpack build them. */

@@ -25,7 +25,7 @@ async function predict({ port }: Served): Promise<string> {
 test('the bundle serves without its sources, ends on SIGTERM with code 0, and answers as the emulator does', async () => {
   const container = await serve(['dist/server.js'], {}, folder);
   let answer: string;
-  let code: number | string | undefined;
+  let code: number | string | null;
   try {
     answer = await predict(container);
   } finally {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../../server-process.ts';
 import { firstAnswer } from '../first-answer.ts';
 import { type Bar, judge, ratios, spread, unmeasured } from '../summary.ts';
 import { figure, table } from '../table.ts';
@@ -27,15 +27,6 @@ function build(): string | undefined {
   } catch {
     return 'docker does not build Dockerfile.ml here';
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** From `docker run` to the first 200 of /predict. */

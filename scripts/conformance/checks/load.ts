@@ -54,12 +54,21 @@ async function checkTermination(context: Context, part: Part): Promise<void> {
     const unit = await timeUnit(ask);
     // Both have connections before the signal: a server may take no new ones after it.
     await ask(0, other);
-    const running = ask(Math.ceil(SLOW_MS / unit));
-    const settled = running.then(
-      (answer) => ({ answer }),
-      (error: Error) => ({ error }),
-    );
-    await sleep(ARRIVED_MS);
+    const start = async (units: number) => {
+      const run = { over: false, settled: settle(ask(units)) };
+      void run.settled.then(() => {
+        run.over = true;
+      });
+      await sleep(ARRIVED_MS);
+      return run;
+    };
+    let units = Math.ceil(SLOW_MS / unit);
+    let running = await start(units);
+    // A machine that was busy while a unit was timed may be quick now.
+    for (let tries = 0; running.over && tries < 4; tries++) {
+      units *= 4;
+      running = await start(units);
+    }
     process.kill(pid, 'SIGTERM');
     await part('a new request, on a connection that was open', async () => {
       const answer = await firstRefusal(() => ask(0, other));
@@ -67,7 +76,7 @@ async function checkTermination(context: Context, part: Part): Promise<void> {
       expectEqual(answer.headers.connection?.toLowerCase(), 'close', 'Connection');
     });
     await part('the request under way', async () => {
-      const result = await settled;
+      const result = await running.settled;
       if ('error' in result) throw new Wrong(`expected 200, got ${result.error.message}`);
       expect(result.answer.status === 200, `expected 200, got ${show(result.answer)}`);
     });
@@ -84,14 +93,24 @@ async function checkTermination(context: Context, part: Part): Promise<void> {
   }
 }
 
+const settle = (answer: ReturnType<Context['send']>) =>
+  answer.then(
+    (whole) => ({ answer: whole }),
+    (error: Error) => ({ error }),
+  );
+
 /** Milliseconds for a unit of the slow model, on this machine. */
 async function timeUnit(ask: (units: number) => Promise<unknown>): Promise<number> {
-  await ask(1);
-  for (let units = 25; ; units *= 4) {
+  const time = async (units: number): Promise<number> => {
     const started = performance.now();
     await ask(units);
-    const ms = performance.now() - started;
-    if (ms > 50) return ms / units;
+    return performance.now() - started;
+  };
+  await ask(1);
+  for (let units = 25; ; units *= 4) {
+    const ms = await time(units);
+    // The least of three: whatever else the machine does only adds to it.
+    if (ms > 50) return Math.min(ms, await time(units), await time(units)) / units;
   }
 }
 

@@ -65,11 +65,19 @@ function compareRows(
       if (!alike || one.dims.slice(1).join() !== output.dims.slice(1).join()) {
         return `output ${at} has shape [${output.dims}] for ${rowsAt.length} rows, [${one.dims}] for one`;
       }
-      const difference = compareRow(one, sliceRows(output, place, 1), tolerance);
+      const other = sliceRows(output, place, 1);
+      if (haveSameBits(one, other)) continue;
+      const difference = compareRow(one, other, tolerance);
       if (difference !== undefined) return `output ${at}, row ${row}, ${difference}`;
     }
   }
   return undefined;
+}
+
+/** Most rows have: no element of them needs to be looked at. */
+function haveSameBits({ data: a }: Tensor, { data: b }: Tensor): boolean {
+  if (Array.isArray(a) || Array.isArray(b)) return false;
+  return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength));
 }
 
 function compareRow(expected: Tensor, got: Tensor, tolerance: number): string | undefined {

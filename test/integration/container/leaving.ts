@@ -15,7 +15,7 @@ export function leaving(): void {
     const slowHost = useHost('container', () => ({
       MODEL_URI: modelFolder('slow-batch', slow(), { example: { features: [1] }, batching: true }),
     }));
-    const irisHost = useHost('container', () => ({ REQUEST_TIMEOUT_MS: '1000' }));
+    const irisHost = useHost('container', () => ({ REQUEST_TIMEOUT_MS: '3000', INFERENCE_PROCESSES: '1' }));
 
     test('a client that leaves while its last batch is run is let go and counted', async () => {
       const host = slowHost();

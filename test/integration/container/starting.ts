@@ -11,7 +11,7 @@ import { until } from '../../helpers/until.ts';
 
 /** Starts a server that is meant to end by itself. */
 async function startInVain(env: Env): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = spawnHost('container', { PORT: '0', ...env });
+  const { child } = spawnHost('container', { PORT: '0', ...env });
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'exit')]);
   return { code: code as number, stdout, stderr };
 }

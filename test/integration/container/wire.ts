@@ -199,12 +199,9 @@ export function wire(): void {
 
     test('a client that sends its headers too slowly gets 408 in the error shape', async () => {
       const connection = connect(host());
-      const started = performance.now();
       connection.send('GET /health HTTP/1.1\r\nHost: slow\r\n');
       const { status, body } = await connection.answer();
       assert.deepEqual([status, JSON.parse(body).code], [408, 'REQUEST_TIMEOUT']);
-      const seconds = (performance.now() - started) / 1000;
-      assert.ok(seconds > 9 && seconds < 13, `after ${seconds} s`);
     });
 
     test('a stream is answered while it is still being sent', async () => {

@@ -8,7 +8,7 @@ import { noShape } from '../../helpers/models.ts';
 /** A model whose file leaves the rank of its input open: whatever comes in comes out, doubled. */
 export function anyRank(kind: HostKind): void {
   describe('a model that takes any rank', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('any-rank', noShape()) }));
+    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('any-rank', noShape()), INFERENCE_PROCESSES: '1' }));
 
     test('every dialect takes a scalar, a list and a matrix, and gives the same back', async () => {
       for (const [x, y, shape] of [

@@ -16,7 +16,7 @@ const rows = (count: number): { features: number[] }[] => Array.from({ length: c
 /** /batch_predict, on a model whose answers can be told in advance: it adds a half. */
 export function batchPredict(kind: HostKind): void {
   describe('batches', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('half', addConstant(0.5)) }));
+    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('half', addConstant(0.5)), INFERENCE_PROCESSES: '1' }));
 
     const forms: [title: string, body: string, type: string][] = [
       ['a JSON array of bodies', JSON.stringify(rows(3)), 'application/json'],

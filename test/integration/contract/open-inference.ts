@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Answer, call, type Json } from '../../helpers/calls.ts';
+import { type Answer, call, type Json, metric } from '../../helpers/calls.ts';
 import { type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import { add, freeDimensions, slow } from '../../helpers/models.ts';
@@ -323,10 +323,9 @@ export function openInference(kind: HostKind): void {
     const input = (x: number): Sent[] => [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: `[${x}]` }];
 
     test('ends a request earlier than the server would, and never later', async () => {
-      const started = performance.now();
       const late = await infer(host(), 'slow-infer', input(2000), { parameters: { timeout: 100_000 } });
       assertRefused(late, 504, 'DEADLINE', /no answer within 100000 µs \(parameters\.timeout\)/);
-      assert.ok(performance.now() - started < 1500, 'it waited for the run');
+      assert.equal(await metric(host(), 'engine_processes', { state: 'busy' }), 1, 'it waited for the run');
       for (const timeout of [0, 60_000_000, 9e15]) {
         assert.equal((await infer(host(), 'slow-infer', input(0), { parameters: { timeout } })).status, 200);
       }

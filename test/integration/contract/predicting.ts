@@ -9,7 +9,7 @@ const NAMED = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_wi
 /** /predict and the probes, on the bundled iris model. */
 export function predicting(kind: HostKind): void {
   describe('iris', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({}));
+    const host = useHost(kind, () => ({ INFERENCE_PROCESSES: '1' }));
 
     test('/predict answers as the contract writes it', async () => {
       const { status, headers, json, text } = await predict(host(), SETOSA);

@@ -13,7 +13,7 @@ const cityOf = (i: number): City => (['Oslo', 'Rome', 'Bern'] as const)[i % 3]!;
 /** A model of several inputs, a number and a text, whose answers can be told in advance. */
 export function tables(kind: HostKind): void {
   describe('a table with text', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('table', manyInputs()) }));
+    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('table', manyInputs()), INFERENCE_PROCESSES: '1' }));
 
     test('a row is given by the names of the inputs, its values bare or in brackets', async () => {
       for (const features of [
@@ -68,7 +68,10 @@ export function tables(kind: HostKind): void {
   });
 
   describe("a text as scikit-learn's vectorizers take it", { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('text', stringNormalizer()) }));
+    const host = useHost(kind, () => ({
+      MODEL_URI: modelFolder('text', stringNormalizer()),
+      INFERENCE_PROCESSES: '1',
+    }));
 
     test('is put into lower case, though the system may have no locale en_US', async () => {
       const { json } = await predict(host(), 'ÅSE Жизнь ab');

@@ -19,7 +19,12 @@ const inferBody = (data: string): string =>
 export function vertex(kind: HostKind): void {
   describe('Vertex AI', { concurrency: 1 }, () => {
     const ids = { AIP_ENDPOINT_ID: '123', AIP_DEPLOYED_MODEL_ID: '456' };
-    const host = useHost(kind, () => ({ ...ids, MODEL_URI: '/nowhere', AIP_STORAGE_URI: IRIS }));
+    const host = useHost(kind, () => ({
+      ...ids,
+      MODEL_URI: '/nowhere',
+      AIP_STORAGE_URI: IRIS,
+      INFERENCE_PROCESSES: '1',
+    }));
 
     test('AIP_STORAGE_URI is the address of the model; one path takes predictions and health checks', async () => {
       const health = await call(host(), ROUTE);

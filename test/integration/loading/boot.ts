@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { BUCKET, fromBucket, readsOf, untilReady, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, predict } from '../../helpers/calls.ts';
 import { type Host, NOT_TOLD, untilLogged } from '../../helpers/hosts.ts';
+import { summed } from '../../helpers/models.ts';
 import type { Fault } from '../../helpers/storage-faults.ts';
-import { summed } from '../../helpers/summed-model.ts';
 import { until } from '../../helpers/until.ts';
 
 const BYTES = 2 ** 21;

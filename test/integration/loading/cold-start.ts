@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BUCKET, fromBucket, listings, readsOf, untilReady, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, predict } from '../../helpers/calls.ts';
-import { summed } from '../../helpers/summed-model.ts';
+import { summed } from '../../helpers/models.ts';
 
 const OBJECT = 'iris/model.onnx';
 const CLIENTS = 64;

@@ -4,9 +4,8 @@ import { describe, test } from 'node:test';
 import { BUCKET, fromBucket, readsOf, tempFolder, untilReady, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, metric, predict } from '../../helpers/calls.ts';
 import { kill } from '../../helpers/descendants.ts';
-import { engineProcesses } from '../../helpers/engine-processes.ts';
-import { startHost } from '../../helpers/hosts.ts';
-import { summed } from '../../helpers/summed-model.ts';
+import { engineProcesses, startHost } from '../../helpers/hosts.ts';
+import { summed } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
 
 const OBJECT = 'iris/model.onnx';

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { ask, BUCKET, fromBucket, readsOf, useStorage } from '../../helpers/bucket.ts';
 import { NOT_TOLD, untilLogged, useHost } from '../../helpers/hosts.ts';
+import { summed } from '../../helpers/models.ts';
 import type { Fault } from '../../helpers/storage-faults.ts';
-import { summed } from '../../helpers/summed-model.ts';
 import { until } from '../../helpers/until.ts';
 
 const BYTES = 2 ** 21;

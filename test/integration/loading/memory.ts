@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import { ask, BUCKET, fromBucket, readsOf, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call } from '../../helpers/calls.ts';
 import { NOT_TOLD, untilLogged } from '../../helpers/hosts.ts';
-import { addConstant } from '../../helpers/models.ts';
-import { summed } from '../../helpers/summed-model.ts';
+import { addConstant, summed } from '../../helpers/models.ts';
 
 /** Models that are larger than the memory they are given. */
 export function memory(): void {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ask, BUCKET, fromBucket, useStorage, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, linesOf, metric, post, predict } from '../../helpers/calls.ts';
-import { engineProcesses } from '../../helpers/engine-processes.ts';
-import { NOT_TOLD, untilLogged, useHost } from '../../helpers/hosts.ts';
+import { engineProcesses, NOT_TOLD, untilLogged, useHost } from '../../helpers/hosts.ts';
 import { addConstant } from '../../helpers/models.ts';
 
 /** Names as they are in buckets. */

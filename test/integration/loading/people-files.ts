@@ -17,8 +17,7 @@ import {
 import { call, type Json, predict } from '../../helpers/calls.ts';
 import { classifier } from '../../helpers/exported-models.ts';
 import { NOT_TOLD, untilLogged, useHost } from '../../helpers/hosts.ts';
-import { addConstant, externalWeights, manyInputs, writeModel } from '../../helpers/models.ts';
-import { summed } from '../../helpers/summed-model.ts';
+import { addConstant, externalWeights, manyInputs, summed, writeModel } from '../../helpers/models.ts';
 
 /** A model's objects, by path below its folder. */
 type Files = Readonly<Record<string, Uint8Array>>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BUCKET, fromBucket, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, type Json, metric, predict } from '../../helpers/calls.ts';
-import { summed } from '../../helpers/summed-model.ts';
+import { summed } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
 
 const BYTES = 4 * 2 ** 20;

@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import { BUCKET, fromBucket, LONG_AGO, listings, untilReady, withHost, withStorage } from '../../helpers/bucket.ts';
 import { call, metric, predict } from '../../helpers/calls.ts';
 import { untilLogged } from '../../helpers/hosts.ts';
-import { addConstant } from '../../helpers/models.ts';
-import { summed } from '../../helpers/summed-model.ts';
+import { addConstant, summed } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
 
 const EVERY_SECOND = { MODEL_REFRESH_SECONDS: '1' };

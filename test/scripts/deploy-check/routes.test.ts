@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readRoutes } from '../../../scripts/deploy-check/routes.ts';
 import { IRIS, useHost } from '../../helpers/hosts.ts';
 
-const host = useHost('container', () => ({ MODEL_URI: IRIS }));
+const host = useHost('container', () => ({ MODEL_URI: IRIS, INFERENCE_PROCESSES: '1' }));
 
 test('the routes that are read off the sources are those of a running server', async () => {
   const { probes, all } = readRoutes();

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from '../system/program.ts';
+import { run } from '../../system/program.ts';
 
 const PARSER = join(import.meta.dirname, 'gcloud_parser.py');
 /** Programs that the lines of the documentation run beside gcloud: they do nothing here. */

@@ -1,0 +1,23 @@
+/**
+ * `npm run unit`: all test files that need no program of the system, as many at a time as there are CPUs. What follows `--` goes to
+ * `node --test`.
+ */
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { spawnEngine } from '../functions/engine/spawn.ts';
+import { buildIfNeeded } from './build-if-needed.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+buildIfNeeded('ctimeMs');
+// Each file is a process of its own, and most of what they load is the same.
+process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/compile');
+// A process writes what it compiled when it ends, and the engines of tests are killed: this one ends.
+const engine = spawnEngine();
+engine.stdio[3]?.destroy();
+await once(engine, 'exit');
+const args = ['--test', `--test-concurrency=${availableParallelism()}`, ...process.argv.slice(2), 'test/**/*.test.ts'];
+const { status } = spawnSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' });
+process.exitCode = status ?? 1;

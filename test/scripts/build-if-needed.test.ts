@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { buildIfNeeded } from '../../scripts/build-if-needed.ts';
+
+const MODULE = join(import.meta.dirname, '../../scripts/build-if-needed.ts');
+/** As the real one dates its build, and notes that it ran. */
+const BUILD = `
+  const { appendFileSync, mkdirSync, utimesSync, writeFileSync } = require('node:fs');
+  const started = new Date();
+  process.chdir(require('node:path').join(__dirname, '..'));
+  appendFileSync('builds', 'x');
+  mkdirSync('dist', { recursive: true });
+  writeFileSync('dist/server.js', '');
+  utimesSync('dist/server.js', started, started);
+`;
+
+/** A repository of two sources, and how often it was built. */
+function setUp(t: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), 'build-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  for (const folder of ['functions', 'scripts', 'node_modules']) mkdirSync(join(root, folder));
+  const file = (name: string): string => join(root, 'functions', name);
+  for (const name of ['a.ts', 'b.ts']) writeFileSync(file(name), '');
+  writeFileSync(join(root, 'scripts/build.ts'), BUILD);
+  writeFileSync(join(root, 'builds'), '');
+  return { root, file, builds: () => readFileSync(join(root, 'builds'), 'utf8').length };
+}
+
+test('processes that ask at the same time build once', async (t) => {
+  const { root, builds } = setUp(t);
+  const code = `import(${JSON.stringify(MODULE)}).then((it) => it.buildIfNeeded('ctimeMs', ${JSON.stringify(root)}))`;
+  const asking = Array.from({ length: 3 }, () => once(spawn(process.execPath, ['-e', code]), 'exit'));
+  assert.deepEqual(await Promise.all(asking), new Array(3).fill([0, null]));
+  assert.equal(builds(), 1);
+});
+
+test('it builds after an edit, after a removal, and after a copy that kept an older time', (t) => {
+  const { root, file, builds } = setUp(t);
+  const edits = [
+    () => {},
+    () => writeFileSync(file('a.ts'), '1'),
+    () => rmSync(file('b.ts')),
+    () => utimesSync(file('a.ts'), 1, 1),
+  ];
+  for (const [i, edit] of edits.entries()) {
+    edit();
+    for (let again = 0; again < 2; again++) buildIfNeeded('ctimeMs', root);
+    assert.equal(builds(), i + 1);
+  }
+});
+
+test('files that were unpacked after the build, with their own times, are not built again unless asked', (t) => {
+  const { root, file, builds } = setUp(t);
+  buildIfNeeded('mtimeMs', root);
+  utimesSync(file('a.ts'), 1, 1);
+  buildIfNeeded('mtimeMs', root);
+  assert.equal(builds(), 1);
+});
+
+test('a lock is taken from a process that ended without giving it back', (t) => {
+  const { root, builds } = setUp(t);
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  symlinkSync(String(pid), join(root, 'node_modules/.build-lock'));
+  buildIfNeeded('ctimeMs', root);
+  assert.equal(builds(), 1);
+});
