@@ -22,12 +22,12 @@ export async function showStatus(repository: Repository, name: string, version?:
     const model = await modelAt(repository, { params: { name, version } });
     return { model_version_status: [showVersion(canonicalVersion(version), model.status())] };
   }
-  const { status } = await repository.find(name);
+  const model = await repository.find(name);
   const known = await repository.describe(name);
   const versions = known.versions.map((one) =>
-    showVersion(one.number ?? status().version ?? '1', one.status, known.unloaded),
+    showVersion(one.number ?? model.status().version ?? '1', one.status, known.unloaded),
   );
-  return { name, ready: status().state === 'ready' && !known.unloaded, model_version_status: versions };
+  return { name, ready: model.status().state === 'ready' && !known.unloaded, model_version_status: versions };
 }
 
 function showVersion(version: string, status: ModelStatus | undefined, unloaded = false): object {
