@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, createWriteStream, fdatasync, openSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { closeSync, createReadStream, createWriteStream, openSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import { ServingError } from '../../errors.ts';
 import { combineCrc32c } from '../sources/crc32c.ts';
@@ -31,11 +30,10 @@ const PART = 16 * 2 ** 20;
 const LEAST_PROGRESS = 256 * 2 ** 10;
 /** Times that an object is read whole because its checksum was wrong. */
 const ATTEMPTS = 3;
-const sync = promisify(fdatasync);
 
 /**
  * Downloads one entry to `path`: in parallel ranges, each resumed where it broke off, never whole in memory; checked by size
- * and checksum; synced; and under its name only then.
+ * and checksum, and under its name only then. It is not synced: the folder is this process's own, and nothing reads it after a crash.
  * @throws SourceError as the source does, once retries are used up; ServingError `MODEL_FAILED` where the bytes are not the
  * ones that were listed, or do not fit the disk.
  */
@@ -71,8 +69,6 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   for (let start = 0; start < entry.bytes; start += PART) {
     parts.push({ start, end: Math.min(entry.bytes, start + PART), crc: 0 });
   }
-  let syncing: Promise<void> | undefined;
-  let unsynced: unknown;
   let next = 0;
 
   async function readPart(one: (typeof parts)[number]): Promise<void> {
@@ -110,18 +106,7 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
 
   async function readInTurn(): Promise<void> {
     try {
-      for (let one = parts[next++]; one !== undefined; one = parts[next++]) {
-        await readPart(one);
-        // The disk writes while the next part is received: what is left for the end is little. One at a time, as a
-        // sync takes one of the few threads that write. The kernel reports a failure once: a later sync would not have it.
-        syncing ??= sync(fd)
-          .catch((error: unknown) => {
-            unsynced ??= error;
-          })
-          .finally(() => {
-            syncing = undefined;
-          });
-      }
+      for (let one = parts[next++]; one !== undefined; one = parts[next++]) await readPart(one);
     } catch (error) {
       stop.abort(error);
     }
@@ -130,10 +115,7 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   try {
     // The first failure stops the others, and all have stopped before the file is closed under them.
     await Promise.all(Array.from({ length: PARALLEL }, readInTurn));
-    await syncing;
     stop.signal.throwIfAborted();
-    if (unsynced !== undefined) throw unsynced;
-    await sync(fd);
   } finally {
     closeSync(fd);
   }
@@ -186,8 +168,6 @@ async function inflate(source: Source, entry: Entry, path: string, options: Down
     await pipeline(createReadStream(path), createGunzip(), bounded, createWriteStream(plain, { mode: 0o600 }), {
       signal,
     });
-    const file = await open(plain, 'r+');
-    await file.datasync().finally(() => file.close());
     await rename(plain, path);
   } catch (cause) {
     await rm(plain, { force: true });
