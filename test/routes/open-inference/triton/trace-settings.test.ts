@@ -16,6 +16,7 @@ async function start(t: TestContext) {
   const place = (model: string | undefined): string =>
     `/v2${model === undefined ? '' : `/models/${model}`}/trace/setting`;
   return {
+    tracer,
     show: async (model?: string) => (await call(host, place(model))).json(),
     change: (settings: unknown, model?: string) => post(host, place(model), settings),
     get: (model: string) => call(host, place(model)),
@@ -58,10 +59,11 @@ test('a change that is refused changes nothing', async (t) => {
 });
 
 test('settings of a model that is not there are neither shown nor kept', async (t) => {
-  const { change, get } = await start(t);
+  const { tracer, change, get } = await start(t);
   for (const answer of [await get('n'), await change({ trace_rate: '5' }, 'n')]) {
     assert.deepEqual([answer.status, answer.json().error], [404, "Request for unknown model: 'n' is not found"]);
   }
+  assert.deepEqual(tracer.show('n'), INITIAL);
 });
 
 test('settings are changed with the admin token alone, and shown to everybody', () => {
