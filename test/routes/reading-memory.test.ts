@@ -6,7 +6,7 @@ import { LONG_BYTES, ReadingMemory } from '../../functions/routes/reading-memory
 const MIB = 2 ** 20;
 const bodyOf = (size: number) => ({ size, memory: 0 });
 
-test('a body takes ten times its size while it is read, and what was read four times', () => {
+test('a body counts ten times its size while it is read, and its result four times', () => {
   const memory = new ReadingMemory(200 * MIB);
   const body = bodyOf(4 * MIB);
   memory.startReading(body);
@@ -20,7 +20,7 @@ test('a body takes ten times its size while it is read, and what was read four t
   assert.deepEqual([memory.fits(10 * MIB), memory.fits(10 * MIB + 1)], [true, true], 'one body always fits');
 });
 
-test('a body alone fits, however long it is, and however little memory there is', () => {
+test('one body alone fits, whatever its size and whatever the memory', () => {
   const memory = new ReadingMemory(1);
   assert.equal(memory.fits(2 ** 31), true);
   const body = bodyOf(3 * MIB);
@@ -48,7 +48,7 @@ test('where nothing limits the memory every body fits', () => {
   }
 });
 
-test('whatever happens to bodies, in whatever order and however often, nothing is counted once all are released', () => {
+test('after any sequence of calls nothing is counted once all bodies are released', () => {
   const step = fc.tuple(fc.nat(4), fc.constantFrom('startReading', 'keepResult', 'release'));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {

@@ -67,7 +67,7 @@ test('a thread reads one body after another, and has none between them', async (
   ]);
 });
 
-test('a refusal comes back as the error that it was in the thread, with its path where it has one', async (t) => {
+test('a refusal has the code, the message and the path that it had in the thread', async (t) => {
   const { thread, happened, next } = start(t);
   for (const path of ['features[2]', undefined]) {
     const error = { code: 'INVALID_INPUT', message: 'no', path };
@@ -84,7 +84,7 @@ for (const [order, cause] of [
   ['throw', { name: 'TypeError', message: 'a bug' }],
   ['memory', { code: 'TOO_LARGE', message: /takes more memory to read than there is: send fewer or larger values/ }],
 ] as const) {
-  test(`a thread that ends by "${order}" says so once, with the body that it had`, async (t) => {
+  test(`a thread that ends by "${order}" is reported once, with the body that it was reading`, async (t) => {
     const { thread, happened, next } = start(t);
     thread.read('body', job(order));
     await next('end');
@@ -107,7 +107,7 @@ test('an idle thread that ends had no body', async (t) => {
   assert.deepEqual(happened[0]!.slice(0, 2), ['end', undefined]);
 });
 
-test('a thread that is busy with a body for too long is ended; what it took for earlier bodies does not count', async (t) => {
+test('a thread that reads one body for too long is ended; time for earlier bodies and idle time do not count', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { thread, happened, next } = start(t);
   thread.read('quick', job('echo'));
@@ -125,7 +125,7 @@ test('a thread that is busy with a body for too long is ended; what it took for 
   assert.match(message, /^the body takes more than 500 ms to read: send fewer or larger values/);
 });
 
-test('a body that cannot be sent to the thread is not its body', (t) => {
+test('a thread has no body after one that could not be sent to it', (t) => {
   const { thread, happened } = start(t);
   const gone = job('echo');
   structuredClone(gone.bytes, { transfer: [gone.bytes.buffer] });

@@ -25,7 +25,7 @@ const NDJSON = { 'content-type': 'application/x-ndjson' };
 async function start(t: TestContext, model: Partial<StubbedModel> = {}, options: Partial<BatchPredictOptions> = {}) {
   const telemetry = recordTelemetry();
   const stub = stubGeneration({ signature: SIGNATURE, ...model });
-  const parser = { parse: (bytes: Buffer) => readJson(bytes) } as BodyReader;
+  const parser = { parse: (bytes: Buffer) => readJson(bytes) } as Partial<BodyReader> as BodyReader;
   const routes = createBatchPredictRoutes({
     repository: stub.repository,
     parser,
@@ -110,7 +110,7 @@ test('a batch_size that is no whole number from 1 to 4096 is refused before any 
   assert.equal(stub.fed.length, 0);
 });
 
-test('the answer is one array where the client prefers JSON, and lines where it does not say', async (t) => {
+test('the response is one array if the client prefers JSON, and NDJSON otherwise', async (t) => {
   const { host } = await start(t);
   for (const [accept, type] of [
     ['application/json', 'application/json'],
@@ -129,7 +129,7 @@ test('the answer is one array where the client prefers JSON, and lines where it 
   assert.deepEqual(linesOf(await post(host, '/batch_predict', '[]')), [{ done: true, ok: 0, failed: 0 }]);
 });
 
-test('what cannot be read as rows at all is one error, with a status', async (t) => {
+test('a body without rows is one error with a status', async (t) => {
   const { host, stub } = await start(t);
   for (const [body, headers, status] of [
     ['{"features":[1]}', {}, 400],
@@ -189,7 +189,7 @@ for (const [title, code] of [
   });
 }
 
-test('rows that arrive while the server drains are not run: the answer names the first of them', async (t) => {
+test('rows that arrive while the server drains are not run, and the response says so', async (t) => {
   const { host, stub } = await start(t, {}, { draining: AbortSignal.abort() });
   assert.deepEqual(linesOf(await batch(host, rows(3))), [
     { done: false, next_index: 0, code: 'DRAINING', message: 'the server is shutting down: send the rest again' },
@@ -202,7 +202,7 @@ test('rows that arrive while the server drains are not run: the answer names the
   assert.equal(stub.fed.length, 0);
 });
 
-test('a stream in which nothing moves is ended, and says from which row to send again; one that moves goes on', async (t) => {
+test('a stream that is idle for too long is ended, and says from which row to send again', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   const { host, stub } = await start(t);
   const stream = await openStream(t, host);
@@ -225,7 +225,7 @@ test('a stream in which nothing moves is ended, and says from which row to send 
   await stream.closed;
 });
 
-test('time that the model takes is not idle', async (t) => {
+test('time that the model takes does not count as idle', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   const running = Promise.withResolvers<void>();
   const run = Promise.withResolvers<void>();
@@ -242,7 +242,7 @@ test('time that the model takes is not idle', async (t) => {
   assert.deepEqual(linesOf(await answer), [answerTo(0), { done: true, ok: 1, failed: 0 }]);
 });
 
-test('a client that leaves in the middle of its rows releases the model; the rows that it got are counted', async (t) => {
+test('when a client leaves in the middle of its rows the model is released, and the rows that it got are counted', async (t) => {
   const { host, stub, telemetry } = await start(t);
   const stream = await openStream(t, host);
   stream.destroy();
@@ -250,7 +250,7 @@ test('a client that leaves in the middle of its rows releases the model; the row
   assert.deepEqual(countedRows(telemetry), { ok: 1, failed: 0 });
 });
 
-test('a fault of the model in a row is in the log, although the response is a 200', async (t) => {
+test('a failure of the model in one row is logged, although the response is a 200', async (t) => {
   const failed = new ServingError('MODEL_FAILED', 'the model failed on this input');
   const predict = async (feeds: Feeds) =>
     feeds.tensors[0]!.data[0] === 1 ? [{ rows: feeds.rows, error: failed }] : outcomeOf(feeds);

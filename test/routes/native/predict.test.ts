@@ -59,7 +59,7 @@ test('a prediction has the main output, its label, every output, and the model t
   assert.deepEqual([countedRows(telemetry), stub.held()], [{ ok: 3, failed: 0 }, 0]);
 });
 
-test('a body that is no row is refused with its path, and the model is released', async (t) => {
+test('a body that is no row is refused with its path, and does not reach the model', async (t) => {
   const { host, stub } = await start(t);
   for (const [body, path] of [
     ['[1,2,3,4]', undefined],
@@ -93,7 +93,7 @@ test('a model that is not there is a 404', async (t) => {
   }
 });
 
-test('a row that fails is the answer: its code, its status, and one failed row', async (t) => {
+test('a row that fails gives its code and status, and is counted as failed', async (t) => {
   const { host, stub, telemetry } = await start(t, {
     predict: async () => [{ rows: 1, error: new ServingError('MODEL_FAILED', 'the model failed on this input') }],
   });
@@ -102,7 +102,7 @@ test('a row that fails is the answer: its code, its status, and one failed row',
   assert.deepEqual([countedRows(telemetry), stub.held()], [{ ok: 0, failed: 1 }, 0]);
 });
 
-test('a model is held while its row runs, and released where the queue refuses the row', async (t) => {
+test('the model is held while its row runs, and released when the queue refuses the row', async (t) => {
   let held = 0;
   const { host, stub } = await start(t, {
     predict: async () => {
@@ -143,7 +143,7 @@ test('a large body is read in the thread, as features of this model, and a small
   assert.deepEqual(given, [65_536, stub.live.rows.form, 'function']);
 });
 
-test('a row of a joined run is encoded as such, also once another run has ended the joining', async (t) => {
+test('a row of a joined run has its own outputs alone, also when another run has ended the joining meanwhile', async (t) => {
   const spec = tensorSpec('y', 'float32', -1, 1);
   let joined = true;
   const stub = stubGeneration({ signature: { inputs: [{ ...spec, name: 'x' }], outputs: [spec] } });

@@ -25,7 +25,7 @@ test('a tensor of any dtype is read from its little-endian bytes, bit by bit, wh
       assert.deepEqual(bitsOf(decoded), bitsOf(tensor));
       assert.equal(decoded.data.constructor, tensor.data.constructor);
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -50,7 +50,7 @@ test('bytes that are cut, or have more behind them, are refused with the place o
         message: /^inputs\[2\]\.parameters\.binary_data_size: /,
       });
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -69,13 +69,13 @@ test('an error says how many bytes the shape takes and how many came', () => {
   }
 });
 
-test('a text that is said to be longer than the data is refused before anything of its length is made', () => {
+test('a text with a length beyond the data is refused', () => {
   const bytes = texts('ab', 'cd');
   bytes.writeUInt32LE(0xffff_ffff, 6);
   assert.throws(() => read(bytes, { dtype: 'string', dims: [2] }), { path: PATH, message: /within text 1 of 2/ });
 });
 
-test('a text that is not UTF-8, or that the model would cut, is refused with its index', () => {
+test('a text that is not UTF-8, or has a NUL, is refused with its index', () => {
   const invalid = Buffer.concat([texts('ab'), Buffer.of(2, 0, 0, 0, 0xc3, 0x28)]);
   assert.throws(() => read(invalid, { dtype: 'string', dims: [2] }), { message: /^inputs\[2\]: text 1 is not UTF-8/ });
   const cut = texts('ab', 'c\0d');

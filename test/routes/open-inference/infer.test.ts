@@ -43,7 +43,7 @@ async function start(t: TestContext, model: Partial<StubbedModel> = {}) {
   return { host, stub, tracer, telemetry };
 }
 
-test('whole tensors go in and come out, of the model and of its version; their rows are counted', async (t) => {
+test('whole tensors are answered by the model and by its version, and their rows are counted', async (t) => {
   const { host, stub, telemetry } = await start(t);
   for (const model of ['m', 'm/versions/1', 'm/versions/01']) {
     const { status, json } = await infer(host, model, [TWO_ROWS], { id: 'i' });
@@ -69,7 +69,7 @@ test("a model or a version that is not there is a 404 in Triton's words", async 
   }
 });
 
-test('the header with the length of the JSON text tells binary data, whatever the content type', async (t) => {
+test('the header with the length of the JSON text decides what is binary data, and not the content type', async (t) => {
   const { host } = await start(t);
   const text =
     '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"parameters":{"binary_data_size":8}}],"parameters":{"binary_data_output":true}}';
@@ -111,7 +111,7 @@ test('a length of the JSON text that is wrong is refused before the model is loo
   assert.deepEqual([status, json.path], [400, 'Inference-Header-Content-Length']);
 });
 
-test('a request that is refused, or whose model fails, leaves the model released', async (t) => {
+test('the model is released after a request that was refused, and after one that failed', async (t) => {
   let heldAtRun = 0;
   const failing = async (): Promise<never> => {
     heldAtRun = stub.held();
@@ -125,7 +125,7 @@ test('a request that is refused, or whose model fails, leaves the model released
   assert.deepEqual([countedRows(telemetry), heldAtRun, stub.held()], [{ ok: 0, failed: 2 }, 1, 0]);
 });
 
-test('rows are counted where the model has them, and a request where it has none', async (t) => {
+test('a request to a model whose rows are not joined is counted as one row', async (t) => {
   const { host, telemetry } = await start(t, { joined: false });
   assert.equal((await infer(host, 'm', [TWO_ROWS])).status, 200);
   assert.deepEqual(countedRows(telemetry), { ok: 1, failed: 0 });
@@ -134,10 +134,10 @@ test('rows are counted where the model has them, and a request where it has none
 test('a traced request has a line with its times, in their order', async (t) => {
   const { host, tracer, telemetry } = await start(t);
   await infer(host, 'm', [TWO_ROWS]);
-  assert.deepEqual(telemetry.lines, []);
+  assert.equal(telemetry.lines.length, 0);
   tracer.change('m', { trace_level: ['TIMESTAMPS'], trace_rate: 1 });
   await infer(host, 'm', [TWO_ROWS], {}, { 'x-request-id': 'r1' });
-  const [{ fields }] = telemetry.lines as [{ fields: Record<string, unknown> }];
+  const { fields } = telemetry.lines[0]!;
   const times = fields.timestamps as { name: string; ns: number }[];
   assert.deepEqual([fields.model, fields.version, fields.requestId], ['m', '1', 'r1']);
   assert.deepEqual(
@@ -179,7 +179,7 @@ function recorder() {
   return { rows, recorder: { rows: (...given: number[]) => void rows.push(given) } as never };
 }
 
-test('a request gives up after its own time, and its rows that wait are dropped', async (t) => {
+test('a request ends after its own time with DEADLINE, and its waiting rows are dropped', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { live, cancellations, end } = waitingModel();
   const counted = recorder();
@@ -196,14 +196,14 @@ test('a request gives up after its own time, and its rows that wait are dropped'
   end();
 });
 
-test('a request whose time was over before its rows could be queued does not reach the model', async () => {
+test('a request whose time has passed before its rows are queued does not reach the model', async () => {
   const { live, fed } = waitingModel();
   const counted = recorder();
   await assert.rejects(runInfer(contextOf(10), live, request(9_999), counted.recorder), { code: 'DEADLINE' });
   assert.deepEqual([fed.length, counted.rows], [0, [[0, 3]]]);
 });
 
-test('a request that is answered in its time leaves no timer, and is cancelled as any other', async (t) => {
+test('a request that is answered in time stops its timer, and is cancelled with its client', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { live, cancellations, end } = waitingModel();
   const counted = recorder();
@@ -219,7 +219,7 @@ test('a request that is answered in its time leaves no timer, and is cancelled a
   assert.deepEqual(counted.rows, [[3, 0]]);
 });
 
-test('a time longer than a timer can take is no shorter for that', async (t) => {
+test('a time longer than a timer of Node can wait does not end the request at once', async (t) => {
   const { live, end } = waitingModel();
   const timers = t.mock.method(globalThis, 'setTimeout');
   const running = runInfer(contextOf(), live, request(2 ** 53), recorder().recorder);
@@ -232,8 +232,8 @@ test('a time longer than a timer can take is no shorter for that', async (t) => 
   await running;
 });
 
-/** Which way a body is read: the thread gets it, or it is read at once. */
-async function wayOf(body: Buffer, textBytes: number | undefined, dtype: DType): Promise<string> {
+/** Where a body is read. */
+async function whereRead(body: Buffer, textBytes: number | undefined, dtype: DType): Promise<string> {
   const sent: unknown[] = [];
   const parser = { readInThread: async (...given: unknown[]) => sent.push(given[1]) } as unknown as BodyReader;
   const { live } = stubGeneration({ signature: identity(dtype, -1, -1) });
@@ -251,10 +251,10 @@ test('a body whose reading takes long is read in the thread: long JSON, and many
     return [Buffer.concat([Buffer.from(text), Buffer.alloc(BYTES)]), text.length];
   };
   const small = Buffer.from('{"inputs":[{"name":"x","datatype":"INT8","shape":[1,1],"data":[1]}]}');
-  assert.equal(await wayOf(small, undefined, 'int8'), 'at once');
-  assert.equal(await wayOf(...bodyOf('INT8', [1, BYTES]), 'int8'), 'at once');
-  assert.equal(await wayOf(...bodyOf('BOOL', [1, BYTES]), 'bool'), 'in the thread');
-  assert.equal(await wayOf(...bodyOf('BYTES', [1, BYTES / 4]), 'string'), 'in the thread');
-  assert.equal(await wayOf(...bodyOf('INT8', [1, BYTES], 70_000), 'int8'), 'in the thread');
-  assert.equal(await wayOf(Buffer.alloc(BYTES, ' '), undefined, 'int8'), 'in the thread');
+  assert.equal(await whereRead(small, undefined, 'int8'), 'at once');
+  assert.equal(await whereRead(...bodyOf('INT8', [1, BYTES]), 'int8'), 'at once');
+  assert.equal(await whereRead(...bodyOf('BOOL', [1, BYTES]), 'bool'), 'in the thread');
+  assert.equal(await whereRead(...bodyOf('BYTES', [1, BYTES / 4]), 'string'), 'in the thread');
+  assert.equal(await whereRead(...bodyOf('INT8', [1, BYTES], 70_000), 'int8'), 'in the thread');
+  assert.equal(await whereRead(Buffer.alloc(BYTES, ' '), undefined, 'int8'), 'in the thread');
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { invalid, readParameters, slotsOf, unsupported } from '../../../functions/routes/open-inference/members.ts';
 import { tensorSpec } from '../../helpers/generation-stub.ts';
 
-test('parameters are an object, or are not there', () => {
+test('parameters are an object, or absent', () => {
   assert.equal(readParameters({}, 'inputs[0]'), undefined);
   assert.deepEqual(readParameters({ parameters: { other: 1 } }, 'inputs[0]'), { other: 1 });
 });
@@ -23,7 +23,7 @@ test('parameters of another kind are refused at their place, of a tensor or of t
   }
 });
 
-test('a tensor in shared memory is not supported, which is another answer than a mistake of the caller', () => {
+test('a tensor in shared memory is UNSUPPORTED, and not INVALID_INPUT', () => {
   const parameters = { shared_memory_region: 'region', shared_memory_byte_size: 8 };
   assert.throws(() => readParameters({ parameters }, 'inputs[0]'), {
     code: 'UNSUPPORTED',
@@ -31,7 +31,7 @@ test('a tensor in shared memory is not supported, which is another answer than a
   });
 });
 
-test('an input or output is found by its own name alone', () => {
+test('an input or output is found by its exact name, and by nothing else', () => {
   const slots = slotsOf([tensorSpec('a', 'bool'), tensorSpec('__proto__', 'bool'), tensorSpec('', 'bool')]);
   assert.deepEqual(
     ['a', '__proto__', ''].map((name) => slots.get(name)),
@@ -40,7 +40,7 @@ test('an input or output is found by its own name alone', () => {
   for (const name of ['constructor', 'A', undefined, null, 0]) assert.equal(slots.get(name), undefined);
 });
 
-test('an error has a path where it is about a place of the body', () => {
+test('an error has a path if it concerns a place of the body', () => {
   assert.equal(invalid(undefined, 'the body: no').path, undefined);
   assert.deepEqual([invalid('id', 'id: no').code, invalid('id', 'id: no').path], ['INVALID_INPUT', 'id']);
   assert.deepEqual([unsupported('x').code, unsupported('x').path], ['UNSUPPORTED', 'x']);

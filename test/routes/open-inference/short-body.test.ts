@@ -6,7 +6,7 @@ import { readShortBody, SHORT_BODY } from '../../../functions/routes/open-infere
 import { post } from '../../helpers/calls.ts';
 import { serveOnly } from '../../helpers/route-host.ts';
 
-test('no body stands for an empty object, as the clients of Triton send none', () => {
+test('a request without a body is an empty object: clients of Triton send none', () => {
   assert.deepEqual(readShortBody(Buffer.alloc(0)), {});
   assert.deepEqual({ ...readShortBody(Buffer.from('{"ready":true}')) }, { ready: true });
 });

@@ -21,7 +21,7 @@ const spec = fc.record({
   shape: fc.array(fc.constantFrom(-1, 1, 2, 3), { maxLength: 3 }),
 });
 
-test('the examples of all dialects are one and the same row, and each dialect reads it', () => {
+test('the examples of all dialects are the same row, and each dialect reads its own', () => {
   fc.assert(
     fc.property(fc.array(spec, { minLength: 1, maxLength: 3 }), fc.boolean(), (specs, wantJoined) => {
       const inputs = specs.map(({ dtype, shape }, i) => tensorSpec(`x${i}`, dtype, ...shape));
@@ -49,7 +49,7 @@ test('open dimensions of an example that is made up have one element', () => {
   assert.deepEqual(tensors[0]!.shape, [1, 1, 3]);
 });
 
-test('a row of more than 1000 elements has no example: it would be most of the document', () => {
+test('a row of more than 1000 elements has no example', () => {
   const of = (shape: number[], features?: JsonValue) =>
     makeExamples(
       modelOf([tensorSpec('x', 'float32', ...shape)], true, features === undefined ? {} : { example: { features } }),

@@ -97,7 +97,7 @@ const CASES: [title: string, parts: Parts, values: Json[]][] = [
   ],
 ];
 for (const [title, parts, values] of CASES) {
-  test(`the schema of features takes what a request may have, and nothing else: ${title}`, () => {
+  test(`the schema of features accepts what a request may have, and nothing else: ${title}`, () => {
     const isValid = checkerOf(parts);
     const { signature, manifest, joined = true } = parts;
     const rows = createRowDecoder(signature, manifest?.input?.features, joined);
@@ -174,7 +174,7 @@ test('the main output is that of the manifest, and a label is one of the classes
   }
 });
 
-test('a model that is not known has schemas of its own names, which take any features and any outputs', () => {
+test('an unknown model has the schemas AnyFeatures and AnyPrediction, which accept any values', () => {
   const schemas = anySchemas();
   assert.deepEqual(Object.keys(schemas).sort(), ['AnyBatchPrediction', 'AnyFeatures', 'AnyPrediction']);
   const ajv = new Ajv2020({ strict: false });

@@ -15,14 +15,14 @@ test('an asset has one content in all codings: that of the file', async () => {
   assert.deepEqual(await asset.read('identity'), PAGE);
 });
 
-test('an asset is read once, however many ask for it at the same time', async () => {
+test('an asset is read once for all requests, also for those at the same time', async () => {
   const both = [read('docs/docs.js', 'text/javascript'), read('docs/docs.js', 'text/javascript')];
   assert.equal(both[0], both[1]);
   const [asset] = await Promise.all(both);
   assert.equal(await read('docs/docs.js', 'text/javascript'), asset);
 });
 
-test('what could not be read is read again for the next request', async () => {
+test('an asset that could not be read is read again for the next request', async () => {
   const failed = read('page/missing.js', 'text/javascript');
   await assert.rejects(failed, /page\/missing\.js/);
   const again = read('page/missing.js', 'text/javascript');

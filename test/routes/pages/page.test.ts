@@ -20,7 +20,7 @@ async function load(t: TestContext) {
 const loadedBy = (html: string): string[] =>
   [...html.matchAll(/<(?:script|link)\b[^>]*?\b(?:src|href)="(?!data:)([^"]*)"/g)].map(([, value]) => value!);
 
-test('what a page loads is served, with the type that a browser takes it for: it must not guess', async (t) => {
+test('each file that a page loads is served, with the type that the browser needs', async (t) => {
   const { answers } = await load(t);
   for (const page of PAGES) {
     const loaded = loadedBy(answers.get(page)!.text);
@@ -36,7 +36,7 @@ test('what a page loads is served, with the type that a browser takes it for: it
   }
 });
 
-test('no file is served that no page loads', async (t) => {
+test('every file that is served is loaded by a page', async (t) => {
   const { answers } = await load(t);
   const loaded = PAGES.flatMap((page) =>
     loadedBy(answers.get(page)!.text).map((relative) => new URL(relative, `http://host${page}`).pathname),
@@ -60,7 +60,7 @@ test('a page runs scripts of this server alone, sends to no other, and cannot be
   assert.match(answers.get('/')!.headers.get('content-security-policy')!, /; require-trusted-types-for 'script'$/);
 });
 
-test('a page has nothing that its policy would block: no script, style or handler in the page itself', async (t) => {
+test('a page has no inline script, style or handler, which its policy would block', async (t) => {
   const { answers } = await load(t);
   for (const page of PAGES) {
     const { text } = answers.get(page)!;
@@ -68,7 +68,7 @@ test('a page has nothing that its policy would block: no script, style or handle
   }
 });
 
-test('every file is taken for its type alone, says to no other server where its reader comes from, and is revalidated', async (t) => {
+test('every file has headers against guessing its type and against sending a referrer, and is revalidated', async (t) => {
   const { answers } = await load(t);
   for (const [path, { headers }] of answers) {
     assert.equal(headers.get('x-content-type-options'), 'nosniff', path);
@@ -78,7 +78,7 @@ test('every file is taken for its type alone, says to no other server where its 
   }
 });
 
-test('a browser that has a file is not sent it again', async (t) => {
+test('a browser that has the file gets a 304 without it', async (t) => {
   const { get, answers } = await load(t);
   const etag = answers.get('/')!.headers.get('etag')!;
   const again = await get('/', { 'if-none-match': etag });
@@ -86,7 +86,7 @@ test('a browser that has a file is not sent it again', async (t) => {
   assert.equal((await get('/', { 'if-none-match': '"other"' })).status, 200);
 });
 
-test('a client that takes no coding gets the same text as one that takes brotli, which is preferred', async (t) => {
+test('brotli is preferred, and a client that accepts no coding gets the same text', async (t) => {
   const { get } = await load(t);
   const packed = await get('/page/page.css', { 'accept-encoding': 'gzip, br' });
   const plain = await get('/page/page.css', { 'accept-encoding': 'identity' });

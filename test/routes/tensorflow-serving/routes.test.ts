@@ -55,7 +55,7 @@ test('several outputs have their names: in each prediction, or around whole tens
   assert.deepEqual(columns.json(), { outputs: { same_a: [1, 2], same_b: ['x', 'y'] } });
 });
 
-test('the same address may name the version, and the name ends at the last colon', async (t) => {
+test('a path may have the version, and the name of the model ends at the last colon', async (t) => {
   const { host } = await start(t);
   for (const [path, status] of [
     ['m/versions/1:predict', 200],
@@ -69,7 +69,7 @@ test('the same address may name the version, and the name ends at the last colon
   assert.deepEqual([colons.status, colons.json().error], [404, 'there is no model a:b']);
 });
 
-test('any content type is taken for JSON, and a body may be gzip', async (t) => {
+test('a body of any content type is read as JSON, and may be gzip', async (t) => {
   const { predict, host } = await start(t);
   const body = '{"instances":[[1,2]]}';
   assert.equal((await predict(body, { 'content-type': 'application/x-www-form-urlencoded' })).status, 200);
@@ -81,14 +81,14 @@ test('any content type is taken for JSON, and a body may be gzip', async (t) => 
   assert.deepEqual(packed.json(), { predictions: [[1, 2]] });
 });
 
-test('Python writes NaN and Infinity without quotes: they are taken, and answered as strings, which JSON has', async (t) => {
+test('NaN and Infinity without quotes, as Python writes them, are accepted; the response has them as strings', async (t) => {
   const { predict } = await start(t);
   for (const body of ['{"instances":[[NaN,-Infinity]]}', '{"instances":[["NaN","-Infinity"]]}']) {
     assert.equal((await predict(body)).text, '{"predictions":[["NaN","-Infinity"]]}');
   }
 });
 
-test('examples and explanations are not supported, and labels of versions are not there', async (t) => {
+test('classify, regress and explain are not supported, and a version label is not found', async (t) => {
   const { host } = await start(t);
   for (const verb of ['classify', 'regress', 'explain']) {
     for (const place of ['m', 'm/versions/1']) {
@@ -108,7 +108,7 @@ test('examples and explanations are not supported, and labels of versions are no
   }
 });
 
-test('a verb is POSTed: GET says so', async (t) => {
+test('GET of a verb is a 405 that allows POST', async (t) => {
   const { host } = await start(t);
   for (const verb of ['predict', 'classify', 'regress', 'explain']) {
     const answer = await call(host, `/v1/models/m:${verb}`);
@@ -132,7 +132,7 @@ test('the models are listed by name; a model has a status and the types of its s
   assert.equal((await call(host, '/v1/models/n/metadata')).status, 404);
 });
 
-test('what is refused or fails leaves the model released; only rows that ran are counted', async (t) => {
+test('the model is released after a refusal and after a failure; only rows that ran are counted', async (t) => {
   const failed = new ServingError('MODEL_FAILED', 'the model failed on this input');
   const predict = async () => [{ rows: 2, error: failed }];
   const { predict: send, stub, telemetry } = await start(t, { predict });
@@ -173,7 +173,7 @@ test('a model is held while its rows run', async (t) => {
   assert.deepEqual([held, stub.held()], [[1, 1], 0]);
 });
 
-test('a large body is read in the thread, in this form', async (t) => {
+test('a large body is read in the thread, as a body of this dialect', async (t) => {
   const given: unknown[] = [];
   const readInThread = (async (bytes: Buffer, reading: unknown) => {
     given.push(bytes.length, reading);

@@ -20,7 +20,7 @@ const pagesOf = (answer: { json(): { model_stats: { name: string; version: strin
 
 const NONE = { count: 0, ns: 0 };
 
-test('a page has the members of the statistics extension, with times in nanoseconds', async (t) => {
+test('statistics have the members of the statistics extension, with times in nanoseconds', async (t) => {
   const { statistics, get } = await start(t);
   t.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_123 });
   const recorder = statistics.of('m', '2');
@@ -74,14 +74,14 @@ test('nanoseconds are integers, which the clients of Triton require', async (t) 
   assert.match(text, /"queue":\{"count":1,"ns":333333333\}/);
 });
 
-test('a version that was loaded and has not run yet has a page of zeros', async (t) => {
+test('a version that has not run yet has zeros', async (t) => {
   const { statistics, get } = await start(t);
   statistics.of('m', '2');
   const [page] = (await get('m/stats')).json().model_stats;
   assert.deepEqual([page.last_inference, page.inference_count, page.execution_count, page.batch_stats], [0, 0, 0, []]);
 });
 
-test('all models have their pages, a model those of its versions, and a version its own', async (t) => {
+test('statistics are of all models, of all versions of a model, or of one version', async (t) => {
   const { statistics, get } = await start(t);
   for (const [name, version] of [
     ['m', '1'],
@@ -95,7 +95,7 @@ test('all models have their pages, a model those of its versions, and a version 
   for (const version of ['2', '002']) assert.deepEqual(pagesOf(await get(`m/versions/${version}/stats`)), ['m 2']);
 });
 
-test('a model is found by the name of its folder, and its pages by the name that its manifest gives it', async (t) => {
+test('a model that is found by its folder has the statistics of the name in its manifest', async (t) => {
   const find = async () => ({ status: () => ({ name: 'iris' }), live: () => undefined });
   const { statistics, get } = await start(t, { find: find as never });
   statistics.of('iris', '1');

@@ -23,7 +23,7 @@ async function start(t: TestContext) {
   };
 }
 
-test('a change is answered with the settings that hold now, each number as a text, as Triton writes them', async (t) => {
+test('a change is answered with the new settings, numbers as texts as Triton writes them', async (t) => {
   const { show, change } = await start(t);
   assert.deepEqual(await show(), INITIAL);
   const answer = await change({ trace_level: ['TIMESTAMPS'], trace_rate: '5', trace_count: 7 });
@@ -33,14 +33,14 @@ test('a change is answered with the settings that hold now, each number as a tex
   assert.deepEqual(await show('m'), changed);
 });
 
-test('a change for one model is its own; null takes a setting back', async (t) => {
+test('a change for one model leaves the others; null removes it', async (t) => {
   const { show, change } = await start(t);
   assert.deepEqual((await change({ trace_rate: '5' }, 'm')).json(), { ...INITIAL, trace_rate: '5' });
   assert.deepEqual(await show(), INITIAL);
   assert.deepEqual((await change({ trace_rate: null }, 'm')).json(), INITIAL);
 });
 
-test('a request without a body changes nothing, and shows what holds', async (t) => {
+test('a request without a body changes nothing, and shows the settings', async (t) => {
   const { change } = await start(t);
   const answer = await change('');
   assert.deepEqual([answer.status, answer.json()], [200, INITIAL]);
@@ -66,7 +66,7 @@ test('settings of a model that is not there are neither shown nor kept', async (
   assert.deepEqual(tracer.show('n'), INITIAL);
 });
 
-test('settings are changed with the admin token alone, and shown to everybody', () => {
+test('a change needs the admin token, and the settings are shown without it', () => {
   assert.deepEqual(
     createTraceSettingsRoutes({} as never).map(({ method, path, admin }) => `${method} ${path} ${admin === true}`),
     [
