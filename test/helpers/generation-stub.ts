@@ -1,5 +1,5 @@
 import type { Feeds } from '../../functions/engine/batch-rows.ts';
-import { type AdmissionOptions, ALL_ROWS, type Cancellation, type Outcome } from '../../functions/engine/batcher.ts';
+import type { AdmissionOptions, Cancellation, Outcome } from '../../functions/engine/batcher.ts';
 import { ServingError } from '../../functions/errors.ts';
 import type { Manifest } from '../../functions/model/folder/manifest.ts';
 import { createRowDecoder } from '../../functions/model/folder/rows.ts';
@@ -34,15 +34,13 @@ export interface GenerationStub {
 /** An input or output. */
 export const tensorSpec = (name: string, dtype: DType, ...shape: number[]): TensorSpec => ({ name, dtype, shape });
 
-/** The outputs of a run that has these rows alone. */
-export function outcomeOf({ tensors, rows }: Feeds, joined = true): Outcome[] {
-  return [{ rows, outputs: tensors, first: joined ? 0 : ALL_ROWS }];
-}
+/** The outcome of a run of these rows alone, whose outputs are its inputs. */
+export const outcomeOf = ({ tensors, rows }: Feeds): Outcome[] => [{ rows, outputs: tensors, first: 0 }];
 
 /** The loaded model `m` without engine processes, for the tests of routes. */
 export function stubGeneration(model: StubbedModel): GenerationStub {
   const { signature, joined = true, manifest = {}, version = '1', superseded = new AbortController().signal } = model;
-  const run = model.predict ?? (async (feeds: Feeds) => outcomeOf(feeds, joined));
+  const run = model.predict ?? (async (feeds: Feeds) => outcomeOf(feeds));
   const fed: Feeds[] = [];
   const released = Promise.withResolvers<void>();
   let held = 0;

@@ -35,13 +35,16 @@ function start(t: TestContext) {
     happened.push(event);
     emitter.emit(event[0]);
   };
+  const exited = new Promise<unknown>((resolve) => {
+    process.once('worker', (worker) => worker.once('exit', resolve));
+  });
   const thread: ReadingThread<string> = startReadingThread<string>(ENTRY, LIMIT_MS, {
     onRead: (body, value) => record('read', body, value),
     onRefused: (body, error) => record('refused', body, error),
     onEnd: (body, cause) => record('end', body, cause),
   });
   t.after(() => thread.terminate());
-  return { thread, happened, next: (name: Event[0]) => once(emitter, name) };
+  return { thread, happened, exited, next: (name: Event[0]) => once(emitter, name) };
 }
 
 function job(order: string): Job {
@@ -85,12 +88,10 @@ for (const [order, cause] of [
   ['memory', { code: 'TOO_LARGE', message: /takes more memory to read than there is: send fewer or larger values/ }],
 ] as const) {
   test(`a thread that ends by "${order}" is reported once, with the body that it was reading`, async (t) => {
-    const { thread, happened, next } = start(t);
+    const { thread, happened, exited } = start(t);
     thread.read('body', job(order));
-    await next('end');
-    // An error is followed by the exit.
-    await new Promise((resolve) => setImmediate(resolve));
-    thread.terminate();
+    // After an error, too.
+    await exited;
     assert.equal(happened.length, 1);
     const [name, body, error] = happened[0]!;
     assert.deepEqual([name, body, thread.body], ['end', 'body', undefined]);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { Feeds } from '../../../functions/engine/batch-rows.ts';
 import { ServingError } from '../../../functions/errors.ts';
+import type { RequestContext } from '../../../functions/http/request-context.ts';
 import type { BodyReader } from '../../../functions/routes/body-reader.ts';
 import { type BatchPredictOptions, createBatchPredictRoutes } from '../../../functions/routes/native/batch-predict.ts';
 import { readJson } from '../../../functions/tensor/json/reader.ts';
@@ -13,6 +15,7 @@ import {
   stubGeneration,
   tensorSpec,
 } from '../../helpers/generation-stub.ts';
+import { mockTimers } from '../../helpers/mock-timers.ts';
 import { connect, postText } from '../../helpers/raw-http.ts';
 import { serveOnly } from '../../helpers/route-host.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
@@ -36,7 +39,15 @@ async function start(t: TestContext, model: Partial<StubbedModel> = {}, options:
     draining: new AbortController().signal,
     ...options,
   });
-  return { host: await serveOnly(t, routes, telemetry), stub, telemetry };
+  const sockets: Socket[] = [];
+  const watched = routes.map((route) => ({
+    ...route,
+    handle(context: RequestContext, body: Parameters<typeof route.handle>[1]) {
+      sockets.push(context.req.socket);
+      return route.handle(context, body);
+    },
+  }));
+  return { host: await serveOnly(t, watched, telemetry), stub, telemetry, sockets };
 }
 
 const row = (value: unknown) => ({ features: [value] });
@@ -203,15 +214,15 @@ test('rows that arrive while the server drains are not run, and the response say
 });
 
 test('a stream that is idle for too long is ended, and says from which row to send again', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
-  const { host, stub } = await start(t);
+  const pass = mockTimers(t);
+  const { host, stub, sockets } = await start(t);
   const stream = await openStream(t, host);
-  t.mock.timers.tick(IDLE_MS - 1);
+  pass(IDLE_MS - 1);
   stream.sendRow(8);
   await stream.text('"y":[8]}}');
-  t.mock.timers.tick(IDLE_MS - 1);
+  pass(IDLE_MS - 1);
   assert.equal(stub.held(), 1);
-  t.mock.timers.tick(1);
+  pass(1);
   const last = JSON.parse(/\{"done".*\}/.exec(await stream.text('}\n'))![0]);
   assert.deepEqual(last, {
     done: false,
@@ -221,12 +232,36 @@ test('a stream that is idle for too long is ended, and says from which row to se
   });
   await stub.released;
   // Its client neither reads on nor closes: the connection is cut once nothing has moved for an idle time.
-  for (let times = 0; times < 2; times++) t.mock.timers.tick(IDLE_MS);
-  await stream.closed;
+  assert.equal(sockets[0]!.destroyed, false);
+  for (let times = 0; times < 2; times++) pass(IDLE_MS);
+  assert.equal(sockets[0]!.destroyed, true);
+});
+
+test('the time until a stream is idle starts again when its rows are answered', async (t) => {
+  const pass = mockTimers(t);
+  const run = Promise.withResolvers<void>();
+  const running = Promise.withResolvers<void>();
+  const predict = async (feeds: Feeds) => {
+    if (feeds.tensors[0]!.data[0] === 8) {
+      running.resolve();
+      await run.promise;
+    }
+    return outcomeOf(feeds);
+  };
+  const { host } = await start(t, { predict });
+  const stream = await openStream(t, host);
+  stream.sendRow(8);
+  await running.promise;
+  pass(IDLE_MS - 1);
+  run.resolve();
+  await stream.text('"y":[8]}}');
+  pass(IDLE_MS - 1);
+  stream.sendRow(9);
+  await stream.text('"y":[9]}}');
 });
 
 test('time that the model takes does not count as idle', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const pass = mockTimers(t);
   const running = Promise.withResolvers<void>();
   const run = Promise.withResolvers<void>();
   const predict = async (feeds: Feeds) => {
@@ -237,7 +272,7 @@ test('time that the model takes does not count as idle', async (t) => {
   const { host } = await start(t, { predict });
   const answer = batch(host, rows(1));
   await running.promise;
-  t.mock.timers.tick(5 * IDLE_MS);
+  pass(5 * IDLE_MS);
   run.resolve();
   assert.deepEqual(linesOf(await answer), [answerTo(0), { done: true, ok: 1, failed: 0 }]);
 });

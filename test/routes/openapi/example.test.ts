@@ -28,7 +28,9 @@ test('the examples of all dialects are the same row, and each dialect reads its 
       const joined = wantJoined && inputs.every(({ shape }) => shape[0] === -1);
       const model = modelOf(inputs, joined);
       const examples = makeExamples(model)!;
-      const { tensors } = model.rows.decode(reread(examples.features), 'features');
+      const { tensors, isRow } = model.rows.decode(reread(examples.features), 'features');
+      const hasRows = ({ shape }: TensorSpec): boolean => shape.length === 0 || shape[0] === -1 || shape[0] === 1;
+      assert.equal(isRow, inputs.every(hasRows));
       assert.deepEqual(readInputs(reread(examples.tensors), model.signature, new Uint8Array()), tensors);
       const columns = readTensorFlowBody(reread({ inputs: examples.columns }) as never, model.rows);
       assert.deepEqual(columns.form === 'column' && columns.tensors, tensors);
@@ -45,8 +47,13 @@ test("the manifest's example is shown as it was written, and is the row of the o
 });
 
 test('open dimensions of an example that is made up have one element', () => {
-  const { tensors } = makeExamples(modelOf([tensorSpec('x', 'uint8', -1, -1, 3)]))!;
+  const { features, tensors } = makeExamples(modelOf([tensorSpec('x', 'uint8', -1, -1, 3)]))!;
   assert.deepEqual(tensors[0]!.shape, [1, 1, 3]);
+  assert.deepEqual(
+    (features as number[][]).map(({ length }) => length),
+    [3],
+    'the values of one input have no name',
+  );
 });
 
 test('a row of more than 1000 elements has no example', () => {
@@ -56,6 +63,7 @@ test('a row of more than 1000 elements has no example', () => {
     );
   assert.notEqual(of([-1, 1000]), undefined);
   assert.equal(of([-1, 1001]), undefined);
+  assert.equal(of([-1, 2 ** 20, 2 ** 20]), undefined, 'and none is made: there is no memory for it');
   assert.notEqual(of([-1, -1], new Array(1000).fill(1)), undefined);
   assert.equal(of([-1, -1], new Array(1001).fill(1)), undefined);
 });

@@ -135,16 +135,21 @@ for (const [title, { joined, shapes }] of Object.entries(SHAPES)) {
     const signature = { inputs: [], outputs };
     const isValid = checkerOf({ signature, joined });
     const encoder = createPredictionEncoder({ signature, manifest: {}, joined, labelled: [] });
-    const lengths = fc.record({ rows: fc.integer({ min: 1, max: 3 }), open: fc.nat(2), isRow: fc.boolean() });
+    const lengths = fc.record({
+      rows: fc.integer({ min: 1, max: 3 }),
+      open: fc.nat(2),
+      isRow: fc.boolean(),
+      all: fc.boolean(),
+    });
     fc.assert(
-      fc.property(lengths, ({ rows, open, isRow }) => {
+      fc.property(lengths, ({ rows, open, isRow, all }) => {
         const tensors = outputs.map(({ dtype, shape, anyRank }): Tensor => {
           const dims = anyRank
             ? new Array(open).fill(2)
             : shape.map((dim, i) => (dim !== -1 ? dim : i === 0 ? rows : open));
           return { dtype, dims, data: DTYPES[dtype].make(elementCount(dims)) };
         });
-        const text = encoder.encode(tensors, joined ? rows - 1 : ALL_ROWS, joined || isRow);
+        const text = encoder.encode(tensors, joined ? rows - 1 : all ? ALL_ROWS : 0, joined || isRow);
         const prediction = JSON.parse(`{${text}}`);
         assert.ok(isValid('Prediction', { ...prediction, model: MODEL }), text);
         assert.ok(isValid('BatchPrediction', { index: 0, ...prediction }), text);
