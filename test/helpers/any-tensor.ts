@@ -1,5 +1,12 @@
 import fc from 'fast-check';
-import { DTYPES, type DType, elementCount, type NumericData, type Tensor } from '../../functions/tensor/tensor.ts';
+import {
+  DTYPES,
+  type DType,
+  elementCount,
+  type NumericData,
+  type Tensor,
+  valuesOf,
+} from '../../functions/tensor/tensor.ts';
 
 const ALL = Object.keys(DTYPES) as DType[];
 
@@ -54,6 +61,13 @@ export function wireBytes({ dtype, data }: Tensor): Buffer {
     }
   }
   return wire;
+}
+
+/** What of a tensor survives JSON, for a comparison: all bits, but for those of NaN, of which JSON has one. */
+export function comparable(tensor: Tensor) {
+  const { dtype, dims } = tensor;
+  if (!dtype.startsWith('float')) return { dtype, dims, data: wireBytes(tensor) };
+  return { dtype, dims, data: Array.from(valuesOf(tensor)) };
 }
 
 /** A copy of the bytes that lies `lead` bytes from the start of its memory. */

@@ -17,7 +17,8 @@ const SCRIPT = `
   });
 `;
 const ENTRY = new URL(`data:text/javascript,${encodeURIComponent(SCRIPT)}`);
-const LIMIT_MS = 500;
+/** Real threads are far from it, on a busy machine too. */
+const LIMIT_MS = 60_000;
 
 // A thread does not keep the process alive: a server's socket does. Here this does.
 let alive: NodeJS.Timeout;
@@ -123,7 +124,7 @@ test('a thread that reads one body for too long is ended; time for earlier bodie
   const [name, body, error] = happened[1]!;
   const { code, message } = error as ServingError;
   assert.deepEqual([name, body, code], ['end', 'slow', 'TOO_LARGE']);
-  assert.match(message, /^the body takes more than 500 ms to read: send fewer or larger values/);
+  assert.match(message, /^the body takes more than 60000 ms to read: send fewer or larger values/);
 });
 
 test('a thread has no body after one that could not be sent to it', (t) => {

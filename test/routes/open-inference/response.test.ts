@@ -8,7 +8,7 @@ import type { RequestedOutput } from '../../../functions/routes/open-inference/r
 import { sendOutputs } from '../../../functions/routes/open-inference/response.ts';
 import { type JsonObject, readJson } from '../../../functions/tensor/json/reader.ts';
 import { DTYPES, type Signature, type Tensor } from '../../../functions/tensor/tensor.ts';
-import { anyTensor, wireBytes } from '../../helpers/any-tensor.ts';
+import { anyTensor, comparable, wireBytes } from '../../helpers/any-tensor.ts';
 import { stubGeneration, tensorSpec } from '../../helpers/generation-stub.ts';
 import { sendInfer } from '../../helpers/open-inference.ts';
 import { serveOnly } from '../../helpers/route-host.ts';
@@ -123,16 +123,6 @@ function viewOf({ dtype, dims, data }: Tensor): Tensor {
   const whole = DTYPES[dtype].make(data.length + 2) as Float64Array;
   whole.set(data as Float64Array, 1);
   return { dtype, dims, data: whole.subarray(1, data.length + 1) };
-}
-
-/** By the bits, but for NaN: JSON has one alone. */
-function comparable(tensor: Tensor) {
-  const { dtype, dims, data } = tensor;
-  if (dtype === 'float16') {
-    const { buffer, byteOffset, length } = data as Uint16Array;
-    return { dtype, dims, data: [...new Float16Array(buffer, byteOffset, length)] };
-  }
-  return dtype.startsWith('float') ? { dtype, dims, data: [...data] } : { dtype, dims, data: wireBytes(tensor) };
 }
 
 test('an output that is written in slices is the same JSON as one that is written whole', async (t) => {
