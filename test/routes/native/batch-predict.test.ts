@@ -25,7 +25,12 @@ const SIGNATURE = { inputs: [{ ...spec, name: 'x' }], outputs: [spec] };
 const IDLE_MS = 1000;
 const NDJSON = { 'content-type': 'application/x-ndjson' };
 
-async function start(t: TestContext, model: Partial<StubbedModel> = {}, options: Partial<BatchPredictOptions> = {}) {
+async function start(
+  t: TestContext,
+  model: Partial<StubbedModel> = {},
+  options: Partial<BatchPredictOptions> = {},
+  onRequest: (context: RequestContext) => void = () => {},
+) {
   const telemetry = recordTelemetry();
   const stub = stubGeneration({ signature: SIGNATURE, ...model });
   const parser = { parse: (bytes: Buffer) => readJson(bytes) } as Partial<BodyReader> as BodyReader;
@@ -39,15 +44,14 @@ async function start(t: TestContext, model: Partial<StubbedModel> = {}, options:
     draining: new AbortController().signal,
     ...options,
   });
-  const sockets: Socket[] = [];
   const watched = routes.map((route) => ({
     ...route,
     handle(context: RequestContext, body: Parameters<typeof route.handle>[1]) {
-      sockets.push(context.req.socket);
+      onRequest(context);
       return route.handle(context, body);
     },
   }));
-  return { host: await serveOnly(t, watched, telemetry), stub, telemetry, sockets };
+  return { host: await serveOnly(t, watched, telemetry), stub, telemetry };
 }
 
 const row = (value: unknown) => ({ features: [value] });
@@ -215,7 +219,8 @@ test('rows that arrive while the server drains are not run, and the response say
 
 test('a stream that is idle for too long is ended, and says from which row to send again', async (t) => {
   const pass = mockTimers(t);
-  const { host, stub, sockets } = await start(t);
+  const sockets: Socket[] = [];
+  const { host, stub } = await start(t, {}, {}, ({ req }) => sockets.push(req.socket));
   const stream = await openStream(t, host);
   pass(IDLE_MS - 1);
   stream.sendRow(8);
@@ -258,6 +263,27 @@ test('the time until a stream is idle starts again when its rows are answered', 
   pass(IDLE_MS - 1);
   stream.sendRow(9);
   await stream.text('"y":[9]}}');
+});
+
+test('a stream whose response is not read is ended, however much its client sends', async (t) => {
+  const pass = mockTimers(t);
+  const blocked = Promise.withResolvers<void>();
+  // The socket takes nothing, and says so.
+  const block = ({ res }: RequestContext): void => {
+    res.write = () => {
+      blocked.resolve();
+      return false;
+    };
+  };
+  const { host, stub, telemetry } = await start(t, {}, {}, block);
+  const answer = batch(host, rows(3), '?batch_size=1');
+  await blocked.promise;
+  pass(IDLE_MS);
+  const [{ done, next_index, code, message }] = linesOf(await answer);
+  assert.deepEqual([done, next_index, code], [false, 1, 'IDLE']);
+  assert.match(message, /^the answer was not read for 1000 ms/);
+  await stub.released;
+  assert.deepEqual(countedRows(telemetry), { ok: 1, failed: 0 });
 });
 
 test('time that the model takes does not count as idle', async (t) => {
