@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import fc from 'fast-check';
+import { ALL_ROWS } from '../../../functions/engine/batcher.ts';
+import type { Manifest } from '../../../functions/model/folder/manifest.ts';
+import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
+import { createPredictionEncoder } from '../../../functions/routes/native/prediction-encoder.ts';
+import { record } from '../../../functions/routes/openapi/json-schema.ts';
+import { anySchemas, modelSchemas } from '../../../functions/routes/openapi/model-schemas.ts';
+import { readJson } from '../../../functions/tensor/json/reader.ts';
+import {
+  DTYPES,
+  elementCount,
+  type Signature,
+  type Tensor,
+  type TensorSpec,
+} from '../../../functions/tensor/tensor.ts';
+import type { Json } from '../../helpers/calls.ts';
+import { tensorSpec } from '../../helpers/generation-stub.ts';
+
+interface Parts {
+  readonly signature: Signature;
+  readonly joined?: boolean;
+  readonly manifest?: Manifest;
+  readonly labels?: readonly string[];
+}
+
+/** Whether a value is valid by one of the schemas of a model. */
+function checkerOf({ signature, joined = true, manifest = {}, labels }: Parts) {
+  const schemas = {
+    ...modelSchemas({ signature, joined, manifest, labels }),
+    Index: { type: 'integer', minimum: 0 },
+    ModelVersion: record({ name: { type: 'string' }, version: { type: 'string' } }),
+  };
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  ajv.addSchema({ components: { schemas } }, 'document');
+  return (name: string, value: unknown): boolean =>
+    ajv.getSchema(`document#/components/schemas/${name}`)!(value) === true;
+}
+const MODEL = { name: 'm', version: '1' };
+const x = (shape: number[], more: Partial<TensorSpec> = {}): Signature => ({
+  inputs: [{ ...tensorSpec('x', 'float32', ...shape), ...more }],
+  outputs: [],
+});
+
+const CASES: [title: string, parts: Parts, values: Json[]][] = [
+  ['a row', { signature: x([-1, 2]) }, [[1, 2], [1], [[1, 2]], 1, { x: [1, 2] }, { x: [1] }, { y: [1, 2] }, {}]],
+  ['a column', { signature: x([-1, 1]) }, [1, [1], [1, 2], [[1]], { x: 1 }, { x: [1] }, { x: [[1]] }]],
+  ['a scalar of each row', { signature: x([-1]) }, [1, [1], { x: 1 }, { x: [1] }]],
+  ['an open dimension', { signature: x([-1, -1, 2]) }, [[], [[1, 2]], [[1]], [1, 2]]],
+  [
+    'rows that are not joined',
+    { signature: x([-1, 2]), joined: false },
+    [
+      [1, 2],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [1],
+      [[1]],
+      1,
+    ],
+  ],
+  [
+    'a fixed first dimension',
+    { signature: x([2, 2]), joined: false },
+    [
+      [1, 2],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [[1, 2]],
+    ],
+  ],
+  ['a model of rank 0', { signature: x([]), joined: false }, [1, [[1]], { x: 1 }]],
+  ['any rank', { signature: x([], { anyRank: true }), joined: false }, [1, [1], [[1], [2]], { x: [1] }, { y: 1 }]],
+  [
+    'named features',
+    { signature: x([-1, 2]), manifest: { input: { features: ['a', 'b'] } } },
+    [[1, 2], { a: 1, b: 2 }, { a: 1 }, { a: 1, b: 2, c: 3 }, { x: [1, 2] }, { a: [1], b: 2 }],
+  ],
+  [
+    'several inputs',
+    { signature: { inputs: [tensorSpec('n', 'int8', -1), tensorSpec('t', 'string', -1, 1)], outputs: [] } },
+    [
+      { n: 1, t: 'a' },
+      { n: 1, t: ['a'] },
+      { n: 1 },
+      { n: 128, t: 'a' },
+      { n: 1, t: 1 },
+      [1, 'a'],
+      { n: 1, t: 'a', u: 1 },
+    ],
+  ],
+];
+for (const [title, parts, values] of CASES) {
+  test(`the schema of features accepts what a request may have, and nothing else: ${title}`, () => {
+    const isValid = checkerOf(parts);
+    const { signature, manifest, joined = true } = parts;
+    const rows = createRowDecoder(signature, manifest?.input?.features, joined);
+    const taken = values.map((value) => {
+      try {
+        rows.decode(readJson(Buffer.from(JSON.stringify(value))), 'features');
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    assert.deepEqual(
+      values.map((value) => isValid('Features', value)),
+      taken,
+      JSON.stringify(values),
+    );
+    assert.ok(taken.includes(true) && taken.includes(false));
+  });
+}
+
+/** Outputs of every form that a model may have: where rows are joined each has an open first dimension. */
+const SHAPES: Record<string, { joined: boolean; shapes: (readonly number[] | 'any')[] }> = {
+  'rows that are joined': { joined: true, shapes: [[-1], [-1, 2], [-1, -1, 1]] },
+  'rows that are not joined': { joined: false, shapes: [[], [-1], [1, 2], [2, 2], [-1, -1, 2], 'any'] },
+};
+for (const [title, { joined, shapes }] of Object.entries(SHAPES)) {
+  test(`a prediction is valid by the schema of predictions: of ${title}`, () => {
+    const dtypes = ['float32', 'int64', 'bool', 'string'] as const;
+    const outputs = shapes.flatMap((shape, i) =>
+      dtypes.map((dtype): TensorSpec => {
+        const name = `y${i} ${dtype}`;
+        return shape === 'any' ? { ...tensorSpec(name, dtype), anyRank: true } : tensorSpec(name, dtype, ...shape);
+      }),
+    );
+    const signature = { inputs: [], outputs };
+    const isValid = checkerOf({ signature, joined });
+    const encoder = createPredictionEncoder({ signature, manifest: {}, joined, labelled: [] });
+    const lengths = fc.record({
+      rows: fc.integer({ min: 1, max: 3 }),
+      open: fc.nat(2),
+      isRow: fc.boolean(),
+      all: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(lengths, ({ rows, open, isRow, all }) => {
+        const tensors = outputs.map(({ dtype, shape, anyRank }): Tensor => {
+          const dims = anyRank
+            ? new Array(open).fill(2)
+            : shape.map((dim, i) => (dim !== -1 ? dim : i === 0 ? rows : open));
+          return { dtype, dims, data: DTYPES[dtype].make(elementCount(dims)) };
+        });
+        const text = encoder.encode(tensors, joined ? rows - 1 : all ? ALL_ROWS : 0, joined || isRow);
+        const prediction = JSON.parse(`{${text}}`);
+        assert.ok(isValid('Prediction', { ...prediction, model: MODEL }), text);
+        assert.ok(isValid('BatchPrediction', { index: 0, ...prediction }), text);
+        assert.ok(!isValid('Prediction', prediction), 'the model is missing');
+      }),
+      { numRuns: 30 },
+    );
+  });
+}
+
+test('the main output is that of the manifest, and a label is one of the classes', () => {
+  const outputs = [tensorSpec('score', 'float32', -1, 2), tensorSpec('label', 'int64', -1)];
+  const isValid = checkerOf({
+    signature: { inputs: [], outputs },
+    manifest: { output: 'label' },
+    labels: ['no', 'yes', 'no'],
+  });
+  const prediction = { prediction: 1, label: 'yes', outputs: { score: [0.5, 0.5], label: 1 }, model: MODEL };
+  const { label: _, ...unlabelled } = prediction;
+  for (const good of [prediction, unlabelled]) assert.equal(isValid('Prediction', good), true);
+  for (const bad of [
+    { ...prediction, prediction: [0.5, 0.5] },
+    { ...prediction, label: 'maybe' },
+    { ...prediction, outputs: { label: 1 } },
+  ]) {
+    assert.equal(isValid('Prediction', bad), false, JSON.stringify(bad));
+  }
+});
+
+test('an unknown model has the schemas AnyFeatures and AnyPrediction, which accept any values', () => {
+  const schemas = anySchemas();
+  assert.deepEqual(Object.keys(schemas).sort(), ['AnyBatchPrediction', 'AnyFeatures', 'AnyPrediction']);
+  const ajv = new Ajv2020({ strict: false });
+  const { AnyFeatures, AnyPrediction } = schemas as Record<string, Json>;
+  for (const features of [1, 'x', [[1]], { a: 1 }, null]) assert.ok(ajv.validate(AnyFeatures, features));
+  assert.deepEqual(AnyPrediction.required, ['prediction', 'outputs', 'model']);
+});
