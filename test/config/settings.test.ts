@@ -132,7 +132,7 @@ const TABLE: Row[] = [
       ['cuda', ['cuda']],
     ],
     ['gpu', 'cpu,', 'cuda;cpu', 'cuda, cpu'],
-    'cpu, cuda, or both with a comma between',
+    'cpu, cuda, or both, separated by a comma',
   ],
   [
     'MAX_BATCH_SIZE',
@@ -186,7 +186,7 @@ const TABLE: Row[] = [
       undefined,
       ['/', '/predict', "/v1/a.b-c_~!$&'()*+,;=@%20/x:predict"].map((path) => [path, path]),
       ['predict', 'http://x/y', '/a b', '/a?b', '/a#b', '/{name}', '/ä'],
-      'a URL path: / first',
+      'a URL path that begins with /',
     ],
   ),
   ['AIP_ENDPOINT_ID', undefined, [['1234', '1234']], ['a/b', 'a{b}'], 'letters, digits, - and _'],
@@ -277,7 +277,7 @@ test("a route of Vertex AI's that names another model than MODEL_NAME is refused
   for (const AIP_PREDICT_ROUTE of [...routes, '/models/other/predict', '/v1/models/o%74her:predict']) {
     assert.throws(() => readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' }), {
       name: 'ConfigError',
-      message: `AIP_PREDICT_ROUTE="${AIP_PREDICT_ROUTE}" is not usable: it names the model other, and MODEL_NAME is iris: name one of them as the other`,
+      message: `AIP_PREDICT_ROUTE="${AIP_PREDICT_ROUTE}" is not usable: it names the model other, and MODEL_NAME is iris: name the same model in both`,
     });
     readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'other' });
     readConfig({ AIP_PREDICT_ROUTE });
