@@ -151,7 +151,7 @@ test('a route that streams has no deadline here', async (t) => {
     t,
     (context) => promise.then(() => answerQuery(context)),
     { requestTimeoutMs: 20 },
-    { body: { kind: 'streamed', limit: 0, wholeTypes: ['application/json'], streamTypes: [] } },
+    { body: { kind: 'streamed', limit: 0, bufferedTypes: ['application/json'], streamTypes: [] } },
   );
   const read = await fetch(`${url}/read`);
   assert.equal(read.status, 504);
@@ -237,7 +237,7 @@ test('a request whose authorization outlasts the deadline is answered 504, and n
 
 test('the deadline of a stream ends when its body, which comes as a whole, has arrived', async (t) => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const body = { kind: 'streamed', limit: 100, wholeTypes: ['application/json'], streamTypes: ['x/y'] } as const;
+  const body = { kind: 'streamed', limit: 100, bufferedTypes: ['application/json'], streamTypes: ['x/y'] } as const;
   const { url, port } = await serveRoutes(
     t,
     (context) => promise.then(() => answerQuery(context)),

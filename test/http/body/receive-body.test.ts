@@ -10,7 +10,7 @@ const TEXT = '{"features":[1,2]}';
 const STREAMED: StreamedBody = {
   kind: 'streamed',
   limit: 100,
-  wholeTypes: ['a/whole', 'b/whole'],
+  bufferedTypes: ['a/whole', 'b/whole'],
   streamTypes: ['c/lines'],
 };
 

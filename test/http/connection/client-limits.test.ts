@@ -50,7 +50,7 @@ async function authorizeAs(kind: AuthorizationKind): Promise<void> {
   if (kind.startsWith('refused')) throw new ServingError('UNAUTHORIZED', 'no token');
 }
 
-const STREAMED = { kind: 'streamed', limit: LIMIT, wholeTypes: ['a/b'], streamTypes: ['application/json'] } as const;
+const STREAMED = { kind: 'streamed', limit: LIMIT, bufferedTypes: ['a/b'], streamTypes: ['application/json'] } as const;
 
 async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
   const telemetry = recordTelemetry();
