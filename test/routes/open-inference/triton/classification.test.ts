@@ -122,7 +122,7 @@ test('more classes than one answer may have are refused before any is looked for
   const data = new Float32Array(400 * 400);
   await assert.rejects(ask('float32', [400, 400], data, { count: 400 }), {
     code: 'INVALID_INPUT',
-    message: /^classification: expected at most 100000 classes in one answer, got 400 rows with 400 each/,
+    message: /^classification: expected at most 100000 classes in one response, got 400 rows with 400 each/,
   });
 });
 
