@@ -27,7 +27,7 @@ function fakeClient() {
 
 const info = (message: string) => makeEntry('info', message, {}, undefined);
 const loaded = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-const GIVEN_UP = 'WARNING Cloud Logging can not be used; lines are written to stdout instead';
+const GIVEN_UP = 'WARNING Cloud Logging cannot be used; lines are written to stdout instead';
 const REFUSED = 'WARNING the Cloud Logging API refuses lines; they are written to stdout instead';
 
 test('lines wait for the client to load, go to it in order, and flush waits for its answers', async () => {
