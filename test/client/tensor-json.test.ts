@@ -38,7 +38,7 @@ test('an integer that lost digits in JSON.parse is refused, not passed on', () =
   const data = JSON.parse('[9007199254740993]') as unknown;
   assert.throws(
     () => readData('y', 'INT64', [1], data),
-    /element 0 has more digits than JSON.parse keeps: ask for binary/,
+    /element 0 has more digits than JSON.parse keeps: use the encoding 'binary'/,
   );
 });
 
