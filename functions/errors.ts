@@ -18,7 +18,7 @@ export type ErrorCode =
   | 'DEADLINE';
 
 /** What a {@link ServingError} has beside its code and message. */
-export interface ErrorDetails {
+interface ErrorDetails {
   /** The place in the caller's input, as a JavaScript expression: `features[2]`. */
   path?: string;
   /** Seconds after which a retry may succeed: the `Retry-After` field of the response. */

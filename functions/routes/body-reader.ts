@@ -20,7 +20,7 @@ export interface Owner extends Pick<RequestContext, 'res' | 'cancellation'> {
 }
 
 /** What a body reader may use. */
-export interface BodyReaderOptions {
+interface BodyReaderOptions {
   /** CPUs of the process: one thread for each, at most 4, at least one. Default: 1. */
   readonly cpus?: number;
   /** Bytes that the process and its engine processes may use. Undefined: no limit. */

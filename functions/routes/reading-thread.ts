@@ -32,7 +32,7 @@ export interface ReadingThread<B> {
 }
 
 /** What a thread reports. */
-export interface ThreadEvents<B> {
+interface ThreadEvents<B> {
   /** The thread has read the body, and is idle. */
   onRead(body: B, value: unknown): void;
   /** The reader has refused the body, and the thread is idle. */

@@ -57,7 +57,7 @@ function answer(json: unknown, blob = '', length: string | undefined = blob === 
   return { headers, bytes: new Uint8Array(Buffer.concat([head, Buffer.from(blob, 'hex')])).buffer };
 }
 
-test('an answer may mix outputs in bytes and in JSON', () => {
+test('a response may mix outputs in bytes and in JSON', () => {
   const json = {
     model_name: 'm',
     model_version: '2',
@@ -77,7 +77,7 @@ test('an answer may mix outputs in bytes and in JSON', () => {
   ]);
 });
 
-test('an answer that breaks the protocol is a BAD_ANSWER', () => {
+test('a response that breaks the protocol is a BAD_ANSWER', () => {
   const y = { name: 'y', datatype: 'UINT8', shape: [1] };
   const sized = (size: unknown) => ({ outputs: [{ ...y, parameters: { binary_data_size: size } }] });
   const cases: [ReturnType<typeof answer>, RegExp][] = [

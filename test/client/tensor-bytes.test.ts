@@ -28,7 +28,7 @@ const anyTensor: fc.Arbitrary<AnyTensor> = fc.oneof(
   fc.float64Array().map((data) => ({ datatype: 'FP64', shape: [data.length], data }) as const),
 );
 
-test('every tensor comes back from its bytes, wherever they lie in an answer', () => {
+test('every tensor is decoded from its bytes, at any offset in a response', () => {
   fc.assert(
     fc.property(anyTensor, fc.nat(9), (tensor, offset) => {
       const bytes = encodeTensor(tensor);

@@ -16,7 +16,7 @@ test('data is written flat with all digits, and FP16 not at all', () => {
   );
 });
 
-test('data is read flat or nested, with the strings that stand for numbers that are not finite', () => {
+test('data is read flat or nested, with the strings of numbers that are not finite', () => {
   assert.deepEqual(
     readData(
       'y',

@@ -236,7 +236,7 @@ for (const [name, byDefault, good, bad, takes] of TABLE) {
   });
 }
 
-test('what Vertex AI sets goes before the port and the address of the image', () => {
+test('the port and the address that Vertex AI sets replace those of the image', () => {
   const image = { PORT: '9000', MODEL_URI: '/models' };
   const { PORT, MODEL_URI } = readConfig({ ...image, AIP_HTTP_PORT: '8080', AIP_STORAGE_URI: 'gs://b/m/' });
   assert.deepEqual([PORT, MODEL_URI], [8080, 'gs://b/m/']);
@@ -245,7 +245,7 @@ test('what Vertex AI sets goes before the port and the address of the image', ()
   assert.deepEqual([without.PORT, without.MODEL_URI], [9000, '/models']);
 });
 
-test('a bad value of any shape is told in one line', () => {
+test('the error of an invalid value is one line, whatever the value', () => {
   assert.throws(() => readConfig({ LOG_LEVEL: 'a\nb' }), {
     message: 'LOG_LEVEL="a\\nb" is not usable: it takes debug, info, warning or error',
   });

@@ -122,7 +122,10 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
       const note = page.locator(`#${await field.getAttribute('aria-describedby')}`);
       assert.match((await note.textContent()) ?? '', words);
       assert.equal(await evaluate(page, 'document.activeElement.id'), await field.getAttribute('id'));
-      assert.match((await page.locator('.failure').textContent()) ?? '', /sepal_width is not a number|does not take this/);
+      assert.match(
+        (await page.locator('.failure').textContent()) ?? '',
+        /sepal_width is not a number|does not take this/,
+      );
     }
     await field.fill('3.5');
     await predict(page);

@@ -11,7 +11,7 @@ import { readPredictBody, writePrediction } from './prediction.ts';
 import { predictionEncoderOf } from './prediction-encoder.ts';
 
 /** What the routes of `/predict` need. */
-export interface PredictOptions {
+interface PredictOptions {
   readonly repository: Repository;
   readonly parser: BodyReader;
   readonly metrics: Metrics;

@@ -10,7 +10,7 @@ const BATCH_BYTES = 2 ** 20;
 const STREAM_BYTES = 2 ** 22;
 
 /** How rows are batched, read and run. */
-export interface FeedOptions {
+interface FeedOptions {
   /** Most rows of a batch. */
   readonly batchSize: number;
   /** Reads a row. Never rejects. */

@@ -22,7 +22,7 @@ export interface SourceRow {
 export type RowSource = AsyncIterable<Iterable<SourceRow>> | Iterable<Iterable<SourceRow>>;
 
 /** How the lines of a body are read. */
-export interface LineOptions {
+interface LineOptions {
   /** Most bytes of a line. */
   readonly limit: number;
   /** Reads long lines. */

@@ -3,7 +3,7 @@ import { toServingError } from '../../http/error-response.ts';
 import type { RowResult } from './row-batch.ts';
 
 /** How a response of many rows is framed: a line for each row, or one array. */
-export interface RowFraming {
+interface RowFraming {
   /** The media type. */
   readonly type: string;
   /** Text before the first row. */

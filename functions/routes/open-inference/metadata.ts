@@ -20,7 +20,7 @@ const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_configuration
 const ADMIN_EXTENSIONS = ['model_repository', 'logging', 'trace'];
 
 /** What the metadata and health routes need. */
-export interface MetadataOptions {
+interface MetadataOptions {
   readonly repository: Repository;
   /** Whether the server drains: it is not ready then. */
   readonly draining: () => boolean;

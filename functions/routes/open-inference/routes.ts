@@ -11,7 +11,7 @@ import { createTraceSettingsRoutes } from './triton/trace-settings.ts';
 import { createTracer } from './triton/tracer.ts';
 
 /** What the routes of the Open Inference Protocol need. */
-export interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfigOptions {
+interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfigOptions {
   /** Whether the server drains: it is not ready then. */
   readonly draining: () => boolean;
   /** Whether there is an admin token. */

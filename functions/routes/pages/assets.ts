@@ -4,7 +4,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import { type CachedResponse, cachePacked } from '../../http/cached-response.ts';
 
 /** Reads a file of the pages by its path below `dist/`; `type` is its media type. */
-export type ReadAsset = (path: string, type: string) => Promise<CachedResponse>;
+type ReadAsset = (path: string, type: string) => Promise<CachedResponse>;
 
 /** `scripts/browser-assets.ts`, which builds the pages from their sources. */
 interface Builder {

@@ -9,7 +9,7 @@ import { shareRendering } from '../../telemetry/metrics/shared-rendering.ts';
 import { showStatus } from './models.ts';
 
 /** What the probes report. */
-export interface ProbeOptions {
+interface ProbeOptions {
   /** The model behind `/predict`. */
   readonly model: Model;
   readonly metrics: Metrics;

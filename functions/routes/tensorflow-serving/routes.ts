@@ -17,7 +17,7 @@ import { showMetadata } from './metadata.ts';
 import { showStatus } from './status.ts';
 
 /** What the routes of TensorFlow Serving need. */
-export interface TensorFlowServingOptions {
+interface TensorFlowServingOptions {
   readonly repository: Repository;
   readonly parser: BodyReader;
   readonly metrics: Metrics;

@@ -23,7 +23,7 @@ export interface ModelStatistics {
 }
 
 /** Records the measurements of one version. Keep it: looking it up takes longer than recording. */
-export interface StatisticsRecorder {
+interface StatisticsRecorder {
   /** The rows and the duration of one run. */
   run(rows: number, seconds: number): void;
   /** The time that a queue entry waited for its run. */

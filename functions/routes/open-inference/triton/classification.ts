@@ -10,7 +10,7 @@ const TURN_ELEMENTS = 65_536;
 const HEAP_ELEMENTS = 16;
 
 /** An output of scores, and the labels of its elements. */
-export interface Scored {
+interface Scored {
   readonly tensor: Tensor;
   /** The output in the signature. */
   readonly spec: TensorSpec;

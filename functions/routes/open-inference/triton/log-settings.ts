@@ -8,7 +8,7 @@ import { invalid } from '../members.ts';
 import { readShortBody, SHORT_BODY } from '../short-body.ts';
 
 /** What the log settings routes need. */
-export interface LogSettingsOptions {
+interface LogSettingsOptions {
   readonly logger: Pick<Logger, 'levels' | 'setLevels'>;
 }
 

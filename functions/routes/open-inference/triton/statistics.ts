@@ -7,7 +7,7 @@ import { canonicalVersion } from '../../model-address.ts';
 import { MODEL_PATHS, modelAt } from '../addressing.ts';
 
 /** What the statistics routes need. */
-export interface StatisticsOptions {
+interface StatisticsOptions {
   readonly repository: Repository;
   readonly metrics: Pick<Metrics, 'statistics'>;
 }

@@ -6,7 +6,7 @@ import { readShortBody, SHORT_BODY } from '../short-body.ts';
 import type { Tracer } from './tracer.ts';
 
 /** What the trace settings routes need. */
-export interface TraceSettingsOptions {
+interface TraceSettingsOptions {
   readonly repository: Repository;
   readonly tracer: Tracer;
 }

@@ -23,14 +23,14 @@ const MAX_INT32 = 2 ** 31 - 1;
 const MAX_UINT32 = 2 ** 32 - 1;
 
 /** The identity of a traced request. */
-export interface Traced {
+interface Traced {
   readonly model: string;
   readonly version: string;
   readonly requestId: string;
 }
 
 /** Collects the timestamps of a traced request. */
-export interface Trace {
+interface Trace {
   /** Adds a timestamp. @param at milliseconds of `performance.now()`. Default: now. */
   mark(name: 'REQUEST_START' | 'QUEUE_START' | 'COMPUTE_END' | 'REQUEST_END', at?: number): void;
   /** Writes the trace to the log. */
