@@ -66,7 +66,7 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
   [
     'a file of docker-compose, which nothing here reads',
     compose('env_file: .env'),
-    /env_file: its variables can not be checked/,
+    /env_file: its variables cannot be checked/,
   ],
   [
     'a flag of Cloud Build, in two arguments',
