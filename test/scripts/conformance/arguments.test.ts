@@ -32,7 +32,7 @@ test('headers and numbers of checks are read', () => {
   assert.deepEqual([headers, only], [{ Authorization: 'Bearer a:b', X: '' }, [1, 31]]);
 });
 
-test('what can not be used is said', () => {
+test('an invalid argument is named', () => {
   const cases: [string[], RegExp][] = [
     [[], /expected a URL with http:\/\/ or https:\/\/, got none/],
     [['localhost:8080'], /got localhost:8080/],

@@ -101,7 +101,7 @@ test('a variable in a file of kustomize is found at its line of the file', () =>
   ]);
 });
 
-test('a patch, which names no image, is of the container that runs ours', () => {
+test('a patch, which names no image, belongs to the container that runs our image', () => {
   const patch =
     'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: server }\nspec: { template: { spec: { containers: [{ name: server, env: [{ name: X }] }] } } }';
   assert.match(
