@@ -22,27 +22,32 @@ import { createVertexRoutes } from './routes/vertex/routes.ts';
 import type { Logger } from './telemetry/log/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics/metrics.ts';
 
+/** The server without a listening socket: what a host needs of it. */
 export interface App {
   readonly handler: RequestHandler;
+  /** The model behind `/predict`. */
   readonly model: Model;
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
   /** The routes that the handler serves. */
   readonly routes: readonly Route[];
-  /** From here on `/ready` and new requests are answered with 503, and streams are ended. */
+  /** Starts to answer `/ready` and new requests with 503, and ends streams. */
   drain(): void;
   /** Ends the engine processes. Call it when nothing is in flight. */
   close(): Promise<void>;
 }
 
-// The thread imports all dialects, and a body reader, which they share, must not: so the URL of its file is given from here.
+// The body reader gets this URL as an argument: the thread imports all dialects, and they import the reader.
 const source = import.meta.url.endsWith('.ts');
 const BODY_THREAD = new URL(source ? './routes/body-thread.ts' : './json-thread.js', import.meta.url);
 
-/** Puts the rooms together: the one request handler of both hosts, which they call for one request of a connection at a time. */
+/**
+ * Connects the rooms, and creates the request handler of both hosts. A host calls it for one request of a connection at a time.
+ * No model is loaded: see `App.model`.
+ */
 export function createApp(config: Config, logger: Logger): App {
   const metrics = createMetrics();
   const draining = new AbortController();
-  // One listener for each stream under way.
+  // Each open stream adds a listener.
   setMaxListeners(0, draining.signal);
   const capacity = measureCapacity();
   const parser = createBodyReader(BODY_THREAD, capacity);
@@ -106,7 +111,7 @@ interface Shared {
   readonly draining: AbortSignal;
 }
 
-/** All routes; of two with one path and method the later is served. */
+/** All routes. Of two with the same path and method, the later is served. */
 function createRoutes(config: Config, { repository, parser, metrics, logger, draining }: Shared): Route[] {
   const predicting = { repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES };
   const isDraining = (): boolean => draining.aborted;
@@ -130,7 +135,7 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
     }),
     ...createTensorFlowServingRoutes(predicting),
     ...createProbeRoutes({ model: repository.main, metrics, draining: isDraining }),
-    // Behind the others: the paths that Vertex AI sets may be those of another route.
+    // After the others: a path that Vertex AI sets may be that of another route, and is served instead of it.
     ...createVertexRoutes({
       ...predicting,
       draining: isDraining,
@@ -140,12 +145,12 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
       deployedModelId: config.AIP_DEPLOYED_MODEL_ID,
     }),
   ];
-  // Before the others: a path that Vertex AI sets may be that of a page.
+  // Before the others: a path that Vertex AI sets may be that of a page, and is served instead of it.
   const pages = config.PAGE === 'on' ? createPageRoutes() : [];
   return [...pages, ...served, ...createOpenApiRoutes(repository.main, served)];
 }
 
-/** Gives the metrics what they read at a scrape. */
+/** Registers the values that the metrics read at a scrape. */
 function observe(metrics: Metrics, repository: Repository, logger: Logger): void {
   metrics.observe({
     queueDepth: () =>
@@ -170,9 +175,9 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
     {
       onRetry(message, waitMs, background) {
         metrics.fetchRetried();
-        // A refresh repeats its reads for as long as the bucket is unreachable: the refresh itself logs one warning.
+        // A refresh retries its reads for as long as the bucket is unreachable, and logs one warning itself.
         const log = background ? logger.debug : logger.warning;
-        log(`the bucket is read again${waitMs > 0 ? ` in ${Math.round(waitMs)} ms` : ''}: ${message}`, {});
+        log(`retrying a read of the bucket${waitMs > 0 ? ` in ${Math.round(waitMs)} ms` : ''}: ${message}`, {});
       },
       onCache(event) {
         metrics.cacheEvent(event.kind);

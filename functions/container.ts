@@ -3,7 +3,7 @@ import { bootstrap } from './bootstrap.ts';
 import { createHttpServer } from './http/connection/http-server.ts';
 import { listen } from './http/connection/listen.ts';
 
-/** Of the grace: kept back for ending engines and writing the last log lines. */
+/** The part of `SHUTDOWN_GRACE_MS` that is reserved for ending the engine processes and writing the last log lines. */
 const CLOSING_MS = 500;
 
 /** Listens, loads the model, and serves until a signal or an uncaught error. */
@@ -14,7 +14,10 @@ export function main(): void {
   const http = createHttpServer({ handler, maxBodyBytes: config.MAX_BODY_BYTES, logger, metrics });
   let shuttingDown = false;
 
-  /** Not ready first; then requests in flight are finished and new ones refused; then the engines end, and the process. */
+  /**
+   * Refuses new requests, waits for those in flight, ends the engine processes, and then the process. A second call ends the
+   * process at once.
+   */
   async function shutDown(cause: string, exitCode: number): Promise<void> {
     if (shuttingDown) process.exit(exitCode || 1);
     shuttingDown = true;

@@ -17,12 +17,13 @@ export type ErrorCode =
   | 'DRAINING'
   | 'DEADLINE';
 
-export interface ErrorDetails {
-  /** Where in the caller's input, as one would write it in JavaScript: `features[2]`. */
+/** What a {@link ServingError} has beside its code and message. */
+interface ErrorDetails {
+  /** The place in the caller's input, as a JavaScript expression: `features[2]`. */
   path?: string;
-  /** Seconds after which a retry may succeed: `Retry-After`. */
+  /** Seconds after which a retry may succeed: the `Retry-After` field of the response. */
   retryAfter?: number;
-  /** For 405: the methods of the route, as `Allow` has them. */
+  /** For 405: the methods of the route, as the `Allow` field of the response lists them. */
   allow?: string;
   /** For the log alone, beside the message: paths, accounts and the messages of other programs. */
   detail?: string | undefined;
@@ -31,7 +32,7 @@ export interface ErrorDetails {
 
 /**
  * The one error type that crosses rooms. `message` is sent to the caller: it names the place, what was expected and what was
- * given. `detail` and `cause` are for the log alone. A `MODEL_FAILED` of a load is for the log as a whole: callers get a
+ * given. `detail` and `cause` are for the log alone. A `MODEL_FAILED` of a load is only logged: callers get a
  * `NOT_READY`.
  */
 export class ServingError extends Error {
@@ -43,7 +44,7 @@ export class ServingError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const depth = Error.stackTraceLimit;
-    // An INVALID_INPUT needs no stack, and making one takes longer than refusing the row.
+    // An INVALID_INPUT needs no stack, and capturing one takes longer than refusing the row.
     if (code === 'INVALID_INPUT') Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     Error.stackTraceLimit = depth;

@@ -2,7 +2,7 @@
 import { get } from 'node:http';
 import { readPort } from './config/settings.ts';
 
-// Other settings are not read: one that has become unusable since the start must not make a running server unhealthy.
+// Other settings are not read: one that has become invalid since the start must not make a running server unhealthy.
 const request = get({ host: '127.0.0.1', port: readPort(), path: '/ready', timeout: 4_000 }, (response) => {
   process.exit(response.statusCode === 200 ? 0 : 1);
 });

@@ -1,5 +1,5 @@
 /**
- * The models that the benchmarks run, made from a seed: the same bytes each time, and nothing to download.
+ * The models of the benchmarks, generated from a seed: the bytes are the same each time, and nothing is downloaded.
  *
  *   node scripts/bench-models.ts <folder>
  *
@@ -10,15 +10,15 @@ import { join } from 'node:path';
 import { initializer, model, node, value } from './onnx/build.ts';
 import type { NodeProto, TensorProto } from './onnx/onnx_pb.ts';
 
-export interface BenchModel {
+interface BenchModel {
   readonly name: string;
   readonly description: string;
   readonly bytes: () => Uint8Array;
-  /** A `features` value for the manifest, where one is small enough to read. */
+  /** The `features` of the manifest's example, if they are small enough to read. */
   readonly example?: () => unknown;
 }
 
-/** Milliseconds are of one run on one thread of a 2-core cloud machine. */
+/** The models. Times are those of one run on one thread of a 2-core cloud machine. */
 export const BENCH_MODELS: readonly BenchModel[] = [
   {
     name: 'mlp',
@@ -76,9 +76,9 @@ const STAGES = [
 
 /**
  * `image` float32 [1,3,size,size] -> `probabilities` float32 [1,10]; `size` divides 224, to which the image is enlarged
- * first. The batch is fixed, as image exporters leave it.
+ * first. The batch is fixed, as exporters of image models write it.
  */
-export function convolutionNet(size: number): Uint8Array {
+function convolutionNet(size: number): Uint8Array {
   const random = randomNumbers(224);
   const nodes: NodeProto[] = [];
   const initializers: TensorProto[] = [];
@@ -138,7 +138,7 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-/** Writes the folders `<dir>/<name>` of all BENCH_MODELS and gives their paths. */
+/** Writes the folders `<dir>/<name>` of all BENCH_MODELS, and returns their paths. */
 export function writeBenchModels(dir: string): string[] {
   return BENCH_MODELS.map(({ name, description, bytes, example }) => {
     const folder = join(dir, name);

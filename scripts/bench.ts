@@ -1,12 +1,12 @@
 /**
- * Measures the production build side by side with baselines, in one run and on one machine, and prints a table a workload
- * and a summary. Speed is reported, never asserted: the exit code is 0 whatever the figures are.
+ * Measures the production build side by side with baselines, in one run and on one machine, and prints a table for each
+ * workload and a summary. Speed is reported, not asserted: the exit code is 0 whatever the figures are.
  *
  *   npm run bench -- [--only iris,mlp] [--rounds 3] [--quick] [--cpu-prof DIR] [--server FILE]
  *
- * --server measures a build made before, and builds nothing.
+ * --server measures an existing build, without building.
  *
- * Every workload has its own file in bench/workloads, with its bars.
+ * Each workload is a file in bench/workloads, with its bars.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -71,7 +71,7 @@ const names = values.only?.split(',') ?? WORKLOADS.map(({ name }) => name);
 const unknown = names.filter((name) => !WORKLOADS.some((workload) => workload.name === name));
 const rounds = Number(values.rounds);
 if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`--only takes ${WORKLOADS.map(({ name }) => name).join(',')}; --rounds a whole number from 1`);
+  console.error(`--only takes ${WORKLOADS.map(({ name }) => name).join(',')}; --rounds an integer from 1`);
   process.exit(2);
 }
 

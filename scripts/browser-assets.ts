@@ -6,14 +6,14 @@ import { build } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '..');
 const PAGE = join(ROOT, 'functions/page');
-/** What `/docs` needs of the viewer. Its licences are kept beside it. */
+/** The files of the viewer at `/docs`. Its licences are stored with them. */
 const VIEWER = ['swagger-ui-bundle.js', 'swagger-ui.css'];
 const LICENCES = ['LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt'];
 
 const folderOf = (name: string): string => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 const viewer = (): string => folderOf('swagger-ui-dist');
 
-/** What the browser gets of `/` and `/docs`: by its path below `dist/`. */
+/** Builds the files of the pages at `/` and `/docs`. @returns their bytes by their path below `dist/`. */
 export async function buildAssets(): Promise<Map<string, Uint8Array>> {
   const { outputFiles } = await build({
     absWorkingDir: ROOT,
@@ -32,10 +32,10 @@ export async function buildAssets(): Promise<Map<string, Uint8Array>> {
     platform: 'browser',
     target: 'es2022',
     charset: 'utf8',
-    // Its base is not everywhere that this builds: the image takes the sources alone.
+    // The tsconfig's base is not always there: the image gets only the sources.
     tsconfigRaw: {},
     logLevel: 'warning',
-    // They stand in files of their own: `writeAssets`.
+    // They are written to files of their own: see `writeAssets`.
     legalComments: 'none',
   });
   const assets = new Map<string, Uint8Array>();
@@ -49,7 +49,7 @@ export async function buildAssets(): Promise<Map<string, Uint8Array>> {
   return assets;
 }
 
-/** Writes them into `dist`, compressed alone: the server inflates them for the few clients that take neither coding. */
+/** Writes the files into `dist`, only compressed: the server inflates them for the few clients that accept neither coding. */
 export async function writeAssets(dist: string): Promise<void> {
   for (const [name, bytes] of await buildAssets()) {
     const file = join(dist, name);

@@ -9,7 +9,7 @@ const ENTRY = join(ROOT, 'functions/client/client.ts');
 
 /**
  * Writes `client.js`, one file for browsers and Node 20, and its types, `client.d.ts` and `client/`, into `dist`.
- * @throws Error with the compiler's words where the client needs more than web standards.
+ * @throws Error with the compiler's output if the client needs more than web standards.
  */
 export async function buildClient(dist: string): Promise<void> {
   await build({
@@ -30,7 +30,7 @@ function declareTypes(folder: string): void {
     declaration: true,
     emitDeclarationOnly: true,
     outDir: folder,
-    // Not this project's own: what is not in a browser must not compile.
+    // Not this project's libraries: code that needs more than a browser must not compile.
     lib: 'ES2022,DOM,DOM.Iterable,DOM.AsyncIterable',
     types: '',
     target: 'ES2022',
@@ -47,7 +47,7 @@ function declareTypes(folder: string): void {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`the types of the client: ${stdout}`);
-  // The compiler leaves the imports of declarations as they stand in the sources.
+  // The compiler does not change the imports of declarations: they have the names of the sources.
   for (const name of globSync('*.d.ts', { cwd: folder })) {
     const file = join(folder, name);
     writeFileSync(file, readFileSync(file, 'utf8').replace(/(from '\.\/[\w-]+)\.ts'/g, "$1.js'"));

@@ -5,19 +5,19 @@ import { isAlive } from './process-tree.ts';
 
 /** This repository. */
 const ROOT = join(import.meta.dirname, '..');
-/** With the folders: theirs is the time at which a file was removed or renamed. */
+/** Includes folders: their time is that of the last removal or renaming of a file. */
 const SOURCES = ['functions/**', 'package-lock.json', 'scripts/{build,browser-assets,build-client,externals}.ts'];
-/** A link to the number of the process that builds: made whole or not at all. */
+/** A symbolic link whose target is the id of the process that builds: it is created atomically. */
 const LOCK = 'node_modules/.build-lock';
 const WAIT_MS = 50;
 
 type Time = 'mtimeMs' | 'ctimeMs';
 
 /**
- * Builds `dist/` where it is missing or older than its sources; several processes that ask at the same time build once. Ends the
- * process with the build's code where that fails.
- * @param time which time of a source counts. The time of its last change also sees a copy that kept an older time of modification,
- * but is that of the unpacking in a container, where the build need not be younger.
+ * Builds `dist/` if it is missing or older than its sources; several processes that call this at the same time build once. Ends the
+ * process with the build's exit code if the build fails.
+ * @param time which time of a source counts. `ctimeMs` detects a copy that kept an older `mtimeMs`, but in a container it is the time
+ * of unpacking, which may be later than that of the build.
  */
 export function buildIfNeeded(time: Time = 'mtimeMs', root = ROOT): void {
   if (isFresh(time, root)) return;
@@ -38,7 +38,7 @@ function isFresh(time: Time, root: string): boolean {
   return globSync(SOURCES, { cwd: root }).every((path) => (stat(path)?.[time] ?? 0) <= built);
 }
 
-/** Takes the lock, also from a process that ended without giving it back. */
+/** Takes the lock, also from a process that ended without releasing it. @returns whether it was taken. */
 function lock(link: string): boolean {
   try {
     symlinkSync(String(process.pid), link);
@@ -51,7 +51,7 @@ function lock(link: string): boolean {
   return false;
 }
 
-/** undefined where the lock is gone by now. */
+/** The id of the process that has the lock; undefined if it has been released. */
 function holder(link: string): number | undefined {
   try {
     return Number(readlinkSync(link));

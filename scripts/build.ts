@@ -1,4 +1,4 @@
-/** `npm run build`: bundles `functions/` into `dist/`, an entry each for the two hosts, the engine and the fetching process, and the parsing thread; and the client. */
+/** `npm run build`: bundles `functions/` into `dist/`, with an entry for each host, the engine process, the fetching process and the parsing thread; and builds the client. */
 import { renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -7,9 +7,9 @@ import { buildClient } from './build-client.ts';
 import { EXTERNALS } from './externals.ts';
 
 process.chdir(join(import.meta.dirname, '..'));
-/** What is edited from now on is newer than the build, whether or not it came into it. */
+/** The time of the build: files that are edited from now on are newer, even if the build contains the edit. */
 const started = new Date();
-/** Beside `dist`, whose place it takes once it is whole: nobody ever finds half a build. */
+/** The folder of the build, which replaces `dist` once it is complete: an incomplete build is never visible. */
 const made = `.dist-${process.pid}`;
 process.on('exit', () => rmSync(made, { recursive: true, force: true }));
 await build({

@@ -1,4 +1,4 @@
-/** `npm run conformance -- URL`: holds a server against the checks of the Open Inference Protocol, and prints a table. */
+/** `npm run conformance -- URL`: runs the checks of the Open Inference Protocol against a server, and prints a table. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

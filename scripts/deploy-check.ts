@@ -1,7 +1,7 @@
 /**
- * `npm run deploy-check`: whether everything that deploys the image agrees with it, with the settings, and with what Cloud Run,
- * Kubernetes and docker-compose take. A line for each finding; without kubectl, what kustomize builds is left out, and
- * in CI that is a failure.
+ * `npm run deploy-check`: checks that all deployment files agree with the image, the settings, and the schemas of Cloud Run,
+ * Kubernetes and docker-compose. Prints a line for each finding. Without kubectl, the builds of kustomize are not checked, which is a
+ * failure in CI.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
 /**
  * `npm run emulator`: the handler under the functions-framework command line, as Cloud Run functions run it, on `PORT`.
- * What follows `--` goes to that command line.
+ * Arguments after `--` are passed to that command line.
  */
 import { join } from 'node:path';
 import { buildIfNeeded } from './build-if-needed.ts';

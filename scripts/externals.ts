@@ -1,8 +1,7 @@
 /**
- * Packages that stay outside the bundle: onnxruntime-node and crc32 have native parts beside them, Cloud Logging's client
- * loads files of its own.
+ * Packages outside the bundle: onnxruntime-node and crc32 have native parts, and Cloud Logging's client loads files of its package.
  */
 export const CONTAINER_EXTERNALS = ['onnxruntime-node', '@node-rs/crc32', '@google-cloud/logging-winston'];
 
-/** And for the function: the framework must be the one that its command line runs. */
+/** Packages outside the bundle of the function: also the framework, which must be the instance that its command line runs. */
 export const EXTERNALS = [...CONTAINER_EXTERNALS, '@google-cloud/functions-framework'];

@@ -1,4 +1,4 @@
-/** `npm run fuzz`: sends bodies that are almost right to the production server, and holds every answer against the contract. */
+/** `npm run fuzz`: sends almost valid bodies to the production server, and checks every response against the contract. */
 import { parseArgs } from 'node:util';
 import { treePss } from './bench/memory.ts';
 import { exchange } from './conformance/http.ts';
@@ -14,14 +14,15 @@ const { values } = parseArgs({
   },
 });
 const [seed, count] = [Number(values.seed), Number(values.count)];
-if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(count) || count < 1) throw new Error('whole numbers, please');
+if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(count) || count < 1)
+  throw new Error('--seed and --count take integers, --count one above 0');
 
-/** A run may take this long, and no longer. */
+/** Longest duration of a run, in milliseconds. */
 const BOUND_MS = 60_000 + count * 20;
-/** Growth that counts as level: the larger of the two. */
+/** Growth of the memory that is no fault: the larger of the two. */
 const LEVEL_MB = 10;
 const LEVEL_SHARE = 0.1;
-/** A server fills its pools in the first 10,000 bodies or so: growth in a shorter run's last two thirds is printed, and no failure. */
+/** A server fills its pools in the first 10,000 bodies or so: in a shorter run, growth in the last two thirds is printed, and is no failure. */
 const JUDGED_COUNT = 30_000;
 const IRIS_ROW = '{"features":[5.1,3.5,1.4,0.2]}';
 

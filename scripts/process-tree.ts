@@ -4,11 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Clock ticks a second in /proc/<pid>/stat: USER_HZ, 100 on every Linux that Node runs on. */
 const TICKS = 100;
 
-/** Fields of /proc/<pid>/stat from the third (state) on; undefined where the process is gone. */
+/** The fields of /proc/<pid>/stat from the third (state) on; undefined if the process has ended. */
 function stat(pid: number | string): string[] | undefined {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the program's name in brackets and may hold blanks and brackets of its own.
+    // The second field is the program's name in brackets and may have blanks and brackets itself.
     return line.slice(line.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
@@ -38,7 +38,7 @@ export function processTree(root: number): number[] {
   return tree;
 }
 
-/** Whether a process runs: one that has ended and that its parent has not waited for does not. */
+/** Whether a process runs; a zombie does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -48,7 +48,7 @@ export function isAlive(pid: number): boolean {
   return process.platform !== 'linux' || !['Z', undefined].includes(stat(pid)?.[0]);
 }
 
-/** SIGKILL, whether or not it still runs. */
+/** Sends SIGKILL to a process, if it still runs. */
 export function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
@@ -57,7 +57,7 @@ export function kill(pid: number): void {
   }
 }
 
-/** CPU seconds, user and system, that these processes have used so far; those that have ended count 0. Linux alone. */
+/** The CPU seconds, user and system, of these processes; 0 for those that have ended. On Linux only. */
 export function cpuSeconds(pids: readonly number[]): number {
   let ticks = 0;
   for (const pid of pids) {

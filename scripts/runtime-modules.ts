@@ -1,6 +1,6 @@
 /**
- * `node scripts/runtime-modules.ts FOLDER`: copies into FOLDER/node_modules what the bundle of the container loads at run
- * time, and nothing else: the packages left outside it with all that they depend on, by the lock file.
+ * `node scripts/runtime-modules.ts FOLDER`: copies the packages that the bundle of the container loads at run time into
+ * FOLDER/node_modules: those outside the bundle, and their dependencies by the lock file.
  */
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -15,17 +15,17 @@ type Lock = Readonly<Record<string, LockedPackage>>;
 
 /** Dependencies that no running server loads. */
 const UNUSED = new Set([
-  // Of onnxruntime-node's install script.
+  // For onnxruntime-node's install script.
   'adm-zip',
   'global-agent',
-  // Of fetch-blob, for a Node without streams of its own.
+  // For fetch-blob, on a Node without web streams.
   'web-streams-polyfill',
 ]);
 
 /**
- * The folders of `names` and of all that they depend on, in the lock file's own paths (`node_modules/a/node_modules/b`).
- * A dependency is looked for as Node does: in the package's own `node_modules`, then in those above it.
- * @throws Error where a package is not in the lock file, unless it is optional.
+ * The folders of the packages `names` and of their dependencies, as paths of the lock file (`node_modules/a/node_modules/b`). A
+ * dependency is resolved as in Node: in the package's own `node_modules`, then in those above it.
+ * @throws Error if a package is not in the lock file, unless it is optional.
  */
 export function dependencyFolders(lock: Lock, names: readonly string[]): string[] {
   const found = new Set<string>();
@@ -56,7 +56,7 @@ function resolve(lock: Lock, from: string, name: string): string | undefined {
   }
 }
 
-/** Whether a file of a package is of use to a running server: types, source maps and prose are not; licences stay. */
+/** Whether a file of a package is copied: types, source maps and texts are not; licences are. */
 export function isRuntimeFile(path: string): boolean {
   const name = basename(path);
   if (/^(licen[sc]e|notice|copying)/i.test(name)) return true;

@@ -7,10 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SERVER_FLAGS } from './node-flags.ts';
 import { isAlive, kill, processTree } from './process-tree.ts';
 
-export interface ServerCommand {
+/** How a server is started. */
+interface ServerCommand {
   /** The program and its arguments. */
   readonly command: readonly [string, ...string[]];
-  /** Beside these it gets PATH, HOME, TMPDIR, LANG and LD_LIBRARY_PATH, and no setting of the process that starts it. */
+  /** Variables in addition to PATH, HOME, TMPDIR, LANG and LD_LIBRARY_PATH, which are inherited; no setting is. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
@@ -21,31 +22,32 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
   /** From the call of `stop` or `waitForEnd` to the end. */
   readonly ms: number;
-  /** Processes of it that still ran 2 s after its end; they have been killed. */
+  /** Child processes that still ran 2 s after its end, and were killed. */
   readonly left: readonly number[];
 }
 
-/** A server in a process of its own. It is killed, with all its processes, when this process exits. */
+/** A server in a process of its own. It is killed, with its child processes, when this process exits. */
 export interface ServerProcess {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** Its process and all below it, now. */
+  /** The ids of its process and of all processes below it, now. */
   pids(): number[];
   /** The lines of stdout so far. */
   readonly lines: readonly string[];
-  /** The last that it wrote to stderr. */
+  /** The end of its stderr. */
   stderr(): string;
-  /** The last that it wrote, stderr first. */
+  /** The end of its output, stderr first. */
   written(): string;
-  /** Waits for the end after a signal by another: SIGKILL to all its processes after 15 s. */
+  /** Waits for its end after a signal that others send; kills all its processes after 15 s. */
   waitForEnd(): Promise<Ended>;
-  /** Sends the signal and waits for the end. */
+  /** Sends a signal, and waits for its end. Default: SIGTERM. */
   stop(signal?: NodeJS.Signals): Promise<Ended>;
 }
 
+/** A server that listens. */
 export interface ListeningServer extends ServerProcess {
   readonly port: number;
-  /** By its IPv4 loopback address. */
+  /** Its address on the IPv4 loopback. */
   readonly url: string;
 }
 
@@ -59,7 +61,7 @@ const KEPT_CHARACTERS = 8000;
 const KEPT_LINES = 20;
 
 const FRAMEWORK = join(ROOT, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
-/** What the two hosts of this project are started with after a build. */
+/** The arguments of node for the two hosts of this project, after a build. */
 export const HOST_ARGUMENTS = {
   container: [...SERVER_FLAGS, join(ROOT, 'dist/server.js')],
   functions: [FRAMEWORK, '--target=predict', `--source=${join(ROOT, 'dist/index.js')}`],
@@ -67,7 +69,7 @@ export const HOST_ARGUMENTS = {
 /** The container's server, or the functions framework with the function. */
 export type HostKind = keyof typeof HOST_ARGUMENTS;
 
-/** Reports the port that the system chose: whoever chooses a free one before the start may lose it to another process. */
+/** A module that reports the port that the system chose: a free port that is chosen before the start may be taken by another process. */
 const REPORT_PORT = `data:text/javascript,${encodeURIComponent(`
   import { channel } from 'node:diagnostics_channel';
   import { writeSync } from 'node:fs';
@@ -82,20 +84,20 @@ process.on('exit', () => {
   for (const pids of running) pids().forEach(kill);
 });
 
-/** Starts a server, and waits for nothing. */
+/** Starts a server, without waiting until it listens. */
 export function spawnServer({ command: [program, ...args], env, cwd = ROOT }: ServerCommand): ServerProcess {
   const inherited = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
   const child = spawn(program, args, { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   return watchServer(child);
 }
 
-/** Where a server is, and how it is signalled, if it is another process than the one that was started. */
-export interface Inside {
+/** The process of a server that is not the one that was started, and how it is signalled. */
+interface Inside {
   pid(): number | undefined;
   signal(signal: NodeJS.Signals): void;
 }
 
-/** Follows a server that was started with pipes for stdout and stderr. */
+/** Observes a server that was started with pipes for stdout and stderr. */
 export function watchServer(child: ChildProcess, inside?: Inside): ServerProcess {
   const pids = (): number[] => {
     const root = inside === undefined ? child.pid : inside.pid();
@@ -127,7 +129,7 @@ export function watchServer(child: ChildProcess, inside?: Inside): ServerProcess
     const [code, signal] = await exited;
     clearTimeout(timer);
     const ms = performance.now() - started;
-    // Its processes end by themselves once it has.
+    // Its child processes end by themselves after it.
     for (let waited = 0; waited < LEFT_BOUND_MS && tree.some(isAlive); waited += EVERY_MS) await sleep(EVERY_MS);
     const left = tree.filter(isAlive);
     left.forEach(kill);
@@ -154,7 +156,7 @@ export function watchServer(child: ChildProcess, inside?: Inside): ServerProcess
 /**
  * Starts a server of this project on a port that the system chooses, unless `env` has another, and waits until it listens: its
  * model may still load.
- * @throws Error with what it wrote where it ends, or does not listen within a minute
+ * @throws Error with its output if it ends, or does not listen within a minute
  */
 export async function startServer(args: readonly string[], env: ServerCommand['env'], cwd?: string) {
   const command = [process.execPath, '--import', REPORT_PORT, ...args] as const;
@@ -163,7 +165,7 @@ export async function startServer(args: readonly string[], env: ServerCommand['e
   return listening(server, () => Number(REPORTED.exec(find() ?? '')?.[1]) || undefined);
 }
 
-/** Waits until a server listens. @param port where; undefined while it does not */
+/** Waits until a server listens. @param port its port; undefined while it does not listen */
 export async function listening(
   server: ServerProcess,
   port: () => number | undefined | Promise<number | undefined>,
@@ -183,7 +185,7 @@ export async function listening(
   }
 }
 
-/** A port that was free a moment ago, for programs that cannot report the one that the system chooses. */
+/** A free port, for programs that cannot report the port that the system chooses; another process may take it. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

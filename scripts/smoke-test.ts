@@ -1,7 +1,7 @@
 /**
- * `node scripts/smoke-test.ts URL`: waits until a server is ready, sends it the rows of golden.json and compares the answers.
- * One line a check; exit code 0 when all are right, else 1. For a server that asks for an identity token: `IDENTITY_TOKEN` holds
- * it, or `--audience` gets one for that URL from Google's metadata server, on Cloud Build as on Cloud Run.
+ * `node scripts/smoke-test.ts URL`: waits until a server is ready, sends the rows of golden.json and compares the responses. Prints a
+ * line for each check; exit code 0 if all passed, else 1. For a server that requires an identity token: `IDENTITY_TOKEN` is the token,
+ * or `--audience URL` requests one for that URL from Google's metadata server, on Cloud Build and Cloud Run.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +19,7 @@ const METADATA = '/computeMetadata/v1/instance/service-accounts/default/identity
 
 type Row = Golden['rows'][number];
 
-/** The outputs of an answer of `/predict`, by name. @throws Error with the status and the text of any other answer. */
+/** The outputs of a response of `/predict`, by name. @throws Error with the status and the text of an error response. */
 async function predict(url: string, headers: Record<string, string>, row: Row): Promise<JsonObject> {
   const response = await fetch(`${url}/predict`, {
     method: 'POST',
@@ -32,13 +32,13 @@ async function predict(url: string, headers: Record<string, string>, row: Row): 
   return (readJson(Buffer.from(text)) as { outputs?: JsonObject }).outputs ?? {};
 }
 
-/** @throws Error that names the first output that is not as golden.json has it. */
+/** @throws Error that names the first output that differs from golden.json. */
 function compare(row: Row, outputs: JsonObject, tolerance: number): void {
   for (const [name, expected] of Object.entries(row.outputs)) {
     const got = outputs[name];
     if (got === undefined)
       throw new Error(`outputs.${name}: expected in the answer, which has ${Object.keys(outputs)}`);
-    // The answer does not tell dtypes: numbers are compared as floats, and the server itself has compared integers exactly.
+    // The response has no dtypes: numbers are compared as floats; the server itself has compared integers exactly.
     const dtype = dtypeOf(expected);
     const shape = shapeOf(expected);
     const difference = findDifference(
@@ -66,7 +66,7 @@ function shapeOf(value: JsonValue): number[] {
   return [value.length, ...(value[0] === undefined ? [] : shapeOf(value[0]))];
 }
 
-/** As it was read, with all digits of integers that no double holds. */
+/** Writes JSON with all digits of integers above 2^53. */
 function writeJson(value: JsonValue): string {
   if (typeof value === 'bigint') return String(value);
   if (Array.isArray(value) || value instanceof Float64Array) return `[${Array.from(value, writeJson)}]`;
@@ -74,7 +74,7 @@ function writeJson(value: JsonValue): string {
   return `{${Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${writeJson(inner)}`)}}`;
 }
 
-/** @throws Error with the last answer, where it is not ready after `seconds`. */
+/** @throws Error with the last response if the server is not ready after `seconds`. */
 async function waitUntilReady(url: string, headers: Record<string, string>, seconds: number): Promise<string> {
   const end = performance.now() + seconds * 1000;
   for (;;) {

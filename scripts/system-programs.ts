@@ -4,22 +4,23 @@ import { delimiter, join } from 'node:path';
 import { findMissingKubectl } from './deploy-check/kustomize.ts';
 
 /** A program of the system that a test runs. */
-export interface SystemProgram {
+interface SystemProgram {
   readonly name: string;
-  /** How to install it on Debian and Ubuntu, or where that is described. */
+  /** How to install it on Debian and Ubuntu, or an address that describes it. */
   readonly install: string;
-  /** The tests, by the names of their files, that can't be run without it. */
+  /** The names of the tests that need it. */
   readonly tests: readonly string[];
-  /** Commands of which one must end with 0: a client alone is of no use, and a program may come as another's plugin. */
+  /** Commands of which one must exit with 0: a client may lack its daemon, and a program may be a plugin of another. */
   readonly probes?: readonly (readonly string[])[];
-  /** Whether the one that was found is of use: it may be too old. */
+  /** Whether the program that was found can be used: it may be too old. */
   readonly isUsable?: () => boolean;
-  /** Left out without failing, in CI too. */
+  /** Its tests are skipped without it, also in CI. */
   readonly optional?: boolean;
 }
 
 const apt = (name: string): string => `apt-get install -y ${name}`;
 
+/** The programs that the system tests need. */
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   { name: 'chromium', install: apt('chromium'), tests: ['page'] },
   { name: 'curl', install: apt('curl'), tests: ['page', 'quick-start'] },
@@ -28,7 +29,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
     name: 'gcloud',
     install: 'https://cloud.google.com/sdk/docs/install',
     tests: ['cloud-build', 'cloud-run'],
-    // Google's own repository has it, which not every machine reaches.
+    // Only in Google's repository, which not every machine can reach.
     optional: true,
   },
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
@@ -57,12 +58,12 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   },
 ];
 
-/** Whether a command ends with 0. */
-export type Probe = (command: readonly string[]) => boolean;
+/** Whether a command exits with 0. */
+type Probe = (command: readonly string[]) => boolean;
 
 const PROBE_BOUND_MS = 20_000;
 
-/** Those that are in none of the folders of `path`, a `PATH`, or whose probes all fail. */
+/** The programs that cannot be used. @param path the `PATH` that is searched. */
 export function findMissing(path: string, probe: Probe = (command) => succeeds(command, path)): SystemProgram[] {
   const folders = path.split(delimiter).filter((folder) => folder !== '');
   const found = (name: string): boolean => folders.some((folder) => isProgram(join(folder, name)));

@@ -4,7 +4,7 @@
  *
  *   node scripts/train-iris.ts [folder, models/iris unless given]
  *
- * Writes model.onnx, model.json and golden.json there and prints the accuracy on rows it did not train on.
+ * Writes model.onnx, model.json and golden.json to the folder, and prints the accuracy on rows that were not used for training.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ interface Row {
   readonly label: number;
 }
 
-/** Scores of a row are `weights`ᵀ · features + `bias`; `weights` has a row a feature and a column a class. */
+/** Scores of a row are `weights`ᵀ · features + `bias`; `weights` has a row for each feature and a column for each class. */
 interface Classifier {
   readonly weights: readonly (readonly number[])[];
   readonly bias: readonly number[];
@@ -26,7 +26,7 @@ const SEED = 1936;
 const HELD_OUT_OF_EACH_CLASS = 15;
 const STEPS = 2000;
 const STEP_SIZE = 1;
-/** Strength of the L2 penalty, a training row: scikit-learn's C = 1. */
+/** Strength of the L2 penalty for each training row: scikit-learn's C = 1. */
 const PENALTY = 1;
 
 /** The file's first line is `rows,features,class names…`; the others are the features and the class's number. */
@@ -50,7 +50,7 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-/** Shuffles each class and holds the same number of rows of each back. */
+/** Shuffles each class, and excludes the same number of rows of each from training. */
 function split(rows: readonly Row[], classCount: number): { train: Row[]; heldOut: Row[] } {
   const random = randomNumbers(SEED);
   const train: Row[] = [];
@@ -92,7 +92,7 @@ function fit(rows: readonly Row[], featureCount: number, classCount: number): Cl
     bias = bias.map((b, c) => b - STEP_SIZE * slope(c, () => 1));
   }
 
-  // Six decimals are far more than the data carries, and hide a last bit that another engine's Math.exp may differ in.
+  // Six decimals are more than the data supports, and hide the last bit, in which Math.exp of another engine may differ.
   const round = (x: number) => Math.round(x * 1e6) / 1e6;
   return {
     weights: weights.map((column, f) => column.map((w) => round(w / scales[f]!))),
@@ -100,7 +100,7 @@ function fit(rows: readonly Row[], featureCount: number, classCount: number): Cl
   };
 }
 
-/** Softmax of the scores: a number a class, which add up to 1. */
+/** Softmax of the scores: a number for each class, which add up to 1. */
 function probabilities({ weights, bias }: Classifier, features: readonly number[]): number[] {
   const scores = bias.map((b, c) => features.reduce((sum, x, f) => sum + x * weights[f]![c]!, b));
   const most = Math.max(...scores);

@@ -1,5 +1,5 @@
 /**
- * `npm run unit`: all test files that need no program of the system, as many at a time as there are CPUs. What follows `--` goes to
+ * `npm run unit`: runs all test files that need no program of the system, one at a time on each CPU. Arguments after `--` are passed to
  * `node --test`.
  */
 import { spawnSync } from 'node:child_process';
@@ -12,9 +12,9 @@ import { buildIfNeeded } from './build-if-needed.ts';
 const ROOT = join(import.meta.dirname, '..');
 
 buildIfNeeded('ctimeMs');
-// Each file is a process of its own, and most of what they load is the same.
+// Each file runs in its own process, and most of them load the same modules.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/compile');
-// A process writes what it compiled when it ends, and the engines of tests are killed: this one ends.
+// A process writes its compiled code when it ends, and the engines of tests are killed: this one ends.
 const engine = spawnEngine();
 engine.stdio[3]?.destroy();
 await once(engine, 'exit');

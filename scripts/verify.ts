@@ -1,6 +1,6 @@
 /**
- * `npm run verify`: the tests on the production build, some of which need programs of the system. Where one is missing it is
- * named with the way to install it, and its tests are left out; in CI that is a failure.
+ * `npm run verify`: runs the tests of the production build, some of which need programs of the system. A missing program is named with
+ * the way to install it, and its tests are skipped; in CI that is a failure.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -17,7 +17,7 @@ if (missing.some(({ optional }) => !optional) && (process.env.CI ?? '') !== '') 
 run(['scripts/build.ts']);
 const nameOf = (file: string): string => basename(file, '.system.ts');
 const files = globSync('test/system/**/*.system.ts').filter((file) => !left.includes(nameOf(file)));
-// redis-faults measures how long Redis takes; those of Docker use one image, network and container names.
+// redis-faults measures times of Redis; those of Docker share an image, a network and names of containers.
 const docker = SYSTEM_PROGRAMS.filter(({ name }) => name.startsWith('docker')).flatMap(({ tests }) => tests);
 const oneByOne = files.filter((file) => ['redis-faults', ...docker].includes(nameOf(file)));
 test(

@@ -115,7 +115,7 @@ const FAILING: [title: string, setUp: SetUp, logged: RegExp][] = [
 ];
 
 for (const [title, setUp, logged] of FAILING) {
-  test(`${title}: no answer says where models lie and who reads them; the log does`, async (t) => {
+  test(`${title}: no response shows the address of models and the account that reads them; the log does`, async (t) => {
     const rig = await start(t, setUp);
     const answers = await askAll(rig);
     for (const { route, text } of answers) assert.doesNotMatch(text, /hushed|gserviceaccount|\/tmp\//, route);
@@ -129,7 +129,7 @@ for (const [title, setUp, logged] of FAILING) {
   });
 }
 
-test('a newer version that is refused: no answer says where it lies', async (t) => {
+test('a newer version that is refused: no response shows its address', async (t) => {
   let folder = '';
   const rig = await start(t, (models) => {
     folder = models;
@@ -145,7 +145,7 @@ test('a newer version that is refused: no answer says where it lies', async (t) 
   assert.ok(rig.lines.some(({ message }) => /hushed-.*expected an ONNX model/.test(message)));
 });
 
-test('engines that do not come back: no answer says what they were to load', async (t) => {
+test('engines that do not restart: no response shows the file that they load', async (t) => {
   let file = '';
   const rig = await start(t, (models) => {
     file = join(writeModel(models, 'iris', addConstant(1)), 'model.onnx');

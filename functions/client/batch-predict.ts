@@ -6,18 +6,20 @@ import type { Rows } from './row-reader.ts';
 import { createRowWindow, type RowSender, type RowWindow, WINDOW_LENGTH } from './row-window.ts';
 import { createDeadline, createIdleWatch, createStall, type Stall } from './timeouts.ts';
 
-export interface BatchRequest {
+/** A call of `batchPredict`. */
+interface BatchRequest {
   readonly path: string;
   readonly rows: Rows;
   readonly signal: AbortSignal | undefined;
-  /** Rows that may be read and not answered. */
+  /** Most rows that are read and have no result. */
   readonly maxUnanswered: number;
-  /** Send and read one request at the same time; else a request for each window of rows. */
+  /** Whether one request is sent and read at the same time; otherwise each window of rows is a request. */
   readonly duplex: boolean;
 }
 
-/** A line of the answer that is about a row. */
+/** A line of the response with the result of a row. */
 export interface RowLine {
+  /** The index of the row, among those of the request or of the call. */
   index: number;
 }
 
@@ -27,20 +29,20 @@ interface LastLine {
   readonly message?: string;
 }
 
-/** Whether requests are sent and read at once: until one shows that something on the way reads a body to its end first. */
+/** Whether requests are sent and read at the same time: until a request stalls, because a proxy reads its body to the end first. */
 interface Sending {
   duplex: boolean;
 }
 
-/** A server that streams answers its first row sooner. After this time it is taken to wait for the end of the body, which a window never sends. */
+/** A server that streams sends its first result sooner. After this time a proxy is assumed to wait for the end of the body. */
 const STALL_MS = 1_000;
-/** Characters that are handed to the connection at a time. */
+/** Characters that are passed to the connection at a time. */
 const CHUNK_LENGTH = 65_536;
 
 /**
- * Sends rows, and gives the answer's line of each in order, with the row's index in `rows`. Where the server stops or the
- * connection breaks, the rows that were not answered are sent again, in a new request.
- * @throws ClientError, the caller's reason to abort, or what `rows` threw, once all rows before that are answered.
+ * Sends rows, and yields the response's line of each in order, with the row's index in `rows`. If the server stops or the connection
+ * breaks, the rows without a result are sent again, in a new request.
+ * @throws ClientError, the caller's reason to abort, or the error of `rows`, after the results of all rows before it.
  */
 export async function* batchPredict(
   connection: Connection,
@@ -56,7 +58,7 @@ export async function* batchPredict(
     deadline.signal.throwIfAborted();
     while (await window.waiting()) {
       const before = answered;
-      let failure = new ClientError('NETWORK', 'the server ended its answer before any row');
+      let failure = new ClientError('NETWORK', 'the server ended its response before any row');
       try {
         for await (const line of exchange(connection, request, sending, window, deadline.signal)) {
           line.index = answered++;
@@ -66,7 +68,7 @@ export async function* batchPredict(
         if (!(error instanceof ClientError) || !isTransient(error)) throw error;
         failure = error;
       }
-      // A row that comes through is progress: no number of rows is too much for the retries.
+      // Each result is progress, and resets the count of failures: so retries do not limit the number of rows.
       failures = answered > before ? 0 : failures + 1;
       if (failures > connection.retries) throw failure;
       if (failures > 0) await deadline.wait(backoff(failures - 1, failure.retryAfter));
@@ -80,7 +82,7 @@ export async function* batchPredict(
   }
 }
 
-/** One request: the lines of the rows that it answers. @throws ClientError where rows were sent that it does not. */
+/** Sends one request, and yields the lines of its rows. @throws ClientError if rows were sent that have no result. */
 async function* exchange(
   connection: Connection,
   { path }: BatchRequest,
@@ -105,13 +107,13 @@ async function* exchange(
       const line = parseLine(text);
       if ('done' in line) {
         last = line;
-        // What was not answered never will be: the rest of the body need not be sent.
+        // The other rows get no result: the rest of the body need not be sent.
         if (!line.done) break;
         continue;
       }
       if (line.index !== next || window.unanswered() === 0)
         throw badAnswer(
-          `the answer has row ${line.index}, of ${next} answered and ${window.unanswered()} unanswered rows`,
+          `the response has row ${line.index}, after ${next} rows with a result and ${window.unanswered()} without one`,
         );
       next++;
       window.answer();
@@ -127,20 +129,20 @@ async function* exchange(
   }
   const missing = window.unanswered();
   if (last === undefined)
-    throw new ClientError('NETWORK', `the answer ended after ${next} rows, without its last line`);
+    throw new ClientError('NETWORK', `the response ended after ${next} rows, without its last line`);
   if (missing === 0) return;
-  if (last.done) throw badAnswer(`the server is done, and ${missing} rows are not answered`);
+  if (last.done) throw badAnswer(`the server is done, and ${missing} rows have no result`);
   throw new ClientError(last.code ?? 'NETWORK', last.message ?? 'the server stopped');
 }
 
-/** A body that is sent as rows come; it ends where the answer stalls. */
+/** A body that is sent as rows are read; it ends when the response stalls. */
 function createBody(sender: RowSender, sending: Sending, stall: Stall): ReadableStream<Uint8Array<ArrayBuffer>> {
   const encoder = new TextEncoder();
   let cut = false;
   return new ReadableStream(
     {
       async pull(controller) {
-        // Asked only until the first answer: each race leaves something behind at the promise that loses it.
+        // Only until the first response: each race leaves a reaction at the promise that loses it.
         if (stall.state() === 'waiting') await Promise.race([stall.over, sender.ready()]);
         const ends = stall.state() === 'stalled';
         if (ends) sending.duplex = false;
@@ -162,9 +164,9 @@ function parseLine(text: string): RowLine | LastLine {
   try {
     line = JSON.parse(text);
   } catch (error) {
-    throw badAnswer(`a line of the answer is not JSON: ${text.slice(0, 200)}`, error);
+    throw badAnswer(`a line of the response is not JSON: ${text.slice(0, 200)}`, error);
   }
   if (typeof line === 'object' && line !== null && ('done' in line || 'index' in line))
     return line as RowLine | LastLine;
-  throw badAnswer(`a line of the answer is of no row: ${text.slice(0, 200)}`);
+  throw badAnswer(`a line of the response belongs to no row: ${text.slice(0, 200)}`);
 }

@@ -1,14 +1,15 @@
-/** What the client itself finds, beside the codes of the server's errors (`INVALID_INPUT`, `OVERLOADED`, …). */
+/** The client's own error codes, in addition to those of the server (`INVALID_INPUT`, `OVERLOADED`, …). */
 export type ClientCode =
-  /** No connection, or one that broke off. */
+  /** No connection, or one that broke. */
   | 'NETWORK'
-  /** No answer within `timeoutMs`. */
+  /** No response within `timeoutMs`. */
   | 'TIMEOUT'
-  /** The answer is not what the protocol says. */
+  /** The response breaks the protocol. */
   | 'BAD_ANSWER'
-  /** An error status without a code: of a proxy, or of another server. */
+  /** An error status without a code, from a proxy or another server. */
   | 'HTTP';
 
+/** The fields of a {@link ClientError}, as far as they are known. */
 export interface ClientErrorDetails {
   readonly status?: number | undefined;
   readonly path?: string | undefined;
@@ -31,13 +32,13 @@ export class ClientError extends Error {
   override readonly name = 'ClientError';
   /** The server's code, or one of {@link ClientCode}. */
   readonly code: ClientCode | (string & {});
-  /** The HTTP status; undefined where no answer came. */
+  /** The HTTP status; undefined without a response. */
   readonly status: number | undefined;
-  /** The place in the input, as one would write it in JavaScript: `features[2]`. */
+  /** The place in the input, as a JavaScript expression: `features[2]`. */
   readonly path: string | undefined;
   /** The request's id, which the server's log has too. */
   readonly requestId: string | undefined;
-  /** Seconds after which the server says that a retry makes sense. */
+  /** Seconds after which a retry may succeed: the server's `Retry-After`. */
   readonly retryAfter: number | undefined;
 
   constructor(code: ClientError['code'], message: string, details: ClientErrorDetails = {}) {
@@ -50,6 +51,6 @@ export class ClientError extends Error {
   }
 }
 
-/** An answer that breaks the protocol. */
+/** The error for a response that breaks the protocol. */
 export const badAnswer = (message: string, cause?: unknown): ClientError =>
   new ClientError('BAD_ANSWER', message, { cause });

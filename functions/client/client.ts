@@ -4,7 +4,7 @@
  */
 import { batchPredict, type RowLine } from './batch-predict.ts';
 import { ClientError } from './client-error.ts';
-import { type Answer, type Connection, call, type Fetch, sendsWhileItReads } from './connection.ts';
+import { type Connection, call, type Fetch, type RawResponse, sendsWhileItReads } from './connection.ts';
 import { type Encoding, readInfer, writeInfer } from './infer.ts';
 import type { InferRequest, InferResponse, ModelMetadata, OutputChoice, ServerMetadata } from './infer-types.ts';
 import { parseJson, writeJson } from './json.ts';
@@ -17,19 +17,21 @@ export type * from './infer-types.ts';
 export type { Rows } from './row-reader.ts';
 export type { AnyTensor, Datatype, Tensor, TensorData } from './tensor.ts';
 
+/** The server, and how it is called. */
 export interface ClientOptions {
-  /** The server's address: `https://serving-abc.run.app`, with a path where it has one. */
+  /** The server's address: `https://serving-abc.run.app`, with a path if it is behind one. */
   readonly url: string | URL;
-  /** The model of calls that name none; `predict` and `batchPredict` need none where the server has a default. */
+  /** The model of calls that name none; `predict` and `batchPredict` need none if the server has a default. */
   readonly model?: string | undefined;
+  /** The version of `model`. Default: the one that serves. */
   readonly version?: string | undefined;
-  /** Sent with every call; a function is called at every attempt. */
+  /** Header fields of every request; a function is called at every attempt. */
   readonly headers?: Readonly<Record<string, string>> | (() => Awaitable<Readonly<Record<string, string>>>) | undefined;
   /** For `Authorization: Bearer`, such as the identity token that Cloud Run requires; a function is called at every attempt. */
   readonly token?: string | (() => Awaitable<string>) | undefined;
   /** Repeats of a call that failed with a transient error. @default 5 */
   readonly retries?: number | undefined;
-  /** Milliseconds for a call with its repeats, and for the answer to a row of `batchPredict`. @default 60_000 */
+  /** Milliseconds for a call with its repeats, and for the result of a row of `batchPredict`. @default 60_000 */
   readonly timeoutMs?: number | undefined;
   /** @default globalThis.fetch */
   readonly fetch?: Fetch | undefined;
@@ -37,52 +39,63 @@ export interface ClientOptions {
 
 type Awaitable<T> = T | Promise<T>;
 
+/** Options of one call. */
 export interface CallOptions {
   /** Ends the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Default: the client's model. */
   readonly model?: string | undefined;
+  /** Default: the client's version, unless the call names a model. */
   readonly version?: string | undefined;
 }
 
+/** Options of `infer`. */
 export interface InferOptions extends CallOptions {
-  /** In JSON, FP16 has no form, and 64-bit integers of more than 53 bits can't be read. @default 'binary' */
+  /** JSON has no form for FP16, and loses digits of 64-bit integers above 2^53. @default 'binary' */
   readonly encoding?: Encoding | undefined;
 }
 
+/** Options of `batchPredict`. */
 export interface BatchOptions extends CallOptions {
-  /** Rows that the server answers at a time. @default 64 */
+  /** Most rows that the server runs together. @default 64 */
   readonly batchSize?: number | undefined;
-  /** Rows that may be read from the source and not answered, and so be sent again. @default 4096 */
+  /** Most rows that are read from the source and have no result; they are kept, to be sent again. @default 4096 */
   readonly maxUnanswered?: number | undefined;
   /**
-   * Whether one request is sent and read at the same time. Where that can't be done, because a browser or a proxy reads a body to its
-   * end first, each window of rows is a request. By default it is done in Node and Deno.
+   * Whether one request is sent and read at the same time; otherwise each window of rows is a request, as browsers and some proxies
+   * read a body to its end first. @default true in Node and Deno, else false
    */
   readonly duplex?: boolean | undefined;
 }
 
-/** The answer to one row. JSON numbers: digits of integers beyond 2^53 are lost, `infer` keeps them. */
+/** The prediction of one row. Its numbers are those of JSON: digits of integers above 2^53 are lost; `infer` keeps them. */
 export interface Prediction<P, O> {
+  /** The row's value of the main output. */
   readonly prediction: P;
-  /** The name of the class, where model.json has one. */
+  /** The name of the predicted class, if model.json or the model has one. */
   readonly label?: string;
+  /** The row's values of all outputs, by name. */
   readonly outputs: O;
+  /** The model that predicted. */
   readonly model: { readonly name: string; readonly version: string };
 }
 
+/** Why a row has no prediction. */
 export interface RowError {
   readonly message: string;
+  /** A code of the server's errors: `INVALID_INPUT`. */
   readonly code: string;
+  /** The place in the row, as a JavaScript expression: `features[2]`. */
   readonly path?: string;
 }
 
-/** A row's answer: where `error` is undefined there is a prediction. `index` counts the rows that were given. */
+/** The result of a row: a prediction if `error` is undefined. `index` is the index of the row in the source. */
 export type BatchRow<P, O> =
   | (Omit<Prediction<P, O>, 'model'> & { readonly index: number; readonly error?: undefined })
   | { readonly index: number; readonly error: RowError; readonly prediction?: undefined };
 
 /**
- * A server. All calls reject with {@link ClientError}, or with the signal's reason where they are aborted.
+ * The calls of a server. All reject with {@link ClientError}, or with the signal's reason if they are aborted.
  * @typeParam P the prediction of the model that is called most
  * @typeParam O its outputs, by name
  */
@@ -96,8 +109,8 @@ export interface Client<P = unknown, O = Readonly<Record<string, unknown>>> {
    */
   predict<Q = P, R = O>(features: unknown, options?: CallOptions): Promise<Prediction<Q, R>>;
   /**
-   * Predicts any number of rows: `POST /batch_predict`. Gives a result for each row, in order, while rows are still read and sent.
-   * Rows are read no faster than the results are taken.
+   * Predicts any number of rows: `POST /batch_predict`. Yields a result for each row, in order, while rows are read and sent. Rows are
+   * read no faster than the results are consumed.
    * @example
    * for await (const row of client.batchPredict<number>([[5.1, 3.5, 1.4, 0.2], [6.7, 3, 5.2, 2.3]])) {
    *   if (row.error === undefined) console.log(row.index, row.prediction);
@@ -106,8 +119,8 @@ export interface Client<P = unknown, O = Readonly<Record<string, unknown>>> {
    */
   batchPredict<Q = P, R = O>(rows: Rows, options?: BatchOptions): AsyncGenerator<BatchRow<Q, R>, void, undefined>;
   /**
-   * `infer` of the Open Inference Protocol: tensors in and out, with a batch of rows each.
-   * @throws TypeError where the data of a tensor does not fit its datatype and shape.
+   * Predicts tensors with a batch of rows each: `infer` of the Open Inference Protocol.
+   * @throws TypeError if the data of a tensor does not fit its datatype and shape.
    * @example
    * const { outputs } = await client.infer({
    *   inputs: { features: { datatype: 'FP32', shape: [1, 4], data: Float32Array.of(5.1, 3.5, 1.4, 0.2) } },
@@ -120,7 +133,7 @@ export interface Client<P = unknown, O = Readonly<Record<string, unknown>>> {
     options?: InferOptions,
   ): Promise<InferResponse<C>>;
   /**
-   * Whether the server takes calls, or one model where it is named. False also where the server can't be reached.
+   * Whether the server is ready, or, if the call names a model, that model. False also if the server can't be reached.
    * @example
    * while (!(await client.ready())) await new Promise((resolve) => setTimeout(resolve, 1000));
    */
@@ -171,7 +184,7 @@ export function createClient<P = unknown, O = Readonly<Record<string, unknown>>>
       const { model, version, signal } = addressed(callOptions);
       const body = `{"features":${writeJson(features)}}`;
       const path = `${nativePath(model, version)}/predict`;
-      return readAnswer(await call(connection, { method: 'POST', path, headers: JSON_HEADERS, body, signal }));
+      return readJson(await call(connection, { method: 'POST', path, headers: JSON_HEADERS, body, signal }));
     },
     batchPredict<Q, R>(rows: Rows, batch: BatchOptions = {}) {
       const { model, version, signal } = addressed(batch);
@@ -203,16 +216,16 @@ export function createClient<P = unknown, O = Readonly<Record<string, unknown>>>
     },
     async metadata(callOptions) {
       const { model, version, signal } = addressed(callOptions);
-      return readAnswer(await call(connection, { method: 'GET', path: modelPath('/v2', model, version), signal }));
+      return readJson(await call(connection, { method: 'GET', path: modelPath('/v2', model, version), signal }));
     },
     async serverMetadata({ signal } = {}) {
-      return readAnswer(await call(connection, { method: 'GET', path: '/v2', signal }));
+      return readJson(await call(connection, { method: 'GET', path: '/v2', signal }));
     },
   };
 }
 
-/** The server's word is taken for the type: it is the caller that knows the model. */
-const readAnswer = <T>({ bytes }: Answer): T => parseJson(bytes) as T;
+/** Reads the JSON of a response. Its type is not checked: the caller knows the model. */
+const readJson = <T>({ bytes }: RawResponse): T => parseJson(bytes) as T;
 
 function connect({
   url,
@@ -228,7 +241,7 @@ function connect({
   if (!(timeoutMs > 0)) throw new TypeError(`timeoutMs: expected milliseconds, got ${timeoutMs}`);
   return {
     url: href.replace(/\/+$/, ''),
-    // Called as a function of its own: browsers refuse it as a method of another object.
+    // Not called as a method of this object, which browsers refuse.
     fetch: (target, init) => fetch(target, init),
     retries,
     timeoutMs,

@@ -2,44 +2,47 @@ import { backoff, isTransient, parseRetryAfter } from './backoff.ts';
 import { ClientError } from './client-error.ts';
 import { createDeadline } from './timeouts.ts';
 
-/** What of `fetch` is used. */
+/** The part of `fetch` that is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Where calls go, and how often. */
+/** The server that is called, and the limits of a call. */
 export interface Connection {
   /** Without a slash at its end. */
   readonly url: string;
   readonly fetch: Fetch;
-  /** Asked for at every attempt: a token may have run out since the last. */
+  /** Header fields of a request. Called at every attempt: a token may have expired since the last. */
   headers(): Promise<Headers>;
-  /** Repeats of a failed call, at most. */
+  /** Most repeats of a failed call. */
   readonly retries: number;
   /** Milliseconds for a call with its repeats. */
   readonly timeoutMs: number;
 }
 
+/** A request of one call. */
 export interface Request {
   readonly method: 'GET' | 'POST';
+  /** Below the server's address; begins with a slash. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: NonNullable<RequestInit['body']>;
   readonly signal: AbortSignal | undefined;
 }
 
-export interface Answer {
+/** A response with its body. */
+export interface RawResponse {
   readonly headers: Headers;
   readonly bytes: ArrayBuffer;
 }
 
-/** Longest part of an error's body that is read. */
+/** Characters of an error's body that are read. */
 const ERROR_BYTES = 65_536;
 const SHOWN_CHARACTERS = 300;
 
 /**
- * Calls, and repeats what failed for a time only.
+ * Sends a request and reads its response. Repeats the call after a transient failure.
  * @throws ClientError, or the caller's own reason to abort.
  */
-export async function call(connection: Connection, request: Request): Promise<Answer> {
+export async function call(connection: Connection, request: Request): Promise<RawResponse> {
   const deadline = createDeadline(request.signal, connection.timeoutMs);
   try {
     for (let retries = 0; ; retries++) {
@@ -51,7 +54,7 @@ export async function call(connection: Connection, request: Request): Promise<An
         const failure = toFailure(error, deadline.signal);
         if (!(failure instanceof ClientError) || retries === connection.retries || !isTransient(failure)) throw failure;
         const ms = backoff(retries, failure.retryAfter);
-        // There would be no time left for an answer.
+        // No time would be left for a response.
         if (ms >= deadline.left()) throw failure;
         await deadline.wait(ms);
       }
@@ -61,7 +64,7 @@ export async function call(connection: Connection, request: Request): Promise<An
   }
 }
 
-/** What the caller's own functions give, unless the call is over before. @throws the signal's reason. */
+/** The value of a promise of the caller's functions. @throws the signal's reason, if it is aborted before. */
 export function within<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
@@ -71,7 +74,11 @@ export function within<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
-/** One attempt: settles with the head of an answer that is no error. */
+/**
+ * Sends one request, without repeats. Resolves with a response of a status below 400 when its head has arrived.
+ * @param headers of the attempt; those of the request are added.
+ * @throws ClientError for an error status; what `fetch` throws.
+ */
 export async function send(
   connection: Connection,
   { method, path, body, headers: own = {} }: Request,
@@ -86,7 +93,7 @@ export async function send(
   throw await readFailure(response);
 }
 
-/** What the caller gets to see: the reason of the abort, where there was one. */
+/** The error that the caller gets: the signal's reason if it is aborted, else a ClientError. */
 export function toFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   if (error instanceof ClientError) return error;
@@ -120,7 +127,7 @@ async function readStart(response: Response): Promise<string> {
     }
     await reader?.cancel();
   } catch {
-    // The status decides what to do; the text is for people, and its start is better than none.
+    // The start of the text is enough: it is for people, and the status decides what is done.
   }
   return text;
 }
@@ -134,15 +141,15 @@ function parseObject(text: string): Record<string, unknown> {
   }
 }
 
-/** The globals that tell the platforms apart. */
+/** The globals by which platforms are recognized. */
 interface Platform {
   readonly Deno?: unknown;
   readonly process?: { readonly versions?: { readonly node?: string; readonly bun?: string } };
 }
 
 /**
- * Whether `fetch` gives the response while the body is still sent. The standard asks for the opposite (whatwg/fetch issue 1254), and
- * browsers and Bun do that; Node and Deno send and read at once.
+ * Whether `fetch` returns the response while the body is being sent, as in Node and Deno. Browsers and Bun send the complete body first,
+ * as the standard requires (whatwg/fetch issue 1254).
  */
 export function sendsWhileItReads(platform: Platform = globalThis as Platform): boolean {
   if (platform.Deno !== undefined) return true;

@@ -1,34 +1,37 @@
 import type { AnyTensor, Datatype, Tensor } from './tensor.ts';
 
+/** Parameters of the protocol, by name. */
 export type InferParameters = Readonly<Record<string, string | number | boolean>>;
 
-/** All outputs; or those with these names; or those with these names and datatypes, which the answer is then held to. */
+/** The requested outputs: all, those with these names, or those with these names and datatypes, which the response must have. */
 export type OutputChoice = readonly string[] | Readonly<Record<string, Datatype>> | undefined;
 
+/** A request of `infer`. */
 export interface InferRequest<O extends OutputChoice = undefined> {
-  /** By name. Each holds the whole batch: `shape[0]` is the number of rows. */
+  /** By name. Each has the complete batch: `shape[0]` is the number of rows. */
   readonly inputs: Readonly<Record<string, AnyTensor>>;
   readonly outputs?: O;
   /**
-   * By output, how many of the highest elements of each row are wanted in its place: BYTES `score:index`, or `score:index:label`,
-   * the highest first. Without `outputs` these are all that come.
+   * By output, how many of the highest elements of each row are sent instead of it: BYTES `score:index`, or `score:index:label`, the
+   * highest first. Without `outputs`, only these outputs are sent.
    */
   readonly classes?: Readonly<Record<string, number>> | undefined;
-  /** Comes back in the answer. */
+  /** Returned in the response. */
   readonly id?: string | undefined;
   readonly parameters?: InferParameters | undefined;
 }
 
-/** The outputs that a choice gives, by name. */
+/** The outputs of a response, by name, for a choice. */
 export type Outputs<O extends OutputChoice> = O extends readonly (infer Name extends string)[]
   ? { readonly [N in Name]: AnyTensor }
   : O extends Readonly<Record<string, Datatype>>
     ? { readonly [N in keyof O]: Tensor<O[N]> }
     : Readonly<Record<string, AnyTensor>>;
 
+/** A response of `infer`. */
 export interface InferResponse<O extends OutputChoice = undefined> {
   readonly modelName: string;
-  /** Undefined where the server has no versions. */
+  /** Undefined if the server has no versions. */
   readonly modelVersion: string | undefined;
   readonly id: string | undefined;
   readonly parameters: InferParameters | undefined;
@@ -42,6 +45,7 @@ export interface TensorMetadata {
   readonly shape: readonly number[];
 }
 
+/** The metadata of a model. */
 export interface ModelMetadata {
   readonly name: string;
   readonly versions?: readonly string[];
@@ -50,6 +54,7 @@ export interface ModelMetadata {
   readonly outputs: readonly TensorMetadata[];
 }
 
+/** The metadata of a server. */
 export interface ServerMetadata {
   readonly name: string;
   readonly version: string;

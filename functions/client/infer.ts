@@ -1,5 +1,5 @@
 import { badAnswer } from './client-error.ts';
-import type { Answer } from './connection.ts';
+import type { RawResponse } from './connection.ts';
 import type { InferParameters, InferRequest, InferResponse, OutputChoice, Outputs } from './infer-types.ts';
 import { parseJson, writeJson } from './json.ts';
 import { checkTensor, isDatatype, type Tensor } from './tensor.ts';
@@ -8,18 +8,18 @@ import { readData, writeData } from './tensor-json.ts';
 
 /** Source: the Open Inference Protocol's REST specification, and its binary tensor data extension. */
 
-/** How tensors travel: `binary` keeps every bit, `json` can be read by people. */
+/** How tensors are sent: `binary` keeps every bit, `json` can be read by people. */
 export type Encoding = 'binary' | 'json';
 
-/** The length of the JSON in front of the tensors' bytes. */
+/** The header with the length of the JSON before the tensors' bytes. */
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
 
-export interface InferBody {
+interface InferBody {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array<ArrayBuffer>;
 }
 
-/** @throws TypeError where a tensor's data does not go with its datatype or shape, or `classes` names no output of `outputs`. */
+/** Writes a request of `infer`. @throws TypeError if a tensor's data does not fit its datatype or shape, or `classes` names an output that is not requested. */
 export function writeInfer(request: InferRequest<OutputChoice>, encoding: Encoding): InferBody {
   const binary = encoding === 'binary';
   const blobs: Uint8Array[] = [];
@@ -47,7 +47,7 @@ export function writeInfer(request: InferRequest<OutputChoice>, encoding: Encodi
   return { headers, body: concat([head, ...blobs]) };
 }
 
-/** The outputs as the protocol has them; undefined for all. */
+/** The member `outputs` of the request; undefined for all outputs. */
 function chosenOutputs({ outputs, classes }: InferRequest<OutputChoice>): object[] | undefined {
   if (outputs === undefined && classes === undefined) return undefined;
   const names = outputs === undefined ? Object.keys(classes!) : namesOf(outputs);
@@ -59,13 +59,13 @@ function chosenOutputs({ outputs, classes }: InferRequest<OutputChoice>): object
   });
 }
 
-/** @throws ClientError `BAD_ANSWER` where the response breaks the protocol, or has not the outputs of `choice`. */
-export function readInfer<O extends OutputChoice>({ headers, bytes }: Answer, choice: O): InferResponse<O> {
+/** Reads a response of `infer`. @throws ClientError `BAD_ANSWER` if it breaks the protocol, or lacks an output of `choice`. */
+export function readInfer<O extends OutputChoice>({ headers, bytes }: RawResponse, choice: O): InferResponse<O> {
   const length = headers.get(HEADER_LENGTH);
   const headLength = length === null ? bytes.byteLength : Number(length);
   if (!Number.isInteger(headLength) || headLength < 0 || headLength > bytes.byteLength)
-    throw badAnswer(`${HEADER_LENGTH} is ${length}, the answer has ${bytes.byteLength} bytes`);
-  const json = asObject(parseJson(new Uint8Array(bytes, 0, headLength)), 'the answer');
+    throw badAnswer(`${HEADER_LENGTH} is ${length}, the response has ${bytes.byteLength} bytes`);
+  const json = asObject(parseJson(new Uint8Array(bytes, 0, headLength)), 'the response');
   const outputs = readOutputs(json.outputs, bytes, headLength);
   checkChoice(outputs, choice);
   const { model_name, model_version, id, parameters } = json;
@@ -74,13 +74,13 @@ export function readInfer<O extends OutputChoice>({ headers, bytes }: Answer, ch
     modelVersion: model_version === undefined ? undefined : String(model_version),
     id: typeof id === 'string' ? id : undefined,
     parameters: parameters as InferParameters | undefined,
-    // Own members, whatever they are called.
+    // Own members, whatever their names.
     outputs: Object.fromEntries(outputs) as Outputs<O>,
   };
 }
 
 function readOutputs(list: unknown, bytes: ArrayBuffer, from: number): Map<string, Tensor> {
-  if (!Array.isArray(list)) throw badAnswer('outputs: expected an array in the answer');
+  if (!Array.isArray(list)) throw badAnswer('outputs: expected an array in the response');
   const outputs = new Map<string, Tensor>();
   let offset = from;
   for (const [i, item] of list.entries()) {
@@ -104,7 +104,7 @@ function readOutputs(list: unknown, bytes: ArrayBuffer, from: number): Map<strin
     offset += size;
   }
   if (offset !== bytes.byteLength)
-    throw badAnswer(`${bytes.byteLength - offset} bytes of the answer belong to no output`);
+    throw badAnswer(`${bytes.byteLength - offset} bytes of the response belong to no output`);
   return outputs;
 }
 
@@ -130,11 +130,11 @@ function asObject(value: unknown, place: string): Record<string, unknown> {
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let offset = 0;
   for (const part of parts) {
-    whole.set(part, offset);
+    joined.set(part, offset);
     offset += part.length;
   }
-  return whole;
+  return joined;
 }

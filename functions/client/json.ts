@@ -2,19 +2,19 @@ import { badAnswer } from './client-error.ts';
 
 const decoder = new TextDecoder();
 
-/** @throws ClientError `BAD_ANSWER` */
+/** Parses the JSON of a response. @throws ClientError `BAD_ANSWER` */
 export function parseJson(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): unknown {
   const text = decoder.decode(bytes);
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw badAnswer(`the answer is not JSON: ${text.slice(0, 200)}`, error);
+    throw badAnswer(`the response is not JSON: ${text.slice(0, 200)}`, error);
   }
 }
 
 /**
- * A value as the server's JSON: all digits of a bigint, typed arrays as arrays, and `"NaN"`, `"Infinity"`, `"-Infinity"` for what JSON
- * has no numbers for.
+ * Writes a value as the server's JSON: all digits of a bigint, typed arrays as arrays, and `"NaN"`, `"Infinity"`, `"-Infinity"` for
+ * numbers that JSON lacks.
  */
 export function writeJson(value: unknown): string {
   if (typeof value === 'number') return writeNumber(value);

@@ -1,9 +1,12 @@
 import { badAnswer } from './client-error.ts';
 
-/** A longer line is taken for a fault: it would have to be held in memory as a whole. */
+/** Most characters of a line: a longer one is an error, as a complete line is kept in memory. */
 const LONGEST_LINE = 2 ** 28;
 
-/** The lines of an answer, as they come, without empty ones. Reads no further than the lines that are taken. */
+/**
+ * Yields the lines of a response as they arrive, without empty ones. Reads no further than the lines that are consumed.
+ * @throws ClientError `BAD_ANSWER` for a line of more than 2^28 characters.
+ */
 export async function* readLines({ body }: Response): AsyncGenerator<string, void, undefined> {
   const reader = body!.getReader();
   const decoder = new TextDecoder();
@@ -18,13 +21,14 @@ export async function* readLines({ body }: Response): AsyncGenerator<string, voi
         from = to + 1;
       }
       rest = text.slice(from);
-      if (rest.length > LONGEST_LINE) throw badAnswer(`a line of the answer has more than ${LONGEST_LINE} characters`);
+      if (rest.length > LONGEST_LINE)
+        throw badAnswer(`a line of the response has more than ${LONGEST_LINE} characters`);
       if (!done) continue;
       if (rest !== '') yield rest;
       return;
     }
   } finally {
-    // Where the end was not reached, the rest is not wanted.
+    // If the end was not reached, the rest is not needed.
     await reader.cancel().catch(() => {});
   }
 }

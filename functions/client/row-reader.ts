@@ -1,30 +1,32 @@
 import { writeJson } from './json.ts';
 
-/** Rows to predict, as the `features` of `/predict`. */
+/** Rows to predict, each as the `features` of `/predict`. */
 export type Rows = Iterable<unknown> | AsyncIterable<unknown>;
 
-export interface RowReaderOptions {
-  /** Whether no more rows are to be read until `resume`. */
+interface RowReaderOptions {
+  /** Whether reading has to wait for `resume`. */
   isFull(): boolean;
-  /** Takes the next row, as a line of NDJSON. */
+  /** Called with each row, as a line of NDJSON. */
   onLine(line: string): void;
   /** Called once, after the last row: at the source's end, after its error or after `close`. */
   onEnd(): void;
 }
 
-/** Reads a source of any length, no further than there is room for its rows. */
-export interface RowReader {
-  /** Begins to read; a second call has no effect. */
+/** Reads a source of any length, until `isFull`. */
+interface RowReader {
+  /** Starts to read; a second call has no effect. */
   start(): void;
-  /** Reads on where `isFull` was true and no longer is. */
+  /** Continues to read after `isFull` was true. */
   resume(): void;
+  /** Whether no more rows will be read. */
   ended(): boolean;
-  /** What the source threw, or what could not be written as JSON. */
+  /** The error of the source, or of writing a row as JSON. */
   failure(): { readonly error: unknown } | undefined;
-  /** Reads no more, and calls `return` of the source's iterator. */
+  /** Ends the reading, and calls `return` of the source's iterator. */
   close(): void;
 }
 
+/** Creates a reader of a source. Nothing is read before `start`. */
 export function createRowReader(rows: Rows, { isFull, onLine, onEnd }: RowReaderOptions): RowReader {
   const iterator = Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]();
   let started = false;
@@ -38,7 +40,7 @@ export function createRowReader(rows: Rows, { isFull, onLine, onEnd }: RowReader
       while (!closed) {
         if (isFull()) await new Promise<void>((resolve) => (resume = resolve));
         const step = iterator.next();
-        // A row that is there already takes no turn of the microtask queue.
+        // A row of a synchronous source takes no microtask.
         const { done, value } = 'then' in step ? await step : step;
         if (done || closed) break;
         onLine(`{"features":${writeJson(value)}}\n`);
@@ -63,7 +65,7 @@ export function createRowReader(rows: Rows, { isFull, onLine, onEnd }: RowReader
       if (closed) return;
       closed = true;
       resume();
-      // Not awaited: a source that waits for its own next row comes to this only then.
+      // Not awaited: a source that waits for its next row returns only after that.
       if (!ended) void Promise.resolve(iterator.return?.()).catch(() => {});
     },
   };

@@ -1,46 +1,46 @@
 import { createRowReader, type Rows } from './row-reader.ts';
 
 /**
- * The rows that were read and are not answered: a bounded part of a source of any length. Those that were sent are kept, so
- * that they can be sent again.
+ * The rows that were read and have no result: a bounded part of a source of any length. Rows that were sent are kept, so that they
+ * can be sent again.
  */
 export interface RowWindow {
-  /** Begins to send all rows that are not answered. Senders made before get none of them any more. */
+  /** Starts to send all rows without a result. Earlier senders get no more rows. */
   send(): RowSender;
-  /** The oldest row is answered. */
+  /** Removes the oldest row, which has a result. */
   answer(): void;
-  /** Settles once a row is there that is not answered; with false where none will come. */
+  /** Resolves with true once there is a row without a result, or false if there will be none. */
   waiting(): Promise<boolean>;
-  /** Rows sent and not answered. */
+  /** Rows that are sent and have no result. */
   unanswered(): number;
-  /** `performance.now()` of the moment since when a row is owed an answer; undefined where none is. */
+  /** `performance.now()` since when the oldest row that was sent waits for its result; undefined if there is no such row. */
   owedSince(): number | undefined;
-  /** What the source threw. */
+  /** The error of the source. */
   failure(): { readonly error: unknown } | undefined;
-  /** Reads no more, and calls `return` of the source's iterator. */
+  /** Ends the reading, and calls `return` of the source's iterator. */
   close(): void;
 }
 
 /** Rows for one request. */
 export interface RowSender {
   /**
-   * The NDJSON of rows that were not taken yet: of those that are there, or the next to come, and of more than one only up to
-   * `maxLength` characters. Undefined once no more will come, or another sends.
+   * The NDJSON of the next rows: of one at least, for which it waits, and of further ones that have been read, up to `maxLength`
+   * characters. Undefined if there will be no more rows, or another sender was created.
    */
   take(maxLength: number): Promise<string | undefined>;
-  /** Settles when a `take` would not wait. */
+  /** Settles when `take` would not wait. */
   ready(): Promise<unknown>;
 }
 
-/** Characters of a window; a longer row has it for itself. */
+/** Characters of a full window; a longer row is alone in it. */
 export const WINDOW_LENGTH = 8 * 2 ** 20;
 
-/** Microtasks within which a source that has a row gives it: an async generator in another takes six. */
+/** Microtasks within which a source that does not wait returns a row: an async generator within another takes six. */
 const TURNS = 12;
 
-/** @param maxRows rows in the window at most; with {@link WINDOW_LENGTH} characters it is full as well */
+/** Creates the window of a source. @param maxRows most rows in the window; it is also full at {@link WINDOW_LENGTH} characters */
 export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
-  // The rows from `first` on are not answered, those from `next` on not sent.
+  // The rows from `first` on have no result, those from `next` on are not sent.
   let lines: string[] = [];
   let first = 0;
   let next = 0;
@@ -50,12 +50,12 @@ export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
   let sendings = 0;
   let waiters: (() => void)[] = [];
 
-  const held = (): number => lines.length - first;
+  const unfinished = (): number => lines.length - first;
   // Rows are read again once half of the window is free: rows that are read one by one would be sent one by one.
-  const hasRoom = (): boolean => held() <= maxRows / 2 && length <= WINDOW_LENGTH / 2;
+  const hasRoom = (): boolean => unfinished() <= maxRows / 2 && length <= WINDOW_LENGTH / 2;
 
   const reader = createRowReader(rows, {
-    isFull: () => held() >= maxRows || length >= WINDOW_LENGTH,
+    isFull: () => unfinished() >= maxRows || length >= WINDOW_LENGTH,
     onLine(line) {
       length += line.length;
       lines.push(line);
@@ -70,7 +70,7 @@ export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
     waiters = [];
   }
 
-  /** Settles once `there` holds, or no more rows will come, or what it was for is `over`. */
+  /** Resolves once `there` is true (with true), there will be no more rows, or `over` is true. */
   async function until(there: () => boolean, over = (): boolean => false): Promise<boolean> {
     reader.start();
     const isOver = (): boolean => closed || over();
@@ -78,7 +78,7 @@ export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
     return there() && !isOver();
   }
 
-  /** Waits while the source gives rows without waiting for anything itself: a chunk for each row would cost more than the row. */
+  /** Waits while the source returns rows without waiting itself: sending each row as its own chunk would take longer. */
   async function gather(): Promise<void> {
     for (let seen = -1; seen !== lines.length && !reader.ended(); ) {
       seen = lines.length;
@@ -121,7 +121,7 @@ export function createRowWindow(rows: Rows, maxRows: number): RowWindow {
       }
       if (hasRoom()) reader.resume();
     },
-    waiting: () => until(() => held() > 0),
+    waiting: () => until(() => unfinished() > 0),
     unanswered: () => next - first,
     owedSince: () => owedSince,
     failure: reader.failure,

@@ -4,14 +4,14 @@ import { ARRAYS, type Datatype, elementCount, isNumeric, type Tensor, type Tenso
 /** Source: the binary tensor data extension of the Open Inference Protocol: little-endian, row-major, no padding. */
 
 const encoder = new TextEncoder();
-/** Malformed text is an error: a byte that is silently replaced is a wrong answer. */
+/** Malformed text is an error: silently replacing a byte would give a wrong result. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 /** Bytes before each element of BYTES that hold its length. */
 const LENGTH_BYTES = 4;
 
-/** The bytes of a tensor: a view of its own array where that is possible. */
+/** The bytes of a tensor: a view of its data if possible, else a copy. */
 export function encodeTensor({ datatype, data }: Tensor): Uint8Array {
   if (datatype === 'BOOL') return Uint8Array.from(data as TensorData['BOOL'], Number);
   if (datatype === 'BYTES') return encodeStrings(data as TensorData['BYTES']);
@@ -20,7 +20,11 @@ export function encodeTensor({ datatype, data }: Tensor): Uint8Array {
   return IS_LITTLE_ENDIAN ? bytes : swapped(bytes.slice(), BYTES_PER_ELEMENT);
 }
 
-/** @throws ClientError `BAD_ANSWER` where the bytes are not those of this shape. */
+/**
+ * Decodes the bytes of a tensor. The result is a view of them if possible, else a copy.
+ * @param name of the tensor, for errors
+ * @throws ClientError `BAD_ANSWER` if the bytes do not fit the datatype and shape.
+ */
 export function decodeTensor<D extends Datatype>(
   name: string,
   datatype: D,
@@ -31,7 +35,7 @@ export function decodeTensor<D extends Datatype>(
   if (datatype === 'BYTES') return decodeStrings(name, count, bytes) as TensorData[D];
   const size = isNumeric(datatype) ? ARRAYS[datatype].BYTES_PER_ELEMENT : 1;
   if (bytes.length !== count * size)
-    throw badAnswer(`${name}: ${datatype} [${shape}] takes ${count * size} bytes, the answer has ${bytes.length}`);
+    throw badAnswer(`${name}: ${datatype} [${shape}] takes ${count * size} bytes, the response has ${bytes.length}`);
   if (!isNumeric(datatype)) return Array.from(bytes, (byte) => byte !== 0) as TensorData[D];
   const aligned = bytes.byteOffset % size === 0 && IS_LITTLE_ENDIAN ? bytes : swapped(bytes.slice(), size);
   return new ARRAYS[datatype](aligned.buffer, aligned.byteOffset, count) as TensorData[D];
@@ -74,7 +78,7 @@ function decodeText(name: string, bytes: Uint8Array): string {
   }
 }
 
-/** On a big-endian machine the bytes of each element are turned round, in place; on others nothing is done. */
+/** Reverses the bytes of each element in place on a big-endian machine. */
 function swapped<B extends Uint8Array>(bytes: B, size: number): B {
   if (IS_LITTLE_ENDIAN) return bytes;
   for (let offset = 0; offset < bytes.length; offset += size) bytes.subarray(offset, offset + size).reverse();

@@ -15,8 +15,9 @@ export function writeData(name: string, { datatype, data }: Tensor): string {
 }
 
 /**
- * Reads the `data` of a JSON answer, nested or flat.
- * @throws ClientError `BAD_ANSWER` where an element is not of the datatype, or lost digits in JSON.parse.
+ * Reads the `data` of a tensor in a JSON response, nested or flat.
+ * @param name of the tensor, for errors
+ * @throws ClientError `BAD_ANSWER` if an element is not of the datatype, or lost digits in JSON.parse.
  */
 export function readData<D extends Datatype>(
   name: string,
@@ -27,7 +28,7 @@ export function readData<D extends Datatype>(
   const count = elementCount(shape);
   const flat = Array.isArray(data) ? (data.flat(Number.POSITIVE_INFINITY) as unknown[]) : undefined;
   if (flat?.length !== count)
-    throw badAnswer(`${name}: expected ${count} elements for [${shape}], the answer has ${flat?.length ?? 'none'}`);
+    throw badAnswer(`${name}: expected ${count} elements for [${shape}], the response has ${flat?.length ?? 'none'}`);
   const read = (value: unknown, i: number): unknown => readElement(`${name}: element ${i}`, datatype, value);
   if (!isNumeric(datatype)) return flat.map(read) as TensorData[D];
   const array = new ARRAYS[datatype](count);
@@ -38,14 +39,14 @@ export function readData<D extends Datatype>(
 function readElement(place: string, datatype: Datatype, value: unknown): unknown {
   if (datatype === 'BOOL' && typeof value === 'boolean') return value;
   if (datatype === 'BYTES' && typeof value === 'string') return value;
-  if (datatype === 'FP16') throw badAnswer(`${place} is FP16, which has no form in JSON: ask for binary`);
+  if (datatype === 'FP16') throw badAnswer(`${place} is FP16, which has no form in JSON: use the encoding 'binary'`);
   if (datatype === 'FP32' || datatype === 'FP64') {
     const number = typeof value === 'string' ? NOT_FINITE[value] : value;
     if (typeof number === 'number') return number;
   } else if (typeof value === 'number' && Number.isInteger(value) && isNumeric(datatype)) {
     if (datatype !== 'INT64' && datatype !== 'UINT64') return value;
     if (Number.isSafeInteger(value)) return BigInt(value);
-    throw badAnswer(`${place} has more digits than JSON.parse keeps: ask for binary`);
+    throw badAnswer(`${place} has more digits than JSON.parse keeps: use the encoding 'binary'`);
   }
-  throw badAnswer(`${place} is no ${datatype}: ${JSON.stringify(value)}`);
+  throw badAnswer(`${place}: expected ${datatype}, got ${JSON.stringify(value)}`);
 }

@@ -1,4 +1,4 @@
-/** The array that holds a tensor's elements, by datatype. FP16 is its raw bits; a 64-bit integer keeps all of its digits. */
+/** The array of a tensor's elements, by datatype. FP16 is raw bits; 64-bit integers keep all digits. */
 export interface TensorData {
   BOOL: boolean[];
   UINT8: Uint8Array;
@@ -36,7 +36,7 @@ interface ArrayType {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): TensorData[Numeric];
 }
 
-/** BOOL and BYTES have no array of their own. */
+/** The typed array of each datatype; BOOL and BYTES have none. */
 export const ARRAYS: Readonly<Record<Numeric, ArrayType>> = {
   UINT8: Uint8Array,
   UINT16: Uint16Array,
@@ -51,18 +51,21 @@ export const ARRAYS: Readonly<Record<Numeric, ArrayType>> = {
   FP64: Float64Array,
 };
 
+/** Whether a value is the name of a datatype. */
 export const isDatatype = (name: unknown): name is Datatype =>
   name === 'BOOL' || name === 'BYTES' || (typeof name === 'string' && Object.hasOwn(ARRAYS, name));
 
+/** Whether the elements of a datatype are in a typed array. */
 export const isNumeric = (datatype: Datatype): datatype is Numeric => datatype !== 'BOOL' && datatype !== 'BYTES';
 
+/** The number of elements of a tensor. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((count, dim) => count * dim, 1);
 }
 
-/** @throws TypeError that names the tensor, what it should hold and what it holds. */
+/** Checks that a tensor's data fits its datatype and shape. @throws TypeError with the tensor's name, what was expected and what was given. */
 export function checkTensor(name: string, { datatype, shape, data }: Tensor): void {
-  if (!isDatatype(datatype)) throw new TypeError(`${name}: ${datatype} is no datatype of the protocol`);
+  if (!isDatatype(datatype)) throw new TypeError(`${name}: ${datatype} is not a datatype of the protocol`);
   const expected = isNumeric(datatype) ? ARRAYS[datatype] : Array;
   if (!(data instanceof expected)) throw new TypeError(`${name}: ${datatype} takes its data as ${expected.name}`);
   if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))

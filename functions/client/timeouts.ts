@@ -1,30 +1,30 @@
 import { ClientError } from './client-error.ts';
 
-/** The caller's signal and a time limit as one. */
-export interface Deadline {
-  /** Aborted by the caller, when the time is over, or by `end`. */
+/** The caller's signal combined with a time limit. */
+interface Deadline {
+  /** Aborted by the caller, or when the time is over. */
   readonly signal: AbortSignal;
-  /** Milliseconds that are left. */
+  /** Remaining milliseconds. */
   left(): number;
-  /** @throws the signal's reason once it is aborted. */
+  /** Resolves after `ms` milliseconds. @throws the signal's reason once it is aborted. */
   wait(ms: number): Promise<void>;
-  /** Clears the timer and the listener at the caller's signal. To be called in every case. */
+  /** Clears the timer and the listener on the caller's signal. Must be called. */
   end(): void;
 }
 
-/** A timer that is set for longer fires at once. */
+/** The longest delay of a timer: one with a longer delay fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Not by AbortSignal.any and AbortSignal.timeout: Node 20 may collect those as garbage before their time is over.
- * @param timeoutMs Infinity for none
+ * Creates a deadline. Without AbortSignal.any and AbortSignal.timeout: Node 20 may collect those as garbage before they fire.
+ * @param timeoutMs milliseconds from now; Infinity for none
  */
 export function createDeadline(caller: AbortSignal | undefined, timeoutMs: number): Deadline {
   const controller = new AbortController();
   const { signal } = controller;
   const endsAt = performance.now() + timeoutMs;
   const onAbort = (): void => controller.abort(caller!.reason);
-  const onTime = (): void => controller.abort(new ClientError('TIMEOUT', `no answer within ${timeoutMs} ms`));
+  const onTime = (): void => controller.abort(new ClientError('TIMEOUT', `no response within ${timeoutMs} ms`));
   let timer: ReturnType<typeof setTimeout> | undefined;
   function arm(): void {
     const left = endsAt - performance.now();
@@ -60,17 +60,21 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Ends a request in whose answer no row arrives while one is waited for. */
-export interface IdleWatch {
+/** Aborts a request whose response has no row for too long while one is expected. */
+interface IdleWatch {
   /** Aborted by the caller, when no row arrived for too long, or by `end`. */
   readonly signal: AbortSignal;
-  /** Whether the answer is waited for at present: the time that a caller takes for a row does not count. */
+  /** Sets whether the client waits for the response now: the time in which the caller uses a row does not count. */
   waits(yes: boolean): void;
-  /** Closes what is still open, and clears the timer. */
+  /** Aborts the signal, and clears the timer. */
   end(): void;
 }
 
-/** @param owedSince when something was sent that is not answered, by `performance.now()` */
+/**
+ * Creates a watch of one request.
+ * @param timeoutMs longest wait for a row, in milliseconds; Infinity for none
+ * @param owedSince `performance.now()` since when a row that was sent waits for its result; undefined if there is none
+ */
 export function createIdleWatch(
   caller: AbortSignal,
   timeoutMs: number,
@@ -87,7 +91,7 @@ export function createIdleWatch(
     const owed = owedSince();
     const idle = waitsSince === undefined || owed === undefined ? 0 : performance.now() - Math.max(waitsSince, owed);
     if (idle < timeoutMs) timer = setTimeout(check, Math.min(timeoutMs - idle, LONGEST_TIMER_MS));
-    else controller.abort(new ClientError('TIMEOUT', `no row was answered for ${timeoutMs} ms`));
+    else controller.abort(new ClientError('TIMEOUT', `no row got a result for ${timeoutMs} ms`));
   }
   if (timeoutMs !== Number.POSITIVE_INFINITY) timer = setTimeout(check, Math.min(timeoutMs, LONGEST_TIMER_MS));
 
@@ -104,15 +108,17 @@ export function createIdleWatch(
   };
 }
 
-/** Finds out that an answer does not begin. */
+/** Detects that a response does not begin. */
 export interface Stall {
+  /** `stalled`: the time was over before `end`. */
   state(): 'waiting' | 'stalled' | 'answered';
-  /** Settles once it has stalled. */
+  /** Settles once the state is `stalled`. */
   readonly over: Promise<void>;
-  /** The response has begun, or is no longer wanted. */
+  /** To be called when the response has begun, or is not needed any more. */
   end(): void;
 }
 
+/** Creates a detector for one response, which stalls after `ms` milliseconds. */
 export function createStall(ms: number): Stall {
   let state: ReturnType<Stall['state']> = 'waiting';
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -17,26 +17,26 @@ import {
 
 const DAY_MS = 86_400_000;
 
-/** Every setting, in the order of a request: where it arrives, what answers it, how it is run, what is logged of it. */
+/** Every setting, in the order of docs/operate/settings.md: the server, the model, its runs, the log, and what platforms set. */
 export const SETTINGS = {
   PORT: setting('8080', integer(0, 65_535), 'a port, 0 to 65535 (0: any free one)', 'Port to listen on.'),
   MAX_BODY_BYTES: setting(
     String(31 * 2 ** 20),
     integer(1, 2 ** 30),
     'bytes, 1 to 1073741824',
-    "Largest buffered body, and largest NDJSON line. Below Cloud Run's 32 MiB, so that the answer is this server's.",
+    "Largest buffered body, and largest NDJSON line. Below Cloud Run's limit of 32 MiB, so that this server sends the 413.",
   ),
   REQUEST_TIMEOUT_MS: setting(
     '60000',
     integer(1, DAY_MS),
     'milliseconds, 1 to 86400000',
-    'A request not answered by then gets 504; a stream, or a client that does not read its answer, that stands still for as long is ended.',
+    'A request without a response after this time gets 504. A stream in which nothing is sent or read for this time is ended, and so is the connection of a client that does not read its response.',
   ),
   SHUTDOWN_GRACE_MS: setting(
     '8000',
     integer(0, DAY_MS),
     'milliseconds, 0 to 86400000',
-    'Longest a shutdown takes. Cloud Run kills 10 s after SIGTERM.',
+    'Longest duration of a shutdown. Cloud Run kills the process 10 s after SIGTERM.',
   ),
   MODEL_URI: setting(
     'models',
@@ -48,7 +48,7 @@ export const SETTINGS = {
     '',
     optional(text),
     "a model's name",
-    'The model of a repository that is behind `/predict`; needed where there are several.',
+    'The model of a repository that `/predict` serves; required if there are several.',
   ),
   MODEL_FILE: setting(
     'model.onnx',
@@ -60,7 +60,7 @@ export const SETTINGS = {
     '',
     optional(oneOf('eager', 'lazy')),
     'eager or lazy',
-    'Load at boot, or at the first request or `/ready`. The container is eager, the function lazy.',
+    'Load the model at boot, or at the first request or `/ready`. Unset: the container is eager, the function lazy.',
   ),
   MODEL_SHA256: setting(
     '',
@@ -77,13 +77,13 @@ export const SETTINGS = {
     '0',
     integer(0, 604_800),
     'seconds, 0 to 604800',
-    'How often a newer upload or version is looked for, and swapped in. 0: never.',
+    'Time between checks for a newer upload or version, which is swapped in. 0: no checks.',
   ),
   MODEL_MEMORY_BUDGET: setting(
     '',
     optional(integer(2 ** 26, Number.MAX_SAFE_INTEGER)),
     'bytes, 67108864 or more',
-    'Bytes of memory that all loaded models may take; the least recently used are unloaded. Unset: what the memory limit leaves.',
+    'Bytes of memory for all loaded models; beyond it, the least recently used are evicted. Unset: what the memory limit leaves.',
   ),
   ADMIN_TOKEN_FILE: setting(
     '',
@@ -95,7 +95,7 @@ export const SETTINGS = {
     '',
     optional(z.string().regex(/^rediss?:\/\/\S+$/) as z.ZodType<string, string>),
     'redis://[[user]:password@]host[:port][/db], or rediss:// for TLS',
-    'Redis that keeps the bytes of models in front of the bucket. Not used for local files.',
+    'Redis that caches the bytes of models of a bucket. Not used for local files.',
   ),
   REDIS_TTL_SECONDS: setting(
     '86400',
@@ -107,13 +107,13 @@ export const SETTINGS = {
     String(512 * 2 ** 20),
     integer(0, Number.MAX_SAFE_INTEGER),
     'bytes, 0 or more',
-    'Files larger than this are not put into Redis.',
+    'Larger files are not cached in Redis.',
   ),
   INFERENCE_PROCESSES: setting(
     '',
     optional(integer(1, 256)),
     'a number, 1 to 256',
-    'Engine processes. Unset: one a CPU of the quota, as far as the memory limit allows.',
+    'Number of engine processes. Unset: one for each CPU of the quota, as far as the memory limit allows.',
   ),
   INTRA_OP_THREADS: setting('1', integer(1, 256), 'a number, 1 to 256', 'Threads of one run.'),
   EXECUTION_PROVIDERS: setting(
@@ -122,27 +122,27 @@ export const SETTINGS = {
       .string()
       .regex(/^(cpu|cuda)(,(cpu|cuda))*$/)
       .transform((list) => list.split(',')) as z.ZodType<string[], string>,
-    'cpu, cuda, or both with a comma between',
+    'cpu, cuda, or both, separated by a comma',
     "onnxruntime's providers, first choice first.",
   ),
-  MAX_BATCH_SIZE: setting('64', integer(1, 65_536), 'a number, 1 to 65536', 'Rows a run takes at most.'),
+  MAX_BATCH_SIZE: setting('64', integer(1, 65_536), 'a number, 1 to 65536', 'Most rows in one run.'),
   BATCH_DELAY_MS: setting(
     '0',
     integer(0, 60_000),
     'milliseconds, 0 to 60000',
-    'How long the first row of a run waits for more rows. 0: it goes as soon as an engine is free.',
+    'How long the first row of a run waits for more rows. 0: it runs as soon as an engine is free.',
   ),
   MAX_QUEUE_SIZE: setting(
     '1024',
     integer(1, 1_000_000),
     'a number, 1 to 1000000',
-    'Rows that may wait; one more gets 429.',
+    'Rows that may wait for a run; one more gets 429.',
   ),
   RUN_TIMEOUT_MS: setting(
     '30000',
     integer(1, DAY_MS),
     'milliseconds, 1 to 86400000',
-    'A run longer than this is killed with its process, which is replaced.',
+    'The engine process of a longer run is killed and replaced.',
   ),
   PAGE: setting(
     'on',
@@ -154,7 +154,7 @@ export const SETTINGS = {
     'info',
     oneOf('debug', 'info', 'warning', 'error'),
     'debug, info, warning or error',
-    'Least severity written.',
+    'Lowest severity that is logged.',
   ),
   LOG_REQUESTS: setting(
     'failed',
@@ -172,25 +172,25 @@ export const SETTINGS = {
     '',
     optional(integer(0, 65_535)),
     'a port, 0 to 65535',
-    'Set by Vertex AI: the port to listen on, before `PORT`.',
+    'Set by Vertex AI: the port to listen on, instead of `PORT`.',
   ),
   AIP_PREDICT_ROUTE: setting(
     '',
     optional(path),
-    'a URL path: / first, and no blanks, braces, ? or #',
-    'Set by Vertex AI: the path of its predictions, beside all others.',
+    'a URL path that begins with /, without blanks, braces, ? or #',
+    'Set by Vertex AI: an additional path for predictions.',
   ),
   AIP_HEALTH_ROUTE: setting(
     '',
     optional(path),
-    'a URL path: / first, and no blanks, braces, ? or #',
-    'Set by Vertex AI: the path of its health checks, which ask for readiness.',
+    'a URL path that begins with /, without blanks, braces, ? or #',
+    'Set by Vertex AI: an additional path for health checks, which report readiness.',
   ),
   AIP_ENDPOINT_ID: setting(
     '',
     optional(id),
     'letters, digits, - and _',
-    'Set by Vertex AI: with `AIP_DEPLOYED_MODEL_ID`, what stands in both paths where none is set.',
+    'Set by Vertex AI: with `AIP_DEPLOYED_MODEL_ID`, part of the default of `AIP_PREDICT_ROUTE` and `AIP_HEALTH_ROUTE`.',
   ),
   AIP_DEPLOYED_MODEL_ID: setting(
     '',
@@ -202,28 +202,30 @@ export const SETTINGS = {
     '',
     optional(text.refine(isModelUri) as z.ZodType<string, string>),
     'gs://bucket/…, a path or file://…',
-    "Set by Vertex AI: the folder of the model's files, before `MODEL_URI`.",
+    "Set by Vertex AI: the folder of the model's files, instead of `MODEL_URI`.",
   ),
   K_SERVICE: setting(
     '',
     optional(text),
     'a name',
-    'Set by Cloud Run: files count as memory there, and requests start the check for a newer model.',
+    'Set by Cloud Run: files count as memory, and the check for a newer model starts with a request.',
   ),
   GOOGLE_CLOUD_PROJECT: setting('', optional(text), 'a project id', 'Makes the trace of a log line a link.'),
 } satisfies Record<string, Setting<unknown>>;
 
+/** The name of a setting, which is that of its environment variable. */
 export type SettingName = keyof typeof SETTINGS;
+/** The parsed value of every setting, by name; undefined for an optional one that is not set. */
 export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never };
 
-/** A setting that cannot be used. The message is one line for the operator. */
+/** A setting has an invalid value. The message is one line for the operator. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
 /**
- * Reads every setting from the environment; an empty value counts as unset. What Vertex AI sets goes before what the image says:
- * `PORT` and `MODEL_URI` are the ones to use.
+ * Reads every setting from the environment; an empty value counts as unset. In the result, `PORT` and
+ * `MODEL_URI` have the values that Vertex AI sets, if it sets them.
  * @throws ConfigError that names the variable, its value, and what it takes.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
@@ -250,13 +252,13 @@ function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Co
   throw new ConfigError(`${name}=${hidden ? '…' : JSON.stringify(given)} is not usable: it takes ${takes}`);
 }
 
-/** Vertex AI's routes are of the model behind `/predict`, whatever they are called. */
+/** Refuses a path of Vertex AI that names another model than `MODEL_NAME`: both paths serve the model behind `/predict`. */
 function refuseOtherModels(config: Config): void {
   for (const name of ['AIP_PREDICT_ROUTE', 'AIP_HEALTH_ROUTE'] as const) {
     const route = config[name];
     const named = route === undefined ? undefined : modelOfRoute(route);
     if (named === undefined || config.MODEL_NAME === undefined || named === config.MODEL_NAME) continue;
     const both = `${name}=${JSON.stringify(route)} is not usable: it names the model ${named}, and MODEL_NAME is ${config.MODEL_NAME}`;
-    throw new ConfigError(`${both}: name one of them as the other`);
+    throw new ConfigError(`${both}: name the same model in both`);
   }
 }

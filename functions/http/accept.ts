@@ -1,4 +1,4 @@
-/** Of a header: what follows is ignored, so that a long one costs no time. */
+/** Characters of a header that are read; the rest is ignored, so that a long header takes no time. */
 const MAX_CHARACTERS = 1000;
 
 /** The weights in a header (RFC 9110, 12.4.2), by name in lower case: 1 without a weight, 0 with an invalid one. */
@@ -34,7 +34,7 @@ export function chooseCoding<Coding extends string>(
   const weights = readWeights(header);
   const others = weights.get('*') ?? 0;
   let best: Coding | 'identity' = 'identity';
-  // Unless the header names it, any accepted coding is preferred to it.
+  // Any accepted coding is preferred to `identity`, unless the header gives it a weight.
   let most = weights.get('identity') ?? 0;
   for (const coding of codings) {
     const weight = weights.get(coding) ?? others;

@@ -6,7 +6,7 @@ import type { RequestContext } from './request-context.ts';
 import type { Route } from './router.ts';
 
 /** @throws ServingError `FORBIDDEN` when the server has no token; `UNAUTHORIZED` when the request does not have that token. */
-export type AdminCheck = (req: Pick<IncomingMessage, 'headers'>) => void;
+type AdminCheck = (req: Pick<IncomingMessage, 'headers'>) => void;
 
 /**
  * Checks that a request has the admin token as `Authorization: Bearer …` (RFC 6750, 2.1).
@@ -23,13 +23,16 @@ export function createAdminCheck(file: string | undefined): AdminCheck {
       throw new ServingError('UNAUTHORIZED', 'send Authorization: Bearer with the token in ADMIN_TOKEN_FILE');
     }
     const token = readToken(file);
-    // timingSafeEqual takes inputs of one length, which digests have: so the time does not depend on the token.
+    // timingSafeEqual takes inputs of equal length, which digests have: so the time does not depend on the token.
     if (timingSafeEqual(digest(given), digest(token))) return;
     throw new ServingError('UNAUTHORIZED', 'the bearer token is not the one in ADMIN_TOKEN_FILE');
   };
 }
 
-/** Authorizes requests for the router: those to a route with `admin` need the token, all others nothing. */
+/**
+ * Makes the `authorize` of the router: a route with `admin` needs the token, other routes need none.
+ * @param file as for `createAdminCheck`.
+ */
 export function createAuthorization(file: string | undefined): (context: RequestContext, route: Route) => void {
   const check = createAdminCheck(file);
   return ({ req }, { admin }) => {

@@ -6,11 +6,13 @@ import type { RequestContext } from './request-context.ts';
 
 type Coding = 'br' | 'gzip' | 'deflate' | 'identity';
 
-/** A response that is the same for all clients until its content changes. It is held in memory; each coding is made once. */
+/** A response that is the same for all clients until its content changes. It stays in memory; each coding is produced once. */
 export interface CachedResponse {
+  /** The media type. */
   readonly type: string;
   /** Identifies the content; all codings of the content share it. */
   readonly hash: string;
+  /** The content in this coding; without any coding, if the response does not have this one. */
   read(coding: Coding): Promise<Buffer>;
 }
 
@@ -35,7 +37,7 @@ export function cacheText(type: string, text: string, level: number = constants.
   };
 }
 
-/** Caches a content that is compressed already. For the few clients that accept neither coding it is inflated once. */
+/** Caches a content that is compressed already. For the few clients that accept neither gzip nor Brotli it is inflated once. */
 export function cachePacked(type: string, gzipped: Buffer, brotli: Buffer): CachedResponse {
   let plain: Promise<Buffer> | undefined;
   return {

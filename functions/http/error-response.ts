@@ -7,13 +7,13 @@ import { STATUS } from './status.ts';
 /** How long the rest of a refused body is read and discarded, so that the client can read the response. */
 const LINGER_MS = 2000;
 
-/** Any error as one that clients may see. An error that is not a `ServingError` is a bug of this server: its text is only logged. */
+/** Converts any error to one that clients may see. An error that is not a `ServingError` is a bug of this server: its text is only logged. */
 export function toServingError(error: unknown): ServingError {
   if (error instanceof ServingError) return error;
   return new ServingError('INTERNAL', 'internal error; the log has it under the request id', { cause: error });
 }
 
-/** The one error shape of every dialect: `{"error", "code", "path"?, "request_id"}`. */
+/** The error body of every dialect: `{"error", "code", "path"?, "request_id"}`. */
 export function failureBody(error: ServingError, requestId: string): string {
   const { message, code, path } = error;
   return JSON.stringify({ error: message, code, path, request_id: requestId });

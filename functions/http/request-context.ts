@@ -7,25 +7,25 @@ import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
 export interface RequestContext {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  /** The caller's `X-Request-Id`, or one made here. */
+  /** The caller's `X-Request-Id`, or a generated one. */
   readonly id: string;
   /** What follows the `?`. */
   readonly query: string;
-  /** What stands in the path where the route's has `{name}`: decoded, by that name. */
+  /** The parameters in the path, percent-decoded: the value of `{name}` is that of `name`. */
   readonly params: Readonly<Record<string, string>>;
-  /** Gone once the client has left or the deadline has passed: no response is read then. */
+  /** `gone` once the client has left or the deadline has passed: no response can be sent then. */
   readonly cancellation: RequestState;
-  /** What failed in the server although the response is a 200, for the log. */
+  /** A fault of the server or the model in a part of a response with status 200, for the log. */
   fault?: ServingError | undefined;
-  /** The response that is being compressed: the request is not done before that. */
+  /** Settles when the response is compressed and sent; the router waits for it. */
   sending?: Promise<void>;
-  /** Called once the handler is done: what was read of a long body is not used any more. */
+  /** Called once the handler is done: releases the memory that is reserved for a long body's values. */
   releaseResult?: (() => void) | undefined;
   /** `performance.now()` at the request's head. */
   readonly startedAt: number;
 }
 
-/** Whether the response is still wanted. To read the state of the response costs less than a listener on every request. */
+/** Whether the client still waits for the response. Reading the response's state costs less than a listener on every request. */
 export class RequestState implements Cancellation {
   readonly #res: ServerResponse;
   /** The deadline has passed, and the response that says so was sent. */
@@ -46,12 +46,12 @@ export class RequestState implements Cancellation {
   }
 }
 
-/** Sends a JSON text. */
+/** Sends a JSON text, as {@link sendText} does. */
 export function sendJson(context: RequestContext, status: number, json: string): void {
   sendText(context, status, 'application/json', json);
 }
 
-/** Sends a text of the given media type, compressed where it is large and the client takes that. */
+/** Sends a text of the given media type, compressed if it is large and the client accepts a coding. */
 export function sendText(context: RequestContext, status: number, type: string, body: string): void {
   const { res } = context;
   const headers = ['Content-Type', type];
@@ -65,13 +65,13 @@ export function sendText(context: RequestContext, status: number, type: string, 
   }
   const length = Buffer.byteLength(body);
   writeHead(context, status, headers, length);
-  // A text of as many bytes as characters is ASCII, which takes the shorter way to the socket.
+  // A text of as many bytes as characters is ASCII, which Node writes faster as latin1.
   res.end(body, length === body.length ? 'latin1' : 'utf8');
 }
 
 /**
- * Sends bytes, compressed where they are many and the client takes that. Otherwise the pieces go to the socket one by
- * one, in one system call where it takes them: nothing is put together first.
+ * Sends bytes, compressed if they are many and the client accepts a coding. Otherwise the pieces are written to the socket
+ * without being concatenated, in one system call if the kernel accepts them all.
  * @param headers name and value in turn, the content type among them.
  */
 export function sendBytes(
@@ -97,7 +97,7 @@ export function sendBytes(
   res.uncork();
 }
 
-/** The response to HEAD has the length of what is not compressed, for which nothing has to be compressed. */
+/** The response to HEAD has the length of the uncompressed body: so nothing has to be compressed for it. */
 const chooseCodingFor = ({ req }: RequestContext): Coding | undefined =>
   req.method === 'HEAD' ? undefined : codingFor(req.headers['accept-encoding'] as string | undefined);
 

@@ -1,32 +1,33 @@
 import { ServingError } from '../errors.ts';
 import { shorten } from '../shorten.ts';
 
-/** What of a route a table needs to find it. */
+/** The fields by which a table finds a route. */
 interface Addressed {
   readonly method: 'GET' | 'POST';
   readonly path: string;
 }
 
-/** A route, with what stands in the path where the route has `{name}`. */
+/** A route, and the parameters in the path by name. */
 interface Found<R> {
   readonly route: R;
   readonly params: Readonly<Record<string, string>>;
 }
 
-export interface RouteTable<R> {
-  /** @throws ServingError `NOT_FOUND`, `METHOD_NOT_ALLOWED`; `INVALID_INPUT` for a part that is not valid percent-encoding. */
+interface RouteTable<R> {
+  /** The route of a request, with its parameters percent-decoded. @throws ServingError `NOT_FOUND`, `METHOD_NOT_ALLOWED`; `INVALID_INPUT` for a part that is not valid percent-encoding. */
   find(path: string, method: string): Found<R>;
-  /** The path, as a route has it, at which this one is found. */
+  /** The path, as the route declares it, that matches a request's path: `/models/{name}` for `/models/iris`. */
   patternOf(path: string): string | undefined;
 }
 
+/** The parameters of a path that has none. */
 export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
 
 type Methods<R> = Map<string, Found<R>>;
 
 /**
- * A table of routes: paths without parameters are found by one lookup, the others are tried in turn. Of two routes with one path
- * and method the later goes before the earlier, and a path without parameters before one with them.
+ * A table of routes: paths without parameters are found by one lookup, the others are tried in turn. Of two routes with the same
+ * path and method, the later is found; a path without parameters is found before one with them.
  */
 export function createRouteTable<R extends Addressed>(routes: readonly R[]): RouteTable<R> {
   const exact = new Map<string, Methods<R>>();
@@ -74,7 +75,7 @@ export function createRouteTable<R extends Addressed>(routes: readonly R[]): Rou
       if (here !== undefined) return here;
       const found = match(path);
       if (methods !== undefined && found?.methods.has(method) !== true) return choose(methods, path, method);
-      if (found === undefined) throw new ServingError('NOT_FOUND', `there is nothing at ${shorten(path, 200)}`);
+      if (found === undefined) throw new ServingError('NOT_FOUND', `there is no route ${shorten(path, 200)}`);
       const { route } = choose(found.methods, path, method);
       const params = Object.entries(found.params).map(([name, part]) => [name, decode(part)]);
       return { route, params: Object.fromEntries(params) as Record<string, string> };

@@ -16,58 +16,64 @@ import { readTarget } from './target.ts';
 
 interface RouteBase {
   readonly method: 'GET' | 'POST';
-  /** A part in braces stands for one of the caller's, percent-encoded: `/models/{name}/predict`. */
+  /** A part in braces is a parameter, which matches one part of a request's path: `/models/{name}/predict`. */
   readonly path: string;
-  /** Polled by platforms: served while the server drains, and "not yet" is not logged. */
+  /** Polled by platforms: served while the server drains; `NOT_READY` and `DRAINING` are not logged. */
   readonly probe?: boolean;
   /** It changes the server, and needs the admin token: see `authorize`. */
   readonly admin?: boolean;
 }
 
-/** A route that reads no body: what a client sends is thrown away. */
+/** A route that reads no body: what a client sends is discarded. */
 export interface BodilessRoute extends RouteBase {
   readonly body?: undefined;
   handle(context: RequestContext): void | Promise<void>;
 }
 
-/** A route that gets its body once it is complete, within the deadline. */
+/** A route whose handler gets the complete body, which must arrive before the deadline. */
 export interface BufferedRoute extends RouteBase {
   readonly body: BufferedBody;
   handle(context: RequestContext, body: Buffer): void | Promise<void>;
 }
 
 /**
- * A route that reads its body, or writes its response, for as long as it takes, with idle timers of its own: the deadline ends
- * with the arrival of a body that comes as a whole.
+ * A route that reads its body, or writes its response, for as long as that takes, with idle timers of its own. The deadline
+ * only applies to the arrival of a body that the route gets complete.
  */
 export interface StreamRoute extends RouteBase {
   readonly body: StreamedBody;
   handle(context: RequestContext, body: Buffer | PieceReader): void | Promise<void>;
 }
 
+/** A method, a path, the body that the handler gets, and the handler. A handler throws what the response should report. */
 export type Route = BodilessRoute | BufferedRoute | StreamRoute;
 
+/** What all routes share. */
 export interface RouterOptions {
+  /** The deadline, in milliseconds after a request's head: then it gets 504, or 408 if its body has not arrived. */
   readonly requestTimeoutMs: number;
+  /** `failed`: requests that failed, or took more than 10 s. */
   readonly logRequests: 'failed' | 'all';
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Whether the server drains: requests are refused then, except to probes. */
   readonly draining: () => boolean;
   /**
-   * Whether the caller may use the route: called before anything of the body is read, which waits for a promise, unread.
+   * Checks that the caller may use the route, before the body is read: it stays unread until a returned promise settles.
    * @throws ServingError `UNAUTHORIZED`, `FORBIDDEN`.
    */
   readonly authorize?: (context: RequestContext, route: Route) => void | Promise<void>;
-  /** What all bodies together may take. Default: the process's. */
+  /** The memory for all bodies together. Default: the process's budget. */
   readonly budget?: BodyBudget;
 }
 
+/** Handles one request. It never throws: every error becomes a response. */
 export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
 /** Requests slower than this are logged with the failed ones. */
 const SLOW_SECONDS = 10;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-/** Faults of the server, and not of load or of the caller: they are logged with their stack. */
+/** Faults of the server or the model, not of load or the caller: they are logged with their stack. */
 const WITH_STACK: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'MODEL_FAILED']);
 const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   OVERLOADED: 'overloaded',
@@ -83,13 +89,13 @@ const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
 type Routed = Omit<RequestContext, 'params'> & {
   route?: Route;
   params: RequestContext['params'];
-  /** What the body takes of the budget. */
+  /** The memory that is reserved for the body. */
   reservation?: BodyReservation;
 };
 
 /**
- * Finds the route, has the caller authorized, receives the body, keeps the deadline, and turns every error into a response: the
- * one try and catch of a request.
+ * Creates the handler of all requests: it finds the route, authorizes the caller, receives the body, enforces the deadline, and
+ * turns every error into a response. Only probes are served while the server drains.
  */
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
   const { logger, metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
@@ -143,13 +149,13 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
 
   function expire(context: Routed): void {
     const { req, res, cancellation } = context;
-    // Also where the handler never ends.
+    // The handler may never end.
     releaseBody(context);
     if (cancellation.left || res.headersSent) return;
     cancellation.expired = true;
     const error = isArriving(req)
       ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`)
-      : new ServingError('DEADLINE', `no answer within ${requestTimeoutMs} ms`);
+      : new ServingError('DEADLINE', `no response within ${requestTimeoutMs} ms`);
     sendFailure(context, error);
     // The handler may wait for the rest of the body: this ends its wait.
     limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
@@ -190,7 +196,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
 
 const leftEarly = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its response');
 
-/** Releases what the body takes of the budget once the response has been sent, or cannot be sent any more. */
+/** Releases the memory that is reserved for the body once the response has been sent, or cannot be sent any more. */
 function releaseBody({ reservation, res }: Routed): void {
   if (reservation === undefined || reservation.isReleased) return;
   if (res.closed) reservation.release();

@@ -1,5 +1,5 @@
 /** The target of a request, from its first line. */
-export interface Target {
+interface Target {
   /** Starts with a slash, unless the client sent no path; still percent-encoded, except for colons. */
   readonly path: string;
   /** What follows the `?`. */

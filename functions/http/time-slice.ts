@@ -1,8 +1,8 @@
 /** Shares the event loop between long computations and everything else. */
-export interface TimeSlices {
+interface TimeSlices {
   /**
-   * To be called between the steps of a long computation. Returns undefined while this turn of the event loop has time left for
-   * it, else a promise to wait for. All computations together get one slice in each turn.
+   * To be called between the steps of a long computation. All computations together get one slice in each turn of the event loop.
+   * @returns undefined while this turn has time left, else a promise that the computation has to await.
    */
   wait(): Promise<void> | undefined;
 }
@@ -10,6 +10,7 @@ export interface TimeSlices {
 const SLICE_MS = 5;
 
 /**
+ * Creates the time slices of an event loop.
  * @param sliceMs milliseconds of long computations in one turn.
  * @param now a clock in milliseconds.
  */
@@ -40,5 +41,5 @@ export function createTimeSlices(sliceMs = SLICE_MS, now: () => number = () => p
   };
 }
 
-/** A process has one event loop, and so one of these. */
+/** The time slices of this process's event loop. */
 export const processSlices = createTimeSlices();

@@ -2,32 +2,38 @@ import { Failure, send } from './failure.ts';
 import type { ModelInfo } from './fields.ts';
 import { createLineMaker } from './rows.ts';
 
+/** The progress of a file. */
 export interface BatchProgress {
-  /** Bytes of the file that have been sent and answered. */
+  /** Bytes of the file whose rows have a result. */
   readonly bytes: number;
+  /** Rows that have a result. */
   readonly rows: number;
+  /** Rows whose result is an error. */
   readonly failed: number;
 }
 
-export interface BatchOptions {
+/** Where a file is sent, and what is reported. */
+interface BatchOptions {
+  /** The address of `/batch_predict`. */
   readonly url: string;
   readonly model: ModelInfo;
+  /** Ends the run. */
   readonly signal: AbortSignal;
   onProgress(progress: BatchProgress): void;
-  /** The answers to some rows, as NDJSON, with their indexes in the file. */
+  /** Called with the results of some rows, as NDJSON, with their indexes in the file. */
   onAnswers(ndjson: string): void;
 }
 
-/** A request has so many rows, and about so many characters: a browser can't stream a request's body. */
+/** Most rows of a request, and about as many characters: a browser can't stream a request's body. */
 const ROWS = 500;
 const CHARACTERS = 2 ** 20;
 const TRIES = 6;
 const LONGEST_WAIT_MS = 5000;
 
 /**
- * Sends the rows of a file, a request after the other, and hands on what is answered: what is held of the file does not
- * grow with it.
- * @throws Failure, or what `signal` was aborted with.
+ * Sends the rows of a file, one request after the other, and passes on their results. The memory does not grow with the file.
+ * @returns the final progress.
+ * @throws Failure, or the reason of `signal`.
  */
 export async function runBatch(file: Blob, options: BatchOptions): Promise<BatchProgress> {
   const { model, signal, onProgress, onAnswers } = options;
@@ -37,7 +43,7 @@ export async function runBatch(file: Blob, options: BatchOptions): Promise<Batch
   let lines: string[] = [];
   let characters = 0;
   let progress: BatchProgress = { bytes: 0, rows: 0, failed: 0 };
-  /** Bytes of the file that the rows so far stood in. */
+  /** Bytes of the file that the rows so far took. */
   let taken = 0;
 
   async function flush(): Promise<void> {
@@ -71,13 +77,13 @@ export async function runBatch(file: Blob, options: BatchOptions): Promise<Batch
   } finally {
     await reader.cancel().catch(() => {});
   }
-  if (progress.rows === 0) throw new Failure('There are no rows in this file.');
+  if (progress.rows === 0) throw new Failure('This file has no rows.');
   progress = { ...progress, bytes: file.size };
   onProgress(progress);
   return progress;
 }
 
-/** Sends rows until all are answered: a server may stop within an answer, or ask to come back later. Gives how many failed. */
+/** Sends rows until all have a result: a server may end a response early, or refuse with `Retry-After`. @returns how many failed. */
 async function sendLines(
   lines: readonly string[],
   first: number,
@@ -100,7 +106,8 @@ async function sendLines(
     onAnswers(answer.text);
     failed += answer.failed;
     done += answer.rows;
-    if (done < lines.length && answer.rows === 0 && tries++ === TRIES) throw new Failure('The server does not go on.');
+    if (done < lines.length && answer.rows === 0 && tries++ === TRIES)
+      throw new Failure('The server sends no further results.');
   }
   return failed;
 }
@@ -113,7 +120,7 @@ interface Answered {
 
 const ROW = /^\{"index":(\d+),("error":)?/;
 
-/** The rows of an answer, with indexes that count from `first`: no more of them is read than has to be. */
+/** The rows of a response, with `first` added to their indexes. The lines are not parsed completely. */
 export function readAnswer(ndjson: string, first: number): Answered {
   let text = '';
   let rows = 0;

@@ -5,7 +5,7 @@ import { Failure } from './failure.ts';
 import type { ModelInfo } from './fields.ts';
 import { showFailure } from './result.ts';
 
-/** Rows of a file, through the model and back: dropped or chosen, cancelled, downloaded. */
+/** Connects the section for files: a file is dropped or chosen, its rows are predicted, and the results downloaded. @param modelNow the model that the page shows. */
 export function createBatch(modelNow: () => ModelInfo | undefined): void {
   const dropZone = byId('drop');
   const input = byId<HTMLInputElement>('file');
@@ -20,7 +20,7 @@ export function createBatch(modelNow: () => ModelInfo | undefined): void {
     if (model === undefined || running !== undefined) return;
     const controller = new AbortController();
     running = controller;
-    // Blobs, which a browser keeps on disk where they are many: the page's memory does not grow with the rows.
+    // Blobs, which a browser can keep on disk: the page's memory does not grow with the rows.
     const parts: Blob[] = [];
     const started = performance.now();
     result.replaceChildren();
@@ -39,7 +39,7 @@ export function createBatch(modelNow: () => ModelInfo | undefined): void {
         onProgress(progress) {
           bar.value = progress.bytes;
           const now = performance.now();
-          // Screen readers read each change out.
+          // Screen readers announce each change.
           if (now - last < 1000) return;
           last = now;
           progressText.textContent = `${count(progress.rows)} rows, ${count(progress.failed)} failed, ${rate(progress)} rows/s`;
@@ -111,6 +111,6 @@ async function toCsv(parts: readonly Blob[], model: ModelInfo): Promise<Blob> {
 function save(blob: Blob, name: string): void {
   const url = URL.createObjectURL(blob);
   el('a', { href: url, download: name }).click();
-  // The download has begun by then.
+  // The download has started by then.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

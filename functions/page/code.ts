@@ -3,7 +3,7 @@ import { type Language, sampleOf } from './samples.ts';
 
 const LANGUAGES: readonly Language[] = ['curl', 'Python', 'TypeScript'];
 
-/** The request as code, in tabs: arrow keys go from one to the next (ARIA Authoring Practices, "Tabs"). */
+/** Creates the tabs with the request as code; arrow keys select the next tab (ARIA Authoring Practices, "Tabs"). `show` takes the body. */
 export function createCode(): { show(body: string): void } {
   const tabs = LANGUAGES.map((language) =>
     el('button', { type: 'button', role: 'tab', id: `tab-${language}`, 'aria-controls': 'code-panel' }, language),
@@ -54,7 +54,7 @@ export function createCode(): { show(body: string): void } {
   };
 }
 
-/** Without TLS browsers keep their clipboard to themselves: the text is selected then, for the reader to copy. */
+/** Copies the text. Without TLS a page has no access to the clipboard: the text is selected then, and the result is false. */
 async function copy(element: HTMLElement): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(element.textContent ?? '');

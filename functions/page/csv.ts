@@ -2,21 +2,22 @@ import Papa from 'papaparse';
 import type { ModelInfo } from './fields.ts';
 import { parseJson, toJson } from './json.ts';
 
-/** A quote that is never closed must not gather a whole file. */
+/** Most characters of a row, so that a quote that is not closed does not keep the entire file in memory. */
 const MAX_ROW = 32 * 2 ** 20;
-/** Of as many columns by the first line, the first of these: numbers may have commas, and texts semicolons. */
+/** If several separators give the same number of columns, the first of these is used: numbers may have commas, and texts semicolons. */
 const SEPARATORS = ['\t', ';', ','];
 
-export interface CsvReader {
-  /** The rows that a piece of text completes. */
+/** Reads the rows of a CSV file in pieces. */
+interface CsvReader {
+  /** The rows that are complete with this piece of text. @throws Error for a row of more than 32 MB. */
   push(text: string): string[][];
-  /** The last row, where no line break ends it. */
+  /** The last row, if no line break ends it. */
   end(): string[][];
 }
 
 /**
- * Reads CSV (RFC 4180) a piece at a time. The first line says whether commas, semicolons or tabs separate the fields, and how
- * lines end. Empty lines are left out.
+ * Creates a reader of CSV (RFC 4180). The first line determines whether commas, semicolons or tabs separate the fields, and how
+ * lines end. Empty lines are skipped.
  */
 export function createCsvReader(): CsvReader {
   let rest = '';
@@ -26,7 +27,7 @@ export function createCsvReader(): CsvReader {
     if (rest === '' || format === undefined) return [];
     const found: { row: string[]; end: number }[] = [];
     Papa.parse<string[]>(rest, { ...format, step: ({ data, meta }) => found.push({ row: data, end: meta.cursor }) });
-    // More text may continue the last one.
+    // The next piece may continue the last row.
     if (!isLast) found.pop();
     rest = rest.slice(found.at(-1)?.end ?? 0);
     return found.map(({ row }) => row).filter((row) => row.length > 1 || row[0]!.trim() !== '');
@@ -52,7 +53,7 @@ interface Format {
   readonly newline: '\r' | '\n' | '\r\n';
 }
 
-/** By the first line that is not empty; undefined where it has not ended, or a `\r` at the end may be half of a line break. */
+/** The format by the first line that is not empty; undefined if it is incomplete, or ends in a `\r` that may be half of a line break. */
 function formatOf(text: string): Format | undefined {
   const unquoted = text.replace(/(^|[,;\t\r\n])"(?:[^"]|"")*(?:"|$)/g, '$1x');
   const found = /^[\r\n]*([^\r\n]+)(\r\n|\n|\r(?=[^\n]))/.exec(unquoted);
@@ -63,7 +64,7 @@ function formatOf(text: string): Format | undefined {
 
 type Cell = string | number | bigint | boolean | null | undefined;
 
-/** Rows as CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it. */
+/** Writes rows as CSV. A text that a spreadsheet would read as a formula gets an apostrophe before it. */
 export function writeCsv(rows: readonly (readonly Cell[])[]): string {
   if (rows.length === 0) return '';
   return `${Papa.unparse(
@@ -85,10 +86,10 @@ interface Row {
   readonly error?: { readonly message: string };
 }
 
-/** An output of at most so many values has a column for each. */
+/** Most values of an output that has a column for each. */
 const COLUMNS = 64;
 
-/** Turns lines of answers into CSV, a text at a time: one row each, with a column for each value of a short output. */
+/** Creates a writer of results as CSV: a row for each line of NDJSON, with a column for each value of a short output. */
 export function createAnswersCsv({ classes, outputs }: Pick<ModelInfo, 'classes' | 'outputs'>): {
   header(): string;
   rows(ndjson: string): string;

@@ -1,7 +1,7 @@
 type Child = Node | string;
 type Props = Readonly<Record<string, string | boolean | undefined>>;
 
-/** An element with attributes and children. Text is only ever text: what a model or a file says is nowhere made markup. */
+/** Creates an element with attributes and children. Text is never parsed as markup, as it may come from a model or a file. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},
@@ -16,16 +16,18 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** The element of the page with this id. */
+/** The element of the page with this id, which must exist. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
 
-/** The address of a route, also where the server is behind a path. */
+/** The address of a route, also if the server is behind a path. @param path without a slash at its start. */
 export const urlOf = (path: string): string => new URL(path, document.baseURI).href;
 
+/** A number with separators between thousands. */
 export const count = (number: number): string => number.toLocaleString('en');
 
+/** A number of bytes with its unit, in powers of 1000. */
 export function bytesText(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB'];
   let size = bytes;
@@ -34,5 +36,6 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 ? count(size) : size.toFixed(1)} ${units[unit]}`;
 }
 
+/** The first `length` characters of a text, with an ellipsis if it is longer. */
 export const cut = (text: string, length: number): string =>
   text.length > length ? `${text.slice(0, length)}…` : text;

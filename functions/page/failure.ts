@@ -1,8 +1,8 @@
-/** What went wrong, for people; `path` is where in the input. */
+/** An error with a message for people. `detail` is the server's text, `path` the place in the input. */
 export class Failure extends Error {
   readonly detail: string;
   readonly path: string | undefined;
-  /** Seconds after which a retry makes sense; undefined where it does not. */
+  /** Seconds after which a retry may succeed; undefined if it cannot. */
   readonly retryAfter: number | undefined;
 
   constructor(message: string, detail = '', path?: string, retryAfter?: number) {
@@ -26,8 +26,8 @@ const WORDS: Readonly<Record<string, string>> = {
   UNAUTHORIZED: 'The server asks for a token.',
 };
 
-/** An answer that is no 200. */
-export async function failureOf(response: Response): Promise<Failure> {
+/** The failure of a response with an error status. */
+async function failureOf(response: Response): Promise<Failure> {
   const text = await response.text();
   const after = Number(response.headers.get('retry-after') ?? Number.NaN);
   const retryAfter = Number.isFinite(after) ? after : undefined;
@@ -39,7 +39,7 @@ export async function failureOf(response: Response): Promise<Failure> {
   }
 }
 
-/** POSTs a text. @throws Failure with kind words, also where no server answers; what ends `signal` as it is. */
+/** Sends a POST request. @throws Failure for an error status, or if the server cannot be reached; the reason of `signal`. */
 export async function send(url: string, type: string, body: string, signal?: AbortSignal): Promise<Response> {
   let response: Response;
   try {

@@ -1,5 +1,6 @@
 import { toJson } from './json.ts';
 
+/** An input or output of the model; -1 in `shape` is a dimension of any length. */
 export interface Spec {
   readonly name: string;
   readonly dtype: string;
@@ -7,7 +8,7 @@ export interface Spec {
   readonly anyRank?: true;
 }
 
-/** `x-model` of `/openapi.json`. */
+/** The model, as `x-model` of `/openapi.json` describes it. */
 export interface ModelInfo {
   readonly name: string;
   readonly version: string;
@@ -17,33 +18,36 @@ export interface ModelInfo {
   readonly features?: readonly string[];
   readonly output?: string;
   readonly classes?: readonly string[];
-  /** Left out where a row is too large to be shown. */
+  /** Undefined if a row is too large to be shown. */
   readonly example?: { readonly features: unknown };
 }
 
-/** One value of the form: a number, a text, a yes or no, or the JSON of a whole input. */
+/** A field of the form: a number, a text, a boolean, or the JSON of an entire input. */
 export interface Field {
   readonly label: string;
   readonly kind: 'number' | 'bool' | 'text' | 'json';
   readonly dtype: string;
-  /** Where the server says it is, when something is wrong with it. */
+  /** The path of its value in the server's errors. */
   readonly path: string;
 }
 
 /** The fields of one input. */
 export interface Group {
   readonly spec: Spec;
-  /** Of a row; of the whole input where its first dimension is no batch. */
+  /** The shape of a row; of the entire input if its first dimension is not the batch. */
   readonly shape: readonly number[];
   readonly fields: readonly Field[];
 }
 
-/** More values than this are easier pasted than typed. */
+/** Most values of an input that has a field for each: more are easier to paste as JSON. */
 const MAX_FIELDS = 32;
 
+/** The number of elements of a shape. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, dim) => size * dim, 1);
+/** Whether all dimensions of a shape have a fixed length. */
 export const isFixed = (shape: readonly number[]): boolean => !shape.includes(-1);
 
+/** The fields of a model's inputs: one for each value of a short vector, else one for the input as JSON. */
 export function planFields({ inputs, features }: Pick<ModelInfo, 'inputs' | 'features'>): Group[] {
   return inputs.map((spec) => {
     const { name, dtype } = spec;
@@ -68,7 +72,7 @@ const member = (path: string, name: string): string =>
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 const NOT_FINITE: Record<string, string> = { nan: 'NaN', inf: 'Infinity', infinity: 'Infinity' };
 
-/** The JSON of a value as it was typed, or undefined where it is none of the dtype. */
+/** The JSON of a typed value; undefined if it is not a value of the dtype. */
 export function tokenOf(dtype: string, typed: string): string | undefined {
   if (dtype === 'string') return JSON.stringify(typed);
   const text = typed.trim();
@@ -85,7 +89,7 @@ export function tokenOf(dtype: string, typed: string): string | undefined {
   return text === '' || !Number.isFinite(number) ? undefined : String(number);
 }
 
-/** A flat list of JSON texts, nested as the shape says. */
+/** Nests a flat list of JSON texts by a shape. */
 export function nest(tokens: readonly string[], shape: readonly number[]): string {
   if (shape.length === 0) return tokens[0] ?? 'null';
   const inner = shape.slice(1);
@@ -94,13 +98,13 @@ export function nest(tokens: readonly string[], shape: readonly number[]): strin
   return `[${Array.from({ length: count }, (_, i) => nest(tokens.slice(i * width, (i + 1) * width), inner)).join(',')}]`;
 }
 
-/** The `features` of a row as JSON, from that of each input in turn. */
+/** The `features` of a row as JSON. @param texts the JSON of each input, in their order. */
 export function joinInputs(inputs: readonly Spec[], texts: readonly string[]): string {
   if (inputs.length === 1) return texts[0]!;
   return `{${inputs.map(({ name }, i) => `${JSON.stringify(name)}:${texts[i]}`).join(',')}}`;
 }
 
-/** The text of each field of each group, from the `features` of a body. */
+/** The text of each field of each group. @param given the `features` of a body. */
 export function textsOf({ inputs, features }: ModelInfo, groups: readonly Group[], given: unknown): string[][] {
   const object = isObject(given) ? given : undefined;
   return groups.map(({ spec, fields }) => {

@@ -4,17 +4,19 @@ import { type Field, type Group, joinInputs, type ModelInfo, nest, planFields, t
 
 type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
+/** The form of a model's inputs. */
 export interface InputForm {
-  /** The body of `/predict` as it is filled in. @throws Failure with the path of a field that holds no value. */
+  /** The body of `/predict` with the values of the fields. @throws Failure with the path of a field whose value is invalid. */
   body(): string;
   /** Puts the features of a body into the fields. */
   fill(features: unknown): void;
-  /** Says at its field what is wrong, and goes there; false where no field is meant. */
+  /** Shows a failure at its field, which gets the focus; false if the failure belongs to no field. */
   mark(failure: Failure): boolean;
+  /** Removes all failures from the fields. */
   clearMarks(): void;
 }
 
-/** Makes the form of a model's inputs, with its example filled in. */
+/** Creates the form of a model's inputs on the page, with the example filled in. */
 export function createForm(model: ModelInfo): InputForm {
   const groups = planFields(model);
   const controls: Control[][] = [];
@@ -82,13 +84,13 @@ function read({ kind, dtype, path, label }: Field, typed: string): string {
       JSON.parse(typed);
       return typed.replace(/\s*\n\s*/g, ' ').trim();
     } catch (error) {
-      throw new Failure(`${label} is no JSON.`, `This is no JSON: ${(error as Error).message}`, path);
+      throw new Failure(`${label} is not JSON.`, `This is not JSON: ${(error as Error).message}`, path);
     }
   }
   const token = tokenOf(dtype, typed);
   if (token !== undefined) return token;
-  const expected = dtype.startsWith('float') ? 'a number, such as 0.5' : 'a whole number';
-  throw new Failure(`${label} is no number.`, `Give ${expected}.`, path);
+  const expected = dtype.startsWith('float') ? 'a number, such as 0.5' : 'an integer';
+  throw new Failure(`${label} is not a number.`, `Give ${expected}.`, path);
 }
 
 function makeField(field: Field, { spec, shape }: Group, id: string): { item: HTMLElement; control: Control } {

@@ -10,7 +10,7 @@ import { type Status, watchStatus } from './status.ts';
 
 let model: ModelInfo | undefined;
 let form: InputForm | undefined;
-/** The version that the page shows, or is about to. */
+/** The name and version of the model that the page shows, or loads. */
 let shown = '';
 
 const code = createCode();
@@ -66,7 +66,7 @@ const signatureRow =
       el('td', {}, `[${shape.map((dim) => (dim === -1 ? 'any' : dim)).join(', ')}]`),
     );
 
-/** A body that is not complete yet is no code. */
+/** Shows the request as code; an incomplete form changes nothing. */
 function drawCode(): void {
   try {
     if (form !== undefined) code.show(form.body());
@@ -86,7 +86,7 @@ async function predict(): Promise<void> {
     result.replaceChildren(...showPrediction(model, answer, milliseconds));
     history.add(body, answer, milliseconds);
   } catch (error) {
-    const failure = error instanceof Failure ? error : new Failure('That did not work.', String(error));
+    const failure = error instanceof Failure ? error : new Failure('The prediction failed.', String(error));
     result.replaceChildren(...showFailure(failure));
     form.mark(failure);
   } finally {
@@ -106,7 +106,7 @@ byId('reset').addEventListener('click', () => {
   if (model !== undefined) form?.fill(model.example?.features);
   drawCode();
 });
-// What scrolls is scrolled by keyboard, too.
+// Makes scrollable elements accessible by keyboard.
 for (const scroller of document.querySelectorAll<HTMLElement>('.scroll')) scroller.tabIndex = 0;
 createBatch(() => model);
 watchStatus((status) => void onStatus(status));

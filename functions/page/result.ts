@@ -4,18 +4,20 @@ import type { ModelInfo } from './fields.ts';
 import { toJson } from './json.ts';
 import { type Score, scoresOf } from './scores.ts';
 
+/** A response of `/predict`. */
 export interface Prediction {
   readonly prediction: unknown;
   readonly label?: string;
   readonly outputs: Readonly<Record<string, unknown>>;
 }
 
-/** Bars shown at first, the highest scores. */
+/** The number of bars shown at first: those of the highest scores. */
 const BARS = 10;
 const LONGEST = 2000;
 
 const titleOf = ({ label, prediction }: Prediction): string => label ?? cut(toJson(prediction), 80);
 
+/** The elements that show a prediction. @param milliseconds the duration of the request. */
 export function showPrediction(model: ModelInfo, answer: Prediction, milliseconds: number): Node[] {
   const found = scoresOf(model, answer);
   const title = el('p', { class: 'answer' }, titleOf(answer));
@@ -47,7 +49,7 @@ function bars(output: string, scores: readonly Score[]): HTMLElement {
 
 function bar({ name, value }: Score): HTMLElement {
   const fill = el('span', { class: 'fill' });
-  // Set by script, not by an attribute, which the page's policy forbids.
+  // Set by a script, as the page's policy forbids style attributes.
   fill.style.width = `${(value * 100).toFixed(2)}%`;
   return el(
     'li',
@@ -60,6 +62,7 @@ function bar({ name, value }: Score): HTMLElement {
 
 const percent = (value: number): string => `${(value * 100).toFixed(value > 0 && value < 0.001 ? 4 : 1)} %`;
 
+/** The elements that show a failure. */
 export function showFailure({ message, detail }: Failure): Node[] {
   return [el('p', { class: 'failure' }, message), ...(detail === '' ? [] : [el('p', { class: 'detail' }, detail)])];
 }
@@ -67,7 +70,7 @@ export function showFailure({ message, detail }: Failure): Node[] {
 /** Rows of the history. */
 const KEPT = 10;
 
-/** The last predictions, the newest first, each of which can be filled in again. */
+/** Creates the list of the last predictions, the newest first. @param onAgain called with the body of one that is to be filled in again. */
 export function createHistory(onAgain: (body: string) => void): {
   add(body: string, answer: Prediction, milliseconds: number): void;
 } {

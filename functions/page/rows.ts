@@ -1,17 +1,18 @@
 import { createCsvReader } from './csv.ts';
 import { type Group, isFixed, joinInputs, type ModelInfo, nest, planFields, sizeOf, tokenOf } from './fields.ts';
 
-/** Turns the text of a file, a piece at a time, into bodies of `/predict`, a line each. */
-export interface LineMaker {
-  /** @throws Error that says what is wrong with the file. */
+/** Converts the text of a file, in pieces, into bodies of `/predict`, each on one line. */
+interface LineMaker {
+  /** The bodies that are complete with this piece of text. @throws Error for a file that cannot be read. */
   push(text: string): string[];
+  /** The last body, if no line break ends it. */
   end(): string[];
 }
 
-/** A line longer than this is no row. */
+/** Most characters of a line. */
 const MAX_LINE = 32 * 2 ** 20;
 
-/** For CSV or NDJSON, by the first character that is no space: a body, or features alone, begin with a bracket. */
+/** Creates a line maker. A file whose first character is `{` or `[` is NDJSON, of bodies or of their features; any other is CSV. */
 export function createLineMaker(model: ModelInfo): LineMaker {
   let maker: LineMaker | undefined;
   return {
@@ -38,7 +39,7 @@ function createJsonLines(): LineMaker {
     push(text) {
       const lines = (rest + text).split('\n');
       rest = lines.pop()!;
-      if (rest.length > MAX_LINE) throw new Error('A line is longer than 32 MB: this is no NDJSON.');
+      if (rest.length > MAX_LINE) throw new Error('A line is longer than 32 MB: this is not NDJSON.');
       return lines.flatMap(bodyOf);
     },
     end: () => bodyOf(rest),
@@ -70,8 +71,8 @@ interface Columns {
 }
 
 /**
- * What the columns are, by the first row: names, in any order and with others between; or values, in the order of the
- * model's. A row whose values are none of their dtype is a header with names of its own.
+ * Finds the columns by the first row. It has their names, in any order and among others; or it has values, in the model's order. A
+ * first row with values that are not of their dtype is a header with other names, which are ignored.
  * @throws Error that names the columns that are missing.
  */
 export function readColumns(model: ModelInfo, first: readonly string[]): Columns {
@@ -97,7 +98,7 @@ export function readColumns(model: ModelInfo, first: readonly string[]): Columns
         const tokens = own.map((column, j) => tokenIn(column, cells[places[offset + j]!] ?? ''));
         offset += own.length;
         if (own[0]?.isJson) return tokens[0]!;
-        // One cell too many or too few is for the server to refuse.
+        // The server refuses a row with too many or too few cells.
         if (!isNamed && groups.length === 1 && group.shape.length === 1)
           return `[${cells.map((cell) => tokenIn(own[0]!, cell)).join(',')}]`;
         return nest(tokens, group.shape);
@@ -120,7 +121,7 @@ function columnsOf({ features }: ModelInfo, { spec, shape, fields }: Group, foun
   }));
 }
 
-/** What is no value of the dtype goes as it is: the server refuses that row alone, and says why. */
+/** The JSON of a cell. An invalid value is sent as a text: the server refuses that row alone, with a reason. */
 function tokenIn({ dtype, isJson }: Column, cell: string): string {
   if (!isJson) return tokenOf(dtype, cell) ?? JSON.stringify(cell);
   try {

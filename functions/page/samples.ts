@@ -1,9 +1,10 @@
+/** The languages of the code samples. */
 export type Language = 'curl' | 'Python' | 'TypeScript';
 
-/** Longer bodies are shown as a file. */
+/** Most characters of a body in a sample; a longer one is read from a file. */
 const LONGEST = 4000;
 
-/** The request as code. @param body JSON in one line. */
+/** The request as code. @param body JSON on one line. */
 export function sampleOf(language: Language, url: string, body: string): string {
   const isLong = body.length > LONGEST;
   if (language === 'curl') return curl(url, isLong ? '@row.json' : body);
@@ -11,7 +12,7 @@ export function sampleOf(language: Language, url: string, body: string): string 
   return typeScript(url, isLong ? undefined : body);
 }
 
-/** Nothing within single quotes means anything to a POSIX shell but their end. */
+/** Quotes a text for a POSIX shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 function curl(url: string, data: string): string {
@@ -35,7 +36,7 @@ function python(url: string, body: string | undefined): string {
   ].join('\n');
 }
 
-/** JSON as a Python literal: its strings are Python's but for one escape, and three words differ. */
+/** JSON as a Python literal: they differ in one escape of strings, and in three words. */
 function pythonOf(json: string): string {
   const words: Record<string, string> = { true: 'True', false: 'False', null: 'None' };
   return json.replace(/"(?:[^"\\]|\\.)*"|true|false|null/g, (token) => words[token] ?? unslash(token));
@@ -57,7 +58,7 @@ function typeScript(url: string, body: string | undefined): string {
   ].join('\n');
 }
 
-/** As an object where that says the same: long digits would be rounded, and `__proto__` is no key in a literal. */
+/** The body as an object literal, or as a string if a literal would change it: it rounds long numbers, and `__proto__` is not a key in it. */
 function scriptOf(body: string): string {
   return /\d{16}|__proto__/.test(body) ? JSON.stringify(body) : `JSON.stringify(${body})`;
 }

@@ -1,13 +1,14 @@
 import type { ModelInfo } from './fields.ts';
 
+/** The score of a class. */
 export interface Score {
   readonly name: string;
   readonly value: number;
 }
 
 /**
- * The output with a score between 0 and 1 for each class: the main one if it is, else the first. Without names of classes
- * it has two values at least, which add up to 1.
+ * Finds the output that has a score between 0 and 1 for each class: the main output, or else the first such one. If the model has no
+ * names of classes, the scores must be two at least, and add up to 1.
  */
 export function scoresOf(
   { classes, outputs, output }: Pick<ModelInfo, 'classes' | 'outputs' | 'output'>,

@@ -1,6 +1,6 @@
 import { byId, bytesText, el, urlOf } from './dom.ts';
 
-/** `model` of `/health`. */
+/** The status of the model: `model` of `/health`. */
 export interface Status {
   readonly name: string;
   readonly version?: string;
@@ -16,7 +16,7 @@ export interface Status {
 const SOON_MS = 1000;
 const LATER_MS = 10_000;
 
-/** Asks what the model is doing: often while it loads, seldom when it serves, never while nobody looks. */
+/** Polls the status of the model: every second while it loads, every 10 s when it serves, never while the page is hidden. */
 export function watchStatus(onStatus: (status: Status) => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -26,7 +26,7 @@ export function watchStatus(onStatus: (status: Status) => void): void {
     try {
       const { model } = (await (await fetch(urlOf('health'))).json()) as { model: Status };
       if (model.state === 'ready') wait = LATER_MS;
-      // Where the server loads on demand, this is what makes it load.
+      // If the server loads on demand, this request starts the load.
       else void fetch(urlOf('ready')).catch(() => {});
       show(model);
       onStatus(model);
@@ -47,7 +47,7 @@ export function watchStatus(onStatus: (status: Status) => void): void {
 function setState(state: string, words: string): void {
   const badge = byId('state');
   badge.dataset.state = state;
-  // The same words again would be read out again.
+  // A screen reader would announce the same text again.
   if (badge.textContent !== words) badge.textContent = words;
 }
 

@@ -10,43 +10,47 @@ import { ShortFirstQueue } from './short-first.ts';
 /** Bodies from this size on are read in a thread of their own: one of nothing but keys takes about 5 ms. */
 const IN_THREAD_FROM = 65_536;
 const MOST_THREADS = 4;
-/** A body of `MAX_BODY_BYTES` takes less than a second; a thread that is busy for so long is ended. */
+/** Longest that a thread may take for one body: then the thread is ended. A body of `MAX_BODY_BYTES` takes less than a second. */
 const LIMIT_MS = 10_000;
 
 /** The request that waits for its body. The body is dropped, unread, once the request is cancelled. */
 export interface Owner extends Pick<RequestContext, 'res' | 'cancellation'> {
-  /** Set by the reader. To be called once what was read is not used any more: other long bodies may wait for its memory. */
+  /** Set by the reader. To be called once the value that was read is not used any more: other long bodies may wait for its memory. */
   releaseResult?: (() => void) | undefined;
 }
 
-export interface BodyReaderOptions {
-  /** A thread for each, at most 4, at least one. Default: 1. */
+/** What a body reader may use. */
+interface BodyReaderOptions {
+  /** CPUs of the process: one thread for each, at most 4, at least one. Default: 1. */
   readonly cpus?: number;
-  /** What the process may use, its engine processes included. Undefined: no limit. */
+  /** Bytes that the process and its engine processes may use. Undefined: no limit. */
   readonly memoryBytes?: number | undefined;
-  /** How long a body may take in its thread. */
+  /** Longest that a thread may take for one body, in milliseconds. Default: 10 s. */
   readonly limitMs?: number;
 }
 
+/** Parses request bodies: small ones at once, large ones in threads. */
 export interface BodyReader {
   /**
-   * @returns the value at once for a small body, a promise of it for a large one; a large body's memory is given away.
-   * @throws ServingError `INVALID_INPUT` with the byte at which it stops being JSON, or where it holds more values than
-   * may be copied from the thread; else as `readInThread`.
+   * Parses a JSON body. The memory of a large one is transferred to a thread: `bytes` must not be used afterwards.
+   * @returns the value of a small body, a promise of that of a large one.
+   * @throws ServingError `INVALID_INPUT` with the byte of the syntax error, or for more values than may be copied from the
+   * thread; else as `readInThread`.
    */
   parse(bytes: Buffer, owner: Owner): JsonValue | Promise<JsonValue>;
   /**
-   * Reads a predict body and decodes its features, all of it in a thread: only the tensors come back.
+   * Parses a predict body and decodes its features in a thread: only the tensors are returned from it.
    * @throws ServingError as `readInThread` and `readPredictBody` do.
    */
   readFeeds(bytes: Buffer, form: RowForm, owner: Owner): Promise<RowFeeds>;
   /**
-   * Reads a body in a thread, whatever its size; what was made of it comes back without a copy of its tensors. Memory that is
-   * the body's alone is transferred to the thread: see `ownsMemory`.
-   * @throws ServingError as the reader does; `TOO_LARGE` where the thread's memory or time is not enough for it;
-   * `CLIENT_GONE` where its owner left before a thread was free.
+   * Reads a body in a thread, whatever its size; the tensors of the result are not copied. Memory that only the body uses is
+   * transferred to the thread: see `ownsMemory`.
+   * @throws ServingError as the reader of this body does; `TOO_LARGE` if it takes too much memory or time; `CLIENT_GONE` if its
+   * request was cancelled before a thread was free.
    */
   readInThread<T>(bytes: Buffer, reading: Reading, owner: Owner): Promise<T>;
+  /** Ends all threads; bodies that wait for one are refused. */
   close(): void;
 }
 
@@ -56,21 +60,21 @@ interface Waiting {
   /** Bytes, also when the memory has been transferred to a thread. */
   readonly size: number;
   readonly owner: Owner;
-  /** As `ReadingMemory` has it. */
+  /** Bytes that the body is expected to take in memory: see `ReadingMemory`. */
   memory: number;
-  /** What is read from it is not, and will not be, used. */
+  /** The value that is read from it is not used, now or later. */
   released: boolean;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
-/** Whether a body is better read in a thread. */
+/** Whether a body, by its length in bytes, should be read in a thread. */
 export const isLarge = ({ length }: { readonly length: number }): boolean => length >= IN_THREAD_FROM;
 
 /**
- * Reads request bodies. Threads start as large bodies come, and each has one body at a time, short bodies first. Of several
- * threads all but one may be at work on long bodies, as far as the memory allows; one long body is always read. What ends a
- * thread fails the body that it had, and no other.
+ * Creates a reader of request bodies. Threads are started as large bodies arrive; each reads one body at a time, short bodies
+ * first. Of several threads all but one may read long bodies, as far as the memory allows; one long body is always read. If a
+ * thread ends, only the body that it was reading fails.
  * @param entry the thread's own file: `body-thread.ts`, or its bundle.
  */
 export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): BodyReader {
@@ -107,7 +111,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
     advance();
   }
 
-  /** Hands bodies to threads for as long as there is one for the next. */
+  /** Passes bodies to threads while there is a thread for the next one. */
   function advance(): void {
     for (;;) {
       const idle = [...threads].find(({ body }) => body === undefined);
@@ -119,7 +123,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
     }
   }
 
-  /** Whether there is a thread for another long body, and memory for the next one: no other goes before it. */
+  /** Whether there is a thread for another long body, and memory for the first one in the queue, which no other overtakes. */
   function mayReadLong(): boolean {
     const long = [...threads].filter(({ body }) => body !== undefined && body.size > LONG_BYTES).length;
     return long < Math.max(1, most - 1) && memory.fits(queue.peek()?.size ?? 0);
@@ -149,7 +153,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
     });
   }
 
-  /** Of a body in a thread, the memory is released when its reading ends. */
+  /** The memory of a body in a thread is released when the thread has read it. */
   function release(body: Waiting): void {
     body.released = true;
     if ([...threads].some((thread) => thread.body === body)) return;
@@ -174,14 +178,14 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
 }
 
 /**
- * Whether its memory counts for as long as the request uses it. The JSON value of a batch lives as long as its stream, which
- * no deadline ends: no other body waits for it.
+ * Whether the memory of a body's value counts until the request releases it. The JSON value of a batch does not: it lives as long
+ * as its stream, which no deadline ends, so that other bodies cannot wait for it.
  */
 const outlivesReading = ({ reading, released }: Waiting): boolean => reading.as !== 'json' && !released;
 
 /**
- * The bytes in memory that nothing else uses. A copy starts as far from a multiple of 8 as the original: tensors can be views
- * of it where they could be before.
+ * The bytes in memory that nothing else uses. A copy has the same offset from a multiple of 8 as the original: tensors that could
+ * be views of the original can be views of the copy.
  */
 function transferable(bytes: Buffer): Uint8Array<ArrayBuffer> {
   if (ownsMemory(bytes)) return bytes as Buffer<ArrayBuffer>;

@@ -14,21 +14,19 @@ import type { Job, JobResult } from './reading-thread.ts';
 import { readTensorFlowBody } from './tensorflow-serving/body.ts';
 import { readVertexBody, type VertexBody } from './vertex/body.ts';
 
-/**
- * Values of a body of which only tensors leave this thread: a channels-last image of 1024 × 1024 pixels has half as many.
- */
+/** Most values of a body of which only tensors leave this thread: a channels-last image of 1024 × 1024 pixels has half as many. */
 const MAX_TENSOR_VALUES = 2_000_000;
 
 const port = parentPort!;
 
-// Node has no other way to it that works in a thread alone.
+// Node has no other way to call the garbage collector that works in a single thread.
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
 port.on('message', (job: Job) => {
   const isLong = job.bytes.length > LONG_BYTES;
   respond(job);
-  // What a long body took is freed before the next one takes as much: V8 itself would collect it only within that one.
+  // The memory of a long body is freed before the next one takes as much: V8 itself would free it only while it reads that one.
   if (isLong) collectGarbage();
 });
 
@@ -76,7 +74,7 @@ function tensorsOfVertex(body: VertexBody): readonly (Tensor | undefined)[] {
   return body.form === 'infer' ? body.request.tensors : body.feeds.tensors;
 }
 
-/** Each once: several tensors may be views of one body. */
+/** The buffers of the tensors, each once: several tensors may be views of one body. */
 function buffersOf(tensors: readonly (Tensor | undefined)[]): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
   for (const tensor of tensors) {

@@ -4,12 +4,12 @@ import type { Repository } from '../model/repository/repository.ts';
 import type { Generation } from '../model/serving/generation.ts';
 import type { Model } from '../model/serving/model.ts';
 
-/** Where a route that works on a model stands: for the one behind `/predict`, for any by name, and for one version of it. */
+/** The prefixes of the paths of a route about a model: the model behind `/predict`, any model by name, and one version of it. */
 export const MODEL_PATHS = ['', '/models/{name}', '/models/{name}/versions/{version}'] as const;
 
 type Named = Pick<RequestContext, 'params'>;
 
-/** What a repository takes for the number of a version folder. */
+/** The form of the number of a version folder, as the repository reads it. */
 const NUMBER = /^\d{1,18}$/;
 
 /** A version as the repository names it: numbers have no leading zeros, so `007` is `7`; any other text is as it was written. */
@@ -23,14 +23,14 @@ export function modelOf(repository: Repository, { params }: Named): Model | Prom
 }
 
 /**
- * The model that the path names, and its version. A model without version folders has its version in its files: while it is
- * not loaded, any version may be it.
+ * The model that the path names, of the version that it names. The version of a model without version folders is in its files:
+ * while it is not loaded, it is found by any version.
  * @throws ServingError `NOT_FOUND`, `NOT_READY`.
  */
 export const modelAt = (repository: Repository, { params }: Named): Promise<Model> =>
   find(repository, params.name!, params.version, true);
 
-/** @param unloaded a model without version folders is found by any version while it is not loaded. */
+/** @param unloaded whether a model without version folders is found by any version while it is not loaded. */
 async function find(
   repository: Repository,
   name: string,
@@ -59,7 +59,7 @@ async function hasNumbers(repository: Repository, name: string): Promise<boolean
 }
 
 /**
- * The model of the path, loaded. Hold it in the same turn of the event loop.
+ * The loaded generation of the model that the path names. Call its `hold` in the same turn of the event loop.
  * @throws ServingError `NOT_FOUND`, `NOT_READY`.
  */
 export async function generationAt(repository: Repository, context: Named): Promise<Generation> {

@@ -2,47 +2,49 @@ import { Worker } from 'node:worker_threads';
 import { type ErrorCode, ServingError } from '../errors.ts';
 import type { RowForm } from '../model/folder/rows.ts';
 
-/** How a thread decodes a body: routes/body-thread.ts has a reader for each. */
+/** How a thread decodes a body: `body-thread.ts` has a reader for each. */
 export type Reading =
   | { readonly as: 'json' }
   | { readonly as: 'features' | 'tensorflow' | 'vertex'; readonly form: RowForm }
   /** @see readInfer */
   | { readonly as: 'infer'; readonly form: RowForm; readonly textBytes: number | undefined };
 
-/** What a reading thread is sent. */
+/** A message to a reading thread. */
 export interface Job {
-  /** In memory that nothing else uses: it is transferred. */
+  /** In memory that nothing else uses, which is transferred. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly reading: Reading;
 }
 
-/** What a reading thread sends back. */
+/** A message from a reading thread: the value of the body, or the error that it was refused with. */
 export type JobResult =
   | { readonly value: unknown }
   | { readonly error: { code: ErrorCode; message: string; path: string | undefined } };
 
 /** A thread that reads one body at a time. */
 export interface ReadingThread<B> {
-  /** The body that it is reading. */
+  /** The body that it is reading; undefined while it is idle. */
   readonly body: B | undefined;
-  /** @throws where the thread cannot be sent the job: it then has no body. */
+  /** Starts to read a body. @throws if the job cannot be sent to the thread, which stays idle then. */
   read(body: B, job: Job): void;
+  /** Ends the thread. */
   terminate(): void;
 }
 
-export interface ThreadEvents<B> {
+/** What a thread reports. */
+interface ThreadEvents<B> {
   /** The thread has read the body, and is idle. */
   onRead(body: B, value: unknown): void;
   /** The reader has refused the body, and the thread is idle. */
   onRefused(body: B, error: ServingError): void;
-  /** The thread ended, or is being ended: called once. @param body the one that it had. */
+  /** The thread has ended, or is being ended: called once. @param body the body that it was reading. */
   onEnd(body: B | undefined, cause: Error): void;
 }
 
 /**
- * Starts a thread. It does not keep the process alive.
+ * Starts a thread for reading bodies. It does not keep the process alive.
  * @param entry the thread's own file: `body-thread.ts`, or its bundle.
- * @param limitMs a thread that is busy with one body for so long is ended.
+ * @param limitMs longest that the thread may take for one body, in milliseconds: then it is ended.
  */
 export function startReadingThread<B>(entry: URL, limitMs: number, events: ThreadEvents<B>): ReadingThread<B> {
   const worker = new Worker(entry);
@@ -71,7 +73,7 @@ export function startReadingThread<B>(entry: URL, limitMs: number, events: Threa
   worker.unref();
   worker.on('message', (result: JobResult) => {
     const read = takeBody();
-    // The watchdog has ended the thread, and the result came too late.
+    // The result arrived after the watchdog had ended the thread.
     if (read === undefined) return;
     if ('value' in result) events.onRead(read, result.value);
     else events.onRefused(read, errorOf(result.error));

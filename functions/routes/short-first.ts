@@ -1,29 +1,30 @@
 interface Entry<T> {
   readonly item: T;
   readonly size: number;
-  /** Sizes of what came later and was taken before it. */
+  /** Sum of the sizes of items that came later and were taken first. */
   overtaken: number;
 }
 
-/** A queue in which short items go first and none starves: an item is overtaken by no more than its own size. */
+/** A queue in which short items are taken first and none starves: the items that overtake one add up to no more than its size. */
 export class ShortFirstQueue<T> {
   #entries: Entry<T>[] = [];
 
+  /** Items in the queue. */
   get length(): number {
     return this.#entries.length;
   }
 
-  /** @param size in any one unit: bytes. */
+  /** Adds an item. @param size in any unit, the same for all items. */
   push(item: T, size: number): void {
     this.#entries.push({ item, size, overtaken: 0 });
   }
 
-  /** The next item of at most `maxSize`, as if those above it were not there; undefined where there is none. It stays. */
+  /** The next item of at most `maxSize`, ignoring larger ones; undefined if there is none. It stays in the queue. */
   peek(maxSize = Number.POSITIVE_INFINITY): T | undefined {
     return this.#next(maxSize)?.item;
   }
 
-  /** Takes the item that `peek` gives. */
+  /** Removes and returns the item that `peek` returns. */
   take(maxSize = Number.POSITIVE_INFINITY): T | undefined {
     const next = this.#next(maxSize);
     if (next === undefined) return undefined;
@@ -46,7 +47,7 @@ export class ShortFirstQueue<T> {
     return next;
   }
 
-  /** Removes and gives the items that `isUnwanted` says, in the order in which they came. */
+  /** Removes and returns the items for which `isUnwanted` is true, in the order in which they came. */
   removeAll(isUnwanted: (item: T) => boolean): T[] {
     const { kept = [], removed = [] } = Object.groupBy(this.#entries, ({ item }) =>
       isUnwanted(item) ? 'removed' : 'kept',

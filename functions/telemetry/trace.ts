@@ -1,9 +1,10 @@
-/** Where a request stands in a distributed trace. */
+/** The position of a request in a distributed trace. */
 export interface Trace {
   /** 32 lower-case hex digits, not all zero. */
   readonly traceId: string;
-  /** 16 lower-case hex digits, not all zero; undefined where the caller named no span. */
+  /** 16 lower-case hex digits, not all zero; undefined if the caller sent none. */
   readonly spanId: string | undefined;
+  /** Whether the caller records the trace. */
   readonly sampled: boolean;
 }
 
@@ -13,15 +14,14 @@ const ZEROS = /^0+$/;
 const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Reads the trace of a request from its `traceparent` and `x-cloud-trace-context` headers; the first wins when it is
- * valid. Anything malformed counts as absent: a trace is a help, never a reason to refuse. Call it only when a line is
- * written.
+ * Reads the trace of a request from its `traceparent` and `x-cloud-trace-context` headers; the first has precedence if it is
+ * valid. A malformed header is ignored: a trace is optional. Call it only when a line is written.
  */
 export function parseTrace(traceparent: string | undefined, cloudTraceContext: string | undefined): Trace | undefined {
   return parseTraceparent(traceparent) ?? parseCloudTrace(cloudTraceContext);
 }
 
-/** W3C Trace Context level 1, sections 3.2.2 and 4.3: version ff is invalid; later versions may only add `-…` behind. */
+/** W3C Trace Context level 1, sections 3.2.2 and 4.3: version ff is invalid; later versions may only append `-…`. */
 function parseTraceparent(header: string | undefined): Trace | undefined {
   if (header === undefined) return undefined;
   const match = TRACEPARENT.exec(header);

@@ -8,10 +8,10 @@ const BASELINES = ['framework', 'plain-http', 'constant'] as const;
 
 export type BaselineFile = (typeof BASELINES)[number];
 
-/** A model's folder, and the predict request that goes with it. */
+/** A model's folder, and a predict request for it. */
 export interface ModelInput {
   readonly folder: string;
-  /** A file that holds the request's body. */
+  /** The file of the request's body. */
   readonly body: string;
   readonly request: Buffer;
 }
@@ -19,7 +19,7 @@ export interface ModelInput {
 export interface BenchInputs {
   readonly models: Readonly<Record<'iris' | 'mlp' | 'conv-small' | 'conv-image', ModelInput>>;
   readonly baselines: Readonly<Record<BaselineFile, string>>;
-  /** A copy of the node program that no process outside the measured tree runs. */
+  /** A copy of the node program that only the measured processes run. */
   readonly ownNode: string;
 }
 
@@ -38,9 +38,9 @@ function pixels(): () => number {
 }
 
 /**
- * Makes, in an empty folder, all that the benchmarks run on: the models, request bodies, and the baselines as plain
- * JavaScript. Node strips a TypeScript file's types when it starts, which takes time that the production build does not
- * spend; without this the start of the baselines would look slower than it is.
+ * Creates the inputs of the benchmarks in an empty folder: the models, request bodies, and the baselines as plain JavaScript. Node
+ * strips the types of a TypeScript file when it starts, which takes time that the production build does not need: the start of the
+ * baselines would appear slower than it is.
  */
 export async function makeInputs(temp: string): Promise<BenchInputs> {
   const { writeBenchModels } = await import('../bench-models.ts');

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 
 type Client = 'load' | 'drain' | 'stream' | 'baselines/run-loop';
 
-/** Far longer than any of them bounds itself to. */
+/** Longest duration of a client, far above the bounds of the clients themselves. */
 const BOUND_MS = 300_000;
 
 /**
- * Runs one of the folder's clients in a process of its own and gives the JSON it prints. Throws an Error with its stderr where
- * it prints none.
+ * Runs one of the folder's clients in a process of its own, and returns the JSON that it prints.
+ * @throws Error with its stderr if it prints none.
  */
 export async function runClient<Result>(
   client: Client,

@@ -1,6 +1,6 @@
 /**
- * The tensor codec beside JSON.parse and JSON.stringify, in one run: `node scripts/bench/codec.ts`. The baselines check
- * nothing: no shape, no range, no lost digits.
+ * Compares the tensor codec with JSON.parse and JSON.stringify in one run: `node scripts/bench/codec.ts`. The baselines check neither
+ * shapes nor ranges nor lost digits.
  */
 
 import { decodeNested } from '../../functions/tensor/decode.ts';
@@ -9,10 +9,10 @@ import { type JsonValue, readJson } from '../../functions/tensor/json/reader.ts'
 import { DTYPES, type DType, type Tensor } from '../../functions/tensor/tensor.ts';
 import { figure, table } from './table.ts';
 
-/** A measurement: the same work by this codec and by the language's own JSON. */
+/** A measurement of the same work by this codec and by JavaScript's JSON. */
 interface Contest {
   readonly title: string;
-  /** What one call handles, for a figure by value. */
+  /** Values of one call, for the time of each value. */
   readonly values: number;
   readonly ours: () => unknown;
   readonly baseline: () => unknown;
@@ -25,7 +25,7 @@ const IMAGE_VALUES = 150_528;
 
 let sink: unknown;
 
-/** Nanoseconds a call, the best of rounds that alternate, so that a busy machine disturbs both alike. */
+/** Nanoseconds of a call, the best of alternating rounds, so that a busy machine affects both alike. */
 function race({ ours, baseline }: Contest): [number, number] {
   const best: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   const calls = [ours, baseline].map(callsPerRound);

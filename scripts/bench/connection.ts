@@ -1,16 +1,16 @@
 import net from 'node:net';
 import { createResponseParser } from './response-parser.ts';
 
-export interface ConnectionEvents {
+interface ConnectionEvents {
   onOpen?(): void;
   onBody?(bytes: Buffer, from: number, to: number): void;
   onResponse(status: number, close: boolean): void;
-  /** The connection is gone. `partial`: in the middle of a response. */
+  /** The connection is closed. `partial`: within a response. */
   onClose(error: Error | undefined, partial: boolean): void;
 }
 
 export interface Connection {
-  /** Writes one whole request; false where the kernel wants a pause (see `onDrain`). */
+  /** Writes one complete request. @returns false if the kernel's buffer is full: see `onDrain`. */
   send(bytes: Buffer): boolean;
   onDrain(listener: () => void): void;
   destroy(): void;
@@ -18,7 +18,7 @@ export interface Connection {
 
 const READ_BYTES = 64 * 1024;
 
-/** A raw keep-alive HTTP/1.1 connection to loopback that reads into one buffer it never replaces. */
+/** A raw keep-alive HTTP/1.1 connection to loopback that reads into one buffer, which is reused. */
 export function connect(port: number, events: ConnectionEvents): Connection {
   const parser = createResponseParser(events);
   let failure: Error | undefined;

@@ -1,7 +1,7 @@
 import { type Ended, freePort, spawnServer } from '../server-process.ts';
 import { firstAnswer } from './first-answer.ts';
 
-/** A server to measure: the product and each baseline are one of these and nothing more. */
+/** A server that is measured: the product, or a baseline. */
 export interface ContestantSpec {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
@@ -13,9 +13,9 @@ export interface Contestant {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
-  /** From just before exec to the first 200, ms. */
+  /** Milliseconds from just before exec to the first 200. */
   readonly startMs: number;
-  /** Its process and all its descendants, now. */
+  /** The ids of its process and all its descendants, now. */
   pids(): number[];
   /** Waits for the end of a process that was signalled. */
   ended(): Promise<Ended>;
@@ -28,7 +28,7 @@ const START_BOUND_MS = 30_000;
 /**
  * Starts a server with its default settings and its stdout in a pipe that is read to the end, as a container's is, and waits
  * for a 200 to `request`.
- * @throws Error with the end of its stderr where none comes within 30 s
+ * @throws Error with the end of its stderr if there is none within 30 s
  */
 export async function startContestant(spec: ContestantSpec, request: Buffer): Promise<Contestant> {
   // A baseline does not report the port that the system chooses for it.

@@ -20,14 +20,14 @@ function loopRacer(form: (typeof FORMS)[number], model: ModelInput, seconds: num
   return { name: `run loop, ${form}`, measure };
 }
 
-/** The race with the better of the two forms of the run loop, round by round, as a contestant of its own. */
+/** The race with a further contestant: the better of the two forms of the run loop, round by round. */
 export function withBetterLoop(race: Race): Race {
   const [threads = [], processes = []] = FORMS.map((form) => race.get(`run loop, ${form}`));
   const better = threads.map((sample, round) => (processes[round]!.rate > sample.rate ? processes[round]! : sample));
   return new Map([...race, [RUN_LOOP, better]]);
 }
 
-/** Races a convolution net behind 4 connections against `session.run` in a loop, with /health probed meanwhile. */
+/** Races a convolution net with 4 connections against `session.run` in a loop, and probes /health meanwhile. */
 export async function raceConvolution(
   bench: Bench,
   workload: string,

@@ -1,18 +1,16 @@
 /**
- * Loads a server, sends it SIGTERM in the middle of it, and says what became of every request; prints one line of JSON:
+ * Loads a server, sends it SIGTERM meanwhile, and reports the outcome of every request; prints one line of JSON:
  *
  *   node scripts/bench/drain.ts --port 8080 --pid 123 --body row.json --connections 32
  *
- * What is counted, and why it is fair. The client sends the signal itself, so it knows for each request whether it was
- * written before or after.
- * - Written before: its bytes were in the server's socket buffer when the signal came, so it is accepted, and anything but
- *   a whole 2xx is a failure, a 503 as well.
- * - Written after, on a connection the server had not asked to close: a whole 2xx or a whole 503 (`refused`) is well. No
- *   byte of an answer and a reset is a failure: on loopback a reset without an end before it means that the bytes were
- *   there, unread, when the server closed. No byte and a plain end is `raced` where the server went on to answer others:
- *   the request crossed its close of an idle connection, which HTTP/1.1 allows (RFC 9112, 9.5). Where it answered no one
- *   any more it just went away, and that is a failure.
- * - Part of an answer, or a status that is neither 2xx nor 503, is a failure always.
+ * How requests are counted. The client sends the signal itself, so it knows for each request whether it was written before or after.
+ * - Written before: its bytes were in the server's socket buffer when the signal arrived, so it is accepted, and anything but a
+ *   complete 2xx is a failure, also a 503.
+ * - Written after, on a connection that the server had not announced to close: a complete 2xx or a complete 503 (`refused`) is correct.
+ *   A reset without any byte of a response is a failure: on loopback, a reset that no end precedes means that the bytes were unread
+ *   when the server closed. An end without any byte is `raced` if the server responded to others afterwards: the request crossed the
+ *   close of an idle connection, which HTTP/1.1 allows (RFC 9112, 9.5). If the server responded to no one afterwards, it is a failure.
+ * - A part of a response, or a status that is neither 2xx nor 503, is always a failure.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -20,34 +18,34 @@ import { type Connection, connect } from './connection.ts';
 import { requestBytes } from './request.ts';
 
 export interface DrainResult {
-  /** 2xx answers that were whole before the signal. */
+  /** 2xx responses that were complete before the signal. */
   before: number;
-  /** 2xx answers that were whole after the signal. */
+  /** 2xx responses that were complete after the signal. */
   after: number;
-  /** Requests that were written and unanswered at the signal. */
+  /** Requests that were written and had no response at the signal. */
   accepted: number;
-  /** Requests written after the signal and answered 503. */
+  /** Requests that were written after the signal and got 503. */
   refused: number;
-  /** Requests written after the signal that crossed the close of an idle connection. */
+  /** Requests that were written after the signal and crossed the close of an idle connection. */
   raced: number;
   failed: number;
-  /** Why, by kind. */
+  /** The number of failures, by kind. */
   failures: Record<string, number>;
-  /** From the signal until every connection was closed, ms. */
+  /** Milliseconds from the signal until every connection was closed. */
   closedMs: number;
 }
 
-export interface DrainOptions {
+interface DrainOptions {
   readonly port: number;
   readonly pid: number;
   readonly request: Buffer;
   readonly connections: number;
   readonly secondsBefore: number;
-  /** How long connections are followed after the signal. */
+  /** How long connections are observed after the signal. */
   readonly boundSeconds: number;
 }
 
-/** Runs a closed loop, signals `pid`, and follows every connection to its end, within the bound. */
+/** Runs a closed loop, signals `pid`, and observes every connection until its end, within the bound. */
 export function drain(options: DrainOptions): Promise<DrainResult> {
   const { port, pid, request, connections, secondsBefore, boundSeconds } = options;
   const failures = new Map<string, number>();

@@ -1,10 +1,10 @@
 import { initializer, model, node, value } from '../onnx/build.ts';
 import type { NodeProto, TensorProto } from '../onnx/onnx_pb.ts';
 
-export interface EncoderSize {
+interface EncoderSize {
   readonly layers: number;
   readonly heads: number;
-  /** Of a token's vector; the weights of the layers take 12 × its square. */
+  /** Length of a token's vector; each layer has 12 × its square weights. */
   readonly hidden: number;
 }
 

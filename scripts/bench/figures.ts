@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One figure of a server's `/metrics`; NaN where it is not there. */
+/** One value of a server's `/metrics`; NaN if it is missing. */
 export async function metricOf(port: number, name: string, label = ''): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`);
   const text = await response.text();
@@ -9,7 +9,7 @@ export async function metricOf(port: number, name: string, label = ''): Promise<
   return line === undefined ? Number.NaN : Number(line.slice(line.lastIndexOf(' ') + 1));
 }
 
-/** Resident memory of one process, MB: what it is now, and the most it has been. */
+/** The resident memory of one process in MB: current, and the maximum so far. */
 export function residentOf(pid: number): { readonly now: number; readonly most: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const read = (field: string): number =>
@@ -17,7 +17,7 @@ export function residentOf(pid: number): { readonly now: number; readonly most: 
   return { now: read('VmRSS'), most: read('VmHWM') };
 }
 
-/** Waits until the model behind `/predict` serves in this version. Throws an Error after `boundMs`. */
+/** Waits until the model behind `/predict` serves this version. @throws Error after `boundMs`. */
 export async function versionOf(port: number, version: string, boundMs: number): Promise<void> {
   const until = performance.now() + boundMs;
   for (;;) {

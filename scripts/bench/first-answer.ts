@@ -3,7 +3,7 @@ import { connect } from './connection.ts';
 
 const RETRY_MS = 2;
 
-/** One request on a connection of its own: its status, or 0 where the connection failed or `signal` ended it. */
+/** The status of one request on its own connection, or 0 if the connection failed or `signal` ended it. */
 function askOnce(port: number, request: Buffer, signal: AbortSignal): Promise<number> {
   return new Promise((resolve) => {
     let answer = 0;
@@ -23,8 +23,8 @@ function askOnce(port: number, request: Buffer, signal: AbortSignal): Promise<nu
 }
 
 /**
- * Asks every 2 ms until a 200 comes and gives the time it came, `performance.now()`. A server that listens before it is ready
- * and holds the request is asked once. Rejects when `signal` aborts.
+ * Sends a request every 2 ms until a 200 arrives, and returns the time of its arrival, `performance.now()`. A server that listens
+ * before it is ready and lets the request wait gets one. Rejects when `signal` aborts.
  */
 export async function firstAnswer(port: number, request: Buffer, signal: AbortSignal): Promise<number> {
   let status = 0;

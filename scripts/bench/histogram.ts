@@ -1,14 +1,14 @@
-/** Values below this many units have a bucket each; above, every doubling is cut into half as many. */
+/** Each value below this many units has a bucket; above, each doubling is divided into half as many. */
 const LINEAR = 256;
 const HALF = LINEAR / 2;
 /** A unit is 0.1 microseconds: 2^31 of them are 214 seconds, more than any run lasts. */
 const UNITS_PER_MS = 10_000;
 const MAX_UNITS = 2 ** 31 - 1;
 
-export interface Histogram {
-  /** Counts one latency in milliseconds. Costs no allocation. */
+interface Histogram {
+  /** Counts one latency in milliseconds, without allocating. */
   record(ms: number): void;
-  /** The latency in ms below which a share `q` (0 to 1) of the records lies; 0 where there are none. */
+  /** The quantile `q` (0 to 1) in ms; 0 without records. */
   quantile(q: number): number;
   /** The largest record, exactly, in ms. */
   max(): number;
@@ -29,8 +29,8 @@ function middleOf(bucket: number): number {
 }
 
 /**
- * A latency histogram in the manner of HdrHistogram: counts in log-linear buckets, so that millions of requests are
- * neither kept nor sorted. A quantile is within 1 % of the true value from 10 microseconds up.
+ * Creates a histogram of latencies like HdrHistogram: counts in log-linear buckets, so that millions of requests are neither kept nor
+ * sorted. A quantile is within 1 % of the exact value from 10 microseconds up.
  */
 export function createHistogram(): Histogram {
   const counts = new Float64Array(bucketOf(MAX_UNITS) + 1);

@@ -6,8 +6,8 @@ import { initializer, model, node, value } from '../onnx/build.ts';
 const ROWS = 12_500_000;
 
 /**
- * Writes `<folder>/model.onnx`, 200 MB: `y` float32 [N,4] = `x` + row `row` of a table, whose numbers are its rows'. Large to
- * fetch and to load, and trivial to run.
+ * Writes `<folder>/model.onnx`, 200 MB: `y` float32 [N,4] = `x` + row `row` of a table, whose elements are the row's index. It is large
+ * to fetch and load, and trivial to run.
  */
 export function writeLargeModel(folder: string, row: number): string {
   const table = new Float32Array(ROWS * 4);

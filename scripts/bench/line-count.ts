@@ -1,15 +1,15 @@
 const LF = 10;
 const TAIL_BYTES = 1024;
 
-export interface LineCount {
+interface LineCount {
   /** Counts the newlines of `bytes[from, to)`. */
   push(bytes: Buffer, from: number, to: number): void;
   lines(): number;
-  /** The last line that ended with a newline and is not longer than 1 kB, else ''. */
+  /** The last line that ended with a newline and has at most 1 kB, else ''. */
   lastLine(): string;
 }
 
-/** Counts the lines of a stream and remembers its end, without making a string of any line. */
+/** Counts the lines of a stream, and keeps the last one, without creating strings of the others. */
 export function createLineCount(): LineCount {
   const tail = Buffer.alloc(TAIL_BYTES);
   let kept = 0;

@@ -4,8 +4,8 @@
  *   node scripts/bench/load.ts --port 8080 --path /predict --body row.json --connections 32 --seconds 5
  *   node scripts/bench/load.ts --port 8080 --path /health --probe 50 --seconds 5
  *
- * The first form is a closed loop: each connection writes its next request when the answer to the last has come.
- * It shares the machine with the server it measures, so it is raw sockets, one write a request, and a histogram.
+ * The first form is a closed loop: each connection writes its next request when the response to the last has arrived. As it shares
+ * the machine with the server that it measures, it uses raw sockets, one write for each request, and a histogram.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -17,28 +17,28 @@ import { requestBytes } from './request.ts';
 export interface LoadResult {
   requests: number;
   seconds: number;
-  /** Responses with a 2xx status a second. */
+  /** Responses with a 2xx status per second. */
   rate: number;
   /** Latency of the 2xx responses, ms. */
   p50: number;
   p90: number;
   p99: number;
   max: number;
-  /** Connections that failed, or ended with a request unanswered. */
+  /** Connections that failed, or ended before a response. */
   errors: number;
   statuses: Record<string, number>;
-  /** Cores the generator itself used. */
+  /** Cores that the generator itself used. */
   cores: number;
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly port: number;
   readonly request: Buffer;
   readonly connections: number;
-  /** Measured time; also the bound where `requests` is given. */
+  /** The measured time; the longest, if `requests` is given. */
   readonly seconds: number;
   readonly warmupSeconds: number;
-  /** Stop after so many responses; 0: by time alone. */
+  /** Stops after so many responses; 0: after the time alone. */
   readonly requests: number;
 }
 

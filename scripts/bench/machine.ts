@@ -11,8 +11,8 @@ function ticks(): { busy: number; all: number } {
 }
 
 /**
- * Cores busy over the next second, on the whole machine. Asked while the harness itself waits, it is what others take: with
- * more than a tenth of a core the figures that follow are rough.
+ * The number of busy cores of the machine over the next second. While the harness itself waits, these are used by others: with more
+ * than a tenth of a core, the figures that follow are rough.
  */
 export async function busyCores(): Promise<number> {
   const before = ticks();

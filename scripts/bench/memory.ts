@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { processTree } from '../process-tree.ts';
 
-/** 1 MB is 10^6 bytes here, the stricter reading of a bar in MB. */
+/** 1 MB is 10^6 bytes, the stricter interpretation of a bar in MB. */
 const BYTES_PER_MB = 1e6;
 const PSS_LINE = /^Pss:\s+(\d+) kB$/m;
 
-/** The `Pss` of an smaps_rollup text, in MB. Throws an Error where it has none. */
+/** The `Pss` of an smaps_rollup text, in MB. @throws Error if it has none. */
 export function parsePss(rollup: string): number {
   const kib = PSS_LINE.exec(rollup)?.[1];
   if (kib === undefined) throw new Error('no Pss line in smaps_rollup');
@@ -13,8 +13,8 @@ export function parsePss(rollup: string): number {
 }
 
 /**
- * Proportional set size, MB, of a process and its descendants together: their own pages, and of every page shared with others
- * this tree's share. Linux alone. Processes that end while it looks count 0.
+ * The proportional set size, in MB, of a process and its descendants: their own pages, and their share of each page that others use
+ * too. On Linux only. Processes that end during the measurement count 0.
  */
 export function treePss(root: number): number {
   let sum = 0;
@@ -30,5 +30,5 @@ export function treePss(root: number): number {
   return sum;
 }
 
-/** True where this system tells PSS. */
+/** Whether this system reports PSS. */
 export const canMeasureMemory = process.platform === 'linux';

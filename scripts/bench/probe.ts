@@ -6,13 +6,13 @@ export interface ProbeResult {
   p50: number;
   p99: number;
   max: number;
-  /** Probes that were not answered 2xx, whole, before the end and its grace. */
+  /** Probes without a complete 2xx response before the end and its grace. */
   errors: number;
-  /** How late the probe's own timer ran, ms at p99: what the machine, not the server, added. */
+  /** Delay of the probe's own timer, ms at p99: the part that the machine, not the server, added. */
   lateP99: number;
 }
 
-export interface ProbeOptions {
+interface ProbeOptions {
   readonly port: number;
   readonly request: Buffer;
   readonly seconds: number;
@@ -22,8 +22,8 @@ export interface ProbeOptions {
 const GRACE_MS = 5000;
 
 /**
- * Sends a request at a steady rate whatever the answers do (an open loop): a slow answer holds back no later probe, since
- * each takes an idle connection or a new one. Latency counts from the write to the whole answer.
+ * Sends requests at a steady rate, whatever the responses (an open loop): a slow response does not delay later probes, as each takes
+ * an idle connection or a new one. Latency is the time from the write to the complete response.
  */
 export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   const { port, request, seconds, perSecond } = options;

@@ -14,14 +14,14 @@ export interface Sample {
   readonly p99: number;
   /** Errors, and responses that were not 2xx. */
   readonly failed: number;
-  /** CPU the contestant's processes used for a request, ms. */
+  /** CPU time of the contestant's processes for a request, ms. */
   readonly cpuMs: number;
-  /** Cores the load generator used beside it. */
+  /** Cores that the load generator used at the same time. */
   readonly loadCores: number;
   readonly health?: ProbeResult;
 }
 
-/** What takes part in a race: measured once a round, in turn with the others. */
+/** A participant of a race: measured once a round, in turn with the others. */
 export interface Racer {
   readonly name: string;
   measure(): Promise<Sample>;
@@ -29,15 +29,15 @@ export interface Racer {
 
 export type Race = ReadonlyMap<string, readonly Sample[]>;
 
-export interface LoadShape {
+interface LoadShape {
   readonly connections: number;
   readonly seconds: number;
-  /** Also asks GET /health 50 times a second beside the load. */
+  /** Also sends GET /health 50 times a second during the load. */
   readonly probeHealth?: boolean;
 }
 
 const PROBES_PER_SECOND = 50;
-/** Before each measurement, not counted: the generator's own first moments. */
+/** Lead-in before each measurement, which is not counted: the generator's own start. */
 const LEAD_IN_SECONDS = 0.5;
 
 /** Responses that were not 2xx, and errors. */
@@ -68,7 +68,7 @@ function serverRacer(server: Contestant, model: ModelInput, shape: LoadShape): R
           })
         : undefined,
     ]);
-    // The lead-in is in the CPU time too: its requests are taken to come at the measured rate.
+    // The CPU time includes the lead-in, whose requests are assumed to have the measured rate.
     const requests = (load.requests * (load.seconds + LEAD_IN_SECONDS)) / load.seconds;
     const cpuMs = ((cpuSeconds(pids) - cpuBefore) / Math.max(1, requests)) * 1000;
     const { rate, p50, p99, cores } = load;
@@ -78,7 +78,7 @@ function serverRacer(server: Contestant, model: ModelInput, shape: LoadShape): R
   return { name: server.name, measure };
 }
 
-/** A B C A B C …: every racer once a round, so that a change of the machine's pace hits all of them. */
+/** A B C A B C …: every participant once a round, so that a change of the machine's speed affects all of them. */
 export async function runRounds(racers: readonly Racer[], rounds: number): Promise<Race> {
   const race = new Map<string, Sample[]>(racers.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
@@ -88,8 +88,8 @@ export async function runRounds(racers: readonly Racer[], rounds: number): Promi
 }
 
 /**
- * Starts all servers, warms each up under the same load, races them and `others` for some rounds, and stops them. They stay up
- * together: an idle one costs memory and no CPU. One that does not start is named and left out.
+ * Starts all servers, warms each up under the same load, races them and `others` for some rounds, and stops them. They run at the
+ * same time: an idle one takes memory and no CPU. One that does not start is named and left out.
  */
 export async function raceServers(
   specs: readonly ContestantSpec[],
@@ -116,12 +116,12 @@ export async function raceServers(
   }
 }
 
-/** The rounds of one figure of one contestant; empty where it did not take part. */
+/** One figure of one contestant, by round; empty if it did not take part. */
 export function series(race: Race, name: string, pick: (sample: Sample) => number): number[] {
   return (race.get(name) ?? []).map(pick);
 }
 
-/** The median figures of a race, a line a contestant, each rate also against that of `base`. */
+/** The median figures of a race, a line for each contestant, and each rate relative to that of `base`. */
 export function raceTable(race: Race, base: string): string {
   const baseRates = series(race, base, (sample) => sample.rate);
   const probed = [...race.values()].some((samples) => samples.some((sample) => sample.health !== undefined));

@@ -1,4 +1,4 @@
-/** One whole HTTP/1.1 request as the bytes to write: headers and body in one buffer. */
+/** The bytes of one HTTP/1.1 request: headers and body in one buffer. */
 export function requestBytes(method: string, path: string, body: Buffer | string = ''): Buffer {
   const content = Buffer.from(body as string);
   const head = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1'];

@@ -1,14 +1,14 @@
-export interface ResponseEvents {
-  /** Body bytes, chunk framing removed. `bytes` is only valid during the call. */
+interface ResponseEvents {
+  /** Bytes of a body, without the framing of chunks. `bytes` is only valid during the call. */
   onBody?(bytes: Buffer, from: number, to: number): void;
-  /** A whole response has come; `close` when the server will not take another request on the connection. */
+  /** A response is complete; `close`: the server accepts no further request on the connection. */
   onResponse(status: number, close: boolean): void;
 }
 
-export interface ResponseParser {
-  /** Takes `bytes[from, to)`. Throws an Error where they are no HTTP/1.1 response with a length. */
+interface ResponseParser {
+  /** Parses `bytes[from, to)`. @throws Error if they are not an HTTP/1.1 response with a length. */
   push(bytes: Buffer, from: number, to: number): void;
-  /** True while a response has begun and not ended. */
+  /** Whether a response has begun and not ended. */
   partial(): boolean;
 }
 
@@ -28,7 +28,7 @@ function lower(bytes: Buffer, from: number, to: number): string {
   return text(bytes, from, to).trim().toLowerCase();
 }
 
-/** The decimal number in `bytes[from, to)`, blanks around it allowed; NaN where there is none. */
+/** The decimal number in `bytes[from, to)`, with or without blanks around it; NaN if there is none. */
 function decimal(bytes: Buffer, from: number, to: number): number {
   let value = Number.NaN;
   for (let i = from; i < to; i += 1) {
@@ -40,8 +40,8 @@ function decimal(bytes: Buffer, from: number, to: number): number {
 }
 
 /**
- * The least an honest load generator must read of an HTTP/1.1 response: status, Content-Length or chunked framing, and
- * Connection: close. It walks bytes and makes no strings on the usual path.
+ * Parses the parts of an HTTP/1.1 response that a correct load generator needs: status, Content-Length or chunked framing, and
+ * Connection: close. It reads bytes, and usually creates no strings.
  */
 export function createResponseParser(events: ResponseEvents): ResponseParser {
   let state: State = 'status';
@@ -90,7 +90,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
       beginBody();
       return;
     }
-    // The three that matter start with c or t, and their colons stand at 10, 14 and 17.
+    // The three fields that are needed start with c or t, and have their colons at 10, 14 and 17.
     const first = bytes[from]! | 32;
     if (first === 99 && bytes[from + 14] === COLON && lower(bytes, from, from + 14) === 'content-length') {
       length = decimal(bytes, from + 15, to);

@@ -1,10 +1,10 @@
 /**
- * Streams rows through /batch_predict as NDJSON and reads the answer while it writes; prints one line of JSON:
+ * Streams rows through /batch_predict as NDJSON and reads the response while it writes; prints one line of JSON:
  *
  *   node scripts/bench/stream.ts --port 8080 --rows 1000000
  *
- * It shares the machine with the server, so it writes one prebuilt chunk of many lines again and again, pauses where the
- * kernel asks it to, and counts the answer's newlines without making strings of its lines.
+ * As it shares the machine with the server, it writes one prebuilt chunk of many lines repeatedly, pauses when the kernel's buffer is
+ * full, and counts the response's newlines without creating strings.
  */
 import { parseArgs } from 'node:util';
 import { connect } from './connection.ts';
@@ -13,22 +13,22 @@ import { createLineCount } from './line-count.ts';
 export interface StreamResult {
   rows: number;
   seconds: number;
-  /** Rows answered a second, from the first byte written to the last line read. */
+  /** Rows per second, from the first byte written to the last line read. */
   rate: number;
   status: number;
-  /** Lines of the answer: a line a row and the last one. */
+  /** Lines of the response: one for each row, and the last one. */
   lines: number;
   lastLine: string;
-  /** True where every row came back and the last line says so: `{"done":true,"ok":rows,"failed":0}`. */
+  /** Whether every row has a result, and the last line says so: `{"done":true,"ok":rows,"failed":0}`. */
   whole: boolean;
   error?: string;
 }
 
-export interface StreamOptions {
+interface StreamOptions {
   readonly port: number;
   readonly rows: number;
   readonly batchSize: number;
-  /** Gives up after so long. */
+  /** Longest duration. */
   readonly boundSeconds: number;
 }
 
@@ -40,13 +40,13 @@ const ROWS = [
   '{"features":[4.9,3.1,1.5,0.1]}\n',
 ];
 
-/** `count` rows framed as one HTTP chunk. */
-export function ndjsonChunk(count: number): Buffer {
+/** `count` rows as one HTTP chunk. */
+function ndjsonChunk(count: number): Buffer {
   const text = Array.from({ length: count }, (_, i) => ROWS[i % ROWS.length]).join('');
   return Buffer.from(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`);
 }
 
-/** Whether the last line of a batch answer says that all `rows` came out right. */
+/** Whether the last line of a response says that all `rows` have a prediction. */
 export function saysWhole(lastLine: string, rows: number): boolean {
   try {
     const { done, ok, failed } = JSON.parse(lastLine) as Record<string, unknown>;

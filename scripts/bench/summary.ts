@@ -1,10 +1,10 @@
-/** What a bar asks of a figure. */
+/** A limit for a figure. */
 export interface Bar {
   readonly want: 'at least' | 'at most';
   readonly limit: number;
   /** 'x' for a ratio, else a unit. */
   readonly unit: string;
-  /** What the figure is, and of what: 'rate / plain node:http'. */
+  /** The name of the figure: 'rate / plain node:http'. */
   readonly of: string;
 }
 
@@ -17,15 +17,15 @@ export interface Spread {
 export interface Verdict {
   readonly workload: string;
   readonly bar: Bar;
-  /** Undefined where it could not be measured; `why` says it. */
+  /** Undefined if it could not be measured, for the reason `why`. */
   readonly measured: Spread | undefined;
   readonly met: boolean | undefined;
-  /** How far from the limit, as a share of it; positive is on the right side. */
+  /** The distance from the limit, relative to it; positive if the bar is met. */
   readonly margin: number;
   readonly why?: string;
 }
 
-/** Median, least and largest. Throws a RangeError where there is nothing. */
+/** Median, minimum and maximum. @throws RangeError for an empty list. */
 export function spread(values: readonly number[]): Spread {
   if (values.length === 0) throw new RangeError('no values to summarize');
   const sorted = values.toSorted((a, b) => a - b);
@@ -35,15 +35,16 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /**
- * The spread of a[i] / b[i]: contestants that ran one after the other in the same round are compared with each other, so that
- * a slow minute of the machine hits both. Throws a RangeError where the rounds are not paired.
+ * The spread of a[i] / b[i]: compares contestants that ran one after the other in the same round, so that a slow minute of the machine
+ * affects both.
+ * @throws RangeError if the numbers of rounds differ.
  */
 export function ratios(a: readonly number[], b: readonly number[]): Spread {
   if (a.length !== b.length) throw new RangeError(`${a.length} rounds against ${b.length}`);
   return spread(a.map((value, round) => value / b[round]!));
 }
 
-/** Holds the median of a figure against its bar. A figure that is not a number misses. */
+/** Compares the median of a figure with its bar. NaN does not meet it. */
 export function judge(workload: string, bar: Bar, measured: Spread): Verdict {
   const ahead = bar.want === 'at least' ? measured.median - bar.limit : bar.limit - measured.median;
   return { workload, bar, measured, met: ahead >= 0, margin: bar.limit === 0 ? ahead : ahead / bar.limit };

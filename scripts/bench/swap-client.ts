@@ -1,6 +1,6 @@
 /**
- * Asks for predictions over many connections, one after the other on each, and checks that each answer is of one version: the
- * version it names adds its own number to what it gets. Prints one line of JSON when its parent closes stdin, and exits.
+ * Requests predictions over many connections, one after the other on each, and checks that each response is of one version: each
+ * version adds its number to its input. Prints one line of JSON when its parent closes stdin, and exits.
  *
  *   node scripts/bench/swap-client.ts --port 8080 --connections 32
  */
@@ -9,17 +9,17 @@ import { parseArgs } from 'node:util';
 
 export interface SwapResult {
   requests: number;
-  /** Not answered 200. */
+  /** Requests without a 200. */
   failed: number;
-  /** Whose value is not that of the version it names, or whose values differ. */
+  /** Responses whose value is not that of the version that they name, or whose values differ. */
   mixed: number;
-  /** Versions that answered. */
+  /** Versions that responded. */
   versions: number;
   failures: Record<string, number>;
 }
 
 const BODY = '{"features":[0,0]}';
-/** Whatever the parent does, it ends. */
+/** Longest duration, whatever the parent does. */
 const BOUND_MS = 600_000;
 
 interface Predicted {

@@ -11,7 +11,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return lines.map((line) => `  ${line.trimEnd()}`).join('\n');
 }
 
-/** A figure with three digits that say something, and all of the whole part. */
+/** A number with three significant digits, and all digits of its integer part. */
 export function figure(value: number): string {
   if (Number.isNaN(value)) return '-';
   if (!Number.isFinite(value)) return String(value);
@@ -40,7 +40,7 @@ function outcome({ met, margin, why, bar }: Verdict): string {
   return met ? `met${share}` : `MISSED${share}`;
 }
 
-/** Bars, figures and outcomes, a line each. */
+/** Bars with their figures and outcomes, each on a line. */
 export function verdictTable(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map((verdict) => [
     verdict.workload,

@@ -3,18 +3,18 @@ import type { ContestantSpec } from './contestant.ts';
 import { type Race, type Sample, series } from './race.ts';
 import { type Bar, judge, ratios, spread, unmeasured, type Verdict } from './summary.ts';
 
-/** The names the tables use. */
+/** The names in the tables. */
 export const PRODUCT = 'onnx-cloud-run';
 export const FRAMEWORK = 'functions framework';
 export const PLAIN = 'plain node:http';
 export const CONSTANT = 'constant body';
 
-/** What a workload runs on. */
+/** The environment of a workload. */
 export interface Bench {
   readonly rounds: number;
   readonly quick: boolean;
   readonly inputs: BenchInputs;
-  /** The production build serving one model; undefined where there is no build. */
+  /** The production build, serving one model; undefined if there is no build. */
   product(model: ModelInput, env?: Readonly<Record<string, string>>): ContestantSpec | undefined;
   baseline(name: string, file: BaselineFile, model: ModelInput, args?: readonly string[]): ContestantSpec;
 }
@@ -28,7 +28,7 @@ export interface Workload {
 
 export const NOT_BUILT = 'no build that starts';
 
-/** The product's figure divided, round by round, by that of `base`, held against a bar. */
+/** The product's figure divided, round by round, by that of `base`, compared with a bar. */
 export function judgeAgainst(
   workload: string,
   bar: Bar,
@@ -42,13 +42,13 @@ export function judgeAgainst(
   return judge(workload, bar, ratios(own, others));
 }
 
-/** A figure of the product by itself, held against a bar. */
+/** A figure of the product, compared with a bar. */
 export function judgeProduct(workload: string, bar: Bar, race: Race, pick: (sample: Sample) => number): Verdict {
   const own = series(race, PRODUCT, pick);
   return own.length === 0 ? unmeasured(workload, bar, NOT_BUILT) : judge(workload, bar, spread(own));
 }
 
-/** The contestants that are there. */
+/** The contestants that are not undefined. */
 export function present(specs: readonly (ContestantSpec | undefined)[]): ContestantSpec[] {
   return specs.filter((spec) => spec !== undefined);
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds IMAGE:COMMIT_SHA, TARGET of Dockerfile.ml, with the models of the folder MODELS. BuildKit's inline cache keeps the layers
-# of one stage: those of the build stage, npm ci among them, go into an image of their own, IMAGE:cache.
+# of one stage: those of the build stage, including npm ci, are stored in an image of their own, IMAGE:cache.
 set -euo pipefail
 : "${IMAGE:?}" "${TARGET:?}" "${MODELS?}" "${COMMIT_SHA:?is set by a trigger; by hand give --substitutions COMMIT_SHA=$(git rev-parse HEAD)}"
 
-# A docker client older than 23 brings BuildKit, a newer one needs its buildx plugin for it, and which of them Google's builder
-# has is promised nowhere. Without BuildKit the image is the same, built without the cache.
+# A docker client older than 23 has BuildKit, a newer one needs its buildx plugin, and Google does not document which of them its
+# builder has. Without BuildKit the image is the same, built without the cache.
 has_buildkit() {
   docker buildx version >/dev/null 2>&1 || [ "$(docker version --format '{{.Client.Version}}' | cut -d . -f 1)" -lt 23 ]
 }

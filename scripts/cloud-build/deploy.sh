@@ -9,7 +9,7 @@ revision="$SERVICE-$suffix"
 tag="build-${BUILD_ID:0:8}"
 where=(--project "$PROJECT_ID" --region "$REGION" --quiet)
 
-# A list, as an empty one is told from a refused or broken call; `describe` fails for all three.
+# A list, because an empty one is distinguished from a failed call; `describe` fails for both.
 ready="$(gcloud run services list "${where[@]}" --filter "metadata.name=$SERVICE" \
   --format 'value(status.latestReadyRevisionName)')"
 if [ -z "$ready" ]; then

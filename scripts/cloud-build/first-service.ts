@@ -1,5 +1,5 @@
 /**
- * Writes the service file for a first deployment: SERVICE_FILE with this build's names. Cloud Run takes JSON as it takes YAML.
+ * Writes the service file for a first deployment: SERVICE_FILE with this build's names. Cloud Run accepts JSON like YAML.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,22 +21,22 @@ interface Container {
   env?: { name: string; value?: string }[];
 }
 
-/** What a build puts into the file. */
+/** The values of a build that replace those of the file. */
 export interface BuildNames {
   readonly service: string;
   readonly revision: string;
-  /** By digest. */
+  /** The image, by digest. */
   readonly image: string;
   readonly project: string;
-  /** An address; '' leaves what the file has, and without one in it Cloud Run's default. */
+  /** The address of the service account; '' keeps that of the file, or else Cloud Run's default. */
   readonly account: string;
   /** The `MODEL_NAME` of a service whose file has none; '' for none. */
   readonly model: string;
 }
 
 /**
- * The file's service under this build's names, as JSON: the image goes into the container that has a port.
- * @throws Error where the file is no service with one such container.
+ * The file's service with this build's values, as JSON: the container that has a port gets the image.
+ * @throws Error if the file is not a service with one such container.
  */
 export function firstService(text: string, names: BuildNames): string {
   const file = parse(text.replaceAll('PROJECT_ID', names.project)) as ServiceFile;

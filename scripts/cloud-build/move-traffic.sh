@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gives all traffic to the revision that was tested, and drops its tag. Where a newer one serves, as another commit's build has
-# overtaken this one, it changes nothing and fails, so that the build does not go on to tag its image latest.
+# Moves all traffic to the revision that was tested, and removes its tag. If a newer one serves, because the build of another commit
+# has overtaken this one, it changes nothing and fails, so that the build does not tag its image latest.
 set -euo pipefail
 : "${SERVICE:?}" "${REGION:?}" "${PROJECT_ID:?}" "${COMMIT_SHA:?}" "${BUILD_ID:?}"
 revision="$SERVICE-${COMMIT_SHA:0:7}-${BUILD_ID:0:8}"

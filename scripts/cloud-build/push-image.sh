@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pushes IMAGE:COMMIT_SHA, and the cache where there is one. Leaves the image's name by digest, which no later push can move, for
-# the next steps.
+# Pushes IMAGE:COMMIT_SHA, and the cache if there is one. Writes the image's name by digest, which no later push can move, for the
+# next steps.
 set -euo pipefail
 : "${IMAGE:?}" "${COMMIT_SHA:?}"
 state="${STATE:-/workspace/.cloud-build}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The smoke test of `candidate`, from a container of its own: this step has docker, so that a failure can show the log.
+# Runs the smoke test of `candidate` in a container of its own: this step has docker, and prints the log after a failure.
 set -euo pipefail
 : "${GOLDEN:?}"
 workspace="${WORKSPACE:-/workspace}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The smoke test of this build's revision, by its tag's URL: with SERVICE_GOLDEN, or GOLDEN where that is empty. A token for it
-# names the service's own URL.
+# Runs the smoke test of this build's revision, at its tag's URL, with SERVICE_GOLDEN, or GOLDEN if that is empty. The audience of its
+# token is the service's own URL.
 set -euo pipefail
 : "${GOLDEN:?}" "${SERVICE_GOLDEN?}"
 read -r url service_url <"${STATE:-/workspace/.cloud-build}/urls"

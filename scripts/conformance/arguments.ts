@@ -2,27 +2,27 @@ import { parseArgs } from 'node:util';
 import type { HostKind } from '../server-process.ts';
 
 export const USAGE = `usage: npm run conformance -- URL [options]      checks the server at URL
-       npm run conformance -- --start [options]  starts this project's server, and makes all checks
-       npm run conformance -- --fixture FOLDER   writes the models that --fixture counts on
+       npm run conformance -- --start [options]  starts this project's server, and runs all checks
+       npm run conformance -- --fixture FOLDER   writes the models that --fixture requires
 
   --model NAME           the model to use; else the first that the server lists
   --fixture              the server has the models of --fixture FOLDER
-  --fresh                the server is not there yet: start it once this waits for it
-  --pid PID              its process on this machine: SIGTERM ends it in the last check
-  --limit BYTES          the largest body that it takes
-  --host-kind KIND       container or functions: what the functions framework can't do is no failure
-  --header 'NAME: TEXT'  sent with every request; may be given again
+  --fresh                the server is not running: start it when this command waits for it
+  --pid PID              its process on this machine, which the last check ends with SIGTERM
+  --limit BYTES          the largest body that it accepts
+  --host-kind KIND       container or functions: limits of the functions framework are no failure
+  --header 'NAME: TEXT'  sent with every request; may be repeated
   --only 1,2             these checks only
-  --timeout SECONDS      longest wait for an answer (20)
+  --timeout SECONDS      longest wait for a response (20)
   --verbose              show all that failed
 
-exit code: 0 where nothing failed, 1 where something did, 2 for a usage error`;
+exit code: 0 if nothing failed, 1 if a check failed, 2 for a usage error`;
 
-/** What the command was asked for. */
+/** The arguments of the command. */
 export interface Arguments {
   /** Undefined with `start`. */
   readonly url: string | undefined;
-  /** Write the models there, and do nothing else. */
+  /** The folder to which the models are written, without running checks. */
   readonly folder: string | undefined;
   readonly start: boolean;
   readonly model: string | undefined;
@@ -37,7 +37,7 @@ export interface Arguments {
   readonly verbose: boolean;
 }
 
-/** @throws Error that says what is wrong. */
+/** Reads the arguments of the command. @throws Error that names the invalid one. */
 export function readArguments(args: readonly string[]): Arguments {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -75,20 +75,20 @@ export function readArguments(args: readonly string[]): Arguments {
     model: values.model,
     fixture: values.fixture || values.start,
     fresh: values.fresh || values.start,
-    pid: whole('--pid', values.pid),
-    limitBytes: whole('--limit', values.limit),
+    pid: integer('--pid', values.pid),
+    limitBytes: integer('--limit', values.limit),
     hostKind: kind,
     headers: Object.fromEntries(values.header.map(readHeader)),
-    only: values.only?.split(',').map((number) => whole('--only', number)!),
-    timeoutMs: whole('--timeout', values.timeout)! * 1000,
+    only: values.only?.split(',').map((number) => integer('--only', number)!),
+    timeoutMs: integer('--timeout', values.timeout)! * 1000,
     verbose: values.verbose,
   };
 }
 
-function whole(option: string, text: string | undefined): number | undefined {
+function integer(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new Error(`${option} takes a whole number above 0, got ${text}`);
+  throw new Error(`${option} takes an integer above 0, got ${text}`);
 }
 
 function readHeader(text: string): [string, string] {

@@ -2,45 +2,45 @@ import type { ModelMetadata, ServerMetadata } from '../../functions/client/clien
 import type { Answer, Sent } from './http.ts';
 import type { Startup } from './startup.ts';
 
-/** What a URL alone does not give: the options of the command that do. */
+/** Options of the command that a check may need in addition to the URL. */
 export type Need = 'fixture' | 'fresh' | 'pid';
 
-/** One line of the protocol's checks. */
+/** One check of the protocol. */
 export interface Check {
-  /** As in the list of checks, 1 to 35. */
+  /** Its number in the list of checks, 1 to 35. */
   readonly number: number;
   readonly title: string;
   readonly needs?: readonly Need[];
-  /** For servers with the extension `binary_tensor_data`. */
+  /** Whether it needs the extension `binary_tensor_data`. */
   readonly binary?: boolean;
-  /** @throws Unproven where the server has not what the check needs. */
+  /** @throws Unproven if the server lacks something that the check needs. */
   run(context: Context, part: Part): Promise<void>;
 }
 
-/** One assertion of a check. It fails alone: the others are still made. */
+/** Runs one assertion of a check. If it fails, the others are still run. */
 export type Part = (title: string, run: () => Promise<unknown>) => Promise<void>;
 
 /** The server under test. */
 export interface Context {
   readonly url: string;
-  /** One request. @throws Error where no answer comes in time. */
+  /** Sends one request. @throws Error without a response in time. */
   send(sent: Sent): Promise<Answer>;
-  /** The model of the checks that any model will do for. @throws Unproven where there is none. */
+  /** The model of the checks that do not need a certain one. @throws Unproven if there is none. */
   model(): Promise<ModelMetadata>;
   server(): Promise<ServerMetadata>;
-  /** Whether tensors may be sent and asked for in bytes. */
+  /** Whether tensors may be sent and requested as binary data. */
   hasBinary(): Promise<boolean>;
   /** Whether the server has the models of `fixture.ts`. */
   readonly fixture: boolean;
-  /** What was seen from its start on. */
+  /** Its responses since its start. */
   readonly startup: Startup | undefined;
   readonly pid: number | undefined;
-  /** Largest body that it takes. */
+  /** Bytes of the largest body that it accepts. */
   readonly limitBytes: number | undefined;
 }
 
-/** A check that this server, called like this, can't be held to. */
+/** A check that cannot be run against this server with these options. */
 export class Unproven extends Error {}
 
-/** An answer that is not what the protocol says. */
+/** A response that breaks the protocol. */
 export class Wrong extends Error {}

@@ -14,7 +14,7 @@ export interface Target {
   readonly pid: number | undefined;
   readonly limitBytes: number | undefined;
   readonly startup: Startup | undefined;
-  /** Longest wait for an answer. */
+  /** Longest wait for a response, in milliseconds. */
   readonly timeoutMs: number;
 }
 
@@ -36,7 +36,7 @@ export function createContext(target: Target, onSend: (sent: Sent) => void): Con
   return { url, send, model, server, hasBinary, fixture, startup, pid, limitBytes };
 }
 
-/** Of the servers that list their models: KServe at `GET /v2/models`, Triton and MLServer at `POST /v2/repository/index`. */
+/** The names of the models, of a server that lists them: KServe at `GET /v2/models`, Triton and MLServer at `POST /v2/repository/index`. */
 async function findModel(send: Context['send']): Promise<string> {
   const listed = await send({ method: 'GET', path: '/v2/models' });
   const indexed = await send({ method: 'POST', path: '/v2/repository/index', body: '{}' });

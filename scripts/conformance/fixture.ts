@@ -21,11 +21,11 @@ export const DTYPES: Readonly<Record<Datatype, DataTypeName>> = {
   BYTES: 'string',
 };
 
-/** Every datatype in one model: input `in_bool` [N,2] comes out as `out_bool`, and so on. */
+/** Every datatype in one model: output `out_bool` is input `in_bool` [N,2], and so on. */
 export const ALL_TYPES = 'all-types';
-/** `a` FP32 [N,2] and `b` INT64 [N,1] come out as `c` and `d`. */
+/** `c` = `a`, FP32 [N,2], and `d` = `b`, INT64 [N,1]. */
 export const PAIR = 'pair';
-/** `x` [N,2] comes out as `y`. */
+/** `y` = `x`, [N,2]. */
 export const IDENTITY = {
   FP32: 'identity-fp32',
   INT64: 'identity-int64',
@@ -44,7 +44,7 @@ export const TABLE_SIZE = 1000;
 /** `y` = `x`, FP32 [N,1], after {@link SLOW_STEPS_PER_UNIT} steps of a loop for each unit of the largest `x`. */
 export const SLOW = 'slow';
 const SLOW_STEPS_PER_UNIT = 1000;
-/** The same; its model.json has this project's server take some seconds to warm it up. */
+/** The same model with a model.json that makes this project's server take some seconds to warm it up. */
 export const STARTING = 'starting';
 const STARTING_UNITS = 1500;
 
@@ -83,7 +83,7 @@ const MODELS: Readonly<Record<string, () => Uint8Array>> = {
   [`${STARTING}/1`]: slow,
 };
 
-/** Writes the models, `<folder>/<name>/<version>/model.onnx`: the layout that this server and Triton take. */
+/** Writes the models, `<folder>/<name>/<version>/model.onnx`: the layout that this server and Triton read. */
 export function writeFixture(folder: string): void {
   for (const [path, make] of Object.entries(MODELS)) {
     mkdirSync(join(folder, path), { recursive: true });

@@ -1,7 +1,7 @@
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 
-/** A request as it goes over the wire: what `fetch` would correct is sent as it stands. */
+/** A request that is sent unchanged: `fetch` would correct or refuse parts of it. */
 export interface Sent {
   readonly method: 'GET' | 'POST';
   readonly path: string;
@@ -9,9 +9,9 @@ export interface Sent {
   readonly body?: string | Uint8Array;
   /** Declares a body of this many bytes and sends none of it. */
   readonly declared?: number;
-  /** Longest wait for the answer, where it is not that of the command. */
+  /** Longest wait for the response, in milliseconds. Default: that of the command. */
   readonly timeoutMs?: number;
-  /** Where connections are kept; a new one unless given, which is not used again. */
+  /** The pool of connections. Default: a new connection, which is not reused. */
   readonly agent?: HttpAgent;
 }
 
@@ -28,7 +28,7 @@ const LARGEST_ANSWER = 64 * 2 ** 20;
 export const createAgent = (url: string): HttpAgent =>
   url.startsWith('https:') ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
 
-/** @throws Error where no whole answer comes within `timeoutMs`. */
+/** Sends a request. @throws Error without a complete response within `timeoutMs`. */
 export async function exchange(url: string, sent: Sent, timeoutMs: number): Promise<Answer> {
   const agent = sent.agent ?? createAgent(url);
   const { method, body, declared } = sent;
@@ -46,7 +46,7 @@ export async function exchange(url: string, sent: Sent, timeoutMs: number): Prom
     const text = Buffer.from(bytes).toString();
     return { status: message.statusCode!, headers: message.headers as Record<string, string>, bytes, text };
   } catch (error) {
-    if (signal.aborted) throw new Error(`no answer within ${timeoutMs} ms`);
+    if (signal.aborted) throw new Error(`no response within ${timeoutMs} ms`);
     throw error;
   } finally {
     if (sent.agent === undefined) {
@@ -58,7 +58,7 @@ export async function exchange(url: string, sent: Sent, timeoutMs: number): Prom
 
 function receive(outgoing: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    // Also for what comes later: a server that refuses a body may answer, and cut the connection.
+    // Also for later errors: a server that refuses a body may respond and close the connection.
     outgoing.on('error', reject).once('response', resolve);
   });
 }
@@ -68,7 +68,7 @@ async function readAll(message: IncomingMessage): Promise<Uint8Array<ArrayBuffer
   let length = 0;
   for await (const piece of message as AsyncIterable<Buffer>) {
     length += piece.length;
-    if (length > LARGEST_ANSWER) throw new Error(`the answer has more than ${LARGEST_ANSWER} bytes`);
+    if (length > LARGEST_ANSWER) throw new Error(`the response has more than ${LARGEST_ANSWER} bytes`);
     pieces.push(piece);
   }
   return new Uint8Array(Buffer.concat(pieces));

@@ -10,23 +10,23 @@ import type { Inputs } from './sample.ts';
 export const HEADER_LENGTH = 'Inference-Header-Content-Length';
 export type Encoding = 'json' | 'binary';
 
-/** Encodings in which the server takes tensors. */
+/** The encodings of tensors that the server accepts. */
 export const encodingsOf = async ({ hasBinary }: Context): Promise<Encoding[]> =>
   (await hasBinary()) ? ['json', 'binary'] : ['json'];
 
-/** Members that a request has beside its inputs, or in place of them. */
+/** Members of a request in addition to its inputs, or instead of them. */
 export type Extra = Readonly<Record<string, unknown>>;
 
 export const inferPath = (model: string, version?: string): string =>
   `/v2/models/${encodeURIComponent(model)}${version === undefined ? '' : `/versions/${version}`}/infer`;
 
-/** POSTs a text as it is, or an object as JSON with all digits of bigints. */
+/** Sends a text unchanged, or an object as JSON with all digits of bigints. */
 export function inferJson(context: Context, path: string, body: unknown): Promise<Answer> {
   const text = typeof body === 'string' || body instanceof Uint8Array ? body : writeJson(body);
   return context.send({ method: 'POST', path, headers: { 'Content-Type': 'application/json' }, body: text });
 }
 
-/** POSTs JSON and bytes behind it. */
+/** Sends JSON followed by bytes. */
 export function inferBinary(
   context: Context,
   path: string,
@@ -43,19 +43,19 @@ export function inferBinary(
   });
 }
 
-/** A tensor as it stands in a JSON request, flat. */
+/** A tensor in the form of a JSON request, flat. */
 export function jsonTensor(name: string, { datatype, shape, data }: AnyTensor, extra: Extra = {}): object {
   return { name, datatype, shape, data: Array.from<unknown>(data), ...extra };
 }
 
-/** A tensor as it stands in a request with its bytes behind it. */
+/** A tensor in the form of a request that its bytes follow. */
 export function binaryTensor(name: string, tensor: AnyTensor, extra: Extra = {}): { item: object; blob: Uint8Array } {
   const blob = encodeTensor(tensor);
   const { datatype, shape } = tensor;
   return { item: { name, datatype, shape, parameters: { binary_data_size: blob.length }, ...extra }, blob };
 }
 
-/** POSTs the inputs, and asks for outputs of the same encoding. `extra` are members of the request. */
+/** Sends the inputs, and requests outputs in the same encoding. `extra` are members of the request. */
 export function infer(
   context: Context,
   encoding: Encoding,
@@ -71,7 +71,7 @@ export function infer(
   return inferBinary(context, path, head, Buffer.concat(parts.map(({ blob }) => blob)));
 }
 
-/** The tensors of an answer of 200. @throws Wrong where it is none, or breaks the protocol. */
+/** The tensors of a response of 200. @throws Wrong for another status, or if it breaks the protocol. */
 export function readTensors(answer: Answer): InferResponse {
   if (answer.status !== 200) throw new Wrong(`expected 200, got ${show(answer)}`);
   try {
@@ -82,14 +82,14 @@ export function readTensors(answer: Answer): InferResponse {
   }
 }
 
-/** The one output of an answer of 200. */
+/** The one output of a response of 200. */
 export function readOnly(answer: Answer): AnyTensor {
   const [tensor, more] = Object.values(readTensors(answer).outputs);
   if (tensor === undefined || more !== undefined) throw new Wrong(`expected one output, got ${show(answer)}`);
   return tensor;
 }
 
-/** An answer in a line. */
+/** A response on one line. */
 export function show({ status, headers, text }: Answer): string {
   return `${status} ${headers['content-type'] ?? 'without a content type'}: ${text.replace(/\s+/g, ' ').slice(0, 300)}`;
 }

@@ -1,7 +1,7 @@
 import { HOST_ARGUMENTS, type HostKind, type ListeningServer, startServer } from '../server-process.ts';
 import { STARTING } from './fixture.ts';
 
-/** The limit that it is started with: one that can be gone beyond at no cost. */
+/** The limit of bodies with which the server is started: a small one, which is cheap to exceed. */
 export const LIMIT_BYTES = 2 ** 20;
 
 /** Starts the production build on the fixture's models, and waits until it listens: its models load then. */

@@ -11,7 +11,7 @@ const WIDTH = Math.max(...Object.values(WORDS).map(({ length }) => length));
 export const HEAD = `    ${'result'.padEnd(WIDTH)}  check`;
 
 /**
- * A line of the table: number, result, title, and why. What failed stands below it, a line for each assertion.
+ * A line of the table: number, result, title, and why. Failed assertions follow, each on a line.
  * @param all whether everything that failed is shown, or the first three
  */
 export function formatResult({ number, title, verdict, why }: Result, all: boolean): string {
@@ -28,7 +28,7 @@ export function formatResult({ number, title, verdict, why }: Result, all: boole
   ].join('\n');
 }
 
-/** How many of each. */
+/** The number of checks with each result. */
 export function summarize(results: readonly Result[]): string {
   const counts = Object.entries(WORDS).map(([verdict, word]) => {
     const count = results.filter((result) => result.verdict === verdict).length;

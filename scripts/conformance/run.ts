@@ -8,23 +8,23 @@ export type Verdict =
   | 'fail'
   /** It can't be checked from outside the server. */
   | 'unproven'
-  /** It does not hold, as is known of this kind of host. */
+  /** It does not hold, which is a known limit of this kind of host. */
   | 'cannot';
 
 export interface Result {
   readonly number: number;
   readonly title: string;
   readonly verdict: Verdict;
-  /** Why it is not `pass`; for `fail` a line for each assertion that does not hold. */
+  /** The reasons if it is not `pass`; for `fail` a line for each assertion that does not hold. */
   readonly why: readonly string[];
 }
 
-/** What a kind of host can't do, by the number of the check. */
+/** The known limits of a kind of host, by the number of the check. */
 export type Limits = Readonly<Record<number, Limit>>;
 
-export interface Limit {
+interface Limit {
   readonly why: string;
-  /** The titles of the assertions that do not hold: all others have to. */
+  /** The titles of the assertions that do not hold; all others must hold. */
   readonly parts: RegExp;
 }
 
@@ -37,7 +37,7 @@ const NEEDS: Readonly<Record<Need, (context: Context) => boolean>> = {
   pid: ({ pid }) => pid !== undefined,
 };
 
-/** Makes the checks one after the other; `onResult` is called with each result. */
+/** Runs the checks one after the other; `onResult` is called with each result. */
 export async function runChecks(
   checks: readonly Check[],
   target: Target,
@@ -62,7 +62,7 @@ export async function runChecks(
 type Found = Pick<Result, 'verdict' | 'why'>;
 
 interface Failure {
-  /** The title of the assertion; undefined for the check as a whole. */
+  /** The title of the assertion; undefined for the check itself. */
   readonly part: string | undefined;
   readonly message: string;
 }
@@ -96,7 +96,7 @@ async function judge(
   return excuse(failures, limit);
 }
 
-/** A limit that is listed and is none any more is a failure of the list. */
+/** A listed limit that no longer exists is a failure of the list. */
 function excuse(failures: readonly Failure[], limit: Limit | undefined): Found {
   const lines = (some: readonly Failure[]): string[] =>
     some.map(({ part, message }) => (part === undefined ? message : `${part}: ${message}`));

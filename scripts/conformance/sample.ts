@@ -4,7 +4,7 @@ import { Unproven } from './check.ts';
 export type Inputs = Readonly<Record<string, AnyTensor>>;
 
 /**
- * Inputs that a model takes, by its metadata: every free dimension is 1 but the first, which is `rows`.
+ * Valid inputs of a model, by its metadata: every dimension of any length is 1, except the first, which is `rows`.
  * @throws Unproven for a datatype that is not in the protocol's table
  */
 export function sampleInputs({ inputs }: Pick<ModelMetadata, 'inputs'>, rows = 1): Inputs {

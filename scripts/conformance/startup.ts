@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Sent } from './http.ts';
 
-/** What a server answered from its first answer to its first 200 on `/v2/health/ready`. */
+/** The responses of a server from the first one to the first 200 of `/v2/health/ready`. */
 export interface Startup {
-  /** The answers to each path while it was not ready, in order. */
+  /** The responses by path while it was not ready, in order. */
   readonly before: Readonly<Record<'live' | 'ready' | 'model', readonly Answer[]>>;
-  /** The answer that said it was ready. */
+  /** The first response that it is ready. */
   readonly ready: Answer;
 }
 
 const EVERY_MS = 10;
 
 /**
- * Asks a server that is about to start, until it is ready.
- * @param model whose readiness is asked for, too
- * @throws Error where it is not ready within `boundMs`, or goes away again
+ * Polls a server that is about to start, until it is ready.
+ * @param model the model whose readiness is polled too
+ * @throws Error if the server is not ready within `boundMs`, or ends
  */
 export async function watchStartup(
   send: (sent: Sent) => Promise<Answer>,

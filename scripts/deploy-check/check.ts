@@ -20,12 +20,12 @@ import { checkSchemas } from './schema.ts';
 import { createScope, type Rule } from './scope.ts';
 import { readYaml } from './yaml-file.ts';
 
-export interface Report {
+interface Report {
   readonly findings: readonly Finding[];
   readonly files: readonly string[];
-  /** What kustomize built, by the folders it comes from. */
+  /** The folders of the builds by kustomize. */
   readonly builds: readonly string[];
-  /** Objects in files and builds. */
+  /** The number of objects in files and builds. */
   readonly objects: number;
 }
 
@@ -44,9 +44,9 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
- * Holds everything that deploys the image against the image, the settings, and what its platforms take.
+ * Checks all deployment files against the image, the settings, and the schemas of the platforms.
  * @param root the project's folder.
- * @param kustomize whether to build and check what kustomize makes of k8s/.
+ * @param kustomize whether to build k8s/ with kustomize, and check the builds.
  */
 export async function checkDeployment(root: string, kustomize: boolean): Promise<Report> {
   const { image, findings: ofImage } = readImage(root);
@@ -87,7 +87,7 @@ function applyRules(documents: readonly Node[], image: Image, of: 'files' | 'bui
   return RULES.flatMap((rule) => rule(scope));
 }
 
-/** All YAML of the project, and the variables that kustomize reads. */
+/** All YAML files of the project, and the files of variables that kustomize reads. */
 function findFiles(root: string): string[] {
   const exclude = ['node_modules', 'dist', '.git', 'test'];
   return globSync(['**/*.yaml', '**/*.yml', 'k8s/**/*.env'], { cwd: root, exclude })
@@ -95,7 +95,7 @@ function findFiles(root: string): string[] {
     .sort();
 }
 
-/** Files that kustomizations take as whole objects, not as patches. */
+/** Files that kustomizations use as complete objects, not as patches. */
 function findResources(documents: readonly Node[]): Set<string> {
   return new Set(
     documents.flatMap((document) =>

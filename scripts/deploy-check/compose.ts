@@ -4,7 +4,7 @@ import { DOCKERFILE } from './image.ts';
 import { isOurs } from './image-name.ts';
 import type { Node } from './node.ts';
 
-/** The services of docker-compose's files. */
+/** The services in the files of docker-compose. */
 export function findComposeServices(documents: readonly Node[]): Container[] {
   return documents
     .filter((document) => !document.at('apiVersion').given)

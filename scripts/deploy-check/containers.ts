@@ -2,28 +2,28 @@ import { readEnv, type Variable } from './env.ts';
 import { isOurs } from './image-name.ts';
 import type { Node } from './node.ts';
 
-export type Platform = 'kubernetes' | 'cloud-run' | 'compose';
+type Platform = 'kubernetes' | 'cloud-run' | 'compose';
 
 export interface Container {
   readonly platform: Platform;
   readonly node: Node;
-  /** It runs our image. */
+  /** Whether it runs our image. */
   readonly ours: boolean;
-  /** Of a pod: one that ends before the others start. */
+  /** Whether it is an init container, which ends before the others start. */
   readonly init: boolean;
   readonly env: readonly Variable[];
 }
 
 export interface Pod {
   readonly platform: 'kubernetes' | 'cloud-run';
-  /** The object that the pod comes from. */
+  /** The object of the pod. */
   readonly object: Node;
   readonly metadata: Node;
   readonly spec: Node;
   readonly containers: readonly Container[];
 }
 
-/** Where the pod is in an object of the kind, as keys. */
+/** The path of the pod in an object of the kind, as keys. */
 const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
   Deployment: ['spec', 'template'],
   StatefulSet: ['spec', 'template'],
@@ -36,7 +36,7 @@ const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
 
 const KNATIVE = 'serving.knative.dev/v1';
 
-/** All pods of Kubernetes and revisions of Cloud Run, patches of them too. */
+/** All pods of Kubernetes and revisions of Cloud Run, and their patches. */
 export function readPods(documents: readonly Node[]): Pod[] {
   const names = namesOfOurs(documents);
   return documents.flatMap((object): Pod[] => {
@@ -46,7 +46,7 @@ export function readPods(documents: readonly Node[]): Pod[] {
     const spec = template.at('spec');
     const read = (node: Node, init: boolean): Container => {
       const image = node.at('image').text;
-      // A patch names the container it is for, and leaves the image as it is.
+      // A patch names its container, and does not change the image.
       const ours = image === undefined ? names.has(node.at('name').text ?? '') : isOurs(image);
       return { platform, node, ours, init, env: readEnv(node, documents) };
     };

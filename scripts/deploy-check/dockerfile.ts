@@ -1,13 +1,13 @@
-/** One stage of a Dockerfile, with what it has from the stage it starts from. */
+/** One stage of a Dockerfile, including what it inherits from its base stage. */
 export interface Stage {
   readonly name: string;
-  /** Of its `FROM`. */
+  /** The line of its `FROM`. */
   readonly line: number;
   readonly env: ReadonlyMap<string, { readonly value: string; readonly line: number }>;
   readonly exposes: readonly number[];
   readonly user: string;
   readonly workdir: string;
-  /** No other stage is made from it: it is an image that somebody runs. */
+  /** Whether no other stage is based on it: it is an image that is run. */
   readonly final: boolean;
 }
 
@@ -26,7 +26,7 @@ interface Draft {
   workdir: string;
 }
 
-/** Reads of a Dockerfile what the files that run its image have to know. */
+/** Reads the parts of a Dockerfile with which the files that run its image must agree. */
 export function readDockerfile(text: string): Stage[] {
   const stages: Draft[] = [];
   const used = new Set<string>();
@@ -71,7 +71,7 @@ function pairsOf(rest: string): [key: string, value: string][] {
   return [[key, words.join(' ')]];
 }
 
-/** A backslash at the end of a line goes on in the next; comments between are passed over. */
+/** A backslash at the end of a line continues it on the next; comments between them are skipped. */
 function instructionsOf(text: string): Instruction[] {
   const found: Instruction[] = [];
   let open: { text: string; line: number } | undefined;

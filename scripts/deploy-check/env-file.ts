@@ -1,6 +1,6 @@
 import { Node } from './node.ts';
 
-/** A file of `NAME=value` lines, of which kustomize makes a ConfigMap, as a document like those of YAML. */
+/** Reads a file of `NAME=value` lines, from which kustomize generates a ConfigMap, as a document like those of YAML. */
 export function readEnvFile(file: string, text: string): Node {
   const variables: Record<string, string> = {};
   const lines = new Map<string, number>();

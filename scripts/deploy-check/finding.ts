@@ -1,14 +1,14 @@
-/** Where a key leads from the top of a YAML document: names of a map, places in a list. */
+/** The path of a value from the top of a YAML document: keys of maps, indexes of lists. */
 export type Path = readonly (string | number)[];
 
-/** Something that is wrong in a file. */
+/** A fault in a file. */
 export interface Finding {
-  /** From the root folder; for what kustomize built, the folder it was built from. */
+  /** Relative to the root folder; of a build by kustomize, its folder. */
   readonly file: string;
   readonly line: number | undefined;
-  /** What in the file: a path of keys, or an object's kind and name and such a path. */
+  /** The place in the file: a path of keys, or an object's kind and name and such a path. */
   readonly place: string;
-  /** What is wrong, and what was expected. */
+  /** The fault, and what was expected. */
   readonly problem: string;
 }
 
@@ -22,8 +22,8 @@ export function showPath(path: Path): string {
 }
 
 /**
- * Those of files, each once, then those of builds, each once and only where no file has it: a base is in many builds, and a
- * finding with a line says more.
+ * Removes duplicates: returns the findings of files, and then those of builds that no file has. A base is in many builds, and the
+ * finding of a file has a line.
  */
 export function withoutRepeats(findings: readonly Finding[]): Finding[] {
   const said = new Set<string>();

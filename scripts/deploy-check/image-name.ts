@@ -1,10 +1,10 @@
-/** The image's name, without the repository it is pushed to. */
+/** The image's name, without its repository. */
 const NAME = 'ml-model';
-/** What manifests call the image of target gpu, until kustomize puts a repository and a tag in its place. */
+/** The name of the image of target gpu in manifests, which kustomize replaces by one with a repository and a tag. */
 const GPU_NAME = 'ml-model-gpu';
 
-/** An image's reference in its parts: `[repository/]name[:tag][@digest]`. */
-export interface ImageReference {
+/** The parts of an image's reference: `[repository/]name[:tag][@digest]`. */
+interface ImageReference {
   /** With the host, and without the name. */
   readonly repository: string;
   readonly name: string;
@@ -19,13 +19,13 @@ export function readImageReference(text: string): ImageReference {
   return { repository: front.slice(0, Math.max(slash, 0)), name, tag, digest };
 }
 
-/** Whether it is an image of Dockerfile.ml, in whatever repository. */
+/** Whether it is an image of Dockerfile.ml, in any repository. */
 export function isOurs(reference: string): boolean {
   const { name } = readImageReference(reference);
   return name === NAME || name === GPU_NAME;
 }
 
-/** Whether it is the one of target gpu. */
+/** Whether it is the image of target gpu. */
 export function isGpu({ name, tag }: ImageReference): boolean {
   return name === GPU_NAME || /(^|-)gpu$/.test(tag ?? '');
 }

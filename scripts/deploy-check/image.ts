@@ -6,9 +6,9 @@ import { type Routes, readRoutes } from './routes.ts';
 
 export const DOCKERFILE = 'Dockerfile.ml';
 
-/** What the files that run the image have to agree with. */
+/** The properties of the image with which the files that run it must agree. */
 export interface Image {
-  /** Those of the Dockerfile that somebody runs. */
+  /** The stages of the Dockerfile that are run. */
   readonly stages: readonly Stage[];
   readonly port: number;
   readonly uid: number;
@@ -17,7 +17,7 @@ export interface Image {
   readonly routes: Routes;
 }
 
-/** Reads the image of `root`, and checks that all that is built from its Dockerfile is run alike. */
+/** Reads the image of `root`, and checks that all images of its Dockerfile have the same user, folder and port. */
 export function readImage(root: string): { image: Image; findings: Finding[] } {
   const stages = readDockerfile(readFileSync(join(root, DOCKERFILE), 'utf8')).filter((stage) => stage.final);
   const last = stages.at(-1);
@@ -37,7 +37,7 @@ function checkStage(stage: Stage, { port, uid, gid, workdir }: Image): Finding[]
     say(`exposes ${stage.exposes.join(', ') || 'no port'}, expected one port, the same in every image`);
   const set = stage.env.get('PORT');
   if (set !== undefined && Number(set.value) !== port) say(`PORT=${set.value}, but it exposes ${port}`, set.line);
-  // A name would be looked up in the image's /etc/passwd: Kubernetes can't tell that it is not root, and refuses it.
+  // Kubernetes refuses a name: only the image's /etc/passwd shows that it is not root.
   if (stage.user !== `${uid}:${gid}` || !(uid > 0))
     say(`runs as "${stage.user}", expected numbers, <user>:<group>, not of root`);
   if (stage.workdir !== workdir) say(`works in ${stage.workdir}, the last image in ${workdir}`);

@@ -4,20 +4,20 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import type { Finding } from './finding.ts';
 
-/** What kustomize made of an overlay, or of the base with a component. */
-export interface Build {
-  /** The folder it comes from. */
+/** A build by kustomize: of an overlay, or of the base with a component. */
+interface Build {
+  /** Its folder. */
   readonly name: string;
   readonly overlay: boolean;
-  /** Objects as YAML; empty where there is a finding. */
+  /** Objects as YAML; empty if there is a finding. */
   readonly text: string;
   readonly findings: readonly Finding[];
 }
 
-/** The oldest that the manifests are built with. Debian 12's kubectl has kustomize 2, which knows no components. */
+/** The oldest major version that can build the manifests. Debian 12's kubectl has kustomize 2, which lacks components. */
 const LEAST = 5;
 
-/** @returns what to do where there is no kubectl with a kustomize that is new enough; undefined where there is one. */
+/** @returns what to do if there is no kubectl with a kustomize that is new enough; undefined if there is one. */
 export function findMissingKubectl(): string | undefined {
   const { stdout, error } = spawnSync('kubectl', ['version', '--client', '--output=json'], { encoding: 'utf8' });
   const how =
@@ -60,7 +60,7 @@ function build(root: string, folder: string, overlay: boolean, called = folder):
   const name = relative(root, called);
   const { stdout, stderr, status } = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
   const [, logged] = /err=("(?:\\.|[^"\\])*")/.exec(stderr) ?? [];
-  // Of what is built, it warns of what it will no longer take. Kubernetes' own kubectl says `error: …`; Google's logs `err="…"`.
+  // Besides errors, it prints warnings about deprecated fields. Kubernetes' kubectl prints `error: …`, Google's `err="…"`.
   const text = logged === undefined ? stderr.replace(/^error: /, '') : String(JSON.parse(logged));
   const said = text.trim().replaceAll(/\s*\n\s*/g, ' ');
   const findings =

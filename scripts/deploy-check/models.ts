@@ -1,14 +1,14 @@
 import type { Finding, Path } from './finding.ts';
 import type { Node } from './node.ts';
 
-/** What a kind of object may be. */
+/** The type and the schema of a kind of object. */
 export interface Model {
-  /** Its type, for the check of unknown fields. */
+  /** Its TypeScript type, for the check of unknown fields. */
   readonly type: string;
   validate(object: Node): Finding[];
 }
 
-/** Kubernetes' own OpenAPI, GKE's kinds and the Gateway API's: the classes of kubernetes-models, made from their schemas. */
+/** The packages of kubernetes-models with classes for the kinds of Kubernetes, GKE and the Gateway API, generated from their schemas. */
 const PACKAGES = ['kubernetes-models', '@kubernetes-models/gke', '@kubernetes-models/gateway-api'];
 
 interface ModelClass {

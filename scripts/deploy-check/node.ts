@@ -1,18 +1,18 @@
 import { type Finding, type Path, showPath } from './finding.ts';
 
-/** Where a document comes from. */
-export interface Source {
+/** The origin of a document. */
+interface Source {
   readonly file: string;
-  /** The line of a key, or of the nearest that is there. */
+  /** The line of a key, or of the nearest existing one. */
   lineOf(path: Path): number | undefined;
 }
 
-/** A place in a YAML document, there or not: rules ask for what they need and get nothing where it is missing. */
+/** A place in a YAML document, which may be missing: rules read values without checking that they exist. */
 export class Node {
   readonly source: Source;
   readonly path: Path;
   readonly value: unknown;
-  /** Kind and name of the object that it is in. */
+  /** Kind and name of its object. */
   readonly object: string;
 
   constructor(source: Source, path: Path, value: unknown, object = nameObject(value)) {
@@ -35,19 +35,19 @@ export class Node {
     return this.value !== undefined && this.value !== null;
   }
 
-  /** Of a list; none of anything else. */
+  /** The items of a list; empty for anything else. */
   get items(): Node[] {
     return Array.isArray(this.value) ? this.value.map((_, i) => this.at(i)) : [];
   }
 
-  /** Of a map; none of anything else. */
+  /** The entries of a map; empty for anything else. */
   get entries(): [name: string, node: Node][] {
     const { value } = this;
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
     return Object.keys(value).map((name) => [name, this.at(name)]);
   }
 
-  /** A scalar as it is written. */
+  /** The text of a scalar, as it is written. */
   get text(): string | undefined {
     const { value } = this;
     return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
@@ -55,7 +55,7 @@ export class Node {
       : undefined;
   }
 
-  /** A number, or a text of digits. */
+  /** The value of a number, or of a text of digits. */
   get number(): number | undefined {
     const { text } = this;
     return text !== undefined && /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;

@@ -11,7 +11,7 @@ const UNITS: Readonly<Record<string, number>> = {
   Ti: 2 ** 40,
 };
 
-/** Kubernetes' quantities: `500m` of a CPU, `2Gi` of memory. Undefined for what is none. */
+/** The number of a quantity of Kubernetes: `500m` of a CPU, `2Gi` of memory. Undefined if it is invalid. */
 export function readQuantity(text: string | undefined): number | undefined {
   const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([a-zA-Z]*)$/.exec(text ?? '') ?? [];
   const factor = UNITS[unit];

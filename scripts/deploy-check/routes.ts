@@ -5,13 +5,13 @@ import { createProbeRoutes } from '../../functions/routes/status/probes.ts';
 import { createTensorFlowServingRoutes } from '../../functions/routes/tensorflow-serving/routes.ts';
 
 export interface Routes {
-  /** Paths that a probe may ask with GET. */
+  /** Paths that a probe may request with GET. */
   readonly probes: ReadonlySet<string>;
-  /** All paths; a part in braces stands for one of the caller's. */
+  /** All paths; a part in braces is a parameter. */
   readonly all: ReadonlySet<string>;
 }
 
-/** The server's routes, made of nothing: what they need is not looked at before they are asked. */
+/** The server's routes, created without their dependencies, which are used only by requests. */
 export function readRoutes(): Routes {
   const nothing = {} as never;
   const probes = createProbeRoutes(nothing);

@@ -5,14 +5,14 @@ import { findTypeErrors, type TypedNode } from './type-check.ts';
 
 const CLOUD_RUN = "import('@googleapis/run').run_v1.Schema$Service";
 const CLOUD_BUILD = "import('@googleapis/cloudbuild').cloudbuild_v1.Schema$Build";
-/** Managed Prometheus publishes a CustomResourceDefinition alone, of which no package has types. */
+/** Managed Prometheus publishes only a CustomResourceDefinition, for which no package has types. */
 const WITHOUT_SCHEMA = 'monitoring.googleapis.com/v1';
-/** What kustomize reads itself, and refuses where it has an unknown field. */
+/** Kinds that kustomize reads, and refuses if they have an unknown field. */
 const KUSTOMIZE = /^(kustomize\.config\.k8s\.io\/|builtin$)/;
 
 /**
- * Checks objects against the schemas of their kinds, and for fields that these do not have.
- * @param whole which of them have to have all that a schema asks for; others are patches.
+ * Checks objects by the schemas of their kinds, and finds unknown fields.
+ * @param whole whether an object must have all required fields; others are patches.
  */
 export async function checkSchemas(documents: readonly Node[], whole: (document: Node) => boolean): Promise<Finding[]> {
   const findings: Finding[] = [];

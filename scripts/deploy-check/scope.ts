@@ -4,12 +4,12 @@ import type { Finding } from './finding.ts';
 import type { Image } from './image.ts';
 import type { Node } from './node.ts';
 
-/** Documents that are looked at together: all files as they are written, or the objects of one build of kustomize. */
+/** Documents that are checked together: all files as they are written, or the objects of one build of kustomize. */
 export interface Scope {
   readonly image: Image;
-  /** All objects are there, whole: patches are applied, and what is not found is missing. */
+  /** Whether all objects are there and complete: patches are applied, and an object that is not found is missing. */
   readonly built: boolean;
-  /** The build of an overlay, which is what a cluster is given. */
+  /** Whether it is the build of an overlay, which is deployed to a cluster. */
   readonly deployed: boolean;
   readonly documents: readonly Node[];
   readonly pods: readonly Pod[];
@@ -18,7 +18,7 @@ export interface Scope {
   readonly containers: readonly Container[];
 }
 
-/** Finds what is wrong in a scope; one file a rule. */
+/** Finds faults in a scope. Each rule has its own file. */
 export type Rule = (scope: Scope) => Finding[];
 
 export function createScope(documents: readonly Node[], image: Image, of: 'files' | 'build' | 'overlay'): Scope {
@@ -28,7 +28,7 @@ export function createScope(documents: readonly Node[], image: Image, of: 'files
   return { image, built: of !== 'files', deployed: of === 'overlay', documents, pods, services, containers };
 }
 
-/** The documents of this kind; `group` is the API version, or what it begins with up to its slash. */
+/** The documents of this kind; `group` is the API version, or its part before the slash. */
 export function ofKind(documents: readonly Node[], group: string, kind: string): Node[] {
   return documents.filter((document) => isKind(document, group, kind));
 }
@@ -38,7 +38,7 @@ function isKind(document: Node, group: string, kind: string): boolean {
   return document.at('kind').text === kind && (version === group || version.startsWith(`${group}/`));
 }
 
-/** Whether a map of labels has all that a selector asks for. An empty selector asks for nothing. */
+/** Whether a map of labels has all labels of a selector. An empty selector selects everything. */
 export function selects(matchLabels: Node, labels: Node): boolean {
   return matchLabels.entries.every(([name, wanted]) => labels.at(name).text === wanted.text);
 }

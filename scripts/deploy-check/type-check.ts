@@ -7,22 +7,22 @@ import type { Node } from './node.ts';
 
 const MODULES = join(import.meta.dirname, '..', '..', 'node_modules');
 const TSC = join(MODULES, 'typescript', 'bin', 'tsc');
-/** "Object literal may only specify known properties", without and with a name that was meant. */
+/** The codes of "Object literal may only specify known properties", without and with a suggested name. */
 const UNKNOWN_FIELD = new Set(['2353', '2561']);
 
-/** An object, and the type that has all the fields it may have. */
+/** An object, and the type with all its possible fields. */
 export interface TypedNode {
   readonly node: Node;
-  /** As TypeScript names it: `import('package').Type`. */
+  /** In TypeScript's notation: `import('package').Type`. */
   readonly type: string;
-  /** Only fields that the type does not have are reported: what is missing, or of the wrong type, is left to a schema. */
+  /** Whether only unknown fields are reported: a schema checks missing fields and types then. */
   readonly fieldsOnly: boolean;
 }
 
 /**
- * Has the TypeScript compiler find the fields that a type does not have, since validators that are made from OpenAPI let
- * them pass: each object is written as a literal of its type. The compiler names one unknown field of a map at a time, so
- * those it has named are taken out, and it is asked again.
+ * Finds unknown fields with the TypeScript compiler, as validators that are generated from OpenAPI accept them: each object is written
+ * as a literal of its type. The compiler reports one unknown field of a map at a time, so the reported ones are removed, and it is run
+ * again.
  */
 export function findTypeErrors(objects: readonly TypedNode[]): Finding[] {
   if (objects.length === 0) return [];
@@ -73,7 +73,7 @@ function compile(folder: string, objects: readonly TypedNode[], removed: Readonl
     writeLiteral(`export const o${object}: ${declared} = `, node.value, { object, path: [] }, ';');
   }
 
-  /** Each key is on a line of its own, by which an error is led back to it. */
+  /** Each key is on its own line, by which an error is assigned to it. */
   function writeLiteral(before: string, value: unknown, place: Place, after: string): void {
     if (typeof value !== 'object' || value === null) {
       write(`${before}${JSON.stringify(value)}${after}`, place);
@@ -83,7 +83,7 @@ function compile(folder: string, objects: readonly TypedNode[], removed: Readonl
     write(`${before}${list ? '[' : '{'}`, place);
     for (const [key, inner] of Object.entries(value)) {
       const at = { object: place.object, path: [...place.path, list ? Number(key) : key] };
-      // Directives of kustomize, which are no fields of the object.
+      // Directives of kustomize, which are not fields of the object.
       if (removed.has(JSON.stringify(at)) || key.startsWith('$')) continue;
       writeLiteral(list ? '' : `${JSON.stringify(key)}: `, inner, at, ',');
     }
@@ -98,7 +98,7 @@ function compile(folder: string, objects: readonly TypedNode[], removed: Readonl
     stdout.matchAll(/^objects\.ts\((\d+),\d+\): error TS(\d+): (.*)$/gm),
     ([, line, code, message]) => {
       const at = places[Number(line) - 1];
-      // Of a module that is not found, its types would be `any`, and every field known.
+      // If a module is not found, its types are `any`, and no field is unknown.
       if (at === undefined || code === '2307') throw new Error(`tsc: ${message}`);
       return { at, code: code!, message: message! };
     },

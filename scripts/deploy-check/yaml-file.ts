@@ -2,16 +2,16 @@ import { type Document, LineCounter, parseAllDocuments, type Node as YamlNode } 
 import type { Finding, Path } from './finding.ts';
 import { Node } from './node.ts';
 
-/** The documents of one YAML file, and what of it is not YAML. */
-export interface YamlFile {
+/** The documents of one YAML file, and its syntax errors. */
+interface YamlFile {
   readonly documents: readonly Node[];
   readonly findings: readonly Finding[];
 }
 
 /**
  * Reads the documents of one file.
- * @param file what findings call it.
- * @param built it is what kustomize wrote: its lines are in no file, and are not named.
+ * @param file its name in findings.
+ * @param built whether it is the output of kustomize, whose lines are in no file and not reported.
  */
 export function readYaml(file: string, text: string, built = false): YamlFile {
   const lines = new LineCounter();
@@ -30,7 +30,7 @@ export function readYaml(file: string, text: string, built = false): YamlFile {
   return { documents, findings };
 }
 
-/** Where the value stands, or the nearest there is of what it would be in. */
+/** The position of a value, or of the nearest value that would contain it. */
 function offsetOf(document: Document.Parsed, path: Path): number {
   const node = document.getIn(path, true) as YamlNode | undefined;
   if (node?.range || path.length === 0) return node?.range?.[0] ?? 0;

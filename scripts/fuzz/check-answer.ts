@@ -1,6 +1,6 @@
 import type { Answer } from '../conformance/http.ts';
 
-/** What is wrong with an answer to any body at all; undefined where nothing is. */
+/** What is wrong with a response, whatever the body; undefined if nothing is. */
 export function faultOf(answer: Answer): string | undefined {
   const { status, headers } = answer;
   if (status === 503) return headers['retry-after'] === undefined ? '503 without Retry-After' : undefined;

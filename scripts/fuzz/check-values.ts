@@ -6,15 +6,15 @@ import type { FuzzRequest, Signature } from './generate.ts';
 import { isObject, type Json, parseLoosely } from './loose-json.ts';
 import { KNOWN } from './models.ts';
 
-/** A row of a model whose answers are not known, as it was sent, and what came for it: to be sent once more, alone. */
+/** A row of a model whose outputs are not known, and its result: to be sent once more, alone. */
 export interface LoneRow {
   readonly model: string;
   readonly features: string;
   readonly outputs: Columns;
 }
 
-export interface ValueCheck {
-  /** What is wrong with the values of an answer of 200; undefined where nothing is. */
+interface ValueCheck {
+  /** What is wrong with the values of a response of 200; undefined if nothing is. */
   readonly fault: string | undefined;
   readonly lone: readonly LoneRow[];
 }
@@ -22,7 +22,7 @@ export interface ValueCheck {
 type Members = { readonly [key: string]: Json };
 const NDJSON = /^application\/(x-ndjson|jsonl)/;
 
-/** What each answer of 200 says, held against what the model gives for that row, worked out from the body by other code. */
+/** Compares the values of a response of 200 with those that code other than the server's computes from the body. */
 export function checkValues(request: FuzzRequest, answer: Answer, models: readonly Signature[]): ValueCheck {
   const model = models.find(({ name }) => name === request.model)!;
   const lone: LoneRow[] = [];
@@ -39,7 +39,7 @@ export function checkValues(request: FuzzRequest, answer: Answer, models: readon
   }
 }
 
-/** The rows of a model of one input, each with its part of every output. */
+/** The rows of a model with one input, each with its part of every output. */
 function loneRows(model: Signature, inputs: Columns, outputs: Members | Columns): LoneRow[] {
   const [input, ...more] = model.inputs;
   const { values } = inputs.get(input!.name)!;
@@ -58,7 +58,7 @@ function loneRows(model: Signature, inputs: Columns, outputs: Members | Columns)
   });
 }
 
-/** Outputs in JSON, by name, as columns. @throws Error for one that holds what its datatype does not. */
+/** Outputs in JSON, by name, as columns. @throws Error for a value that is not of the datatype. */
 export function outputsOf({ outputs: specs }: Signature, outputs: Members): Columns {
   const given = specs.filter(({ name }) => outputs[name] !== undefined);
   return new Map(given.map(({ name, datatype }) => [name, mustBeColumn(name, datatype, outputs[name]!)]));
@@ -72,14 +72,14 @@ function mustBeColumn(name: string, datatype: Datatype, json: Json): Column {
 
 const quoteFloat = (value: string): string => (Number.isFinite(Number(value)) ? value : `"${value}"`);
 
-/** Inputs and the outputs that were answered for them: JSON by name, or columns. */
+/** Inputs and the outputs of the response: JSON by name, or columns. */
 type Pair = readonly [inputs: Columns, outputs: Members | Columns];
 
 function compare(known: (typeof KNOWN)[string], inputs: Columns, outputs: Members | Columns): string | undefined {
   const expected = known.outputs(inputs);
   for (const [name, column] of expected ?? []) {
     const given = outputs instanceof Map ? outputs.get(name) : (outputs as Members)[name];
-    // Not asked for.
+    // Not requested.
     if (given === undefined) continue;
     const actual = outputs instanceof Map ? (given as Column) : columnOf(column.datatype, given as Json);
     if (actual !== undefined && isSame(column, actual, known.tolerance)) continue;
@@ -110,7 +110,7 @@ function pairsOf(request: FuzzRequest, answer: Answer, model: Signature): Pair[]
   return [[inputsOf((body as Members).features!, model), parsed.outputs as Members]];
 }
 
-/** The prediction of one instance: all of `/predict`'s members to Vertex AI, the outputs' values to TensorFlow Serving. */
+/** The prediction of one instance: all members of `/predict` for Vertex AI, the outputs' values for TensorFlow Serving. */
 function predictionOf(prediction: Json, model: Signature, dialect: FuzzRequest['dialect']): Members {
   return dialect === 'vertex' ? ((prediction as Members).outputs as Members) : byOutput(prediction, model);
 }
@@ -151,7 +151,7 @@ function batchPairs(rows: readonly (Json | (() => Json))[], answer: Answer, mode
   return pairs;
 }
 
-/** The inputs of a row or of whole columns: the only input's values, or an object by name. */
+/** The inputs of a row or of entire columns: the only input's values, or an object by name. */
 function inputsOf(given: Json, { inputs }: Signature): Columns {
   const byName = isObject(given) && typeof given.b64 !== 'string';
   return new Map(
@@ -179,7 +179,7 @@ function inflate(body: Buffer, encoding: string | undefined): Buffer {
   return encoding === 'deflate' ? inflateSync(body) : body;
 }
 
-/** The tensors of an infer request or answer, in JSON or as binary data behind it. */
+/** The tensors of an infer request or response, in JSON or as binary data after it. */
 function readInfer(body: Buffer, header: string | undefined, member: 'inputs' | 'outputs'): Columns {
   const length = header === undefined ? body.length : Number(header);
   const tensors = (parseLoosely(body.subarray(0, length).toString()) as Members)[member] as Members[];

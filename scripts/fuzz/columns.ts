@@ -1,11 +1,11 @@
 import type { Datatype } from '../../functions/client/client.ts';
 import { Digits, isObject, type Json } from './loose-json.ts';
 
-/** The values of a tensor, row-major, each as the text that its datatype gives it: equal texts are equal values. */
+/** The values of a tensor, row-major, each as a text by its datatype: equal texts are equal values. */
 export interface Column {
   readonly datatype: Datatype;
   readonly values: readonly string[];
-  /** Where it was found. */
+  /** Its place, for messages. */
   readonly shape?: string | undefined;
 }
 
@@ -20,11 +20,11 @@ const ROUND: Partial<Record<Datatype, (value: number) => number>> = {
 const textOf = (value: number): string => (Object.is(value, -0) ? '-0' : String(value));
 
 /** The innermost values of arrays in arrays. */
-export function flatten(value: Json): Json[] {
+function flatten(value: Json): Json[] {
   return Array.isArray(value) ? value.flatMap(flatten) : [value];
 }
 
-/** A column of what stands in JSON; undefined where a value is none of the datatype. */
+/** A column of values in JSON; undefined if a value is not of the datatype. */
 export function columnOf(datatype: Datatype, json: Json): Column | undefined {
   const values = flatten(json).map((one) => textIn(datatype, one));
   return values.includes(undefined) ? undefined : { datatype, values: values as string[] };
@@ -84,7 +84,7 @@ export function columnOfBytes(datatype: Datatype, bytes: Uint8Array): Column {
 }
 
 /**
- * Whether two columns hold the same values.
+ * Whether two columns have the same values.
  * @param tolerance relative, for floats.
  */
 export function isSame(a: Column, b: Column, tolerance = 0): boolean {

@@ -6,10 +6,10 @@ import { blankLines, stretched } from './long.ts';
 import { mutate, mutateBytes } from './mutate.ts';
 import { createRandom, type Random } from './random.ts';
 
-export interface Input {
+interface Input {
   readonly name: string;
   readonly datatype: Datatype;
-  /** -1 where any size goes. */
+  /** -1 for any length. */
   readonly shape: readonly number[];
 }
 
@@ -21,7 +21,7 @@ export interface Signature {
 
 export interface FuzzRequest {
   readonly dialect: Dialect;
-  /** The name of the model that it is for. */
+  /** The name of the model. */
   readonly model: string;
   readonly path: string;
   readonly headers: Record<string, string>;
@@ -46,13 +46,13 @@ export type Dialect = (typeof DIALECTS)[number];
 
 const TYPES = ['application/json', 'application/octet-stream', 'application/x-ndjson', 'text/plain', 'a', ''];
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
-/** Within the server's limit of a body once it is unpacked. */
+/** Below the server's limit for an inflated body. */
 const BOMB_BYTES = 2 ** 22;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
-/** The shape of a row, by input: a free dimension has mostly one length for all inputs. */
+/** The shape of a row, by input: a dimension of any length mostly has the same length in all inputs. */
 function rowShapes({ inputs }: Signature, random: Random): readonly (readonly number[])[] {
   const shared = 1 + random.int(4);
   return inputs.map(({ shape }) =>
@@ -69,7 +69,7 @@ function scalar(datatype: Datatype, random: Random): number | boolean | string {
 const flat = ({ datatype }: Input, size: number, random: Random) =>
   Array.from({ length: size }, () => scalar(datatype, random));
 
-/** A row as the native routes, `instances` and Vertex AI take it. */
+/** A row in the form of the native routes, `instances` and Vertex AI. */
 function row(signature: Signature, random: Random): unknown {
   const shapes = rowShapes(signature, random);
   const values = signature.inputs.map((input, i) => flat(input, sizeOf(shapes[i]!), random));
@@ -89,7 +89,7 @@ function tensors(signature: Signature, random: Random, rows = 1 + random.int(4))
   });
 }
 
-/** The columns that TensorFlow Serving calls `inputs`. */
+/** Columns: the `inputs` of TensorFlow Serving. */
 function columns(signature: Signature, random: Random): unknown {
   const rows = rowsOf(signature, random);
   if (signature.inputs.length === 1) return rows;
@@ -98,7 +98,7 @@ function columns(signature: Signature, random: Random): unknown {
   );
 }
 
-/** Of FP16 only the width counts: any 16 bits are a number. */
+/** For FP16 only the width matters: any 16 bits are a number. */
 const ARRAYS = {
   UINT8: Uint8Array,
   UINT16: Uint16Array,
@@ -123,7 +123,7 @@ function bytesOf({ datatype, shape, data }: ReturnType<typeof tensors>[number]):
   return Buffer.from(encodeTensor({ datatype, shape, data: typed } as Parameters<typeof encodeTensor>[0]));
 }
 
-/** A valid value of the dialect; undefined where its body is no JSON text by itself. */
+/** A valid value of the dialect; undefined if its body is not only JSON. */
 function jsonOf(dialect: Dialect, signature: Signature, random: Random): unknown {
   switch (dialect) {
     case 'predict':
@@ -148,7 +148,7 @@ function changed(value: unknown, random: Random): string {
   return writeText(result);
 }
 
-/** A line of NDJSON, at times a long one, or after blank ones. */
+/** A line of NDJSON, sometimes a long one, or one after blank lines. */
 function changedLine(value: unknown, random: Random): string {
   const line = changed(value, random);
   const stretch = random.chance(0.01) ? stretched(line, random) : line;
@@ -186,8 +186,8 @@ function pathOf(dialect: Dialect, name: string): string {
 }
 
 /**
- * The body `number` of a run: the same for the same seed, number and models.
- * @param models what the server has, the one that `/predict` means first.
+ * Generates the body `number` of a run: the same for the same seed, number and models.
+ * @param models those of the server, that of `/predict` first.
  */
 export function generate(seed: number, number: number, models: readonly Signature[]): FuzzRequest {
   const random = createRandom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));

@@ -1,4 +1,4 @@
-/** Text that stands in a JSON body as it is: what `JSON.stringify` can't write. */
+/** Text that is written into a JSON body unchanged: for what `JSON.stringify` can't write. */
 export class Raw {
   readonly text: string;
   constructor(text: string) {

@@ -1,7 +1,7 @@
 import { Raw } from './json-text.ts';
 import type { Random } from './random.ts';
 
-/** Any single character may be what a careless pattern or loop is slow on. */
+/** Characters to repeat: each may be one on which a pattern or a loop is slow. */
 const CHARACTERS = Array.from({ length: 95 }, (_, i) => String.fromCharCode(0x20 + i)).concat(
   '\t',
   '\n',
@@ -34,7 +34,7 @@ const MOST_KEYS = 70_000;
 /** A length up to `most`: small ones as often as large ones. */
 const lengthUpTo = (most: number, random: Random): number => Math.floor(most ** (random.int(1001) / 1000));
 
-/** A long repeat of a character or a few, with something else at its end. */
+/** A long repeat of one or a few characters, with a different end. */
 export function repeat(random: Random): string {
   const piece = random.chance(0.7) ? random.pick(CHARACTERS) : random.pick(PIECES);
   return piece.repeat(lengthUpTo(MOST_CHARACTERS / piece.length, random)) + random.pick(ENDS);
@@ -56,7 +56,7 @@ function manyKeys(random: Random): Raw {
   return new Raw(`{${Array.from({ length: count }, (_, i) => `${JSON.stringify(key(i))}:1`)}}`);
 }
 
-/** Arrays or objects, deep and wide at once. */
+/** Arrays or objects that are deep and wide. */
 function deepAndWide(random: Random): Raw {
   const depth = 1 + random.int(70);
   const width = lengthUpTo(50_000, random);
@@ -65,7 +65,7 @@ function deepAndWide(random: Random): Raw {
   return new Raw(`${open.repeat(depth)}[${inner}]${close.repeat(depth)}`);
 }
 
-/** base64, sound or not, up to a long one. */
+/** Valid or invalid base64 of any length. */
 function longBase64(random: Random): unknown {
   const text = Buffer.alloc(lengthUpTo(MOST_CHARACTERS, random), random.pick(['a', 'é', '\xff'])).toString('base64');
   return { b64: random.chance(0.5) ? text : random.chance(0.5) ? repeat(random) : text + random.pick(ENDS) };
@@ -82,10 +82,10 @@ export function longValue(random: Random): unknown {
 
 const BLANKS = ['\n', '\r\n', ' \n', '\t \n'];
 
-/** Blank lines, up to very many of them. */
+/** Blank lines, sometimes very many. */
 export const blankLines = (random: Random): string => random.pick(BLANKS).repeat(lengthUpTo(50_000, random));
 
-/** The line with blanks within it, so that it is long and says the same. */
+/** The line with blanks, so that it is long and has the same meaning. */
 export function stretched(line: string, random: Random): string {
   const open = line.indexOf('[') + 1;
   return line.slice(0, open) + ' '.repeat(lengthUpTo(300_000, random)) + line.slice(open);

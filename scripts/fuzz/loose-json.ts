@@ -12,8 +12,8 @@ type Reviver = (key: string, value: unknown, context: { source?: string }) => un
 const parse = JSON.parse as (text: string, reviver: Reviver) => unknown;
 
 /**
- * JSON by the language's own parser, which knows nothing of the server's. A byte order mark is skipped; NaN and the infinities
- * may stand without quotes, and are texts.
+ * Parses JSON with JavaScript's parser, independently of the server's. A byte order mark is skipped; NaN and the infinities may lack
+ * quotes, and become texts.
  * @throws SyntaxError
  */
 export function parseLoosely(text: string): Json {

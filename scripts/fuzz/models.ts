@@ -7,7 +7,7 @@ import type { Column, Columns } from './columns.ts';
 /** `c` = `a` + `b`, FP32 [N,S] each: inputs that share two dimensions. */
 export const SUM = 'sum';
 
-/** Adds the models that only the fuzzer has to those of the conformance checks. */
+/** Writes the models of the fuzzer, in addition to those of the conformance checks. */
 export function writeFuzzModels(folder: string): void {
   mkdirSync(join(folder, SUM, '1'), { recursive: true });
   const inputs = ['a', 'b'].map((name) => value(name, 'float32', ['N', 'S']));
@@ -16,7 +16,7 @@ export function writeFuzzModels(folder: string): void {
   writeFileSync(join(folder, SUM, '1', 'model.onnx'), bytes);
 }
 
-/** What a model gives for its inputs: each output, and how exact it is. Undefined for what is not known. */
+/** The outputs of a model for its inputs, with their tolerances; undefined if they are not known. */
 interface Known {
   readonly tolerance: number;
   outputs(inputs: Columns): ReadonlyMap<string, Column> | undefined;
@@ -37,19 +37,19 @@ function changed({ datatype, values }: Column, change: (value: number, at: numbe
   return { datatype, values: numbers.map((value) => (Object.is(value, -0) ? '-0' : String(value))) };
 }
 
-/** Models whose answers are known without asking them. */
+/** Models whose outputs can be computed here. */
 export const KNOWN: Readonly<Record<string, Known>> = {
   [ALL_TYPES]: renamed((name) => name.replace(/^in_/, 'out_')),
   [PAIR]: renamed((name) => (name === 'a' ? 'c' : 'd')),
   ...Object.fromEntries(Object.values(IDENTITY).map((name) => [name, renamed(() => 'y')])),
   [LOGARITHM]: mapped(1e-5, Math.log),
-  // The highest version serves where none is named.
+  // Without a version, the highest one serves.
   [VERSIONED]: mapped(0, (value) => value + 2),
   [SUM]: {
     tolerance: 0,
     outputs(inputs) {
       const [a, b] = [inputs.get('a')!, inputs.get('b')!];
-      // One that is broadcast is left to the statuses.
+      // Outputs of broadcast inputs are not compared, only statuses.
       if (a.shape !== b.shape || a.values.length !== b.values.length) return undefined;
       return new Map([['c', changed(a, (value, i) => value + Number(b.values[i]))]]);
     },

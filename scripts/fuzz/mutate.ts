@@ -19,7 +19,7 @@ const NUMBERS = [
   .concat('9'.repeat(400), '01', '1.', '-', 'NaN', 'Infinity', '-Infinity', 'nan', '-NaN')
   .map((text) => new Raw(text));
 const STRINGS = ['', '\u0000', 'Ünï😀', '\ud800', 'NaN', '__proto__', '1'].concat('x'.repeat(65_536));
-/** JSON text, so that each use has a value of its own. */
+/** JSON texts, so that each use parses a new value. */
 const KINDS = ['null', 'true', '{}', '[]', '[[]]', '[[1],[1,2]]', '{"b64":"!"}', '{"b64":"AA=="}', '{"b64":"/w=="}'];
 const DEEP = [deep(50), deep(20_000)];
 
@@ -72,7 +72,7 @@ function mutateObject(object: Record<string, unknown>, random: Random): void {
   } else object[key] = anything(random);
 }
 
-/** Changes one place of a JSON value, and gives what has come of it: at times with a name that stands twice. */
+/** Changes one place of a JSON value, and returns the result, sometimes with a duplicate name. */
 export function mutate(value: unknown, random: Random): unknown {
   if (random.chance(0.03)) return anything(random);
   const found = containers(value);
@@ -87,7 +87,7 @@ export function mutate(value: unknown, random: Random): unknown {
   return value;
 }
 
-/** Cuts, flips or adds bytes. */
+/** Removes, changes or adds bytes. */
 export function mutateBytes(bytes: Buffer, random: Random): Buffer {
   const way = random.int(3);
   if (way === 0) return bytes.subarray(0, random.int(bytes.length + 1));

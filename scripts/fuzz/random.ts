@@ -1,6 +1,6 @@
-/** Numbers that a seed settles: the same ones on every machine. */
+/** Random numbers by a seed, the same on every machine. */
 export interface Random {
-  /** A whole number from 0 to `below` - 1. */
+  /** An integer from 0 to `below` - 1. */
   int(below: number): number;
   pick<T>(items: readonly T[]): T;
   /** True in `chance` of all cases. */

@@ -7,29 +7,29 @@ import { type FuzzRequest, generate, type Signature } from './generate.ts';
 import { type Json, parseLoosely } from './loose-json.ts';
 
 const CONNECTIONS = 32;
-/** An answer that takes longer is a hang. */
+/** Longest time for a response, in milliseconds: a longer one is a failure. */
 const ANSWER_MS = 10_000;
 const SHOWN_BYTES = 4096;
-/** Rows that are sent alone after a run: each takes a request of its own. */
+/** Most rows that are sent alone after a run, each in its own request. */
 const MAX_LONE = 2000;
-/** A run of several rows may round otherwise than a run of one. */
+/** A run of several rows may round differently from a run of one. */
 const ROUNDING = 1e-4;
 
-export interface Failure {
+interface Failure {
   readonly number: number;
   readonly request: FuzzRequest;
   readonly fault: string;
   readonly answer: string;
 }
 
-/** What a run has counted, from its first part on. */
+/** The counts of a run so far. */
 export interface Tally {
-  /** Answers by dialect, then status. */
+  /** Responses by dialect, then status. */
   readonly statuses: Map<string, Map<number, number>>;
   readonly failures: Failure[];
-  /** Answers of 200 whose values were compared with what is known. */
+  /** Responses of 200 whose values were compared with known ones. */
   compared: number;
-  /** Rows that are to be sent once more, alone. */
+  /** Rows to be sent once more, alone. */
   readonly lone: LoneRow[];
   /** Requests sent again because the server had closed the kept connection. */
   resent: number;
@@ -37,7 +37,7 @@ export interface Tally {
 
 export const createTally = (): Tally => ({ statuses: new Map(), failures: [], compared: 0, lone: [], resent: 0 });
 
-/** Sends the bodies `from` to `to` - 1 over 32 kept connections. Ends early where the time is up or 20 have failed. */
+/** Sends the bodies `from` to `to` - 1 over 32 keep-alive connections. Ends early if the time is up or 20 have failed. */
 export async function sendBodies(
   url: string,
   models: readonly Signature[],
@@ -84,7 +84,7 @@ function faultOfValues(
   return fault;
 }
 
-/** Sends rows once more, one at a time. Gives a line for each whose answer differs from the one within a batch. */
+/** Sends rows once more, one at a time. @returns a line for each whose result differs from the one within a batch. */
 export async function sendAlone(
   url: string,
   rows: readonly LoneRow[],
@@ -122,7 +122,7 @@ async function send(url: string, { path, headers, body }: FuzzRequest, agent: Ag
     return await exchange(url, sent, ANSWER_MS);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
-    // A kept connection may end as a request goes out; a new one may not.
+    // The server may close a keep-alive connection while a request is sent, but not a new one.
     tally.resent += 1;
     return exchange(url, { ...sent, agent: undefined } as never, ANSWER_MS);
   }
@@ -133,7 +133,7 @@ function count({ statuses }: Tally, dialect: string, status: number): void {
   statuses.set(dialect, of.set(status, (of.get(status) ?? 0) + 1));
 }
 
-/** A failure with all that it takes to send it again. */
+/** Describes a failure, with everything that is needed to send the body again. */
 export function describeFailure(seed: number, { number, request, fault, answer }: Failure): string {
   const { path, headers, body } = request;
   const flags = Object.entries(headers).map(([name, value]) => `-H '${name}${value === '' ? ';' : `: ${value}`}'`);

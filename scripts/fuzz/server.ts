@@ -13,10 +13,10 @@ const ROOT = join(import.meta.dirname, '../..');
 const START_MS = 60_000;
 const EVERY_MS = 100;
 const ASK_MS = 10_000;
-/** What `/predict` means. */
+/** The model behind `/predict`. */
 const MAIN = 'iris';
 
-/** Models that can't fail on a body of their signature: of the fixture's, those that can, and the slow ones, are left out. */
+/** Models that cannot fail on a body of their signature; those of the fixture that can, and the slow ones, are not used. */
 function writeModels(): string {
   const folder = mkdtempSync(join(tmpdir(), 'fuzz-'));
   writeFixture(folder);
@@ -27,7 +27,7 @@ function writeModels(): string {
   return folder;
 }
 
-/** Starts `server` on the models, and waits until it is ready. They are removed at the exit of this process. */
+/** Starts `server` on the models, and waits until it is ready. They are removed when this process exits. */
 export async function startFuzzed(server: string): Promise<ListeningServer> {
   const folder = writeModels();
   const removeModels = (): void => rmSync(folder, { recursive: true, force: true });
@@ -46,14 +46,14 @@ export async function startFuzzed(server: string): Promise<ListeningServer> {
   return started;
 }
 
-/** Whether `/ready` answers 200; false also where nothing answers. */
+/** Whether `/ready` responds with 200; false also without a response. */
 export const isReady = (url: string): Promise<boolean> =>
   exchange(url, { method: 'GET', path: '/ready' }, ASK_MS).then(
     ({ status }) => status === 200,
     () => false,
   );
 
-/** All models as the server tells of them, that of `/predict` first. */
+/** The metadata of all models from the server, that of `/predict` first. */
 export async function readSignatures(url: string): Promise<Signature[]> {
   const listed = await exchange(url, { method: 'POST', path: '/v2/repository/index' }, ASK_MS);
   const names = new Set([MAIN, ...(JSON.parse(listed.text) as { name: string }[]).map(({ name }) => name)]);

@@ -3,8 +3,8 @@ import { Agent } from 'node:http';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { exchange } from '../conformance/http.ts';
 
-/** What the answers of `/health/live` took while the bodies were sent. */
-export interface Stalls {
+/** Times of the responses of `/health/live` while the bodies were sent. */
+interface Stalls {
   readonly worstMs: number;
   readonly p99Ms: number;
 }
@@ -12,7 +12,7 @@ export interface Stalls {
 const PROBE_MS = 20;
 const ANSWER_MS = 60_000;
 
-/** Asks `/health/live` again and again until `stop`: in a thread, so that this program's own work is not counted. */
+/** Requests `/health/live` repeatedly until `stop`, in a thread, so that this program's own work is not measured. */
 export function watchStalls(url: string): { stop(): Promise<Stalls> } {
   const worker = new Worker(new URL(import.meta.url), { workerData: { url } });
   return {

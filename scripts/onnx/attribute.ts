@@ -9,7 +9,7 @@ import {
   TensorProtoSchema,
 } from './onnx_pb.ts';
 
-/** What a node's attribute holds: a `bigint` is an ONNX int, a `number` a float. A list holds one kind and is not empty. */
+/** The value of a node's attribute: a `bigint` is an ONNX int, a `number` a float. A list has elements of one kind, and is not empty. */
 export type AttributeValue =
   | bigint
   | number
@@ -21,13 +21,13 @@ export type AttributeValue =
   | readonly string[]
   | AttributeReference;
 
-/** In a function's body: what its caller gives as the attribute of that name. */
+/** In a function's body: the attribute of that name of the caller. */
 export interface AttributeReference {
   readonly refersTo: string;
   readonly type: keyof typeof ATTRIBUTE_TYPES;
 }
 
-/** @throws TypeError for an empty list, whose kind can not be known, and for one of mixed kinds */
+/** Makes an attribute. @throws TypeError for an empty list, whose kind is not known, and for one of mixed kinds */
 export function attribute(name: string, value: AttributeValue): AttributeProto {
   return create(AttributeProtoSchema, { name, ...content(name, value) });
 }

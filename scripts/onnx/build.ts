@@ -19,7 +19,7 @@ import { writeModel } from './write.ts';
 
 export { initializer } from './initializer.ts';
 
-/** Sizes of dimensions; a string is a name for one that the caller chooses, the same wherever the name is. */
+/** Lengths of dimensions; a string names one of any length, the same for all dimensions with that name. */
 export type Shape = readonly (number | string)[];
 
 export interface GraphParts {
@@ -29,11 +29,11 @@ export interface GraphParts {
   readonly initializers?: readonly TensorProto[];
   readonly inputs: readonly ValueInfoProto[];
   readonly outputs: readonly ValueInfoProto[];
-  /** Types and shapes of values between nodes, as shape inference leaves them. */
+  /** Types and shapes of values between nodes, as shape inference writes them. */
   readonly valueInfo?: readonly ValueInfoProto[];
 }
 
-/** A function of the model: a node of its domain and name stands for its nodes. */
+/** A function of the model: a node with its domain and name is replaced by its nodes. */
 export interface FunctionParts {
   readonly domain: string;
   readonly name: string;
@@ -43,26 +43,26 @@ export interface FunctionParts {
   readonly nodes: readonly NodeProto[];
   /** Versions of the operator sets of its nodes, by domain; `''` is the default one. */
   readonly opsets: Readonly<Record<string, number>>;
-  /** Names of the attributes that a caller gives; see {@link AttributeReference}. */
+  /** Names of the attributes of a caller; see {@link AttributeReference}. */
   readonly attributes?: readonly string[];
 }
 
 export interface ModelParts extends GraphParts {
-  /** Version of the default operator set; 17 unless given. */
+  /** Version of the default operator set. Default: 17. */
   readonly opset?: number;
   /** Version of the `ai.onnx.ml` operator set, for models that use it. */
   readonly mlOpset?: number;
   /** Versions of further operator sets, by domain: `com.microsoft`, those of the functions. */
   readonly opsets?: Readonly<Record<string, number>>;
   readonly functions?: readonly FunctionProto[];
-  /** 8 unless given, which goes with operator sets up to 18. */
+  /** Default: 8, for operator sets up to 18. */
   readonly irVersion?: number;
   readonly producer?: string;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
- * One operator. An empty string among `inputs` is an optional input left out.
+ * Makes one operator. An empty string among `inputs` is an optional input without a value.
  *
  * @param attributes see {@link AttributeValue}: a `bigint` is an ONNX int, a `number` a float
  */
@@ -104,7 +104,7 @@ export function mapType(key: DataTypeName, valueType: TypeProto): TypeProto {
   return create(TypeProtoSchema, { value: { case: 'mapType', value: { keyType: DATA_TYPES[key], valueType } } });
 }
 
-/** A named tensor at a graph's edge: an input or an output. */
+/** A named tensor that is an input or an output of a graph. */
 export function value(name: string, dtype: DataTypeName, shape?: Shape): ValueInfoProto {
   return typedValue(name, tensorType(dtype, shape));
 }
@@ -126,7 +126,7 @@ export function graph(parts: GraphParts): GraphProto {
   });
 }
 
-/** A function, for {@link ModelParts.functions}; the model's operator sets have to name its domain as well. */
+/** A function, for {@link ModelParts.functions}; the model's operator sets must include its domain. */
 export function localFunction({
   domain,
   name,

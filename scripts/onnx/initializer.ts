@@ -31,7 +31,7 @@ export type InitializerData =
  * @param dims its shape; `[]` is a scalar
  * @param data row-major elements: the dtype's own array (float16 as its raw bits, bool as bytes), strings, or plain
  *   numbers, which are converted (float16 excepted)
- * @throws TypeError where `data` is of another kind than `dtype`, RangeError where it does not fill `dims`
+ * @throws TypeError if `data` is of another kind than `dtype`, RangeError if its length does not fit `dims`
  */
 export function initializer(
   name: string,

@@ -6,9 +6,9 @@ import { type ModelProto, ModelProtoSchema } from './onnx_pb.ts';
  * Decodes a model file. Weights stay views of `bytes`, so `bytes` must not change afterwards; fields outside the
  * subset of onnx.proto are kept and written back.
  *
- * @param bytes the whole file
+ * @param bytes the complete file
  * @param place names the file in errors: a path or URI
- * @throws ServingError `MODEL_FAILED` where the file is empty, cut short, or no ONNX model
+ * @throws ServingError `MODEL_FAILED` if the file is empty, incomplete, or not an ONNX model
  */
 export function readModel(bytes: Uint8Array, place: string): ModelProto {
   checkSize(bytes.length, place);

@@ -117,7 +117,7 @@ test('a server that never gets anywhere is given up after `retries` repeats, one
   assert.equal(refusing.asked.handled, 1);
 });
 
-test('an answer of a row that was not sent, of the wrong row, or of no row is a BAD_ANSWER', async (t) => {
+test('a result of a row that was not sent, of the wrong row, or of no row is a BAD_ANSWER', async (t) => {
   const says =
     (text: string): Handler =>
     async (lines, res) => {
@@ -141,7 +141,7 @@ test('an answer of a row that was not sent, of the wrong row, or of no row is a 
   }
 });
 
-test("a row's own error is its result, and the others go on", async (t) => {
+test("a row's own error is its result, and the other rows continue", async (t) => {
   const failing: Handler = async (lines, res) => {
     for await (const _ of lines) res.write('{"index":0,"error":{"message":"bad","code":"INVALID_INPUT"}}\n');
     res.end('{"done":true,"ok":0,"failed":1}\n');
@@ -151,7 +151,7 @@ test("a row's own error is its result, and the others go on", async (t) => {
   assert.deepEqual(row, { index: 0, error: { message: 'bad', code: 'INVALID_INPUT' } });
 });
 
-test('rows are read no further ahead than the window while nobody takes the results', async (t) => {
+test('rows are read no further ahead than the window while no results are consumed', async (t) => {
   const { batch } = await client(t, [echo()]);
   let read = 0;
   async function* rows() {
@@ -171,7 +171,7 @@ const noticing =
     return echo()(lines, res, req);
   };
 
-test('leaving the loop ends the request, and lets go of the source', async (t) => {
+test("leaving the loop ends the request, and returns the source's iterator", async (t) => {
   const ended = Promise.withResolvers<void>();
   const { batch } = await client(t, [noticing(ended.resolve)]);
   let returned = false;
@@ -213,7 +213,7 @@ test('nothing is read where the signal was aborted before', async (t) => {
   assert.deepEqual([read, asked.handled], [0, 0]);
 });
 
-test('what the source throws comes after the answers of the rows before it', async (t) => {
+test('the error of the source is thrown after the results of the rows before it', async (t) => {
   const { batch } = await client(t, [echo()]);
   async function* rows() {
     yield [0];

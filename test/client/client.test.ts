@@ -45,7 +45,7 @@ test('features are written as JSON that keeps bigints and typed arrays', async (
   assert.equal(asked[0]?.body, '{"features":{"id":9007199254740993,"x":[1,2]}}');
 });
 
-test('ready is false where the server says 503 or is not there, and an error where it says something else', async () => {
+test('ready is false if the server sends 503 or cannot be reached, and rejects at any other error', async () => {
   const ready = (fetch: Fetch): Promise<boolean> => createClient({ url: 'http://server', fetch }).ready();
   assert.equal(await ready(recording({}, 200).fetch), true);
   assert.equal(await ready(recording({}, 503).fetch), false);
@@ -53,7 +53,7 @@ test('ready is false where the server says 503 or is not there, and an error whe
   await assert.rejects(ready(recording({ error: 'who are you' }, 401).fetch), /who are you/);
 });
 
-test('what can not work is refused before anything is sent', async () => {
+test('invalid options are refused before anything is sent', async () => {
   assert.throws(() => createClient({ url: 'server:8080' }), TypeError);
   assert.throws(() => createClient({ url: 'ftp://server' }), /url: expected http or https/);
   assert.throws(() => createClient({ url: 'http://server', retries: -1 }), /retries/);

@@ -31,7 +31,7 @@ const failure = async (call: Promise<unknown>): Promise<ClientError> => {
   return error;
 };
 
-test('a call that finds no connection, or 429, 502 or 503, is repeated until it goes well', async () => {
+test('a call that finds no connection, or 429, 502 or 503, is repeated until it succeeds', async () => {
   const { asked, fetch } = script(
     refused,
     () => answer(429, ''),
@@ -61,7 +61,7 @@ test('a repeat waits as long as Retry-After says, and a tenth more at most', asy
   assert.ok(waits.length === 1 && waits[0]! >= 1000 && waits[0]! <= 1100, String(waits));
 });
 
-test('an answer that breaks off is repeated, too', async () => {
+test('a call whose response breaks off is repeated too', async () => {
   const broken = (): Response =>
     new Response(new ReadableStream({ pull: (controller) => controller.error(new TypeError('terminated')) }));
   const { asked, fetch } = script(broken, good);
@@ -181,7 +181,7 @@ test('headers and a token are asked for at every attempt', async () => {
   );
 });
 
-test('a token that can not be had is the error of its maker, and is not asked for again', async () => {
+test("the error of the token's function ends the call, and the function is not called again", async () => {
   let asks = 0;
   const token = (): never => {
     asks++;

@@ -57,7 +57,7 @@ for (const kind of ['container', 'functions'] as const)
   describe(`the client with the ${kind} host`, () => {
     const host = withHost(kind);
 
-    test('predicts a row, by any model, and is told what is wrong with one', async () => {
+    test('predicts a row with any model, and gets the error of an invalid row', async () => {
       const client = createClient<number[]>({ url: host().url });
       assert.equal(await client.ready(), true);
       assert.deepEqual((await client.predict([1, 2.5])).prediction, [1, 2.5]);
@@ -102,7 +102,7 @@ for (const kind of ['container', 'functions'] as const)
         assert.deepEqual(outputs.y, { datatype: 'BYTES', shape: [2, 1], data: ['2:1', '9:0'] });
       });
 
-    test('tells what a model and the server are', async () => {
+    test('gets the metadata of a model and of the server', async () => {
       const client = createClient({ url: host().url, model: 'int64' });
       const { name, platform, inputs } = await client.metadata();
       assert.deepEqual(
@@ -117,7 +117,7 @@ for (const kind of ['container', 'functions'] as const)
     });
   });
 
-test('a stream goes on with the server that takes the place of one that leaves, and no row is lost or answered twice', async () => {
+test('a stream continues with the server that replaces one that shuts down, and each row gets one result', async () => {
   const port = await freePort();
   const leaving = await startHost('container', { ...ENV, PORT: String(port) });
   const client = createClient<number[]>({ url: leaving.url, retries: 20, timeoutMs: 60_000 });

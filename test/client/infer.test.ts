@@ -57,7 +57,7 @@ function answer(json: unknown, blob = '', length: string | undefined = blob === 
   return { headers, bytes: new Uint8Array(Buffer.concat([head, Buffer.from(blob, 'hex')])).buffer };
 }
 
-test('an answer may mix outputs in bytes and in JSON', () => {
+test('a response may mix outputs in bytes and in JSON', () => {
   const json = {
     model_name: 'm',
     model_version: '2',
@@ -77,18 +77,18 @@ test('an answer may mix outputs in bytes and in JSON', () => {
   ]);
 });
 
-test('an answer that breaks the protocol is a BAD_ANSWER', () => {
+test('a response that breaks the protocol is a BAD_ANSWER', () => {
   const y = { name: 'y', datatype: 'UINT8', shape: [1] };
   const sized = (size: unknown) => ({ outputs: [{ ...y, parameters: { binary_data_size: size } }] });
   const cases: [ReturnType<typeof answer>, RegExp][] = [
     [answer(sized(2), '00'), /y: binary_data_size is 2, 1 bytes are left/],
     [answer(sized(-1), '00'), /binary_data_size is -1/],
     [answer(sized('1'), '00'), /binary_data_size is 1/],
-    [answer(sized(1), '0000'), /1 bytes of the answer belong to no output/],
+    [answer(sized(1), '0000'), /1 bytes of the response belong to no output/],
     [answer(sized(1), '00', '999'), /Inference-Header-Content-Length is 999/],
     [answer(sized(1), '00', 'x'), /Inference-Header-Content-Length is x/],
     [answer({}), /outputs: expected an array/],
-    [answer(null), /the answer: expected an object/],
+    [answer(null), /the response: expected an object/],
     [answer({ outputs: [null] }), /outputs\[0\]: expected an object/],
     [answer({ outputs: [{ name: 'y', datatype: 'FP99', shape: [1] }] }), /outputs\[0\]: expected a name, a datatype/],
     [answer({ outputs: [{ name: 'y', datatype: 'UINT8', shape: [-1] }] }), /outputs\[0\]/],

@@ -26,7 +26,7 @@ test('what JSON.stringify loses is kept: digits of bigints, typed arrays, number
   );
 });
 
-test('an answer that is not JSON is a BAD_ANSWER that shows its start', () => {
+test('a response that is not JSON is a BAD_ANSWER that shows its start', () => {
   assert.throws(
     () => parseJson(new TextEncoder().encode('<html>')),
     (error: unknown) => error instanceof ClientError && error.code === 'BAD_ANSWER' && error.message.includes('<html>'),

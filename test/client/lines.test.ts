@@ -16,7 +16,7 @@ function answer(pieces: readonly Uint8Array[], onCancel = (): void => {}): Respo
   return new Response(body);
 }
 
-test('lines are the same however an answer is cut, in the middle of a character too', async () => {
+test('lines are the same wherever a response is split, also within a character', async () => {
   const text = '{"a":"é€😀"}\n\n{"b":1}\nlast';
   const bytes = new TextEncoder().encode(text);
   await fc.assert(
@@ -30,7 +30,7 @@ test('lines are the same however an answer is cut, in the middle of a character 
   );
 });
 
-test('whoever stops reading lets go of the answer', async () => {
+test('ending the iteration cancels the response', async () => {
   let cancelled = false;
   const response = answer([Buffer.from('1\n'), Buffer.from('2\n')], () => {
     cancelled = true;

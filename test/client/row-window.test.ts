@@ -5,8 +5,8 @@ import { createRowWindow } from '../../functions/client/row-window.ts';
 
 const lines = (...rows: number[]): string => rows.map((row) => `{"features":[${row}]}\n`).join('');
 
-/** 0, 1, … one a row; tells how many were read, and whether it was let go. */
-function counting(until = Number.POSITIVE_INFINITY) {
+/** A source of the rows 0, 1, …; it ends, so that a window that reads too much fails a test and does not hang it. */
+function counting(until = 1000) {
   const source = { read: 0, returned: false };
   async function* rows(): AsyncGenerator<number[]> {
     try {
@@ -33,7 +33,7 @@ test('no more rows are read than the window holds, and again once half of it is 
   window.close();
 });
 
-test('what was not answered is sent again, and whoever sent it before gets nothing of it', async () => {
+test('rows without a result are sent again by a new sender, and the earlier sender gets none of them', async () => {
   const { rows } = counting(3);
   const window = createRowWindow(rows, 10);
   const before = window.send();
@@ -44,7 +44,7 @@ test('what was not answered is sent again, and whoever sent it before gets nothi
   assert.equal(await after.take(1000), lines(1, 2));
 });
 
-test('one that waits for a row ends when another sends', async () => {
+test('a sender that waits for a row ends when another sender is created', async () => {
   const first = Promise.withResolvers<void>();
   async function* late() {
     await first.promise;
@@ -60,7 +60,7 @@ test('one that waits for a row ends when another sends', async () => {
   assert.equal(await after.take(1000), lines(0));
 });
 
-test('a text is cut before the row that would make it too long, but holds one row at least', async () => {
+test('a text ends before the row that would make it too long, but has one row at least', async () => {
   const sender = createRowWindow([[1], [2], [3]], 10).send();
   assert.equal(await sender.take(1), lines(1));
   assert.equal(await sender.take(lines(2, 3).length), lines(2, 3));
@@ -70,7 +70,7 @@ test('a text is cut before the row that would make it too long, but holds one ro
 test('long rows fill the window before its number of rows is reached', async () => {
   let read = 0;
   function* rows() {
-    for (;;) {
+    while (read < 40) {
       read++;
       yield 'x'.repeat(2 ** 20);
     }
@@ -82,7 +82,7 @@ test('long rows fill the window before its number of rows is reached', async () 
   window.close();
 });
 
-test('what the source throws is kept until its rows are taken, and a source that is let go is told', async () => {
+test('the error of a source is kept until its rows are taken, and closing a window returns its iterator', async () => {
   const failing = createRowWindow(
     (function* () {
       yield [0];
@@ -104,7 +104,7 @@ test('what the source throws is kept until its rows are taken, and a source that
   assert.equal(await left.waiting(), false);
 });
 
-test('a row is owed an answer from when it is sent', async (t) => {
+test('a row waits for its result from when it is sent', async (t) => {
   let now = 1;
   t.mock.method(performance, 'now', () => now++);
   const window = createRowWindow([[0], [1]], 10);
@@ -113,7 +113,7 @@ test('a row is owed an answer from when it is sent', async (t) => {
   await window.send().take(1000);
   assert.equal(window.owedSince(), 1);
   window.answer();
-  assert.equal(window.owedSince(), 2, 'the next one is owed from the answer before it');
+  assert.equal(window.owedSince(), 2, 'the next row waits from the result before it');
   window.answer();
   assert.equal(window.owedSince(), undefined);
 });

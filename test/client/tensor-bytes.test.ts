@@ -28,7 +28,7 @@ const anyTensor: fc.Arbitrary<AnyTensor> = fc.oneof(
   fc.float64Array().map((data) => ({ datatype: 'FP64', shape: [data.length], data }) as const),
 );
 
-test('every tensor comes back from its bytes, wherever they lie in an answer', () => {
+test('every tensor is decoded from its bytes, at any offset in a response', () => {
   fc.assert(
     fc.property(anyTensor, fc.nat(9), (tensor, offset) => {
       const bytes = encodeTensor(tensor);
@@ -47,8 +47,8 @@ test('only the part of a buffer that an array shows is sent', () => {
 
 test('bytes that are not those of the shape are a BAD_ANSWER', () => {
   const cases: [Datatype, number[], string, RegExp][] = [
-    ['FP32', [2], '00000000', /FP32 \[2\] takes 8 bytes, the answer has 4/],
-    ['BOOL', [], '', /takes 1 bytes, the answer has 0/],
+    ['FP32', [2], '00000000', /FP32 \[2\] takes 8 bytes, the response has 4/],
+    ['BOOL', [], '', /takes 1 bytes, the response has 0/],
     ['BYTES', [1], '05000000aa', /expected 1 elements of BYTES, the 5 bytes hold 0/],
     ['BYTES', [1], '0000000000000000', /expected 1 elements of BYTES, the 8 bytes hold 2/],
     ['BYTES', [2], '00000000', /hold 1/],

@@ -16,7 +16,7 @@ test('data is written flat with all digits, and FP16 not at all', () => {
   );
 });
 
-test('data is read flat or nested, with the strings that stand for numbers that are not finite', () => {
+test('data is read flat or nested, with the strings of numbers that are not finite', () => {
   assert.deepEqual(
     readData(
       'y',
@@ -38,7 +38,7 @@ test('an integer that lost digits in JSON.parse is refused, not passed on', () =
   const data = JSON.parse('[9007199254740993]') as unknown;
   assert.throws(
     () => readData('y', 'INT64', [1], data),
-    /element 0 has more digits than JSON.parse keeps: ask for binary/,
+    /element 0 has more digits than JSON.parse keeps: use the encoding 'binary'/,
   );
 });
 

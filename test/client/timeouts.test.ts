@@ -44,7 +44,7 @@ test('a deadline further away than a timer can be set is kept', (t) => {
   assert.equal(deadline.signal.aborted, true);
 });
 
-test("the caller's abort comes through a deadline with the caller's reason, also where it came before", async () => {
+test("a deadline is aborted with the caller's reason, also if the caller aborted before", async () => {
   const caller = new AbortController();
   const deadline = createDeadline(caller.signal, 60_000);
   const waiting = deadline.wait(60_000);
@@ -65,7 +65,7 @@ test("the end of a deadline leaves no listener at the caller's signal", () => {
   assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('an answer that is owed and waited for is given up after the time', (t) => {
+test('a result that is expected and late ends the request after the timeout', (t) => {
   const pass = useClock(t);
   const watch = createIdleWatch(new AbortController().signal, 20, () => 0);
   watch.waits(true);
@@ -103,7 +103,7 @@ test("the caller's reason comes through a watch", () => {
   watch.end();
 });
 
-test('an answer that does not begin in time has stalled, and stays so', async (t) => {
+test('a response that does not begin in time has stalled, for good', async (t) => {
   const pass = useClock(t);
   const stall = createStall(5);
   assert.equal(stall.state(), 'waiting');
@@ -114,7 +114,7 @@ test('an answer that does not begin in time has stalled, and stays so', async (t
   assert.equal(stall.state(), 'stalled');
 });
 
-test('an answer that begins in time has not stalled', (t) => {
+test('a response that begins in time has not stalled', (t) => {
   const pass = useClock(t);
   const stall = createStall(60_000);
   stall.end();

@@ -132,7 +132,7 @@ const TABLE: Row[] = [
       ['cuda', ['cuda']],
     ],
     ['gpu', 'cpu,', 'cuda;cpu', 'cuda, cpu'],
-    'cpu, cuda, or both with a comma between',
+    'cpu, cuda, or both, separated by a comma',
   ],
   [
     'MAX_BATCH_SIZE',
@@ -186,7 +186,7 @@ const TABLE: Row[] = [
       undefined,
       ['/', '/predict', "/v1/a.b-c_~!$&'()*+,;=@%20/x:predict"].map((path) => [path, path]),
       ['predict', 'http://x/y', '/a b', '/a?b', '/a#b', '/{name}', '/ä'],
-      'a URL path: / first',
+      'a URL path that begins with /',
     ],
   ),
   ['AIP_ENDPOINT_ID', undefined, [['1234', '1234']], ['a/b', 'a{b}'], 'letters, digits, - and _'],
@@ -236,7 +236,7 @@ for (const [name, byDefault, good, bad, takes] of TABLE) {
   });
 }
 
-test('what Vertex AI sets goes before the port and the address of the image', () => {
+test('the port and the address that Vertex AI sets replace those of the image', () => {
   const image = { PORT: '9000', MODEL_URI: '/models' };
   const { PORT, MODEL_URI } = readConfig({ ...image, AIP_HTTP_PORT: '8080', AIP_STORAGE_URI: 'gs://b/m/' });
   assert.deepEqual([PORT, MODEL_URI], [8080, 'gs://b/m/']);
@@ -245,7 +245,7 @@ test('what Vertex AI sets goes before the port and the address of the image', ()
   assert.deepEqual([without.PORT, without.MODEL_URI], [9000, '/models']);
 });
 
-test('a bad value of any shape is told in one line', () => {
+test('the error of an invalid value is one line, whatever the value', () => {
   assert.throws(() => readConfig({ LOG_LEVEL: 'a\nb' }), {
     message: 'LOG_LEVEL="a\\nb" is not usable: it takes debug, info, warning or error',
   });
@@ -277,7 +277,7 @@ test("a route of Vertex AI's that names another model than MODEL_NAME is refused
   for (const AIP_PREDICT_ROUTE of [...routes, '/models/other/predict', '/v1/models/o%74her:predict']) {
     assert.throws(() => readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' }), {
       name: 'ConfigError',
-      message: `AIP_PREDICT_ROUTE="${AIP_PREDICT_ROUTE}" is not usable: it names the model other, and MODEL_NAME is iris: name one of them as the other`,
+      message: `AIP_PREDICT_ROUTE="${AIP_PREDICT_ROUTE}" is not usable: it names the model other, and MODEL_NAME is iris: name the same model in both`,
     });
     readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'other' });
     readConfig({ AIP_PREDICT_ROUTE });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type RequestContext, RequestState, sendJson, sendText } from '../../functions/http/request-context.ts';
 import { serve } from '../helpers/serve.ts';
 
-test('an answer has its type, its id, and its length in bytes, whatever its characters', async (t) => {
+test('a response has its type, its id, and its length in bytes, whatever its characters', async (t) => {
   const texts = ['{"a":1}', '{"a":"å"}', '{"a":"日本 👩‍👩‍👧"}', ''];
   let next = 0;
   const { url } = await serve(t, (req, res) => {

@@ -22,13 +22,13 @@ test('a part in braces is one part of the path, decoded', () => {
   assert.deepEqual(find('/models', 'GET'), ['/models', {}]);
 });
 
-test('HEAD is served where GET is, and another method is told what the path takes', () => {
+test('HEAD is served if GET is, and the error of another method lists those of the path', () => {
   assert.deepEqual(find('/models/x', 'HEAD'), ['/models/{name}', { name: 'x' }]);
   assert.throws(() => table.find('/models/x', 'POST'), { code: 'METHOD_NOT_ALLOWED', allow: 'GET, HEAD' });
   assert.throws(() => table.find('/models/x/predict', 'GET'), { code: 'METHOD_NOT_ALLOWED', allow: 'POST' });
 });
 
-test('a path of its own goes before a pattern, and the later of two routes before the earlier', () => {
+test('an exact path is preferred to a pattern, and the later of two routes to the earlier', () => {
   const routes = [
     { method: 'POST', path: '/models/{name}:predict', is: 'any' },
     { method: 'GET', path: '/models/{name}', is: 'status' },
@@ -68,7 +68,7 @@ test('a parameter cannot be the name of something every object has', () => {
   assert.deepEqual(find('/models/__proto__/predict'), ['/models/{name}/predict', { name: '__proto__' }]);
 });
 
-test('for metrics a path goes by its pattern, of which there are few', () => {
+test('metrics count a path by its pattern', () => {
   assert.equal(table.patternOf('/models/a/predict'), '/models/{name}/predict');
   assert.equal(table.patternOf('/models'), '/models');
   assert.equal(table.patternOf('/nowhere'), undefined);

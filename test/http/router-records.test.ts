@@ -7,7 +7,7 @@ import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 import { until } from '../helpers/until.ts';
 
-test('a client that leaves is told to the route, and recorded as 499', async (t) => {
+test('the route is notified of a client that leaves, which is recorded as 499', async (t) => {
   let given: RequestContext | undefined;
   const { promise, resolve } = Promise.withResolvers<void>();
   const { port, requests } = await serveRoutes(t, (context) => {
@@ -30,7 +30,7 @@ test('a client that leaves is told to the route, and recorded as 499', async (t)
   );
 });
 
-test('answers are counted by the route, not by the path that was asked for', async (t) => {
+test('responses are counted by route, not by requested path', async (t) => {
   const { url, metrics } = await serveRoutes(t);
   for (const path of ['/read?x=1', '/read?x=2', '/write', '/wp-admin', '/.env']) await fetch(url + path);
   const { text } = await metrics.render();

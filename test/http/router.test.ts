@@ -9,7 +9,7 @@ import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 const never = (): Promise<void> => new Promise(() => {});
 const bodyOf = async (response: Response) => (await response.json()) as Record<string, unknown>;
 
-test('a request goes to the route of its path and method; the query is not part of the path', async (t) => {
+test('a request is passed to the route of its path and method; the query is not part of the path', async (t) => {
   const { url } = await serveRoutes(t);
   const read = await fetch(`${url}/read?a=1&b=%20`);
   assert.deepEqual([read.status, await read.json()], [200, { query: 'a=1&b=%20' }]);
@@ -44,7 +44,7 @@ test('HEAD is answered as GET is, without the body', async (t) => {
   assert.equal(head.headers.get('content-length'), get.headers.get('content-length'));
 });
 
-test("a request keeps the caller's id where it is a sound one, and gets one of its own else", async (t) => {
+test("a request keeps the caller's id if it is valid, else a new id is generated", async (t) => {
   const { url } = await serveRoutes(t);
   const idOf = async (id?: string): Promise<string> =>
     (await fetch(`${url}/read`, { headers: id === undefined ? {} : { 'x-request-id': id } })).headers.get(
@@ -58,7 +58,7 @@ test("a request keeps the caller's id where it is a sound one, and gets one of i
   assert.equal((await bodyOf(refused)).request_id, 'mine');
 });
 
-test('an error of a route is answered as it is; one that is a bug is 500, and only the log has its text', async (t) => {
+test('an error of a route is sent unchanged; a bug is 500, and only the log has its text', async (t) => {
   let error: Error = new ServingError('INVALID_INPUT', 'features: no', { path: 'features' });
   const { url, requests } = await serveRoutes(t, () => Promise.reject(error));
   const bad = await fetch(`${url}/read`);
@@ -85,7 +85,7 @@ test('an error that is thrown at once is answered, too', async (t) => {
   assert.equal((await fetch(`${url}/read`)).status, 501);
 });
 
-test('what is not answered in time is 504, and nobody waits for it after that', async (t) => {
+test('a request without a response in time gets 504, and its handler is cancelled', async (t) => {
   let given: RequestContext | undefined;
   const { url, requests } = await serveRoutes(
     t,
@@ -104,7 +104,7 @@ test('what is not answered in time is 504, and nobody waits for it after that', 
   );
 });
 
-test('an answer that comes after the deadline is dropped, and counted once', async (t) => {
+test('a response after the deadline is dropped, and counted once', async (t) => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { url, requests, metrics } = await serveRoutes(
     t,
@@ -151,7 +151,7 @@ test('a route that streams has no deadline here', async (t) => {
     t,
     (context) => promise.then(() => answerQuery(context)),
     { requestTimeoutMs: 20 },
-    { body: { kind: 'streamed', limit: 0, wholeTypes: ['application/json'], streamTypes: [] } },
+    { body: { kind: 'streamed', limit: 0, bufferedTypes: ['application/json'], streamTypes: [] } },
   );
   const read = await fetch(`${url}/read`);
   assert.equal(read.status, 504);
@@ -235,9 +235,9 @@ test('a request whose authorization outlasts the deadline is answered 504, and n
   assert.equal(budget.used, 0);
 });
 
-test('the deadline of a stream ends when its body, which comes as a whole, has arrived', async (t) => {
+test('the deadline of a stream route ends when its buffered body has arrived', async (t) => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const body = { kind: 'streamed', limit: 100, wholeTypes: ['application/json'], streamTypes: ['x/y'] } as const;
+  const body = { kind: 'streamed', limit: 100, bufferedTypes: ['application/json'], streamTypes: ['x/y'] } as const;
   const { url, port } = await serveRoutes(
     t,
     (context) => promise.then(() => answerQuery(context)),

@@ -19,7 +19,7 @@ const MODEL: ModelInfo = {
   example: { features: [1] },
 };
 
-test('the indexes of an answer go on from the rows before it, and its last line is left out', () => {
+test('the indexes of a response continue those of the rows before it, and its last line is left out', () => {
   const answer = [
     '{"index":0,"prediction":9007199254740993}',
     '{"index":1,"error":{"message":"no"}}',
@@ -33,7 +33,7 @@ test('the indexes of an answer go on from the rows before it, and its last line 
   });
 });
 
-test('a file goes in requests of 500 rows; a server that stops, or is full, is asked again from where it was', async (t) => {
+test('a file is sent in requests of 500 rows, which are continued if the server stops or is overloaded', async (t) => {
   const sizes: number[] = [];
   const { url } = await serveRoutes(
     t,
@@ -80,7 +80,7 @@ test('a file without rows, and a batch that is cancelled, come to an end that sa
   await assert.rejects(runBatch(new Blob(['1\n']), options), /enough/);
 });
 
-test('answers become CSV: a column for each score, by its class, and the error of a row that failed', () => {
+test('results become CSV: a column for each score, by its class, and the error of a row that failed', () => {
   const { header, rows } = createAnswersCsv(MODEL);
   const answers = [
     '{"index":0,"prediction":9007199254740993,"label":"yes","outputs":{"label":1,"scores":[0.25,0.75]}}',

@@ -101,7 +101,7 @@ test('values are nested as the shape says', () => {
   assert.equal(nest(['1', '2', '3'], [-1]), '[1,2,3]');
 });
 
-test('one input stands by itself, several by name', () => {
+test('the features of one input have no name, those of several are by name', () => {
   assert.equal(joinInputs([spec('x', 'float32', -1, 1)], ['[1]']), '[1]');
   assert.equal(joinInputs([spec('a', 'float32'), spec('"', 'float32')], ['1', '2']), '{"a":1,"\\"":2}');
 });

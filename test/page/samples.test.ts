@@ -11,7 +11,7 @@ const ODD = JSON.stringify({
 /** As a person may have typed it into a field of JSON. */
 const TYPED = '{"features":["a\\/b","\\\\/","\\u00e9\\ud83d\\ude00",9007199254740993]}';
 
-test('curl: a shell hands on the body as it is', () => {
+test('curl: a shell passes the body unchanged', () => {
   for (const body of [ODD, TYPED]) {
     const command = sampleOf('curl', URL, body).replace('curl', "printf '%s\\n'");
     const { stdout, status } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });

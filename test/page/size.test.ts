@@ -28,7 +28,7 @@ test('the pages name no other host', () => {
   }
 });
 
-test("the viewer's licence goes with it", () => {
+test("the viewer's licence is served with it", () => {
   const script = readFileSync(join(import.meta.dirname, '../../scripts/browser-assets.ts'), 'utf8');
   assert.match(script, /'LICENSE', 'NOTICE'/);
 });

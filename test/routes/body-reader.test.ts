@@ -78,7 +78,7 @@ test('large bodies that come together each get their own value', async (t) => {
   );
 });
 
-test("memory that is the body's alone is transferred to the thread, also where it is a part of it", async (t) => {
+test('memory that only the body uses is transferred to the thread, also if the body is a part of it', async (t) => {
   const parser = newParser(t);
   const text = LARGE[0]!;
   const memory = Buffer.allocUnsafeSlow(Buffer.byteLength(text) + 100);
@@ -344,7 +344,7 @@ test('what was read of a long body counts until its owner uses it no more; other
   assert.equal(started.length, 1, 'a second release changes nothing');
 });
 
-test('what fails, and what nobody uses when it has been read, takes no memory afterwards', async (t) => {
+test('a body that fails, or whose value is not used, takes no memory afterwards', async (t) => {
   const started = fakeThreads(t);
   const parser = newParser(t, 4, 1);
   const failing = assert.rejects(read(parser, LONG, newOwner(), 'features'), { code: 'INVALID_INPUT' });
@@ -405,7 +405,7 @@ test('the feeds of a large predict body are decoded in the thread: a channels-la
   );
 });
 
-test('what is wrong in a large predict body is told with its path, and the next body is read', async (t) => {
+test('the error in a large predict body has its path, and the next body is read', async (t) => {
   const parser = newParser(t);
   const bad = JSON.stringify({ features: Array.from({ length: 300 }, () => new Array(1000).fill(1)) });
   await assert.rejects(parser.readFeeds(Buffer.from(bad), FORM, OWNER), { code: 'INVALID_INPUT', path: /^features/ });

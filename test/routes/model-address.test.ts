@@ -87,7 +87,7 @@ test('a model without version folders may be any version until it is loaded, and
   assert.equal((await generationAt(repository, at('v2'))).version, 'v2');
 });
 
-test('a model that is not there is told of as that', async () => {
+test('an unknown model is NOT_FOUND', async () => {
   const { repository } = repositoryOf(['1']);
   await assert.rejects(generationAt(repository, at('1', 'x')), { code: 'NOT_FOUND', message: 'there is no model x' });
 });

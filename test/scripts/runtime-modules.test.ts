@@ -19,7 +19,7 @@ test('all that the named packages depend on comes along, and nothing else', () =
   );
 });
 
-test("a package's own copy of a dependency goes before the one above it, as Node looks for them", () => {
+test("a package's own copy of a dependency is preferred to one above it, as in Node", () => {
   const lock = {
     'node_modules/@s/a': { dependencies: { c: '1', b: '1' } },
     'node_modules/@s/a/node_modules/c': { dependencies: { d: '1' } },

@@ -71,7 +71,7 @@ test('what is within the tolerance passes', async () => {
   assert.equal((await smoke()).code, 0);
 });
 
-test('an answer without an output, with another shape or of another type fails', async () => {
+test('a response without an output, with another shape or of another type fails', async () => {
   const broken: [ModelStub['change'], RegExp][] = [
     [({ label }) => ({ label }), /outputs\.probabilities: expected in the answer, which has label/],
     [(outputs) => ({ ...outputs, probabilities: [0.1, 0.9] }), /outputs\.probabilities: expected .*3/],
@@ -99,7 +99,7 @@ test('it waits for a server that is not ready, and sends no row before it is', a
   assert.deepEqual(stub.paths.slice(0, 3), ['/ready', '/ready', '/predict']);
 });
 
-test('a server that does not get ready in time fails with its last answer, and no row is sent', async () => {
+test('a server that is not ready in time fails with its last response, and no row is sent', async () => {
   stub.notReady = new Array(100).fill({ status: 503, body: '{"error":"holds 3 models: set MODEL_NAME"}' });
   const { code, lines } = await smoke(['--wait', '1']);
   assert.equal(code, 1);
@@ -120,7 +120,7 @@ test('IDENTITY_TOKEN is the token where it is given', async () => {
   assert.ok(stub.paths.every((path) => !path.startsWith('/computeMetadata')));
 });
 
-test('an account that may not call the server, or may have no token, is told which role it needs', async () => {
+test('the error of an account that may not call the server, or get a token, names the role that it needs', async () => {
   stub.audience = AUDIENCE;
   const refused = await smoke(['--wait', '1', '--audience', 'https://another']);
   assert.equal(refused.code, 1);

@@ -19,7 +19,7 @@ before(() => {
 after(() => rmSync(dir, { recursive: true }));
 
 for (const file of ['model.onnx', 'model.json', 'golden.json']) {
-  test(`training again gives ${file} as it is committed, to the byte`, () => {
+  test(`training again gives ${file} with the committed bytes`, () => {
     assert.deepEqual(readFileSync(join(dir, 'made', file)), readFileSync(join(committed, file)));
   });
 }
@@ -69,7 +69,7 @@ test('ONNX Runtime gives what the trainer computed for the golden rows, which ar
   });
 });
 
-test('the data is whole: 150 rows, 50 of each class', () => {
+test('the data is complete: 150 rows, 50 of each class', () => {
   const [header, ...lines] = readFileSync(join(committed, 'iris.csv'), 'utf8').trim().split(/\r?\n/);
   assert.equal(header, '150,4,setosa,versicolor,virginica');
   assert.equal(lines.length, 150);

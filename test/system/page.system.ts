@@ -122,7 +122,10 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
       const note = page.locator(`#${await field.getAttribute('aria-describedby')}`);
       assert.match((await note.textContent()) ?? '', words);
       assert.equal(await evaluate(page, 'document.activeElement.id'), await field.getAttribute('id'));
-      assert.match((await page.locator('.failure').textContent()) ?? '', /sepal_width is no number|does not take this/);
+      assert.match(
+        (await page.locator('.failure').textContent()) ?? '',
+        /sepal_width is not a number|does not take this/,
+      );
     }
     await field.fill('3.5');
     await predict(page);
@@ -197,7 +200,7 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
   test('a file that is none of the kind is refused in words', async () => {
     const { page } = await openForm();
     for (const [text, words] of [
-      ['', /no rows in this file/],
+      ['', /file has no rows/],
       ['sepal_length,sepal_width\n1,2\n', /no column petal_length, petal_width/],
     ] as const) {
       await page.getByLabel('Drop a CSV').setInputFiles(file('rows.csv', text));

@@ -45,7 +45,7 @@ for (const header of MALFORMED) {
   });
 }
 
-test('a valid traceparent goes before x-cloud-trace-context', () => {
+test('a valid traceparent has precedence over x-cloud-trace-context', () => {
   assert.deepEqual(parseTrace(`00-${ID}-${SPAN}-00`, `${'1'.repeat(32)}/2;o=1`), {
     traceId: ID,
     spanId: SPAN,

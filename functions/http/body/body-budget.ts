@@ -2,11 +2,11 @@ import { totalmem } from 'node:os';
 import { ServingError } from '../../errors.ts';
 
 const LEAST_BYTES = 64 * 2 ** 20;
-/** Of the memory there is: a parsed body takes several times its bytes, and engines need their share. */
+/** The part of the memory for bodies: a parsed body takes several times its bytes, and engine processes need memory too. */
 const SHARE = 1 / 4;
 const RETRY_SECONDS = 1;
 
-/** Bytes of all request bodies that may be in memory at once. */
+/** A budget for the bytes of all request bodies that are in memory at the same time. */
 export class BodyBudget {
   readonly #total: number;
   #used = 0;
@@ -15,29 +15,31 @@ export class BodyBudget {
     this.#total = total;
   }
 
+  /** Bytes that are reserved now. */
   get used(): number {
     return this.#used;
   }
 
   /**
-   * Reserves bytes for a body; each of them has to be released.
+   * Reserves bytes for a body. The caller has to release all of them.
    * @param limit the most bytes one body may have: one of that size always fits when it is alone.
    * @throws ServingError `OVERLOADED`, with nothing reserved.
    */
   reserve(bytes: number, limit: number): void {
     if (this.#used + bytes > Math.max(this.#total, limit)) {
-      const message = 'the bodies of other requests take all memory there is for bodies; send it again later';
+      const message = 'the bodies of other requests take all memory for bodies; send the request again later';
       throw new ServingError('OVERLOADED', message, { retryAfter: RETRY_SECONDS });
     }
     this.#used += bytes;
   }
 
+  /** Releases bytes that were reserved. */
   release(bytes: number): void {
     this.#used -= bytes;
   }
 }
 
-/** What one body has reserved of a budget. */
+/** The bytes that are reserved for one body in a budget. */
 export class BodyReservation {
   readonly #budget: BodyBudget;
   #bytes = 0;
@@ -47,18 +49,19 @@ export class BodyReservation {
     this.#budget = budget;
   }
 
-  /** Whether it was released: nothing is reserved, or will be. */
+  /** Whether `release` was called: nothing is reserved, now or later. */
   get isReleased(): boolean {
     return this.#released;
   }
 
-  /** Reserves more; nothing once it was released. @throws ServingError `OVERLOADED`. */
+  /** Reserves more bytes; has no effect after `release`. @throws ServingError `OVERLOADED`. */
   grow(bytes: number, limit: number): void {
     if (this.#released) return;
     this.#budget.reserve(bytes, limit);
     this.#bytes += bytes;
   }
 
+  /** Releases all bytes, for good. */
   release(): void {
     this.#budget.release(this.#bytes);
     this.#bytes = 0;
@@ -67,7 +70,8 @@ export class BodyReservation {
 }
 
 /**
- * @param constrained bytes the process is limited to; 0 or an enormous number where nothing limits it.
+ * The bytes that all bodies together may take: a quarter of the memory, at least 64 MiB.
+ * @param constrained bytes to which the process is limited; 0 or an enormous number without a limit.
  * @param machine bytes of the machine's memory.
  */
 export function budgetBytes(constrained: number, machine: number): number {
@@ -75,5 +79,5 @@ export function budgetBytes(constrained: number, machine: number): number {
   return Math.max(LEAST_BYTES, Math.floor(memory * SHARE));
 }
 
-/** The memory is the process's: so is its budget. */
+/** The budget of this process. */
 export const processBudget = new BodyBudget(budgetBytes(process.constrainedMemory(), totalmem()));

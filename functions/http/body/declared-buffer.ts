@@ -1,15 +1,15 @@
 import { markOwned } from './owned-memory.ts';
 
-/** Memory that is made for a body at once, whatever length was declared. */
+/** Bytes that are allocated for a body at first, whatever length was declared. */
 const FIRST_BYTES = 65_536;
-/** Growing by this factor copies a third of the body again in all. */
+/** Growing by this factor copies a third of the body in all. */
 const FACTOR = 4;
-/** Of a body of which so much has arrived, memory is made for all: to copy more would keep others from their turn. */
+/** Once so many bytes have arrived, memory for the complete body is allocated: copying more would delay other requests. */
 const ALL_FROM = 2 ** 22;
 
 /**
- * A body of declared length that arrives in pieces. Memory is made for what has arrived and a little more, as a declared
- * length is a promise of the client's alone; what is not written to takes addresses, and no memory.
+ * Collects a body of declared length that arrives in pieces. Memory is allocated for what has arrived and a little more, as a
+ * client may declare bytes that it never sends. Memory that is allocated and not written takes addresses alone.
  */
 export class DeclaredBuffer {
   readonly #declared: number;
@@ -18,7 +18,7 @@ export class DeclaredBuffer {
   #length = 0;
 
   /**
-   * @param declared bytes of the whole body: no more may be appended.
+   * @param declared bytes of the complete body: no more may be appended.
    * @param lead bytes that are left free before the body, for its alignment.
    */
   constructor(declared: number, lead: number) {
@@ -27,6 +27,7 @@ export class DeclaredBuffer {
     this.#bytes = this.#allocate(Math.min(declared, FIRST_BYTES));
   }
 
+  /** Copies the next piece. */
   append(piece: Buffer): void {
     const length = this.#length + piece.length;
     if (length > this.#bytes.length) {
@@ -39,7 +40,7 @@ export class DeclaredBuffer {
     this.#length = length;
   }
 
-  /** The bytes so far, which are the caller's from here on: marked as owned. */
+  /** The bytes so far, in memory that is the caller's from now on: see `markOwned`. */
   take(): Buffer {
     return markOwned(this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length));
   }

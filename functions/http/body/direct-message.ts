@@ -2,18 +2,18 @@
 const { IncomingMessage } = process.getBuiltinModule('node:http');
 
 /** Takes each piece of a body as it comes off the socket, and `null` at its end. */
-export type Sink = (piece: Buffer | null) => void;
+type Sink = (piece: Buffer | null) => void;
 
 /**
- * A request whose body may go straight to one taker. Node's HTTP parser pushes what it reads into the request as into
- * any readable stream; for a body of one piece the stream's own bookkeeping costs more than parsing the row in it.
+ * A request whose body can be passed to one function instead of a stream. Node's HTTP parser pushes what it reads into the
+ * request as into any readable stream; for a body of one piece the stream's bookkeeping takes longer than parsing the row.
  */
 export class DirectMessage extends IncomingMessage {
   #sink: Sink | undefined;
 
   /**
-   * Sends the body to `sink` in place of the stream.
-   * @returns false where some of the body has arrived already: then nothing has changed, and it is to be read as a stream.
+   * Passes the body to `sink` instead of the stream.
+   * @returns false if some of the body has arrived: nothing has changed then, and the body must be read as a stream.
    */
   takeDirectly(sink: Sink): boolean {
     if (this.complete || this.destroyed || this.readableLength > 0) return false;
@@ -23,7 +23,7 @@ export class DirectMessage extends IncomingMessage {
     return true;
   }
 
-  /** Lets what is still to come go through the stream. */
+  /** Passes all further pieces to the stream. */
   release(): void {
     this.#sink = undefined;
   }
@@ -31,7 +31,7 @@ export class DirectMessage extends IncomingMessage {
   override push(piece: Buffer | null): boolean {
     const sink = this.#sink;
     if (sink === undefined) return super.push(piece);
-    // The request lives until the next one on its connection: it must not keep what has taken its body.
+    // The request lives until the next one on its connection: it must not keep the sink, which references the body.
     if (piece === null) this.#sink = undefined;
     sink(piece);
     return true;

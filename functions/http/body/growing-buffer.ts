@@ -1,13 +1,13 @@
 import { markOwned } from './owned-memory.ts';
 
-/** From this size on memory grows by a larger factor: others would wait while tens of MiB are copied. */
+/** From this size on memory grows by a larger factor: copying tens of MiB would delay other requests. */
 const LARGE_BYTES = 2 ** 21;
 const FACTOR = 2;
 const LARGE_FACTOR = 8;
 
 /**
- * Puts parts together as they come. Each Buffer costs some 360 bytes beside its own: a body sent a byte at a time must
- * not be kept as its parts. A first part is kept as it is, uncopied.
+ * Concatenates parts as they arrive. Each Buffer takes some 360 bytes more than its content: a body that is sent byte by byte
+ * must not be kept as its parts. The first part alone is not copied.
  */
 export class GrowingBuffer {
   readonly #limit: number;
@@ -16,7 +16,7 @@ export class GrowingBuffer {
   /** Whether the bytes lie in memory that was allocated here. */
   #isOwned = false;
 
-  /** @param limit bytes: no more room than this is made in advance. */
+  /** @param limit most bytes that are allocated in advance. */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -26,6 +26,7 @@ export class GrowingBuffer {
     return this.#length;
   }
 
+  /** Adds a part. The first one must not change as long as it is the only one. */
   append(part: Buffer): void {
     if (part.length === 0) return;
     if (this.#bytes === undefined) {
@@ -34,13 +35,13 @@ export class GrowingBuffer {
       return;
     }
     const length = this.#length + part.length;
-    // A first part has no room behind it: what is written to is always memory made here.
+    // Only memory that was allocated here is written to: a first part has no free bytes behind it.
     if (length > this.#bytes.length) this.#bytes = this.#grow(length, this.#bytes);
     part.copy(this.#bytes, this.#length);
     this.#length = length;
   }
 
-  /** What is not written to takes addresses, and no memory. */
+  /** Memory that is allocated and not written takes addresses alone. */
   #grow(length: number, bytes: Buffer): Buffer {
     const factor = bytes.length < LARGE_BYTES ? FACTOR : LARGE_FACTOR;
     const larger = Buffer.allocUnsafeSlow(Math.max(length, Math.min(this.#limit, factor * bytes.length)));
@@ -50,8 +51,8 @@ export class GrowingBuffer {
   }
 
   /**
-   * All bytes; they are the caller's from here on, and this one is empty again. Marked as owned, unless they are a first
-   * part alone, whose memory is that of whoever gave it.
+   * Returns all bytes, and is empty again. They are marked as owned (see `markOwned`), unless they are a first part alone, whose
+   * memory others may use.
    */
   take(): Buffer {
     const bytes = this.#bytes ?? Buffer.alloc(0);
@@ -61,6 +62,7 @@ export class GrowingBuffer {
     return taken;
   }
 
+  /** Discards all bytes. */
   clear(): void {
     this.#bytes = undefined;
     this.#length = 0;

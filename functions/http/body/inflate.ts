@@ -10,12 +10,12 @@ import { clientLeft, readBody, tooLarge } from './read-body.ts';
 const CHUNK_BYTES = 65_536;
 
 /**
- * The whole body of a request, inflated where its `Content-Encoding` says gzip or deflate (RFC 9110, 8.4.1: zlib's format).
- * It is inflated outside of the event loop as it arrives, each piece counted before it is kept: neither what comes in nor what
- * comes out is ever more than `limit`. On the functions host the framework has inflated it already.
+ * Reads the complete body of a request, and inflates it if its `Content-Encoding` is gzip or deflate (RFC 9110, 8.4.1: zlib's
+ * format), outside of the event loop and as it arrives. Each piece is counted before it is kept: neither the compressed nor the
+ * inflated bytes exceed `limit`. On the functions host the framework has inflated the body already.
  * @param reservation as for `readBody`, and released by the caller. @param textBytes as for `readBody`.
- * @throws ServingError as `readBody`; `TOO_LARGE` also for what inflates to more than `limit` bytes; `INVALID_INPUT` for what is
- * no gzip or zlib stream, or half of one; `UNSUPPORTED_MEDIA_TYPE` for another encoding.
+ * @throws ServingError as `readBody`; `TOO_LARGE` also for what inflates to more than `limit` bytes; `INVALID_INPUT` for bytes
+ * that are not a complete gzip or zlib stream; `UNSUPPORTED_MEDIA_TYPE` for another encoding.
  */
 export function readInflated(
   req: IncomingMessage,
@@ -49,7 +49,7 @@ function inflate(
       inflated.clear();
       reject(error);
     }
-    /** A stream may go on and on and inflate to nothing. */
+    /** An endless stream can inflate to nothing. */
     function count(piece: Buffer): void {
       deflatedBytes += piece.length;
       if (deflatedBytes > limit) refuse(tooLarge(limit));
@@ -73,11 +73,11 @@ function inflate(
       const message = `the body is not ${req.headers['content-encoding']}, as Content-Encoding says: ${cause.message}`;
       refuse(new ServingError('INVALID_INPUT', message, { cause }));
     });
-    // Where it came to its end this settles nothing that is not settled.
+    // After the body's end this has no effect: the promise is settled.
     req.once('close', () => {
       if (!req.readableEnded) refuse(clientLeft());
     });
-    // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
+    // The rest of a refused body may have been read to its end and discarded: there will be no event.
     if (req.destroyed || req.readableEnded) refuse(clientLeft());
     else req.on('data', count).pipe(inflater);
   });

@@ -3,30 +3,31 @@ import { type BodyBudget, processBudget } from './body-budget.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 
 /**
- * A line of an NDJSON body, without its line end; or why there is none. Its bytes are reserved of the budget, and the
- * receiver releases them.
+ * A line of an NDJSON body without its line break, or the error of a line that was refused. The bytes of a line are reserved in
+ * the budget; the receiver has to release them.
  */
 export type Line = Buffer | ServingError;
 
 /** Cuts a body that arrives in pieces into lines. */
-export interface LineCutter {
+interface LineCutter {
   /**
-   * The lines that end in this piece, cut one by one as they are asked for: all of a piece at once would be thousands.
-   * Blank lines are left out.
+   * The lines that end in this piece, without blank ones. Each is cut when it is requested, as a piece may have thousands. All of
+   * them have to be taken before the next piece.
    */
   push(piece: Buffer): Iterable<Line>;
-  /** What follows the last line end. */
+  /** The line after the last line break, if it is not blank. */
   end(): Iterable<Line>;
-  /** Forgets what is kept of an unfinished line, and releases its bytes. */
+  /** Discards an unfinished line, and releases its bytes. */
   close(): void;
 }
 
 const NEWLINE = 0x0a;
 
 /**
- * @param limit bytes a line may have. The bytes of a longer one, and of one that finds no memory, are thrown away as they
- * come, so that memory stays bounded; the lines after it are read.
- * @param budget what all bodies together may take.
+ * Creates a cutter for one body. A line that is too long (`TOO_LARGE`), or for which there is no memory (`OVERLOADED`), is
+ * discarded as it arrives, so that memory stays bounded; the lines after it are read.
+ * @param limit most bytes of a line.
+ * @param budget the memory for all bodies together.
  */
 export function createLineCutter(limit: number, budget: BodyBudget = processBudget): LineCutter {
   const kept = new GrowingBuffer(limit);
@@ -75,7 +76,7 @@ export function createLineCutter(limit: number, budget: BodyBudget = processBudg
   };
 }
 
-/** Where the first byte is, from `from` on, that is neither a blank, nor a tab, nor a carriage return. */
+/** The index of the first byte from `from` on that is neither a blank, nor a tab, nor a carriage return. */
 function blanksFrom(bytes: Buffer, from: number): number {
   let at = from;
   while (bytes[at] === 0x20 || bytes[at] === 0x09 || bytes[at] === 0x0d) at++;

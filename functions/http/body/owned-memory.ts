@@ -2,9 +2,8 @@
 const owned = new WeakSet<Uint8Array>();
 
 /**
- * Says of bytes that nothing else uses their ArrayBuffer, so that it can be transferred to another thread with them. Whoever
- * allocated the memory knows that, and its size does not tell: what the functions framework has read, or a socket
- * gave, may fill its ArrayBuffer and still be used.
+ * Marks bytes whose ArrayBuffer nothing else uses, so that it can be transferred to another thread. Only the code that allocated
+ * the memory knows this: bytes from the functions framework or a socket may fill their ArrayBuffer and still be used elsewhere.
  * @returns the same bytes.
  */
 export function markOwned<B extends Uint8Array>(bytes: B): B {

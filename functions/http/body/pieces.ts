@@ -1,19 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Reads a request's body piece by piece, each only when it is asked for: back-pressure for the client. */
+/** Reads a request's body piece by piece, each only when it is requested: so a client cannot send faster than it is read. */
 export interface PieceReader {
   /** The next piece; undefined at the body's end, after `stop`, or once the client has left. */
   next(): Promise<Buffer | undefined>;
-  /** Ends the reading: the rest of the body is thrown away as it comes, so that a client that still sends comes to read its response. */
+  /** Ends the reading. The rest of the body is discarded as it arrives, so that a client that sends all of it before it reads gets its response. */
   stop(): void;
 }
 
-/** About what a socket gives at a time. */
+/** About as many bytes as a socket delivers at a time. */
 const PIECE_BYTES = 65_536;
 
 /**
- * Nothing is read before the first piece is asked for. On the functions host the body is there already, as `rawBody`: it
- * comes in pieces as well.
+ * Creates a reader of a request's body. Nothing is read before the first piece is requested. On the functions host the body has
+ * been read already, as `rawBody`: it is returned in pieces too.
  */
 export function createPieceReader(req: IncomingMessage): PieceReader {
   const raw = (req as { rawBody?: Buffer }).rawBody;
@@ -29,7 +29,7 @@ export function createPieceReader(req: IncomingMessage): PieceReader {
     wake?.();
     wake = undefined;
   }
-  function take(piece: Buffer): void {
+  function onPiece(piece: Buffer): void {
     pieces.push(piece);
     req.pause();
     wakeReader();
@@ -41,8 +41,8 @@ export function createPieceReader(req: IncomingMessage): PieceReader {
   function start(): void {
     started = true;
     if (ended) return;
-    req.on('data', take).on('end', end).on('close', end).on('error', end);
-    // There will be no event any more.
+    req.on('data', onPiece).on('end', end).on('close', end).on('error', end);
+    // There will be no further event.
     if (req.destroyed || req.readableEnded) end();
   }
 
@@ -58,7 +58,7 @@ export function createPieceReader(req: IncomingMessage): PieceReader {
       return pieces.shift();
     },
     stop() {
-      req.off('data', take);
+      req.off('data', onPiece);
       pieces.length = 0;
       end();
       req.resume();

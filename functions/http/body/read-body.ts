@@ -6,16 +6,15 @@ import { DeclaredBuffer } from './declared-buffer.ts';
 import { DirectMessage } from './direct-message.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 
-/** A body of declared length up to this is counted for as long as it is collected: what follows is the queue's to bound. */
+/** A body of at most this declared length is counted until it is complete: after that, the length of the queue bounds its memory. */
 const SMALL_BYTES = 65_536;
 
 /**
- * The whole body of a request. On the functions host the framework has read and inflated it already: it is `rawBody`.
+ * Reads the complete body of a request. On the functions host the framework has read and inflated it already: it is `rawBody`.
  * @param limit bytes; a declared length above it is refused before anything is read.
- * @param reservation what the body takes of the budget for all bodies; it grows as bytes arrive. A small body's is released when
- * it is complete, any other by the caller.
- * @param textBytes how long a text before binary data is: where the body is put together here, what follows the text starts
- * at a multiple of 8 bytes, so that tensors can be views of it.
+ * @param reservation grows as bytes arrive. That of a small body is released when it is complete, any other by the caller.
+ * @param textBytes length of the JSON text before binary data. If the body is copied, the data starts at a multiple of 8 bytes,
+ * so that tensors can be views of it.
  * @throws ServingError at once, or by the promise: `TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` for a content encoding, `CLIENT_GONE`,
  * `OVERLOADED`.
  */
@@ -35,8 +34,8 @@ export function readBody(
 }
 
 /**
- * The body as the functions framework has read it; undefined where it still has to be read.
- * @throws ServingError `TOO_LARGE`: there a stream is a buffered body as well.
+ * The body as the functions framework has read it; undefined if it has to be read.
+ * @throws ServingError `TOO_LARGE`, also for a stream, which the framework buffers.
  */
 export function rawBody(req: IncomingMessage, limit: number): Buffer | undefined {
   const raw = (req as { rawBody?: Buffer }).rawBody;
@@ -44,7 +43,7 @@ export function rawBody(req: IncomingMessage, limit: number): Buffer | undefined
   return raw;
 }
 
-/** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the body comes as it is. */
+/** Refuses a compressed body. @throws ServingError `UNSUPPORTED_MEDIA_TYPE`. */
 export function refuseEncoding(req: IncomingMessage): void {
   const encoding = req.headers['content-encoding'];
   if (encoding === undefined || encoding.toLowerCase() === 'identity' || 'rawBody' in req) return;
@@ -52,7 +51,11 @@ export function refuseEncoding(req: IncomingMessage): void {
   throw new ServingError('UNSUPPORTED_MEDIA_TYPE', message);
 }
 
-/** @throws ServingError `UNSUPPORTED_MEDIA_TYPE` unless the content type is one of `types`; none at all is taken for the first. */
+/**
+ * The media type of a request's body, without parameters.
+ * @param types those that are accepted, in lower case; a request without a content type has the first.
+ * @throws ServingError `UNSUPPORTED_MEDIA_TYPE` for any other.
+ */
 export function requireMediaType(req: IncomingMessage, types: readonly string[]): string {
   const header = req.headers['content-type'];
   if (header === undefined) return types[0]!;
@@ -71,15 +74,15 @@ function collect(
   reservation: BodyReservation,
   lead: number,
 ): Promise<Buffer> {
-  // What a client declares costs nothing: bytes are reserved, and memory is made, as they arrive.
+  // A declared length reserves nothing: bytes are reserved, and memory is allocated, as they arrive.
   const small = length !== -1 && length <= SMALL_BYTES;
   return new Promise((resolve, reject) => {
-    // One piece is the rule for small bodies.
+    // Small bodies usually arrive in one piece.
     let onlyPiece: Buffer | undefined;
     let parts: GrowingBuffer | DeclaredBuffer | undefined;
     let size = 0;
-    // The request outlives its response for as long as its connection is idle, and with it the listener below: nothing it
-    // can see may lead to the bytes, and a settled promise does.
+    // The request, and with it the `close` listener below, outlives its response for as long as its connection is idle. The
+    // listener must not reference the bytes, and a settled promise references them.
     let waiting: { resolve(body: Buffer): void; reject(error: Error): void } | undefined = { resolve, reject };
 
     function take(piece: Buffer | null): void {
@@ -122,18 +125,18 @@ function collect(
 
     const direct = req instanceof DirectMessage && req.takeDirectly(take);
     if (!direct) req.on('data', take).once('end', () => take(null));
-    // Also where the rest of a refused body came to its end, which was not reported.
+    // Also the only event after a refused body that was discarded to its end.
     req.once('close', () => settle(clientLeft()));
-    // Its end has been read already, by what throws the rest of a refused body away: there will be no event.
+    // The rest of a refused body may have been read to its end and discarded: there will be no event.
     if (req.destroyed || req.readableEnded) settle(clientLeft());
   });
 }
 
-/** For a body of which the client, or its connection, ended before its end. */
+/** The error for a body whose client closed the connection before its end. */
 export const clientLeft = (): ServingError =>
   new ServingError('CLIENT_GONE', 'the client left before its body was complete');
 
-/** For a body above `MAX_BODY_BYTES`. */
+/** The error for a body above `MAX_BODY_BYTES`. */
 export function tooLarge(limit: number): ServingError {
   const message = `the body is larger than ${limit} bytes (MAX_BODY_BYTES); send rows in batches, or as NDJSON to /batch_predict`;
   return new ServingError('TOO_LARGE', message);

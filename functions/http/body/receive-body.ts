@@ -4,32 +4,32 @@ import { readInflated } from './inflate.ts';
 import { createPieceReader, type PieceReader } from './pieces.ts';
 import { rawBody, readBody, refuseEncoding, requireMediaType } from './read-body.ts';
 
-/** A body that the route gets when all of it has arrived. */
+/** A body that the route gets when it is complete. */
 export interface BufferedBody {
   readonly kind: 'buffered';
-  /** Bytes, also of what is inflated. */
+  /** Most bytes, compressed and inflated. */
   readonly limit: number;
-  /** Content types; a request without one is taken for the first. Undefined: any is taken. */
+  /** Media types; a request without one has the first. Undefined: any is accepted. */
   readonly mediaTypes?: readonly string[];
-  /** Whether it may come as gzip or deflate. */
+  /** Whether it may be compressed, as gzip or deflate. */
   readonly inflates?: boolean;
-  /** How long a text before binary data is: see `readBody`. */
+  /** The length of the JSON text before binary data: see `readBody`. */
   readonly textBytes?: (req: IncomingMessage) => number;
 }
 
-/** A body that the route reads as it arrives, or gets as a whole, by its content type. */
+/** A body that the route gets when it is complete, or reads as it arrives, depending on its media type. */
 export interface StreamedBody {
   readonly kind: 'streamed';
-  /** Bytes of a body that comes as a whole; the functions framework buffers the others as well. */
+  /** Most bytes of a complete body; on the functions host also of a streamed one, which the framework buffers. */
   readonly limit: number;
-  /** Content types of a body that comes as a whole; a request without one is taken for the first. */
-  readonly wholeTypes: readonly string[];
-  /** Content types of a body that is read as it arrives. */
+  /** Media types of a body that the route gets when it is complete; a request without one has the first. */
+  readonly bufferedTypes: readonly string[];
+  /** Media types of a body that the route reads as it arrives. */
   readonly streamTypes: readonly string[];
 }
 
 /**
- * The body of a request as its route declares it.
+ * Receives the body of a request as its route declares it: a reader of a streamed body, a promise of a buffered one.
  * @param reservation grows as bytes arrive.
  * @throws ServingError `UNSUPPORTED_MEDIA_TYPE`; as `readBody` and `readInflated` do.
  */
@@ -46,8 +46,8 @@ export function receiveBody(
       ? readInflated(req, limit, reservation, textBytes)
       : readBody(req, limit, reservation, textBytes);
   }
-  const type = requireMediaType(req, [...declared.wholeTypes, ...declared.streamTypes]);
-  if (declared.wholeTypes.includes(type)) return readBody(req, limit, reservation);
+  const type = requireMediaType(req, [...declared.bufferedTypes, ...declared.streamTypes]);
+  if (declared.bufferedTypes.includes(type)) return readBody(req, limit, reservation);
   refuseEncoding(req);
   rawBody(req, limit);
   return createPieceReader(req);

@@ -6,8 +6,8 @@ import type { Logger } from '../../telemetry/log/logger.ts';
 import type { CloseReason, Metrics } from '../../telemetry/metrics/metrics.ts';
 import { failureBody, sendFailure } from '../error-response.ts';
 
-export interface BadRequestOptions {
-  /** The latest response of a connection: HTTP/1.1 finishes it last. */
+interface BadRequestOptions {
+  /** The response of a connection's latest request, which HTTP/1.1 finishes last. */
   readonly latest: (socket: Socket) => ServerResponse | undefined;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
@@ -125,7 +125,7 @@ export function createBadRequestListener({ latest, logger, metrics }: BadRequest
 
 /**
  * Refuses a request that does not have exactly one `Host` field, as HTTP/1.1 requires (RFC 9112, 3.2); Node's own response to it
- * has no body. The connection is closed behind the response.
+ * has no body. The connection is closed after the response.
  * @returns whether the request was refused; otherwise nothing has been sent.
  */
 export function refuseHost(req: IncomingMessage, res: ServerResponse): boolean {

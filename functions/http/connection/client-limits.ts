@@ -13,7 +13,7 @@ export function limitClient(
   idleMs: number,
   onClose: (reason: CloseReason) => void,
 ): void {
-  // The kernel has most responses by now: they need no timer.
+  // Most responses have been passed to the kernel by now: they need no timer.
   if (res.writableLength > 0 && !res.writableFinished) limitReading(req, res, idleMs, onClose);
   if (isArriving(req)) limitBody(req, res, idleMs, onClose);
 }
@@ -29,7 +29,7 @@ function limitReading(
   // Before Node's own listener, which sets the time that the connection may be idle until its next request.
   res.prependOnceListener('finish', () => socket.setTimeout(0));
   res.setTimeout(idleMs, () => {
-    // A response that was sent before all of the body had arrived is ended when the rest has.
+    // A response that was sent before the complete body had arrived is ended when the rest has.
     onClose(res.writableEnded ? 'response_not_read' : 'body_not_sent');
     socket.destroy();
   });

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The time to the first interim response; the time to the next is twice as long, and so on. */
+/** Milliseconds to the first interim response; the wait doubles with each further one. */
 const FIRST_MS = 50;
 
 /**

@@ -16,21 +16,21 @@ const { createServer } = process.getBuiltinModule('node:http');
 const KEEP_ALIVE_MS = 620_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 
-export interface HttpServerOptions {
+interface HttpServerOptions {
   readonly handler: RequestHandler;
-  /** A larger body that its client announces with `Expect: 100-continue` is not sent for. */
+  /** Bytes. A client that announces a larger body with `Expect: 100-continue` is not asked to send it. */
   readonly maxBodyBytes: number;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
 }
 
-export interface HttpServer {
-  /** It does not listen yet. */
+interface HttpServer {
+  /** Does not listen yet: see `listen`. */
   readonly server: Server;
   /** The number of connections that have a request in flight. */
   inFlight(): number;
   /**
-   * From here on each connection is closed behind its response.
+   * Starts to close each connection after its response, and waits for the requests in flight.
    * @returns true once all requests in flight are finished, false when some are not after `timeoutMs`.
    */
   drain(timeoutMs: number): Promise<boolean>;
@@ -38,7 +38,7 @@ export interface HttpServer {
   close(): void;
 }
 
-/** The container's HTTP server: one request of a connection at a time, and limits on what clients may do. */
+/** Creates the container's HTTP server: it handles one request of a connection at a time, and limits what clients may do. */
 export function createHttpServer({ handler, maxBodyBytes, logger, metrics }: HttpServerOptions): HttpServer {
   const connections = new Set<Socket>();
   let draining = false;

@@ -6,29 +6,30 @@ import type { RequestHandler } from '../router.ts';
 type Pending = readonly [req: IncomingMessage, res: ServerResponse];
 
 interface Connection {
-  /** The response of the request that was begun last. */
+  /** The response of the request that was started last. */
   current: ServerResponse;
-  /** Requests behind it; made for the first that has to wait. */
+  /** Requests that wait for it; undefined until the first has to wait. */
   pending: Pending[] | undefined;
 }
 
-export interface Turns {
+interface Turns {
+  /** To be called for every request; calls the given handler when it is the request's turn. */
   readonly handler: RequestHandler;
   /** The response of the latest request of a connection, which HTTP/1.1 finishes last; undefined before the first request. */
   latest(socket: Socket): ServerResponse | undefined;
 }
 
 /**
- * Requests of all connections that may wait for their turn. Each takes some 2 KiB, as Node makes its objects before its turn
- * comes: 32 MiB in all.
+ * Requests of all connections that may wait for their turn. Each takes some 2 KiB, as Node creates its objects before its turn:
+ * 32 MiB in all.
  */
 const MAX_WAITING = 16_384;
 
 /**
  * Calls a handler for one request of a connection at a time: of requests that a client sends without waiting for their
- * responses (RFC 9112, 9.3.2), the next is begun when the response before it has been sent. Until then nothing more is read
- * from the connection, and when its client leaves, the requests that wait are not begun. Node itself begins all requests in the
- * piece of 64 KiB that it has read, up to 3,600.
+ * responses (RFC 9112, 9.3.2), the next is started when the response before it has been sent. Until then nothing more is
+ * read from the connection, and when its client leaves, the requests that wait are not started. Node itself starts all requests
+ * in the piece of 64 KiB that it has read, up to 3,600.
  * @param onClose called with `too_many_pipelined` before a connection is closed because `maxWaiting` requests wait already. Its
  * client has to send again what was not answered (RFC 9112, 9.3.2).
  */
@@ -102,11 +103,11 @@ export function createTurns(
 }
 
 /**
- * Ends the parsing of the piece at hand. Node would make the objects of all requests in it, although the connection is destroyed,
- * and keep them until it has parsed the pieces of all other connections that have sent something.
+ * Ends the parsing of the current piece. Otherwise Node would create the objects of all requests in it, although the connection
+ * is destroyed, and keep them until it has parsed the pieces of all other connections that have sent something.
  */
 function stopParsing(socket: Socket): void {
   const { parser } = socket as { parser?: { onIncoming: () => number } | null };
-  // What Node's own function returns for a request that goes on in another protocol (`CONNECT`, `Upgrade`).
+  // The value that Node's own function returns for a request that switches to another protocol (`CONNECT`, `Upgrade`).
   if (parser) parser.onIncoming = () => 2;
 }

@@ -1,4 +1,4 @@
-/** What `swagger-ui-bundle.js` leaves on the page. */
+/** The global function of `swagger-ui-bundle.js`. */
 declare const SwaggerUIBundle: (options: object) => unknown;
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -13,7 +13,7 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
-  // Its own is on another host, which the page's policy does not let it talk to.
+  // The default validator is on another host, which the page's policy forbids.
   validatorUrl: null,
 });
 

@@ -3,24 +3,25 @@ import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
 import { isObject } from '../../tensor/json/reader.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 
-/** No digit of RFC 4648, 4 and 5. Searched one character at a time: a pattern for the whole text would backtrack. */
+/** A character that is no digit of base64 (RFC 4648, 4 and 5). A pattern for the entire text would backtrack. */
 const NO_DIGIT = /[^A-Za-z0-9+/_-]/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Whether the value is what TensorFlow Serving and Vertex AI write for bytes: an object with the one key `b64`, a text. */
+/** Whether a value is the form of bytes in TensorFlow Serving and Vertex AI: `{"b64": "…"}`, without other keys. */
 export function isBase64(value: JsonValue | undefined): value is { b64: string } {
   if (!isObject(value) || typeof value.b64 !== 'string') return false;
   for (const key in value) if (key !== 'b64') return false;
   return true;
 }
 
-/** Whether bytes may stand for the texts of an input. */
+/** Whether an input has strings, for which callers may send bytes. */
 export const takesText = ({ inputs }: Signature): boolean => inputs.some(({ dtype }) => dtype === 'string');
 
 /**
- * What an instance, or all columns, say once the bytes in its string inputs are the texts that they encode. Changes `value`.
- * ONNX has strings of UTF-8 alone.
- * @param path where `value` stands in the caller's input.
+ * Replaces the bytes, `{"b64": …}`, in the string inputs of an instance, or of all columns, by their text. Changes `value`.
+ * Strings of ONNX are UTF-8.
+ * @param path of `value` in the caller's input.
+ * @returns `value`, or what replaces it.
  * @throws ServingError `INVALID_INPUT` for what is not base64, and for bytes that are not UTF-8.
  */
 export function unpackText(value: JsonValue, { inputs }: Signature, path: string): JsonValue {
@@ -43,14 +44,14 @@ function textsOf(value: JsonValue, path: string): JsonValue {
 }
 
 function textOf({ b64 }: JsonObject & { b64: string }, path: string): string {
-  // With or without the padding: what TensorFlow Serving takes.
+  // With or without padding, as TensorFlow Serving accepts it.
   const padding = b64.endsWith('==') ? 2 : b64.endsWith('=') ? 1 : 0;
   const digits = padding === 0 ? b64 : b64.slice(0, -padding);
   if (NO_DIGIT.test(digits) || digits.length % 4 === 1) throw refuse(path, 'b64 is not base64');
   try {
     return utf8.decode(Buffer.from(digits, 'base64'));
   } catch {
-    throw refuse(path, 'the bytes are not UTF-8, and a string of an ONNX model can hold nothing else');
+    throw refuse(path, 'the bytes are not UTF-8, which strings of ONNX models are');
   }
 }
 

@@ -4,10 +4,10 @@ import { encodeNested, encodeRow } from '../../tensor/encode.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 import type { WriteInstance } from './run-instances.ts';
 
-/** An output of strings whose name ends so holds bytes, which are written as `{"b64": …}`. */
+/** The end of the name of a string output whose values are written as bytes, `{"b64": …}` (TensorFlow Serving, RESTful API). */
 const BYTES_SUFFIX = '_bytes';
 
-/** Writes the outputs of one instance, as TensorFlow Serving does: the value of the only one, or an object of all by name. */
+/** Makes a writer of an instance's outputs, as TensorFlow Serving has them: the value of the only output, or an object of all by name. */
 export function createInstanceWriter({ signature, joined }: Pick<Generation, 'signature' | 'joined'>): WriteInstance {
   return (outputs, row, isRow) =>
     byName(signature, (slot) => {
@@ -30,7 +30,10 @@ function byName({ outputs }: Signature, textOf: (slot: number) => string): strin
 /** Whether the values of an output are written as base64. */
 export const holdsBytes = ({ dtype, name }: TensorSpec): boolean => dtype === 'string' && name.endsWith(BYTES_SUFFIX);
 
-/** Strings as base64, nested as the dims from `level` on say. @param index which part of the tensor, in parts of that level. */
+/**
+ * Writes the strings of a part of a tensor as base64, in arrays by the dims from `level` on.
+ * @param index of the part among those of that level.
+ */
 export function nestBytes({ dims, data }: Tensor, level: number, index: number): string {
   if (level === dims.length) return `{"b64":"${Buffer.from(data[index] as string).toString('base64')}"}`;
   const length = dims[level]!;

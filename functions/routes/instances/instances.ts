@@ -11,9 +11,9 @@ import { isBase64, takesText, unpackText } from './base64.ts';
 /** Instances of one request that may go into one run. */
 export interface InstanceGroup {
   readonly feeds: Feeds;
-  /** As `RowFeeds` has it. */
+  /** Whether each instance is one row, instead of entire tensors: see `RowFeeds`. */
   readonly isRow: boolean;
-  /** By row of the feeds, which instance it is; undefined where row and instance have the same number. */
+  /** The index of the instance by row of the feeds; undefined if both are the same. */
   readonly places: readonly number[] | undefined;
 }
 
@@ -23,15 +23,15 @@ export interface Instances {
   readonly groups: readonly InstanceGroup[];
 }
 
-/** Each takes memory and time of its own, and the texts of all of them are sent as one. */
+/** Most instances of a request: each takes memory and time, and the texts of all are sent as one response. */
 const MAX_INSTANCES = 32_768;
-/** Where each is a run of its own, a request would never come to its end with more. */
+/** The same if each instance is a run: a request with more would take too long. */
 const MAX_LONE_INSTANCES = 4096;
 
 /**
  * Decodes instances. Each is one row: its values; `{"features": …}`, as a body of `/predict`; or an object of inputs, or of
- * features where the manifest names them. `{"b64": …}` stands for a text.
- * @throws ServingError `INVALID_INPUT` with the path of what is wrong: `instances[3][2]`; also for no instance, and too many.
+ * features where the manifest names them. `{"b64": …}` is accepted for a text.
+ * @throws ServingError `INVALID_INPUT` with the path of the invalid value: `instances[3][2]`; also for no instance, or too many.
  */
 export function readInstances(instances: JsonValue | undefined, rows: RowDecoder): Instances {
   const { signature, joined } = rows.form;
@@ -58,8 +58,8 @@ const unpackAll = (instances: Leaf, rows: RowDecoder): Leaf =>
   unpackText(instances, rows.form.signature, 'instances') as Leaf;
 
 /**
- * All rows as one tensor: to read them one by one takes twenty times as long, where they are short. Undefined where they may
- * yet be good one by one: of several lengths, or in several forms.
+ * Decodes all rows as one tensor: decoding short rows one by one takes twenty times as long.
+ * @returns undefined if the rows may be valid one by one: they have several lengths, or several forms.
  * @throws ServingError `INVALID_INPUT`.
  */
 function readAtOnce(instances: Leaf, { dtype, shape }: TensorSpec): Tensor | undefined {

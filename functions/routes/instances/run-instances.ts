@@ -8,22 +8,23 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import type { InstanceGroup, Instances } from './instances.ts';
 
 /**
- * The JSON of one instance's prediction.
- * @param row which row of the outputs is the instance's; `ALL_ROWS` where all of them are.
- * @param isRow the instance is one row, and not a whole tensor with the batch dimension.
+ * Writes the JSON of one instance's prediction.
+ * @param outputs in the order of the signature.
+ * @param row the index of the instance's row in the outputs; `ALL_ROWS` if all rows are the instance's.
+ * @param isRow whether the instance is one row, and not an entire tensor with the batch dimension.
  * @throws ServingError
  */
 export type WriteInstance = (outputs: readonly Tensor[], row: number, isRow: boolean) => string;
 
-/** Characters of all predictions of a request at most: they are joined to one text, which is sent at once. */
+/** Most characters of all predictions of a request, which are joined to one text. */
 const MAX_CHARACTERS = 2 ** 26;
-/** Characters that are written before other requests get their turn: about a millisecond. */
+/** Characters that are written before other requests get their turn: they take about a millisecond. */
 const TURN_CHARACTERS = 2 ** 17;
 
 /**
- * Runs all instances of a request and writes a text for each, in their order. One that fails fails the request.
- * @throws ServingError what an instance failed with, with its place: `instances[3]`; `OVERLOADED` where the queue is full;
- * `TOO_LARGE` where the predictions are longer than a response can be; as `Generation.predict` does.
+ * Runs all instances of a request, counts them, and writes a text for each, in their order. If one fails, the request fails.
+ * @throws ServingError the error of an instance, with its place: `instances[3]`; `OVERLOADED` if the queue is full; `TOO_LARGE` if
+ * the predictions are longer than a response can be; as `Generation.predict` does.
  */
 export async function runInstances(
   { count, groups }: Instances,

@@ -16,25 +16,26 @@ import { feedRows } from './row-feed.ts';
 import { type RowSource, readInstances, readLines, type SourceRow } from './row-source.ts';
 import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } from './row-stream.ts';
 
+/** What the routes of `/batch_predict` need. */
 export interface BatchPredictOptions {
   readonly repository: Repository;
   readonly parser: BodyReader;
   readonly metrics: Metrics;
-  /** Bytes of a buffered body, and of one NDJSON line. */
+  /** Most bytes of a buffered body, and of one NDJSON line. */
   readonly maxBodyBytes: number;
-  /** Rows that are run and answered together at most, whatever a caller asks for: they bound the memory of a stream. */
+  /** Most rows of a batch, whatever `batch_size` a caller requests: it bounds the memory of a stream. */
   readonly maxBatchSize: number;
-  /** A stream in which neither side moves for this long is ended. */
+  /** Milliseconds after which a stream is ended if nothing is sent or read. */
   readonly idleMs: number;
   /** Aborted when the server drains. */
   readonly draining: AbortSignal;
 }
 
 const BATCHES_IN_FLIGHT = 4;
-/** Idle times for which the rest of a stopped upload is thrown away, so that its client comes to read the response. */
+/** The rest of a stopped upload is discarded for so many idle times, so that its client gets to read the response. */
 const LINGER_TIMES = 5;
 
-/** The query of `/batch_predict`. */
+/** A schema for the query of `/batch_predict`: `batch_size` is the most rows of a batch. */
 export const batchQuerySchema = z.object({
   batch_size: z
     .string()
@@ -44,7 +45,7 @@ export const batchQuerySchema = z.object({
     .default(32),
 });
 
-/** `POST /batch_predict?batch_size=32`, and the same of any model: many rows in, their predictions out in the same order, a batch at a time. */
+/** `POST /batch_predict?batch_size=32`, also below the path of a model: predicts many rows, a batch at a time, and sends the predictions in the order of the rows. */
 export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRoute[] {
   const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
 
@@ -96,7 +97,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
 
     /** Time spent in the model is not idle: runs have a bound of their own. */
     function onIdle(): void {
-      if (blocked) idleFor = `the answer was not read for ${idleMs} ms: read it while you send`;
+      if (blocked) idleFor = `the response was not read for ${idleMs} ms: read it while you send`;
       else if (rows.pending() === 0) idleFor = `nothing was sent for ${idleMs} ms`;
       if (idleFor === undefined) {
         idle?.refresh();
@@ -106,10 +107,10 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       rows.abandon();
     }
 
-    // Rows of one response are of one version: a stream that outlasts its model goes on, in a new request, with the next.
+    // All rows of a response are of one version: for the rest, the client sends a new request, which gets the next version.
     const ends = [draining, live.superseded];
     for (const signal of ends) signal.addEventListener('abort', stop);
-    // The signal may have come while the body or the model was waited for.
+    // A signal may have been aborted while this request waited for the body or the model.
     if (ends.some(({ aborted }) => aborted)) stop();
     idle = setTimeout(onIdle, idleMs);
     const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: () => idle?.refresh() };
@@ -133,23 +134,23 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     if (cancellation.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
     const stopped = whyStopped(complete, idleFor, draining.aborted);
     finish(context, rows, framing.last({ ...rows.counts(), stopped }), framing);
-    if (stopped !== undefined) cutLater(context, idleMs);
+    if (stopped !== undefined) closeLater(context, idleMs);
   }
 
   const body = {
     kind: 'streamed',
     limit: maxBodyBytes,
-    wholeTypes: ['application/json'],
+    bufferedTypes: ['application/json'],
     streamTypes: ['application/x-ndjson', 'application/jsonl'],
   } as const;
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, body, handle }));
 }
 
 /**
- * Cuts the connection of a stopped stream that does not come to its end: once its client has neither sent nor taken anything
- * for `idleMs`, or has gone on sending for too long. It is the request's socket: an ended response has none any more.
+ * Closes the connection of a stopped stream that does not end: once its client has neither sent nor read anything for `idleMs`,
+ * or has continued to send for too long. The socket is the request's: an ended response has none.
  */
-function cutLater({ req, res }: RequestContext, idleMs: number): void {
+function closeLater({ req, res }: RequestContext, idleMs: number): void {
   const { socket } = req;
   let moved = socket.bytesRead + socket.bytesWritten;
   let times = 0;
@@ -196,14 +197,14 @@ function readRow(row: SourceRow, live: Generation): ReadRow | Promise<ReadRow> {
 function readBatchSize(query: string): number {
   const parsed = batchQuerySchema.safeParse(Object.fromEntries(new URLSearchParams(query)));
   if (parsed.success) return parsed.data.batch_size;
-  const message = 'batch_size: expected a whole number from 1 to 4096';
+  const message = 'batch_size: expected an integer from 1 to 4096';
   throw new ServingError('INVALID_INPUT', message, { path: 'batch_size' });
 }
 
 const wantsArray = (accept: string | undefined): boolean =>
   weightOf(accept, 'application/json') > weightOf(accept, 'application/x-ndjson');
 
-/** Settles when the client has taken what was written, or has left. */
+/** Settles when the client has read what was written, or has left. */
 function drained(res: ServerResponse): Promise<void> {
   if (res.destroyed) return Promise.resolve();
   return new Promise((resolve) => {

@@ -10,18 +10,20 @@ import { MODEL_PATHS, modelOf } from '../model-address.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 import { predictionEncoderOf } from './prediction-encoder.ts';
 
-export interface PredictOptions {
+/** What the routes of `/predict` need. */
+interface PredictOptions {
   readonly repository: Repository;
   readonly parser: BodyReader;
   readonly metrics: Metrics;
+  /** Most bytes of a body. */
   readonly maxBodyBytes: number;
 }
 
-/** `POST /predict`, and the same of any model: one row in, its prediction out. */
+/** `POST /predict`, also below the path of a model: predicts one row. */
 export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes }: PredictOptions): BufferedRoute[] {
   async function handle(context: RequestContext, bytes: Buffer): Promise<void> {
     const model = context.params.name === undefined ? repository.main : await modelOf(repository, context);
-    // The body is complete, so that no client is kept from sending it: a load may take as long as the deadline allows.
+    // The body is complete: waiting for a load, as long as the deadline allows, keeps no client from sending it.
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
@@ -37,14 +39,18 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, body, handle }));
 }
 
-/** Runs one row and sends its prediction. */
+/**
+ * Runs one row, counts it, and sends its prediction.
+ * @param live held by the caller.
+ * @throws ServingError as `Generation.predict` does.
+ */
 export async function predictRow(
   context: RequestContext,
   feeds: RowFeeds,
   live: Generation,
   recorder: ModelRecorder,
 ): Promise<void> {
-  // As the row is run: see predictRows.
+  // Before the run: see predictRows.
   const encoder = predictionEncoderOf(live);
   const [outcome] = await live.predict(feeds, context.cancellation);
   const failed = 'error' in outcome!;

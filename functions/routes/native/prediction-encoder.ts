@@ -5,25 +5,26 @@ import { type DType, type Tensor, type TensorSpec, valuesOf } from '../../tensor
 
 /** Encodes a row's outputs as the JSON of the native contract. */
 export interface PredictionEncoder {
-  /** The names that `label` may have, by class index: the manifest's, or the model's own. */
+  /** The values of `label`, by class index: the manifest's, or the model's own; undefined if there are none. */
   readonly labels: readonly string[] | undefined;
   /**
    * The members of a prediction, without the braces: `"prediction":…,"label":…,"outputs":{…}`.
-   * @param row which row of the outputs; `ALL_ROWS` where all of them belong to the row that was fed.
-   * @param isRow the caller gave one row: the outputs' first dimension is left out where it has a row for each row fed.
+   * @param outputs in the order of the signature.
+   * @param row the index of the row in the outputs; `ALL_ROWS` if all of them belong to the row that was fed.
+   * @param isRow whether the caller sent one row: the outputs' first dimension is left out if it is that of the rows.
    */
   encode(outputs: readonly Tensor[], row: number, isRow: boolean): string;
 }
 
-/** What of a generation decides how its predictions are encoded. */
+/** The parts of a generation that its predictions are encoded by. */
 export type EncodedGeneration = Pick<Generation, 'signature' | 'manifest' | 'joined' | 'labelled'>;
 
-/** An output of scores that the model itself has class labels for. */
+/** An output of scores for which the model itself has class labels. */
 type LabelledOutput = Generation['labelled'][number];
 
 const encoders = new WeakMap<object, PredictionEncoder>();
 
-/** The encoder of a generation, made once for as long as its rows are read in one form. */
+/** The encoder of a generation. It is made once, and again when the generation stops joining rows. */
 export function predictionEncoderOf(live: Generation): PredictionEncoder {
   let encoder = encoders.get(live.rows);
   if (encoder === undefined) {
@@ -34,9 +35,9 @@ export function predictionEncoderOf(live: Generation): PredictionEncoder {
 }
 
 /**
- * `prediction` is the row's value of the manifest's `output`, else of the first output. `label` is there when the
- * manifest names the classes and the prediction is a class index, or a score for each class. Where the manifest names
- * none and the model does, it is there when the prediction is one of the model's labels, or a score for each.
+ * Makes an encoder. `prediction` is the row's value of the manifest's `output`, else of the first output. If the manifest names
+ * the classes, there is a `label` when the prediction is a class index, or a score for each class. If only the model names them,
+ * there is a `label` when the prediction is one of the model's labels, or a score for each.
  */
 export function createPredictionEncoder({
   signature,
@@ -75,7 +76,7 @@ export function createPredictionEncoder({
   };
 }
 
-/** The index of the class that a row of the main output names, or -1. `row` is -1 where all of the output is meant. */
+/** The index of the class of a row of the main output, or -1. `row` is -1 for the entire output. */
 type Choose = (main: Tensor, row: number, classes: number) => number;
 
 /** The main output holds a class index, or a score for each class. */
@@ -98,8 +99,8 @@ function ownClassOf(labels: readonly string[]): Choose {
 }
 
 /**
- * The labels for the main output: its own, or where it holds labels, those of the model's one output with scores. With
- * several of those, which answer several questions, it is not known whose labels it holds.
+ * The labels for the main output: its own, or, if its values are labels, those of the model's one output with scores. If several
+ * outputs have scores, it is not known whose labels the main output has.
  */
 function ownLabels(labelled: readonly LabelledOutput[], main: TensorSpec | undefined): readonly string[] | undefined {
   const own = labelled.find(({ output }) => output === main?.name);
@@ -114,7 +115,7 @@ function spanOf({ data, dims }: Tensor, row: number): { first: number; width: nu
   return { first: Math.max(0, row) * width, width };
 }
 
-/** The first of the highest scores, where there is one for each class. */
+/** The index of the first of the highest scores, or -1 unless there is a score for each class. */
 function highest(main: Tensor, first: number, width: number, classes: number): number {
   if (width !== classes || !main.dtype.startsWith('float')) return -1;
   const data = valuesOf(main);

@@ -8,12 +8,12 @@ import type { JsonValue } from '../../tensor/json/reader.ts';
 import { isObject } from '../../tensor/json/reader.ts';
 import type { PredictionEncoder } from './prediction-encoder.ts';
 
-/** The body of `/predict`, for the document. `readPredictBody` checks it by hand: zod would list all keys of a bad one. */
+/** The schema of the body of `/predict`, for the OpenAPI document. `readPredictBody` does not use it: zod would list all keys of an invalid body. */
 export const envelope = z.strictObject({ features: z.custom<JsonValue>((value) => value !== undefined, 'is missing') });
 
 /**
- * The features of a predict body, decoded against the model's inputs.
- * @param place where the body stands in what the caller sent: `''`, or `instances[3]`.
+ * Decodes the features of a predict body by the model's inputs.
+ * @param place of the body in the caller's input: `''`, or `instances[3]`.
  * @throws ServingError `INVALID_INPUT`.
  */
 export function readPredictBody(body: JsonValue, { rows }: Pick<Generation, 'rows'>, place = ''): RowFeeds {

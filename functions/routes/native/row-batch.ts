@@ -7,18 +7,18 @@ import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { type PredictionEncoder, predictionEncoderOf } from './prediction-encoder.ts';
 
-/** A row as it was read: decoded, or refused. */
+/** A row that was read: its decoded feeds, or the error that it was refused with. */
 export type ReadRow = { readonly feeds: RowFeeds } | { readonly error: ServingError };
 
-/** What became of a row: the members of its prediction, or why it has none. */
+/** The result of a row: the members of its prediction as JSON, or its error. */
 export type RowResult = { readonly text: string } | { readonly error: ServingError };
 
 /**
- * Runs the rows of one batch and gives their results in the same order. Rows that may share a run are stacked and
- * queued as one: at 100 k rows a second a promise a row is what costs most. Never rejects.
- * @param pending promises for those that a thread reads, which do not reject.
- * @param encoder that of the model before the run: once a run ends the joining, that of the model gives all outputs of a run,
- * others' rows too.
+ * Runs the rows of one batch; the results have their order. Rows that may share a run are stacked and queued as one entry: at
+ * 100,000 rows/s a promise for each row would take the most time. Never rejects.
+ * @param pending the rows; a promise, which must not reject, for one that a thread reads.
+ * @param encoder the model's encoder from before the run: if a run shows that rows must not be joined, the encoder that the model
+ * has from then on would give each row all outputs of a joined run, those of other requests included.
  */
 export async function predictRows(
   pending: readonly (ReadRow | Promise<ReadRow>)[],
@@ -61,7 +61,7 @@ function group(rows: readonly ReadRow[], joined: boolean): number[][] {
   return [...groups.values()];
 }
 
-/** Where the queue is full the rows wait; they do not fail. */
+/** If the queue is full, the rows wait instead of failing. */
 async function run(feeds: Feeds, live: Generation, cancellation: Cancellation): Promise<readonly Outcome[]> {
   try {
     return await live.predict(feeds, cancellation, { bulk: true, whenFull: 'wait' });

@@ -4,35 +4,36 @@ import type { ReadRow, RowResult } from './row-batch.ts';
 import type { RowSource, SourceRow } from './row-source.ts';
 import type { RowStream } from './row-stream.ts';
 
-/** A batch is full at this many bytes of lines, however few rows they are. */
+/** A batch is full at this many bytes of lines, however few rows it has. */
 const BATCH_BYTES = 2 ** 20;
-/** A stream whose unanswered rows hold more is not read on. One line more may come: they are as long as a body may be. */
+/** Nothing more is read of a stream whose unfinished rows have this many bytes. The last line may exceed it by as much as a line may have. */
 const STREAM_BYTES = 2 ** 22;
 
-export interface FeedOptions {
-  /** Rows that are run and answered together at most. */
+/** How rows are batched, read and run. */
+interface FeedOptions {
+  /** Most rows of a batch. */
   readonly batchSize: number;
   /** Reads a row. Never rejects. */
   read(row: SourceRow): ReadRow | Promise<ReadRow>;
   /** Runs a batch. Never rejects. */
   run(batch: readonly (ReadRow | Promise<ReadRow>)[]): Promise<readonly RowResult[]>;
-  /** Whether the stream is to end here. */
+  /** Whether the stream ends here: no further row is run. */
   over(): boolean;
-  /** What the rows' bytes are reserved of. Default: the process's. */
+  /** The budget in which the rows' bytes are reserved. Default: the process's. */
   readonly budget?: BodyBudget;
 }
 
 /**
- * Reads rows and puts them into the stream, a batch at a time; what a group leaves over goes as a smaller batch. The bytes of
- * a row are released when its batch has been run, or when the stream ends before that.
- * @returns whether all rows were put: false where `over` cut them short.
+ * Reads rows and puts them into the stream, a batch at a time; the last rows of a group may be a smaller batch. The bytes of a
+ * row are released when its batch has been run, or when the stream ends before that.
+ * @returns whether all rows were put: false if `over` ended the stream.
  * @throws what the source throws.
  */
 export async function feedRows(source: RowSource, stream: RowStream, options: FeedOptions): Promise<boolean> {
   const { batchSize, budget = processBudget } = options;
   let batch: (ReadRow | Promise<ReadRow>)[] = [];
   let batchBytes = 0;
-  /** Of the batch: those that say when they are not used any more. */
+  /** The rows of the batch that have a `release`. */
   let batchRows: SourceRow[] = [];
   let streamBytes = 0;
   let onReleased: (() => void) | undefined;

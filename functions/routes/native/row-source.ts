@@ -10,30 +10,32 @@ import { readPredictBody } from './prediction.ts';
 
 /** One row of a request. */
 export interface SourceRow {
-  /** What it has reserved of the budget for bodies, until it is answered. */
+  /** Bytes that are reserved for it in the budget for bodies, until it has been run. */
   readonly bytes: number;
-  /** Decodes it; a long line in a thread. @throws ServingError `INVALID_INPUT`, or why there is no line. */
+  /** Decodes the row; a long line in a thread. @throws ServingError `INVALID_INPUT`, or the error of a refused line. */
   read(live: Pick<Generation, 'rows'>): RowFeeds | Promise<RowFeeds>;
-  /** Called once what was read is not used any more. */
+  /** To be called once the decoded row is not used any more. */
   release?(): void;
 }
 
-/** Rows, in groups after which nothing more may come for a while. */
+/** Rows in groups: after a group, the next rows may take a while to arrive. */
 export type RowSource = AsyncIterable<Iterable<SourceRow>> | Iterable<Iterable<SourceRow>>;
 
-export interface LineOptions {
-  /** Bytes a line may have. */
+/** How the lines of a body are read. */
+interface LineOptions {
+  /** Most bytes of a line. */
   readonly limit: number;
   /** Reads long lines. */
   readonly parser: Pick<BodyReader, 'readFeeds'>;
+  /** The request. */
   readonly owner: Owner;
   /** Called for each piece of the body. */
   readonly onPiece: () => void;
-  /** What the lines are taken from. Default: the process's. */
+  /** The budget in which the lines' bytes are reserved. Default: the process's. */
   readonly budget?: BodyBudget;
 }
 
-/** The lines of an NDJSON body, read as they arrive. */
+/** The rows of an NDJSON body, one for each line, read as they arrive: a group for each piece of the body. */
 export async function* readLines(reader: PieceReader, options: LineOptions): AsyncGenerator<Iterable<SourceRow>> {
   const cutter = createLineCutter(options.limit, options.budget);
   try {
@@ -55,11 +57,11 @@ function* readEach(lines: Iterable<Line>, options: LineOptions): Generator<Sourc
   }
 }
 
-/** The line is an owner of its own: the request uses what was read of it for a part of its time. */
+/** The line has an owner of its own: its decoded row is used for a part of the request's time only. */
 function readLong(line: Buffer, { parser, owner: { res, cancellation } }: LineOptions): SourceRow {
   const owner: Owner = { res, cancellation };
   return {
-    // Taken now: a thread may be given the memory of the line.
+    // Read now: the memory of the line may be transferred to a thread.
     bytes: line.length,
     read: (live) => parser.readFeeds(line, live.rows.form, owner),
     release: () => owner.releaseResult?.(),

@@ -2,20 +2,25 @@ import type { ServingError } from '../../errors.ts';
 import { toServingError } from '../../http/error-response.ts';
 import type { RowResult } from './row-batch.ts';
 
-/** How a response of many rows is framed: a line a row, or one array. */
-export interface RowFraming {
+/** How a response of many rows is framed: a line for each row, or one array. */
+interface RowFraming {
+  /** The media type. */
   readonly type: string;
+  /** Text before the first row. */
   readonly open: string;
+  /** Text between two rows. */
   readonly between: string;
+  /** Text after the last row. */
   readonly close: string;
-  /** The last member: always a line of NDJSON, but in an array only where something is missing. */
+  /** The text of the summary, the last line or element; empty: an array of all rows has none. */
   last(summary: RowSummary): string;
 }
 
+/** The end of a response of many rows: how many rows have a prediction, how many an error. */
 export interface RowSummary {
   readonly ok: number;
   readonly failed: number;
-  /** Why not all rows were answered: the client goes on from row `ok + failed`. */
+  /** Why the response ends before the last row; undefined if it has all rows. The client sends those from row `ok + failed` on again. */
   readonly stopped: { readonly code: 'DRAINING' | 'IDLE' | 'MODEL_CHANGED'; readonly message: string } | undefined;
 }
 
@@ -24,6 +29,7 @@ const summarize = ({ ok, failed, stopped }: RowSummary): string =>
     ? `{"done":true,"ok":${ok},"failed":${failed}}`
     : `{"done":false,"next_index":${ok + failed},"code":"${stopped.code}","message":${JSON.stringify(stopped.message)}}`;
 
+/** A line of NDJSON for each row, and one for the summary. */
 export const NDJSON: RowFraming = {
   type: 'application/x-ndjson',
   open: '',
@@ -32,6 +38,7 @@ export const NDJSON: RowFraming = {
   last: summarize,
 };
 
+/** A JSON array with an element for each row; the summary is one only if rows are missing. */
 export const JSON_ARRAY: RowFraming = {
   type: 'application/json',
   open: '[',
@@ -40,33 +47,35 @@ export const JSON_ARRAY: RowFraming = {
   last: (summary) => (summary.stopped === undefined ? '' : summarize(summary)),
 };
 
+/** How a stream of rows is written. */
 export interface RowStreamOptions {
   readonly framing: RowFraming;
-  /** Batches that may be on their way at once; more are not read. */
+  /** Most batches that are put and not sent: `put` waits then. */
   readonly batchesInFlight: number;
-  /** Sends a text on; settles when the client can take more. */
+  /** Sends a text. Returns undefined if the client can accept more, else a promise that settles when it can. */
   readonly send: (text: string) => Promise<void> | undefined;
 }
 
-/** Batches of rows on their way through the model, answered in the order in which they were put. */
+/** Batches of rows that are being run; their results are sent in the order in which they were put. */
 export interface RowStream {
-  /** Takes a batch whose results are on their way; settles when there is room for another. */
+  /** Adds a batch by the promise of its results. Returns undefined if another may be put, else a promise that settles when it may. */
   put(batch: Promise<readonly RowResult[]>): Promise<void> | undefined;
-  /** Settles when all that was put has been answered, or the stream was abandoned. @throws what kept a batch from being sent. */
+  /** Settles when all batches have been sent, or the stream was abandoned. @throws the error that kept a batch from being sent. */
   finish(): Promise<void>;
-  /** Writes nothing more, and ends every wait for room. */
+  /** Ends the sending: nothing more is sent, and all promises settle. */
   abandon(): void;
-  /** The first error of a row that is a fault of the server or its model, and not of the row. */
+  /** The first error of a row that is a fault of the server or the model, not of the row; undefined if there is none. */
   fault(): ServingError | undefined;
-  /** Rows answered so far. */
+  /** Rows sent so far, with a prediction and with an error. */
   counts(): { readonly ok: number; readonly failed: number };
-  /** Batches put and not answered. */
+  /** Batches that are put and not sent. */
   pending(): number;
 }
 
-/** A batch of long rows is sent in texts of about this many characters: one of all its rows may be longer than a string can be. */
+/** Characters of a text that is sent: the text of all rows of a batch may be longer than a string can be. */
 const TEXT_LENGTH = 65_536;
 
+/** Creates a stream of rows. Nothing is sent before the first batch is put. */
 export function createRowStream({ framing, batchesInFlight, send }: RowStreamOptions): RowStream {
   const batches: Promise<readonly RowResult[]>[] = [];
   const abandonment = Promise.withResolvers<void>();
@@ -105,7 +114,7 @@ export function createRowStream({ framing, batchesInFlight, send }: RowStreamOpt
         text += lead + memberOf(results[to]!, ok + failed + to - from);
         to++;
       }
-      // Counted only once it is sure to be sent: a client that is cut off goes on from what it was answered.
+      // Counted just before they are sent: a client whose response ends early sends the rows after the last one again.
       for (; from < to; from++) 'text' in results[from]! ? ok++ : failed++;
       opened = true;
       await send(text);

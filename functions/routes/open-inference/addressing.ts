@@ -6,7 +6,7 @@ import type { Model } from '../../model/serving/model.ts';
 import { shorten } from '../../shorten.ts';
 import * as addressed from '../model-address.ts';
 
-/** Where a route about a model stands: for its version that serves, and for any. */
+/** The prefixes of the paths of a route about a model: of the version that serves, and of any version. */
 export const MODEL_PATHS = ['/v2/models/{name}', '/v2/models/{name}/versions/{version}'] as const;
 
 type Named = Pick<RequestContext, 'params'>;
@@ -24,13 +24,11 @@ export const generationAt = (repository: Repository, named: Named): Promise<Gene
   });
 
 /**
- * An error about a model that is not there, in Triton's words; any other error as it is.
- * Triton's clients compare how the message begins (triton-inference-server/client, simple_http_infer_client.py).
+ * Gives a `NOT_FOUND` error Triton's text, and returns any other error unchanged. Triton's clients compare the start of the message
+ * (triton-inference-server/client, simple_http_infer_client.py).
  */
 export function inTritonsWords(error: unknown, { params }: Named): unknown {
   if (!(error instanceof ServingError) || error.code !== 'NOT_FOUND') return error;
   const version = params.version === undefined ? '' : ` version ${shorten(params.version)}`;
   return new ServingError('NOT_FOUND', `Request for unknown model: '${shorten(params.name!)}'${version} is not found`);
 }
-
-/** A caller's text as an error shows it. */

@@ -11,14 +11,14 @@ import {
 import { DATATYPES } from './datatype.ts';
 import { invalid } from './members.ts';
 
-/** What stands before each element of BYTES: its length, as an unsigned little-endian integer. */
+/** Bytes of the length before each element of BYTES, an unsigned little-endian integer. */
 const LENGTH_BYTES = 4;
 
 /**
- * A tensor of binary data (Triton, binary tensor data extension): little-endian, row-major, no padding; a byte of 0 or 1 for
- * BOOL; for BYTES each element's length and its UTF-8.
+ * Decodes a tensor of binary data (Triton, binary tensor data extension): little-endian, row-major, no padding; a byte of 0 or 1
+ * for BOOL; for BYTES each element's length and its UTF-8.
  * @param place of the input, for errors.
- * @returns a tensor that is a view of `bytes` where they lie at a multiple of the element's size, else of a copy.
+ * @returns a tensor that is a view of `bytes` if they start at a multiple of the element's size, else of a copy.
  * @throws ServingError `INVALID_INPUT`.
  */
 export function readBinary(bytes: Uint8Array, dtype: DType, dims: readonly number[], place: string): Tensor {
@@ -37,8 +37,9 @@ export function readBinary(bytes: Uint8Array, dtype: DType, dims: readonly numbe
 }
 
 /**
- * The one input of a raw binary request, whose body is nothing but its data: a batch of one where rows are joined, at most one
- * further dimension of any length, which the data's length tells. A BYTES body is one text, without its length before it.
+ * Decodes the one input of a raw binary request (Triton, binary tensor data extension), whose body is the input's data alone: a
+ * batch of one row if rows are joined, and at most one further dimension of any length, which follows from the data's length. The
+ * body of a BYTES input is one text, without its length before it.
  * @throws ServingError `INVALID_INPUT`.
  */
 export function readRaw(body: Uint8Array, { inputs }: Signature, joined: boolean): Tensor {
@@ -103,7 +104,7 @@ function checkBools(bytes: Uint8Array, place: string): void {
 function readTexts(bytes: Uint8Array, count: number, place: string): string[] {
   const path = `${place}.parameters.binary_data_size`;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  // Each element has its length at least: no list is made that the bytes cannot fill.
+  // Each element takes at least the bytes of its length: no list is allocated that the bytes cannot fill.
   if (count * LENGTH_BYTES > buffer.length) {
     throw invalid(path, `${path}: expected ${count} texts with their lengths, got ${buffer.length} bytes`);
   }

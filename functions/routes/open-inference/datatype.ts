@@ -1,6 +1,6 @@
 import type { DType } from '../../tensor/tensor.ts';
 
-/** What the protocol calls each element type (Open Inference Protocol v2, "Tensor Data Types"). */
+/** The protocol's name of each dtype (Open Inference Protocol v2, "Tensor Data Types"). */
 export const DATATYPES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',
   uint8: 'UINT8',

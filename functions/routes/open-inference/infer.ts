@@ -14,10 +14,12 @@ import { type InferRequest, readInfer } from './request.ts';
 import { sendOutputs } from './response.ts';
 import type { Tracer } from './triton/tracer.ts';
 
+/** What the infer routes need. */
 export interface InferOptions {
   readonly repository: Repository;
   readonly parser: BodyReader;
   readonly metrics: Metrics;
+  /** Most bytes of a body, compressed and inflated. */
   readonly maxBodyBytes: number;
   readonly tracer: Tracer;
 }
@@ -25,8 +27,8 @@ export interface InferOptions {
 const TEXT_LENGTH = 'inference-header-content-length';
 
 /**
- * `POST /v2/models/{name}[/versions/{version}]/infer`: whole tensors in, whole tensors out, as JSON or binary each. The header
- * with the length of the JSON text tells where binary data begin, and not the content type: as in Triton any is taken, and none.
+ * `POST /v2/models/{name}[/versions/{version}]/infer`: tensors in, tensors out, each as JSON or binary data. The header with the
+ * length of the JSON text marks where binary data begins; as in Triton, the content type is ignored.
  */
 export function createInferRoutes({
   repository,
@@ -75,7 +77,11 @@ export function createInferRoutes({
 
 const textLengthOf = ({ headers }: IncomingMessage): string | undefined => headers[TEXT_LENGTH] as string | undefined;
 
-/** Reads the body of an infer request, in the thread where that takes long. @throws ServingError as `readInfer` does. */
+/**
+ * Reads the body of an infer request, in a thread if that takes long.
+ * @param textBytes as for `readInfer`.
+ * @throws ServingError as `readInfer` and `BodyReader.readInThread` do.
+ */
 export function readRequest(
   body: Buffer,
   textBytes: number | undefined,
@@ -89,7 +95,11 @@ export function readRequest(
     : readInfer(body, form, textBytes);
 }
 
-/** @throws ServingError `INVALID_INPUT`. */
+/**
+ * Reads the length of the JSON text before binary data, in bytes.
+ * @param header the value of `Inference-Header-Content-Length`.
+ * @throws ServingError `INVALID_INPUT` for anything but an integer from 0 to `bodyBytes`.
+ */
 export function readTextLength(header: string, bodyBytes: number): number {
   const length = /^\d{1,15}$/.test(header) ? Number(header) : Number.NaN;
   if (length <= bodyBytes) return length;
@@ -97,7 +107,7 @@ export function readTextLength(header: string, bodyBytes: number): number {
   throw new ServingError('INVALID_INPUT', message, { path: 'Inference-Header-Content-Length' });
 }
 
-/** JSON takes time by its length, and so do texts and booleans in binary data, which are looked at one by one. */
+/** JSON takes time by its length, as do texts and booleans in binary data, which are checked one by one; other binary data does not. */
 function isLongToRead(body: Buffer, textBytes: number | undefined, { signature }: Generation): boolean {
   if (!isLarge(body)) return false;
   if (textBytes === undefined || isLarge({ length: textBytes })) return true;
@@ -105,7 +115,8 @@ function isLongToRead(body: Buffer, textBytes: number | undefined, { signature }
 }
 
 /**
- * Runs an infer request, within the time that it asks for.
+ * Runs an infer request within its own timeout, and counts its rows.
+ * @param live held by the caller.
  * @returns all outputs, in the order of the signature.
  * @throws ServingError `DEADLINE`; as `predictTensors` does.
  */
@@ -129,8 +140,9 @@ export async function runInfer(
 }
 
 /**
- * Gives up after the caller's own time, counted from the request's head, where that ends before the server's.
- * @throws ServingError `DEADLINE`. Rows that wait for a run are dropped then; a run under way goes on.
+ * Ends the work after the caller's own timeout, which starts with the request's head.
+ * @param timeout microseconds; undefined for none.
+ * @throws ServingError `DEADLINE`. Rows that wait for a run are dropped then; a run that has started is not ended.
  */
 async function within<T>(
   timeout: number | undefined,
@@ -143,7 +155,7 @@ async function within<T>(
   const own = { over: false };
   const expire = (): void => {
     own.over = true;
-    late.reject(new ServingError('DEADLINE', `no answer within ${timeout} µs (parameters.timeout)`));
+    late.reject(new ServingError('DEADLINE', `no response within ${timeout} µs (parameters.timeout)`));
   };
   const timer = left > 0 ? setTimeout(expire, Math.min(left, LONGEST_TIMER_MS)) : expire();
   const working = own.over
@@ -157,11 +169,11 @@ async function within<T>(
     return await Promise.race([working, late.promise]);
   } finally {
     clearTimeout(timer as NodeJS.Timeout | undefined);
-    // How it ends is of no use any more.
+    // Late rejections are not used.
     working.catch(() => {});
     late.promise.catch(() => {});
   }
 }
 
-/** The longest that a timer of Node takes. */
+/** The longest delay of a timer of Node. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

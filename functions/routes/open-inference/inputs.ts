@@ -8,14 +8,14 @@ import { readBinary } from './binary-in.ts';
 import { DATATYPES } from './datatype.ts';
 import { invalid, readParameters, slotsOf } from './members.ts';
 
-/** A dimension travels to the engine process in 32 bits. */
+/** A dimension is sent to the engine process in 32 bits. */
 const MAX_DIM = 2 ** 31 - 1;
-/** Of a tensor without elements, whose rows no body bounds. */
+/** Longest dimension of a tensor without elements, whose number of rows the body does not bound. */
 const MAX_EMPTY = 32_768;
 
 /**
- * The tensors of `inputs`, in the order of the signature.
- * @param binary what follows the JSON text: the data of those inputs that are binary, one behind the other.
+ * Decodes the tensors of `inputs`; the result has the order of the signature.
+ * @param binary the bytes after the JSON text: the data of the binary inputs, concatenated in the order of the request.
  * @throws ServingError `INVALID_INPUT` that names the input.
  */
 export function readInputs(inputs: JsonValue | undefined, signature: Signature, binary: Uint8Array): Tensor[] {
@@ -78,7 +78,7 @@ function findSlot({ name }: JsonObject, slots: ReadonlyMap<JsonValue | undefined
   throw invalid(`${place}.name`, `${place}.name: expected one of the inputs ${names}, got ${describe(name)}`);
 }
 
-/** The dims that the input has, where its datatype and shape are such as the model takes. */
+/** The dims of an input, whose datatype and shape are checked against the signature. */
 function readShape({ datatype, shape }: JsonObject, spec: TensorSpec, place: string): number[] {
   const { dtype, shape: expected, anyRank } = spec;
   if (datatype !== DATATYPES[dtype]) {
@@ -101,7 +101,7 @@ function readShape({ datatype, shape }: JsonObject, spec: TensorSpec, place: str
     }
     dims.push(dim);
   }
-  // Clients that know no rank 0 send [1] for it.
+  // Clients without rank 0 send [1] for a scalar.
   if (expected.length === 0 && !anyRank && dims.length === 1 && dims[0] === 1) return [];
   const fits =
     anyRank ||
@@ -123,7 +123,7 @@ function readShape({ datatype, shape }: JsonObject, spec: TensorSpec, place: str
   return dims;
 }
 
-/** How many bytes of binary data an input has; undefined where its data is JSON. */
+/** The number of bytes of binary data of an input; undefined if its data is JSON. */
 function readBinarySize(input: JsonObject, place: string): number | undefined {
   const size = readParameters(input, place)?.binary_data_size;
   if ((size === undefined) === (input.data === undefined)) {
@@ -141,7 +141,7 @@ function tooShort(size: number, left: number, place: string): ServingError {
   return invalid(path, message);
 }
 
-/** With the name of the input before it. */
+/** The error with the name of the input before its message. */
 function named(error: unknown, name: string): unknown {
   if (!(error instanceof ServingError)) return error;
   const { code, message, path } = error;

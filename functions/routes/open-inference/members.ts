@@ -3,12 +3,12 @@ import { describe } from '../../tensor/fill.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../tensor/json/reader.ts';
 import type { TensorSpec } from '../../tensor/tensor.ts';
 
-/** A caller's mistake. The message begins with its place, or with what it is about. */
+/** The error for an invalid request. The message begins with the place. @param path of the place in the body; undefined for all of it. */
 export function invalid(path: string | undefined, message: string): ServingError {
   return new ServingError('INVALID_INPUT', message, path === undefined ? {} : { path });
 }
 
-/** For a member of an extension that this server lacks: ignoring it would give a different result, so the response is 501. */
+/** The error for a member of an extension that this server lacks: ignoring the member would give a different result, so it is 501. */
 export function unsupported(path: string): ServingError {
   return new ServingError(
     'UNSUPPORTED',
@@ -20,8 +20,8 @@ export function unsupported(path: string): ServingError {
 }
 
 /**
- * The parameters of an object of the protocol, where it has any.
- * @param place where the object is: `inputs[0]`, or `''` for the whole body.
+ * The parameters of an object of the protocol; undefined if it has none.
+ * @param place of the object: `inputs[0]`, or `''` for the body itself.
  * @throws ServingError `INVALID_INPUT`; `UNSUPPORTED` for tensors in shared memory.
  */
 export function readParameters({ parameters }: JsonObject, place: string): JsonObject | undefined {
@@ -32,6 +32,6 @@ export function readParameters({ parameters }: JsonObject, place: string): JsonO
   return parameters;
 }
 
-/** By name, the place of each input or output of a signature. */
+/** The index of each input or output of a signature, by name. */
 export const slotsOf = (specs: readonly TensorSpec[]): ReadonlyMap<JsonValue | undefined, number> =>
   new Map(specs.map(({ name }, slot) => [name, slot]));

@@ -9,24 +9,26 @@ import { generationAt, MODEL_PATHS, modelAt } from './addressing.ts';
 import { DATATYPES } from './datatype.ts';
 
 /**
- * What server metadata calls this server. Triton's clients compare the name (triton-inference-server/client,
- * simple_http_health_metadata.py); the version is that of package.json, and says whose it is as SemVer's build metadata.
+ * Name and version in the server metadata. Triton's clients compare the name (triton-inference-server/client,
+ * simple_http_health_metadata.py). The version is that of package.json; its build metadata (SemVer, 10) names this server.
  */
 export const SERVER = { name: 'triton', version: '0.1.0+onnx-cloud-run' } as const;
 
-/** By Triton's names. Each is named only where all of it is there. */
+/** The extensions by Triton's names. Only complete ones are listed. */
 const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_configuration', 'statistics'];
-/** Those that need the admin token: without one nothing of them can be changed. */
+/** Extensions that need the admin token: without one they cannot change anything, and are not listed. */
 const ADMIN_EXTENSIONS = ['model_repository', 'logging', 'trace'];
 
-export interface MetadataOptions {
+/** What the metadata and health routes need. */
+interface MetadataOptions {
   readonly repository: Repository;
+  /** Whether the server drains: it is not ready then. */
   readonly draining: () => boolean;
   /** Whether there is an admin token: models can be loaded, and settings changed, over HTTP. */
   readonly admin: boolean;
 }
 
-/** Server and model metadata, and what is alive and ready (Open Inference Protocol v2, "Health", "Server Metadata", "Model Metadata"). */
+/** Server and model metadata, and the liveness and readiness of both (Open Inference Protocol v2, "Health", "Server Metadata", "Model Metadata"). */
 export function createMetadataRoutes({ repository, draining, admin }: MetadataOptions): Route[] {
   const extensions = [...EXTENSIONS, ...(admin ? ADMIN_EXTENSIONS : [])];
   const server = JSON.stringify({ ...SERVER, extensions });
@@ -44,7 +46,7 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
     sendJson(context, 200, JSON.stringify({ name: context.params.name, ready: true }));
   }
 
-  /** A lazy load starts here too, and is not waited for: the probe comes again. */
+  /** Also starts a lazy load, without waiting for it: the probe is repeated. */
   function refuseUnready(model: Model): void {
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
     model.load();
@@ -83,7 +85,7 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
   ];
 }
 
-/** The protocol has no word for a tensor of any rank: its shape is empty, as that of a scalar, and a parameter says so. */
+/** The protocol has no shape for a tensor of any rank: its shape is empty, like that of a scalar, and a parameter marks it. */
 const describeTensor = ({ name, dtype, shape, anyRank }: TensorSpec): object => ({
   name,
   datatype: DATATYPES[dtype],

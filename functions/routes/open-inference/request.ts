@@ -8,34 +8,36 @@ import { readInputs } from './inputs.ts';
 import { invalid, readParameters, slotsOf } from './members.ts';
 import { hasScores, withoutScores } from './triton/classification.ts';
 
-/** An output that was asked for, by its place in the signature. */
+/** An output that a request names. */
 export interface RequestedOutput {
+  /** Its index in the signature. */
   readonly slot: number;
+  /** Whether it is sent as binary data, instead of JSON. */
   readonly binary: boolean;
-  /** How many of its highest elements are wanted in its place; undefined: the output itself. */
+  /** How many of the highest elements of each row are sent instead; undefined: the output itself. */
   readonly classes?: number;
 }
 
 /** An infer request, decoded. Plain data: it may come from another thread. */
 export interface InferRequest {
   readonly id: string | undefined;
-  /** One an input, in the order of the signature. */
+  /** One for each input, in the order of the signature. */
   readonly tensors: readonly Tensor[];
-  /** In the order in which they were asked for. */
+  /** In the order of the request. */
   readonly outputs: readonly RequestedOutput[];
-  /** Microseconds that it may take; undefined where it does not say. */
+  /** Microseconds that it may take; undefined without a timeout of its own. */
   readonly timeout: number | undefined;
 }
 
 /**
  * Reads the body of an infer request (Open Inference Protocol v2, "Inference Request JSON Object", with the binary tensor data
  * extension). Members that the protocol does not have are ignored, as are parameters without a meaning here.
- * @param textBytes length of the JSON text before the binary data, `Inference-Header-Content-Length`; 0 where the whole body is
- * the data of the one input; undefined where all of it is JSON.
+ * @param textBytes length of the JSON text before the binary data, `Inference-Header-Content-Length`; 0 if the body is only the
+ * data of the one input; undefined if the body is only JSON.
  * @param maxValues as for `readJson`.
- * @returns tensors that are views of the body, where they are binary and lie at a multiple of their element's size.
- * @throws ServingError `INVALID_INPUT` that names the tensor, the expected and the given; `UNSUPPORTED` for what other
- * extensions ask for.
+ * @returns tensors that are views of the body, if they are binary and start at a multiple of their element's size.
+ * @throws ServingError `INVALID_INPUT` that names the tensor, and what was expected and given; `UNSUPPORTED` for members of other
+ * extensions.
  */
 export function readInfer(
   body: Uint8Array,
@@ -55,7 +57,7 @@ export function readInfer(
   return readInferText(readJson(body, 0, length, maxValues, true), signature, body.subarray(length));
 }
 
-/** The same of a body whose JSON text has been read. @param binary what follows the text. */
+/** Reads an infer request whose JSON text has been parsed. @param binary the bytes after the text. @throws ServingError as `readInfer`. */
 export function readInferText(request: JsonValue, signature: Signature, binary: Uint8Array): InferRequest {
   if (!isObject(request))
     throw invalid(undefined, `the body: expected an object with inputs, got ${describe(request)}`);
@@ -69,7 +71,7 @@ export function readInferText(request: JsonValue, signature: Signature, binary: 
   };
 }
 
-/** It is written into the answer: one as long as a body may be would take as long to write. */
+/** Most characters of an id, which is part of the response: one as long as a body would take long to write. */
 const MAX_ID = 4096;
 
 function readId({ id }: JsonObject): string | undefined {
@@ -78,7 +80,7 @@ function readId({ id }: JsonObject): string | undefined {
   throw invalid('id', `id: expected a string of at most ${MAX_ID} characters, got ${given}`);
 }
 
-/** 0 stands for none (Triton, schedule policy extension). */
+/** 0 means none (Triton, schedule policy extension). */
 function readTimeout(parameters: JsonObject | undefined): number | undefined {
   const timeout = parameters?.timeout;
   if (timeout === undefined) return undefined;
@@ -99,7 +101,7 @@ function readFlag(parameters: JsonObject | undefined, name: string, place: strin
 const all = ({ outputs }: Signature, binary: boolean): RequestedOutput[] =>
   outputs.map((_, slot) => ({ slot, binary }));
 
-/** None asked for are all, as in Triton. */
+/** Without requested outputs all are sent, as in Triton. */
 function readOutputs(outputs: JsonValue | undefined, signature: Signature, binary: boolean): RequestedOutput[] {
   if (outputs === undefined) return all(signature, binary);
   if (!Array.isArray(outputs)) throw invalid('outputs', `outputs: expected an array, got ${describe(outputs)}`);
@@ -116,7 +118,7 @@ function readOutputs(outputs: JsonValue | undefined, signature: Signature, binar
       throw invalid(`${place}.name`, `${place}.name: expected one of the outputs ${names}, got ${describe(name)}`);
     }
     if (requested.has(slot)) {
-      throw invalid(`${place}.name`, `${place}.name: the output ${describe(name)} is asked for twice`);
+      throw invalid(`${place}.name`, `${place}.name: the output ${describe(name)} is requested twice`);
     }
     const parameters = readParameters(output, place);
     requested.set(slot, {
@@ -128,7 +130,7 @@ function readOutputs(outputs: JsonValue | undefined, signature: Signature, binar
   return [...requested.values()];
 }
 
-/** 0 stands for none (Triton, classification extension). */
+/** 0 means none (Triton, classification extension). */
 function readClasses(parameters: JsonObject | undefined, spec: TensorSpec, place: string): { classes?: number } {
   const classes = parameters?.classification;
   if (classes === undefined || classes === 0) return {};

@@ -9,14 +9,14 @@ import { DATATYPES } from './datatype.ts';
 import type { InferRequest } from './request.ts';
 import { classify } from './triton/classification.ts';
 
-/** Elements that are written as JSON at a time: a third of a millisecond. Other requests get their turn after it. */
+/** Elements that are written as JSON at a time, in a third of a millisecond. Other requests get their turn between them. */
 const SLICE = 4096;
 
 /**
- * Answers with the outputs that were asked for, in that order: `data` is flat and row-major, binary data follows the JSON text
- * uncopied (Open Inference Protocol v2, "Inference Response JSON Object"; Triton, binary tensor data extension).
- * @param outputs all of the model's, in the order of the signature.
- * @param binaryType the media type of an answer with binary data, by the length of its JSON text.
+ * Sends the requested outputs, in the order of the request: `data` is flat and row-major, binary data follows the JSON text
+ * without being copied (Open Inference Protocol v2, "Inference Response JSON Object"; Triton, binary tensor data extension).
+ * @param outputs all outputs of the model, in the order of the signature.
+ * @param binaryType the media type of a response with binary data, by the length of its JSON text.
  */
 export async function sendOutputs(
   context: RequestContext,
@@ -61,7 +61,7 @@ function openText(model: string, version: string, id: string | undefined): strin
   return `{"model_name":${JSON.stringify(model)},"model_version":${JSON.stringify(version)},${identity}"outputs":[`;
 }
 
-/** The elements with commas between them, in pieces of some of them each, ready for the socket. */
+/** The JSON of the elements with commas between them, in pieces of `SLICE` elements. */
 async function encodeSlices({ dtype, data }: Tensor, { cancellation }: RequestContext): Promise<Uint8Array[]> {
   const texts: Uint8Array[] = [];
   for (let from = 0; from < data.length && !cancellation.gone; from += SLICE) {

@@ -10,7 +10,9 @@ import { createStatisticsRoutes } from './triton/statistics.ts';
 import { createTraceSettingsRoutes } from './triton/trace-settings.ts';
 import { createTracer } from './triton/tracer.ts';
 
-export interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfigOptions {
+/** What the routes of the Open Inference Protocol need. */
+interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfigOptions {
+  /** Whether the server drains: it is not ready then. */
   readonly draining: () => boolean;
   /** Whether there is an admin token. */
   readonly admin: boolean;
@@ -19,7 +21,7 @@ export interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, Mode
 
 /**
  * The Open Inference Protocol v2 over HTTP, with Triton's extensions for binary tensors, classification, model configuration,
- * statistics, the model repository, log and trace settings; and as much of shared memory as says that there is none.
+ * statistics, the model repository, log and trace settings; of shared memory, only the requests that list and unregister regions.
  */
 export function createOpenInferenceRoutes(options: OpenInferenceOptions): Route[] {
   const tracer = createTracer(options.logger);

@@ -3,11 +3,11 @@ import { describe } from '../../tensor/fill.ts';
 import { isObject, type JsonObject, readJson } from '../../tensor/json/reader.ts';
 import { invalid } from './members.ts';
 
-/** The body of a request that says in a few lines what is to be done. */
+/** The body of a short JSON request, such as a change of settings: at most 64 KiB of any media type. */
 export const SHORT_BODY: BufferedBody = { kind: 'buffered', limit: 65_536 };
 
 /**
- * Reads a `SHORT_BODY`: an object, or no body at all, which stands for an empty one.
+ * Parses a `SHORT_BODY`: a JSON object, or no body, which is read as an empty object.
  * @throws ServingError `INVALID_INPUT`.
  */
 export function readShortBody(body: Buffer): JsonObject {

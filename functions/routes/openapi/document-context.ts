@@ -1,7 +1,7 @@
 import type { Route } from '../../http/router.ts';
 import type { Json } from './json-schema.ts';
 
-/** What the operations are told of the model behind `/predict`. Without one they have no examples. */
+/** What the operations show of the model behind `/predict`; without a loaded model they have no examples. */
 export interface DocumentContext {
   readonly name?: string;
   readonly version?: string;
@@ -10,30 +10,34 @@ export interface DocumentContext {
   readonly batchQuery: Json;
 }
 
-/** One row that the model takes, as each dialect has it. */
+/** One valid row of the model, in the form of each dialect. */
 export interface Examples {
   /** The `features` of a body of `/predict`. */
   readonly features: unknown;
   /** The tensors of an infer request. */
   readonly tensors: readonly Json[];
-  /** Whole inputs by name. */
+  /** Entire tensors by input. */
   readonly columns: Json;
 }
 
-/** What a route does, as an operation of the document. */
+/** Writes the operation of a route. */
 export type Describe = (context: DocumentContext) => Json;
 
-/** By a route's method and path: `GET /models`. */
+/** Operations by the method and path of their routes: `GET /models`. */
 export type Operations = Readonly<Record<string, Describe>>;
 
+/** The key of a route among {@link Operations}. */
 export const keyOf = ({ method, path }: Pick<Route, 'method' | 'path'>): string => `${method} ${path}`;
 
+/** The content of a JSON body. @param examples by name. */
 export const json = (schema: Json, examples?: Json): Json => ({
   'application/json': { schema, ...(examples !== undefined && { examples }) },
 });
 
+/** The response with status 200. */
 export const ok = (description: string, content: Json): Json => ({ 200: { description, content } });
 
+/** An operation without its parameters and request body. @param tag one of the document's. */
 export const operation = (operationId: string, tag: string, summary: string, responses: Json): Json => ({
   operationId,
   tags: [tag],

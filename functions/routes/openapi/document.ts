@@ -14,7 +14,7 @@ import { OPEN_INFERENCE_SCHEMAS } from './open-inference.ts';
 import { describeRoute } from './operations.ts';
 import { TENSORFLOW_SERVING_SCHEMAS } from './tensorflow-serving.ts';
 
-/** What of a route the document lists. */
+/** The parts of a route that the document lists. */
 export type Listed = Pick<Route, 'method' | 'path'>;
 
 const text = { type: 'string' };
@@ -30,9 +30,9 @@ const TAGS = [
 ];
 const DECIDED_BY = ['proof', 'trial', 'manifest', 'guard'];
 
-/** Of all models alike. */
+/** The schemas that do not depend on the model. */
 const SHARED: Json = {
-  Index: { ...count, description: 'The place of the row among those sent, from 0.' },
+  Index: { ...count, description: 'Index of the row in the request, from 0.' },
   ModelVersion: record({ name: text, version: text }),
   BatchFailure: record({
     index: ref('Index'),
@@ -90,7 +90,8 @@ const SHARED: Json = {
 };
 
 /**
- * The OpenAPI 3.1 document of these routes, as JSON: typed by the model that serves, or where none does yet, general.
+ * Writes the OpenAPI 3.1 document of the routes, as JSON. Features and predictions have the types of the loaded model; without
+ * one they are of any type.
  */
 export function writeDocument(routes: readonly Listed[], live: Generation | undefined): string {
   const batchQuery = (z.toJSONSchema(batchQuerySchema) as Json).properties as Json;
@@ -116,7 +117,9 @@ export function writeDocument(routes: readonly Listed[], live: Generation | unde
     components: {
       schemas: { ...schemasOf(live), ...SHARED },
       responses: errorResponses(),
-      securitySchemes: { adminToken: { type: 'http', scheme: 'bearer', description: 'That of `ADMIN_TOKEN_FILE`.' } },
+      securitySchemes: {
+        adminToken: { type: 'http', scheme: 'bearer', description: 'The token in `ADMIN_TOKEN_FILE`.' },
+      },
     },
     ...(live !== undefined && { 'x-model': describeModel(live, examples) }),
   });
@@ -124,7 +127,7 @@ export function writeDocument(routes: readonly Listed[], live: Generation | unde
 
 function schemasOf(live: Generation | undefined): Json {
   const general = anySchemas();
-  // Until it is known, the model behind /predict is any model.
+  // Before its first load, the model behind /predict has the schemas of any model.
   const typed =
     live === undefined
       ? Object.fromEntries(Object.entries(general).map(([name, schema]) => [name.replace(/^Any/, ''), schema]))
@@ -132,7 +135,7 @@ function schemasOf(live: Generation | undefined): Json {
   return { ...typed, ...bodies(''), ...general, ...bodies('Any') };
 }
 
-/** The bodies of both predicting routes, around the features. */
+/** The schemas of the bodies of `/predict` and `/batch_predict`. */
 function bodies(any: string): Json {
   const { $schema, ...body } = z.toJSONSchema(envelope, { unrepresentable: 'any', io: 'input' }) as Json;
   const features = ref(`${any}Features`);
@@ -152,7 +155,7 @@ function typedOf(live: Generation): Typed {
   return { signature, manifest, joined, labels: predictionEncoderOf(live).labels };
 }
 
-/** The model in short: what a page needs to make a form of. */
+/** The description of the model from which the page makes its form. */
 function describeModel(live: Generation, examples: Examples | undefined): Json {
   const { name, version, manifest, signature, joined } = live;
   return {

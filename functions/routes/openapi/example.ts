@@ -6,15 +6,15 @@ import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { DATATYPES } from '../open-inference/datatype.ts';
 import type { Examples } from './document-context.ts';
 
-/** A number that is written as its text has it: no digit of an int64 is lost. */
+/** A number that JSON.stringify writes as the given text: no digit of an int64 is lost. */
 const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 
-/** Elements of an example at most: an image's would make the document hundreds of megabytes, and nobody reads them. */
+/** Most elements of an example's tensor: those of an image would make the document too large to read. */
 const MAX_ELEMENTS = 1000;
 
 /**
- * A row that the model takes: that of the manifest's example, or one made up where it has none. Undefined where it is too
- * large to be shown.
+ * Makes examples of a valid row: the manifest's example, or else a synthetic row. Undefined if the row has too many elements to
+ * be shown.
  */
 export function makeExamples({
   manifest,
@@ -33,9 +33,9 @@ export function makeExamples({
     const isRow = shape[0] === -1 || shape[0] === 1;
     return [name, parse(isRow ? encodeRow(tensors[i]!, 0) : encodeNested(tensors[i]!))] as const;
   });
-  const madeUp = values.length === 1 ? values[0]![1] : Object.fromEntries(values);
+  const synthetic = values.length === 1 ? values[0]![1] : Object.fromEntries(values);
   return {
-    features: example === undefined ? madeUp : toPlain(example.features),
+    features: example === undefined ? synthetic : toPlain(example.features),
     tensors: inputs.map(({ name, dtype }, i) => {
       const tensor = tensors[i]!;
       return { name, datatype: DATATYPES[dtype], shape: tensor.dims, data: parse(encodeFlat(tensor)) };

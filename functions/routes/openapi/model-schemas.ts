@@ -3,10 +3,10 @@ import type { TensorSpec } from '../../tensor/tensor.ts';
 import type { PredictionEncoder } from '../native/prediction-encoder.ts';
 import { anyNested, anyOf, ELEMENTS, type Json, nested, record, ref } from './json-schema.ts';
 
-/** What the schemas of a model are made of. */
+/** The parts of a model from which its schemas are made. */
 export type Typed = Pick<Generation, 'signature' | 'manifest' | 'joined'> & Pick<PredictionEncoder, 'labels'>;
 
-/** `Features`, `Prediction` and `BatchPrediction` of one model, with the dtypes they refer to. */
+/** The schemas `Features`, `Prediction` and `BatchPrediction` of one model, and those of the dtypes that they reference. */
 export function modelSchemas({ signature, manifest, joined, labels }: Typed): Json {
   const { inputs, outputs } = signature;
   const main = outputs.find(({ name }) => name === manifest.output) ?? outputs[0];
@@ -23,7 +23,7 @@ export function modelSchemas({ signature, manifest, joined, labels }: Typed): Js
   };
 }
 
-/** The same of a model that is not known. */
+/** The schemas `AnyFeatures`, `AnyPrediction` and `AnyBatchPrediction`, which hold for every model. */
 export function anySchemas(): Json {
   const members = { prediction: {}, label: { type: 'string' }, outputs: { type: 'object' } };
   return { AnyFeatures: { description: "A row, in the form that the model's inputs have." }, ...named(members) };
@@ -47,13 +47,13 @@ function featuresSchema(inputs: readonly TensorSpec[], features: readonly string
   const forms = [inputSchema(only, joined), byInput];
   if (features !== undefined) {
     const value = nested(only.dtype, only.shape.slice(2));
-    // Before the one by input: a viewer shows the names first.
+    // Before the form by input: viewers show the first form with names.
     forms.splice(1, 0, record(Object.fromEntries(features.map((name) => [name, value]))));
   }
   return { anyOf: forms.flatMap((form) => (Array.isArray(form.anyOf) ? (form.anyOf as Json[]) : [form])) };
 }
 
-/** What `model/folder/rows.ts` takes for an input: a row, a column's value without brackets, or the whole tensor. */
+/** The forms of an input that `model/folder/rows.ts` accepts: a row, a column's value without brackets, or the entire tensor. */
 function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
   if (anyRank) return anyNested(dtype);
   const canBeRow = shape[0] === -1 || shape[0] === 1;
@@ -65,11 +65,11 @@ function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Js
   return anyOf(forms);
 }
 
-/** What `routes/native/prediction-encoder.ts` writes of an output: its row, or all of it where its first dimension has no row for each fed. */
+/** The form of an output that `routes/native/prediction-encoder.ts` writes: its row, or all of it if its first dimension is not that of the rows. */
 function outputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
   if (anyRank) return anyNested(dtype);
   const row = nested(dtype, shape.slice(1));
   if (joined) return row;
-  const whole = nested(dtype, shape);
-  return shape[0] === -1 || shape[0] === 1 ? anyOf([row, whole]) : whole;
+  const entire = nested(dtype, shape);
+  return shape[0] === -1 || shape[0] === 1 ? anyOf([row, entire]) : entire;
 }

@@ -2,7 +2,7 @@ import { type DocumentContext, json, type Operations, ok, operation } from './do
 import { failing } from './errors.ts';
 import { type Json, ref } from './json-schema.ts';
 
-/** Of the three addresses of a model: what an operation's id and summary say of it, and whose schemas it has. */
+/** The three addresses of a model: path, suffix of the operations' ids, text in their summaries, and prefix of the schemas' names. */
 const ADDRESSES = [
   { path: '', id: '', of: 'the model behind `/predict`', any: '' },
   { path: '/models/{name}', id: 'Named', of: 'a model of the repository: its highest version', any: 'Any' },
@@ -11,7 +11,7 @@ const ADDRESSES = [
 
 type Address = (typeof ADDRESSES)[number];
 
-/** Of the server's own routes. */
+/** The operations of the server's own routes. */
 export const NATIVE: Operations = {
   ...Object.assign({}, ...ADDRESSES.map(predicting)),
   'GET /models': () =>
@@ -21,7 +21,7 @@ export const NATIVE: Operations = {
     }),
   ...Object.assign({}, ...ADDRESSES.slice(1).map(status)),
   'GET /health': () =>
-    operation('health', 'Probes', 'Whether the process serves, and what the model is doing.', {
+    operation('health', 'Probes', 'Whether the process serves, and the state of the model.', {
       ...ok('It serves.', json(ref('Health'))),
       ...failing(500),
     }),
@@ -52,7 +52,7 @@ function predicting(address: Address): Operations {
 function status({ path, id, of }: Address): Operations {
   return {
     [`GET ${path}`]: () =>
-      operation(`status${id}`, 'Models', `What it is doing, of ${of}.`, {
+      operation(`status${id}`, 'Models', `The state of ${of}.`, {
         ...ok('Its state.', json(ref('ModelStatus'))),
         ...failing(400, 404, 500, 503, 504),
       }),
@@ -62,7 +62,7 @@ function status({ path, id, of }: Address): Operations {
 function predict({ id, of, any }: Address, { examples }: DocumentContext): Json {
   const row = examples && { row: { value: { features: examples.features } } };
   return {
-    ...operation(`predict${id}`, 'Predict', `One row in, its prediction out, of ${of}.`, {
+    ...operation(`predict${id}`, 'Predict', `Predicts one row with ${of}.`, {
       ...ok('The prediction.', json(ref(`${any}Prediction`))),
       ...failing(400, ...notFound(any), 408, 413, 415, 429, 500, 503, 504),
     }),
@@ -71,21 +71,21 @@ function predict({ id, of, any }: Address, { examples }: DocumentContext): Json 
 }
 
 function batchPredict({ id, of, any }: Address, { examples, batchQuery }: DocumentContext): Json {
-  const answer = { anyOf: [ref(`${any}BatchPrediction`), ref('BatchFailure'), ref('BatchEnd')] };
+  const result = { anyOf: [ref(`${any}BatchPrediction`), ref('BatchFailure'), ref('BatchEnd')] };
   return {
-    ...operation(`batchPredict${id}`, 'Predict', `Many rows in, their predictions out in the same order, of ${of}.`, {
+    ...operation(`batchPredict${id}`, 'Predict', `Predicts many rows, in order, with ${of}.`, {
       ...ok('A line, or an element, for each row.', {
         'application/x-ndjson': {
-          schema: { type: 'string', description: 'A JSON text a line: one for each row, then the last.' },
-          'x-item-schema': answer,
+          schema: { type: 'string', description: 'A JSON text on each line: one for each row, then the summary.' },
+          'x-item-schema': result,
         },
-        ...json({ type: 'array', items: answer }),
+        ...json({ type: 'array', items: result }),
       }),
       ...failing(400, ...notFound(any), 408, 413, 415, 429, 500, 503),
     }),
     description:
-      'NDJSON is read as it arrives and answered as it is read: read while you send. A row that fails does so alone. ' +
-      'Read the last line: `done` says whether all rows were answered. With `Accept: application/json` the answer is one array.',
+      'NDJSON is read as it arrives and answered as it is read: read while you send. A row that fails does not fail others. ' +
+      'Read the last line: `done` says whether all rows have a result. With `Accept: application/json` the response is one array.',
     parameters: Object.entries(batchQuery).map(([name, schema]) => ({ name, in: 'query', schema })),
     requestBody: { required: true, content: batchBody(any, examples?.features) },
   };
@@ -94,7 +94,7 @@ function batchPredict({ id, of, any }: Address, { examples, batchQuery }: Docume
 function batchBody(any: string, features: unknown): Json {
   const line = `${JSON.stringify({ features })}\n`;
   const ndjson = {
-    schema: { type: 'string', description: 'A body of `/predict` a line.' },
+    schema: { type: 'string', description: 'A body of `/predict` on each line.' },
     'x-item-schema': ref(`${any}PredictBody`),
     ...(features !== undefined && { examples: { rows: { value: line + line } } }),
   };
@@ -109,5 +109,5 @@ function batchBody(any: string, features: unknown): Json {
   };
 }
 
-/** The model behind `/predict` is asked for by no name. */
+/** A request for the model behind `/predict` names no model: it cannot get 404. */
 const notFound = (any: string): number[] => (any === '' ? [] : [404]);

@@ -21,6 +21,7 @@ const configured = {
 };
 const duration = record({ count: { type: 'integer' }, ns: { type: 'integer' } });
 
+/** The schemas of the Open Inference Protocol v2 and Triton's extensions. */
 export const OPEN_INFERENCE_SCHEMAS: Json = {
   InferTensor: {
     type: 'object',
@@ -29,7 +30,7 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
       shape,
       datatype,
       parameters,
-      data: { type: 'array', description: 'Row-major: flat, or nested as the shape says.' },
+      data: { type: 'array', description: 'Row-major: flat, or nested by the shape.' },
     },
     required: ['name', 'shape', 'datatype'],
   },
@@ -41,7 +42,7 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
       inputs: { type: 'array', items: ref('InferTensor') },
       outputs: {
         type: 'array',
-        description: 'Those wanted; all where left out.',
+        description: 'The requested outputs. Default: all.',
         items: {
           type: 'object',
           properties: {
@@ -53,7 +54,7 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
                 classification: {
                   type: 'integer',
                   minimum: 0,
-                  description: 'How many of the highest elements of each row are wanted, as `score:index[:label]`.',
+                  description: 'How many of the highest elements of each row are sent, as `score:index[:label]`.',
                 },
               },
             },
@@ -83,7 +84,11 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
       name: text,
       platform: text,
       backend: text,
-      max_batch_size: { type: 'integer', minimum: 0, description: '0: rows share no run, and dims are whole shapes.' },
+      max_batch_size: {
+        type: 'integer',
+        minimum: 0,
+        description: '0: rows share no run, and dims are complete shapes.',
+      },
       input: { type: 'array', items: configured },
       output: { type: 'array', items: configured },
     },
@@ -127,7 +132,7 @@ export const OPEN_INFERENCE_SCHEMAS: Json = {
 const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 const named = [400, 404, 500, 503, 504] as const;
 const describeServer = (id: string) => () =>
-  operation(id, TAG, 'What the server is.', {
+  operation(id, TAG, 'Server metadata.', {
     ...ok(
       'Its name, version and extensions.',
       json(record({ name: text, version: text, extensions: { type: 'array', items: text } })),
@@ -135,7 +140,7 @@ const describeServer = (id: string) => () =>
     ...failing(500, 503, 504),
   });
 
-/** Of the Open Inference Protocol v2, with Triton's extensions. */
+/** The operations of the Open Inference Protocol v2, with Triton's extensions. */
 export const OPEN_INFERENCE: Operations = {
   'GET /v2': describeServer('inferServer'),
   'GET /v2/': describeServer('inferServerRoot'),
@@ -155,14 +160,14 @@ export const OPEN_INFERENCE: Operations = {
       ...failing(500, 503, 504),
     }),
   'GET /v2/models/stats': () =>
-    operation('inferStatistics', TAG, 'What was measured of all models.', {
-      ...ok('A page for each version.', json(ref('InferStatistics'))),
+    operation('inferStatistics', TAG, 'Statistics of all models.', {
+      ...ok('An element for each version.', json(ref('InferStatistics'))),
       ...failing(500, 503, 504),
     }),
   ...Object.assign({}, ...MODELS.map(ofModel)),
   'POST /v2/repository/index': () => ({
     ...operation('repositoryIndex', TAG, 'The models of the repository and their states.', {
-      ...ok('A member for each version.', json({ type: 'array', items: { type: 'object' } })),
+      ...ok('An element for each version.', json({ type: 'array', items: { type: 'object' } })),
       ...failing(400, 408, 413, 500, 503, 504),
     }),
     requestBody: {
@@ -171,7 +176,7 @@ export const OPEN_INFERENCE: Operations = {
   }),
   'POST /v2/repository/models/{name}/load': () => administer('repositoryLoad', 'Loads a model, or its latest version.'),
   'POST /v2/repository/models/{name}/unload': () => administer('repositoryUnload', 'Unloads a model.'),
-  ...settings('/v2/logging', 'logSettings', 'LogSettings', 'what is written to the log'),
+  ...settings('/v2/logging', 'logSettings', 'LogSettings', 'which lines are logged'),
   ...settings('/v2/trace/setting', 'traceSettings', 'TraceSettings', 'how requests are traced'),
   ...settings('/v2/models/{name}/trace/setting', 'traceSettingsModel', 'TraceSettings', 'how its requests are traced'),
   ...sharedMemory('/v2/systemsharedmemory', 'systemSharedMemory'),
@@ -206,17 +211,17 @@ function sharedMemory(path: string, id: string): Operations {
     [`GET ${path}/region/{region}/status`]: () =>
       operation(`${id}RegionStatus`, TAG, 'One region.', { ...none, ...failures }),
     [`POST ${path}/unregister`]: () =>
-      operation(`${id}Unregister`, TAG, 'No region is registered.', {
-        ...ok('There is none.', json({ type: 'object' })),
+      operation(`${id}Unregister`, TAG, 'Unregisters all regions, of which there are none.', {
+        ...ok('No region is registered.', json({ type: 'object' })),
         ...failures,
       }),
     [`POST ${path}/region/{region}/unregister`]: () =>
-      operation(`${id}RegionUnregister`, TAG, 'It is not registered.', {
-        ...ok('It is not there.', json({ type: 'object' })),
+      operation(`${id}RegionUnregister`, TAG, 'Unregisters a region.', {
+        ...ok('It is not registered.', json({ type: 'object' })),
         ...failures,
       }),
     [`POST ${path}/region/{region}/register`]: () =>
-      operation(`${id}Register`, TAG, 'There is no shared memory here.', failing(400, 501, 503)),
+      operation(`${id}Register`, TAG, 'Not supported: the server shares no memory.', failing(400, 501, 503)),
   };
   return operations;
 }
@@ -234,24 +239,24 @@ function ofModel({ path, id }: (typeof MODELS)[number]): Operations {
         ...failing(400, 404, 500, 503),
       }),
     [`GET ${path}/config`]: () =>
-      operation(`inferModelConfig${id}`, TAG, 'What serves a model.', {
+      operation(`inferModelConfig${id}`, TAG, 'The configuration of a model.', {
         ...ok('Its configuration.', json(ref('ModelConfig'))),
         ...failing(...named),
       }),
     [`GET ${path}/stats`]: () =>
-      operation(`inferModelStatistics${id}`, TAG, 'What was measured of a model.', {
-        ...ok('A page for each version.', json(ref('InferStatistics'))),
+      operation(`inferModelStatistics${id}`, TAG, 'Statistics of a model.', {
+        ...ok('An element for each version.', json(ref('InferStatistics'))),
         ...failing(...named),
       }),
     [`POST ${path}/infer`]: ({ examples }) => ({
-      ...operation(`infer${id}`, TAG, 'Whole tensors in, whole tensors out.', {
+      ...operation(`infer${id}`, TAG, 'Predicts tensors: a batch of rows in each.', {
         ...ok('The outputs.', { ...json(ref('InferResponse')), ...bytes }),
         ...failing(400, 404, 408, 413, 415, 429, 500, 501, 503, 504),
       }),
       requestBody: {
         required: true,
         description:
-          'Any content type is taken. Binary tensors follow the JSON, whose length is in `Inference-Header-Content-Length`.',
+          'The content type is ignored. Binary tensors follow the JSON, whose length is in `Inference-Header-Content-Length`.',
         content: {
           ...json(ref('InferRequest'), examples && { row: { value: { inputs: examples.tensors } } }),
           ...bytes,

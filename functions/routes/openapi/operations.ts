@@ -9,10 +9,10 @@ const OPERATIONS: Operations = { ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SER
 
 type Listed = Pick<Route, 'method' | 'path'>;
 
-/** Whether the route is described under its own path. Only those at paths that Vertex AI chooses are not. */
+/** Whether there is an operation for the route's own path: there is none for the paths that Vertex AI sets. */
 export const isDescribed = (route: Listed): boolean => Object.hasOwn(OPERATIONS, keyOf(route));
 
-/** The operation of a route, with the parameters that its path has. */
+/** Writes the operation of a route, with the parameters in its path. */
 export function describeRoute(route: Listed, context: DocumentContext): Json {
   const describe = isDescribed(route)
     ? OPERATIONS[keyOf(route)]!

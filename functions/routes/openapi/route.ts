@@ -8,9 +8,9 @@ import type { Listed } from './document.ts';
 const PATH = '/openapi.json';
 
 /**
- * `GET /openapi.json`: what the server takes and gives, typed by the model behind `/predict`. It loads no model: until one
- * serves, the document is a general one.
- * @param others the routes that the document lists, beside its own.
+ * `GET /openapi.json`: the OpenAPI document, with the types of the model behind `/predict`. It loads no model: until that model is
+ * loaded, the types are general.
+ * @param others the routes that the document lists, in addition to its own.
  */
 export function createOpenApiRoutes(model: Model, others: readonly Route[]): Route[] {
   const listed: readonly Listed[] = [...others, { method: 'GET', path: PATH }];
@@ -18,7 +18,7 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
   let general: Promise<CachedResponse> | undefined;
 
   async function write(live: Generation | undefined): Promise<CachedResponse> {
-    // Most servers never serve it: what it is made with is loaded for the first request.
+    // Most servers never serve the document: the modules that write it are loaded for the first request.
     const { writeDocument } = await import('./document.ts');
     return cacheText('application/json', writeDocument(listed, live));
   }

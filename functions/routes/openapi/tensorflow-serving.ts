@@ -9,15 +9,16 @@ const PLACES = [
   { path: '/v1/models/{name}/versions/{version}', id: 'Version' },
 ] as const;
 const UNSUPPORTED = [
-  ['classify', 'Classify', 'Takes what no ONNX model does.'],
-  ['regress', 'Regress', 'Takes what no ONNX model does.'],
-  ['explain', 'Explain', 'There are no explainers here.'],
+  ['classify', 'Classify', 'Not supported: ONNX models do not take `tf.train.Example`.'],
+  ['regress', 'Regress', 'Not supported: ONNX models do not take `tf.train.Example`.'],
+  ['explain', 'Explain', 'Not supported: the server has no explainers.'],
 ] as const;
 const LABEL = '/v1/models/{name}/labels/{label}';
 
 const text = { type: 'string' };
-const rows = { type: 'array', description: 'A row each: a value, or an object of values by input.' };
+const rows = { type: 'array', description: 'An element for each row: a value, or an object of values by input.' };
 
+/** The schemas of TensorFlow Serving's REST API. */
 export const TENSORFLOW_SERVING_SCHEMAS: Json = {
   RowsRequest: {
     type: 'object',
@@ -26,15 +27,15 @@ export const TENSORFLOW_SERVING_SCHEMAS: Json = {
   },
   ColumnsRequest: {
     type: 'object',
-    properties: { signature_name: text, inputs: { description: 'Whole tensors, by input.' } },
+    properties: { signature_name: text, inputs: { description: 'Entire tensors, by input.' } },
     required: ['inputs'],
   },
   RowsResponse: record({ predictions: { type: 'array', description: 'One for each row, in order.' } }),
-  ColumnsResponse: record({ outputs: { description: 'Whole tensors; by output where there are several.' } }),
+  ColumnsResponse: record({ outputs: { description: 'Entire tensors; by output if there are several.' } }),
   VersionStatus: record(
     {
       name: text,
-      ready: { type: 'boolean', description: 'Of the version that serves.' },
+      ready: { type: 'boolean', description: 'Whether the model is ready.' },
       model_version_status: {
         type: 'array',
         items: record({
@@ -48,7 +49,7 @@ export const TENSORFLOW_SERVING_SCHEMAS: Json = {
   ),
 };
 
-/** Of TensorFlow Serving's REST API, and of KServe's v1 protocol at the same paths. Versions have no labels here, and no model takes `tf.train.Example`. */
+/** The operations of TensorFlow Serving's REST API, and of KServe's v1 protocol at the same paths. */
 export const TENSORFLOW_SERVING: Operations = Object.assign(
   {},
   {
@@ -59,7 +60,7 @@ export const TENSORFLOW_SERVING: Operations = Object.assign(
       }),
   },
   ...PLACES.map(operationsAt),
-  // No version has a label: each of these is told so.
+  // No version has a label: each of these gets 404.
   Object.fromEntries(
     [':predict', ':classify', ':regress', ':explain', '/metadata', ''].map((verb) => [
       `${verb.startsWith(':') ? 'POST' : 'GET'} ${LABEL}${verb}`,
@@ -71,7 +72,7 @@ export const TENSORFLOW_SERVING: Operations = Object.assign(
 function operationsAt({ path, id }: (typeof PLACES)[number]): Operations {
   const operations: Record<string, Describe> = {
     [`POST ${path}:predict`]: ({ examples }) => ({
-      ...operation(`tensorflowPredict${id}`, TAG, 'Rows, or whole tensors, in; the same out.', {
+      ...operation(`tensorflowPredict${id}`, TAG, 'Predicts rows (instances), or entire tensors (inputs).', {
         ...ok('The predictions.', json({ anyOf: [ref('RowsResponse'), ref('ColumnsResponse')] })),
         ...failing(400, 404, 408, 413, 415, 429, 500, 503, 504),
       }),
@@ -84,7 +85,7 @@ function operationsAt({ path, id }: (typeof PLACES)[number]): Operations {
       ),
     }),
     [`GET ${path}`]: () =>
-      operation(`tensorflowStatus${id}`, TAG, 'What the versions of a model are doing.', {
+      operation(`tensorflowStatus${id}`, TAG, 'The states of the versions of a model.', {
         ...ok('Their states.', json(ref('VersionStatus'))),
         ...failing(400, 404, 500, 503, 504),
       }),
@@ -108,9 +109,9 @@ const bodyOf = (schema: Json, examples: Json | undefined): Json => ({
   content: json(schema, examples),
 });
 
-/** Predictions at the path that Vertex AI's variables name. */
+/** Describes predictions at the path that Vertex AI sets. */
 export const vertexPredict: Describe = ({ examples }) => ({
-  ...operation('vertexPredict', VERTEX_TAG, 'Rows in, their predictions out.', {
+  ...operation('vertexPredict', VERTEX_TAG, 'Predicts rows.', {
     ...ok('The predictions.', json({ anyOf: [ref('RowsResponse'), ref('InferResponse'), ref('Prediction')] })),
     ...failing(400, 408, 413, 415, 429, 500, 501, 503, 504),
   }),
@@ -124,7 +125,7 @@ export const vertexPredict: Describe = ({ examples }) => ({
   ),
 });
 
-/** Whether the model is ready, at the path that Vertex AI's variables name. */
+/** Describes the health check at the path that Vertex AI sets. */
 export const vertexHealth: Describe = () =>
   operation('vertexHealth', VERTEX_TAG, 'Whether the model is ready.', {
     ...ok('It is.', json({ type: 'object' })),

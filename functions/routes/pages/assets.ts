@@ -3,10 +3,10 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { type CachedResponse, cachePacked } from '../../http/cached-response.ts';
 
-/** Reads a file of the pages by its path below `dist/`. */
-export type ReadAsset = (path: string, type: string) => Promise<CachedResponse>;
+/** Reads a file of the pages by its path below `dist/`; `type` is its media type. */
+type ReadAsset = (path: string, type: string) => Promise<CachedResponse>;
 
-/** `scripts/browser-assets.ts`: what the build makes of the pages' sources. */
+/** `scripts/browser-assets.ts`, which builds the pages from their sources. */
 interface Builder {
   buildAssets(): Promise<ReadonlyMap<string, Uint8Array>>;
 }
@@ -14,8 +14,8 @@ interface Builder {
 const source = import.meta.url.endsWith('.ts');
 
 /**
- * What the browser gets, read when it is first asked for and kept in memory: no start waits for it. The build has
- * compressed it; run from the sources, it is built first, as the build does.
+ * Creates a reader of the pages' files. A file is read at its first request and kept in memory, so that no start waits for it. The
+ * build has compressed the files; a server that runs from the sources builds and compresses them at the first request.
  */
 export function createAssetReader(): ReadAsset {
   const responses = new Map<string, Promise<CachedResponse>>();
@@ -25,7 +25,7 @@ export function createAssetReader(): ReadAsset {
     if (known !== undefined) return known;
     const response = load(path, type);
     responses.set(path, response);
-    // What could not be read is tried again by the next request.
+    // After a failure, the next request tries again.
     response.catch(() => responses.delete(path));
     return response;
   };

@@ -7,7 +7,7 @@ const HTML = 'text/html; charset=utf-8';
 const SCRIPT = 'text/javascript; charset=utf-8';
 const STYLE = 'text/css; charset=utf-8';
 
-/** Nothing but this server's own files runs, styles, or is talked to; nothing of it can be framed. */
+/** Allows scripts, styles and requests of this server alone, and no framing (Content Security Policy, level 3). */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -18,10 +18,10 @@ const POLICY = [
   "form-action 'none'",
   "frame-ancestors 'none'",
 ];
-/** The page makes no markup from text; the viewer at /docs does, of Markdown that it cleans. */
+/** The page creates no markup from text; the viewer at /docs does, from Markdown that it sanitizes. */
 const PAGE_POLICY = [...POLICY, "require-trusted-types-for 'script'"];
 
-/** Where each file of the pages stands: its path on this server, its path below `dist/`, and its type. */
+/** The files of the pages: the path on this server, the path below `dist/`, the media type, and the policy. */
 const FILES: readonly (readonly [path: string, file: string, type: string, policy?: readonly string[]])[] = [
   ['/', 'page/index.html', HTML, PAGE_POLICY],
   ['/page/page.css', 'page/page.css', STYLE],
@@ -33,7 +33,7 @@ const FILES: readonly (readonly [path: string, file: string, type: string, polic
   ['/docs/swagger-ui-bundle.js', 'docs/swagger-ui-bundle.js', SCRIPT],
 ];
 
-/** `GET /`, a page to try the model on, and `GET /docs`, a viewer of `/openapi.json`, with what they load. */
+/** `GET /`, a page to try the model, and `GET /docs`, a viewer of `/openapi.json`, with the files that they load. */
 export function createPageRoutes(): Route[] {
   const read = createAssetReader();
   return FILES.map(([path, file, type, policy]) => {

@@ -4,7 +4,7 @@ import type { ListedModel, Repository } from '../../model/repository/repository.
 import type { ModelStatus } from '../../model/serving/model.ts';
 import { modelOf } from '../model-address.ts';
 
-/** `GET /models`: what the repository holds; `GET /models/{name}`, and of one version: what it is doing. */
+/** `GET /models`: the models of the repository; `GET /models/{name}[/versions/{version}]`: the status of a model. */
 export function createModelRoutes(repository: Repository): Route[] {
   async function list(context: RequestContext): Promise<void> {
     const models = (await repository.list()).map(describe);
@@ -33,12 +33,12 @@ function describe({ name, versions }: ListedModel): object {
   };
 }
 
-/** A model's status as JSON has it: seconds to the millisecond, and bytes of what is under way. */
+/** A model's status as `/health` has it: seconds with three decimals, and the bytes of a load in progress. */
 export function showStatus({ seconds, fetched, refused, batching: _, ...status }: ModelStatus): object {
   return { ...status, fetched_bytes: fetched, load_seconds: Number(seconds.toFixed(3)), refresh_error: refused };
 }
 
-/** The same, and whether rows share runs. */
+/** A model's status as `/models/{name}` has it: also whether rows share runs. */
 export function showModel(status: ModelStatus): object {
   const { batching } = status;
   return {

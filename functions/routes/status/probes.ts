@@ -8,9 +8,12 @@ import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { shareRendering } from '../../telemetry/metrics/shared-rendering.ts';
 import { showStatus } from './models.ts';
 
-export interface ProbeOptions {
+/** What the probes report. */
+interface ProbeOptions {
+  /** The model behind `/predict`. */
   readonly model: Model;
   readonly metrics: Metrics;
+  /** Whether the server drains: it is not ready then. */
   readonly draining: () => boolean;
 }
 
@@ -25,7 +28,7 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
     sendJson(context, 200, JSON.stringify(body));
   }
 
-  // Compressed once, too.
+  // Scrapes that share a rendering share its compressed text too.
   const render = shareRendering(async () => {
     const { contentType, text } = await metrics.render();
     return cacheText(contentType, text, constants.Z_BEST_SPEED);
@@ -44,7 +47,7 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
   ];
 }
 
-/** Whether the model is ready. A lazy load starts here too, and is not waited for: the probe comes again. */
+/** Makes the handler of a readiness probe. It also starts a lazy load, without waiting for it: the probe is repeated. */
 export function createReadiness({
   model,
   draining,
@@ -57,7 +60,7 @@ export function createReadiness({
   };
 }
 
-/** @throws ServingError `NOT_READY` that says what the model is doing instead. */
+/** The status of a model that is ready. @throws ServingError `NOT_READY` with the model's state, phase or reason. */
 export function requireReady(model: Model): ModelStatus {
   const status = model.status();
   if (status.state === 'ready') return status;

@@ -14,33 +14,33 @@ export type PredictBody =
   | { readonly form: 'row'; readonly instances: Instances }
   | { readonly form: 'column'; readonly tensors: readonly Tensor[] };
 
-/** The only signature that an ONNX model has: the default name of a SavedModel's. */
+/** The name of the only signature of an ONNX model: the default name in a SavedModel. */
 export const SIGNATURE_NAME = 'serving_default';
 
 /**
- * Reads `{"signature_name"?, "instances": [row, …]}`, or `{"signature_name"?, "inputs": …}` with whole tensors: the one input's,
- * or an object of them by name. Other keys are ignored, as TensorFlow Serving does.
- * @throws ServingError `INVALID_INPUT` with the path of what is wrong.
+ * Decodes `{"signature_name"?, "instances": [row, …]}`, or `{"signature_name"?, "inputs": …}` with entire tensors: that of the
+ * only input, or an object of them by name. Other keys are ignored, as TensorFlow Serving does.
+ * @throws ServingError `INVALID_INPUT` with the path of the invalid value.
  */
 export function readTensorFlowBody(body: JsonValue, rows: RowDecoder): PredictBody {
   if (!isObject(body)) throw invalid('', `expected an object with instances or inputs, got ${describe(body)}`);
   checkSignature(body.signature_name);
   const { instances, inputs } = body;
   if (instances !== undefined && inputs !== undefined) {
-    throw invalid('', 'has instances and inputs: send one of them, rows as instances or whole tensors as inputs');
+    throw invalid('', 'has instances and inputs: send one of them, rows as instances or entire tensors as inputs');
   }
   if (instances !== undefined) return { form: 'row', instances: readInstances(instances, rows) };
   if (inputs !== undefined) return { form: 'column', tensors: readColumns(inputs, rows.form.signature) };
   throw invalid(
     '',
-    'has neither instances nor inputs: send {"instances": [row, …]}, or {"inputs": …} with whole tensors',
+    'has neither instances nor inputs: send {"instances": [row, …]}, or {"inputs": …} with entire tensors',
   );
 }
 
 function checkSignature(name: JsonValue | undefined): void {
   if (name === undefined || name === '' || name === SIGNATURE_NAME) return;
   const given = describe(name);
-  throw invalid('signature_name', `expected "${SIGNATURE_NAME}", the only signature there is, got ${given}`);
+  throw invalid('signature_name', `expected "${SIGNATURE_NAME}", the only signature, got ${given}`);
 }
 
 function readColumns(given: JsonValue, signature: Signature): readonly Tensor[] {
@@ -66,7 +66,7 @@ function readNamed(columns: JsonObject, inputs: readonly TensorSpec[]): readonly
   });
 }
 
-/** The values of a column may stand without brackets of their own, as they may in a row. */
+/** Decodes an input. Values of a column may lack their own brackets, as in a row. */
 function readColumn(value: JsonValue, spec: TensorSpec, path: string): Tensor {
   const { dtype, shape } = spec;
   const bare = shape.length > 1 && isArray(value) && !isArray(value[0]) && shape.slice(1).every((dim) => dim === 1);

@@ -3,10 +3,10 @@ import { encodeNested } from '../../tensor/encode.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 import { holdsBytes, nestBytes } from '../instances/instance-writer.ts';
 
-/** Elements that are written before others get their turn: about a millisecond. */
+/** Elements that are written before other requests get their turn: they take about a millisecond. */
 const TURN_ELEMENTS = 16_384;
 
-/** Writes whole outputs: the only one's tensor, or an object of all by name. */
+/** Writes entire outputs as JSON: the tensor of the only one, or an object of all by name. @param outputs in the order of the signature. */
 export async function writeColumns({ outputs: specs }: Signature, outputs: readonly Tensor[]): Promise<string> {
   if (outputs.length === 1) return writeColumn(specs[0]!, outputs[0]!);
   const members: string[] = [];
@@ -17,7 +17,7 @@ export async function writeColumns({ outputs: specs }: Signature, outputs: reado
   return `{${members.join(',')}}`;
 }
 
-/** Long ones a few rows at a time: others get their turn in between. */
+/** Writes a long tensor a few rows at a time: other requests get their turn in between. */
 async function writeColumn(spec: TensorSpec, tensor: Tensor): Promise<string> {
   const { dtype, dims, data } = tensor;
   const write = holdsBytes(spec) ? (part: Tensor): string => nestBytes(part, 0, 0) : encodeNested;

@@ -20,8 +20,8 @@ const DTYPES: Readonly<Record<DType, string>> = {
 };
 
 /**
- * A model's signature as `GetModelMetadataResponse` in JSON has it (tensorflow_serving/apis/get_model_metadata.proto): int64
- * is text there, and a free dimension is -1.
+ * A model's signature as a `GetModelMetadataResponse` in JSON (tensorflow_serving/apis/get_model_metadata.proto): an int64 is a
+ * text, and a dimension of any length is -1.
  */
 export function showMetadata({ name, version, signature }: Pick<Generation, 'name' | 'version' | 'signature'>): object {
   const signatures = {

@@ -16,10 +16,12 @@ import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
 import { showStatus } from './status.ts';
 
-export interface TensorFlowServingOptions {
+/** What the routes of TensorFlow Serving need. */
+interface TensorFlowServingOptions {
   readonly repository: Repository;
   readonly parser: BodyReader;
   readonly metrics: Metrics;
+  /** Most bytes of a body, compressed and inflated. */
   readonly maxBodyBytes: number;
 }
 
@@ -29,7 +31,7 @@ const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`]
 /**
  * TensorFlow Serving's REST API (tensorflow/serving, g3doc/api_rest.md; tensorflow_serving/util/json_tensor.cc): `POST
  * /v1/models/{name}:predict`, `GET /v1/models/{name}` and `GET /v1/models/{name}/metadata`, and the same of a version. The
- * name ends at the last colon. As there, any content type is taken for JSON. `:classify` and `:regress` take
+ * name ends at the last colon. As there, the content type is ignored: a body is JSON. `:classify` and `:regress` take
  * `tf.train.Example`, which no ONNX model does: `UNSUPPORTED`. Versions have no labels here: `NOT_FOUND`.
  *
  * KServe's v1 protocol has the same `:predict` (kserve/kserve, python/kserve/kserve/handlers/v1_endpoints.py): `GET /v1/models` lists the models for it,
@@ -73,7 +75,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
     const labelled = path.endsWith('{label}') ? refuseLabel : undefined;
     const refused = { classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
     return [
-      // Before the status: that one's pattern would take the colon for a part of the name.
+      // Before the status, whose pattern would match the colon as a part of the name.
       labelled === undefined
         ? { method: 'POST', path: `${path}:predict`, body, handle: predict }
         : { method: 'POST', path: `${path}:predict`, handle: labelled },

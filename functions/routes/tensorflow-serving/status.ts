@@ -7,14 +7,15 @@ const STATES = {
   idle: 'START',
   loading: 'LOADING',
   ready: 'AVAILABLE',
-  // Its engine processes keep ending, and are being replaced.
+  // Its engine processes end repeatedly, and are being replaced.
   degraded: 'LOADING',
   failed: 'END',
 } as const;
 
 /**
- * What a model's versions are doing, as `GetModelStatusResponse` in JSON has it. Of a model without a version it also says what
- * KServe's v1 protocol has at the same path: the `name` that the caller gave, and whether the model is `ready`.
+ * The states of a model's versions as a `GetModelStatusResponse` in JSON (tensorflow_serving/apis/get_model_status.proto). Without
+ * a version, the response also has the members of KServe's v1 protocol at the same path: the `name` in the request, and whether
+ * the model is `ready`.
  * @throws ServingError `NOT_FOUND`, `NOT_READY`.
  */
 export async function showStatus(repository: Repository, name: string, version?: string): Promise<object> {

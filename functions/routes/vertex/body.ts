@@ -8,16 +8,16 @@ import { type InferRequest, readInferText } from '../open-inference/request.ts';
 
 const NONE = new Uint8Array(0);
 
-/** What came to the predict route, decoded. Plain data: it may come from another thread. */
+/** A body of the predict route, decoded. Plain data: it may come from another thread. */
 export type VertexBody =
   | { readonly form: 'instances'; readonly instances: Instances }
   | { readonly form: 'infer'; readonly request: InferRequest }
   | { readonly form: 'features'; readonly feeds: RowFeeds };
 
 /**
- * Tells by its keys which dialect a body is in: `instances` is Vertex AI's own, `{"instances": […], "parameters"?}`; `inputs` as a
- * list is the Open Inference Protocol's, and `features` this server's, both of which come by raw predict. `parameters` and
- * other keys beside `instances` are ignored.
+ * Decodes a body in the dialect that its keys show: `instances` is Vertex AI's, `{"instances": […], "parameters"?}`; a list of
+ * `inputs` is the Open Inference Protocol's, and `features` this server's, both of which arrive by raw predict. `parameters` and
+ * other keys next to `instances` are ignored.
  * @param maxValues as for `readJson`.
  * @throws ServingError `INVALID_INPUT`.
  */

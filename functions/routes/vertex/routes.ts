@@ -15,33 +15,35 @@ import { sendOutputs } from '../open-inference/response.ts';
 import { createReadiness } from '../status/probes.ts';
 import { readVertexBody, type VertexBody } from './body.ts';
 
+/** What the routes of Vertex AI need. */
 export interface VertexOptions {
   readonly repository: Repository;
   readonly parser: BodyReader;
   readonly metrics: Metrics;
+  /** Most bytes of a body, compressed and inflated. */
   readonly maxBodyBytes: number;
   readonly draining: () => boolean;
-  /** What Vertex AI sets, each undefined elsewhere: `AIP_PREDICT_ROUTE`, `AIP_HEALTH_ROUTE` and the ids in their defaults. */
+  /** The settings of Vertex AI, undefined elsewhere: `AIP_PREDICT_ROUTE`, `AIP_HEALTH_ROUTE`, and the ids in their defaults. */
   readonly predictRoute: string | undefined;
   readonly healthRoute: string | undefined;
   readonly endpointId: string | undefined;
   readonly deployedModelId: string | undefined;
 }
 
-/** Triton's, for tensors in binary after a JSON text: raw predict forwards the content type, but not every header. */
+/** Triton's media type for binary tensors after a JSON text: raw predict forwards the content type, but not every header. */
 const TRITON_BINARY = 'application/vnd.vertex-ai-triton.binary+json';
 const MEDIA_TYPES = ['application/json', 'application/octet-stream', TRITON_BINARY];
 const TENSORFLOW_SERVING = /^\/v1\/models\/[^/]+(\/versions\/[^/]+)?:predict$/;
 
 /**
  * The routes of Vertex AI's contract with a container, at the paths that its variables name (Vertex AI, "Custom container
- * requirements"): predictions by POST, and by GET whether the model is ready. None where it has set none. The two may be one
- * path, and may be one of the server's own, which they go before.
+ * requirements"): `POST` predicts, and `GET` reports readiness. There are none if it sets no paths. Both may have the same path,
+ * and may replace a route of the server's own.
  *
- * Predictions are of the model behind `/predict`: `instances` give `predictions` of the same length and order, each an object
- * as `/predict` has it; or the outputs' values, where the path is one of TensorFlow Serving's. What raw predict forwards is
- * told apart by its body: see `readVertexBody`. Binary tensors come with `Inference-Header-Content-Length`, or as Triton's
- * media type.
+ * They serve the model behind `/predict`: `instances` give `predictions` of the same length and order, each an object as in the
+ * response of `/predict`; or only the outputs' values, if the path is one of TensorFlow Serving's. The dialect of other bodies,
+ * which raw predict forwards, is read from their keys: see `readVertexBody`. Binary tensors need
+ * `Inference-Header-Content-Length`, or Triton's media type.
  */
 export function createVertexRoutes(options: VertexOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes, endpointId, deployedModelId } = options;
@@ -111,7 +113,7 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
   return routes;
 }
 
-/** The encoder is that of now: once a run ends the joining, that of the model gives all outputs of a run, others' rows too. */
+/** Made before the run, with the model's encoder of that time: see `predictRows` of routes/native/row-batch.ts. */
 function predictionsOf(live: Generation): WriteInstance {
   const encoder = predictionEncoderOf(live);
   return (outputs, row, isRow) => `{${encoder.encode(outputs, row, isRow)}}`;
@@ -119,13 +121,13 @@ function predictionsOf(live: Generation): WriteInstance {
 
 const isTriton = (req: IncomingMessage): boolean => requireMediaType(req, MEDIA_TYPES) === TRITON_BINARY;
 
-/** The length of the text before binary data, as the caller gives it: in Triton's media type, or the header. */
+/** The length of the JSON text before binary data, as the caller sends it: in Triton's media type, or the header. */
 const textLengthOf = (req: IncomingMessage): string | undefined =>
   isTriton(req)
     ? headerSize(req.headers['content-type']!)
     : (req.headers['inference-header-content-length'] as string | undefined);
 
-/** The parameter of Triton's media type; a text that is no length is refused as the header would be. */
+/** The parameter of Triton's media type; a text that is no length is refused like an invalid header. */
 const headerSize = (contentType: string): string =>
   /;\s*json-header-size\s*=\s*"?([^\s;"]*)/i.exec(contentType)?.[1] ?? 'none';
 

@@ -7,47 +7,48 @@ export interface CloudClient {
   log(info: object, done: (error?: Error | null) => void): void;
 }
 
-/** The part of its log used here, which its types leave out. */
+/** The part of its log used here, which its types lack. */
 interface Authenticated {
   readonly logging: { readonly auth: { getClient(): Promise<unknown> } };
 }
 
-export interface CloudOutputOptions {
+interface CloudOutputOptions {
+  /** Default: the project of the credentials. */
   projectId?: string | undefined;
-  /** Takes every entry that the API does not. */
+  /** Gets every entry that the API does not accept. */
   fallback: StdoutOutput;
-  /** Gives the client; by default `@google-cloud/logging-winston`, imported when the first line comes. */
+  /** Creates the client. Default: that of `@google-cloud/logging-winston`, which is imported when the first line is written. */
   load?: (projectId: string | undefined) => Promise<CloudClient>;
 }
 
-/** It has no use for the text of an entry: the API takes fields. */
-export interface CloudOutput extends Output {
+/** An output that ignores the text of an entry: the API takes fields. */
+interface CloudOutput extends Output {
   write(entry: LogEntry): void;
 }
 
-/** Entries held for the API: beyond, they go to the fallback. */
+/** Most entries that are kept for the API; further ones are written to the fallback. */
 const MAX_PENDING = 1000;
 const LOG_NAME = 'onnx-cloud-run';
-/** The transport's numbers for our levels. */
+/** The transport's number of each level. */
 const CLOUD_LEVELS = { critical: 2, error: 3, warning: 4, info: 6, debug: 7 };
 
 async function loadCloudClient(projectId: string | undefined): Promise<CloudClient> {
-  // The default alone: a bundler gives a CommonJS module no named exports here.
+  // Only the default export: in the bundle, a CommonJS module has no named ones.
   const { default: logging } = await import('@google-cloud/logging-winston');
   const client = new logging.LoggingWinston({
     logName: LOG_NAME,
     levels: CLOUD_LEVELS,
     ...(projectId === undefined ? {} : { projectId }),
   });
-  // Credentials are checked here: without any, the library's own first call rejects a promise that cannot be caught.
+  // Checks the credentials: without any, the library's own first call rejects a promise that cannot be caught.
   await (client.common.cloudLog as unknown as Authenticated).logging.auth.getClient();
   return client as CloudClient;
 }
 
 /**
- * Sends entries to the Cloud Logging API. An entry is kept until the API has it: what the API refuses, what comes
- * while too many are pending and what is unsent at exit goes to stdout, twice rather than never. A client that does not
- * load, or whose first response is an error (no credentials, no permission), is abandoned with one warning.
+ * Creates an output to the Cloud Logging API. An entry is kept until the API has accepted it. Entries that the API refuses, that
+ * arrive while too many are pending, or that are unsent at exit are written to stdout: twice rather than never. A client that does
+ * not load, or whose first response is an error (no credentials, no permission), is abandoned with one warning.
  */
 export function createCloudOutput({ projectId, fallback, load = loadCloudClient }: CloudOutputOptions): CloudOutput {
   const pending = new Set<LogEntry>();
@@ -77,7 +78,7 @@ export function createCloudOutput({ projectId, fallback, load = loadCloudClient 
 
   function giveUp(error: unknown): void {
     abandoned = true;
-    warn('Cloud Logging can not be used; lines are written to stdout instead', error);
+    warn('Cloud Logging cannot be used; lines are written to stdout instead', error);
     flushToFallback();
     process.off('exit', flushAtExit);
     waiters.wake();
@@ -140,7 +141,7 @@ export function createCloudOutput({ projectId, fallback, load = loadCloudClient 
   return { format: (entry) => entry.message, write, flush };
 }
 
-/** The API's shape of an entry: a Duration for the latency, a Date for the time, the stack where Error Reporting looks. */
+/** The API's form of an entry: a Duration for the latency, a Date for the time, the stack in the field that Error Reporting reads. */
 function toCloudInfo(entry: LogEntry): object {
   const { severity, message, time, httpRequest, stack_trace, ...rest } = entry;
   const level = severity.toLowerCase();

@@ -1,37 +1,38 @@
 import type { WriteSome } from './stdout.ts';
 
+/** Limits of a line buffer. */
 export interface LineBufferOptions {
-  /** Bytes held for a reader that does not keep up. Beyond, whole lines are dropped. Default 1 MiB. */
+  /** Most bytes that are kept for a slow reader; further lines are dropped. Default: 1 MiB. */
   limit?: number;
-  /** Makes the line that reports `count` dropped ones, written once the buffer has drained. */
+  /** Makes the line that reports `count` dropped ones; it is written once the buffer is empty. */
   notice: (count: number) => string;
 }
 
-export interface LineBuffer {
-  /** Takes one line, newline included. False where it is dropped: there is no room, or the reader has gone. */
+interface LineBuffer {
+  /** Adds one line, newline included. @returns false if it is dropped: the buffer is full, or the reader has closed its end. */
   add(line: string): boolean;
   /** Bytes that are not written yet. */
   bytes(): number;
   /** Lines dropped since the start. */
   dropped(): number;
-  /** Writes until all is written, or the reader takes no more: then `some` was written before that, or `none`. */
+  /** Writes until the buffer is empty (`all`) or the reader accepts no more, after `some` bytes or `none`. */
   writeAll(): 'all' | 'some' | 'none';
 }
 
 const CHUNK = 64 * 1024;
 
-/** Holds lines for a writer that may be unable to take them. Order is kept; a line is written whole or not at all. */
+/** Creates a buffer of lines for a reader that may be slow. Lines keep their order, and are written completely or not at all. */
 export function createLineBuffer(write: WriteSome, options: LineBufferOptions): LineBuffer {
   const { notice, limit = 1024 * 1024 } = options;
   let lines: string[] = [];
   let lineBytes = 0;
-  // What is being written: some whole lines, of which the first `offset` bytes are out.
+  // The bytes being written: some complete lines, of which the first `offset` bytes are written.
   let chunk = Buffer.alloc(0);
   let chunkLines = 0;
   let offset = 0;
-  /** An error cut a line short: the next one must not be written behind it. */
+  /** An error ended a line early: the next one must not be appended to it. */
   let partialLine = false;
-  /** The reader has gone. */
+  /** The reader has closed its end. */
   let closed = false;
   let dropped = 0;
   /** Dropped lines that no notice has reported yet. */
@@ -76,7 +77,7 @@ export function createLineBuffer(write: WriteSome, options: LineBufferOptions): 
     return true;
   }
 
-  /** EPIPE is for good. Anything else (a full disk) costs the lines held; later ones are tried again. */
+  /** EPIPE is final. After any other error, such as a full disk, the lines in the buffer are dropped; later ones are written. */
   function fail(error: NodeJS.ErrnoException): void {
     closed = error.code === 'EPIPE';
     partialLine = offset > 0 && chunk[offset - 1] !== 0x0a;

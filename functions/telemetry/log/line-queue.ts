@@ -2,18 +2,18 @@ import { createLineBuffer, type LineBufferOptions } from './line-buffer.ts';
 import type { WriteSome } from './stdout.ts';
 import { createWaiters } from './waiters.ts';
 
-export interface LineQueue {
-  /** Takes one line, newline included. Never waits, never throws. */
+interface LineQueue {
+  /** Adds one line, newline included. Never waits, never throws. */
   push(line: string): void;
   /** Lines dropped since the start. */
   dropped(): number;
   /** Resolves once all is written, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>;
-  /** Writes what is left without the event loop, for as long as the reader takes it. For a process that ends. */
+  /** Writes the remaining lines synchronously, for at most 2 s, and 250 ms in which the reader accepts nothing. For a process that exits. */
   drain(): void;
 }
 
-/** From this many bytes on the lines of one turn are written before its end. */
+/** At this many bytes the lines are written without waiting for the end of the event loop's turn. */
 const EAGER_BYTES = 64 * 1024;
 const FIRST_RETRY_MS = 2;
 const LAST_RETRY_MS = 50;
@@ -21,8 +21,8 @@ const EXIT_STALL_MS = 250;
 const EXIT_TOTAL_MS = 2000;
 
 /**
- * Writes lines at the end of the turn in which they are pushed, and those that the reader does not take yet again and again,
- * with a growing wait. What is left when the process exits is written then.
+ * Creates a queue that writes lines at the end of the event loop's turn in which they are pushed. If the reader does not accept
+ * them, writing is retried with a growing wait. Lines that remain when the process exits are written then.
  */
 export function createLineQueue(write: WriteSome, options: LineBufferOptions): LineQueue {
   const buffer = createLineBuffer(write, options);
@@ -49,7 +49,7 @@ export function createLineQueue(write: WriteSome, options: LineBufferOptions): L
     const written = buffer.writeAll();
     if (written !== 'all') {
       if (written === 'some') delay = FIRST_RETRY_MS;
-      // Unreferenced: what a stalled reader has not taken is tried once more at exit, and is no reason to stay alive.
+      // Unreferenced: a stalled reader must not keep the process alive; the lines are tried once more at exit.
       retry = setTimeout(advance, delay).unref();
       delay = Math.min(delay * 2, LAST_RETRY_MS);
       return;

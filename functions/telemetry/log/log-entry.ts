@@ -3,8 +3,8 @@ import { describeError } from './log-error.ts';
 import type { Level } from './log-level.ts';
 
 /**
- * What may stand beside a message. The list is closed on purpose: there is no field that a body, a feature value or a
- * credential could go into.
+ * The fields of a line beside its message. The list is closed: no field is for a body, a feature value or a credential, so that
+ * none is logged.
  */
 export interface LogFields {
   /** A function is called only when the line is written. */
@@ -15,7 +15,7 @@ export interface LogFields {
   code?: string | undefined;
   model?: string | undefined;
   version?: string | undefined;
-  /** Where a model comes from: a path or a `gs://` address. */
+  /** The address of a model: a path or a `gs://` address. */
   uri?: string | undefined;
   state?: string | undefined;
   phase?: string | undefined;
@@ -37,13 +37,13 @@ export interface LogFields {
   timestamps?: readonly { readonly name: string; readonly ns: number }[] | undefined;
 }
 
-/** One answered request. */
+/** The fields of a finished request. */
 export interface RequestLog extends LogFields {
   method: string;
-  /** The requested path. A query, which may hold a secret, is cut off. */
+  /** The requested path. A query, which may have a secret, is removed. */
   path: string;
   status: number;
-  /** From the request's head to the end of its answer. */
+  /** From the request's head to the end of its response. */
   seconds: number;
   userAgent?: string | undefined;
   requestBytes?: number | undefined;
@@ -51,7 +51,7 @@ export interface RequestLog extends LogFields {
 }
 
 /** https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#HttpRequest; int64 is a string in its JSON. */
-export interface HttpRequest {
+interface HttpRequest {
   requestMethod: string;
   requestUrl: string;
   status: number;
@@ -71,16 +71,19 @@ export interface LogEntry {
   [field: string]: unknown;
 }
 
+/** The fields by which Cloud Logging links a line to its trace: https://cloud.google.com/logging/docs/structured-logging */
 export const TRACE = 'logging.googleapis.com/trace';
+/** @see TRACE */
 export const SPAN_ID = 'logging.googleapis.com/spanId';
+/** @see TRACE */
 export const TRACE_SAMPLED = 'logging.googleapis.com/trace_sampled';
 
 const MAX_PATH = 2048;
 const MAX_USER_AGENT = 512;
 
 /**
- * Makes the entry of a line, stamped now. `trace` is meant to be `projects/<project>/traces/<id>`; without a project it is
- * the id alone, which still groups the lines of a request, and which the logging agents that format traces complete.
+ * Makes the entry of a line, with the current time. Its trace is `projects/<project>/traces/<id>`; without a project it is the id
+ * alone, which still groups the lines of a request, and to which some logging agents add the project.
  */
 export function makeEntry(level: Level, message: string, fields: LogFields, projectId: string | undefined): LogEntry {
   const { trace, error, ...rest } = fields;
@@ -100,14 +103,14 @@ export function makeEntry(level: Level, message: string, fields: LogFields, proj
   return entry;
 }
 
-/** The level of a request's line, as Cloud Run's own request log has it. */
+/** The level of a request's line, by the same rule as Cloud Run's own request log, except for 501 and 503. */
 export function levelOfStatus(status: number): Level {
-  // 503 is how a server that loads or drains behaves well, and 501 is a caller's wish: no cause for an alarm.
+  // 503 is the correct response of a server that loads or drains, and 501 depends on the caller: neither needs an alarm.
   if (status >= 500 && status !== 503 && status !== 501) return 'error';
   return status >= 400 ? 'warning' : 'info';
 }
 
-/** Makes the entry of an answered request. */
+/** Makes the entry of a finished request. */
 export function makeRequestEntry(request: RequestLog, projectId: string | undefined): LogEntry {
   const { method, path, status, seconds, userAgent, requestBytes, responseBytes, ...fields } = request;
   const requestUrl = path.split('?', 1)[0]!.slice(0, MAX_PATH);

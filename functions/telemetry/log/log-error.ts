@@ -1,14 +1,14 @@
 import { ServingError } from '../../errors.ts';
 
-/** One error of a cause chain, as it stands in the log. */
+/** One error of a chain of causes, as it is logged. */
 interface LoggedCause {
   readonly name: string;
   readonly message?: string;
   readonly code?: string;
 }
 
-/** What a log line says of an error. `stack_trace` is the field Error Reporting reads. */
-export interface LoggedError {
+/** The fields of an error. `stack_trace` is the field that Error Reporting reads. */
+interface LoggedError {
   readonly stack_trace: string;
   readonly code?: string;
   readonly path?: string;
@@ -16,15 +16,16 @@ export interface LoggedError {
   readonly causes?: readonly LoggedCause[];
 }
 
+/** Codes of errors whose messages quote the caller's input. */
 const QUOTING: ReadonlySet<string> = new Set(['INVALID_INPUT', 'MODEL_FAILED']);
 const MAX_CAUSES = 8;
 const MAX_STACK = 16_384;
 const MAX_MESSAGE = 2048;
 
 /**
- * Describes anything thrown: its stack, its `code`, and the chain of its causes, outermost first. The message of an
- * `INVALID_INPUT` or a `MODEL_FAILED` error quotes what the caller sent (onnxruntime names the value that it failed on), and
- * so may its causes: of those only names, codes, the path and the frames are kept.
+ * Describes any thrown value: its stack, its `code`, and the chain of its causes, outermost first. The message of an
+ * `INVALID_INPUT` or a `MODEL_FAILED` error quotes the caller's input (onnxruntime names the value on which it failed), as may
+ * those of its causes: only names, codes, the path and the stack frames of these are logged.
  */
 export function describeError(error: unknown): LoggedError {
   const chain = causesOf(error);

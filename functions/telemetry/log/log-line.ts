@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { type LogEntry, SPAN_ID, TRACE, TRACE_SAMPLED } from './log-entry.ts';
 
-/** One line of JSON, newline included. */
+/** An entry as one line of JSON, newline included. */
 export function jsonLine(entry: LogEntry): string {
   return `${JSON.stringify(entry)}\n`;
 }
@@ -18,7 +18,7 @@ const COLOURS: Record<LogEntry['severity'], Colour> = {
 
 const LEFT_OUT = new Set(['severity', 'message', 'time', 'httpRequest', 'stack_trace', TRACE, SPAN_ID, TRACE_SAMPLED]);
 
-/** A short coloured line for a terminal, then the stack if there is one, newline included. */
+/** An entry as a short coloured line for a terminal, followed by its stack, if any; newline included. */
 export function readableLine(entry: LogEntry): string {
   const { severity, message, time, httpRequest, stack_trace } = entry;
   const parts = [
@@ -40,7 +40,7 @@ function paint(colour: Colour, text: string): string {
   return styleText(colour, text, { validateStream: false });
 }
 
-/** A path or a message can come from a client: it must not move the cursor or start a line of its own. */
+/** Escapes control characters: a client's text must not move the cursor or start a new line. */
 function escapeControls(text: string): string {
   return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

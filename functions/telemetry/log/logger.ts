@@ -11,14 +11,14 @@ import { LEVELS, type Level, type LevelName, rankOf, resolveLevel } from './log-
 import { createStdoutOutput } from './stdout-output.ts';
 import { startWinston } from './winston-output.ts';
 
-export interface LoggerOptions {
-  /** The least severe level that is written. Winston's `warn`, `http`, `verbose` and `silly` are taken too. */
+interface LoggerOptions {
+  /** The least severe level that is written. Winston's `warn`, `http`, `verbose` and `silly` are accepted too. */
   level: LevelName;
   /** `cloud` sends to the Cloud Logging API and needs credentials; `stdout` is what Cloud Run and GKE collect. */
   transport: 'stdout' | 'cloud';
-  /** Makes a trace a link; without it a line carries the trace's id alone. */
+  /** The project of traces, which makes the trace of a line a link; without it a line has the trace's id alone. */
   projectId?: string | undefined;
-  /** Short coloured lines for a terminal in place of JSON. */
+  /** Short coloured lines for a terminal instead of JSON. */
   readable?: boolean | undefined;
 }
 
@@ -28,17 +28,17 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warning(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** For what ends the process. */
+  /** For errors that end the process. */
   critical(message: string, fields?: LogFields): void;
-  /** An answered request: `ERROR` from status 500 (but 501 and 503), `WARNING` from 400, else `INFO`. */
+  /** Writes the line of a finished request: `ERROR` from status 500 on (except 501 and 503), `WARNING` from 400 on, else `INFO`. */
   request(entry: RequestLog): void;
   /** The levels whose lines are written. */
   levels(): ReadonlySet<Level>;
-  /** From now on the lines of these levels are written, and no others. */
+  /** Changes the levels whose lines are written. */
   setLevels(levels: Iterable<Level>): void;
   /** Lines lost since the start because the reader of stdout did not keep up. */
   dropped(): number;
-  /** Resolves once every line is out, or after `timeoutMs`. */
+  /** Resolves once every line is written, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>;
 }
 
@@ -48,10 +48,10 @@ export type { Level } from './log-level.ts';
 const WINSTON_AFTER_MS = 1000;
 
 /**
- * Makes the process's logger, built on winston, which has the level, the format and the transport of every line. It takes
- * 50 to 115 ms to load, which a cold start does not have: that starts a second after the first line, and lines up to then
- * go through the same format to the same transport without it. A line takes some 8 µs without winston and 18 µs with it.
- * Lines still unwritten when the process exits are written then.
+ * Creates the process's logger. It is built on winston, which has the level, the format and the transport of every line. Winston
+ * takes 50 to 115 ms to load, too long for a cold start: loading starts a second after the first line, and earlier lines are
+ * written without it, in the same format to the same transport. A line takes some 8 µs without winston and 18 µs with it. Lines
+ * that are not written when the process exits are written then.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { projectId } = options;
@@ -64,7 +64,7 @@ export function createLogger(options: LoggerOptions): Logger {
 
   async function start(): Promise<void> {
     try {
-      // Winston lets all levels pass, as those that are written may change.
+      // Winston's level passes all lines, as `setLevels` may change those that are written.
       write = await startWinston('debug', output);
     } catch (error) {
       writeDirectly(makeEntry('warning', 'winston did not load; lines are written without it', { error }, projectId));
@@ -75,7 +75,7 @@ export function createLogger(options: LoggerOptions): Logger {
     write(entry);
     if (started) return;
     started = true;
-    // Not while the model loads: the first answer waits for the same CPUs.
+    // Not while the model loads: the first response needs the same CPUs.
     setTimeout(start, WINSTON_AFTER_MS).unref();
   }
 

@@ -3,24 +3,25 @@ import { type LogEntry, makeEntry } from './log-entry.ts';
 import { jsonLine, readableLine } from './log-line.ts';
 import { openStdout } from './stdout.ts';
 
-/** Where entries go, as the format and the transport that winston is given. */
+/** The destination of entries: the format and the transport that winston uses. */
 export interface Output {
   /** The text of an entry. */
   format(entry: LogEntry): string;
-  /** Takes an entry and its text. Never waits and never throws. */
+  /** Writes an entry, whose text is `text`. Never waits and never throws. */
   write(entry: LogEntry, text: string): void;
-  /** Resolves once all is out, or after `timeoutMs`. */
+  /** Resolves once all entries are written, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>;
 }
 
+/** The output to stdout. */
 export interface StdoutOutput extends Output {
   /** Lines dropped because the reader of stdout did not keep up. */
   dropped(): number;
-  /** Writes what is left without the event loop. */
+  /** Writes the remaining lines synchronously. For a process that exits. */
   drain(): void;
 }
 
-/** Writes entries to stdout: a line of JSON each, or a short coloured line with `readable`. */
+/** Creates the output to stdout: each entry is a line of JSON or, with `readable`, a short coloured line. */
 export function createStdoutOutput(readable: boolean): StdoutOutput {
   const format = readable ? readableLine : jsonLine;
   const notice = (count: number) => {

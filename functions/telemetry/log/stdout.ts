@@ -1,14 +1,14 @@
 import { constants, openSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
-/** Writes some of `bytes` from `offset` on and gives how many; throws EAGAIN where it would have to wait. */
+/** Writes some of `bytes` from `offset` on, and returns how many. @throws `EAGAIN` if it would have to wait for the reader. */
 export type WriteSome = (bytes: Uint8Array, offset: number) => number;
 
 /**
- * A writer to standard output that never waits for its reader.
+ * Creates a writer to standard output that never waits for its reader.
  *
- * A write in libuv's thread pool would not do: the pool is joined at exit, so one that waits for a stalled reader holds
- * up `process.exit()`. A stream does not either: its pending write keeps a natural exit from coming.
+ * Writes in libuv's thread pool are unsuitable: the pool is joined at exit, so a write that waits for a stalled reader blocks
+ * `process.exit()`. So is a stream: its pending write keeps the process alive.
  */
 export function openStdout(): WriteSome {
   const fd = 1;
@@ -16,13 +16,13 @@ export function openStdout(): WriteSome {
     const own = openTerminal(fd);
     return (bytes, offset) => writeSync(own, bytes, offset);
   }
-  // libuv makes a pipe or socket non-blocking when Node makes its stream, and then waits itself in each `write`: this
-  // takes the first and never uses the second. A file is left as it is: its writes end in the page cache.
+  // libuv makes a pipe or socket non-blocking when Node creates its stream, but each `write` of the stream waits. So the stream is
+  // created and not written to. A file stays blocking: writes to it end in the page cache.
   void process.stdout;
   return (bytes, offset) => writeSync(fd, bytes, offset);
 }
 
-/** A description of its own, so that the shell's is not made non-blocking. */
+/** Opens the terminal again, so that the file description of the shell does not become non-blocking. */
 function openTerminal(fd: number): number {
   try {
     return openSync(`/dev/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);

@@ -1,9 +1,12 @@
-/** Promises that all resolve at the next `wake`, or each after its own time. */
-export interface Waiters {
+/** Promises that all resolve at the next `wake`, or each after its own timeout. */
+interface Waiters {
+  /** Resolves at the next `wake`, or after `timeoutMs`. */
   wait(timeoutMs: number): Promise<void>;
+  /** Resolves all promises. */
   wake(): void;
 }
 
+/** Creates an empty set of waiters. */
 export function createWaiters(): Waiters {
   let waiting: (() => void)[] = [];
   return {

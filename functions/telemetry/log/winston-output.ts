@@ -3,7 +3,7 @@ import type { LogEntry } from './log-entry.ts';
 import { LEVELS, type Level } from './log-level.ts';
 import type { Output } from './stdout-output.ts';
 
-/** Where a format leaves the text of a line for the transports: the key that winston's own formats use. */
+/** The key under which a format stores the text of a line for the transports (triple-beam's `MESSAGE`). */
 const MESSAGE = Symbol.for('message');
 
 interface Info extends Logform.TransformableInfo {
@@ -11,15 +11,16 @@ interface Info extends Logform.TransformableInfo {
   [MESSAGE]: string;
 }
 
-/** Winston exports it, and 3.19 declares it under another name. */
+/** Winston exports this class, and 3.19 declares it under another name. */
 type TransportClass = new (options: { log(info: Info, next: () => void): void }) => transports.StreamTransportInstance;
 
 /**
- * Makes the winston logger: its level, `output`'s format and `output` as its transport. Winston hands each entry on before
- * `log` returns, so lines written before it was loaded and after keep their order.
+ * Loads winston, and creates a logger with this level, the format of `output`, and `output` as its transport. Winston writes each
+ * entry before `log` returns: so lines from before and after it was loaded keep their order.
+ * @returns a function that writes an entry.
  */
 export async function startWinston(level: Level, output: Output): Promise<(entry: LogEntry) => void> {
-  // The default alone: a bundler gives a CommonJS module no named exports here.
+  // Only the default export: in the bundle, a CommonJS module has no named ones.
   const { default: winston } = await import('winston');
   const { Transport } = winston as unknown as { Transport: TransportClass };
   const format = winston.format((info) => {

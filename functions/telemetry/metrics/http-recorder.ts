@@ -1,9 +1,10 @@
 import { LABEL_LIMITS, METHODS, METRICS, TIME_BUCKETS } from './metric-table.ts';
 import { boundLabel, createHistogram, type Histogram, type Sample } from './series.ts';
 
-export interface HttpRecorder {
-  /** Counts one answer. `route` is the route's pattern, never the requested path. */
+interface HttpRecorder {
+  /** Counts one response. @param route the route's pattern, never the requested path. */
   record(route: string, method: string, status: number, seconds: number): void;
+  /** The samples of each metric. */
   samples: Record<'httpRequests' | 'httpDuration', () => Sample[]>;
 }
 
@@ -15,7 +16,7 @@ interface Route {
 
 const METHOD_INDEX: ReadonlyMap<string, number> = new Map(METHODS.map((method, index) => [method, index]));
 
-/** Records answered requests by route, method and status. */
+/** Creates a recorder of responses by route, method and status. */
 export function createHttpRecorder(): HttpRecorder {
   const label = boundLabel(LABEL_LIMITS.route);
   const routes = new Map<string, Route>();

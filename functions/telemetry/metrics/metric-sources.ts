@@ -2,11 +2,11 @@ import { ENGINE_STATES, type EngineState, MODEL_STATES, type ModelState } from '
 import { type ProcessFigures, readProcess } from './process-figures.ts';
 import type { Sample } from './series.ts';
 
-/** Values that a scrape reads from other rooms. Each is called once a scrape. */
+/** Functions that a scrape calls for values of other rooms, each once. */
 export interface MetricSources {
   /** Rows waiting for a run, by model. */
   queueDepth: () => Iterable<{ model: string; depth: number }>;
-  /** `slot` counts the engines of one version from 0, so that the labels stay the same when a process is replaced. */
+  /** `slot` numbers the engines of one version from 0: the labels stay the same when a process is replaced. */
   engines: () => Iterable<EngineSource>;
   models: () => Iterable<{ name: string; state: ModelState }>;
   /** Bytes reserved for loaded models. */
@@ -32,9 +32,9 @@ type SourceMetric =
   | 'modelMemory'
   | 'logDropped';
 
-export type SourceSamples = Record<SourceMetric, Sample[]>;
+type SourceSamples = Record<SourceMetric, Sample[]>;
 
-/** A reader of the sources. Every state has a sample, at 0 where nothing is in it. */
+/** Creates a reader of the sources. Every state has a sample, with the value 0 if nothing is in it. @param modelLabel the label of a model by its name. */
 export function createSourceReader(
   modelLabel: (name: string) => string,
 ): (from: Partial<MetricSources>) => SourceSamples {
@@ -78,7 +78,7 @@ export function createSourceReader(
   };
 }
 
-/** One version may be loaded twice, under two addresses, and models beyond the bound share a label: a series is there once. */
+/** Sums the values with the same labels: a version may be loaded twice, under two addresses, and models beyond the bound share a label. */
 function sumByEngine(
   engines: readonly EngineSource[],
   figures: readonly (ProcessFigures | undefined)[],

@@ -1,5 +1,5 @@
-/** One metric: what a scrape shows of it. */
-export interface MetricSpec {
+/** The name, type and help text of a metric. */
+interface MetricSpec {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
@@ -9,7 +9,7 @@ const counter = (name: string, help: string): MetricSpec => ({ name, type: 'coun
 const gauge = (name: string, help: string): MetricSpec => ({ name, type: 'gauge', help });
 const histogram = (name: string, help: string): MetricSpec => ({ name, type: 'histogram', help });
 
-/** Every metric, once. Every label has a closed or a bounded list of values. */
+/** All metrics. Every label has a closed or a bounded list of values. */
 export const METRICS = {
   predictions: counter('predictions_total', 'Rows predicted, by model and outcome (ok, failed).'),
   latency: histogram(
@@ -52,15 +52,18 @@ export const METRICS = {
   nodeVersion: gauge('nodejs_version_info', 'Version of Node.js, as labels.'),
 } as const satisfies Record<string, MetricSpec>;
 
+/** The key of a metric in {@link METRICS}. */
 export type MetricKey = keyof typeof METRICS;
 
-/** Seconds, 100 µs to a minute. */
+/** The upper bounds of histograms of durations: seconds, 100 µs to a minute. */
 export const TIME_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ] as const;
 
+/** The upper bounds of histograms of rows. */
 export const ROW_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
 
+/** Why a request got no prediction. */
 export const REJECT_REASONS = [
   'overloaded',
   'deadline',
@@ -70,8 +73,10 @@ export const REJECT_REASONS = [
   'client_gone',
   'invalid',
 ] as const;
+/** One of {@link REJECT_REASONS}. */
 export type RejectReason = (typeof REJECT_REASONS)[number];
 
+/** Why a connection was closed. */
 export const CLOSE_REASONS = [
   'bad_request',
   'headers_too_large',
@@ -80,32 +85,41 @@ export const CLOSE_REASONS = [
   'response_not_read',
   'too_many_pipelined',
 ] as const;
+/** One of {@link CLOSE_REASONS}. */
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
-/** What a model is doing. `degraded`: it serves, and a part of it or a newer version fails. */
+/** The states of a model. `degraded`: it serves, and a part of it or a newer version fails. */
 export const MODEL_STATES = ['idle', 'loading', 'ready', 'failed', 'degraded'] as const;
+/** One of {@link MODEL_STATES}. */
 export type ModelState = (typeof MODEL_STATES)[number];
 
-/** What a load is doing, in this order. */
+/** The phases of a load, in their order. */
 export const LOAD_PHASES = ['listing', 'fetching', 'loading', 'checking', 'warming'] as const;
+/** One of {@link LOAD_PHASES}. */
 export type LoadPhase = (typeof LOAD_PHASES)[number];
 
-/** What an engine's slot is doing. `waiting`: its process ended, and the next one starts after a back-off. */
+/** The states of an engine's slot. `waiting`: its process has ended, and the next one starts after a back-off. */
 export const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting', 'closed'] as const;
+/** One of {@link ENGINE_STATES}. */
 export type EngineState = (typeof ENGINE_STATES)[number];
 
 /** Why an engine process was replaced. */
 export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed'] as const;
+/** One of {@link RESTART_REASONS}. */
 export type RestartReason = (typeof RESTART_REASONS)[number];
 
+/** The outcomes of a check for a newer model that found one, or failed. */
 export const REFRESH_OUTCOMES = ['swapped', 'failed', 'unreachable'] as const;
+/** One of {@link REFRESH_OUTCOMES}. */
 export type RefreshOutcome = (typeof REFRESH_OUTCOMES)[number];
 
+/** The outcomes of requests to the cache. `garbage`: a value that this server did not write; `skipped`: the cache was not used for this part. */
 export const CACHE_EVENTS = ['hit', 'miss', 'garbage', 'stored', 'skipped', 'fault'] as const;
+/** One of {@link CACHE_EVENTS}. */
 export type CacheEventName = (typeof CACHE_EVENTS)[number];
 
-/** Other methods are counted as `other`. */
+/** The values of the label `method`; other methods are counted as `other`. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
-/** Distinct values a label takes; beyond, `other`. */
+/** Most distinct values of a label; further ones are counted as `other`. */
 export const LABEL_LIMITS = { model: 256, route: 64 } as const;

@@ -1,31 +1,35 @@
 import { LABEL_LIMITS, type LoadPhase, METRICS, ROW_BUCKETS, TIME_BUCKETS } from './metric-table.ts';
 import { boundLabel, createHistogram, type Sample } from './series.ts';
 
-/** Records what happens to one model. Keep it: finding it by name costs more than what it does. */
+/** Records the measurements of one model. Keep it: looking it up by name takes longer than recording. */
 export interface ModelRecorder {
   /** Rows of one prediction, by outcome. */
   rows(ok: number, failed: number): void;
-  /** Rows with a result, and the time of each: from queueing them, decoded, to the results of all that were queued with them. */
+  /** The time of each of these rows from queueing, decoded, to the results of all rows that were queued together. */
   latency(seconds: number, rows: number): void;
+  /** The rows and the duration of one run. */
   run(rows: number, seconds: number): void;
+  /** The time that the rows of a request waited for their run. */
   queueWait(seconds: number): void;
   /** How long a phase of the latest load took. */
   load(phase: LoadPhase, seconds: number): void;
 }
 
-/** The metrics recorded by model. */
+/** The metrics that are recorded for each model. */
 type ModelMetric = 'predictions' | 'latency' | 'runRows' | 'run' | 'queueWait' | 'modelLoad';
 
 type SamplesByMetric = Record<ModelMetric, () => Sample[]>;
 
-export interface ModelRecorders {
+interface ModelRecorders {
+  /** The recorder of a model. */
   get(name: string): ModelRecorder;
-  /** The label a model goes by: its name, or `other` once there are too many. */
+  /** The label of a model: its name, or `other` if there are too many models. */
   label(name: string): string;
+  /** The samples of all models. */
   samples: SamplesByMetric;
 }
 
-/** A recorder for each model by its name; all models beyond the bound share one. */
+/** Creates recorders by the names of models; all models beyond the bound share one. */
 export function createModelRecorders(): ModelRecorders {
   const label = boundLabel(LABEL_LIMITS.model);
   const models = new Map<string, { recorder: ModelRecorder; samples: SamplesByMetric }>();

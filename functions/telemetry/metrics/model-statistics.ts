@@ -1,4 +1,4 @@
-/** How often something was timed, and for how long in all. */
+/** The number and the total time of timed events. */
 export interface Duration {
   count: number;
   seconds: number;
@@ -8,33 +8,39 @@ export interface Duration {
 export interface ModelStatistics {
   readonly name: string;
   readonly version: string;
-  /** Milliseconds since 1970 at the end of the latest run; 0 before the first. */
+  /** Time of the end of the latest run, in milliseconds since 1970; 0 before the first. */
   lastRun: number;
-  /** Rows that runs have answered. */
+  /** Rows of all runs. */
   rows: number;
-  /** Requests as they were queued, from then to their last row: those of which every row was answered, and the others. */
+  /** Queue entries of which every row has a result, from queueing to the last row. */
   readonly ok: Duration;
+  /** The same of the other queue entries. */
   readonly failed: Duration;
-  /** Requests that were taken out of the queue, and how long they had waited. */
+  /** Queue entries whose rows were taken for a run, and how long they had waited. */
   readonly waits: Duration;
   /** Runs of the model, to the engine process and back, by their number of rows. */
   readonly runs: Map<number, Duration>;
 }
 
-/** Records what happens to one version. Keep it: to find it costs more than to record. */
-export interface StatisticsRecorder {
+/** Records the measurements of one version. Keep it: looking it up takes longer than recording. */
+interface StatisticsRecorder {
+  /** The rows and the duration of one run. */
   run(rows: number, seconds: number): void;
+  /** The time that a queue entry waited for its run. */
   wait(seconds: number): void;
+  /** The time from queueing to the last row of a queue entry. @param ok whether every row has a result. */
   settled(ok: boolean, seconds: number): void;
 }
 
+/** The statistics of all versions. */
 export interface StatisticsRegistry {
+  /** The recorder of a version. */
   of(name: string, version: string): StatisticsRecorder;
-  /** In the order in which they were first loaded. */
+  /** The statistics of all versions, in the order in which they were first loaded. */
   all(): readonly ModelStatistics[];
 }
 
-/** Keeps the statistics of each version that was loaded, also once it is unloaded. */
+/** Creates a registry, which keeps the statistics of each version that was loaded, also after it is unloaded. */
 export function createStatisticsRegistry(): StatisticsRegistry {
   const entries = new Map<string, { readonly recorder: StatisticsRecorder; readonly statistics: ModelStatistics }>();
   return {

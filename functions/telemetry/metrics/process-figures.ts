@@ -1,19 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
+/** The CPU time and memory of a process. */
 export interface ProcessFigures {
   /** User and system time since the process started. */
   readonly cpuSeconds: number;
   readonly residentBytes: number;
 }
 
-/** Linux shows times to user space in hundredths of a second on every architecture (USER_HZ). */
+/** Linux reports times to user space in hundredths of a second on every architecture (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
 /**
- * Reads a process's figures from /proc. The kernel makes both files from memory in some 30 µs; to read them asynchronously
- * takes three times as long of this thread alone.
- * @returns undefined where there is no /proc, or no such process any more.
+ * Reads a process's figures from /proc. The kernel creates both files from memory in some 30 µs; reading them asynchronously would
+ * take three times as long in this thread.
+ * @returns undefined if there is no /proc, or the process has ended.
  */
 export function readProcess(pid: number, proc = '/proc'): ProcessFigures | undefined {
   try {
@@ -22,7 +23,7 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFigures | undef
     // proc_pid_stat(5): utime and stime are fields 14 and 15. Field 2, in parentheses, may hold spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const ticks = Number(fields[11]) + Number(fields[12]);
-    // Not statm: it counts in pages, whose size Node does not give.
+    // Not statm, which counts pages: Node has no function for their size.
     const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
     if (kibibytes === undefined || Number.isNaN(ticks)) return undefined;
     return { cpuSeconds: ticks / TICKS_PER_SECOND, residentBytes: Number(kibibytes) * 1024 };
@@ -31,16 +32,18 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFigures | undef
   }
 }
 
+/** The quantiles of the event loop's delay: their label, and their percentage. */
 export const QUANTILES = { p50: 50, p90: 90, p99: 99, max: 100 } as const;
+/** The label of one of {@link QUANTILES}. */
 export type Quantile = keyof typeof QUANTILES;
 
 const RESOLUTION_MS = 20;
 const WINDOW_MS = 15_000;
 
 /**
- * Watches the event loop with a timer every 20 ms, which does not keep the process alive. `read` gives the delays, in
- * seconds, since the window began, and begins a new one when it is 15 s old: a second reader within that time, a person
- * beside the scraper, gets the same values as the first.
+ * Watches the event loop with a timer every 20 ms, which does not keep the process alive. `read` returns the delays,
+ * in seconds, since the window began, and begins a new window if it is 15 s old: a second reader within that time, such as a person
+ * next to the scraper, gets the values of the same window.
  */
 export function watchEventLoop(monitor = monitorEventLoopDelay): {
   read: () => Record<Quantile, number>;

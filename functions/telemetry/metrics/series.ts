@@ -1,19 +1,20 @@
-/** One line of a scrape: `metricName` where it is not the metric's own (a histogram's parts). */
+/** One line of a scrape. `metricName` is set if it is not the metric's own name: the parts of a histogram. */
 export interface Sample {
   labels: Record<string, string | number>;
   value: number;
   metricName?: string;
 }
 
+/** A histogram of one series. */
 export interface Histogram {
-  /** Counts a value, `times` times. What is not a finite number above 0 counts as 0. */
+  /** Counts a value, `times` times. A value that is not a finite number above 0 counts as 0. */
   observe(value: number, times?: number): void;
-  /** The cumulative buckets, sum and count, as the text format 0.0.4 has them. */
+  /** The cumulative buckets, the sum and the count, as in the text format 0.0.4 of Prometheus. */
   samples(name: string, labels: Record<string, string>): Sample[];
 }
 
 /**
- * A histogram of one series, which is found once and kept: a value costs a binary search and no text of labels.
+ * Creates a histogram of one series. Counting a value takes one binary search, and no text of labels.
  * @param bounds the upper bounds of the buckets, ascending.
  */
 export function createHistogram(bounds: readonly number[]): Histogram {
@@ -50,12 +51,12 @@ export function createHistogram(bounds: readonly number[]): Histogram {
   return { observe, samples };
 }
 
-/** Counters by a closed list of names, all from 0 on. */
+/** Creates counters by a closed list of names, all of them 0. */
 export function createTally<Name extends string>(names: readonly Name[]): Record<Name, number> {
   return Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
 }
 
-/** Gives each of the first `limit` distinct values itself, and `other` for any further one. */
+/** Creates a function that returns each of the first `limit` distinct values unchanged, and `other` for any further one. */
 export function boundLabel(limit: number): (value: string) => string {
   const seen = new Set<string>();
   return (value) => {

@@ -1,6 +1,6 @@
 /** The part of the serving thread's time that renderings may take. */
 const SHARE = 0.1;
-/** The most rendering time that is saved up: some hundred scrapes at once, at 3 ms each, still get a rendering of their own. */
+/** Most rendering time that can be accumulated: some hundred scrapes in a burst, at 3 ms each, still get a new rendering each. */
 const MOST_CREDIT_MS = 1000;
 /** A rendering is not returned again when it is older than this. */
 const LONGEST_MS = 1000;
@@ -41,7 +41,7 @@ export function shareRendering<T>(render: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** CPU time rather than wall time: on a machine that is busy with something else a rendering costs no more. */
+/** CPU time instead of wall time, which is longer on a busy machine. */
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;

@@ -1,6 +1,7 @@
 import { METRICS, type MetricKey } from './metric-table.ts';
 import type { Sample } from './series.ts';
 
+/** The content type of the text format 0.0.4. */
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '"': '\\"' };

@@ -1,7 +1,7 @@
 /**
- * Baseline (c): node:http answering a constant body of the size of an iris answer, after it has read the request's, as a
- * handler of POST must: the ceiling of plain node:http. With `--unread` it answers at once and never looks at the body, which
- * no real handler can do; that form is printed for information.
+ * Baseline (c): node:http that sends a constant body of the size of an iris response after it has read the request's body, as every
+ * handler of POST must: the upper limit of plain node:http. With `--unread` it responds at once without reading the body, which no
+ * real handler can do; that form is printed for information.
  */
 import { createServer } from 'node:http';
 

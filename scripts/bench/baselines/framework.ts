@@ -1,6 +1,6 @@
 /**
- * Baseline (a): what a newcomer writes on the functions framework with one session of default options. It is started by the
- * framework's own command, so its whole stack is in the measurement.
+ * Baseline (a): a simple handler on the functions framework, with one session of default options. It is started by the framework's
+ * own command, so that its complete stack is measured.
  */
 import { join } from 'node:path';
 import * as functions from '@google-cloud/functions-framework';

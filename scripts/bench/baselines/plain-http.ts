@@ -1,6 +1,6 @@
 /**
- * Baseline (b): what a newcomer writes on plain node:http with one session of default options. The answer has the fields
- * the product's has.
+ * Baseline (b): a simple server on plain node:http, with one session of default options. Its response has the fields of the
+ * product's.
  */
 import { createServer } from 'node:http';
 import { join } from 'node:path';

@@ -1,10 +1,10 @@
 /**
  * Baseline (d): `session.run` in a loop with no HTTP, on all CPUs, in two forms: `threads`, one session with as many intra-op
- * threads as CPUs, and `processes`, one process a CPU with one thread each.
+ * threads as CPUs, and `processes`, one process with one thread for each CPU.
  *
  *   node scripts/bench/baselines/run-loop.ts --model model.onnx --form processes --seconds 5
  *
- * Sessions are made and warm before the clock starts. Prints one line of JSON, { form, runs, seconds, rate, p50 }.
+ * Sessions are created and warm before the clock starts. Prints one line of JSON, { form, runs, seconds, rate, p50 }.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ export interface LoopResult {
   form: string;
   runs: number;
   seconds: number;
-  /** Runs of one row a second, over all CPUs. */
+  /** Runs of one row per second, over all CPUs. */
   rate: number;
   /** Median time of a run, ms. */
   p50: number;
@@ -59,7 +59,7 @@ async function loop(run: () => Promise<unknown>, seconds: number): Promise<Part>
   return { runs: times.length, seconds: (now - startedAt) / 1000, p50: times[times.length >> 1] ?? 0 };
 }
 
-/** One process a CPU; all are warm before any of them starts to count. */
+/** Runs one process for each CPU; all are warm before any of them starts to count. */
 async function loopInProcesses(argv: string[], count: number): Promise<Part[]> {
   const children = Array.from({ length: count }, () => fork(import.meta.filename, [...argv, '--child']));
   await Promise.all(children.map((child) => once(child, 'message')));

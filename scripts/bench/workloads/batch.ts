@@ -41,7 +41,7 @@ export const batch: Workload = {
     } finally {
       await server.stop();
     }
-    console.log(table(['round', 'rows /s', 'idle MB', 'largest MB', 'answer'], lines));
+    console.log(table(['round', 'rows /s', 'idle MB', 'largest MB', 'response'], lines));
     return [
       judge(NAME, RATE, spread(rates)),
       canMeasureMemory ? judge(NAME, ABOVE_IDLE, spread(above)) : unmeasured(NAME, ABOVE_IDLE, 'needs /proc of Linux'),

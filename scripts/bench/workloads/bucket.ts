@@ -28,7 +28,7 @@ const BOUND_MS = 60_000;
 
 export const bucket: Workload = {
   name: NAME,
-  title: 'a model of 200 MB in a bucket on loopback: brought and loaded, then the next swapped in',
+  title: 'a model of 200 MB in a bucket on loopback: fetched and loaded, then the next version swapped in',
   bars: [SPEED, GROWTH, LOAD, SWAP],
   async run(bench) {
     const { iris } = bench.inputs.models;
@@ -51,7 +51,7 @@ export const bucket: Workload = {
           INFERENCE_PROCESSES: '1',
         };
         const lazy = { ...spec, env: { ...spec.env, ...env } };
-        // Alone, as curl was: a transfer that shares two cores with probes says little of itself.
+        // Without probes, like curl: a transfer that shares two cores with probes is slower.
         const alone = await measure(lazy, async ({ port, pid }) => {
           const before = residentOf(pid).now;
           await firstAnswer(port, iris.request, AbortSignal.timeout(BOUND_MS));
@@ -89,7 +89,7 @@ export const bucket: Workload = {
   },
 };
 
-/** What is found out of a server that has loaded nothing yet. */
+/** Measurements of a server that has loaded nothing yet. */
 async function measure<T>(spec: ContestantSpec, look: (server: Contestant) => Promise<T>): Promise<T> {
   const server = await startContestant(spec, requestBytes('GET', '/health', ''));
   try {

@@ -10,14 +10,14 @@ const NAME = 'image';
 const IMAGE = 'onnx-cloud-run-bench:latest';
 const EMPTY = "node -e ''";
 const OVER_NODE: Bar = { want: 'at most', limit: 3, unit: 'x', of: `time / ${EMPTY}` };
-/** As docs/deploy/docker.md runs it in production. */
+/** The options of docs/deploy/docker.md for production. */
 const HARDENED = ['--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
 const QUOTA = ['--memory', '512m', '--cpus', '1'];
 const ANSWER_BOUND_MS = 30_000;
 
 const docker = (...args: string[]): string => execFileSync('docker', args, { encoding: 'utf8', stdio: 'pipe' }).trim();
 
-/** Builds the image; gives why it could not. */
+/** Builds the image. @returns why it could not be built; undefined if it was. */
 function build(): string | undefined {
   try {
     docker('info');
@@ -29,7 +29,7 @@ function build(): string | undefined {
   }
 }
 
-/** From `docker run` to the first 200 of /predict. */
+/** Milliseconds from `docker run` to the first 200 of /predict. */
 async function timeToAnswer(request: Buffer): Promise<number> {
   const port = await freePort();
   const started = performance.now();

@@ -12,12 +12,12 @@ import { type Bench, NOT_BUILT, PLAIN, type Workload } from '../workload.ts';
 const NAME = 'memory';
 const ONE_ENGINE: Bar = { want: 'at most', limit: 130, unit: 'MB', of: 'PSS with one engine process' };
 const NEXT_ENGINE: Bar = { want: 'at most', limit: 65, unit: 'MB', of: 'PSS of a further engine process' };
-/** A garbage-collected process is never level to the byte; a leak of 25 bytes a prediction is 10 MB here. */
+/** The memory of a garbage-collected process is never constant; a leak of 25 bytes for each prediction would be 10 MB here. */
 const LEVEL: Bar = { want: 'at most', limit: 10, unit: 'MB', of: 'growth over the next 400 k predictions' };
 
 const PAUSE_MS = 200;
 
-/** The PSS of a tree at rest: the median of five looks. */
+/** The PSS of idle processes: the median of five measurements. */
 export async function restingPss(pid: number): Promise<number> {
   const looks: number[] = [];
   for (let i = 0; i < 5; i += 1) {
@@ -28,14 +28,14 @@ export async function restingPss(pid: number): Promise<number> {
 }
 
 /**
- * The same server, run by a copy of the node program that nothing else runs. PSS divides a file's pages among all who map them:
- * with the harness running the same program, tens of MB would go missing that a container, which is alone, does have.
+ * The same server, run by a copy of the node program that no other process runs. PSS divides a file's pages among all processes that
+ * map them: if the harness ran the same file, the result would be tens of MB too low for a container, which is alone.
  */
 export function alone(bench: Bench, spec: ContestantSpec): ContestantSpec {
   return { ...spec, command: [bench.inputs.ownNode, ...spec.command.slice(1)] };
 }
 
-/** MB at rest, first after one prediction, then after each of `stages` more. */
+/** MB when idle, first after one prediction, then after each of `stages` more. */
 async function climb(spec: ContestantSpec, model: ModelInput, stages: readonly number[]) {
   const server = await startContestant(spec, model.request);
   try {

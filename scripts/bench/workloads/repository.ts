@@ -9,12 +9,12 @@ import { figure, table } from '../table.ts';
 import { NOT_BUILT, type Workload } from '../workload.ts';
 
 const NAME = 'repository';
-const WRONG: Bar = { want: 'at most', limit: 0, unit: '', of: 'models of 50 that did not answer right' };
+const WRONG: Bar = { want: 'at most', limit: 0, unit: '', of: 'models of 50 with a wrong response' };
 const BUDGET: Bar = { want: 'at most', limit: 1, unit: 'x', of: 'most memory of the engines / budget' };
 
 const BUCKET = 'bench-bucket';
 const MODELS = 50;
-/** What five engine processes with a small model are taken to need. */
+/** The memory that the server assumes for five engine processes with a small model. */
 const BUDGET_BYTES = 5 * 73 * 2 ** 20;
 const CLIENTS = 4;
 

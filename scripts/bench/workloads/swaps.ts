@@ -15,8 +15,8 @@ import { NOT_BUILT, type Workload } from '../workload.ts';
 
 const NAME = 'swaps';
 const FAILED: Bar = { want: 'at most', limit: 0, unit: '', of: 'requests that failed' };
-const MIXED: Bar = { want: 'at most', limit: 0, unit: '', of: 'answers of no one version' };
-/** A garbage-collected process is never level to the byte; a leak of 200 kB a swap is 18 MB here. */
+const MIXED: Bar = { want: 'at most', limit: 0, unit: '', of: 'responses of no single version' };
+/** The memory of a garbage-collected process is never constant; a leak of 200 kB for each swap would be 18 MB here. */
 const LEVEL: Bar = { want: 'at most', limit: 10, unit: 'MB', of: 'growth from the tenth swap to the last' };
 
 const BUCKET = 'bench-bucket';
@@ -60,7 +60,7 @@ export const swaps: Workload = {
       await storage.close();
     }
     const result = JSON.parse(await printed) as SwapResult;
-    // What two generations take for a moment is no growth: the middle of ten looks.
+    // The median of ten measurements: two generations at the same time are no growth.
     const around = (at: number): number => spread(memory.slice(at - 5, at + 5)).median;
     const [tenth, last] = [around(14), around(memory.length - 5)];
     const rows = [

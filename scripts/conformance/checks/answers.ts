@@ -22,7 +22,7 @@ function nest(data: readonly unknown[], shape: readonly number[]): unknown {
 
 const outputsText = (text: string): string => text.slice(text.indexOf('"outputs"'));
 
-/** What stands in an answer of 200. */
+/** Checks of responses of 200. */
 export const ANSWER_CHECKS: readonly Check[] = [
   {
     number: 14,
@@ -109,7 +109,7 @@ export const ANSWER_CHECKS: readonly Check[] = [
         await part(encoding, async () => {
           const inputs = sampleInputs(metadata, metadata.inputs.every(({ shape }) => shape[0] === -1) ? 3 : 1);
           const answer = await infer(context, encoding, inferPath(metadata.name), inputs);
-          // Reading them holds them against their shapes.
+          // Reading them compares them with their shapes.
           const { modelName, outputs } = readTensors(answer);
           expectEqual(modelName, metadata.name, 'model_name');
           const datatypes = Object.fromEntries(Object.entries(outputs).map(([name, one]) => [name, one.datatype]));

@@ -19,7 +19,7 @@ import { sampleInputs } from '../sample.ts';
 
 const headLength = ({ headers }: Answer): string | undefined => headers[HEADER_LENGTH.toLowerCase()];
 
-/** Every byte is where the head says: {@link readTensors} holds the sizes against each other. */
+/** Every byte belongs to a tensor by the header: {@link readTensors} compares the sizes. */
 function expectBytes(answer: Answer): void {
   readTensors(answer);
   expect(headLength(answer) !== undefined, `expected ${HEADER_LENGTH} in the answer, got ${show(answer)}`);
@@ -160,7 +160,7 @@ async function checkSizes(context: Context, part: Part): Promise<void> {
   const size = encodeTensor(tensor).length;
   for (const wrong of [size + 1, size - 1, 0, -1, 1.5, '8', 2 ** 53, null])
     await part(`binary_data_size ${JSON.stringify(wrong)} for ${size} bytes`, async () => {
-      // As many bytes as it says, where it says so.
+      // As many bytes as the size says, if it is valid.
       const length = typeof wrong === 'number' && wrong >= 0 && wrong <= size + 1 ? Math.floor(wrong) : size;
       const bytes = Buffer.concat([Buffer.alloc(length), ...parts.slice(1).map((one) => one.blob)]);
       expectError(await inferBinary(context, path, { inputs: sized(wrong) }, bytes), 400);

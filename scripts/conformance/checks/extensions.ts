@@ -4,7 +4,7 @@ import { expect, expectEqual, expectError, expectJson, type JsonObject } from '.
 import { IDENTITY } from '../fixture.ts';
 import { encodingsOf, infer, inferPath, readOnly } from '../infer-call.ts';
 
-/** @throws Unproven where the server does not name the extension. */
+/** @throws Unproven if the server does not list the extension. */
 async function requireExtension(context: Context, name: string): Promise<void> {
   const { extensions } = await context.server();
   if (!extensions?.includes?.(name)) throw new Unproven(`the server offers no ${name}`);
@@ -15,7 +15,7 @@ const dataType = (datatype: string): string => `TYPE_${datatype === 'BYTES' ? 'S
 
 type Tensors = ModelMetadata['inputs'];
 
-/** The tensors as metadata has them, from those of a configuration. */
+/** The tensors of a configuration, in the form of metadata. */
 function expectConfigured(configured: unknown, tensors: Tensors, batched: boolean, what: string): void {
   expect(Array.isArray(configured), `${what}: expected an array, got ${JSON.stringify(configured)}`);
   const reported = (configured as JsonObject[]).map(({ name, data_type, dims }) => [
@@ -27,10 +27,10 @@ function expectConfigured(configured: unknown, tensors: Tensors, batched: boolea
   expectEqual(reported, expected, `${what} of the configuration, beside the metadata`);
 }
 
-/** Each row has its highest element at another place. */
+/** The highest element of each row has a different index. */
 const SCORES = { datatype: 'FP32', shape: [2, 2], data: Float32Array.of(0.25, 0.75, 3, 1) } as const;
 
-/** Triton's extensions that go beyond binary tensors. */
+/** Checks of Triton's extensions other than binary tensors. */
 export const EXTENSION_CHECKS: readonly Check[] = [
   {
     number: 33,

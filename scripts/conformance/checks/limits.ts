@@ -7,14 +7,14 @@ import type { Answer } from '../http.ts';
 import { HEADER_LENGTH, inferBinary, inferJson, inferPath, jsonTensor, readTensors, show } from '../infer-call.ts';
 import { sampleInputs } from '../sample.ts';
 
-/** What a bomb becomes, of a server whose limit is not known; else so many times the limit. */
+/** The inflated size of a bomb if the server's limit is not known; else it is a multiple of the limit. */
 const BOMB_BYTES = 2 ** 30;
 const BOMB_LIMITS = 64;
-/** Members of gzip one after the other are one body. */
+/** The inflated size of one gzip member: concatenated members are one body. */
 const BOMB_MEMBER_BYTES = 2 ** 20;
-/** For a server whose limit is not known: more than any takes. */
+/** The size of a body if the server's limit is not known: more than any server accepts. */
 const HUGE_BYTES = 2 ** 40;
-/** An answer at once: nothing of that size can be allocated or gone through in the time. */
+/** Longest time of an immediate response: nothing of that size can be allocated or processed in it. */
 const AT_ONCE_MS = 2_000;
 const SETTLE_MS = 200;
 const REFUSAL_MS = 5_000;
@@ -59,7 +59,7 @@ async function checkCompressed(context: Context, part: Part): Promise<void> {
   });
 }
 
-/** A server may also read a body to its end before it refuses it: then its limit has to be known. */
+/** A server may also read a body to its end before it refuses it: its limit must be known then. */
 async function expectRefusal(context: Context, path: string, headers: Record<string, string>): Promise<void> {
   const sent = { method: 'POST', path, headers, declared: HUGE_BYTES, timeoutMs: REFUSAL_MS } as const;
   const answer = await context.send(sent).catch(() => {
@@ -116,7 +116,7 @@ async function checkHugeShape(context: Context, part: Part): Promise<void> {
   }
 }
 
-/** Further dimensions do not depend on the number of rows. */
+/** The other dimensions do not depend on the number of rows. */
 async function checkNoRows(context: Context, part: Part): Promise<void> {
   const metadata = await context.model();
   if (!metadata.inputs.every(({ shape }) => shape[0] === -1))
@@ -147,7 +147,7 @@ async function checkNoRows(context: Context, part: Part): Promise<void> {
   });
 }
 
-/** What may cost a server more than it has. */
+/** Checks of requests that may need more resources than a server has. */
 export const LIMIT_CHECKS: readonly Check[] = [
   { number: 26, title: 'compressed bodies are taken, and a bomb is 413', run: checkCompressed },
   {
@@ -155,7 +155,7 @@ export const LIMIT_CHECKS: readonly Check[] = [
     title: 'a body over the limit is 413 with a JSON error, and the server goes on',
     async run(context, part) {
       await checkTooLarge(context, part);
-      // What is still under way of the refused bodies is not the next check's business.
+      // Refused bodies that are still being sent must not affect the next check.
       await sleep(SETTLE_MS);
     },
   },

@@ -7,9 +7,9 @@ import { encodingsOf, infer, inferPath, jsonTensor, readOnly, readTensors, show 
 
 const REQUESTS = 100;
 const POISONED = 37;
-/** The request that the signal comes into takes about this long. */
+/** Duration of the request during which the signal is sent, in milliseconds. */
 const SLOW_MS = 2_000;
-/** Within this it has surely arrived. */
+/** The request has arrived within this time. */
 const ARRIVED_MS = 400;
 const END_MS = 15_000;
 
@@ -17,7 +17,7 @@ async function checkCrossTalk(context: Context, part: Part): Promise<void> {
   for (const encoding of await encodingsOf(context)) {
     await part(`${REQUESTS} at once, ${encoding}`, async () => {
       const one = async (i: number): Promise<void> => {
-        // Batches of different sizes, as callers have them.
+        // Batches of different sizes, as from different callers.
         const rows = 1 + (i % 3);
         const data = BigInt64Array.from({ length: 2 * rows }, (_, at) => BigInt(i * 1000 + at));
         const x = { datatype: 'INT64', shape: [rows, 2], data } as const;
@@ -52,7 +52,7 @@ async function checkTermination(context: Context, part: Part): Promise<void> {
     send({ method: 'POST', path: inferPath(SLOW), headers, body: slowBody(units), agent });
   try {
     const unit = await timeUnit(ask);
-    // Both have connections before the signal: a server may take no new ones after it.
+    // Both are connected before the signal: a server may accept no connections after it.
     await ask(0, other);
     const start = async (units: number) => {
       const run = { over: false, settled: settle(ask(units)) };
@@ -64,7 +64,7 @@ async function checkTermination(context: Context, part: Part): Promise<void> {
     };
     let units = Math.ceil(SLOW_MS / unit);
     let running = await start(units);
-    // A machine that was busy while a unit was timed may be quick now.
+    // A machine that was busy while a unit was timed may be faster now.
     for (let tries = 0; running.over && tries < 4; tries++) {
       units *= 4;
       running = await start(units);
@@ -99,7 +99,7 @@ const settle = (answer: ReturnType<Context['send']>) =>
     (error: Error) => ({ error }),
   );
 
-/** Milliseconds for a unit of the slow model, on this machine. */
+/** Milliseconds of a unit of the slow model on this machine. */
 async function timeUnit(ask: (units: number) => Promise<unknown>): Promise<number> {
   const time = async (units: number): Promise<number> => {
     const started = performance.now();
@@ -109,12 +109,12 @@ async function timeUnit(ask: (units: number) => Promise<unknown>): Promise<numbe
   await ask(1);
   for (let units = 25; ; units *= 4) {
     const ms = await time(units);
-    // The least of three: whatever else the machine does only adds to it.
+    // The minimum of three: other work of the machine only adds to it.
     if (ms > 50) return Math.min(ms, await time(units), await time(units)) / units;
   }
 }
 
-/** The signal may take a moment to arrive: an answer of 200 came before it. */
+/** The signal may take a moment to arrive: a response of 200 was sent before it. */
 async function firstRefusal(ask: () => ReturnType<Context['send']>): ReturnType<Context['send']> {
   for (let tries = 0; ; tries++) {
     const answer = await ask();
@@ -131,7 +131,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Many requests at once, and the end. Has to be last: the server is gone after it. */
+/** Checks of concurrent requests and of the shutdown. They must be last: the server ends. */
 export const LOAD_CHECKS: readonly Check[] = [
   {
     number: 30,

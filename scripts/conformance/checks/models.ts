@@ -61,7 +61,7 @@ export const MODEL_CHECKS: readonly Check[] = [
       const { model } = context.startup!.before;
       if (model.length === 0) throw new Unproven('it was ready at the first look: start it on a larger model');
       await part('before', async () => {
-        // The last of them may have come just when it was loaded.
+        // The last of them may have arrived just when it was loaded.
         for (const answer of model.slice(0, Math.max(1, model.length - 1)))
           expect(answer.status === 503, `expected 503, got ${show(answer)}`);
       });

@@ -29,7 +29,7 @@ async function sampleOf(context: Context): Promise<Sample> {
   return { metadata, path: inferPath(metadata.name), inputs, entries, first: entries[0]! };
 }
 
-/** The same request in JSON and, where the server takes it, in bytes: `inputs` gives its tensors from their items. */
+/** Sends the same request as JSON and, if the server accepts it, as binary data: `inputs` gives its tensors from their items. */
 async function bothWays(
   context: Context,
   part: (title: string, run: () => Promise<unknown>) => Promise<void>,
@@ -50,7 +50,7 @@ async function bothWays(
   });
 }
 
-/** What clients say of an infer request: curl's default and that of form posts among them. */
+/** Content types that clients send with an infer request, such as curl's default and that of HTML forms. */
 const CONTENT_TYPES = [
   undefined,
   'application/json; charset=utf-8',
@@ -74,7 +74,7 @@ const MALFORMED: readonly (string | Uint8Array)[] = [
 
 const OTHER_VALUES = ['null', '[]', '"x"', '1', ''];
 
-/** Requests that are refused, and how. */
+/** Checks of requests that are refused. */
 export const REQUEST_CHECKS: readonly Check[] = [
   {
     number: 8,

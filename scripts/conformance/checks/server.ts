@@ -4,7 +4,7 @@ import { show } from '../infer-call.ts';
 
 const NOT_SEEN = 'it was ready at the first look: start it on a model that takes longer to load';
 
-/** What is known of a server before and after it has its model. */
+/** Checks of a server before and after its model is loaded. */
 export const SERVER_CHECKS: readonly Check[] = [
   {
     number: 1,

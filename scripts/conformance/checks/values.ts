@@ -5,7 +5,7 @@ import { ALL_TYPES, IDENTITY, LOGARITHM } from '../fixture.ts';
 import { type Encoding, encodingsOf, infer, inferJson, inferPath, readOnly, readTensors, show } from '../infer-call.ts';
 import { sampleInputs } from '../sample.ts';
 
-/** POSTs `x` as a text: with elements that no parser of this side has seen. */
+/** Sends `x` as a text, whose elements are not parsed on this side. */
 const inferText = (context: Context, model: string, datatype: string, shape: readonly number[], data: string) =>
   inferJson(
     context,
@@ -17,10 +17,10 @@ async function roundTrip(context: Context, encoding: Encoding, model: string, x:
   expectEqual(readOnly(await infer(context, encoding, inferPath(model), { x })), x, 'the output');
 }
 
-/** Neighbours of 2^53, which doubles can't tell apart, and the ends of the range. */
+/** Neighbours of 2^53, which doubles can't distinguish, and the ends of the range. */
 const LARGE = [9007199254740993n, -9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n)];
 
-/** What Python's json writes, and what KServe has for a missing value. */
+/** Texts that Python's json writes, and KServe's text for a missing value. */
 const NOT_FINITE: readonly [token: string, value: number][] = [
   ['NaN', Number.NaN],
   ['Infinity', Number.POSITIVE_INFINITY],

@@ -2,7 +2,7 @@ import type { Finding } from '../finding.ts';
 import type { Node } from '../node.ts';
 import type { Rule, Scope } from '../scope.ts';
 
-/** Cloud Build asks the port that the server listens on, and deploys the service that its file describes. */
+/** Rule: Cloud Build sends requests to the port that the server listens on, and deploys the service that its file describes. */
 export const checkCloudBuild: Rule = (scope) =>
   scope.documents
     .filter((document) => document.at('steps').given)

@@ -3,10 +3,10 @@ import type { Pod } from '../containers.ts';
 import type { Finding } from '../finding.ts';
 import type { Rule } from '../scope.ts';
 
-/** Where a revision names no `timeoutSeconds`. */
+/** The default of a revision's `timeoutSeconds`. */
 const TIMEOUT_SECONDS = 300;
 
-/** Cloud Run sends requests to our server, and leaves it the time that it takes to answer them. */
+/** Rule: Cloud Run sends requests to our server, and its timeout is longer than that of the server. */
 export const checkCloudRun: Rule = ({ pods }) =>
   pods.filter(({ platform }) => platform === 'cloud-run').flatMap(checkRevision);
 

@@ -6,7 +6,7 @@ import type { Finding } from '../finding.ts';
 import { DOCKERFILE, type Image } from '../image.ts';
 import type { Rule, Scope } from '../scope.ts';
 
-/** Variables that the image's programs read beside the settings, and who reads them. */
+/** Variables other than settings that the image's programs read, and their readers. */
 export const READ_BY_OTHERS: Readonly<Record<string, string>> = {
   NODE_ENV: 'libraries take their production paths by it',
   NODE_EXTRA_CA_CERTS: 'Node: the certificate authority of a rediss:// URL',
@@ -24,7 +24,7 @@ export const READ_BY_OTHERS: Readonly<Record<string, string>> = {
 /** Cloud Run sets these itself, and refuses a service that sets them. */
 const SET_BY_CLOUD_RUN = new Set(['PORT', 'K_SERVICE', 'K_REVISION', 'K_CONFIGURATION']);
 
-/** Every variable that our image is given is a setting of config.ts, with a value that it takes. */
+/** Rule: every variable of our image is a setting of functions/config/settings.ts, with a valid value. */
 export const checkEnvironment: Rule = (scope) => [
   ...scope.containers.filter(({ ours }) => ours).flatMap(checkContainer),
   ...checkFlags(scope),
@@ -49,7 +49,7 @@ function checkContainer({ platform, node, env }: Container): Finding[] {
       findings.push(at.finding(`${name} is set by Cloud Run, which refuses it here`));
   }
   const files = node.at('env_file');
-  if (files.given) findings.push(files.finding('its variables can not be checked: name them under environment'));
+  if (files.given) findings.push(files.finding('its variables cannot be checked: name them under environment'));
   return findings;
 }
 
@@ -79,7 +79,7 @@ function checkFlags({ documents }: Scope): Finding[] {
     });
 }
 
-/** `A=1,B=2`, or with another delimiter: `^;^A=1;B=2`. Cloud Build's `$NAME`s stand for what is not known here. */
+/** `A=1,B=2`, or with another delimiter: `^;^A=1;B=2`. The values of Cloud Build's `$NAME`s are not known here. */
 function readList(text: string): Pick<Variable, 'name' | 'value'>[] {
   const [, delimiter = ',', list = ''] = /^(?:\^(.+?)\^)?(.*)$/s.exec(text) ?? [];
   return list.split(delimiter).flatMap((pair) => {

@@ -4,16 +4,16 @@ import { isGpu, isOurs, readImageReference } from '../image-name.ts';
 import type { Node } from '../node.ts';
 import { ofKind, type Rule, type Scope } from '../scope.ts';
 
-/** Images of others that are run beside ours, without their tags, and what for. */
+/** Images of others that are used, without their tags, and their purpose. */
 export const OTHERS: Readonly<Record<string, string>> = {
-  redis: 'keeps the bytes of models',
+  redis: 'caches the bytes of models',
   'google/cloud-sdk': 'copies a model to a volume',
   'gcr.io/google.com/cloudsdktool/google-cloud-cli': 'copies a model to a volume',
   'us-docker.pkg.dev/cloud-ops-agents-artifacts/cloud-run-gmp-sidecar/cloud-run-gmp-sidecar':
     'collects metrics on Cloud Run',
 };
 
-/** One name and one repository of our image, and others only where it is said what for. */
+/** Rule: our image has one name and one repository, and images of others are in the list above. */
 export const checkImages: Rule = (scope) => [
   ...scope.containers.flatMap(({ node, ours }) => (node.at('image').given ? checkImage(node, ours, scope) : [])),
   ...scope.containers.flatMap(({ node }) => checkTarget(node.at('build', 'target'), scope)),
@@ -42,14 +42,14 @@ function checkImage(container: Node, ours: boolean, { deployed }: Scope): Findin
   return [node.finding(`${whole} is neither ours nor one of ${Object.keys(OTHERS).join(', ')}`)];
 }
 
-/** docker-compose builds an image of the Dockerfile. */
+/** Checks that docker-compose builds an image of the Dockerfile. */
 function checkTarget(target: Node, { image }: Scope): Finding[] {
   const names = image.stages.map(({ name }) => name);
   if (!target.given || names.includes(target.text ?? '')) return [];
   return [target.finding(`${target.text} is no image of the Dockerfile: it has ${names.join(', ')}`)];
 }
 
-/** Cloud Build's result, and what kustomize puts in the place of ours, is our image. */
+/** Checks that Cloud Build's result, and the replacement of our image by kustomize, are our image. */
 function checkPushed({ documents }: Scope): Finding[] {
   return documents
     .flatMap((document) => document.at('images').items)
@@ -58,7 +58,7 @@ function checkPushed({ documents }: Scope): Finding[] {
     .map((node) => node.finding(`${substitute(node.text ?? '', documents)} is no image of the Dockerfile`));
 }
 
-/** Everything that names our image: containers, what Cloud Build pushes, what kustomize puts in its place. */
+/** All references of our image: of containers, Cloud Build's pushes, and kustomize's replacements. */
 function referencesOf({ containers, documents }: Scope): { node: Node; text: string }[] {
   const images = containers.filter(({ ours }) => ours).map(({ node }) => node.at('image'));
   const named = documents.flatMap((document) => [
@@ -71,8 +71,8 @@ function referencesOf({ containers, documents }: Scope): { node: Node; text: str
 }
 
 /**
- * Cloud Build's substitutions by their defaults. Region and project are each user's own: service.yaml and the overlays name
- * them REGION and PROJECT_ID.
+ * Replaces Cloud Build's substitutions by their defaults. Region and project differ for each user: in service.yaml and the overlays
+ * they are REGION and PROJECT_ID.
  */
 function substitute(text: string, documents: readonly Node[]): string {
   const defaults = new Map(documents.flatMap((document) => document.at('substitutions').entries));
@@ -81,10 +81,10 @@ function substitute(text: string, documents: readonly Node[]): string {
   );
 }
 
-/** A repository with the placeholders of these files: one overlay can be filled in without all other files. */
+/** A repository with placeholders: one overlay may be filled in without the other files. */
 const isOpen = (repository: string): boolean => /\b(REGION|PROJECT_ID)\b/.test(repository);
 
-/** A reference without a repository is a local image; of those with one that is filled in, all have the same. */
+/** Checks that all repositories without placeholders are the same. A reference without a repository is a local image. */
 function checkRepositories(scope: Scope): Finding[] {
   let first: { repository: string; node: Node } | undefined;
   return referencesOf(scope).flatMap(({ node, text }) => {
@@ -96,7 +96,7 @@ function checkRepositories(scope: Scope): Finding[] {
   });
 }
 
-/** kustomize says nothing of an image to replace that nothing has. */
+/** Finds replacements of images that no container has: kustomize does not report them. */
 function checkReplaced(document: Node, { containers }: Scope): Finding[] {
   const names = new Set(
     containers

@@ -4,7 +4,7 @@ import type { Finding } from '../finding.ts';
 import { readQuantity } from '../quantity.ts';
 import type { Rule } from '../scope.ts';
 
-/** The server sizes its engines and models by the memory limit: there is one, and MODEL_MEMORY_BUDGET is below it. */
+/** Rule: there is a memory limit, by which the server sizes its engines and models, and MODEL_MEMORY_BUDGET is below it. */
 export const checkMemory: Rule = ({ containers, built }) =>
   containers.filter(({ ours, init }) => ours && !init).flatMap((container) => checkContainer(container, built));
 

@@ -6,7 +6,7 @@ import type { Image } from '../image.ts';
 import type { Node } from '../node.ts';
 import type { Rule, Scope } from '../scope.ts';
 
-/** Volumes leave the image's programs in sight, there is a folder to write to, and local models are where they are looked for. */
+/** Rule: volumes do not hide the image's programs, there is a writable folder, and local models are where MODEL_URI is. */
 export const checkMounts: Rule = (scope) => [
   ...scope.pods.flatMap(({ containers }) =>
     containers.filter(({ ours }) => ours).flatMap((one) => checkPodMounts(one, scope)),

@@ -5,7 +5,7 @@ import { ofKind, type Rule, type Scope, selects } from '../scope.ts';
 
 const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const;
 
-/** Every port that leads to our server is the one it listens on. */
+/** Rule: every port that leads to our server is the one on which it listens. */
 export const checkPorts: Rule = (scope) => [
   ...scope.containers.flatMap((container) => checkContainer(container, scope)),
   ...scope.services.flatMap((service) => checkService(service, scope)),
@@ -26,7 +26,7 @@ function checkContainer(container: Container, scope: Scope): Finding[] {
   for (const probe of PROBES) {
     for (const how of ['httpGet', 'tcpSocket', 'grpc']) {
       const port = node.at(probe, how, 'port');
-      // Cloud Run takes the container's port where a probe names none.
+      // A probe of Cloud Run without a port uses the container's.
       if (node.at(probe, how).given && (port.given || platform === 'kubernetes'))
         findings.push(...checkPort(port, container, scope));
     }
@@ -46,21 +46,21 @@ function checkCompose(node: Node, container: Container, { image }: Scope): Findi
   return [...published, ...exposed].flat();
 }
 
-/** Where it listens: ours by its setting, another as it says itself, which may be nothing. */
+/** The ports on which a container listens: ours by its setting, another by its manifest, which may have none. */
 function portsOf({ ours, env, node }: Container, port: number, known: boolean): number[] {
   if (!ours) return node.at('ports').items.map((one) => one.at('containerPort').number ?? Number.NaN);
   const set = known ? env.find(({ name }) => name === 'PORT')?.value : undefined;
   return [set === undefined ? port : Number(set)];
 }
 
-/** A port by number, or by the name that a container gives it. */
+/** Checks a port by its number, or by its name in a container. */
 function checkPort(port: Node, container: Container, { built, image }: Scope): Finding[] {
-  // Of files as they are written, it is not known which ConfigMap counts.
+  // In files as they are written, it is not known which ConfigMap is used.
   const listens = portsOf(container, image.port, built || container.platform !== 'kubernetes');
   if (port.number !== undefined)
     return listens.length === 0 || listens.includes(port.number) ? [] : [wrong(port, listens)];
   const ports = container.node.at('ports');
-  // A patch may leave the ports to what it is for.
+  // A patch may lack the ports, which its target has.
   if (ports.items.some((one) => one.at('name').text === port.text) || (!built && !ports.given)) return [];
   return [port.finding(`no port of the container is named ${port.text ?? 'like that'}`)];
 }
@@ -80,7 +80,7 @@ function checkBehind(matchLabels: Node, ports: readonly Node[], scope: Scope): F
     const servers = containers.filter(({ init, node, ours }) => !init && (ours || node.at('ports').given));
     return ports.flatMap((port) => {
       const found = servers.map((container) => checkPort(port, container, scope));
-      // One of a pod's containers is enough.
+      // One container of a pod is enough.
       return found.some((one) => one.length === 0) ? [] : (found[0] ?? []);
     });
   });
@@ -99,7 +99,7 @@ function checkMonitoring(object: Node, scope: Scope): Finding[] {
   return checkBehind(object.at('spec', 'selector', 'matchLabels'), ports, scope);
 }
 
-/** Both what a policy lets in, and what it lets out to pods that are named. */
+/** Checks the ports of a policy: incoming, and outgoing to pods that it names. */
 function checkNetworkPolicy(object: Node, scope: Scope): Finding[] {
   const portsOfRule = (rule: Node): Node[] => rule.at('ports').items.map((one) => one.at('port'));
   const ingress = object.at('spec', 'ingress').items.flatMap(portsOfRule);
@@ -113,7 +113,7 @@ function checkNetworkPolicy(object: Node, scope: Scope): Finding[] {
   return [...checkBehind(object.at('spec', 'podSelector', 'matchLabels'), ingress, scope), ...egress];
 }
 
-/** GKE's load balancer asks the pods themselves, at a port of its own choice where none is given. */
+/** GKE's load balancer sends health checks to the pods, at a default port if none is given. */
 function checkHealthCheck(object: Node, scope: Scope): Finding[] {
   const port = object.at('spec', 'default', 'config', 'httpHealthCheck', 'port');
   return port.given && port.number !== scope.image.port ? [wrong(port, [scope.image.port])] : [];

@@ -5,17 +5,17 @@ import type { Image } from '../image.ts';
 import type { Node } from '../node.ts';
 import { ofKind, type Rule } from '../scope.ts';
 
-/** What each probe asks: a liveness probe that asks /ready kills a server that loads, or drains. */
+/** The paths of each probe: a liveness probe of /ready would kill a server that loads or drains. */
 const PATHS: Readonly<Record<string, readonly string[]>> = {
   startupProbe: ['/ready', '/health'],
   readinessProbe: ['/ready'],
   livenessProbe: ['/health'],
 };
 const METRICS = '/metrics';
-/** The image has no shell and no programs but this one. */
+/** The only program of the image, which has no shell. */
 const NODE = '/nodejs/bin/node';
 
-/** Every path that a platform asks is a route of the server, and every command that it runs is in the image. */
+/** Rule: every path that a platform requests is a route of the server, and every command that it runs is in the image. */
 export const checkProbes: Rule = ({ containers, documents, image }) => [
   ...containers.filter(({ ours }) => ours).flatMap((container) => checkContainer(container, image)),
   ...ofKind(documents, 'networking.gke.io', 'HealthCheckPolicy').flatMap((object) =>
@@ -27,7 +27,7 @@ export const checkProbes: Rule = ({ containers, documents, image }) => [
   ...ofKind(documents, 'gateway.networking.k8s.io', 'HTTPRoute').flatMap((object) => checkMatches(object, image)),
 ];
 
-/** What a load balancer lets through is what the server has. */
+/** The paths that a load balancer forwards are routes of the server. */
 function checkMatches(route: Node, { routes }: Image): Finding[] {
   return route
     .at('spec', 'rules')
@@ -79,7 +79,7 @@ function checkCommand(command: Node): Finding[] {
   return [command.finding(`runs ${program?.text ?? command.text}, and the image has ${NODE} alone`)];
 }
 
-/** docker-compose's own, in place of the image's. */
+/** The health check of docker-compose, which replaces that of the image. */
 function checkHealthCheck(test: Node): Finding[] {
   if (!test.given || test.items[0]?.text === 'NONE') return [];
   const [how, program] = test.items;

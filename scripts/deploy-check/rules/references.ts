@@ -3,10 +3,10 @@ import type { Finding } from '../finding.ts';
 import type { Node } from '../node.ts';
 import { ofKind, type Rule, selects } from '../scope.ts';
 
-/** Objects whose spec.targetRef has to be there. */
+/** Kinds of objects whose spec.targetRef must exist. */
 const POLICIES = ['HealthCheckPolicy', 'GCPBackendPolicy', 'GCPGatewayPolicy'];
 
-/** What an object of a build names is in the build. Secrets are not: they are made by hand, and never in a file. */
+/** Rule: the objects that an object of a build names are in the build. Secrets are not: they are created by hand, and in no file. */
 export const checkReferences: Rule = ({ built, documents, pods }) => {
   if (!built) return [];
   const names = new Set(documents.map((document) => document.object));

@@ -5,19 +5,19 @@ import type { Finding } from '../finding.ts';
 import type { Node } from '../node.ts';
 import { ofKind, type Rule, type Scope } from '../scope.ts';
 
-/** Cloud Run kills an instance so long after SIGTERM: https://cloud.google.com/run/docs/container-contract */
+/** Cloud Run kills an instance this long after SIGTERM: https://cloud.google.com/run/docs/container-contract */
 const CLOUD_RUN_SECONDS = 10;
-/** Where a pod names no `terminationGracePeriodSeconds`. */
+/** The default of a pod's `terminationGracePeriodSeconds`. */
 const KUBERNETES_SECONDS = 30;
-/** What GKE leaves to pods on Spot VMs that are taken back: https://docs.cloud.google.com/kubernetes-engine/docs/concepts/spot-vms */
+/** GKE's grace period for pods on Spot VMs that are reclaimed: https://docs.cloud.google.com/kubernetes-engine/docs/concepts/spot-vms */
 const SPOT_SECONDS = 15;
-/** Where a service of docker-compose names no `stop_grace_period`. */
+/** The default of `stop_grace_period` of a service of docker-compose. */
 const COMPOSE_MS = 10_000;
 
 const SPOT_LABELS = ['cloud.google.com/gke-spot', 'cloud.google.com/gke-provisioning'];
 const COMPUTE_CLASS = 'cloud.google.com/compute-class';
 
-/** What the server takes to shut down is over before its platform kills it. */
+/** Rule: the server's shutdown is over before its platform kills it. */
 export const checkShutdown: Rule = (scope) => [
   ...scope.pods.flatMap((pod) => pod.containers.filter(isServer).flatMap((one) => checkPod(one, pod, scope))),
   ...scope.containers.filter((one) => isServer(one) && one.platform === 'compose').flatMap(checkCompose),
@@ -31,7 +31,7 @@ function checkPod(container: Container, pod: Pod, scope: Scope): Finding[] {
   const { node } = container;
   const grace = graceOf(container);
   if (pod.platform === 'cloud-run') return tooLong(grace, 0, CLOUD_RUN_SECONDS * 1000, 'Cloud Run kills');
-  // Patches and settings of several files come together in a build alone.
+  // Patches and settings of several files are combined only in a build.
   if (!scope.built) return [];
   const wait = node.at('lifecycle', 'preStop', 'sleep', 'seconds').number ?? 0;
   const limit = pod.spec.at('terminationGracePeriodSeconds').number ?? KUBERNETES_SECONDS;
@@ -65,7 +65,7 @@ function tooLong({ ms, node }: Grace, waitMs: number, limitMs: number, who: stri
   return [node.finding(`SHUTDOWN_GRACE_MS of ${ms}${sum}, but ${who} after ${limitMs} ms: less is expected`)];
 }
 
-/** The pod may be on Spot nodes: it asks for them, or its compute class has them. */
+/** Whether the pod may run on Spot nodes: it selects them, or its compute class has them. */
 function onSpot({ spec }: Pod, { documents }: Scope): boolean {
   const wanted = new Map(spec.at('nodeSelector').entries.map(([name, node]) => [name, node.text ?? '']));
   for (const preference of termsOf(spec.at('affinity', 'nodeAffinity'))) {

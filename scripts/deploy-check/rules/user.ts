@@ -5,7 +5,7 @@ import type { Image } from '../image.ts';
 import type { Node } from '../node.ts';
 import type { Rule } from '../scope.ts';
 
-/** Our image is run as its own user, and files on volumes are its group's. */
+/** Rule: our image is run as its own user, and files on volumes belong to its group. */
 export const checkUser: Rule = ({ pods, containers, image }) => [
   ...pods.filter((pod) => pod.containers.some(({ ours }) => ours)).flatMap((pod) => checkPod(pod, image)),
   ...containers.filter(({ ours }) => ours).flatMap((container) => checkContainer(container, image)),

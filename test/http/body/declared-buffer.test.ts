@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { DeclaredBuffer } from '../../../functions/http/body/declared-buffer.ts';
 import { ownsMemory } from '../../../functions/http/body/owned-memory.ts';
 
-test('pieces are put together, and the whole lies in memory of its own with the lead before it', () => {
+test('pieces are concatenated in memory that nothing else uses, with the lead before them', () => {
   for (const length of [1, 1000, 262_144, 262_145, 3_000_000]) {
     for (const lead of [0, 5]) {
       const buffer = new DeclaredBuffer(length, lead);

@@ -30,7 +30,7 @@ async function serveDirect(t: TestContext, before: (req: DirectMessage) => Promi
   return { ...server, taken };
 }
 
-test('a body goes straight to its taker, and Node does not read it again', async (t) => {
+test('a body is passed to its sink, and Node does not read it again', async (t) => {
   const { port, taken } = await serveDirect(t, () => undefined);
   const client = connect({ port });
   for (const body of ['one', 'two']) {

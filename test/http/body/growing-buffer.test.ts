@@ -17,14 +17,14 @@ test('whatever the parts, they come out as one, in order', () => {
   );
 });
 
-test('a lone part is given back as it is, uncopied', () => {
+test('a single part is returned without a copy', () => {
   const part = Buffer.from('whole');
   const buffer = new GrowingBuffer(100);
   buffer.append(part);
   assert.equal(buffer.take(), part);
 });
 
-test('bytes say that they own their memory where it was allocated here, and only then', () => {
+test('bytes are marked as owned if their memory was allocated here, and only then', () => {
   const buffer = new GrowingBuffer(100);
   // A Buffer that fills its ArrayBuffer may still be used by the framework or the socket that gave it.
   buffer.append(Buffer.allocUnsafeSlow(5));

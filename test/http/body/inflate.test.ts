@@ -39,7 +39,7 @@ async function serveInflated(t: TestContext, message: typeof IncomingMessage, bu
 for (const message of [IncomingMessage, DirectMessage]) {
   const by = `(${message.name})`;
 
-  test(`a body is inflated as its encoding says, and one that has none comes as it is ${by}`, async (t) => {
+  test(`a body is inflated by its encoding, and one without an encoding is unchanged ${by}`, async (t) => {
     const { post } = await serveInflated(t, message);
     for (const text of ['', 'x', 'blåbær'.repeat(1000), 'y'.repeat(LIMIT)]) {
       assert.equal(await post(gzipSync(text), 'gzip'), text);
@@ -92,7 +92,7 @@ test('a bomb is refused once it is beyond the limit, and no more of it than that
   assert.equal(await post(gzipSync(Buffer.alloc(LIMIT + 1)), 'gzip'), 'TOO_LARGE');
 });
 
-test('a stream that goes on and inflates to nothing is refused by what has come of it', async (t) => {
+test('an endless stream that inflates to nothing is refused by its received bytes', async (t) => {
   const { port, errors } = await serveInflated(t, DirectMessage);
   // A flush of nothing is an empty block of 5 bytes.
   const head: Buffer[] = [];

@@ -86,7 +86,7 @@ test('an endless line is counted once and takes no memory', async () => {
   assert.deepEqual(Array.from(cutter.push(Buffer.from('\nnext\n')), textOf), [undefined, 'next']);
 });
 
-test('a line that is too long is told by the limit', () => {
+test('the error of a line that is too long has the limit', () => {
   const [line] = [...createLineCutter(5, new BodyBudget(AMPLE)).push(Buffer.from('123456\n'))];
   assert.ok(line instanceof ServingError);
   assert.deepEqual([line.code, line.message], ['TOO_LARGE', 'the line is longer than 5 bytes (MAX_BODY_BYTES)']);

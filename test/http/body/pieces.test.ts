@@ -28,7 +28,7 @@ test('pieces come in order, then nothing more', async () => {
   assert.deepEqual(pieces, ['piece 0', 'piece 1', 'piece 2', undefined, undefined]);
 });
 
-test('what is not asked for is not read: the client is held back', async () => {
+test('pieces that are not requested are not read: the client has to wait', async () => {
   const { req, made } = bodyOf(1000);
   const reader = createPieceReader(req);
   await settle();
@@ -40,7 +40,7 @@ test('what is not asked for is not read: the client is held back', async () => {
   }
 });
 
-test('after a stop the rest is read and thrown away, and who waits is let go', async () => {
+test('after a stop the rest is discarded, and a pending read ends', async () => {
   const { req, made } = bodyOf(50);
   const reader = createPieceReader(req);
   assert.ok(await reader.next());

@@ -32,7 +32,7 @@ async function serveBodies(t: TestContext, message: typeof IncomingMessage) {
 for (const message of [IncomingMessage, DirectMessage]) {
   const by = `(${message.name})`;
 
-  test(`a body arrives whole, whether its length is known or not, in one piece or in many ${by}`, async (t) => {
+  test(`a body arrives completely, with or without a declared length, in one piece or in many ${by}`, async (t) => {
     const { port } = await serveBodies(t, message);
     const client = connect({ port });
     for (const size of [0, 1, 7, 1000, 70_000, LIMIT]) {
@@ -100,7 +100,7 @@ for (const message of [IncomingMessage, DirectMessage]) {
     client.destroy();
   });
 
-  test(`a client that leaves before its body is whole is told from one that sent it ${by}`, async (t) => {
+  test(`a client that leaves before its body is complete is distinguished from one that sent it ${by}`, async (t) => {
     const { promise, resolve } = Promise.withResolvers<string>();
     const { port } = await serve(
       t,
@@ -131,7 +131,7 @@ test('a large body of known length lies in memory of its own, to be handed to an
 const request = (headers: Record<string, string>, rawBody?: Buffer): IncomingMessage =>
   ({ headers, ...(rawBody === undefined ? {} : { rawBody }) }) as unknown as IncomingMessage;
 
-test('what the functions framework has read already is taken as it is, within the limit', async () => {
+test('a body that the functions framework has read is used unchanged, within the limit', async () => {
   const raw = Buffer.from('{"features":[1]}');
   assert.equal(await readBody(request({ 'content-encoding': 'gzip', 'content-length': '5' }, raw), 100), raw);
   await assert.rejects(async () => readBody(request({}, raw), 15), {

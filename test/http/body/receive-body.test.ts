@@ -10,7 +10,7 @@ const TEXT = '{"features":[1,2]}';
 const STREAMED: StreamedBody = {
   kind: 'streamed',
   limit: 100,
-  wholeTypes: ['a/whole', 'b/whole'],
+  bufferedTypes: ['a/whole', 'b/whole'],
   streamTypes: ['c/lines'],
 };
 
@@ -34,7 +34,7 @@ async function receive(
   return pieces;
 }
 
-test('a buffered body comes as a whole, of a content type that the route takes', async () => {
+test('a buffered body is received completely, if the route accepts its content type', async () => {
   const json: BufferedBody = { kind: 'buffered', limit: 100, mediaTypes: ['application/json'] };
   assert.equal(await receive(json, { 'content-type': 'application/json; charset=utf-8' }), TEXT);
   assert.equal(await receive(json, {}), TEXT);
@@ -50,7 +50,7 @@ test('a compressed body is taken where the route says so', async () => {
   await assert.rejects(receive(STREAMED, { ...gzip, 'content-type': 'c/lines' }), { code: 'UNSUPPORTED_MEDIA_TYPE' });
 });
 
-test('a streamed body comes in pieces or as a whole, by its content type', async () => {
+test('a streamed body is received in pieces or completely, depending on its content type', async () => {
   for (const type of ['a/whole', 'b/whole']) assert.equal(await receive(STREAMED, { 'content-type': type }), TEXT);
   assert.equal(await receive(STREAMED, {}), TEXT);
   assert.deepEqual(await receive(STREAMED, { 'content-type': 'c/lines' }), [TEXT.slice(0, 5), TEXT.slice(5)]);

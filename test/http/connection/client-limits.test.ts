@@ -50,7 +50,7 @@ async function authorizeAs(kind: AuthorizationKind): Promise<void> {
   if (kind.startsWith('refused')) throw new ServingError('UNAUTHORIZED', 'no token');
 }
 
-const STREAMED = { kind: 'streamed', limit: LIMIT, wholeTypes: ['a/b'], streamTypes: ['application/json'] } as const;
+const STREAMED = { kind: 'streamed', limit: LIMIT, bufferedTypes: ['a/b'], streamTypes: ['application/json'] } as const;
 
 async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
   const telemetry = recordTelemetry();
@@ -264,7 +264,7 @@ test('a body that arrives slowly behind its response is cut off after the idle t
   assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="body_not_sent"\} 1/);
 });
 
-test('a response that is not read is cut off although its client goes on sending', async (t) => {
+test('a response that is not read is ended although its client continues to send', async (t) => {
   const { port, open } = await start(t);
   const client = connect({ port });
   client.socket.pause();

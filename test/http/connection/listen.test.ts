@@ -21,7 +21,7 @@ test('a port that is in use is logged, and the start fails', async (t) => {
   );
 });
 
-test('an error of a server that listens is logged, and the server goes on', async (t) => {
+test('an error of a listening server is logged, and the server continues', async (t) => {
   const { logger, lines } = recordTelemetry();
   const server = createServer();
   t.after(() => server.close());

@@ -119,7 +119,7 @@ export function idling(): void {
       socket.resume();
       const { rows, last } = readStopped((await connection.answer()).body);
       assert.deepEqual([last.done, last.code, last.next_index], [false, 'IDLE', rows]);
-      assert.match(last.message, /the answer was not read for 2000 ms/);
+      assert.match(last.message, /the response was not read for 2000 ms/);
       assert.ok(rows > 0);
       connection.destroy();
       assert.equal((await predict(host(), [1, 2, 3, 4])).status, 200);

@@ -136,7 +136,7 @@ export function openInference(kind: HostKind): void {
       await refused([ROW], /^outputs\[1\]\.name: expected one of the outputs label, probabilities, got "odds"/, {
         outputs: [label, { name: 'odds' }],
       });
-      await refused([ROW], /^outputs\[1\]\.name: the output "label" is asked for twice/, { outputs: [label, label] });
+      await refused([ROW], /^outputs\[1\]\.name: the output "label" is requested twice/, { outputs: [label, label] });
       await refused([ROW], /^outputs\[0\]: expected an object/, { outputs: [5] });
       await refused([ROW], /^outputs: expected an array/, { outputs: 'label' });
     });
@@ -324,7 +324,7 @@ export function openInference(kind: HostKind): void {
 
     test('ends a request earlier than the server would, and never later', async () => {
       const late = await infer(host(), 'slow-infer', input(2000), { parameters: { timeout: 100_000 } });
-      assertRefused(late, 504, 'DEADLINE', /no answer within 100000 µs \(parameters\.timeout\)/);
+      assertRefused(late, 504, 'DEADLINE', /no response within 100000 µs \(parameters\.timeout\)/);
       assert.equal(await metric(host(), 'engine_processes', { state: 'busy' }), 1, 'it waited for the run');
       for (const timeout of [0, 60_000_000, 9e15]) {
         assert.equal((await infer(host(), 'slow-infer', input(0), { parameters: { timeout } })).status, 200);

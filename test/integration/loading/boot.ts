@@ -71,7 +71,7 @@ export function booting(): void {
             const { json } = await predict(host, [1, 2]);
             assert.deepEqual(json().prediction, [6, 7]);
             const [line] = host.lines.filter((text) => text.includes('no byte for 10 s'));
-            assert.match(line ?? '', /"severity":"WARNING","message":"the bucket is read again/);
+            assert.match(line ?? '', /"severity":"WARNING","message":"retrying a read of the bucket/);
           });
         }));
     }

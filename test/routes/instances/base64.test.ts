@@ -16,7 +16,7 @@ test('bytes are an object with the one key b64, a text', () => {
   for (const value of others) assert.ok(!isBase64(value), JSON.stringify(value));
 });
 
-test('bytes in a string input become the text that they encode, however deep they stand', () => {
+test('bytes in a string input become the text that they encode, at any depth', () => {
   const strings = signature('string');
   assert.equal(unpackText(b64('Oslo'), strings, ''), 'Oslo');
   assert.deepEqual(unpackText([b64('Malmö'), ['x', b64('')]], strings, ''), ['Malmö', ['x', '']]);

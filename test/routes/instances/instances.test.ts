@@ -75,7 +75,7 @@ describe('every form of an instance', () => {
   });
 });
 
-test('rows of different shapes are told apart, and their places kept', () => {
+test('rows of different shapes are grouped separately, and keep their places', () => {
   assert.deepEqual(shown(read(free, '[[1],[2,3],[4],[5,6]]')), [
     [
       [0, 2],
@@ -94,7 +94,7 @@ test('rows of different shapes are told apart, and their places kept', () => {
   ]);
 });
 
-test('where rows are not joined each is alone, and may be a whole tensor', () => {
+test('rows that are not joined are each alone, and may be entire tensors', () => {
   const groups = read(decoder([spec('x', [-1, 2])], false), '[[1,2],[[3,4],[5,6]]]');
   assert.deepEqual(shown(groups), [
     [

@@ -139,7 +139,7 @@ test('a row of a model that is not joined loses the leading 1 of each output tha
   });
 });
 
-test('a whole tensor gets whole outputs, and no label of one of its rows', () => {
+test('an entire tensor gets entire outputs, and no label of one of its rows', () => {
   const whole = { isRow: false, joined: false };
   assert.deepEqual(write([float32([2, 2], [1, 2, 3, 4])], {}, whole), {
     prediction: [

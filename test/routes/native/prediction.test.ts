@@ -47,7 +47,7 @@ for (const [title, text, path, message] of REFUSED) {
   });
 }
 
-test('a body inside another is told by its place', () => {
+test('the error of a body inside another has its place', () => {
   assert.throws(() => read('{"features":[1]}', '[3]'), { path: '[3].features', message: /^\[3\]\.features: / });
   assert.throws(() => read('7', '[3]'), { path: '[3]', message: /^\[3\]: / });
   assert.throws(() => read('{}', '[3]'), { path: '[3].features' });

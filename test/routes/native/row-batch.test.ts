@@ -49,7 +49,7 @@ test('a row whose prediction cannot be written fails alone', async () => {
   assert.deepEqual(results, [{ text: 'fine' }, { error: broken }, { text: 'fine' }]);
 });
 
-test('rows of a joined run are encoded as such, also once another run has ended the joining: none has the answers of others in it', async () => {
+test('rows of a joined run are encoded as such, also after another run has ended the joining: no prediction contains rows of other requests', async () => {
   const form = { joined: true, rows: {} };
   const signature = { inputs: [], outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 1] }] };
   const changing = {

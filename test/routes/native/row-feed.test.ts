@@ -101,7 +101,7 @@ test('a stream whose unanswered rows hold 4 MiB is not read on until some are an
   assert.equal(fed.budget.used, 0);
 });
 
-test('however a stream ends, all that its rows held is released, and each row is once', async () => {
+test('however a stream ends, the memory of its rows is released, each row once', async () => {
   const sizes = fc.array(fc.array(fc.integer({ min: 0, max: 2 * MIB }), { maxLength: 6 }), { maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(sizes, fc.nat(40), fc.integer({ min: 1, max: 4 }), async (sizes, stop, batchSize) => {

@@ -129,7 +129,7 @@ test('a client that does not read holds the rows back', async () => {
   assert.equal(sent.length, 3);
 });
 
-test('an abandoned stream answers nothing more, counts what it sent, and lets go who waits for room', async () => {
+test('an abandoned stream sends nothing more, counts what it sent, and settles pending puts', async () => {
   const { stream, sent } = setUp({ batchesInFlight: 2 });
   const rows = ['a', 'b', 'c'].map(pendingRow);
   stream.put(Promise.all([rows[0]!.row]));
@@ -163,7 +163,7 @@ const SUMMARIES = [
 ];
 
 for (const { title, framing, done } of SUMMARIES) {
-  test(`the rows as ${title} are what a reader of it takes, and end with where to go on`, async () => {
+  test(`the rows as ${title} can be parsed, and end with the row to continue from`, async () => {
     const { stream, sent } = setUp({ framing });
     for (const batch of [['a', 'b'], ['c']]) {
       const rows = batch.map(pendingRow);
@@ -221,7 +221,7 @@ test('a batch of long rows is sent in several texts, none much longer than a row
   assert.deepEqual(indexes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-test('what keeps a stream from answering is thrown to whoever finishes it', async () => {
+test('an error that keeps a stream from sending is thrown by finish', async () => {
   const { stream } = setUp({
     send() {
       throw new RangeError('no');

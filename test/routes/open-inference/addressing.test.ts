@@ -7,7 +7,7 @@ import { generationAt, inTritonsWords, modelAt } from '../../../functions/routes
 const failing = (error: unknown) =>
   ({ find: () => Promise.reject(error), describe: () => Promise.reject(error) }) as unknown as Repository;
 
-test("a model or version that is not there is told of in Triton's words", async () => {
+test("an unknown model or version has Triton's error text", async () => {
   const repository = failing(new ServingError('NOT_FOUND', 'there is none'));
   for (const find of [modelAt, generationAt]) {
     await assert.rejects(find(repository, { params: { name: 'a/b' } }), {

@@ -5,7 +5,7 @@ import { DATATYPES } from '../../../functions/routes/open-inference/datatype.ts'
 import { SERVER } from '../../../functions/routes/open-inference/metadata.ts';
 import { DTYPES } from '../../../functions/tensor/tensor.ts';
 
-test("the server goes by Triton's name, which its clients compare, and by its own version", () => {
+test("the server has Triton's name, which its clients compare, and its own version", () => {
   const { name, version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
   assert.deepEqual(SERVER, { name: 'triton', version: `${version}+${name}` });
 });

@@ -107,7 +107,7 @@ test('what was asked for comes with it', () => {
   assert.equal(ask({ parameters: { timeout: 0 } }).timeout, undefined, '0 is none');
 });
 
-test('a raw body is the one input, with the shape that its length tells', () => {
+test('a raw body is the one input, whose shape follows from the length', () => {
   const raw = (signature: Signature, body: Uint8Array, joined = true): Tensor =>
     readInfer(body, { signature, joined }, 0).tensors[0]!;
   const eight = new Uint8Array(8);

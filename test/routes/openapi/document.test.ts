@@ -190,7 +190,7 @@ test('batch_size has the default and the bounds that the route checks', () => {
   });
 });
 
-test('a row as large as an image has no example, whether made up or of model.json, and the document stays small', () => {
+test('a row as large as an image has no example, whether synthetic or of model.json, and the document stays small', () => {
   for (const shape of [
     [-1, 3, 224, 224],
     [1, 3, 1024, 1024],

@@ -41,7 +41,7 @@ test('a status shows what there is to be said, in the words of JSON', () => {
   });
 });
 
-test('the list has each model with its versions and their states, idle where nobody asked for it', async () => {
+test('the list has each model with its versions and their states, idle if it was not requested', async () => {
   const repository = {
     list: async () => [
       {

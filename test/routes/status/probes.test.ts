@@ -25,7 +25,7 @@ function createProbes(draining: boolean) {
 
 const context = { params: { name: 'iris' } } as unknown as RequestContext;
 
-test('a probe starts the load that nobody has asked for yet', async () => {
+test('a probe starts a load that has not been requested yet', async () => {
   const { routes, loads } = createProbes(false);
   assert.ok(routes.length >= 4);
   for (const [i, route] of routes.entries()) {

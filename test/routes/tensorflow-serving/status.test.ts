@@ -30,7 +30,7 @@ for (const [state, shown, error] of [
   });
 }
 
-test('a model is shown with all its versions, also those nobody has asked for', async () => {
+test('a model is shown with all its versions, also those that were never requested', async () => {
   const listed: ListedModel[] = [
     { name: 'other', unloaded: false, versions: [{ number: '9', status: undefined }] },
     {

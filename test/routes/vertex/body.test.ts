@@ -34,7 +34,7 @@ test('each is read as its own dialect reads it', () => {
   assert.throws(() => read('{"inputs":[]}'), { code: 'INVALID_INPUT' });
 });
 
-test('a body in none of them is told what there is', () => {
+test('the error of a body in no known dialect lists the dialects', () => {
   const message = /\{"instances": \[row, …\]\}.*Open Inference Protocol.*\{"features": …\}/;
   for (const text of ['{}', '[]', '[[1,2]]', 'null', '"instances"', '7', '{"inputs":{"x":[[1,2]]}}', '{"a":1}']) {
     assert.throws(() => read(text), { code: 'INVALID_INPUT', message }, text);

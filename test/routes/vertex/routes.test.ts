@@ -31,7 +31,7 @@ test('what is not set has the default that the API gives it', () => {
   assert.deepEqual(made({ ...ids, predictRoute: '/p' }), ['POST /p', `GET ${path}`]);
 });
 
-test('predictions of a joined run are encoded as such, also once another run has ended the joining: none has the answers of others in it', async (t) => {
+test('predictions of a joined run are encoded as such, also after another run has ended the joining: no prediction contains rows of other requests', async (t) => {
   const spec = { name: 'y', dtype: 'float32', shape: [-1, 1] } as const;
   const signature = { inputs: [{ ...spec, name: 'x' }], outputs: [spec] };
   let joined = true;

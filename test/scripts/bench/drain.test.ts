@@ -37,7 +37,7 @@ async function runDrain(t: TestContext, onSignal: string) {
   });
 }
 
-test('a server that answers what it has, and closes, fails nothing', async (t) => {
+test('a server that responds to all accepted requests, and closes, has no failure', async (t) => {
   const result = await runDrain(t, 'draining = true; server.close();');
   assert.deepEqual([result.failed, result.failures], [0, {}]);
   assert.deepEqual([result.accepted, result.before, result.after], [CONNECTIONS, 0, CONNECTIONS]);
@@ -58,7 +58,7 @@ test('a server that hangs after the signal has failed what it had', async (t) =>
   assert.deepEqual(result.failures, { 'unanswered at the end': CONNECTIONS });
 });
 
-test('a server that drops one request it had and answers the others fails one', async (t) => {
+test('a server that drops one accepted request has one failure', async (t) => {
   const result = await runDrain(t, 'draining = true; server.close(); last.destroy();');
   assert.deepEqual(result.failures, { 'cut without an answer': 1 });
   assert.deepEqual([result.after, result.raced], [CONNECTIONS - 1, 0]);

@@ -20,7 +20,7 @@ async function listen(t: TestContext, listener: RequestListener): Promise<number
 const request = requestBytes('POST', '/predict', '{"features":[1]}');
 const bounded = { request, seconds: 30, warmupSeconds: 0 };
 
-test('a bounded load makes exactly so many whole requests, over no more connections than asked', async (t) => {
+test('a bounded load sends exactly so many complete requests, over no more than the given connections', async (t) => {
   const bodies = new Map<string, number>();
   const sockets = new Set();
   const port = await listen(t, async (req, res) => {
@@ -35,7 +35,7 @@ test('a bounded load makes exactly so many whole requests, over no more connecti
   assert.deepEqual([result.requests, result.errors, result.statuses], [500, 0, { 200: 500 }]);
 });
 
-test('answers that are not 2xx are counted by status and are no part of the rate', async (t) => {
+test('responses that are not 2xx are counted by status and not part of the rate', async (t) => {
   let count = 0;
   const port = await listen(t, (req, res) => {
     req.resume();
@@ -47,7 +47,7 @@ test('answers that are not 2xx are counted by status and are no part of the rate
   assert.equal(Math.round(result.rate * result.seconds), 50);
 });
 
-test('a connection that ends with a request unanswered is an error, and the load goes on', async (t) => {
+test('a connection that ends before a response is an error, and the load continues', async (t) => {
   let count = 0;
   const port = await listen(t, (req, res) => {
     req.resume();
@@ -60,7 +60,7 @@ test('a connection that ends with a request unanswered is an error, and the load
   assert.ok(result.errors === 9 || result.errors === 10, `${result.errors} errors`);
 });
 
-test('a server that closes after each answer, and says so, is no error', async (t) => {
+test('a server that closes after each response, and announces it, is no error', async (t) => {
   const port = await listen(t, (req, res) => {
     req.resume();
     res.setHeader('connection', 'close').end('ok');
@@ -69,13 +69,13 @@ test('a server that closes after each answer, and says so, is no error', async (
   assert.deepEqual([result.requests, result.errors], [30, 0]);
 });
 
-test('a load ends in its time where nothing answers', async (t) => {
+test('a load ends in its time without any response', async (t) => {
   const port = await listen(t, () => {});
   const result = await load({ ...bounded, port, connections: 2, requests: 0, seconds: 0.1 });
   assert.deepEqual([result.requests, result.rate, result.p99], [0, 0, 0]);
 });
 
-test('a slow answer holds back no later probe', async (t) => {
+test('a slow response does not delay later probes', async (t) => {
   const held: (() => void)[] = [];
   const port = await listen(t, (_req, res) => {
     held.push(() => res.end('ok'));

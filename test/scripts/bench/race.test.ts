@@ -39,6 +39,6 @@ test('the better form of the run loop is chosen round by round', async () => {
   );
 });
 
-test('every answer that is not 2xx, and every error, is a failure', () => {
+test('every response that is not 2xx, and every error, is a failure', () => {
   assert.equal(failures({ errors: 2, statuses: { 200: 100, 204: 1, 302: 1, 429: 3, 503: 4 } }), 10);
 });

@@ -41,7 +41,7 @@ const WHOLE = {
   partial: false,
 };
 
-test('fixed, chunked, interim and empty responses on one connection are told apart', () => {
+test('fixed, chunked, interim and empty responses on one connection are distinguished', () => {
   assert.deepEqual(read(WIRE, []), WHOLE);
 });
 

@@ -22,7 +22,7 @@ async function batchServer(t: TestContext, claim: (rows: number) => object, stop
   return { port: (server.address() as AddressInfo).port, batchSize: 64, boundSeconds: 30 };
 }
 
-test('every row is a line of JSON, and an answer with a line for each is whole', async (t) => {
+test('every row is a line of JSON, and a response with a line for each is complete', async (t) => {
   const options = await batchServer(t, (rows) => ({ done: true, ok: rows, failed: 0 }));
   for (const rows of [1, 512, 1300]) {
     const result = await stream({ ...options, rows });
@@ -30,7 +30,7 @@ test('every row is a line of JSON, and an answer with a line for each is whole',
   }
 });
 
-test('an answer that lacks a row is not whole, whatever its last line says', async (t) => {
+test('a response that lacks a row is not complete, whatever its last line says', async (t) => {
   const options = await batchServer(t, () => ({ done: true, ok: 600, failed: 0 }), 599);
   const result = await stream({ ...options, rows: 600 });
   assert.equal(result.whole, false);

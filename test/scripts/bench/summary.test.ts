@@ -11,7 +11,7 @@ test('a spread is the median, the least and the largest, whatever the order', ()
   assert.throws(() => spread([]), RangeError);
 });
 
-test('a ratio is taken within a round: a slow round of the machine hits both and leaves it as it is', () => {
+test('a ratio is taken within a round: a slow round of the machine affects both and does not change it', () => {
   assert.deepEqual(ratios([20, 2, 30], [10, 1, 10]), { median: 2, min: 2, max: 3 });
   assert.throws(() => ratios([1, 2], [1]), RangeError);
 });

@@ -14,7 +14,7 @@ test('columns line up, the first to the left and figures to the right', () => {
   assert.equal(text, ['  who        rate', '  ---------  ----', '  a             1', '  long name  1000'].join('\n'));
 });
 
-test('a figure shows three digits, and never less than its whole part', () => {
+test('a number has three significant digits, and all digits of its integer part', () => {
   assert.deepEqual([12345.6, 123.4, 12.34, 1.234, 0.1234, 0, Number.NaN].map(figure), [
     '12346',
     '123',

@@ -57,7 +57,7 @@ test('docker 28.2.2 without buildx builds the same image without BuildKit, and a
   assert.deepEqual(more, []);
 });
 
-test('without BuildKit the image of target gpu is told its processor, which only BuildKit tells', async () => {
+test('without BuildKit the image of target gpu gets its processor as an argument, which only BuildKit sets itself', async () => {
   const [image] = await builds({ version: '28.2.2', buildx: false }, { TARGET: 'gpu' });
   assert.match(image!, /--target gpu .*--build-arg TARGETARCH=amd64 \.$/);
 });

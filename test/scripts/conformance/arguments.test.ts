@@ -32,14 +32,14 @@ test('headers and numbers of checks are read', () => {
   assert.deepEqual([headers, only], [{ Authorization: 'Bearer a:b', X: '' }, [1, 31]]);
 });
 
-test('what can not be used is said', () => {
+test('an invalid argument is named', () => {
   const cases: [string[], RegExp][] = [
     [[], /expected a URL with http:\/\/ or https:\/\/, got none/],
     [['localhost:8080'], /got localhost:8080/],
     [[URL, URL], /expected one URL or folder/],
     [['--start', URL], /--start takes no URL/],
-    [[URL, '--pid', 'x'], /--pid takes a whole number above 0, got x/],
-    [[URL, '--only', '1,x'], /--only takes a whole number above 0, got x/],
+    [[URL, '--pid', 'x'], /--pid takes an integer above 0, got x/],
+    [[URL, '--only', '1,x'], /--only takes an integer above 0, got x/],
     [[URL, '--host-kind', 'vm'], /--host-kind takes container or functions, got vm/],
     [[URL, '--header', 'x'], /--header takes 'NAME: TEXT', got x/],
     [[URL, '--fresh'], /--fresh needs --model or --fixture/],

@@ -128,7 +128,7 @@ const STARTS: readonly [number, string, Startup, RegExp][] = [
   ],
 ];
 
-test('a server that answers everything with 200 and HTML fails every check', async (t) => {
+test('a server that responds to everything with 200 and HTML fails every check', async (t) => {
   const { url } = await serve(t, (req, res) => {
     req.resume().once('end', () => res.writeHead(200, { 'content-type': 'text/html' }).end('<html>'));
   });
@@ -144,7 +144,7 @@ test('a server that answers everything with 200 and HTML fails every check', asy
   );
 });
 
-test('what a server said while it started is held against it', async (t) => {
+test('the responses of a server while it started are checked', async (t) => {
   const { url } = await serve(t, (_, res) => {
     res.writeHead(200, { 'content-type': 'application/json' }).end('{"name":"pair","ready":true,"inputs":[]}');
   });

@@ -17,7 +17,7 @@ function run(...args: string[]): Promise<{ code: number; stdout: string; stderr:
   });
 }
 
-test('a usage error is told with the usage, exit code 2', async () => {
+test('a usage error is printed with the usage, exit code 2', async () => {
   const { code, stderr } = await run();
   assert.equal(code, 2);
   assert.match(stderr, /^expected a URL .*, got none\n\nusage: npm run conformance -- URL/);

@@ -10,7 +10,7 @@ const result = (verdict: Result['verdict'], ...why: string[]): Result => ({
   why,
 });
 
-test('a line has number, result, title and why; what failed stands below', () => {
+test('a line has number, result, title and reason; failed assertions follow', () => {
   assert.equal(formatResult(result('pass'), false), ' 7  pass        it holds');
   assert.equal(formatResult(result('unproven', 'needs --pid'), false), ' 7  not proven  it holds (needs --pid)');
   assert.equal(

@@ -27,7 +27,7 @@ async function judge(one: Check, limits: Limits = {}) {
   return [result!.verdict, ...result!.why];
 }
 
-test('every assertion that does not hold is told, and the others are still made', async () => {
+test('every assertion that does not hold is reported, and the others are still run', async () => {
   const seen: string[] = [];
   const verdict = await judge(
     check(async (_, part) => {

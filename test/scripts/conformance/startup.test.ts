@@ -17,7 +17,7 @@ function server(...ready: number[]) {
   };
 }
 
-test('what it answers from its first answer to its first 200 is kept', async () => {
+test('the responses from the first one to the first 200 are kept', async () => {
   const { before, ready } = await watchStartup(server(0, 0, 503, 503, 200), 'm', 5000);
   assert.deepEqual(
     [before.live, before.ready, before.model].map((answers) => answers.map(({ status }) => status)),
@@ -30,7 +30,7 @@ test('what it answers from its first answer to its first 200 is kept', async () 
   assert.equal(ready.status, 200);
 });
 
-test('a server that is never ready, or goes away again, is an error', async () => {
+test('a server that is never ready, or ends, is an error', async () => {
   await assert.rejects(watchStartup(server(503), 'm', 30), /not ready after 30 ms: its last answer was 503/);
   await assert.rejects(watchStartup(server(0), 'm', 30), /its last answer was nothing/);
   await assert.rejects(watchStartup(server(503, 0), 'm', 5000), /went away while it started: ECONNREFUSED/);

@@ -36,7 +36,7 @@ test('all YAML of a project is looked at, whatever it is called', async (t) => {
   ]);
 });
 
-test('manifests that kustomize takes as they are have to be whole, patches have not', async (t) => {
+test('resources of kustomize must be complete, patches need not', async (t) => {
   const deployment = 'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: a }\nspec: { paused: true }\n';
   const files = {
     'Dockerfile.ml': DOCKERFILE,

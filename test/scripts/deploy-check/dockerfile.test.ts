@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readDockerfile } from '../../../scripts/deploy-check/dockerfile.ts';
 import { DOCKERFILE } from './fixture.ts';
 
-test('the stages that others are made from are told from the images', () => {
+test('stages on which others are based are no images', () => {
   const stages = readDockerfile(DOCKERFILE);
   assert.deepEqual(
     stages.map(({ name, final }) => [name, final]),

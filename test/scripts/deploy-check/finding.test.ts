@@ -9,14 +9,14 @@ const found = (file: string, line: number | undefined, problem = 'wrong'): Findi
   problem,
 });
 
-test('of builds, each finding is told once, and not where a file has it', () => {
+test('a finding in builds is reported once, and not if a file has it', () => {
   const raw = found('a.yaml', 3);
   const base = found('k8s/base', undefined, 'other');
   const overlay = found('k8s/overlays/dev', undefined, 'other');
   assert.deepEqual(withoutRepeats([base, overlay, found('k8s/base', undefined), raw]), [raw, base]);
 });
 
-test('of files, each place is told of', () => {
+test('a finding in files is reported at each place', () => {
   const all = [found('a.yaml', 3), found('b.yaml', 3), found('a.yaml', 4)];
   assert.deepEqual(withoutRepeats([...all, ...all]), all);
 });

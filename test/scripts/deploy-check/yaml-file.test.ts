@@ -14,7 +14,7 @@ list:
 kind: B
 `;
 
-test('what is found in a document is said with its line, its object and its place', () => {
+test('a finding in a document has its line, its object and its place', () => {
   const [a, b] = readYaml('k8s/a.yaml', YAML).documents;
   const at = (...path: (string | number)[]): string => showFinding(a!.at(...path).finding('wrong'));
   assert.equal(at('list', 1, 'second', 'deep'), 'k8s/a.yaml:7: A/one list[1].second.deep: wrong');
@@ -22,7 +22,7 @@ test('what is found in a document is said with its line, its object and its plac
   assert.equal(showFinding(b!.at('kind').finding('wrong')), 'k8s/a.yaml:9: B kind: wrong');
 });
 
-test('what is missing is said at the line of what it is missing in', () => {
+test('a finding of a missing value has the line of its parent', () => {
   const [a] = readYaml('a.yaml', YAML).documents;
   assert.equal(
     showFinding(a!.at('list', 1, 'third', 'deep').finding('missing')),
@@ -30,7 +30,7 @@ test('what is missing is said at the line of what it is missing in', () => {
   );
 });
 
-test('of what kustomize built no line is said', () => {
+test('a finding in a build of kustomize has no line', () => {
   const [a] = readYaml('k8s/base', YAML, true).documents;
   assert.equal(showFinding(a!.at('list', 0).finding('wrong')), 'k8s/base: A/one list[0]: wrong');
 });

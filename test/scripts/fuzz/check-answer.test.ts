@@ -11,14 +11,14 @@ const answer = (status: number, type: string, text: string, more: Record<string,
 const JSON_TYPE = 'application/json';
 const ERROR = '{"error":"e","code":"INVALID_INPUT","request_id":"1"}';
 
-test('errors in the one shape, and strict answers, are no fault', () => {
+test('errors of the documented form, and responses in strict JSON, are no fault', () => {
   assert.equal(faultOf(answer(400, JSON_TYPE, ERROR)), undefined);
   assert.equal(faultOf(answer(200, JSON_TYPE, '{"a":1}')), undefined);
   assert.equal(faultOf(answer(200, 'application/x-ndjson', '{}\n{}\n')), undefined);
   assert.equal(faultOf(answer(503, JSON_TYPE, ERROR, { 'retry-after': '1' })), undefined);
 });
 
-test('server errors, errors of another shape, and answers that are no strict JSON are faults', () => {
+test('server errors, errors of another form, and responses that are not strict JSON are faults', () => {
   assert.match(faultOf(answer(500, JSON_TYPE, ERROR))!, /500/);
   assert.match(faultOf(answer(503, JSON_TYPE, ERROR))!, /Retry-After/);
   assert.match(faultOf(answer(400, JSON_TYPE, '{"error":"e"}'))!, /code, request_id/);
@@ -27,7 +27,7 @@ test('server errors, errors of another shape, and answers that are no strict JSO
   assert.match(faultOf(answer(200, 'application/x-ndjson', '{}'))!, /not ended/);
 });
 
-test('a binary answer whose sizes do not come to its length is a fault', () => {
+test('a binary response whose sizes do not add up to its length is a fault', () => {
   const head = '{"outputs":[{"parameters":{"binary_data_size":4}}]}';
   const binary = (tail: string) =>
     faultOf(

@@ -130,7 +130,7 @@ test('rows of a model that is not known are kept, each with its own part of the 
   );
 });
 
-test('an answer of 200 to a body that is no JSON is a fault', () => {
+test('a response of 200 to a body that is not JSON is a fault', () => {
   assert.match(
     check('predict', IDENTITY.FP32, '{"features":[1,2]', '{"outputs":{"y":[1,2]}}').fault!,
     /could not be compared/,

@@ -81,7 +81,7 @@ test('functions, the operator sets of their domains and the types of inner value
   assert.equal(built.graph?.valueInfo[0]?.name, 'z');
 });
 
-test('each kind of attribute goes to its own field, with its type', () => {
+test('each kind of attribute is written to its own field, with its type', () => {
   const body = graph({ ...edge, name: 'body', nodes: [node('Identity', ['x'], ['y'])] });
   const utf8 = (text: string) => new TextEncoder().encode(text);
   const { attribute } = node('Any', [], [], {

@@ -17,7 +17,7 @@ test('fields unknown to the subset are written back, whatever message they are i
   assert.deepEqual(writeModel(readModel(file, 'm.onnx')), file);
 });
 
-test('a field that is there but holds its default is told from one that is not', () => {
+test('a field with its default value is distinguished from a missing one', () => {
   // OperatorSetIdProto.domain = "" is commonly written; TensorShapeProto.Dimension without a value is an unknown size.
   const shape = field(2, concat(field(1, field(1, 0)), field(1, new Uint8Array(0))));
   const input = concat(field(1, 'x'), field(2, field(1, concat(field(1, 1), shape))));

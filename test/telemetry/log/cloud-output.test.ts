@@ -27,10 +27,10 @@ function fakeClient() {
 
 const info = (message: string) => makeEntry('info', message, {}, undefined);
 const loaded = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-const GIVEN_UP = 'WARNING Cloud Logging can not be used; lines are written to stdout instead';
+const GIVEN_UP = 'WARNING Cloud Logging cannot be used; lines are written to stdout instead';
 const REFUSED = 'WARNING the Cloud Logging API refuses lines; they are written to stdout instead';
 
-test('lines wait for the client to load, go to it in order, and flush waits for its answers', async () => {
+test('lines wait for the client to load, are sent to it in order, and flush waits for its responses', async () => {
   const { client, sent } = fakeClient();
   const stdout = fakeStdout();
   const cloud = createCloudOutput({ fallback: stdout.output, load: async () => client });
@@ -99,7 +99,7 @@ test('a first answer that is an error gives the client up, and no line is lost o
   assert.deepEqual(stdout.messages(), [GIVEN_UP, 'INFO a', 'INFO b', 'INFO c']);
 });
 
-test('a client that throws is given up like one that answers with an error', async () => {
+test('a client that throws is abandoned like one whose response is an error', async () => {
   const stdout = fakeStdout();
   const client: CloudClient = {
     log() {

@@ -31,7 +31,7 @@ test('lines of one turn go out in order in one write', async () => {
   assert.equal(reader.writes, 1);
 });
 
-test('a reader that takes a few bytes at a time gets each line whole', async () => {
+test('a reader that takes a few bytes at a time gets complete lines', async () => {
   const reader = fakeReader(3);
   const queue = createLineQueue(reader.write, { notice });
   for (let i = 0; i < 50; i++) queue.push(`line ${i}\n`);
@@ -39,7 +39,7 @@ test('a reader that takes a few bytes at a time gets each line whole', async () 
   assert.equal(reader.got, Array.from({ length: 50 }, (_, i) => `line ${i}\n`).join(''));
 });
 
-test('beyond the limit whole lines are dropped and counted, and a line says so once the reader is back', async () => {
+test('beyond the limit lines are dropped and counted, and a line reports them once the reader is back', async () => {
   const reader = fakeReader();
   reader.error = 'EAGAIN';
   const queue = createLineQueue(reader.write, { notice, limit: 25 });

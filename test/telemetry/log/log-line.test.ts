@@ -21,7 +21,7 @@ test('a readable line has the time, severity, message and fields, in colour', ()
   assert.match(stripVTControlCharacters(line), /^\d\d:\d\d:\d\d\.\d{3} ERROR {4}GET \/ready 500 1\.5ms model=iris\n$/);
 });
 
-test('control characters from a client can not move the cursor or start a line', () => {
+test('control characters from a client cannot move the cursor or start a line', () => {
   const line = readableLine(makeEntry('info', 'a\x1b[2J\nb\x9b', { model: 'm\r' }, undefined));
   assert.ok(stripVTControlCharacters(line).endsWith('a\\x1b[2J\\x0ab\\x9b model=m\\x0d\n'));
 });

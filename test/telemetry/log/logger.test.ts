@@ -88,7 +88,7 @@ for (const kind of ['pipe', 'socket'] as const) {
   }
 }
 
-test('a reader that comes back gets whole lines in order and the number of those it missed', IN_TIME, async (t) => {
+test('a reader that returns gets complete lines in order and the number of those it missed', IN_TIME, async (t) => {
   const child = await startChild(t, 'pipe');
   const { dropped, logged } = await ask(child, 'log', 3000);
   assert.ok(dropped > 0);
@@ -142,7 +142,7 @@ for (const [end, code] of [
   }
 }
 
-test('a reader that goes away costs lines, not the process', IN_TIME, async (t) => {
+test('after a reader closes its end, lines are lost and the process continues', IN_TIME, async (t) => {
   const child = await startChild(t, 'pipe');
   child.stdout!.destroy();
   await once(child.stdout!, 'close');

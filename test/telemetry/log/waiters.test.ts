@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createWaiters } from '../../../functions/telemetry/log/waiters.ts';
 
-test('all that wait go on at the next wake', async (t) => {
+test('all waiters resolve at the next wake', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const waiters = createWaiters();
   const both = Promise.all([waiters.wait(1000), waiters.wait(2000)]);
@@ -10,7 +10,7 @@ test('all that wait go on at the next wake', async (t) => {
   await both;
 });
 
-test('a wait that nothing ends goes on after its time, and not before', async (t) => {
+test('a wait without a wake resolves after its timeout, and not before', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let over = false;
   const wait = createWaiters()

@@ -183,7 +183,7 @@ test('labels stay bounded whatever names come', async (t) => {
   assert.equal(distinct('http_requests_total', 'route'), 65);
 });
 
-test('sources are asked at each scrape, and a state that ended goes to 0', async (t) => {
+test('sources are read at each scrape, and a state that ended has the value 0', async (t) => {
   const metrics = start(t);
   let state: 'loading' | 'ready' = 'loading';
   let engineState: 'starting' | 'busy' = 'starting';

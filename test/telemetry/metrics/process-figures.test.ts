@@ -55,7 +55,7 @@ function fakeMonitor() {
   return { delays, monitor };
 }
 
-test('the delays are in seconds, without the 20 ms between two looks, and 0 where there are none yet', () => {
+test('the delays are in seconds, without the 20 ms of the timer, and 0 before the first', () => {
   const { delays, monitor } = fakeMonitor();
   const loop = watchEventLoop(monitor);
   assert.deepEqual(loop.read(), { p50: 0, p90: 0, p99: 0, max: 0 });

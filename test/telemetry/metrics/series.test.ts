@@ -10,7 +10,7 @@ function read(histogram: ReturnType<typeof createHistogram>): [Record<string, nu
   return [Object.fromEntries(buckets.map((one) => [one.labels.le, one.value])), part('h_sum'), part('h_count')];
 }
 
-test('a value counts as many times as it is said to', () => {
+test('a value is counted the given number of times', () => {
   const histogram = createHistogram([1, 2]);
   histogram.observe(1.5, 3);
   histogram.observe(0.5);

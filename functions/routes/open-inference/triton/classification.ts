@@ -4,37 +4,37 @@ import { MAX_VALUES } from '../../../tensor/json/reader.ts';
 import { type DType, type Tensor, type TensorSpec, valuesOf } from '../../../tensor/tensor.ts';
 import { DATATYPES } from '../datatype.ts';
 
-/** Elements that are looked at before other requests get their turn: a millisecond or two. */
+/** Elements that are compared before other requests get their turn: they take a millisecond or two. */
 const TURN_ELEMENTS = 65_536;
-/** To put one into the selection takes as long as to look at so many; to take it out and write its text twice as long. */
+/** Putting an element into the selection takes as long as comparing so many; taking it out and writing its text twice as long. */
 const HEAP_ELEMENTS = 16;
 
-/** An output as the model gives it, and what its elements are called. */
-export interface Scored {
+/** An output of scores, and the labels of its elements. */
+interface Scored {
   readonly tensor: Tensor;
   /** The output in the signature. */
   readonly spec: TensorSpec;
-  /** Rows of the model share runs: the output's first dimension is the batch. */
+  /** Whether rows of the model share runs: the output's first dimension is the batch then. */
   readonly joined: boolean;
-  /** By class index. They belong to an output that has as many elements in a row. */
+  /** By class index. They apply to an output that has as many elements in a row. */
   readonly labels: readonly string[] | undefined;
 }
 
-/** Whether the highest of an output's elements can be told. */
+/** Whether the elements of a dtype can be ranked. */
 export const hasScores = (dtype: DType): boolean => dtype !== 'string' && dtype !== 'bool';
 
-/** @returns what Triton says of an output that has no scores. */
+/** Triton's error text for an output whose elements cannot be ranked. */
 export const withoutScores = (dtype: DType): string =>
   `class result not available for output due to unsupported type '${DATATYPES[dtype]}'`;
 
 /**
- * The highest `count` elements of each row, the highest first, as texts `score:index` or `score:index:label` (Triton,
+ * Selects the highest `count` elements of each row, the highest first, as texts `score:index` or `score:index:label` (Triton,
  * classification extension; triton-inference-server/server, src/classification.cc). Of equal scores the lower index comes first;
  * NaN comes last.
- * @param gone whether the request is cancelled: it stops half-way then.
+ * @param gone whether the request is cancelled: the selection is ended then, and the result is empty.
  * @returns a string tensor of shape `[rows, min(count, elements of a row)]`; without the first dimension where the model has no
- * batch dimension: all of the output is one row then.
- * @throws ServingError `INVALID_INPUT` for more texts than one answer may have.
+ * batch dimension: the entire output is one row then.
+ * @throws ServingError `INVALID_INPUT` for more texts than one response may have.
  */
 export async function classify(scored: Scored, count: number, gone: () => boolean): Promise<Tensor> {
   const { tensor, spec, joined, labels } = scored;
@@ -44,7 +44,7 @@ export async function classify(scored: Scored, count: number, gone: () => boolea
   const width = byRow ? dims.slice(1).reduce((product, dim) => product * dim, 1) : tensor.data.length;
   const most = Math.min(count, width);
   if (rows * most > MAX_VALUES) {
-    const message = `classification: expected at most ${MAX_VALUES} classes in one answer, got ${rows} rows with ${most} each`;
+    const message = `classification: expected at most ${MAX_VALUES} classes in one response, got ${rows} rows with ${most} each`;
     throw new ServingError('INVALID_INPUT', message);
   }
   const values = valuesOf(tensor) as Values;
@@ -88,8 +88,8 @@ function floatText(given: number | bigint): string {
 const isNotNumber = (value: number | bigint): boolean => typeof value === 'number' && Number.isNaN(value);
 
 /**
- * Keeps the best `count` of the places that it is offered, in a heap whose root is the worst of them: of n places in
- * n × log(count).
+ * Creates a selection that keeps the best `count` of the indexes that it is offered, in a heap whose root is the worst of them:
+ * n indexes take n × log(count) steps.
  */
 function createSelection(values: Values, count: number) {
   const heap: number[] = [];

@@ -7,11 +7,12 @@ import type { JsonObject, JsonValue } from '../../../tensor/json/reader.ts';
 import { invalid } from '../members.ts';
 import { readShortBody, SHORT_BODY } from '../short-body.ts';
 
-export interface LogSettingsOptions {
+/** What the log settings routes need. */
+interface LogSettingsOptions {
   readonly logger: Pick<Logger, 'levels' | 'setLevels'>;
 }
 
-/** Triton's switches, and the levels of the log that each stands for. What ends the process is always written. */
+/** The log level of each of Triton's switches. `critical` is always written. */
 const SWITCHES = { log_info: 'info', log_warning: 'warning', log_error: 'error' } as const satisfies Record<
   string,
   Level
@@ -20,9 +21,9 @@ const FORMATS = ['default', 'ISO8601'];
 const MAX_UINT32 = 2 ** 32 - 1;
 
 /**
- * `GET /v2/logging`: what is written to the log; `POST /v2/logging`: changes it until the process ends, for whoever has the admin
- * token (Triton, logging extension; names as in triton-inference-server/server, src/http_server.cc). A verbose level above 0 stands
- * for `LOG_LEVEL=debug`. Lines are JSON with a time by ISO 8601 in either format. Names that are no settings are ignored.
+ * `GET /v2/logging` shows the log settings; `POST /v2/logging`, which needs the admin token, changes them until the process ends
+ * (Triton, logging extension; names as in triton-inference-server/server, src/http_server.cc). A verbose level above 0 means
+ * `LOG_LEVEL=debug`. Lines are JSON with an ISO 8601 time in either format. Unknown names are ignored.
  */
 export function createLogSettingsRoutes({ logger }: LogSettingsOptions): Route[] {
   let verboseLevel = logger.levels().has('debug') ? 1 : 0;
@@ -41,7 +42,7 @@ export function createLogSettingsRoutes({ logger }: LogSettingsOptions): Route[]
 
   function change(context: RequestContext, body: Buffer): void {
     const settings = readShortBody(body);
-    // All of them are read before any is changed.
+    // All settings are checked before any is changed.
     checkFile(settings.log_file);
     const levels = new Set(logger.levels());
     for (const [name, level] of Object.entries(SWITCHES)) {
@@ -66,9 +67,13 @@ export function createLogSettingsRoutes({ logger }: LogSettingsOptions): Route[]
 
 function checkFile(file: JsonValue | undefined): void {
   if (isUnset(file) || file === '') return;
-  throw new ServingError('UNSUPPORTED', 'log_file: the log goes to where the server was told at its start', {
-    path: 'log_file',
-  });
+  throw new ServingError(
+    'UNSUPPORTED',
+    'log_file: the destination of the log is set when the server starts (LOG_TRANSPORT)',
+    {
+      path: 'log_file',
+    },
+  );
 }
 
 function readSwitch(settings: JsonObject, name: string): boolean | undefined {

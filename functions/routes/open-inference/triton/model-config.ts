@@ -5,13 +5,14 @@ import type { Generation } from '../../../model/serving/generation.ts';
 import type { DType, TensorSpec } from '../../../tensor/tensor.ts';
 import { generationAt, MODEL_PATHS } from '../addressing.ts';
 
+/** What the model configuration routes need. */
 export interface ModelConfigOptions {
   readonly repository: Repository;
-  /** Rows that one run takes at most: `MAX_BATCH_SIZE`. */
+  /** Most rows of a run: `MAX_BATCH_SIZE`. */
   readonly maxBatchSize: number;
   /** Longest that a row waits for others, in milliseconds: `BATCH_DELAY_MS`. */
   readonly batchDelayMs: number;
-  /** Engine processes use a GPU. */
+  /** Whether engine processes use a GPU. */
   readonly onGpu: boolean;
 }
 
@@ -27,11 +28,11 @@ export function createModelConfigRoutes({ repository, ...options }: ModelConfigO
 type Configured = Pick<Generation, 'signature' | 'joined' | 'engines'>;
 
 /**
- * What serves a model, as Triton's `ModelConfig` in JSON has it (triton-inference-server/common, protobuf/model_config.proto;
+ * Describes a loaded model as Triton's `ModelConfig` in JSON (triton-inference-server/common, protobuf/model_config.proto;
  * primitive fields are written with their defaults, and 64-bit integers as numbers, as Triton does).
- * @param name what the caller calls the model.
- * @returns `max_batch_size` is 0 where rows do not share a run: then the dims are whole shapes. Where they share one, the first
- * dimension, the batch, is left out of them; those of a column without further dimensions are empty.
+ * @param name of the model in the request.
+ * @returns `max_batch_size` is 0 if rows do not share a run: the dims are complete shapes then. If they share one, the first
+ * dimension, the batch, is left out; the dims of a column without further dimensions are empty.
  */
 export function describeConfig(
   name: string,
@@ -44,7 +45,7 @@ export function describeConfig(
     platform: 'onnxruntime_onnx',
     backend: 'onnxruntime',
     runtime: '',
-    // Each version answers under its number.
+    // Each version is served under its number.
     version_policy: { all: {} },
     max_batch_size: joined ? maxBatchSize : 0,
     input: signature.inputs.map((spec) => ({
@@ -115,12 +116,12 @@ const DATA_TYPES: Readonly<Record<DType, string>> = {
   string: 'TYPE_STRING',
 };
 
-/** Grey or colour. */
+/** Channels of an image: grey or colour. */
 const CHANNELS: readonly number[] = [1, 3];
 
 /**
- * `ModelInput.Format`: whether three dims are those of an image. Triton's image_client.py takes no model without it, and an ONNX
- * file does not say it: a first or else a last dimension of 1 or 3 is taken for the channels.
+ * `ModelInput.Format`, which Triton's image_client.py requires of a model for images. An ONNX file does not have it: if one of
+ * three dims, the first or else the last, is 1 or 3, it is assumed to be the channels.
  */
 function formatOf(dims: readonly number[]): string {
   if (dims.length === 3 && CHANNELS.includes(dims[0]!)) return 'FORMAT_NCHW';

@@ -9,7 +9,7 @@ import { inTritonsWords } from '../addressing.ts';
 import { invalid, readParameters } from '../members.ts';
 import { readShortBody, SHORT_BODY } from '../short-body.ts';
 
-/** The index of the repository, and loading and unloading (Triton, model repository extension). */
+/** The routes of the repository's index, and of loading and unloading, which need the admin token (Triton, model repository extension). */
 export function createRepositoryRoutes(repository: Repository): Route[] {
   async function index(context: RequestContext, body: Buffer): Promise<void> {
     const { ready } = readShortBody(body);
@@ -23,7 +23,7 @@ export function createRepositoryRoutes(repository: Repository): Route[] {
   async function load(context: RequestContext, body: Buffer): Promise<void> {
     const parameters = readParameters(readShortBody(body), '') ?? {};
     for (const name in parameters) {
-      // A configuration, or files, in place of those in the repository.
+      // A configuration or files that replace those in the repository.
       if (name === 'config' || name.startsWith('file:')) {
         const path = `parameters.${shorten(name)}`;
         const message = `${path}: this server loads what is in the repository: change model.json there, and load the model again`;
@@ -51,7 +51,7 @@ export function createRepositoryRoutes(repository: Repository): Route[] {
   ];
 }
 
-/** With the words before it that Triton's clients look for (triton-inference-server/client, simple_http_model_control.py). */
+/** The error with the text before it that Triton's clients expect (triton-inference-server/client, simple_http_model_control.py). */
 function failedToLoad({ params }: Pick<RequestContext, 'params'>, error: unknown): unknown {
   if (!(error instanceof ServingError)) return error;
   const { code, message, path, retryAfter } = error;

@@ -2,7 +2,7 @@ import { ServingError } from '../../../errors.ts';
 import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 
-/** Where Triton has regions of shared memory, of the machine and of a GPU. */
+/** The prefixes of the paths of Triton's routes for shared memory, of the machine and of a GPU. */
 export const SHARED_MEMORY_PATHS = ['/v2/systemsharedmemory', '/v2/cudasharedmemory'] as const;
 
 /**

@@ -6,14 +6,15 @@ import type { Duration, ModelStatistics } from '../../../telemetry/metrics/model
 import { canonicalVersion } from '../../model-address.ts';
 import { MODEL_PATHS, modelAt } from '../addressing.ts';
 
-export interface StatisticsOptions {
+/** What the statistics routes need. */
+interface StatisticsOptions {
   readonly repository: Repository;
   readonly metrics: Pick<Metrics, 'statistics'>;
 }
 
 /**
- * What was measured of the models since the process started (Triton, statistics extension), for requests of every dialect.
- * What a request took before it was queued, or was refused with, is not among it: /metrics has that.
+ * Routes that show measurements of the models since the process started (Triton, statistics extension), over all dialects. The
+ * time before a request was queued, and refused requests, are not included: /metrics has them.
  */
 export function createStatisticsRoutes({ repository, metrics }: StatisticsOptions): Route[] {
   const all = (context: RequestContext): void => send(context, metrics.statistics.all());
@@ -38,8 +39,8 @@ function send(context: RequestContext, pages: readonly ModelStatistics[]): void 
 }
 
 /**
- * Runs are timed as a whole, to the engine process and back: that is `compute_infer`, by run. Inputs and outputs are not timed
- * apart, and there is no cache: those counts are 0.
+ * `compute_infer` is the time of a run, to the engine process and back. Inputs and outputs are not timed separately, and there is
+ * no cache: those counts are 0.
  */
 function describe({ name, version, lastRun, rows, ok, failed, waits, runs }: ModelStatistics): object {
   const sizes = [...runs].sort(([a], [b]) => a - b);

@@ -5,14 +5,15 @@ import { modelAt } from '../addressing.ts';
 import { readShortBody, SHORT_BODY } from '../short-body.ts';
 import type { Tracer } from './tracer.ts';
 
-export interface TraceSettingsOptions {
+/** What the trace settings routes need. */
+interface TraceSettingsOptions {
   readonly repository: Repository;
   readonly tracer: Tracer;
 }
 
 /**
- * `GET` and `POST` of `/v2[/models/{name}]/trace/setting`: how infer requests are traced, and, for whoever has the admin token, a
- * change of it until the process ends (Triton, trace extension).
+ * `GET /v2[/models/{name}]/trace/setting` shows how infer requests are traced; `POST`, which needs the admin token, changes it
+ * until the process ends (Triton, trace extension).
  */
 export function createTraceSettingsRoutes({ repository, tracer }: TraceSettingsOptions): Route[] {
   const send = (context: RequestContext): void =>

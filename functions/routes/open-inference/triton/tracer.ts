@@ -7,51 +7,52 @@ import { invalid } from '../members.ts';
 /** How requests are traced. */
 interface Settings {
   level: 'OFF' | 'TIMESTAMPS';
-  /** One in so many requests. */
+  /** One of so many requests is traced. */
   rate: number;
-  /** Traces that are still to be written; -1 for any number. */
+  /** Traces that remain to be written; -1 for any number. */
   count: number;
   logFrequency: number;
 }
 
-/** Those that were set for all models, or for one; what is missing comes from all models, and then from the defaults. */
+/** The settings of one model, or of all: a missing one is that of all models, or else the default. */
 type Scope = Partial<Settings> & { seen: number };
 
-/** As Triton starts (triton-inference-server/server, src/command_line_parser.h). */
+/** Triton's defaults (triton-inference-server/server, src/command_line_parser.h). */
 const DEFAULTS: Readonly<Settings> = { level: 'OFF', rate: 1000, count: -1, logFrequency: 0 };
 const MAX_INT32 = 2 ** 31 - 1;
 const MAX_UINT32 = 2 ** 32 - 1;
 
-/** The request that a trace is of. */
-export interface Traced {
+/** The identity of a traced request. */
+interface Traced {
   readonly model: string;
   readonly version: string;
   readonly requestId: string;
 }
 
-/** A trace under way: it collects the times of a request. */
-export interface Trace {
-  /** @param at milliseconds of `performance.now()`; now where it is left out. */
+/** Collects the timestamps of a traced request. */
+interface Trace {
+  /** Adds a timestamp. @param at milliseconds of `performance.now()`. Default: now. */
   mark(name: 'REQUEST_START' | 'QUEUE_START' | 'COMPUTE_END' | 'REQUEST_END', at?: number): void;
-  /** Writes it to the log. */
+  /** Writes the trace to the log. */
   end(traced: Traced): void;
 }
 
+/** Decides which requests are traced, by settings that can be changed. */
 export interface Tracer {
-  /** The settings that hold for a model, or for all, as Triton shows them: every value is a text. */
+  /** The settings of a model, or of all (undefined), as Triton shows them: every value is a text. */
   show(model: string | undefined): object;
   /**
-   * Changes what `body` names: null takes a setting back.
+   * Changes the settings that `body` has; null resets one.
    * @throws ServingError `INVALID_INPUT`; `UNSUPPORTED` for traces of tensors, and for a file.
    */
   change(model: string | undefined, body: JsonObject): void;
-  /** A trace, where this request of the model is to be traced. */
+  /** Counts a request of the model. @returns a trace if the request is to be traced, else undefined. */
   start(model: string): Trace | undefined;
 }
 
 /**
- * Traces requests by Triton's settings (Triton, trace extension). A trace is a line of the log, written when its request ends;
- * Triton writes files, which callers must not be able to make here. Tensors are not traced: callers' data do not go to the log.
+ * Creates a tracer with Triton's settings (Triton, trace extension). A trace is a line of the log, written when its request ends;
+ * Triton writes files, which callers must not be able to create here. Tensors are not traced: callers' data is not logged.
  */
 export function createTracer(logger: Pick<Logger, 'info'>): Tracer {
   const all: Scope = { seen: 0 };
@@ -67,7 +68,7 @@ export function createTracer(logger: Pick<Logger, 'info'>): Tracer {
 
   function sample(model: string): boolean {
     const scope = scopeOf(model);
-    // Of each request: most servers trace none.
+    // Checked first, for every request: most servers trace none.
     if ((scope.level ?? all.level ?? DEFAULTS.level) === 'OFF') return false;
     const { rate, count } = settingsOf(scope);
     if (count === 0) return false;
@@ -106,11 +107,11 @@ function createTrace(logger: Pick<Logger, 'info'>): Trace {
   };
 }
 
-/** Those that the body names: undefined for one that it takes back. */
+/** The settings that the body has: undefined for one that it resets. */
 function readChanges(body: JsonObject): { [Name in keyof Settings]?: Settings[Name] | undefined } {
   const { trace_level, trace_rate, trace_count, log_frequency, trace_file } = body;
   if (trace_file !== undefined && trace_file !== null && trace_file !== '') {
-    const message = 'trace_file: traces go to the log, and its place cannot be changed over the network';
+    const message = 'trace_file: traces are written to the log, whose destination cannot be changed over HTTP';
     throw new ServingError('UNSUPPORTED', message, { path: 'trace_file' });
   }
   return {
@@ -126,7 +127,7 @@ function readLevel(given: JsonValue): Settings['level'] | undefined {
   const levels = Array.isArray(given) ? given : [given];
   const [level] = levels;
   if (levels.includes('TENSORS')) {
-    const message = "trace_level: TENSORS would write callers' data to the log: OFF and TIMESTAMPS are there";
+    const message = "trace_level: TENSORS would write callers' data to the log: expected OFF or TIMESTAMPS";
     throw new ServingError('UNSUPPORTED', message, { path: 'trace_level' });
   }
   if (levels.length === 1 && (level === 'OFF' || level === 'TIMESTAMPS')) return level;
@@ -136,7 +137,7 @@ function readLevel(given: JsonValue): Settings['level'] | undefined {
   );
 }
 
-/** Triton's clients send numbers as texts. */
+/** Reads an integer, also as a text, as Triton's clients send it; undefined for null. */
 function readCount(name: string, given: JsonValue, least: number, most: number): number | undefined {
   if (given === null) return undefined;
   const value = typeof given === 'string' && /^-?\d{1,10}$/.test(given) ? Number(given) : given;

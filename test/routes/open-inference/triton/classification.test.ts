@@ -34,7 +34,7 @@ test('the highest scores of each row come as score:index, the highest first', as
   });
 });
 
-test('labels are appended where there is one for each element of a row, and only there', async () => {
+test('labels are appended if there is one for each element of a row, and only then', async () => {
   const labels = ['a', 'b', 'c'];
   assert.deepEqual((await ask('int32', [1, 3], Int32Array.of(1, 10, 5), { count: 2, labels })).data, [
     '10:1:b',
@@ -122,11 +122,11 @@ test('more classes than one answer may have are refused before any is looked for
   const data = new Float32Array(400 * 400);
   await assert.rejects(ask('float32', [400, 400], data, { count: 400 }), {
     code: 'INVALID_INPUT',
-    message: /^classification: expected at most 100000 classes in one answer, got 400 rows with 400 each/,
+    message: /^classification: expected at most 100000 classes in one response, got 400 rows with 400 each/,
   });
 });
 
-test('a long output is left half-way once nobody waits for it', async () => {
+test('the classification of a long output ends when its request is cancelled', async () => {
   let turns = 0;
   const gone = () => ++turns > 1;
   const { dims } = await ask('float32', [1, 1_000_000], new Float32Array(1_000_000), { count: 1, gone });

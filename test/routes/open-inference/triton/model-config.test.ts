@@ -33,7 +33,7 @@ test('a model whose rows share a run has a batch size, a batcher, and dims witho
   assert.equal((config.dynamic_batching as Record<string, unknown>).max_queue_delay_microseconds, 2000);
 });
 
-test('a model that is run a request at a time has batch size 0, no batcher, and whole shapes', () => {
+test('a model that runs one request at a time has batch size 0, no batcher, and complete shapes', () => {
   const config = configOf([spec('x', 'float32', -1, 4)], [spec('y', 'float64', 1, 3)], false);
   assert.equal(config.max_batch_size, 0);
   assert.equal('dynamic_batching' in config, false);

@@ -88,7 +88,7 @@ test('a configuration or files in a load request are not taken, and nothing is l
   assert.equal(loads, 1);
 });
 
-test('an unload of what is not there is told of as an unknown model', async (t) => {
+test("unloading an unknown model gives Triton's error for one", async (t) => {
   const ask = await start(t, { unload: fails('NOT_FOUND', 'there is no model m') });
   const answer = await ask('models/m/unload', { parameters: { unload_dependents: false } });
   assert.deepEqual([answer.status, answer.json().error], [404, "Request for unknown model: 'm' is not found"]);

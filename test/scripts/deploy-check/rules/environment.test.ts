@@ -66,7 +66,7 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
   [
     'a file of docker-compose, which nothing here reads',
     compose('env_file: .env'),
-    /env_file: its variables can not be checked/,
+    /env_file: its variables cannot be checked/,
   ],
   [
     'a flag of Cloud Build, in two arguments',
@@ -101,7 +101,7 @@ test('a variable in a file of kustomize is found at its line of the file', () =>
   ]);
 });
 
-test('a patch, which names no image, is of the container that runs ours', () => {
+test('a patch, which names no image, belongs to the container that runs our image', () => {
   const patch =
     'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: server }\nspec: { template: { spec: { containers: [{ name: server, env: [{ name: X }] }] } } }';
   assert.match(
