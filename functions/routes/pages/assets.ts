@@ -46,6 +46,10 @@ function createSourceLoader(): ReadAsset {
     built ??= import(new URL('../../../scripts/browser-assets.ts', import.meta.url).href).then((builder: Builder) =>
       builder.buildAssets(),
     );
+    // A build that failed is tried again by the next request.
+    built.catch(() => {
+      built = undefined;
+    });
     const bytes = (await built).get(path);
     if (bytes === undefined) throw new Error(`the pages have no ${path}`);
     const quick = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };

@@ -122,4 +122,4 @@ export type CacheEventName = (typeof CACHE_EVENTS)[number];
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
 /** Most distinct values of a label; further ones are counted as `other`. */
-export const LABEL_LIMITS = { model: 256, route: 64 } as const;
+export const LABEL_LIMITS = { model: 256, route: 128 } as const;

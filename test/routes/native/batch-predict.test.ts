@@ -281,7 +281,7 @@ test('a stream whose response is not read is ended, however much its client send
   pass(IDLE_MS);
   const [{ done, next_index, code, message }] = linesOf(await answer);
   assert.deepEqual([done, next_index, code], [false, 1, 'IDLE']);
-  assert.match(message, /^the answer was not read for 1000 ms/);
+  assert.match(message, /^the response was not read for 1000 ms/);
   await stub.released;
   assert.deepEqual(countedRows(telemetry), { ok: 1, failed: 0 });
 });

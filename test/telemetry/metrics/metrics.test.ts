@@ -180,7 +180,7 @@ test('labels stay bounded whatever names come', async (t) => {
   assert.equal(readValue(families, 'predictions_total', { model: 'other', outcome: 'ok' }), 744);
   assert.equal(readValue(families, 'prediction_queue_depth', { model: 'other' }), 744);
   assert.equal(distinct('model_state', 'model'), 257);
-  assert.equal(distinct('http_requests_total', 'route'), 65);
+  assert.equal(distinct('http_requests_total', 'route'), 129);
 });
 
 test('sources are read at each scrape, and a state that ended has the value 0', async (t) => {
