@@ -61,7 +61,8 @@ function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Js
   const row = shape.slice(1);
   const forms = [nested(dtype, row)];
   if (row.length > 0 && row.every((dim) => dim === 1)) forms.push(ref(dtype));
-  if (!joined) forms.push(nested(dtype, shape));
+  // No row at all is read as an empty row.
+  if (!joined) forms.push(shape[0] === -1 ? { ...nested(dtype, shape), minItems: 1 } : nested(dtype, shape));
   return anyOf(forms);
 }
 

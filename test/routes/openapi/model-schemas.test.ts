@@ -60,6 +60,7 @@ const CASES: [title: string, parts: Parts, values: Json[]][] = [
       ],
       [1],
       [[1]],
+      [],
       1,
     ],
   ],
