@@ -80,14 +80,18 @@ export function findRowIndependence(model: ModelGraph): RowIndependence {
   walk(graph, scope, context);
   for (const { name } of graph.outputs) {
     const producer = graph.nodes.findLast(({ outputs }) => outputs.includes(name));
-    const refused = refusal(name, scope.get(name), producer);
+    const refused = whyRefused(name, scope.get(name), producer);
     if (refused !== undefined) return refused;
   }
   return { verdict: 'proved' };
 }
 
 /** Why an output is not [rows, …]; undefined if it is. */
-function refusal(name: string, value: Value | undefined, producer: GraphNode | undefined): RowIndependence | undefined {
+function whyRefused(
+  name: string,
+  value: Value | undefined,
+  producer: GraphNode | undefined,
+): RowIndependence | undefined {
   const node = producer && { operator: typeOf(producer), node: nameOf(producer) };
   if (value === undefined) return { verdict: 'unknown', ...node, reason: `no node gives output ${name}` };
   if (isLost(value)) {

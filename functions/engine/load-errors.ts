@@ -110,7 +110,7 @@ function elementText(number: number): string {
  * The error for a model that onnxruntime did not load: for a common one with a message that says what to do, else onnxruntime's.
  * @param cause the error that onnxruntime threw
  */
-export function loadRefusal(cause: unknown, model: RefusedModel): Error {
+export function loadError(cause: unknown, model: RefusedModel): Error {
   const text = cause instanceof Error ? cause.message : String(cause);
   for (const [pattern, say] of KNOWN) {
     const found = pattern.exec(text);

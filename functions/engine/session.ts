@@ -1,11 +1,11 @@
 import { dirname, posix, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../onnx/inspect.ts';
-import { refusal, type UnservableValue, unservable } from '../onnx/invalid-model.ts';
+import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../onnx/invalid-model.ts';
 import type { Value } from '../onnx/value-type.ts';
 import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from '../tensor/tensor.ts';
 import type { SlottedTensor } from './frame.ts';
-import { loadRefusal } from './load-errors.ts';
+import { loadError } from './load-errors.ts';
 import { withLocale } from './locale.ts';
 
 interface SessionOptions {
@@ -68,7 +68,7 @@ const EXTERNAL_DATA_FOLDER = 'model_external_initializers_file_folder_path';
 export async function openSession(path: string, options: SessionOptions): Promise<Session> {
   const ort = await loadRuntime();
   const inspection = inspectModel(path);
-  if (inspection.outputs.length === 0) throw refusal(path, 'it has no output: there is nothing to return');
+  if (inspection.outputs.length === 0) throw invalidModelError(path, 'it has no output: there is nothing to return');
   const { external } = inspection;
   const { source, patched, isPatched } = await sourceOf(path, inspection);
   const session = await createSession(ort, source, {
@@ -82,14 +82,14 @@ export async function openSession(path: string, options: SessionOptions): Promis
     ...(source !== path && { extra: { session: { [EXTERNAL_DATA_FOLDER]: dirname(resolve(path)) } } }),
   }).catch((cause) => {
     // onnxruntime's own text for such a value contains neither its name nor its type.
-    const unserved = unservedInFile(inspection, isPatched);
-    throw unserved.length > 0 ? unservable(path, unserved) : loadRefusal(cause, { path, external });
+    const unsupported = unsupportedInFile(inspection, isPatched);
+    throw unsupported.length > 0 ? unsupportedValueError(path, unsupported) : loadError(cause, { path, external });
   });
-  const unserved = [
-    ...unservedIn(session.inputMetadata, 'input', inspection.inputs),
-    ...unservedIn(session.outputMetadata, 'output', inspection.outputs),
+  const unsupported = [
+    ...unsupportedIn(session.inputMetadata, 'input', inspection.inputs),
+    ...unsupportedIn(session.outputMetadata, 'output', inspection.outputs),
   ];
-  if (unserved.length > 0) throw unservable(path, unserved);
+  if (unsupported.length > 0) throw unsupportedValueError(path, unsupported);
   const inputs = session.inputMetadata.map((meta) => ({ ...specOf(meta, inspection.inputs), ...namesOf(meta) }));
   const outputs = session.outputMetadata.map((meta) => specOf(meta, inspection.outputs));
   const fetches = outputs.map((output) => output.name);
@@ -135,22 +135,25 @@ async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionS
 }
 
 /** The inputs and outputs whose type, as the file has it, onnxruntime-node does not support. */
-function unservedInFile({ inputs, outputs }: Inspection, isPatched: (output: string) => boolean): UnservableValue[] {
-  const isServed = ({ type, isTensor, element }: Value): boolean =>
+function unsupportedInFile(
+  { inputs, outputs }: Inspection,
+  isPatched: (output: string) => boolean,
+): UnsupportedValue[] {
+  const isSupported = ({ type, isTensor, element }: Value): boolean =>
     type === undefined || (isTensor && (element === undefined || isDType(element)));
   return [
-    ...inputs.filter((value) => !isServed(value)).map(({ name, type }) => ({ kind: 'input' as const, name, type })),
+    ...inputs.filter((value) => !isSupported(value)).map(({ name, type }) => ({ kind: 'input' as const, name, type })),
     ...outputs
-      .filter((value) => !isServed(value) && !isPatched(value.name))
+      .filter((value) => !isSupported(value) && !isPatched(value.name))
       .map(({ name, type }) => ({ kind: 'output' as const, name, type })),
   ];
 }
 
-function unservedIn(
+function unsupportedIn(
   metadata: readonly InferenceSession.ValueMetadata[],
   kind: 'input' | 'output',
   values: readonly Value[],
-): UnservableValue[] {
+): UnsupportedValue[] {
   return metadata
     .filter((meta) => !meta.isTensor || !isDType(meta.type))
     .map(({ name }) => ({ kind, name, type: values.find((value) => value.name === name)?.type }));

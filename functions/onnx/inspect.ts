@@ -1,5 +1,5 @@
 import { addGraphData, addNodeData } from './external-data.ts';
-import { checkEssentials, checkSize, GUESS_BYTES, guess, refusal } from './invalid-model.ts';
+import { checkEssentials, checkSize, GUESS_BYTES, guess, invalidModelError } from './invalid-model.ts';
 import { readValue, type Value } from './value-type.ts';
 import { type Bytes, type Field, fields, int64, openBytes, textOf, WireError } from './wire.ts';
 
@@ -43,7 +43,7 @@ export function inspectModel(path: string): Inspection {
   try {
     bytes = openBytes(path);
   } catch (cause) {
-    throw refusal(path, `it cannot be opened: ${(cause as Error).message}`, cause);
+    throw invalidModelError(path, `it cannot be opened: ${(cause as Error).message}`, cause);
   }
   const found: Findings = {
     isComplete: false,
@@ -65,8 +65,8 @@ export function inspectModel(path: string): Inspection {
     for (const part of parts) addPart(bytes, part, found);
     checkEssentials({ ...found, opsets: found.opsets.length }, bytes.size, path);
   } catch (cause) {
-    if (cause instanceof WireError) throw refusal(path, damage(bytes, found, cause), cause);
-    if (isFileError(cause)) throw refusal(path, `it cannot be read: ${cause.message}`, cause);
+    if (cause instanceof WireError) throw invalidModelError(path, damage(bytes, found, cause), cause);
+    if (isFileError(cause)) throw invalidModelError(path, `it cannot be read: ${cause.message}`, cause);
     throw cause;
   } finally {
     bytes.close();

@@ -13,16 +13,16 @@ interface Essentials {
 const PROTOBUF_LIMIT_BYTES = 2 ** 31;
 
 /** The error `MODEL_FAILED` for a file that is not a valid ONNX model. @param place names the file: a path or URI */
-export function refusal(place: string, reason: string, cause?: unknown): ServingError {
+export function invalidModelError(place: string, reason: string, cause?: unknown): ServingError {
   return new ServingError('MODEL_FAILED', `${place}: expected an ONNX model, but ${reason}`, { cause });
 }
 
 /** Checks the size of a model file. @throws ServingError `MODEL_FAILED` if it is empty, or too large for a protobuf message */
 export function checkSize(size: number, place: string): void {
-  if (size === 0) throw refusal(place, 'the file is empty');
+  if (size === 0) throw invalidModelError(place, 'the file is empty');
   if (size >= PROTOBUF_LIMIT_BYTES) {
     const how = 'export it with external data (onnx.save_model: save_as_external_data=True)';
-    throw refusal(place, `it has ${size} bytes, and protobuf's limit is 2 GB: ${how}`);
+    throw invalidModelError(place, `it has ${size} bytes, and protobuf's limit is 2 GB: ${how}`);
   }
 }
 
@@ -30,14 +30,14 @@ export function checkSize(size: number, place: string): void {
 export function checkEssentials({ hasGraph, irVersion, opsets }: Essentials, size: number, place: string): void {
   const cut = `it is cut short (it has ${size} bytes)`;
   // Most byte strings cannot be decoded; a few short ones can, as a message of unknown fields.
-  if (!hasGraph) throw refusal(place, `it has no graph: ${cut}, or some other protobuf message`);
+  if (!hasGraph) throw invalidModelError(place, `it has no graph: ${cut}, or some other protobuf message`);
   // The specification (IR.md, "Models") requires these fields. Writers put them before or after the graph.
-  if (irVersion <= 0n) throw refusal(place, `it has no ir_version: ${cut} or damaged`);
-  if (irVersion >= 3n && opsets === 0) throw refusal(place, `it has no opset_import: ${cut} or damaged`);
+  if (irVersion <= 0n) throw invalidModelError(place, `it has no ir_version: ${cut} or damaged`);
+  if (irVersion >= 3n && opsets === 0) throw invalidModelError(place, `it has no opset_import: ${cut} or damaged`);
 }
 
 /** An input or output of a type that onnxruntime-node does not support. */
-export interface UnservableValue {
+export interface UnsupportedValue {
   readonly kind: 'input' | 'output';
   readonly name: string;
   /** In the form of error messages: `sequence of map(int64, float)`, `tensor(bfloat16)`; undefined if the file leaves it open. */
@@ -45,16 +45,16 @@ export interface UnservableValue {
 }
 
 /** The error `MODEL_FAILED` for inputs and outputs that onnxruntime-node cannot take or return. It says how to export each. */
-export function unservable(place: string, values: readonly UnservableValue[]): ServingError {
+export function unsupportedValueError(place: string, values: readonly UnsupportedValue[]): ServingError {
   const named = values.map(
     ({ kind, name, type = 'of a type that the file leaves open' }) =>
       `${kind} ${name} is ${type}, which onnxruntime-node cannot ${kind === 'input' ? 'take' : 'return'}`,
   );
-  const ways = [...new Set(values.map(wayOut))];
-  return new ServingError('MODEL_FAILED', `${place}: ${named.join('; ')}: ${ways.join('; ')}`);
+  const remedies = [...new Set(values.map(remedyOf))];
+  return new ServingError('MODEL_FAILED', `${place}: ${named.join('; ')}: ${remedies.join('; ')}`);
 }
 
-function wayOut({ kind, type = '' }: UnservableValue): string {
+function remedyOf({ kind, type = '' }: UnsupportedValue): string {
   const [, element] = /^tensor\((\w+)\)$/.exec(type) ?? [];
   const isInput = kind === 'input';
   if (element?.startsWith('complex')) {

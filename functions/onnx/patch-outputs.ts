@@ -1,5 +1,5 @@
 import { DATA_TYPES } from './data-type.ts';
-import { unservable } from './invalid-model.ts';
+import { unsupportedValueError } from './invalid-model.ts';
 import { assemble, type Edit, field, fresh, header, numberField, splice } from './splice.ts';
 import { mapElement, type Value } from './value-type.ts';
 import { type Bytes, type Field, fields, int64s, openBytes, text, textOf } from './wire.ts';
@@ -56,7 +56,7 @@ export function patchOutputs(path: string, outputs: readonly Pick<Value, 'name' 
     const origins = outputs.map(({ name }) => originOf(name, nodes));
     const unknown = outputs.filter((_, i) => origins[i] === undefined);
     if (unknown.length > 0)
-      throw unservable(
+      throw unsupportedValueError(
         path,
         unknown.map(({ name, type }) => ({ kind: 'output', name, type })),
       );

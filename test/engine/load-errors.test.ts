@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadRefusal } from '../../functions/engine/load-errors.ts';
+import { loadError } from '../../functions/engine/load-errors.ts';
 import { openSession } from '../../functions/engine/session.ts';
 import { type ModelParts, model, node, value } from '../../scripts/onnx/build.ts';
 import { readModel } from '../../scripts/onnx/read.ts';
@@ -135,8 +135,8 @@ for (const [title, given, message] of REFUSED) {
 test("an unknown error keeps onnxruntime's text, and a known one is the cause of the new error", () => {
   const own = new Error('Exception during initialization: out of memory');
   const model = { path: 'model.onnx', external: [] };
-  assert.equal(loadRefusal(own, model), own);
-  assert.equal(loadRefusal('out of memory', model).message, 'out of memory');
+  assert.equal(loadError(own, model), own);
+  assert.equal(loadError('out of memory', model).message, 'out of memory');
   const known = new Error('Unsupported model IR version: 14, max supported IR version: 13');
-  assert.equal(loadRefusal(known, model).cause, known);
+  assert.equal(loadError(known, model).cause, known);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkEssentials, checkSize, guess, unservable } from '../../functions/onnx/invalid-model.ts';
+import { checkEssentials, checkSize, guess, unsupportedValueError } from '../../functions/onnx/invalid-model.ts';
 
 const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
@@ -39,7 +39,7 @@ test('graph, ir_version and, since IR version 3, opset_import are required', () 
 });
 
 test('inputs and outputs that cannot be sent or returned are named with their types, and each remedy once', () => {
-  const { code, message } = unservable('m.onnx', [
+  const { code, message } = unsupportedValueError('m.onnx', [
     { kind: 'input', name: 'a b', type: 'tensor(bfloat16)' },
     { kind: 'output', name: 'c', type: 'tensor(float8e5m2)' },
     { kind: 'output', name: 'd', type: undefined },
@@ -67,6 +67,6 @@ const WAYS: [kind: 'input' | 'output', type: string, way: RegExp][] = [
 ];
 for (const [kind, type, way] of WAYS) {
   test(`an ${kind} that is ${type} has a way out of its own`, () => {
-    assert.match(unservable('m.onnx', [{ kind, name: 'x', type }]).message, way);
+    assert.match(unsupportedValueError('m.onnx', [{ kind, name: 'x', type }]).message, way);
   });
 }

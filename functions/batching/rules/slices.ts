@@ -68,11 +68,11 @@ function bounds(operation: Operation, input: number, attribute: string): readonl
 }
 
 /** Exporters write the largest int64, int32 or a little less for the end of an axis. */
-const FAR = 2 ** 31 - 1;
+const END_OF_AXIS = 2 ** 31 - 1;
 
 function isEntireAxis(size: Size, start: Size | undefined, end: Size | undefined, step: number): boolean {
   const last = numberOf(end);
-  return step === 1 && isNumber(start, 0) && ((last !== undefined && last >= FAR) || sameSize(end, size));
+  return step === 1 && isNumber(start, 0) && ((last !== undefined && last >= END_OF_AXIS) || sameSize(end, size));
 }
 
 /** The size of an axis after the slice; undefined if it depends on the number of rows. */

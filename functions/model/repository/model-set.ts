@@ -114,7 +114,7 @@ export class ModelSet {
       known.requestedAt = performance.now();
       return known.model;
     }
-    this.#removeForgettable();
+    this.#removeDiscardable();
     const { listing, sha256, shared } = this.#options;
     const model = createModel(folder, {
       ...shared,
@@ -133,10 +133,10 @@ export class ModelSet {
   }
 
   /** Removes models without a state, which are created again on request: callers may request the status of every version. */
-  #removeForgettable(): void {
+  #removeDiscardable(): void {
     const before = performance.now() - RETENTION_MS;
     for (const [key, { model, evictable, requestedAt }] of this.#others) {
-      if (requestedAt > before || !model.forgettable()) continue;
+      if (requestedAt > before || !model.discardable()) continue;
       this.#budget.unregister(evictable);
       this.#others.delete(key);
     }

@@ -54,7 +54,7 @@ export interface Model {
   /** Whether a newer version is being prepared, or the one before it is still in use. */
   refreshing(): boolean;
   /** Whether it has no state to lose: it is neither loaded nor loading, and no back-off delays its next load. */
-  forgettable(): boolean;
+  discardable(): boolean;
   /** Unloads it until the next request for it. Settles when its usage count is 0 and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
@@ -126,7 +126,7 @@ class ManagedModel implements Model {
     return this.#updating !== undefined || this.#retirement.isPending();
   }
 
-  forgettable(): boolean {
+  discardable(): boolean {
     const isInUse = (this.#live ?? this.#loading) !== undefined || this.refreshing();
     return !isInUse && this.#failures.waitMs() <= 0;
   }

@@ -12,7 +12,7 @@ const MAX_DEPTH = 6;
 const MAX_FILES = 20_000;
 const READ_BYTES = 2 ** 20;
 /** The codes of `readdir` for a folder that does not exist. */
-const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);
+const MISSING_CODES: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);
 
 /**
  * Creates the source of a local folder: in the image, or on a volume that an init container or Cloud Storage FUSE fills. Hidden
@@ -58,7 +58,7 @@ export function createFileSource(uri: string): Source {
     signal.throwIfAborted();
     const folder = join(root, below);
     const found = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
-      if (GONE.has(cause.code ?? '')) return [];
+      if (MISSING_CODES.has(cause.code ?? '')) return [];
       throw new SourceError('refused', `MODEL_URI ${root}: cannot read the folder ${folder}: ${cause.message}`, {
         cause,
       });
