@@ -82,7 +82,7 @@ export function createApp(config: Config, logger: Logger): App {
     authorize: createAuthorization(config.ADMIN_TOKEN_FILE),
   });
   return {
-    handler: refresher.ridesOnRequests
+    handler: refresher.runsOnRequests
       ? (req, res) => {
           refresher.onRequest();
           router(req, res);

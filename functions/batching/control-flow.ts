@@ -11,12 +11,12 @@ import {
   withRows,
 } from './values/tracked-value.ts';
 
-/** The outputs of a graph that an attribute of a node holds, for some values of its inputs. */
-export type RunBody = (attribute: string, inputs: readonly Value[]) => Value[];
+/** Follows the graph in an attribute of a node: from the values of the graph's inputs to those of its outputs. */
+type RunBody = (attribute: string, inputs: readonly Value[]) => Value[];
 
-/** A Loop's state settles after a few rounds, as each either stays or tells less of what it was. */
+/** The state of a Loop settles after a few rounds, because in each round less is known of it, or the same. */
 const MAX_ROUNDS = 12;
-/** In the name of a size that a state may have another of in each round. */
+/** Part of the name of a size of a state, which may differ from round to round. */
 const STATE = 'state';
 
 /** If: the choice between its two graphs must not depend on the rows. */
@@ -52,7 +52,7 @@ function loop(operation: Operation, run: RunBody): Result {
   ];
 }
 
-/** A state whose sizes differ from round to round: those that it ends with are not those that a round in between sees. */
+/** The state after the last round. Sizes that differ from round to round get new names: the last need not be those of a round. */
 function ofLastRound(operation: Operation, place: number, value: Value): Value {
   if (isLost(value)) return value;
   const prefix = newSize(operation, STATE).symbols[0]!;
@@ -63,32 +63,37 @@ function ofLastRound(operation: Operation, place: number, value: Value): Value {
 }
 
 interface Round {
-  /** Of a Loop: the condition to go on. */
+  /** The condition of a Loop to continue. */
   readonly before: Value;
   readonly state: readonly Value[];
   readonly rest: readonly Value[];
 }
 
-/** Runs a body until what is known of its state holds before and after a round. */
+/** Follows a body until the same is known of its state before and after a round. */
 function settled(
   operation: Operation,
   initial: readonly (Tracked | undefined)[],
   round: (state: readonly Value[]) => Round,
 ): { state: readonly Value[]; outputs: Round } {
-  let state: readonly Value[] = initial.map((value) => value ?? unknown(operation, 'a state is left out'));
+  let state: readonly Value[] = initial.map((value) => value ?? unknown(operation, 'a state is missing'));
   for (let rounds = 0; ; rounds++) {
     const outputs = round(state);
     const next = state.map((value, i) =>
-      merge(operation, `${STATE} ${i}`, value, outputs.state[i] ?? unknown(operation, 'its body gives no such state')),
+      merge(
+        operation,
+        `${STATE} ${i}`,
+        value,
+        outputs.state[i] ?? unknown(operation, 'its body lacks an output for a state'),
+      ),
     );
     if (next.every((value, i) => isSame(value, state[i]!))) return { state: next, outputs };
     state = rounds < MAX_ROUNDS ? next : next.map(() => unknown(operation, 'its state does not settle'));
   }
 }
 
-/** Scan: its body gets the slices along an axis one by one, with a state; its outputs are concatenated along an axis. */
+/** Scan: its body gets the slices along an axis one by one, with a state; its outputs are stacked along an axis. */
 function scan(operation: Operation, run: RunBody): Result {
-  if (operation.opset < 9) return unknown(operation, 'it is that of operator set 8');
+  if (operation.opset < 9) return unknown(operation, 'there is no rule for it in operator set 8');
   const { attributes, inputs } = operation;
   const count = attributes.int('num_scan_inputs') ?? 0;
   const states = inputs.length - count;
@@ -113,14 +118,14 @@ function scan(operation: Operation, run: RunBody): Result {
   ];
 }
 
-/** Neither of numbers of rows, nor padded, nor a sequence: what is stacked or cut into slices is not followed further. */
+/** Whether a value can be stacked or cut into slices: it depends on no place of a row, is not padded, and is no sequence. */
 const isPlain = (value: Tracked): boolean =>
   !isPositional(value) && value.padding === undefined && value.isSequence !== true;
 const NOT_PLAIN = 'there is no rule for it on such values';
 
 interface Scanned {
   readonly input: Tracked | undefined;
-  /** NaN where the rank would be needed and is not known. */
+  /** NaN if the axis counts from the last and the rank is not known. */
   readonly axis: number;
 }
 
@@ -128,8 +133,8 @@ const placeOf = (axis: number, input: Tracked | undefined): number =>
   axis < 0 ? axis + (input?.shape?.length ?? Number.NaN) : axis;
 
 /**
- * A body that sees one row at a time, and a state that it hands on as it got it, keeps rows apart whatever it does: skl2onnx
- * writes distances to the training data so. To the body, its row is a constant like any other.
+ * Scan along the axis of the rows. The rows do not influence each other if the body gets one row at a time and returns its state
+ * unchanged: skl2onnx exports distances to the training data so. In the body, the row is followed as a constant.
  */
 function scanOverRows(
   operation: Operation,
@@ -148,31 +153,31 @@ function scanOverRows(
   const turned = ['scan_input_directions', 'scan_output_directions'].flatMap(
     (name) => operation.attributes.ints(name) ?? [],
   );
-  if (turned.some((direction) => direction !== 0)) return mixed(operation, 'it turns the order of the rows round');
+  if (turned.some((direction) => direction !== 0)) return mixed(operation, 'it reverses the order of the rows');
   const graph = operation.attributes.graph('body');
   if (graph === undefined || !states.every((state) => state !== undefined && isConstant(state) && !state.counted)) {
-    return mixed(operation, 'it goes through the rows one by one, with a state of rows');
+    return mixed(operation, 'it scans the rows one by one, and its state depends on rows');
   }
   const source = new Map(
     graph.nodes.filter(({ operator }) => operator === 'Identity').map((node) => [node.outputs[0]!, node.inputs[0]!]),
   );
-  const handsOn = states.every((_, i) => {
+  const keepsState = states.every((_, i) => {
     let name = graph.outputs[i]?.name;
-    for (let left = source.size; name !== graph.inputs[i]?.name && left > 0; left--) name = source.get(name ?? '');
+    for (let steps = source.size; name !== graph.inputs[i]?.name && steps > 0; steps--) name = source.get(name ?? '');
     return name !== undefined && name === graph.inputs[i]?.name;
   });
-  if (!handsOn)
-    return mixed(operation, 'it goes through the rows one by one, and what it keeps of one reaches the next');
+  if (!keepsState)
+    return mixed(operation, 'it scans the rows one by one, and its state passes from one row to the next');
   const slices = scanned.map(({ input, axis }) => constant(input!.shape?.filter((_, i) => i !== axis)));
   const results = run('body', [...(states as Tracked[]), ...slices]);
   const places = operation.attributes.ints('scan_output_axes') ?? [];
   const stacks = results.slice(states.length).map((value, i): Value => {
     if (isLost(value)) return value;
     if (!isPlain(value)) return unknown(operation, NOT_PLAIN);
-    if (!isConstant(value) || value.counted) return mixed(operation, 'its body sees all rows');
-    // The body takes its row for a constant: a size that it computes may follow from what is in the row.
+    if (!isConstant(value) || value.counted) return mixed(operation, 'its body uses all rows');
+    // In the body the row counts as a constant, so that a size computed there may depend on the values of the row.
     if (value.shape === undefined || value.shape.some((size) => isOfInside(operation, size))) {
-      return unknown(operation, 'a size of its result may be another for each row');
+      return unknown(operation, 'a size of its result may differ from row to row');
     }
     const axis = (places[i] ?? 0) < 0 ? placeOf(places[i]! + 1, value) : (places[i] ?? 0);
     if (Number.isNaN(axis)) return unknown(operation, 'the rank of a result is not known');
@@ -181,7 +186,7 @@ function scanOverRows(
   return [...(states as Tracked[]), ...stacks];
 }
 
-/** A node gave the size that comes later than this one: those of its body do. Of a shortened name, nothing is known. */
+/** Whether a node of the body may have given the size: its id is lower than that of the Scan. A shortened name may have any. */
 function isOfInside({ id }: Operation, { symbols }: Size): boolean {
   return symbols.some(
     (name) => name.includes('~') || [...name.matchAll(/(\d+):/g)].some(([, of]) => Number(of) < Number(id)),
@@ -189,7 +194,7 @@ function isOfInside({ id }: Operation, { symbols }: Size): boolean {
 }
 
 function sliced(operation: Operation, { input, axis }: Scanned): Value {
-  if (input === undefined) return unknown(operation, 'an input is left out');
+  if (input === undefined) return unknown(operation, 'an input is missing');
   const shape = input.shape?.filter((_, i) => i !== axis);
   if (!carriesRows(input)) return input.counted ? countedConstant(shape) : constant(shape);
   if (Number.isNaN(axis)) return unknown(operation, 'the rank of an input is not known');
@@ -207,7 +212,10 @@ function stacked(operation: Operation, value: Value, axis: number): Value {
   return withRows({ ...value.rows, axis: value.rows.axis + (place <= value.rows.axis ? 1 : 0) }, shape);
 }
 
-/** Operators whose attributes hold graphs that they run. */
+/**
+ * The rules of the operators that run graphs in their attributes: If, Loop and Scan of
+ * https://onnx.ai/onnx/operators/index.html. They take the node, and a function that follows such a graph.
+ */
 export const CONTROL_FLOW: Readonly<Record<string, (operation: Operation, run: RunBody) => Result>> = {
   If: branch,
   Loop: loop,

@@ -3,9 +3,9 @@ import { openBytes } from '../onnx/wire.ts';
 import { findRowIndependence, type RowIndependence } from './row-independence.ts';
 
 /**
- * Whether rows of a model may share a run, as the graph of its file says. Reads synchronously: a graph of thousands of nodes takes
- * some tens of milliseconds, whatever its weights.
- * @returns `unknown` also for a file that cannot be read as a model: `inspectModel` reports that.
+ * Reads the graph of a model file, and decides whether rows of different requests may share a run. Synchronous: a graph of
+ * thousands of nodes takes some tens of milliseconds, however large its weights are.
+ * @returns `unknown` also for a file that cannot be read as a model: `inspectModel` reports such a file.
  */
 export function readRowIndependence(path: string): RowIndependence {
   try {

@@ -32,23 +32,23 @@ import {
 } from './values/tracked-value.ts';
 
 /**
- * Whether rows of different requests may share a run, as the graph says.
+ * Whether rows of different requests may share a run, according to the graph.
  * `proved`: they may; the outputs of a row depend on that row and on constants alone.
- * `mixed`: they must not; rows influence each other, or an output has no row for each row of the inputs.
- * `unknown`: there is an operator without a rule.
+ * `mixed`: they must not; rows influence each other, or an output has not one row for each row of the inputs.
+ * `unknown`: the graph does not decide it, for example because of an operator without a rule.
  */
 export type RowIndependence =
   | { readonly verdict: 'proved' }
   | {
       readonly verdict: 'mixed' | 'unknown';
-      /** The operator that decides, with its domain unless it is ONNX's own; undefined where an input or output does. */
+      /** The operator that is the reason, with its domain unless that is ONNX's own; undefined if an input or output is. */
       readonly operator?: string;
       readonly node?: string;
-      /** A sentence for people, without a full stop. */
+      /** A sentence for logs and documents, without a full stop. */
       readonly reason: string;
     };
 
-/** Far more nodes than a model has: functions that call functions could make a small file take long. */
+/** The most nodes that are followed, far more than a model has: functions that call functions could make a small file take long. */
 const MAX_STEPS = 200_000;
 const MAX_CALLS = 32;
 
@@ -56,12 +56,12 @@ interface Context {
   readonly model: ModelGraph;
   readonly opsets: ReadonlyMap<string, number>;
   readonly calls: number;
-  readonly steps: { left: number };
+  readonly steps: { remaining: number };
 }
 
 /**
- * Follows the rows of a run through a graph. Every input of the graph is [rows, …]; each operator's rule tells which axis of
- * its outputs carries them. Nothing is run, and no weights are read.
+ * Follows the rows of a run through a graph. Every input of the graph is [rows, …]; the rule of each operator gives the axis of
+ * its outputs that carries the rows. Nothing is run, and no weights are read.
  */
 export function findRowIndependence(model: ModelGraph): RowIndependence {
   const { graph } = model;
@@ -76,26 +76,31 @@ export function findRowIndependence(model: ModelGraph): RowIndependence {
     const sizes = shape.map((size, axis) => (typeof size === 'number' ? number(size) : symbol(`input${i}.${axis}`)));
     scope.set(name, withRows(rowAxis(0), sizes));
   }
-  const context: Context = { model, opsets: model.opsets, calls: 0, steps: { left: MAX_STEPS } };
+  const context: Context = { model, opsets: model.opsets, calls: 0, steps: { remaining: MAX_STEPS } };
   walk(graph, scope, context);
   for (const { name } of graph.outputs) {
     const producer = graph.nodes.findLast(({ outputs }) => outputs.includes(name));
-    const refused = refusal(name, scope.get(name), producer);
+    const refused = whyRefused(name, scope.get(name), producer);
     if (refused !== undefined) return refused;
   }
   return { verdict: 'proved' };
 }
 
-/** Why an output is not [rows, …]; undefined where it is. */
-function refusal(name: string, value: Value | undefined, producer: GraphNode | undefined): RowIndependence | undefined {
+/** Why an output is not [rows, …]; undefined if it is. */
+function whyRefused(
+  name: string,
+  value: Value | undefined,
+  producer: GraphNode | undefined,
+): RowIndependence | undefined {
   const node = producer && { operator: typeOf(producer), node: nameOf(producer) };
-  if (value === undefined) return { verdict: 'unknown', ...node, reason: `nothing gives output ${name}` };
+  if (value === undefined) return { verdict: 'unknown', ...node, reason: `no node gives output ${name}` };
   if (isLost(value)) {
     const { lost, operator, node: place, reason } = value;
     return { verdict: lost, operator, node: place, reason };
   }
   const { rows, padding } = value;
-  if (isPositional(value)) return { verdict: 'mixed', ...node, reason: `output ${name} holds the places of the rows` };
+  if (isPositional(value))
+    return { verdict: 'mixed', ...node, reason: `output ${name} has the places of rows in the run` };
   if (rows === undefined) return { verdict: 'mixed', ...node, reason: `output ${name} does not depend on the rows` };
   if (padding !== undefined) {
     return { verdict: 'mixed', ...node, reason: `output ${name} is padded to the longest row of the run` };
@@ -110,7 +115,7 @@ function refusal(name: string, value: Value | undefined, producer: GraphNode | u
   };
 }
 
-/** Follows the values through a graph into `scope`. @param setInputs called once the constants are there */
+/** Follows the values through a graph into `scope`. @param setInputs called when `scope` has the constants */
 function walk(
   graph: Pick<Graph, 'nodes'> & Partial<Graph>,
   scope: Scope,
@@ -141,12 +146,12 @@ const typeOf = ({ domain, operator }: GraphNode): string => (domain === '' ? ope
 const nameOf = ({ name, outputs }: GraphNode): string => name || (outputs[0] ?? '');
 
 function step(node: GraphNode, scope: Scope, context: Context): Result {
-  if (context.steps.left-- <= 0) return lostAt(node, `it takes more than ${MAX_STEPS} steps to follow the graph`);
+  if (context.steps.remaining-- <= 0) return lostAt(node, `it takes more than ${MAX_STEPS} steps to follow the graph`);
   const inputs: (Tracked | undefined)[] = [];
   let lost: Lost | undefined;
   for (const name of node.inputs) {
     const value = scope.get(name);
-    if (value === undefined && name !== '' && !scope.has(name)) return lostAt(node, `nothing gives its input ${name}`);
+    if (value === undefined && name !== '' && !scope.has(name)) return lostAt(node, `no node gives its input ${name}`);
     if (value === undefined || !isLost(value)) inputs.push(value);
     else if (lost === undefined || (lost.lost === 'unknown' && value.lost === 'mixed')) lost = value;
   }
@@ -157,13 +162,13 @@ function step(node: GraphNode, scope: Scope, context: Context): Result {
   const called = functions.size > 0 ? functions.get(functionKey(node.domain, node.operator, node.overload)) : undefined;
   if (called !== undefined && isOperator(type)) return lostAt(node, 'the file has a function of the same name');
   const opset = context.opsets.get(node.domain);
-  // onnxruntime takes the newest operator set that it knows.
+  // onnxruntime would take the newest operator set that it knows, which is not known here.
   if (opset === undefined && node.domain === '')
     return lostAt(node, 'the file does not give the version of its operator set');
   const operation: Operation = {
     type,
     node: nameOf(node),
-    id: String(context.steps.left),
+    id: String(context.steps.remaining),
     opset: opset ?? 1,
     inputs,
     outputs: node.outputs.length,
@@ -191,13 +196,13 @@ function applyRule(operation: Operation): Result {
     positional ||= isPositional(input) && !(keepsNumbers && i === 0 && input.leadsWithRow !== true);
   }
   if (rule === undefined) {
-    // A graph inside the node sees values that are not among the node's inputs.
+    // A graph inside the node can use values that are not among the node's inputs.
     if (hasRows || operation.attributes.hasGraph) return unknown(operation, 'there is no rule for this operator');
     return counted ? countedConstant() : constant();
   }
   if (counted) return hasRows ? mixed(operation, DEPENDS_ON_COUNT) : countedConstant();
   if (padded && rule.padded !== true) {
-    return mixed(operation, 'it takes rows that are padded to the longest of the run');
+    return mixed(operation, 'its input is padded to the longest row of the run');
   }
   if (sequences && rule.takesSequences !== true) return unknown(operation, 'there is no rule for it on sequences');
   if (positional && rule.takesNumbers !== true) return mixed(operation, DEPENDS_ON_PLACE);
@@ -217,10 +222,10 @@ function applyRule(operation: Operation): Result {
 const valuesOf = (result: Result): readonly Value[] =>
   Array.isArray(result) ? (result as readonly Value[]) : [result as Value];
 
-/** The nodes of a function, with what its caller gives. */
+/** Follows the nodes of a function, with the inputs and attributes of the node that calls it. */
 function call(called: GraphFunction, operation: Operation, node: GraphNode, context: Context): Result {
   if (context.calls >= MAX_CALLS) return unknown(operation, `functions call each other more than ${MAX_CALLS} deep`);
-  // onnxruntime runs its nodes as those of the model's version, which may mean something else by them.
+  // onnxruntime runs its nodes as those of the model's operator set, where they may be defined differently.
   const version = called.opsets.get('');
   if (version !== undefined && version !== context.model.opsets.get('')) {
     return unknown(operation, 'the function is of another version of the operator set than the model');
@@ -230,11 +235,11 @@ function call(called: GraphFunction, operation: Operation, node: GraphNode, cont
   const nodes = boundNodes(called.nodes, { given: node.attributes, defaults: called.defaults });
   walk({ nodes }, scope, { ...context, opsets: called.opsets, calls: context.calls + 1 });
   return called.outputs.map(
-    (name) => scope.get(name) ?? unknown(operation, `nothing gives output ${name} of the function`),
+    (name) => scope.get(name) ?? unknown(operation, `no node gives output ${name} of the function`),
   );
 }
 
-/** The outputs of a graph inside a node, for some inputs. */
+/** Follows a graph inside a node. @returns the values of its outputs */
 function runBody(
   operation: Operation,
   name: string,
@@ -247,12 +252,12 @@ function runBody(
     return Array.from({ length: operation.outputs }, () => unknown(operation, `it has no ${name}`));
   const scope = new Scope(outer);
   walk(graph, scope, context, () => {
-    // What the node gives takes the place of an initializer of the same name, which is only its default.
+    // A value from the node replaces an initializer of the same name, which is only the default.
     for (const [i, { name: input }] of graph.inputs.entries()) {
       if (inputs[i] !== undefined || !graph.constants.has(input)) scope.set(input, inputs[i]);
     }
   });
   return graph.outputs.map(
-    (output) => scope.get(output.name) ?? unknown(operation, `nothing gives ${output.name} in ${name}`),
+    (output) => scope.get(output.name) ?? unknown(operation, `no node gives ${output.name} in ${name}`),
   );
 }

@@ -1,6 +1,6 @@
 import type { Value } from './values/tracked-value.ts';
 
-/** The values that nodes of a graph can use: those of the graph and, for a graph inside a node, those of the graphs around it. */
+/** The values that nodes of a graph can use: those of the graph and, if it is inside a node, those of the graphs around it. */
 export class Scope {
   readonly #values = new Map<string, Value | undefined>();
   readonly #outer: Scope | undefined;
@@ -9,13 +9,13 @@ export class Scope {
     this.#outer = outer;
   }
 
-  /** Undefined for an empty name, and for an input of a function that its caller left out. */
+  /** The value of a name. Undefined for an empty name, and for an input of a function that its caller omits. */
   get(name: string): Value | undefined {
     if (name === '') return undefined;
     return this.#values.has(name) || this.#outer === undefined ? this.#values.get(name) : this.#outer.get(name);
   }
 
-  /** Whether there is such a value; an optional input of a function that its caller left out is one. */
+  /** Whether the name is defined. An optional input of a function is, even if its caller omits it. */
   has(name: string): boolean {
     return this.#values.has(name) || (this.#outer?.has(name) ?? false);
   }

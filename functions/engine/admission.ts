@@ -1,16 +1,16 @@
 import { ServingError } from '../errors.ts';
 import type { Feeds } from './batch-rows.ts';
 
-/** Whether the response is still wanted: `gone` once the client has left or its deadline has passed. */
+/** The state of a request: `gone` once its client has closed the connection or its deadline has passed. */
 export interface Cancellation {
   readonly gone: boolean;
 }
 
-/** How rows come into the queue. */
+/** How rows enter the queue. */
 export interface AdmissionOptions {
-  /** They are a chunk of a stream or of a long request, and may fill half of the queue only. Default: false. */
+  /** Whether the rows are a chunk of a stream or of a long request, which may fill half of the queue only. Default: false. */
   readonly bulk?: boolean;
-  /** Where there is no room for them they are refused with `OVERLOADED`, or wait for their turn. Default: `refuse`. */
+  /** What happens if the queue has no room: the rows are refused with `OVERLOADED`, or wait for their turn. Default: `refuse`. */
   readonly whenFull?: 'refuse' | 'wait';
 }
 
@@ -19,28 +19,28 @@ export interface QueueEntry {
   readonly feeds: Feeds;
   readonly cancellation: Cancellation;
   readonly isBulk: boolean;
-  /** Rows handed to runs so far: those before it in the feeds. */
+  /** How many rows are in runs already: the first ones of the feeds. */
   taken: number;
-  /** `performance.now()` at which the rows came into the queue. */
+  /** `performance.now()` when the rows entered the queue. */
   queuedAt: number;
   reject(error: ServingError): void;
 }
 
-/** The queue of rows before the engines, and the decision who comes into it. */
+/** The queue of rows in front of the engines, and the decision which rows may enter it. */
 export interface Admission<E extends QueueEntry> {
   /** Entries with rows that are not in a run yet, oldest first. The batcher removes those whose rows it has all taken. */
   readonly queue: E[];
   /** Rows in the queue. Those that wait for room in it are not counted. */
   depth(): number;
-  /** Whether rows are refused, told before anything is made for them. @returns `OVERLOADED`, or undefined where `add` takes them. */
+  /** Checks rows before an entry is made for them. @returns `OVERLOADED`, or undefined if `add` takes them. */
   refuse(rows: number, options: AdmissionOptions): ServingError | undefined;
-  /** Queues rows that were not refused, or lets them wait for room. To be called in the same turn as `refuse`. */
+  /** Queues rows that were not refused, or lets them wait for room. Must be called in the same turn as `refuse`. */
   add(entry: E): void;
-  /** Counts rows of an entry as handed to a run. @returns the first of them. */
+  /** Counts rows of an entry as taken by a run. @returns the index of the first of them. */
   take(entry: E, rows: number): number;
-  /** Rejects an entry of the queue with `CLIENT_GONE` where its response is no longer wanted; its rows are never run. */
+  /** Rejects a cancelled entry of the queue with `CLIENT_GONE`; its rows are not run. @returns whether it was cancelled. */
   dropIfCancelled(entry: E): boolean;
-  /** Moves rows that wait into the queue, as far as there is room. To be called whenever rows have left the queue. */
+  /** Moves rows that wait into the queue, as far as there is room. Must be called whenever rows were taken from the queue. */
   admitWaiting(): void;
 }
 
@@ -50,15 +50,16 @@ const BULK_FRACTION = 0.5;
 const SWEEP_MS = 1000;
 
 /**
- * Short requests are queued as they arrive and refused where the queue is full. Bulk work fills half of the queue at most. What
- * finds no room and may wait does so outside of the queue, in turn: a chunk of each request, in the order in which the requests
- * began to wait, then the next of each. So no request that waits is passed by more than one chunk of each other one. How many
- * chunks of a request wait is for its caller to bound. A request is known by its {@link Cancellation}, one for all its chunks.
- * @param maxQueueSize rows that the queue holds. Rows are always let into an empty queue, however many they are.
+ * Creates an empty queue. Short requests enter it as they arrive, and are refused if it is full. Bulk work fills at most half of
+ * it. Chunks that find no room wait outside of the queue, if their options allow it, and enter in turn: one chunk of each request,
+ * in the order in which the requests began to wait, then the next chunk of each. So at most one chunk of each other request
+ * overtakes a request that waits. The caller bounds how many chunks of a request wait. A request is identified by its
+ * {@link Cancellation}, one for all its chunks.
+ * @param maxQueueSize rows that the queue holds. An empty queue accepts any number of rows.
  */
 export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Admission<E> {
   const queue: E[] = [];
-  /** What waits for room, by request, the request whose turn is next first. */
+  /** The chunks that wait for room, by request. The first request is the next to enter a chunk. */
   const waiting = new Map<Cancellation, E[]>();
   const maxBulkRows = maxQueueSize * BULK_FRACTION;
   let depth = 0;
@@ -69,7 +70,7 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
     return depth + rows <= (bulk ? maxBulkRows : maxQueueSize);
   }
 
-  /** Whether rows come in at once: bulk work never passes what waits. */
+  /** Whether rows can be queued at once: bulk work does not overtake chunks that wait. */
   function canEnter(rows: number, bulk: boolean): boolean {
     return hasRoom(rows, bulk) && !(bulk && waiting.size > 0);
   }
@@ -92,7 +93,7 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
     for (const [cancellation, chunks] of waiting) {
       const [next] = chunks;
       if (!cancellation.gone && !hasRoom(next!.feeds.rows, next!.isBulk)) return;
-      // A request that has more chunks comes in again behind the others, and this loop sees it there.
+      // A request that has more chunks is inserted again behind the others, and this loop reaches it there.
       waiting.delete(cancellation);
       if (cancellation.gone) for (const chunk of chunks) chunk.reject(clientGone());
       else {
@@ -112,11 +113,11 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
     return true;
   }
 
-  /** While every engine is busy no run is formed that would leave them out, and they would fill the queue. */
+  /** Removes cancelled entries. Forming a run removes them too, but while every engine is busy they would fill the queue. */
   function removeCancelled(): void {
-    let kept = 0;
-    for (const entry of queue) if (!dropIfCancelled(entry)) queue[kept++] = entry;
-    queue.length = kept;
+    let length = 0;
+    for (const entry of queue) if (!dropIfCancelled(entry)) queue[length++] = entry;
+    queue.length = length;
     for (const [cancellation, chunks] of waiting) {
       if (!cancellation.gone) continue;
       waiting.delete(cancellation);
@@ -153,7 +154,7 @@ function clientGone(): ServingError {
 }
 
 function overloaded(depth: number, maxQueueSize: number, bulk: boolean): ServingError {
-  const message = `the queue is full: ${depth} rows wait, ${maxQueueSize} may`;
+  const message = `the queue is full: ${depth} rows wait, ${maxQueueSize} at most`;
   const details = { retryAfter: 1 };
-  return new ServingError('OVERLOADED', bulk ? `${message}, of long requests half as many` : message, details);
+  return new ServingError('OVERLOADED', bulk ? `${message}, half of them for long requests` : message, details);
 }

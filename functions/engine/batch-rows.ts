@@ -3,22 +3,22 @@ import { DTYPES, type DType, elementCount, type Tensor, type TensorData } from '
 import { RunError } from './engine-process.ts';
 import type { JoinedTensor } from './frame.ts';
 
-/** What a request, or a chunk of it, gives to the model. */
+/** The tensors that a request, or a chunk of it, gives to the model. */
 export interface Feeds {
-  /** A tensor for each input, in the order of the signature, of its dtype and with a shape that it allows. */
+  /** A tensor for each input, in the order of the signature, of the input's dtype and of a shape that the input allows. */
   readonly tensors: readonly Tensor[];
-  /** Rows along dimension 0 of every tensor, at least 1. 1 where rows are not joined, whatever the tensors' shapes. */
+  /** Rows along dimension 0 of every tensor, at least 1. For a model whose rows are not joined: 1, whatever the shapes. */
   readonly rows: number;
 }
 
-/** Rows `first` up to `first + rows` of some feeds. */
+/** Rows `first` to `first + rows` (exclusive) of some feeds. */
 export interface Span {
   readonly feeds: Feeds;
   readonly first: number;
   readonly rows: number;
 }
 
-/** Equal for feeds whose rows fit into one tensor: the same dtypes and further dimensions, input by input. */
+/** A key that is equal for feeds whose rows fit into one tensor: all inputs have the same dtypes and the same dims from 1 on. */
 export function keyOf(feeds: Feeds): string {
   let key = '';
   for (const { dtype, dims } of feeds.tensors) {
@@ -30,14 +30,14 @@ export function keyOf(feeds: Feeds): string {
 }
 
 /**
- * Bytes of the inputs of a joined run at most, and of its outputs: about those of the largest request at the default
- * MAX_BODY_BYTES. From 1 MiB on, the time that a run takes between the processes grows with its bytes alone, so larger runs save
- * nothing there.
+ * The most bytes that the inputs of a joined run take, and its outputs: 32 MiB, about those of the largest request at the default
+ * MAX_BODY_BYTES. From 1 MiB on, the time of the transfer between the processes is proportional to the bytes, so larger runs
+ * save no time there.
  */
 export const MAX_BATCH_BYTES = 2 ** 25;
 
 /**
- * Bytes of a row of these tensors on average, at least 1. A string counts as many as it has characters, and 4 for its length.
+ * Average bytes of a row of these tensors, at least 1. A string counts one for each UTF-16 unit, and 4 for its length.
  * @param rows that the tensors have together.
  */
 export function rowBytes(tensors: readonly Tensor[], rows: number): number {
@@ -49,13 +49,13 @@ export function rowBytes(tensors: readonly Tensor[], rows: number): number {
   return Math.max(1, bytes / rows);
 }
 
-/** How many rows a joined run takes, at least 1. @param bytesPerRow as `rowBytes` gives them. */
+/** How many rows a joined run may take within its limits of rows and bytes, at least 1. @param bytesPerRow of `rowBytes`. */
 export function rowsInRun(bytesPerRow: number, maxBatchSize: number, maxBatchBytes = MAX_BATCH_BYTES): number {
   return Math.max(1, Math.min(maxBatchSize, Math.floor(maxBatchBytes / bytesPerRow)));
 }
 
 /**
- * The inputs of a run: a tensor for each input, in the order of the signature, with the rows of all spans in their order. Its
+ * The inputs of a run: a tensor for each input, in the order of the signature, with the rows of all spans in their order. The
  * parts are views of the feeds: no number is copied.
  * @param spans at least one, all with feeds of one key.
  */
@@ -70,20 +70,21 @@ export function joinRows(spans: readonly Span[]): JoinedTensor[] {
       parts.push(rowsOf(span.feeds.tensors[slot]!, span));
       rows += span.rows;
     }
-    // Feeds that are run alone and whole keep their shape: where rows are not joined, dimension 0 need not be the rows.
-    const isWhole = spans.length === 1 && spans[0]!.rows === spans[0]!.feeds.rows;
-    joined.push({ slot, dtype, dims: isWhole ? dims : [rows, ...dims.slice(1)], parts });
+    // The complete feeds of one request keep their shape: if the model's rows are not joined, dimension 0 need not be the rows.
+    const isComplete = spans.length === 1 && spans[0]!.rows === spans[0]!.feeds.rows;
+    joined.push({ slot, dtype, dims: isComplete ? dims : [rows, ...dims.slice(1)], parts });
   }
   return joined;
 }
 
-/** The rows of several feeds, in their order, as those of one. @param feeds at least one, all of one key. */
+/** Joins the rows of several feeds, in their order, in one. @param feeds at least one, all of one key. */
 export function stackRows(feeds: readonly Feeds[]): Feeds {
   return stackSpans(feeds.map((one) => ({ feeds: one, first: 0, rows: one.rows })));
 }
 
 /**
- * The rows of the spans, in their order, as feeds of their own. Numbers of a lone span are a view of it; all else is copied.
+ * Joins the rows of the spans, in their order, in new feeds. The numbers of a single span are views of its feeds; several spans
+ * and strings are copied.
  * @param spans at least one, all with feeds of one key.
  */
 export function stackSpans(spans: readonly Span[]): Feeds {
@@ -112,20 +113,20 @@ function rowsOf({ dims, data }: Tensor, { feeds, first, rows }: Span): TensorDat
     : data.subarray(first * size, (first + rows) * size);
 }
 
-/** The rows of the spans in two halves, the first the larger one where they are odd. A span of several rows may be cut. */
+/** Divides the rows of the spans in two halves, of which the first is the larger if their number is odd. It may divide a span. */
 export function halve<S extends Span>(spans: readonly S[]): [S[], S[]] {
-  let left = Math.ceil(spans.reduce((sum, span) => sum + span.rows, 0) / 2);
+  let remaining = Math.ceil(spans.reduce((sum, span) => sum + span.rows, 0) / 2);
   const halves: [S[], S[]] = [[], []];
   for (const span of spans) {
-    const before = Math.min(left, span.rows);
+    const before = Math.min(remaining, span.rows);
     if (before > 0) halves[0].push({ ...span, rows: before });
     if (span.rows > before) halves[1].push({ ...span, first: span.first + before, rows: span.rows - before });
-    left -= before;
+    remaining -= before;
   }
   return halves;
 }
 
-/** The first output whose dimension 0 is not the rows of the run, in words. Undefined where each output has a row for each. */
+/** Describes the first output whose dimension 0 is not the number of rows of the run. Undefined if there is no such output. */
 export function findMisfit(outputs: readonly Tensor[], rows: number): string | undefined {
   const slot = outputs.findIndex(({ dims }) => dims[0] !== rows);
   if (slot === -1) return undefined;
@@ -133,8 +134,8 @@ export function findMisfit(outputs: readonly Tensor[], rows: number): string | u
 }
 
 /**
- * The error of rows that made their run fail: `DEADLINE` where it took too long, else `MODEL_FAILED`.
- * @param error what the run was rejected with.
+ * The error of rows that made their run fail: `DEADLINE` if the run took too long, else `MODEL_FAILED`.
+ * @param error the reason with which the run was rejected.
  */
 export function servingErrorOf(error: unknown): ServingError {
   const text = error instanceof Error ? error.message : String(error);

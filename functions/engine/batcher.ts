@@ -1,6 +1,6 @@
 /*
- * The way of a request's rows. N: rows of the request, B: rows of the run, [N, …]: a shape whose further dimensions are the
- * signature's. "Owned" is who may keep or change the memory.
+ * The path of a request's rows. N: rows of the request, B: rows of the run, [N, …]: a shape whose further dimensions are the
+ * signature's. The owner of memory may keep or change it.
  *
  *   bytes     the body of the request                                  owned by the route
  *   features  JSON values, or binary tensors                           owned by the route
@@ -8,10 +8,10 @@
  *   batch     slices of the feeds of several requests, B rows in all   views of the feeds; nothing is copied
  *   frame     all inputs [B, …] as little-endian bytes                 small tensors copied, large ones are the feeds' memory
  *   session   the inputs as typed arrays [B, …]                        views of the frame in the engine process
- *   rows      a tensor for each output, [B, …]                         views of the answer's frame, shared by its requests
+ *   rows      a tensor for each output, [B, …]                         views of the result's frame, shared by its requests
  *   response  the N rows of the request, as its dialect writes them    owned by the route
  *
- * A model whose rows are not joined: N and B are 1, and tensors have whatever shape the caller gave.
+ * For a model whose rows are not joined, N and B are 1, and tensors have the shapes that the caller gave.
  */
 import type { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -39,7 +39,7 @@ import type { JoinedTensor } from './frame.ts';
 
 export type { AdmissionOptions, Cancellation };
 
-/** What the batcher runs on: the pool of engine processes. */
+/** What executes the runs of a batcher: the pool of engine processes. */
 export interface Runner {
   /** Engines that could start a run now. */
   free(): number;
@@ -53,50 +53,51 @@ export interface Runner {
   onFree(listener: () => void): void;
 }
 
+/** The limits of a batcher, and the functions that it calls for metrics. */
 export interface BatcherOptions {
-  /** Whether rows of different requests may share a run. Where not, a request's tensors are never split either. */
+  /** Whether rows of different requests may share a run. If not, a request's tensors are not split either. */
   readonly join: boolean;
-  /** Rows of a run at most. */
+  /** The most rows of a run. */
   readonly maxBatchSize: number;
-  /** Bytes of the rows of a joined run at most. Default: {@link MAX_BATCH_BYTES}. One row is always taken. */
+  /** The most bytes of the rows of a joined run. Default: {@link MAX_BATCH_BYTES}. A run has at least one row. */
   readonly maxBatchBytes?: number;
-  /** Milliseconds that the first row of a run waits for others. 0: it goes as soon as an engine is free. */
+  /** Milliseconds that the first row of a run waits for others. 0: it runs as soon as an engine is free. */
   readonly delayMs: number;
-  /** Rows that the queue holds. A request is always let into an empty queue, whatever its size. */
+  /** Rows that the queue holds. An empty queue accepts a request of any size. */
   readonly maxQueueSize: number;
   /**
-   * Called once, when an output of a run has another number of rows than was fed: from then on every row runs alone.
-   * @param misfit the output and its shape.
+   * Called once, when an output of a run has not as many rows as the inputs: from then on every row runs alone.
+   * @param misfit text that names the output and its shape.
    */
   readonly onMisfit?: (misfit: string) => void;
-  /** Called after each run that gave outputs. */
+  /** Called after each successful run. */
   readonly onRun?: (rows: number, seconds: number) => void;
-  /** Called when the first rows of an entry go into a run. @param seconds that they were in the queue. */
+  /** Called when a run takes the first rows of an entry. @param seconds that they were in the queue. */
   readonly onWait?: (seconds: number) => void;
-  /** Called when all rows of an entry have an outcome. @param seconds since they came into the queue. */
+  /** Called when all rows of an entry have an outcome. @param seconds since they entered the queue. */
   readonly onSettled?: (outcomes: readonly Outcome[], seconds: number) => void;
 }
 
-/** `first` of an outcome whose outputs do not follow rows: all their rows belong to the one row that was fed. */
+/** `first` of an outcome whose outputs have not one row for each input row: all their rows belong to the one row that ran. */
 export const ALL_ROWS = -1;
 
 /**
- * The outcome of consecutive rows of a request, `rows` many: their outputs, a tensor for each output in the order of the
- * signature, of which they have the rows from `first` on (or {@link ALL_ROWS}); or the error that each of them has.
+ * The outcome of `rows` consecutive rows of a request. Either their outputs, a tensor for each output in the order of the
+ * signature; row `first` of each tensor belongs to the first of them (or {@link ALL_ROWS}). Or the error of each of them.
  */
 export type Outcome =
   | { readonly rows: number; readonly outputs: readonly Tensor[]; readonly first: number }
   | { readonly rows: number; readonly error: ServingError };
 
+/** The queue of one generation, and the runs made of it. */
 export interface Batcher {
   /**
-   * Queues rows, and settles when each has been run or has failed.
+   * Queues rows, and settles when each has run or failed.
    * @param cancellation one object for all chunks of a request.
-   * @param options for a chunk of a stream or of a long request. Chunks that wait hold memory: hand in a few at a time.
-   * @returns outcomes in the order of the rows, which together have all of them. Outputs are views of memory that other
-   * requests read as well.
-   * @throws ServingError `OVERLOADED` where the queue is full, before anything is queued; `CLIENT_GONE` where the response is no
-   * longer wanted before all rows are in a run.
+   * @param options for a chunk of a stream or of a long request. Chunks that wait hold memory: pass a few at a time.
+   * @returns outcomes of all rows, in the order of the rows. Outputs are views of memory that other requests read as well.
+   * @throws ServingError `OVERLOADED` if the queue is full, before anything is queued; `CLIENT_GONE` if the request is cancelled
+   * before all its rows are in a run.
    */
   predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
   /** Rows in the queue. */
@@ -105,7 +106,7 @@ export interface Batcher {
 
 /** Rows of one call of `predict`. */
 interface Entry extends QueueEntry {
-  /** As `keyOf` gives it; '' where rows are not joined. */
+  /** The result of `keyOf`; '' if rows are not joined. */
   readonly key: string;
   /** Bytes of each row of the feeds. */
   readonly bytesPerRow: number;
@@ -115,10 +116,10 @@ interface Entry extends QueueEntry {
   resolve(outcomes: readonly Outcome[]): void;
 }
 
-/** Rows of one entry that go into one run. */
+/** Consecutive rows of one entry in one run. */
 interface BatchSlice extends Span {
   readonly entry: Entry;
-  /** The rows run a second time, each alone, as the process of the first run died. They do not run a third time. */
+  /** Second and last attempt: the process of the first run died, and each row now runs alone. */
   readonly isLastAttempt: boolean;
 }
 
@@ -127,15 +128,16 @@ type Batch = readonly BatchSlice[];
 const SHORT_REQUEST: AdmissionOptions = {};
 
 /**
- * Queues the rows of requests and hands them to engines as they become free, joined with those of others where that is allowed.
- * @param runner is for this batcher alone: a free engine is taken at once.
+ * Queues the rows of requests and runs them on engines as these become free, joined with rows of other requests if
+ * `options.join` is set.
+ * @param runner used by this batcher alone, because it takes a free engine at once.
  */
 export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
   const admission = createAdmission<Entry>(options.maxQueueSize);
   const former = createBatchFormer(admission, options, dispatch);
   let isScheduled = false;
 
-  // One turn of the event loop delivers many requests: dispatching at its end joins them at no cost in time.
+  // One turn of the event loop delivers many requests: dispatching at its end joins them without a delay.
   function schedule(): void {
     if (isScheduled) return;
     isScheduled = true;
@@ -150,7 +152,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
       void run(batch);
     }
   }
-  // At once, not at the end of the turn: the engine works while the rows of its last run are encoded.
+  // At once, not at the end of the turn: so the engine works while the outputs of its previous run are encoded.
   runner.onFree(dispatch);
 
   async function run(batch: Batch): Promise<void> {
@@ -162,7 +164,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
       const misfit = options.join ? findMisfit(outputs, rows) : undefined;
       if (misfit !== undefined && former.stopJoining()) options.onMisfit?.(misfit);
       if (!former.isJoining() && rows > 1) {
-        // A joined run that fits proves nothing once another has shown that outputs do not follow the rows.
+        // Even if this joined run fits: another one has shown that outputs need not have one row for each input row.
         former.retry(isolateRows(batch));
         schedule();
       } else if (misfit !== undefined) {
@@ -230,11 +232,11 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
 
 /** Decides which rows go into the next run. */
 interface BatchFormer {
-  /** The rows of the next run; none where nothing is to be run now. */
+  /** The rows of the next run; empty if there is nothing to run now. */
   next(): Batch;
-  /** Has these batches run before what is queued, in their order. */
+  /** Puts these batches, in their order, in front of the queue. */
   retry(batches: readonly Batch[]): void;
-  /** @returns whether rows were joined until now. */
+  /** From now on every row runs alone. @returns whether rows were joined until now. */
   stopJoining(): boolean;
   isJoining(): boolean;
   /** Bounds the next runs by the bytes of these outputs, which may be more than those of the inputs. */
@@ -248,11 +250,11 @@ function createBatchFormer(
   onDelayOver: () => void,
 ): BatchFormer {
   const { queue } = admission;
-  /** Parts of runs that failed, each a run of its own, ahead of the queue. */
+  /** Parts of failed runs. Each is a run of its own, and runs before the queue. */
   const retries: Batch[] = [];
   let isJoining = join;
   const hasWaited = createDelay(delayMs, onDelayOver);
-  /** Bytes of a row of outputs, in the last joined run. */
+  /** Average bytes of a row of the outputs of the last joined run. */
   let outputBytes = 1;
 
   function nextRetry(): Batch | undefined {
@@ -278,8 +280,8 @@ function createBatchFormer(
 
   function isDelayed(head: Entry): boolean {
     if (delayMs === 0 || !isJoining) return false;
-    const most = rowsInRun(Math.max(head.bytesPerRow, outputBytes), maxBatchSize, maxBatchBytes);
-    return admission.depth() < most && !hasWaited(head.queuedAt);
+    const maxRows = rowsInRun(Math.max(head.bytesPerRow, outputBytes), maxBatchSize, maxBatchBytes);
+    return admission.depth() < maxRows && !hasWaited(head.queuedAt);
   }
 
   function takeOne(head: Entry): BatchSlice {
@@ -288,17 +290,17 @@ function createBatchFormer(
     return slice;
   }
 
-  /** Rows of the head and of those behind it that have its key, as far as rows and bytes of a run go. */
+  /** Rows of the head and of later entries of the same key, within the limits of rows and bytes. */
   function takeJoined(head: Entry): Batch {
     const now = performance.now();
     const batch: BatchSlice[] = [];
     let rowsLeft = maxBatchSize;
     let bytesLeft = maxBatchBytes;
-    let kept = 0;
+    let skipped = 0;
     let i = 0;
     for (; i < queue.length && rowsLeft > 0; i++) {
       const entry = queue[i]!;
-      if (entry.key !== head.key) queue[kept++] = entry;
+      if (entry.key !== head.key) queue[skipped++] = entry;
       else if (!admission.dropIfCancelled(entry)) {
         const bytes = Math.max(entry.bytesPerRow, outputBytes);
         if (batch.length > 0 && bytes > bytesLeft) break;
@@ -306,10 +308,10 @@ function createBatchFormer(
         batch.push(take(entry, rows, now));
         rowsLeft -= rows;
         bytesLeft -= rows * bytes;
-        if (entry.taken < entry.feeds.rows) queue[kept++] = entry;
+        if (entry.taken < entry.feeds.rows) queue[skipped++] = entry;
       }
     }
-    queue.splice(kept, i - kept);
+    queue.splice(skipped, i - skipped);
     return batch;
   }
 
@@ -334,31 +336,31 @@ function createBatchFormer(
 }
 
 /**
- * Tells whether `delayMs` have passed since a time of `performance.now()`.
- * @param onOver called once they have, after the last call that gave false.
+ * Creates a check whether `delayMs` have passed since a time of `performance.now()`.
+ * @param onOver called when they have passed, if the check has returned false before.
  */
 function createDelay(delayMs: number, onOver: () => void): (since: number) => boolean {
   let isTimerSet = false;
   return (since) => {
-    const left = since + delayMs - performance.now();
-    if (left <= 0) return true;
+    const remainingMs = since + delayMs - performance.now();
+    if (remainingMs <= 0) return true;
     if (!isTimerSet) {
       isTimerSet = true;
       setTimeout(() => {
         isTimerSet = false;
         onOver();
-      }, Math.ceil(left));
+      }, Math.ceil(remainingMs));
     }
     return false;
   };
 }
 
 /**
- * The runs after one that failed, so that only the rows that caused it fail. Rows that fail are halved until each is alone. Rows
- * that ended the process run once more, each alone: the row that did it costs the process of the joined run and one of its own.
- * A row that was alone from the start costs one process, or two where it was killed from outside, as the row need not be the
- * cause.
- * @returns undefined where the batch is one row, which caused it.
+ * The runs to try after a failed one, so that only the rows that caused the failure fail. A batch with an error is halved until
+ * each row is alone. The rows of a batch that ended its process run once more, each alone: the row at fault costs two processes.
+ * A row that was alone from the start costs one; or two if the process was killed from outside, since the row need not be the
+ * cause then.
+ * @returns undefined if the batch is one row, and that row is the cause.
  */
 function retriesAfter(batch: Batch, error: unknown): Batch[] | undefined {
   const fault = error instanceof RunError ? error.fault : 'failed';

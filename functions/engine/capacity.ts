@@ -1,28 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-/** What this machine, or the container's share of it, allows. */
+/** The CPUs and the memory that this process may use. */
 export interface Capacity {
-  /** CPUs that may be used at once: the machine's, its affinity's and its cgroup quota's least; fractions kept. */
+  /** The least of the machine's CPUs, the process's affinity and its cgroup quota; may be a fraction. */
   readonly cpus: number;
-  /** Bytes of memory, or undefined where nothing limits it below the machine's own. */
+  /** Bytes of memory; undefined if no limit is below the machine's memory. */
   readonly memoryBytes: number | undefined;
 }
 
-/** The server's own process, with room for bodies in flight. Measured at 60 MB. */
+/** Bytes of the server's own process, with room for bodies in flight. Measured: 60 MB. */
 const SERVER_BYTES = 128 * 2 ** 20;
 /**
- * An engine process without its model: Node, onnxruntime and its arenas, measured at 45 to 65 MB. The rest is for the tensors of
- * runs, which are not counted otherwise: rows of most models have a few kB, and inputs and outputs of a joined run have
- * `MAX_BATCH_BYTES` each at most, which are freed after it. The tensors inside a graph are known only once it runs.
+ * Bytes of an engine process without its model: Node, onnxruntime and its arenas, measured at 45 to 65 MB. The rest is for the
+ * tensors of runs, which are not counted elsewhere: rows of most models have a few kB, and the inputs and the outputs of a joined
+ * run, which are freed after it, at most `MAX_BATCH_BYTES` each. The size of the tensors inside a graph is known only at a run.
  */
 const ENGINE_BYTES = 72 * 2 ** 20;
-/** While a session is created, weights take about twice the bytes of their file: the file's and the prepacked copy. */
+/** While a session is created, weights take about twice the bytes of their file: its content and the prepacked copy. */
 const MODEL_FACTOR = 2;
 
 /**
- * What this process may use.
- * @param root where `/proc` and `/sys` are found, as `cpuQuota` has it
+ * Reads what this process may use.
+ * @param root the folder of `proc` and `sys`, for tests
  */
 export function measureCapacity(root = '/'): Capacity {
   const quota = cpuQuota(root);
@@ -33,7 +33,7 @@ export function measureCapacity(root = '/'): Capacity {
   };
 }
 
-/** Bytes that models may take: all but the server's own. Undefined where nothing limits the memory. */
+/** Bytes that models may take: all but those of the server process. Undefined if the memory has no limit. */
 export function modelMemory({ memoryBytes }: Capacity): number | undefined {
   return memoryBytes === undefined ? undefined : Math.max(0, memoryBytes - SERVER_BYTES);
 }
@@ -43,14 +43,14 @@ export function engineBytes(modelBytes: number): number {
   return ENGINE_BYTES + MODEL_FACTOR * modelBytes;
 }
 
-/** How many engine processes the CPUs are enough for; may be 0. */
+/** For how many engine processes the CPUs are enough, rounded down; may be 0. */
 export function cpuShare({ cpus }: Capacity, intraOpThreads: number): number {
   return Math.floor(cpus / intraOpThreads);
 }
 
 /**
- * How many engine processes a model of `modelBytes` gets: one for each whole CPU, as far as memory allows, at least one.
- * CPUs are rounded down, so that the serving process is never throttled by its own engines.
+ * How many engine processes a model of `modelBytes` gets: one for each `intraOpThreads` CPUs, as far as memory allows, at least
+ * one. CPUs are rounded down, so that the engines leave CPU time to the serving process.
  */
 export function engineCount(capacity: Capacity, modelBytes: number, intraOpThreads: number): number {
   const byCpu = cpuShare(capacity, intraOpThreads);
@@ -61,9 +61,10 @@ export function engineCount(capacity: Capacity, modelBytes: number, intraOpThrea
 }
 
 /**
- * The CPU quota of this process's cgroup and of those above it, in CPUs; undefined where there is none. Read here
- * because `os.availableParallelism()` knows no quota under cgroup v1.
- * @param root where `/proc` and `/sys` are found: a test lays out its own.
+ * The least CPU quota of this process's cgroup and its ancestors, in CPUs; undefined if there is none. Read here because
+ * `os.availableParallelism()` ignores the quota of cgroup v1. Formats: the kernel's documentation of cgroup v2 (`cpu.max`) and
+ * of the CFS bandwidth control of v1 (`cpu.cfs_quota_us`).
+ * @param root the folder of `proc` and `sys`, for tests
  */
 export function cpuQuota(root = '/'): number | undefined {
   const groups = read(`${root}/proc/self/cgroup`)?.trim().split('\n') ?? [];
@@ -78,7 +79,7 @@ export function cpuQuota(root = '/'): number | undefined {
   return quotas.length === 0 ? undefined : Math.min(...quotas);
 }
 
-/** Inside a container the path may be the host's: its own group is then the mount itself, which the walk ends at. */
+/** The quotas from `path` up to the mount. In a container `path` may be the host's: the container's own group is then the mount. */
 function walkUp(mount: string, path: string, quotaOf: (folder: string) => number | undefined): number[] {
   const quotas: number[] = [];
   const parts = path.split('/').filter(Boolean);

@@ -2,16 +2,16 @@ import type { Duplex } from 'node:stream';
 import { type Frame, HEADER_BYTES } from './frame.ts';
 
 /** The serving process's end of the socket to one engine process. */
-export interface Channel {
-  /** Writes the chunks of one frame with one system call where the socket takes it. */
+interface Channel {
+  /** Writes the chunks of one frame, with one system call if the socket accepts them at once. */
   send(chunks: readonly Uint8Array[]): void;
-  /** The engine reads an end of file, and exits. */
+  /** Closes the socket: the engine reads an end of file, and exits. */
   close(): void;
 }
 
 /**
- * Splits what the engine writes into frames.
- * @param onFrame called with each whole frame. Its memory is not used again: views of it may be kept.
+ * Splits the bytes that the engine writes into frames.
+ * @param onFrame called with each complete frame. Its memory is not reused, so views of it stay valid.
  */
 export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Channel {
   let pending: Buffer | undefined;
@@ -21,7 +21,7 @@ export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Ch
     let rest = chunk;
     while (rest.length > 0) {
       if (pending === undefined) {
-        // A socket hands over whole frames of up to 64 KiB at offset 0 of memory of its own; such a frame needs no copy.
+        // A socket delivers a frame of up to 64 KiB in one chunk, at offset 0 of its own memory; such a frame needs no copy.
         const bytes = rest.length >= HEADER_BYTES ? rest.readUInt32LE(0) : 0;
         if (bytes !== 0 && bytes <= rest.length && rest.byteOffset % 8 === 0) {
           onFrame(parse(rest.subarray(0, bytes)));

@@ -12,7 +12,7 @@ export type RunFault = 'failed' | 'crashed' | 'timed-out';
 /** Why a run or a load failed. */
 export class RunError extends Error {
   readonly fault: RunFault;
-  /** The process ended by its own fault, and was not killed from outside, as the kernel does with any process when memory runs out. */
+  /** The process ended by a fault of its own. False if it was killed from outside, for example by the kernel for want of memory. */
   readonly ofItself: boolean;
   /** Why a load failed; undefined for a reason that has no code. */
   readonly code: Failure['code'];
@@ -25,47 +25,47 @@ export class RunError extends Error {
   }
 }
 
-/** Signals that end a process for a fault in its own code. */
+/** Signals that a process gets for a fault in its own code. */
 const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
 
-/** What an engine process reports of a load or a run that failed. */
+/** The body of a failure frame: why a load or a run failed. */
 export interface Failure {
   readonly message: string;
   /** `FILE_CHANGED`: a file has changed since it was listed. */
   readonly code: 'FILE_CHANGED' | undefined;
 }
 
-/** What an engine process reports of the model that it has loaded. */
+/** The body of the frame that an engine process sends when it has loaded a model. */
 export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'> & {
-  /** Whether rows of several requests may share a run, where the order asked for it. */
+  /** Whether rows of several requests may share a run. Undefined unless the order has `findsRowIndependence`. */
   readonly rows?: RowIndependence | undefined;
 };
 
-/** One engine process, which does one thing at a time. */
+/** One engine process. It executes one load or run at a time: call the next when the last has settled. */
 export interface Engine {
   readonly pid: number | undefined;
   /** @throws RunError `failed` with onnxruntime's text, `crashed`, or `timed-out`: the process has then been killed. */
   load(order: LoadOrder, timeoutMs?: number): Promise<Loaded>;
   /**
    * @param inputs a tensor for each input, in the order of the signature.
-   * @returns a tensor for each output, in the order of the signature: views of one frame, which is the caller's.
+   * @returns a tensor for each output, in the order of the signature: views of one frame, whose memory the caller owns.
    * @throws RunError. On `timed-out` the process has been killed.
    */
   run(inputs: readonly JoinedTensor[], timeoutMs: number): Promise<Tensor[]>;
   kill(): void;
-  /** Lets the process end by itself once it is idle. */
+  /** Closes the socket: the process exits once it is idle. */
   close(): void;
-  /** Resolves when the process has ended, with how: `killed by SIGKILL`, `exit code 1`. Never rejects. */
+  /** Resolves with the reason when the process has ended: `killed by SIGKILL`, `exit code 1`. Never rejects. */
   readonly exited: Promise<string>;
 }
 
 /**
- * Tens of gigabytes from a slow disk load in less; an open that hangs, as on a network volume that has gone, would hold
- * its engine for ever.
+ * Ten minutes: tens of gigabytes load from a slow disk in less. Without a limit, an open that hangs, as on a lost network
+ * volume, would block its engine for ever.
  */
 const LOAD_TIMEOUT_MS = 600_000;
 
-/** A timer that is later than this was late because the process was frozen (its CPU throttled): work never delays one for so long. */
+/** A timer later than this means that the process was frozen (CPU throttled): work does not delay a timer for so long. */
 const FROZEN_MS = 2000;
 
 interface Pending {
@@ -75,14 +75,14 @@ interface Pending {
 }
 
 /**
- * Speaks the frame protocol with a freshly spawned engine process.
- * @param lastId one less than the id of the first exchange. Ids count up, and start again after 2^32 - 1.
+ * Connects to a newly spawned engine process by the frame protocol.
+ * @param lastId one less than the id of the first exchange. Ids count up, and continue with 0 after 2^32 - 1.
  */
 export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   let pending: Pending | undefined;
   let timer: NodeJS.Timeout | undefined;
   let currentId = lastId;
-  let gone: string | undefined;
+  let exitReason: string | undefined;
 
   function settle(): Pending | undefined {
     const settled = pending;
@@ -91,14 +91,14 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     return settled;
   }
 
-  // A process that could not be started for want of file descriptors has no socket, despite the type; its error event follows.
+  // Despite the type, a process that could not start for want of file descriptors has no socket; its error event follows.
   const socket = (child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined;
   const channel = socket && openChannel(socket, receive);
   // A write to an engine that has just ended fails here; its exit event has the reason.
   socket?.on('error', () => {});
 
   function receive(frame: Frame): void {
-    // An answer to another exchange: any later one of this process could go to the wrong request.
+    // A result of another exchange: later results of this process could reach the wrong request.
     if (frame.id !== pending?.id) child.kill('SIGKILL');
     else if (frame.kind === KIND.failure) {
       const { message, code } = decodeJson(frame) as Failure;
@@ -110,8 +110,8 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
 
   const exited = new Promise<string>((resolve) => {
     const end = (how: string, ofItself = false): void => {
-      if (gone !== undefined) return;
-      gone = how;
+      if (exitReason !== undefined) return;
+      exitReason = how;
       settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, { ofItself }));
       resolve(how);
     };
@@ -120,8 +120,8 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
       else end(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
     });
     child.once('error', (error) => end(`could not start: ${error.message}`));
-    // A prespawned process may have ended before it was attached. One that could not start has no pid; its error event, if it
-    // is still to come, has the reason.
+    // A prespawned process may have ended before this call. One that could not start has no pid; its error event may still
+    // follow, with the reason.
     const early = child.exitCode ?? child.signalCode;
     if (early !== null) end(`ended early: ${early}`);
     else if (child.pid === undefined) setImmediate(end, 'could not start');
@@ -147,8 +147,8 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     timeoutMs: number,
   ): Promise<Frame> {
     return new Promise((resolve, reject) => {
-      if (gone !== undefined) {
-        reject(new RunError('crashed', `the engine process ended: ${gone}`));
+      if (exitReason !== undefined) {
+        reject(new RunError('crashed', `the engine process ended: ${exitReason}`));
         return;
       }
       currentId = (currentId + 1) >>> 0;

@@ -1,9 +1,9 @@
-/** Of the system and of Node. */
+/** Variables of the system and of the C library. */
 const NAMES = new Set([
   ...['PATH', 'HOME', 'USERPROFILE', 'TMPDIR', 'TMP', 'TEMP', 'SYSTEMROOT', 'WINDIR', 'TZ'],
   ...['LANG', 'LANGUAGE', 'LOCPATH', 'GLIBC_TUNABLES', 'LD_LIBRARY_PATH', 'LD_PRELOAD', 'DYLD_LIBRARY_PATH'],
 ]);
-/** Of Node, of the memory allocator, and of onnxruntime with what it runs on. */
+/** Prefixes of variables of Node, of the memory allocator, of onnxruntime and of its execution providers. */
 const PREFIXES = [
   'LC_',
   'NODE_',
@@ -18,16 +18,16 @@ const PREFIXES = [
   'CUBLAS_',
   'NVIDIA_',
 ];
-/** Secrets that have these prefixes as well: npm's NODE_AUTH_TOKEN, NVIDIA_API_KEY. */
+/** Names of secrets, which may have those prefixes: npm's NODE_AUTH_TOKEN, NVIDIA_API_KEY. */
 const SECRET = /(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(_|$)/;
 
 /**
- * The part of the server's environment that an engine process gets: what it needs, without settings, tokens and addresses, as it
- * runs models of other people.
+ * The part of the server's environment that an engine process gets: what Node and onnxruntime need, without settings, tokens and
+ * addresses, because an engine runs models that others made.
  */
 export function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const isNeeded = (name: string): boolean =>
     NAMES.has(name) || (!SECRET.test(name) && PREFIXES.some((prefix) => name.startsWith(prefix)));
-  // Windows has names in any case.
+  // Windows ignores the case of names.
   return Object.fromEntries(Object.entries(env).filter(([name]) => isNeeded(name.toUpperCase())));
 }

@@ -1,22 +1,23 @@
 import { DTYPES, type DType, elementCount, type NumericData, type Tensor, type TensorData } from '../tensor/tensor.ts';
 
 /**
- * The frames between the serving process and an engine process. Little-endian, every frame and every tensor's data
- * starting at a multiple of 8 bytes, so that typed arrays are views of what was read and nothing is copied:
+ * The kinds of frames between the serving process and an engine process. Frames are little-endian. Every frame and every tensor's
+ * data start at a multiple of 8 bytes, so that typed arrays are views of the bytes that were read, without a copy:
  *
- *     u32 bytes of the whole frame | u32 kind | u32 id | u32 count
+ *     u32 bytes of the frame, header included | u32 kind | u32 id | u32 count
  *     count × ( u32 slot | u32 dtype | u32 rank | u32 data bytes | u32 × rank, padded | data, padded )
  *
  * `slot` is the tensor's index in the model's signature. A frame that carries JSON has its byte length as `count`.
  * A string tensor's data is, for each element, a u32 byte length and its UTF-8 bytes.
  */
 export const KIND = { load: 1, loaded: 2, run: 3, result: 4, failure: 5 } as const;
-export type Kind = (typeof KIND)[keyof typeof KIND];
+type Kind = (typeof KIND)[keyof typeof KIND];
 
+/** Bytes of the four numbers with which a frame begins. */
 export const HEADER_BYTES = 16;
-/** 2 GiB: larger than any request, and small enough for a buffer to be allocated. */
+/** The most bytes of a frame, 2 GiB: larger than any request, and small enough for a buffer to be allocated. */
 export const MAX_FRAME_BYTES = 2 ** 31;
-/** Data of at least this many bytes is written to the socket as it is, and not copied into the frame. */
+/** Data of at least this many bytes is written to the socket directly; smaller data is copied into the frame first. */
 const COPY_BELOW = 16_384;
 
 /** An input of a run, with the rows of several requests in the order of the run. */
@@ -29,15 +30,19 @@ export interface JoinedTensor {
   readonly parts: readonly TensorData[];
 }
 
+/** A tensor of a frame. `slot` is the index of its input or output in the signature. */
 export interface SlottedTensor extends Tensor {
   readonly slot: number;
 }
 
+/** A frame as it was read: the numbers of its header, and its body. */
 export interface Frame {
   readonly kind: number;
+  /** The id of the exchange: a result has that of its order. */
   readonly id: number;
+  /** How many tensors, or bytes of JSON, the body has. */
   readonly count: number;
-  /** The bytes after the header. The memory is the receiver's. */
+  /** The bytes after the header. The receiver owns the memory. */
   readonly body: Buffer;
 }
 
@@ -47,7 +52,7 @@ const DTYPE_CODES = new Map(DTYPE_NAMES.map((name, code) => [name, code]));
 const pad8 = (bytes: number): number => bytes + (-bytes & 7);
 const encoder = new TextEncoder();
 
-/** A frame with a JSON value: a load order, its answer, or a failure. */
+/** A frame with a JSON value: a load order, its result, or a failure. */
 export function encodeJson(kind: Kind, id: number, value: unknown): Buffer {
   const json = Buffer.from(JSON.stringify(value));
   const frame = Buffer.alloc(HEADER_BYTES + pad8(json.length));
@@ -56,15 +61,15 @@ export function encodeJson(kind: Kind, id: number, value: unknown): Buffer {
   return frame;
 }
 
-/** The value of a frame that carries JSON. @throws SyntaxError where it carries none */
+/** The value of a frame that carries JSON. @throws SyntaxError if the body is not JSON */
 export function decodeJson(frame: Frame): unknown {
   return JSON.parse(frame.body.toString('utf8', 0, frame.count));
 }
 
 /**
- * A frame that carries tensors, as chunks to be written one behind the other: small data is copied into one chunk,
- * large data stays where it is.
- * @throws RangeError for a frame beyond `MAX_FRAME_BYTES`.
+ * A frame that carries tensors, as chunks to write in their order: small data is copied into chunks of one buffer, large data is
+ * a view of the tensors.
+ * @throws RangeError for a frame of more than `MAX_FRAME_BYTES`.
  */
 export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTensor[]): Uint8Array[] {
   const data = tensors.map(numericParts);
@@ -96,7 +101,7 @@ export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTe
       at += pad8(size);
     } else {
       chunks.push(buffer.subarray(from, at), ...data[i]!.map(bytesOf));
-      // What pads it stands at the end of 8 bytes: what is copied behind it is aligned in this buffer, too.
+      // The padding takes the last bytes of 8 in this buffer, so that the data copied after it is aligned here as well.
       const padding = pad8(size) - size;
       at += pad8(padding);
       from = at - padding;
@@ -107,7 +112,7 @@ export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTe
   return chunks;
 }
 
-/** The tensors of a frame. Numeric data are views of the frame's memory. */
+/** The tensors of a frame, in the frame's order. Numeric data are views of the frame's memory. */
 export function decodeTensors(frame: Frame): SlottedTensor[] {
   const { body } = frame;
   const tensors: SlottedTensor[] = [];
@@ -151,7 +156,7 @@ function numericParts({ dtype, parts }: JoinedTensor): readonly NumericData[] {
   return dtype === 'string' ? [packTexts(parts)] : (parts as readonly NumericData[]);
 }
 
-/** Through one view of the tensor's own type: making a view of bytes for each part would cost more than the copying. */
+/** Copies through one view of the tensor's own type: a view of bytes for each part would cost more than the copy. */
 function copyParts(buffer: Buffer, at: number, size: number, dtype: DType, parts: readonly NumericData[]): void {
   const { bytes, view } = DTYPES[dtype === 'string' ? 'uint8' : dtype];
   const target = view(buffer.buffer, buffer.byteOffset + at, size / bytes) as Float64Array;
@@ -171,7 +176,10 @@ function viewOf(dtype: DType, body: Buffer, at: number, size: number): NumericDa
   return view(body.buffer, body.byteOffset + at, size / bytes);
 }
 
-/** Each text's length in bytes, a u32, before its UTF-8: in frames, and in the binary data of the Open Inference Protocol. */
+/**
+ * Strings as bytes: for each a u32 with its length in bytes, little-endian, then its UTF-8. The format of frames, and of BYTES in
+ * the Open Inference Protocol (Triton's extension for binary tensor data).
+ */
 export function packTexts(parts: readonly TensorData[]): Uint8Array {
   const texts = (parts as readonly string[][]).flat().map((text) => encoder.encode(text));
   const packed = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + text.length, 0));

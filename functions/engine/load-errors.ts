@@ -5,15 +5,15 @@ import { tensorText } from '../onnx/value-type.ts';
 const MOVE_IT = 'put it beside the model, and save the model with that location (onnx.save_model: location)';
 
 const NO_CUSTOM =
-  'this server loads no custom operators: export the model with those of ai.onnx, ai.onnx.ml and com.microsoft alone';
+  'this server loads no custom operators: export the model with operators of ai.onnx, ai.onnx.ml and com.microsoft alone';
 
-/** The errors of onnxruntime that are common, each with a message that says what to do. */
+/** The common errors of onnxruntime: the pattern of its text, and the message that says what to do. */
 const KNOWN: readonly [text: RegExp, say: (found: string[], model: RefusedModel) => string][] = [
   [
     /Opset (\d+) is under development(?:.|\n)*official support for domain (\S+) is till opset (\d+)/,
     ([opset, domain, newest]) =>
       `the model needs opset ${opset} of ${domain}, this server's onnxruntime takes up to ${newest}: ` +
-      (domain === 'ai.onnx' ? `export it with opset_version=${newest} or lower` : 'export it with a lower one'),
+      (domain === 'ai.onnx' ? `export it with opset_version=${newest} or lower` : 'export it with a lower opset'),
   ],
   [
     /Unsupported model IR version: (\d+), max supported IR version: (\d+)/,
@@ -53,7 +53,7 @@ const KNOWN: readonly [text: RegExp, say: (found: string[], model: RefusedModel)
   [
     /In Node, \("(.*?)", (\S+), "(.*?)", -?\d+\)(?:.|\n)*No opset import for domain/,
     ([node, operator, domain]) =>
-      `${operatorText(operator!, domain!, node)} is of a domain for which the model has no opset_import; ${NO_CUSTOM}`,
+      `${operatorText(operator!, domain!, node)} is in a domain for which the model has no opset_import; ${NO_CUSTOM}`,
   ],
   [
     /Fatal error: (\S*):(\S+)\(-?\d+\) is not a registered function\/op/,
@@ -64,7 +64,7 @@ const KNOWN: readonly [text: RegExp, say: (found: string[], model: RefusedModel)
     /Could not find an implementation for (\S+)\((\d+)\) node with name '(.*?)'/,
     ([operator, opset, node]) =>
       `onnxruntime has no implementation of the operator ${operator} of opset ${opset}${nodeText(node)} for the dtypes ` +
-      'that it has in this model: export the model with others, such as float32 and int64',
+      'that it has in this model: export the model with other dtypes, such as float32 and int64',
   ],
   [
     /Type Error: Type '(.*?)' of input parameter \((.*?)\) of operator \((.*?)\) in node \((.*?)\) is invalid/,
@@ -75,21 +75,21 @@ const KNOWN: readonly [text: RegExp, say: (found: string[], model: RefusedModel)
   [
     /Unsupported data type: (\d+)/,
     ([number]) =>
-      `an output whose type the file leaves open is ${elementText(Number(number))}, which onnxruntime-node can not return: ` +
+      `an output whose type the file leaves open is ${elementText(Number(number))}, which onnxruntime-node cannot return: ` +
       'export it as float32, with a Cast node in front of the output',
   ],
   [
     /Failed to construct locale with name:(\S+?):/,
     ([locale]) =>
-      `its StringNormalizer needs the locale ${locale}, which this system has not: install it, or make it with localedef in ` +
-      'a folder, and give that as LOCPATH; or export the model with the locale en_US.UTF-8',
+      `its StringNormalizer needs the locale ${locale}, which this system does not have: install it, or make it with localedef ` +
+      'in a folder, and set LOCPATH to that; or export the model with the locale en_US.UTF-8',
   ],
 ];
 
 /** A model that onnxruntime did not load. */
-export interface RefusedModel {
+interface RefusedModel {
   readonly path: string;
-  /** Where its external data lies, as the model says. */
+  /** The locations of its external data, as the model has them. */
   readonly external: readonly string[];
 }
 
@@ -107,10 +107,10 @@ function elementText(number: number): string {
 }
 
 /**
- * Why onnxruntime did not load a model: for a common error a message that says what to do, else onnxruntime's own.
- * @param cause what onnxruntime threw
+ * The error for a model that onnxruntime did not load: for a common one with a message that says what to do, else onnxruntime's.
+ * @param cause the error that onnxruntime threw
  */
-export function loadRefusal(cause: unknown, model: RefusedModel): Error {
+export function loadError(cause: unknown, model: RefusedModel): Error {
   const text = cause instanceof Error ? cause.message : String(cause);
   for (const [pattern, say] of KNOWN) {
     const found = pattern.exec(text);

@@ -8,7 +8,8 @@ import { spawnEngine } from './spawn.ts';
 
 export type { RestartReason };
 
-export interface PoolOptions {
+interface PoolOptions {
+  /** Engine processes of a complete pool, at least 1. */
   readonly size: number;
   readonly order: LoadOrder;
   /** Milliseconds from a run's start after which its process is killed. */
@@ -18,14 +19,16 @@ export interface PoolOptions {
   readonly onRestart?: (reason: RestartReason, detail: string, delayMs: number) => void;
 }
 
+/** The state of one engine process, for status pages and metrics. */
 export interface EngineView {
+  /** Its place in the pool, from 0 on: a replacement has that of the process that died. */
   readonly slot: number;
   readonly pid: number | undefined;
   readonly state: EngineState;
 }
 
 /** A crash loop. */
-export interface PoolFault {
+interface PoolFault {
   /** Why the last engine ended. */
   readonly reason: string;
   readonly code: RunError['code'];
@@ -35,12 +38,12 @@ export interface PoolFault {
 
 /** Engine processes of one loaded model, each replaced when it dies. */
 export interface Pool {
-  /** Settles when the first engine has loaded the model. The others start at `grow`. @throws RunError where it does not load. */
+  /** Settles when the first engine has loaded the model. The others start with `grow`. @throws RunError if it does not load. */
   start(): Promise<Loaded>;
   /**
    * Starts the other engines in the background.
-   * @param warmUp inputs of runs that each of them does before it is free, as each later replacement does.
-   * @param engines that there are in all then. Default: the size of the pool.
+   * @param warmUp the inputs of the runs that each of them, and each later replacement, does before it is free.
+   * @param engines how many there are then, the first included. Default: the size of the pool.
    */
   grow(warmUp: readonly (readonly JoinedTensor[])[], engines?: number): void;
   /** Engines that could start a run now. */
@@ -48,15 +51,15 @@ export interface Pool {
   /**
    * Runs on a free engine.
    * @param inputs a tensor for each input, in the order of the signature.
-   * @param timeoutMs where it is less than `runTimeoutMs`.
-   * @returns a tensor for each output, in the order of the signature, of its dtype. They are views of one frame, which is the
-   * caller's.
-   * @throws RunError; Error where none is free.
+   * @param timeoutMs shortens `runTimeoutMs`; a longer one has no effect.
+   * @returns a tensor for each output, in the order of the signature, of its dtype: views of one frame, whose memory the caller
+   * owns.
+   * @throws RunError; Error if no engine is free.
    */
   run(inputs: readonly JoinedTensor[], timeoutMs?: number): Promise<Tensor[]>;
-  /** @param listener called whenever an engine becomes free; there is one. */
+  /** @param listener called whenever an engine becomes free. It replaces the one before. */
   onFree(listener: () => void): void;
-  /** The crash loop that keeps rows from being run. Undefined while an engine works, or starts after a single crash. */
+  /** The crash loop for which rows cannot run. Undefined while an engine works, or starts after a single crash. */
   fault(): PoolFault | undefined;
   engines(): EngineView[];
   /** Kills the processes, and settles when all have exited. */
@@ -68,13 +71,13 @@ interface Slot {
   readonly index: number;
   engine: Engine | undefined;
   state: EngineState;
-  /** Ends in a row without a finished run between them. */
+  /** How often its engine ended or failed to load since the last finished run. */
   failures: number;
   /** Why the last engine ended. */
   reason: string;
   /** The code of the last load that failed. */
   code: RunError['code'];
-  /** `Date.now()` at which the next engine starts, where `state` is `waiting`. */
+  /** While `state` is `waiting`: `Date.now()` when the next engine starts. */
   restartAt: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -84,13 +87,13 @@ const LONGEST_DELAY_MS = 30_000;
 
 /**
  * Milliseconds until an engine is replaced: 0 after a single crash; in a crash loop twice as long each time, up to 30 s.
- * @param failures ends in a row without a finished run between them.
+ * @param failures how often the engine ended since the last finished run.
  */
 export function restartDelayMs(failures: number): number {
   return failures <= 1 ? 0 : backOffMs(failures - 1, FIRST_DELAY_MS, LONGEST_DELAY_MS);
 }
 
-/** Engine processes of one model. Starts none yet: `start` does. */
+/** Creates the pool of one model. `start` starts its first engine process. */
 export function createPool(options: PoolOptions): Pool {
   const slots = Array.from({ length: options.size }, (_, index) => emptySlot(index));
   const supervisor = createSupervisor(options);
@@ -133,13 +136,13 @@ export function createPool(options: PoolOptions): Pool {
 
 /** Starts, replaces and ends the engines of slots. */
 interface Supervisor {
-  /** Starts an engine, which then runs the feeds of `setWarmUp`. @throws RunError where it does not load, or fails on them. */
+  /** Starts an engine, which then runs the feeds of `setWarmUp`. @throws RunError if it does not load, or fails on them. */
   launch(slot: Slot): Promise<Loaded>;
-  /** Starts an engine in the background, and replaces it where that fails. */
+  /** Starts an engine in the background, and replaces it if that fails. */
   relaunch(slot: Slot): void;
-  /** Starts another engine in the place of one that ended, after the back-off. */
+  /** Replaces an engine that ended, after the back-off. */
   replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void;
-  /** Frees an engine that has ended its run. */
+  /** Marks an engine as free after its run. */
   release(slot: Slot, engine: Engine): void;
   setWarmUp(feeds: readonly (readonly JoinedTensor[])[]): void;
   onFree(listener: () => void): void;
@@ -180,7 +183,7 @@ function createSupervisor({ order, runTimeoutMs, loadTimeoutMs, onRestart }: Poo
 
   function replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void {
     if (isClosed || slot.engine !== engine || slot.state === 'waiting') return;
-    // A run that took too long proves nothing against the engine, and such restarts are at least its time apart.
+    // A run that took too long is no sign of a broken engine, and such restarts are at least `runTimeoutMs` apart.
     slot.failures = reason === 'run_timeout' ? 0 : slot.failures + 1;
     const delay = restartDelayMs(slot.failures);
     slot.state = 'waiting';
@@ -197,7 +200,7 @@ function createSupervisor({ order, runTimeoutMs, loadTimeoutMs, onRestart }: Poo
     release(slot, engine) {
       if (isClosed || slot.engine !== engine) return;
       slot.state = 'idle';
-      // The engine gets its next run here, before the outputs of its last are returned: it works while they are encoded.
+      // The engine gets its next run here, before the outputs of its last run are returned: it works while they are encoded.
       onFree();
     },
     setWarmUp(feeds) {
@@ -234,7 +237,7 @@ function emptySlot(index: number): Slot {
 }
 
 function faultOf(slots: readonly Slot[]): PoolFault | undefined {
-  // A single crash is no loop: its replacement is starting, and rows that wait are run on it.
+  // A single crash is no loop: its replacement is starting, and will run the rows that wait.
   const isWorking = slots.some(({ state }) => state === 'idle' || state === 'busy');
   const looping = slots.filter(({ failures, state }) => failures > 1 && state !== 'closed');
   if (isWorking || looping.length === 0) return undefined;

@@ -1,38 +1,39 @@
 import { dirname, posix, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../onnx/inspect.ts';
-import { refusal, type UnservableValue, unservable } from '../onnx/invalid-model.ts';
+import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../onnx/invalid-model.ts';
 import type { Value } from '../onnx/value-type.ts';
 import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from '../tensor/tensor.ts';
 import type { SlottedTensor } from './frame.ts';
-import { loadRefusal } from './load-errors.ts';
+import { loadError } from './load-errors.ts';
 import { withLocale } from './locale.ts';
 
-export interface SessionOptions {
+interface SessionOptions {
+  /** Threads for one operator. */
   readonly intraOpThreads: number;
-  /** onnxruntime's names, first choice first: `['cpu']`, `['cuda', 'cpu']`. */
+  /** onnxruntime's names of the execution providers, in the order of preference: `['cpu']`, `['cuda', 'cpu']`. */
   readonly executionProviders: readonly string[];
 }
 
 /**
- * Loads onnxruntime. Its binding reads a Float16Array as empty (microsoft/onnxruntime pull request 32323). Where the runtime has
- * no such class, it takes and returns a Uint16Array of the same bits: so the class is removed here.
+ * Loads onnxruntime, and removes the global class Float16Array: onnxruntime's binding reads a Float16Array as empty
+ * (microsoft/onnxruntime pull request 32323). If the class does not exist, it takes and returns a Uint16Array of the same bits.
  */
 export async function loadRuntime(): Promise<typeof import('onnxruntime-node')> {
   Reflect.deleteProperty(globalThis, 'Float16Array');
   return (await import('onnxruntime-node')).default;
 }
 
-/** What an engine process loads. */
+/** The model that an engine process loads, and how. */
 export interface LoadOrder extends SessionOptions {
   readonly path: string;
-  /** Whether it reads the graph for row independence, too: only the first engine of a model does. */
+  /** Whether the engine analyzes the graph for row independence: only the first engine of a model does. */
   readonly findsRowIndependence?: boolean;
-  /** The stamps that the file and its weights must have, by path. Given where others can write to the files. */
+  /** The stamps that the file and its weights must have, by path. Set if others can write to the files. */
   readonly stamps?: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
 
-/** An output that was a ZipMap's sequence of maps, and is now the tensor of its scores: shape [rows, classes]. */
+/** An output that was a ZipMap's sequence of maps in the file, and is the tensor of its scores in the session: [rows, classes]. */
 export interface PatchedOutput {
   readonly output: string;
   /** The classes, by column. */
@@ -50,24 +51,24 @@ export interface Session {
   /**
    * @param feeds a tensor for each input; `slot` is its index in the signature.
    * @returns a tensor for each output, in the order of the signature, of its dtype, with the dims of the run.
-   * @throws Error with onnxruntime's reason where it does not run these feeds, or an output has another dtype than the model says.
+   * @throws Error with onnxruntime's reason if the run fails; or if an output has not the dtype that the model declares.
    */
   run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]>;
 }
 
-/** The setting of an onnxruntime session for the folder of the external data. */
+/** onnxruntime's session setting for the folder of the external data. */
 const EXTERNAL_DATA_FOLDER = 'model_external_initializers_file_folder_path';
 
 /**
- * Loads the model at `path`. External data lies beside it. Outputs of ZipMaps, and sequences of tensors, are made tensors.
- * @throws ServingError `MODEL_FAILED` that begins with the path for a file that is no sound ONNX model, and for inputs and
- * outputs that are no tensors, or of a dtype that onnxruntime-node does not carry
- * @throws Error with the reason where onnxruntime refuses it: in words for a common one, else in its own
+ * Loads the model at `path`, with its external data beside it. Outputs of ZipMaps, and sequences of tensors, become tensors.
+ * @throws ServingError `MODEL_FAILED` with a message that begins with the path, for a file that is not a valid ONNX model, and for
+ * inputs and outputs that are not tensors, or of a dtype that onnxruntime-node does not support
+ * @throws Error if onnxruntime refuses the model: with what to do for a common reason, else with onnxruntime's text
  */
 export async function openSession(path: string, options: SessionOptions): Promise<Session> {
   const ort = await loadRuntime();
   const inspection = inspectModel(path);
-  if (inspection.outputs.length === 0) throw refusal(path, 'it has no output: there is nothing to return');
+  if (inspection.outputs.length === 0) throw invalidModelError(path, 'it has no output: there is nothing to return');
   const { external } = inspection;
   const { source, patched, isPatched } = await sourceOf(path, inspection);
   const session = await createSession(ort, source, {
@@ -75,26 +76,26 @@ export async function openSession(path: string, options: SessionOptions): Promis
     interOpNumThreads: 1,
     executionMode: 'sequential',
     executionProviders: [...options.executionProviders],
-    // 4: what is fatal. An error of a run is thrown as well, and its line would put a caller's values into the log.
+    // 4: fatal errors only. The error of a run is thrown anyway, and its log line could contain values of a caller.
     logSeverityLevel: 4,
-    // A model given as bytes has no folder: its external data is found by this one.
+    // A model given as bytes has no folder: onnxruntime finds its external data by this setting.
     ...(source !== path && { extra: { session: { [EXTERNAL_DATA_FOLDER]: dirname(resolve(path)) } } }),
   }).catch((cause) => {
-    // onnxruntime's own text for these names neither the value nor its type.
-    const unserved = unservedInFile(inspection, isPatched);
-    throw unserved.length > 0 ? unservable(path, unserved) : loadRefusal(cause, { path, external });
+    // onnxruntime's own text for such a value contains neither its name nor its type.
+    const unsupported = unsupportedInFile(inspection, isPatched);
+    throw unsupported.length > 0 ? unsupportedValueError(path, unsupported) : loadError(cause, { path, external });
   });
-  const unserved = [
-    ...unservedIn(session.inputMetadata, 'input', inspection.inputs),
-    ...unservedIn(session.outputMetadata, 'output', inspection.outputs),
+  const unsupported = [
+    ...unsupportedIn(session.inputMetadata, 'input', inspection.inputs),
+    ...unsupportedIn(session.outputMetadata, 'output', inspection.outputs),
   ];
-  if (unserved.length > 0) throw unservable(path, unserved);
+  if (unsupported.length > 0) throw unsupportedValueError(path, unsupported);
   const inputs = session.inputMetadata.map((meta) => ({ ...specOf(meta, inspection.inputs), ...namesOf(meta) }));
   const outputs = session.outputMetadata.map((meta) => specOf(meta, inspection.outputs));
   const fetches = outputs.map((output) => output.name);
 
   async function run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]> {
-    // Without a prototype: an input may be called __proto__.
+    // Without a prototype, because an input may be named __proto__.
     const named: Record<string, OrtTensor> = Object.create(null);
     for (const feed of feeds) named[inputs[feed.slot]!.name] = toOrt(ort.Tensor, feed);
     const results = await session.run(named, fetches);
@@ -111,13 +112,13 @@ export async function openSession(path: string, options: SessionOptions): Promis
 interface SessionSource {
   readonly source: string | Uint8Array<ArrayBuffer>;
   readonly patched: readonly PatchedOutput[];
-  /** Whether an output is another one in `source` than in the file. */
+  /** Whether an output was replaced in `source`. */
   readonly isPatched: (output: string) => boolean;
 }
 
-/** The model for onnxruntime to load: the path where the file can stay as it is, else its bytes, patched. */
+/** The model for onnxruntime to load: the path if the file needs no patch, else its patched bytes. */
 async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionSource> {
-  // onnxruntime infers a type that is not given; it is checked after that.
+  // An output without a type in the file is left out here: onnxruntime infers its type, which is checked after the load.
   const others = outputs.filter(({ isTensor, type }) => !isTensor && type !== undefined);
   if (others.length === 0) return { source: path, patched: [], isPatched: () => false };
   const { patchOutputs } = await import('../onnx/patch-outputs.ts');
@@ -134,22 +135,25 @@ async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionS
 }
 
 /** The inputs and outputs whose type, as the file has it, onnxruntime-node does not support. */
-function unservedInFile({ inputs, outputs }: Inspection, isPatched: (output: string) => boolean): UnservableValue[] {
-  const isServed = ({ type, isTensor, element }: Value): boolean =>
+function unsupportedInFile(
+  { inputs, outputs }: Inspection,
+  isPatched: (output: string) => boolean,
+): UnsupportedValue[] {
+  const isSupported = ({ type, isTensor, element }: Value): boolean =>
     type === undefined || (isTensor && (element === undefined || isDType(element)));
   return [
-    ...inputs.filter((value) => !isServed(value)).map(({ name, type }) => ({ kind: 'input' as const, name, type })),
+    ...inputs.filter((value) => !isSupported(value)).map(({ name, type }) => ({ kind: 'input' as const, name, type })),
     ...outputs
-      .filter((value) => !isServed(value) && !isPatched(value.name))
+      .filter((value) => !isSupported(value) && !isPatched(value.name))
       .map(({ name, type }) => ({ kind: 'output' as const, name, type })),
   ];
 }
 
-function unservedIn(
+function unsupportedIn(
   metadata: readonly InferenceSession.ValueMetadata[],
   kind: 'input' | 'output',
   values: readonly Value[],
-): UnservableValue[] {
+): UnsupportedValue[] {
   return metadata
     .filter((meta) => !meta.isTensor || !isDType(meta.type))
     .map(({ name }) => ({ kind, name, type: values.find((value) => value.name === name)?.type }));
@@ -162,12 +166,12 @@ async function createSession(
 ): Promise<InferenceSession> {
   if (typeof source === 'string') return withLocale(() => InferenceSession.create(source, options));
   const session = await withLocale(() => InferenceSession.create(source, options));
-  // onnxruntime has its own copy by now, and an engine allocates so little that ours might never be collected.
+  // onnxruntime has a copy now. Freed at once: an engine allocates so little that the garbage collector might never run.
   source.buffer.transfer(0);
   return session;
 }
 
-/** @param values those of the file: onnxruntime-node gives an empty shape for rank 0 and for a rank that is left open. */
+/** @param values of the file. They are needed because onnxruntime-node has an empty shape for rank 0 and for an open rank. */
 function specOf(meta: InferenceSession.ValueMetadata, values: readonly Value[]): TensorSpec {
   const { name, type, shape } = meta as InferenceSession.TensorValueMetadata;
   const spec = { name, dtype: type as DType, shape: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) };
@@ -186,10 +190,10 @@ function toOrt(OrtTensorClass: unknown, { dtype, data, dims }: Tensor): OrtTenso
   return new (OrtTensorClass as TensorConstructor)(dtype, data, dims);
 }
 
-/** @throws Error where a run gives another dtype than the model says */
+/** @throws Error if the output is missing, or has not the dtype that the model declares */
 function fromOrt(tensor: OrtTensor | undefined, { name, dtype }: TensorSpec): Tensor {
   if (tensor?.type !== dtype) {
-    throw new Error(`output ${name} is ${tensor?.type ?? 'left out'} in this run, and ${dtype} in the model`);
+    throw new Error(`output ${name} is ${tensor?.type ?? 'missing'} in this run, but ${dtype} in the model`);
   }
   return { dtype: tensor.type as DType, dims: tensor.dims, data: tensor.data as Tensor['data'] };
 }

@@ -1,6 +1,6 @@
 /**
- * The engine process: reads a frame, runs it and writes the answer, one at a time. Reads and writes of the socket block, which
- * saves two wake-ups a run; its event loop serves only the run itself. An end of file means that the parent has ended.
+ * The engine process: reads a frame, runs it and writes the result, one at a time. Reads and writes of the socket block, which
+ * saves two wake-ups a run; the event loop is used by the run alone. An end of file means that the parent has ended.
  */
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -21,9 +21,9 @@ import { type LoadOrder, loadRuntime, openSession, type Session } from './sessio
 
 const SOCKET = 3;
 const OOM_SCORE = '/proc/self/oom_score_adj';
-/** Out of 1000: the kernel counts the process as if it took 30 % more of the memory. */
+/** Of 1000: the kernel rates the process as if it took 30 % more of the memory. */
 const OOM_SCORE_STEP = 300;
-/** Read first: once the parent has ended, it is another process. */
+/** Read at once: when the parent has ended, `process.ppid` is another process. */
 const parent = process.ppid;
 
 /** During a native run the main thread does not notice that the parent has ended, so a second thread checks every 500 ms. */
@@ -32,23 +32,24 @@ const { workerData: parent } = require('node:worker_threads');
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
 `;
 
-/** Bytes of the buffer that frames are read into, and up to which one that has grown is kept: larger frames may be rare. */
+/** Bytes of the buffer that frames are read into. */
 const READ_BYTES = 65_536;
-const KEPT_BYTES = 2 ** 20;
+/** A larger buffer is freed after its frame, because large frames may be rare. */
+const MAX_IDLE_BYTES = 2 ** 20;
 let memory = Buffer.allocUnsafeSlow(READ_BYTES);
 
 function readFully(from: number, atLeast: number, atMost: number): number {
   let end = from;
   while (end < atLeast) {
-    const got = orEnd(() => readSync(SOCKET, memory, end, atMost - end, null));
-    if (got === 0) process.exit(0);
-    end += got;
+    const bytes = orExit(() => readSync(SOCKET, memory, end, atMost - end, null));
+    if (bytes === 0) process.exit(0);
+    end += bytes;
   }
   return end;
 }
 
-/** The socket fails only when the parent has closed its end: the process exits then. */
-function orEnd(transfer: () => number): number {
+/** Reads or writes, and exits if that fails: the socket fails only when the parent has closed its end. */
+function orExit(transfer: () => number): number {
   try {
     return transfer();
   } catch {
@@ -56,7 +57,7 @@ function orEnd(transfer: () => number): number {
   }
 }
 
-/** The parent never sends a frame before the last one is answered, so a read never reaches into the next. */
+/** The parent sends no frame before it has the result of the last one, so that a read never reaches into the next frame. */
 function readFrame(): Frame {
   const end = readFully(0, HEADER_BYTES, memory.length);
   const bytes = memory.readUInt32LE(0);
@@ -76,19 +77,19 @@ function readFrame(): Frame {
 
 /** Frees large memory at once: an engine allocates so little that the garbage collector may never run. */
 function free({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > KEPT_BYTES) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > MAX_IDLE_BYTES) buffer.transfer(0);
 }
 
 function writeChunks(chunks: readonly Uint8Array[]): void {
   for (const chunk of chunks) {
     let at = 0;
-    while (at < chunk.byteLength) at += orEnd(() => writeSync(SOCKET, chunk, at, chunk.byteLength - at));
+    while (at < chunk.byteLength) at += orExit(() => writeSync(SOCKET, chunk, at, chunk.byteLength - at));
   }
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-async function answer(frame: Frame, session: Session): Promise<Uint8Array[]> {
+async function runFrame(frame: Frame, session: Session): Promise<Uint8Array[]> {
   const outputs: SlottedTensor[] = await session.run(decodeTensors(frame));
   return encodeTensors(
     KIND.result,
@@ -120,7 +121,7 @@ async function serve(): Promise<never> {
         const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
         writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external, rows } satisfies Loaded)]);
       } else {
-        outputs = await answer(frame, session!);
+        outputs = await runFrame(frame, session!);
         writeChunks(outputs);
       }
     } catch (error) {
@@ -128,31 +129,31 @@ async function serve(): Promise<never> {
       writeChunks([encodeJson(KIND.failure, frame.id, { message: messageOf(error), code } satisfies Failure)]);
     }
     for (const output of outputs) free(output);
-    if (memory.length > KEPT_BYTES) {
+    if (memory.length > MAX_IDLE_BYTES) {
       free(memory);
       memory = Buffer.allocUnsafeSlow(READ_BYTES);
     }
   }
 }
 
-/** Makes the kernel kill an engine before the server when memory runs out: the server replaces it. Raising the score is always allowed. */
+/** Makes the kernel kill an engine before the server if memory runs out: the server replaces it. Raising the score is always allowed. */
 function raiseOomScore(): void {
   try {
     const score = Number(readFileSync(OOM_SCORE, 'utf8'));
     writeFileSync(OOM_SCORE, String(Math.min(1000, score + OOM_SCORE_STEP)));
   } catch {
-    // No Linux, or a sandbox without it.
+    // Not Linux, or a sandbox without the file.
   }
 }
 
 raiseOomScore();
-// The parent drains and then closes the socket; a signal sent to the whole process group must not end a run before that.
+// The parent drains and then closes the socket; a signal sent to the process group must not end a run before that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
-// The kernel ends a container with its first process; elsewhere the watch is worth its 10 MB.
+// If the parent is a container's first process, the kernel ends both together. Elsewhere the thread is worth its 10 MB.
 if (parent !== 1) new Worker(WATCH_PARENT, { eval: true, workerData: parent });
-// On by default since onnxruntime 1.29, and read when the library loads.
+// onnxruntime's telemetry is on by default since 1.29. The library reads this when it loads.
 process.env.ORT_DISABLE_TELEMETRY = '1';
-// Loaded before the order comes: the library takes longer to load than the parent takes to read its settings.
+// Loaded before the order arrives: loading the library takes longer than reading the settings takes the parent.
 await loadRuntime();
 await serve();

@@ -2,6 +2,7 @@ import { type Capacity, cpuShare, engineBytes } from '../engine/capacity.ts';
 import { ServingError } from '../errors.ts';
 import type { MemoryBudget, Reservation } from './memory-budget.ts';
 
+/** The budget and the CPUs that an {@link EnginePlan} shares with the other models. */
 export interface EnginePlanOptions {
   readonly budget: MemoryBudget;
   readonly engine: {
@@ -16,18 +17,18 @@ export interface EnginePlanOptions {
   readonly keepsSpareMemory: () => boolean;
 }
 
-/** A model as far as its memory is concerned. */
-export interface ModelSize {
+/** The memory that a model needs. */
+interface ModelSize {
   readonly name: string;
   /** Of the model and its weights. */
   readonly bytes: number;
-  /** Those of them that lie in memory as files: Cloud Run, tmpfs. */
+  /** Those of them that take memory as files, as on Cloud Run and tmpfs; else 0. */
   readonly fileBytes: number;
 }
 
 /** The engine processes of one model, and the memory that is reserved for them. */
 export class EnginePlan {
-  /** Engine processes, where there is memory for all. */
+  /** How many engine processes the model gets if there is memory for all. */
   readonly wanted: number;
   readonly #each: number;
   readonly #fileBytes: number;
@@ -35,10 +36,10 @@ export class EnginePlan {
   readonly #reservation: Reservation;
 
   /**
-   * Reserves memory for the file and a first engine. Further engines take what is left.
+   * Reserves memory for the file and a first engine. Further engines take free memory later.
    * @param background for an update: another generation serves meanwhile, and must keep its memory.
-   * @throws ServingError `MODEL_FAILED` where it could never fit, or not beside the generation that serves; `NOT_READY` where
-   * memory is short at present.
+   * @throws ServingError `MODEL_FAILED` if it can never fit, or not beside the generation that serves; `NOT_READY` if memory is
+   * short at present.
    */
   static async reserve(options: EnginePlanOptions, size: ModelSize, background: boolean): Promise<EnginePlan> {
     const { budget } = options;
@@ -68,7 +69,7 @@ export class EnginePlan {
     this.#reservation = reservation;
   }
 
-  /** Reserves memory for as many of the wanted engines as fit. @returns how many, 1 at least. */
+  /** Reserves memory for as many of the wanted engines as fit. @returns how many, at least 1. */
   reserveEngines(): number {
     const free = this.#budget.free() + this.#reservation.bytes - this.#fileBytes;
     const fitting = Math.max(1, Math.min(this.wanted, Math.floor(free / this.#each)));
@@ -87,8 +88,8 @@ export class EnginePlan {
 }
 
 /**
- * An estimate is no reason to refuse the one model of a server: where only the machine's limit stands against it, it is let
- * in as long as its file and its weights fit.
+ * The least memory with which a model may load. An estimate must not refuse the only model of a server: under the machine's limit
+ * alone, it may load if its file and its weights fit.
  */
 function minimumBytes({ budget, engine }: EnginePlanOptions, fileBytes: number, each: number): number {
   const estimate = fileBytes + each;
@@ -97,8 +98,9 @@ function minimumBytes({ budget, engine }: EnginePlanOptions, fileBytes: number, 
 }
 
 /**
- * For files whose size is known only once they are uncompressed.
- * @throws ServingError `MODEL_FAILED` where the operator's budget is too small for one engine.
+ * Checks a model against the operator's budget, for files whose size is known only when they are uncompressed.
+ * @param bytes of the model and its weights
+ * @throws ServingError `MODEL_FAILED` if the operator's budget is too small for one engine.
  */
 export function checkFitsBudget({ limit, strict }: MemoryBudget, name: string, bytes: number): void {
   if (!strict || limit === undefined || engineBytes(bytes) <= limit) return;

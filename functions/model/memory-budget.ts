@@ -1,7 +1,7 @@
 import { ServingError } from '../errors.ts';
 import { createLimiter } from './limiter.ts';
 
-/** Something loaded that can be evicted to make room for something else. */
+/** A loaded model that can be evicted to make room for another. */
 export interface Evictable {
   /** Milliseconds of `performance.now()`. */
   lastUsed(): number;
@@ -14,10 +14,11 @@ export interface Evictable {
 /** Bytes of the budget that are set aside for one loaded model. */
 export interface Reservation {
   readonly bytes: number;
-  /** Reserves more or less; never refused. */
+  /** Changes the reserved bytes; never refused. */
   resize(bytes: number): void;
-  /** The update that it was made for is over: the version that was replaced has released its memory. */
+  /** Ends the update for which it was made: the version that was replaced has released its memory. */
   settle(): void;
+  /** Returns the bytes to the budget. A second call has no effect. */
   release(): void;
 }
 
@@ -27,19 +28,19 @@ const WAIT_MS = 20_000;
 const POLL_MS = 25;
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
-/** The memory that models may take, shared among those that are loaded. */
+/** The memory that all loaded models may take. */
 export class MemoryBudget {
-  /** Bytes; undefined where nothing limits it. */
+  /** Bytes; undefined if there is no limit. */
   readonly limit: number | undefined;
-  /** The operator set it: an estimate above it is refused. */
+  /** The operator set the limit: an estimate above it is refused. */
   readonly strict: boolean;
   readonly #evictable = new Set<Evictable>();
-  /** Called at each release. */
+  /** Called when a reservation changes. */
   readonly #waiting: (() => void)[] = [];
-  /** Those of updates under way. */
+  /** Reservations of updates under way. */
   readonly #updates = new Set<Reservation>();
   #used = 0;
-  /** One at a time, in the order they came: otherwise many small ones would keep a large one out for ever. */
+  /** One reservation at a time, in the order of the calls: otherwise many small ones could delay a large one for ever. */
   readonly #inTurn = createLimiter(1);
   readonly #inUpdateTurn = createLimiter(1);
 
@@ -53,7 +54,7 @@ export class MemoryBudget {
     return this.#used;
   }
 
-  /** Bytes that are not reserved; infinite where nothing limits them. */
+  /** Bytes that are not reserved; infinite without a limit. */
   free(): number {
     return this.limit === undefined ? Number.POSITIVE_INFINITY : this.limit - this.#used;
   }
@@ -66,16 +67,17 @@ export class MemoryBudget {
     this.#evictable.delete(evictable);
   }
 
-  /** Evicts idle models, the least recently used first, until the bytes fit. @returns undefined where they do not. */
+  /** Evicts idle models, the least recently used first, until the bytes fit. @returns undefined if they do not fit. */
   async tryReserve(bytes: number): Promise<Reservation | undefined> {
-    // What fits need not queue behind those that wait for an eviction.
+    // Bytes that fit need not wait for the evictions of others.
     return this.#fits(bytes) ? this.#open(bytes) : this.#inTurn(() => this.#evictFor(bytes));
   }
 
   /**
-   * Memory for a new version beside the one that serves, counted as an update's until `settle` or `release`. What does not fit
-   * waits for the updates under way to end, so that several at once evict no more than one after the other would; then as
-   * `tryReserve`.
+   * Reserves memory for a new version beside the one that serves. It counts as an update until `settle` or `release`. If it does not
+   * fit, it waits for the updates under way to end, so that several at once evict no more models than one after the other would;
+   * then it evicts as `tryReserve` does.
+   * @returns undefined if it does not fit then
    */
   async reserveForUpdate(bytes: number): Promise<Reservation | undefined> {
     const reservation = this.#fits(bytes)
@@ -86,9 +88,9 @@ export class MemoryBudget {
   }
 
   /**
-   * Like `tryReserve`, and waits a while for models that are busy.
-   * @param what it is for, in the message.
-   * @throws ServingError `NOT_READY`, to come again, or `MODEL_FAILED` where it could never fit.
+   * As `tryReserve`, but waits up to 20 s for busy models.
+   * @param what what the memory is for, in error messages
+   * @throws ServingError `NOT_READY` if it does not fit at present, `MODEL_FAILED` if it can never fit
    */
   async reserve(bytes: number, what: string): Promise<Reservation> {
     const until = performance.now() + WAIT_MS;

@@ -1,18 +1,19 @@
 import { DATA_LOCATION, DATA_TYPES } from './data-type.ts';
 import { type Bytes, type Field, fields, int64, int64s, text, textOf } from './wire.ts';
 
-/** A tensor in the file. */
+/** An initializer, or the tensor of an attribute. */
 export interface ConstantTensor {
   readonly shape: readonly number[];
-  /** Row-major; undefined for a tensor of more than {@link mostElements}, one in another file, and one that holds no numbers. */
+  /** Row-major; undefined for a tensor of more than {@link maxElements}, in another file, or of a type that is not read. */
   readonly elements: readonly number[] | undefined;
 }
 
-/** A tensor of more elements is not read: what decides about shapes is far smaller. Floats are scales then, one for each axis. */
+/** A tensor of more elements is not read: tensors that decide about shapes are far smaller. */
 const MAX_READ_ELEMENTS = 256;
+/** Floats that decide about shapes are scales, one for each axis. */
 const MAX_READ_FLOATS = 16;
 
-/** TensorProto. */
+/** Reads a TensorProto of onnx.proto. @throws WireError */
 export function readTensor(bytes: Bytes, { from, to }: Field): [name: string, tensor: ConstantTensor] {
   const shape: number[] = [];
   let [name, type, external] = ['', 0, false];
@@ -26,27 +27,27 @@ export function readTensor(bytes: Bytes, { from, to }: Field): [name: string, te
     else if (field.number === 14 && field.wire === 0) {
       external = Number(int64(bytes, field)) === DATA_LOCATION.external;
     } else if (field.number === 6 || elements === TOO_LONG) {
-      // string_data is a field an element; a list that is not packed is one, too.
+      // Skipped: string_data has a field for each element, and so has a list that is not packed.
     } else if (field.number === 4 || field.number === 5 || field.number === 7 || field.number === 10) {
       elements = appended(elements, bytes, field);
     }
   }
   const count = shape.reduce((total, size) => total * size, 1);
-  if (external || count > mostElements(type)) return [name, { shape, elements: undefined }];
+  if (external || count > maxElements(type)) return [name, { shape, elements: undefined }];
   if (content !== undefined) elements = rawElements(bytes.read(content.from, content.to), type);
   else if (!NUMBERS.has(type)) elements = undefined;
   else elements ??= [];
   return [name, { shape, elements: elements?.length === count ? elements : undefined }];
 }
 
-/** How many elements a tensor of a type has at the most for them to be read. */
-export function mostElements(type: number): number {
+/** The most elements of a tensor that is read, by its type. */
+function maxElements(type: number): number {
   return type === DATA_TYPES.float32 || type === DATA_TYPES.float64 ? MAX_READ_FLOATS : MAX_READ_ELEMENTS;
 }
 
 const TOO_LONG: number[] = [];
 
-/** Types whose elements are numbers as they lie in a list of their own: float16 is there as its bits. */
+/** Types whose elements are stored as numbers in the lists of a TensorProto. float16 is not: it is stored as its bits. */
 const NUMBERS: ReadonlySet<number> = new Set([
   DATA_TYPES.bool,
   DATA_TYPES.float32,
@@ -59,7 +60,7 @@ const NUMBERS: ReadonlySet<number> = new Set([
   DATA_TYPES.uint16,
 ]);
 
-/** The elements before, and those of one field of `float_data`, `int32_data`, `int64_data` or `double_data`. */
+/** Appends the elements of one field of `float_data`, `int32_data`, `int64_data` or `double_data` to those before. */
 function appended(before: number[] | undefined, bytes: Bytes, field: Field): number[] {
   if (field.to - field.from > MAX_READ_ELEMENTS * 10) return TOO_LONG;
   const floats = field.number === 4 || field.number === 10;
@@ -70,6 +71,11 @@ function appended(before: number[] | undefined, bytes: Bytes, field: Field): num
   return all.length > MAX_READ_ELEMENTS ? TOO_LONG : all;
 }
 
+/**
+ * The elements of `raw_data`: little-endian, in the order of the tensor (`TensorProto.raw_data` of onnx.proto).
+ * @param type of `DATA_TYPES`
+ * @returns undefined for a type that is not read; the nearest double for an int64
+ */
 export function rawElements(raw: Uint8Array, type: number): number[] | undefined {
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const read = (size: number, at: (offset: number) => number): number[] =>
@@ -91,7 +97,7 @@ export function rawElements(raw: Uint8Array, type: number): number[] | undefined
   }
 }
 
-/** SparseTensorProto: its name is that of its values, and its elements are not read. */
+/** Reads a SparseTensorProto of onnx.proto. Its name is that of its values; its elements are not read. @throws WireError */
 export function readSparse(bytes: Bytes, { from, to }: Field): [name: string, tensor: ConstantTensor] {
   const shape: number[] = [];
   let name = '';

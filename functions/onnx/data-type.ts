@@ -25,6 +25,7 @@ export const DATA_TYPES = {
   float4e2m1: 23,
 } as const;
 
+/** The name of an element type. */
 export type DataTypeName = keyof typeof DATA_TYPES;
 
 /** `TensorProto.DataLocation` of onnx.proto. */

@@ -2,8 +2,10 @@ import { DATA_LOCATION } from './data-type.ts';
 import { type Bytes, deeper, type Field, fields, int64, textOf } from './wire.ts';
 
 /**
- * Adds the files that a graph's tensors lie in, by the paths that the model gives: initializers, dense and sparse, and the
- * tensors in attributes, of nested graphs as well.
+ * Collects the files with external data of a graph's tensors: of initializers, dense and sparse, and of the tensors in attributes,
+ * nested graphs included.
+ * @param graph the field with the GraphProto
+ * @param into gets the locations as the model has them
  * @throws WireError
  */
 export function addGraphData(bytes: Bytes, graph: Field, depth: number, into: Set<string>): void {
@@ -14,7 +16,7 @@ export function addGraphData(bytes: Bytes, graph: Field, depth: number, into: Se
   }
 }
 
-/** The same for the attributes of one node. @throws WireError */
+/** As `addGraphData`, for the attributes of one NodeProto. @throws WireError */
 export function addNodeData(bytes: Bytes, node: Field, depth: number, into: Set<string>): void {
   for (const field of fields(bytes, node.from, node.to)) {
     if (field.number === 5) addAttributeData(bytes, field, deeper(depth), into);
@@ -30,8 +32,8 @@ function addAttributeData(bytes: Bytes, attribute: Field, depth: number, into: S
       case 7: // floats
       case 8: // ints
       case 9: // strings
-        // An attribute holds one kind. A tree ensemble's lists have hundreds of millions of elements, each a field of its
-        // own: they are not looked at.
+        // An attribute has one kind of value. The lists of a tree ensemble, of up to hundreds of millions of elements with a field
+        // each, are not read.
         return;
       case 5: // t
       case 10: // tensors
@@ -48,7 +50,7 @@ function addAttributeData(bytes: Bytes, attribute: Field, depth: number, into: S
   }
 }
 
-/** A SparseTensorProto's values and indices are tensors. */
+/** The values and the indices of a SparseTensorProto are tensors. */
 function addSparseData(bytes: Bytes, sparse: Field, into: Set<string>): void {
   for (const field of fields(bytes, sparse.from, sparse.to)) {
     if (field.number === 1 || field.number === 2) addTensorData(bytes, field, into);
@@ -59,7 +61,7 @@ function addTensorData(bytes: Bytes, tensor: Field, into: Set<string>): void {
   let location = '';
   let external = false;
   for (const field of fields(bytes, tensor.from, tensor.to)) {
-    // string_data is a field an element, and strings are never external.
+    // string_data has a field for each element, and strings are never external.
     if (field.number === 6) return;
     if (field.number === 13 && textOf(bytes, field, 1) === 'location') location = textOf(bytes, field, 2);
     if (field.number === 14 && field.wire === 0) external = Number(int64(bytes, field)) === DATA_LOCATION.external;

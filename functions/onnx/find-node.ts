@@ -1,9 +1,10 @@
 import { type Bytes, deeper, type Field, fields, openBytes, textOf } from './wire.ts';
 
 /**
- * The name of the first node of that operator in a model file, nested graphs and functions included; undefined without one.
- * A node without a name is called after its first output.
- * @param domain '' is the default one
+ * Finds the name of the first node of an operator in a model file, nested graphs and functions included; for a node without a name,
+ * that of its first output. Undefined if there is no such node. Reads synchronously.
+ * @param domain '' for ONNX's own operators
+ * @throws WireError for a damaged file; the error of `openSync`
  */
 export function findNode(path: string, operator: string, domain: string): string | undefined {
   const bytes = openBytes(path);
@@ -28,7 +29,7 @@ interface Wanted {
   readonly domain: string;
 }
 
-/** @param number of the field that holds the nodes: 1 of a graph, 7 of a function */
+/** @param number the field number of the nodes: 1 in a graph, 7 in a function */
 function inNodes(bytes: Bytes, holder: Field, number: number, depth: number, wanted: Wanted): string | undefined {
   for (const node of fields(bytes, holder.from, holder.to)) {
     if (node.number !== number || node.wire !== 2) continue;
@@ -45,7 +46,7 @@ function inAttributes(bytes: Bytes, node: Field, depth: number, wanted: Wanted):
   for (const attribute of fields(bytes, node.from, node.to)) {
     if (attribute.number !== 5 || attribute.wire !== 2) continue;
     for (const part of fields(bytes, attribute.from, attribute.to)) {
-      // A tree ensemble's lists have a field an element: they are not looked at.
+      // The lists of a tree ensemble have a field for each element: they are not read.
       if (part.number >= 7 && part.number <= 9) break;
       const isGraph = (part.number === 6 || part.number === 11) && part.wire === 2;
       const found = isGraph ? inNodes(bytes, part, 1, deeper(depth), wanted) : undefined;

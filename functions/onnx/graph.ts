@@ -2,45 +2,52 @@ import { type ConstantTensor, rawElements, readSparse, readTensor } from './cons
 import { DATA_TYPES } from './data-type.ts';
 import { type Bytes, deeper, type Field, fields, int64, int64s, text, textOf, WireError } from './wire.ts';
 
-/** A dimension as a file declares it: a size, a name for one that callers choose, or undefined where it is left open. */
-export type Dimension = number | string | undefined;
+/** A dimension as a file declares it: a size, the name of one that callers choose, or undefined if it is open. */
+type Dimension = number | string | undefined;
 
 /** An input or output of a graph. */
-export interface GraphValue {
+interface GraphValue {
   readonly name: string;
-  /** Undefined where the file does not give the rank, and for what is no tensor. */
+  /** Undefined if the file does not give the rank, and for a value that is not a tensor. */
   readonly shape: readonly Dimension[] | undefined;
 }
 
+/** A NodeProto of onnx.proto. */
 export interface GraphNode {
   readonly name: string;
   /** '' for ONNX's own operators. */
   readonly domain: string;
   readonly operator: string;
-  /** Which of several functions of one name; '' where there is one. */
+  /** Selects one of several functions of the same name; '' if there is one. */
   readonly overload: string;
-  /** An empty name is an optional input left out. */
+  /** An empty name is an omitted optional input. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Attributes;
 }
 
+/** A GraphProto of onnx.proto. */
 export interface Graph {
+  /** In the order of the file, which the specification requires to be topological. */
   readonly nodes: readonly GraphNode[];
+  /** The initializers, by name. */
   readonly constants: ReadonlyMap<string, ConstantTensor>;
   readonly inputs: readonly GraphValue[];
   readonly outputs: readonly GraphValue[];
 }
 
-/** An operator that the file itself defines, of other operators. */
+/** An operator that the file defines by nodes of other operators: a FunctionProto of onnx.proto. */
 export interface GraphFunction {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly nodes: readonly GraphNode[];
+  /** Versions of operator sets by domain; '' is ONNX's own. */
   readonly opsets: ReadonlyMap<string, number>;
+  /** The attributes that a call of the function may omit. */
   readonly defaults: Attributes;
 }
 
+/** The graph of a model, with the operators that it uses. */
 export interface ModelGraph {
   readonly graph: Graph;
   /** Versions of operator sets by domain; '' is ONNX's own. */
@@ -50,9 +57,9 @@ export interface ModelGraph {
 }
 
 /**
- * The graph of a model file, without its weights: they are skipped, and attributes are read when they are asked for, so
- * `bytes` has to stay open as long as the graph is used. The fields' numbers are those of onnx.proto.
- * @throws WireError where the file is damaged
+ * Reads the graph of a model file without its weights. Attributes are read when they are used, so `bytes` must stay open as long as
+ * the graph is used. The fields' numbers are those of onnx.proto.
+ * @throws WireError if the file is damaged
  */
 export function readGraph(bytes: Bytes): ModelGraph {
   const graphs: Field[] = [];
@@ -118,7 +125,7 @@ function dimension(bytes: Bytes, { from, to }: Field): Dimension {
     if (field.number === 1 && field.wire === 0) found = Number(int64(bytes, field));
     else if (field.number === 2 && field.wire === 2) found = text(bytes, field) || undefined;
   }
-  // Exporters write 0 or -1 for a size that is left open, too.
+  // Some exporters write 0 or -1 for an open size.
   return typeof found === 'number' && found <= 0 ? undefined : found;
 }
 
@@ -156,28 +163,32 @@ function readFunction(bytes: Bytes, { from, to }: Field, into: Map<string, Graph
   into.set(key, { inputs, outputs, nodes, opsets, defaults: new Attributes(bytes, defaults, 0) });
 }
 
+/** The key of a function in `ModelGraph.functions`. @param domain '' for ONNX's own */
 export function functionKey(domain: string, name: string, overload: string): string {
   return [domain, name, overload].join(':');
 }
 
-/** What the attributes of a function's nodes may refer to. */
-export interface AttributeScope {
+/** The attributes to which those of a function's nodes may refer: of the calling node, and the function's defaults. */
+interface AttributeScope {
   readonly given: Attributes;
   readonly defaults: Attributes;
 }
 
-/** The nodes of a function, or of a graph inside one, with their attributes as one call of the function has them. */
+/** The nodes of a function, or of a graph inside one, with the attributes that they have in one call of the function. */
 export function boundNodes(nodes: readonly GraphNode[], scope: AttributeScope): GraphNode[] {
   return nodes.map((node) => ({ ...node, attributes: node.attributes.bound(scope) }));
 }
 
-/** The attributes of a node, by name. Each is read when it is asked for: a tree ensemble's have millions of elements. */
+/**
+ * The attributes of a node, by name. Each is read when it is used: those of a tree ensemble have millions of elements. An attribute
+ * that is missing, or of another type, is undefined; a list of another type is empty. Methods throw WireError for a damaged file.
+ */
 export class Attributes {
   readonly #bytes: Bytes;
   readonly #depth: number;
   readonly #fields: readonly Field[];
   #named: Map<string, Field> | undefined;
-  /** Of the call of the function that the node is in. */
+  /** For a node in a function: the attributes of the call. */
   #scope: AttributeScope | undefined;
 
   constructor(bytes: Bytes, attributes: readonly Field[], depth: number) {
@@ -186,15 +197,15 @@ export class Attributes {
     this.#fields = attributes;
   }
 
-  /** Read when one is first asked for: most nodes are never asked. */
+  /** Read at the first use, because the attributes of most nodes are never used. */
   get #byName(): Map<string, Field> {
     this.#named ??= new Map(this.#fields.map((field) => [firstText(this.#bytes, field), field]));
     return this.#named;
   }
 
   /**
-   * The attributes of a node in a function: one that refers to an attribute of the function is what the call gives, or the
-   * function's default; where there is neither, it is left out.
+   * The attributes of a node in a function. One that refers to an attribute of the function has the value of the call, or the
+   * function's default; without either, it is missing.
    */
   bound(scope: AttributeScope): Attributes {
     const bound = new Attributes(this.#bytes, [], this.#depth);
@@ -208,7 +219,7 @@ export class Attributes {
     return bound;
   }
 
-  /** Whether one of them holds a graph, or several. */
+  /** Whether one of them has a graph. */
   get hasGraph(): boolean {
     for (const field of this.#byName.values()) {
       for (const { number } of fields(this.#bytes, field.from, field.to))
@@ -283,7 +294,7 @@ export class Attributes {
   }
 }
 
-/** The name of an attribute, which writers put first: what lies behind it is not looked at. */
+/** The name of an attribute. Writers put it first, so that the fields after it are not read. */
 function firstText(bytes: Bytes, { from, to }: Field): string {
   for (const field of fields(bytes, from, to)) if (field.number === 1) return text(bytes, field);
   return '';

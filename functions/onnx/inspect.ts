@@ -1,29 +1,29 @@
 import { addGraphData, addNodeData } from './external-data.ts';
-import { checkEssentials, checkSize, GUESS_BYTES, guess, refusal } from './invalid-model.ts';
+import { checkEssentials, checkSize, GUESS_BYTES, guess, invalidModelError } from './invalid-model.ts';
 import { readValue, type Value } from './value-type.ts';
 import { type Bytes, type Field, fields, int64, openBytes, textOf, WireError } from './wire.ts';
 
-export interface OpsetImport {
-  /** `ai.onnx` for the default operator set, which a file calls ''. */
+interface OpsetImport {
+  /** `ai.onnx` for ONNX's own operator set, whose domain in a file is ''. */
   readonly domain: string;
   readonly version: number;
 }
 
-/** What a model file says beside its weights. */
+/** The contents of a model file apart from its nodes and weights. */
 export interface Inspection {
   readonly bytes: number;
   readonly irVersion: number;
   readonly opsets: readonly OpsetImport[];
-  /** Files with external data, by their paths relative to the model's folder, each once. */
+  /** Files with external data, each once: their paths relative to the model's folder. */
   readonly external: readonly string[];
-  /** In the file's order. Up to IR version 3 initializers stand among them. */
+  /** In the file's order. Up to IR version 3 initializers are among them. */
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
 }
 
 interface Findings {
-  /** The fields of the outermost message end where the file does. */
-  isWhole: boolean;
+  /** The fields of the outermost message end at the end of the file. */
+  isComplete: boolean;
   irVersion: bigint;
   hasGraph: boolean;
   readonly opsets: OpsetImport[];
@@ -33,20 +33,20 @@ interface Findings {
 }
 
 /**
- * Reads a model file without decoding all of it: weights and lists of numbers are skipped, so that memory does not grow with the
- * file, and time grows with the nodes and tensors alone. Reads synchronously.
+ * Reads a model file without its weights and lists of numbers, so that memory does not grow with the file, and time grows with the
+ * nodes and tensors alone. Reads synchronously.
  *
- * @throws ServingError `MODEL_FAILED` for a file that is no ONNX model: with its path, what it is instead, and what to do.
+ * @throws ServingError `MODEL_FAILED` for a file that is not an ONNX model: with its path, what it is instead, and what to do
  */
 export function inspectModel(path: string): Inspection {
   let bytes: Bytes;
   try {
     bytes = openBytes(path);
   } catch (cause) {
-    throw refusal(path, `it can not be opened: ${(cause as Error).message}`, cause);
+    throw invalidModelError(path, `it cannot be opened: ${(cause as Error).message}`, cause);
   }
   const found: Findings = {
-    isWhole: false,
+    isComplete: false,
     irVersion: 0n,
     hasGraph: false,
     opsets: [],
@@ -61,12 +61,12 @@ export function inspectModel(path: string): Inspection {
       parts.push(part);
       if (part.number === 1 && part.wire === 0) found.irVersion = int64(bytes, part);
     }
-    found.isWhole = true;
+    found.isComplete = true;
     for (const part of parts) addPart(bytes, part, found);
     checkEssentials({ ...found, opsets: found.opsets.length }, bytes.size, path);
   } catch (cause) {
-    if (cause instanceof WireError) throw refusal(path, damage(bytes, found, cause), cause);
-    if (isFileError(cause)) throw refusal(path, `it can not be read: ${cause.message}`, cause);
+    if (cause instanceof WireError) throw invalidModelError(path, damage(bytes, found, cause), cause);
+    if (isFileError(cause)) throw invalidModelError(path, `it cannot be read: ${cause.message}`, cause);
     throw cause;
   } finally {
     bytes.close();
@@ -95,7 +95,7 @@ function addPart(bytes: Bytes, field: Field, found: Findings): void {
     expectMessage(field);
     found.opsets.push(readOpset(bytes, field));
   } else if (field.number === 25) {
-    // A function's nodes may hold tensors, too.
+    // The nodes of a function may have tensors in their attributes, too.
     expectMessage(field);
     for (const inner of fields(bytes, field.from, field.to)) {
       if (inner.number === 7) addNodeData(bytes, inner, 0, found.external);
@@ -112,14 +112,14 @@ function readOpset(bytes: Bytes, field: Field): OpsetImport {
 }
 
 function expectMessage({ number, wire, start }: Field): void {
-  if (wire !== 2) throw new WireError(`byte ${start}: field ${number} of the model is no message`);
+  if (wire !== 2) throw new WireError(`byte ${start}: field ${number} of the model is not a message`);
 }
 
-/** What is wrong with a file that does not decode. */
-function damage(bytes: Bytes, { isWhole, irVersion }: Findings, { message, end }: WireError): string {
+/** Describes what is wrong with a file that cannot be decoded. */
+function damage(bytes: Bytes, { isComplete, irVersion }: Findings, { message, end }: WireError): string {
   const has = `it has ${bytes.size} bytes`;
-  // It begins as a model does, and a field of it would end after the end of the file: the rest of the model is missing.
-  if (irVersion > 0n && !isWhole && end !== undefined) return `it is cut short: ${has} of at least ${end}`;
+  // It begins as a model, and one of its fields would end after the end of the file: the rest of the model is missing.
+  if (irVersion > 0n && !isComplete && end !== undefined) return `it is cut short: ${has} of at least ${end}`;
   if (irVersion > 0n) return `it is damaged: ${has}, and ${message}`;
   return guess(bytes.read(0, Math.min(bytes.size, GUESS_BYTES)), bytes.size);
 }

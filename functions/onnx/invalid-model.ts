@@ -1,60 +1,60 @@
 import { ServingError } from '../errors.ts';
 
-/** What every ONNX file says of itself, however it was read. */
-export interface Essentials {
+/** The fields that every ONNX file must have. */
+interface Essentials {
   readonly hasGraph: boolean;
-  /** 0 where there is none. */
+  /** 0 if there is none. */
   readonly irVersion: bigint;
-  /** Operator sets that it imports. */
+  /** The number of operator sets that it imports. */
   readonly opsets: number;
 }
 
 /** From this size on, protobuf's libraries refuse a message. */
-export const PROTOBUF_LIMIT_BYTES = 2 ** 31;
+const PROTOBUF_LIMIT_BYTES = 2 ** 31;
 
-/** @param place names the file: a path or URI */
-export function refusal(place: string, reason: string, cause?: unknown): ServingError {
+/** The error `MODEL_FAILED` for a file that is not a valid ONNX model. @param place names the file: a path or URI */
+export function invalidModelError(place: string, reason: string, cause?: unknown): ServingError {
   return new ServingError('MODEL_FAILED', `${place}: expected an ONNX model, but ${reason}`, { cause });
 }
 
-/** @throws ServingError `MODEL_FAILED` for a file that can not be one message of protobuf, whatever is in it */
+/** Checks the size of a model file. @throws ServingError `MODEL_FAILED` if it is empty, or too large for a protobuf message */
 export function checkSize(size: number, place: string): void {
-  if (size === 0) throw refusal(place, 'the file is empty');
+  if (size === 0) throw invalidModelError(place, 'the file is empty');
   if (size >= PROTOBUF_LIMIT_BYTES) {
     const how = 'export it with external data (onnx.save_model: save_as_external_data=True)';
-    throw refusal(place, `it has ${size} bytes, and protobuf's limit is 2 GB: ${how}`);
+    throw invalidModelError(place, `it has ${size} bytes, and protobuf's limit is 2 GB: ${how}`);
   }
 }
 
-/** @throws ServingError `MODEL_FAILED` where the file decodes and is no model all the same */
+/** Checks that a decoded file is a model. @throws ServingError `MODEL_FAILED` if it lacks a field that every model has */
 export function checkEssentials({ hasGraph, irVersion, opsets }: Essentials, size: number, place: string): void {
   const cut = `it is cut short (it has ${size} bytes)`;
-  // Most byte strings fail to decode; a few short ones do decode, as a message of unknown fields.
-  if (!hasGraph) throw refusal(place, `it has no graph: ${cut}, or some other protobuf message`);
-  // Fields the specification (IR.md, "Models") says must be there; writers put them after the graph as well as before.
-  if (irVersion <= 0n) throw refusal(place, `it has no ir_version: ${cut} or damaged`);
-  if (irVersion >= 3n && opsets === 0) throw refusal(place, `it has no opset_import: ${cut} or damaged`);
+  // Most byte strings cannot be decoded; a few short ones can, as a message of unknown fields.
+  if (!hasGraph) throw invalidModelError(place, `it has no graph: ${cut}, or some other protobuf message`);
+  // The specification (IR.md, "Models") requires these fields. Writers put them before or after the graph.
+  if (irVersion <= 0n) throw invalidModelError(place, `it has no ir_version: ${cut} or damaged`);
+  if (irVersion >= 3n && opsets === 0) throw invalidModelError(place, `it has no opset_import: ${cut} or damaged`);
 }
 
-/** An input or output of a type that onnxruntime-node does not carry. */
-export interface UnservableValue {
+/** An input or output of a type that onnxruntime-node does not support. */
+export interface UnsupportedValue {
   readonly kind: 'input' | 'output';
   readonly name: string;
-  /** As people read it: `sequence of map(int64, float)`, `tensor(bfloat16)`. */
+  /** In the form of error messages: `sequence of map(int64, float)`, `tensor(bfloat16)`; undefined if the file leaves it open. */
   readonly type: string | undefined;
 }
 
-/** Refuses a model for inputs and outputs that can not be sent to it or returned, and says how each can be exported instead. */
-export function unservable(place: string, values: readonly UnservableValue[]): ServingError {
+/** The error `MODEL_FAILED` for inputs and outputs that onnxruntime-node cannot take or return. It says how to export each. */
+export function unsupportedValueError(place: string, values: readonly UnsupportedValue[]): ServingError {
   const named = values.map(
-    ({ kind, name, type = 'a type that the file leaves open' }) =>
-      `${kind} ${name} is ${type}, which onnxruntime-node can not ${kind === 'input' ? 'take' : 'return'}`,
+    ({ kind, name, type = 'of a type that the file leaves open' }) =>
+      `${kind} ${name} is ${type}, which onnxruntime-node cannot ${kind === 'input' ? 'take' : 'return'}`,
   );
-  const ways = [...new Set(values.map(wayOut))];
-  return new ServingError('MODEL_FAILED', `${place}: ${named.join('; ')}: ${ways.join('; ')}`);
+  const remedies = [...new Set(values.map(remedyOf))];
+  return new ServingError('MODEL_FAILED', `${place}: ${named.join('; ')}: ${remedies.join('; ')}`);
 }
 
-function wayOut({ kind, type = '' }: UnservableValue): string {
+function remedyOf({ kind, type = '' }: UnsupportedValue): string {
   const [, element] = /^tensor\((\w+)\)$/.exec(type) ?? [];
   const isInput = kind === 'input';
   if (element?.startsWith('complex')) {
@@ -87,10 +87,10 @@ const OTHERS: readonly [start: readonly number[], found: string][] = [
   [[0x89, 0x48, 0x44, 0x46], 'an HDF5 file, such as Keras writes: export the model as ONNX'],
 ];
 
-/** How many of a file's first bytes {@link guess} looks at. */
+/** How many of a file's first bytes {@link guess} uses. */
 export const GUESS_BYTES = 64;
 
-/** What a file that does not decode is, in words. @param start its first bytes, up to {@link GUESS_BYTES} */
+/** Says what a file that cannot be decoded probably is. @param start its first bytes, up to {@link GUESS_BYTES} */
 export function guess(start: Uint8Array, size: number): string {
   const text = new TextDecoder().decode(start.subarray(0, GUESS_BYTES), { stream: true });
   if (text.startsWith('version https://git-lfs')) {
@@ -98,5 +98,5 @@ export function guess(start: Uint8Array, size: number): string {
   }
   if (/^[\s\u0020-\u007e\u00a0-\ufffc]+$/.test(text)) return `found text: ${JSON.stringify(text.trim().slice(0, 32))}`;
   for (const [magic, found] of OTHERS) if (magic.every((byte, i) => start[i] === byte)) return `found ${found}`;
-  return `its ${size} bytes can not be decoded: it is cut short, or some other kind of file`;
+  return `its ${size} bytes cannot be decoded: it is cut short, or some other kind of file`;
 }

@@ -1,62 +1,64 @@
 import { DATA_TYPES } from './data-type.ts';
-import { unservable } from './invalid-model.ts';
+import { unsupportedValueError } from './invalid-model.ts';
 import { assemble, type Edit, field, fresh, header, numberField, splice } from './splice.ts';
 import { mapElement, type Value } from './value-type.ts';
 import { type Bytes, type Field, fields, int64s, openBytes, text, textOf } from './wire.ts';
 
 /** The classes of a classifier, in the order of its scores. */
-export interface ClassLabels {
+interface ClassLabels {
   readonly kind: 'strings' | 'int64s';
   /** int64 labels as decimal digits. */
   readonly values: readonly string[];
 }
 
-/** A ZipMap's output, which is the tensor of its scores now: a column for each class. */
-export interface PatchedScores {
+/** An output that was a ZipMap's in the file, and is the tensor of its scores in the patched model: a column for each class. */
+interface PatchedScores {
   readonly output: string;
   readonly labels: ClassLabels;
 }
 
+/** A model with patched outputs. */
 export interface OutputPatch {
-  /** The whole model. External data lies where it lay. */
+  /** The complete model. The locations of external data are those of the file. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly scores: readonly PatchedScores[];
 }
 
-/** A node whose output is no tensor, or an Identity, which may follow one. */
+/** A node whose output is not a tensor, or an Identity, which may follow such a node. */
 interface SourceNode {
   readonly node: Field;
   readonly kind: 'zip-map' | 'sequence' | 'identity';
-  /** Of a SequenceConstruct: the elements. */
+  /** For a SequenceConstruct, the elements. */
   readonly inputs: readonly string[];
-  /** Of a ZipMap. */
+  /** For a ZipMap only. */
   readonly labels: ClassLabels | undefined;
 }
 
 /**
- * Makes tensors of the outputs that are none, where their nodes are known:
- * - ai.onnx.ml's ZipMap makes a map from class to score of each row of a tensor [N, C]. Every ZipMap that an output comes
- *   from becomes an Identity, and the output, under its own name, the tensor of the scores. Nothing else can read what a
- *   ZipMap gives: no operator takes a sequence of maps.
- * - A SequenceConstruct makes a sequence of tensors, such as the scores of a MultiOutputClassifier. Its output becomes one
- *   for each element, called as it was with `_0`, `_1` and so on.
- * The rest of the file stays as it is, byte by byte, and is not decoded.
+ * Changes a model so that outputs that are not tensors become tensors, if their nodes are one of these:
+ * - ZipMap of ai.onnx.ml makes a map from class to score of each row of a tensor [N, C]. Every ZipMap of an output becomes an
+ *   Identity, and the output, under its own name, the tensor of the scores. No other node can be affected: no operator takes a
+ *   sequence of maps.
+ * - SequenceConstruct makes a sequence of tensors, such as the scores of a MultiOutputClassifier. Its output becomes one output for
+ *   each element, with its name and `_0`, `_1` and so on.
+ * The rest of the file stays the same, byte by byte, and is not decoded.
  *
- * @throws ServingError `MODEL_FAILED` that names the outputs that are no tensors for another reason
+ * @param outputs those that are not tensors
+ * @throws ServingError `MODEL_FAILED` that names the outputs that come from other nodes; WireError for a damaged file
  */
 export function patchOutputs(path: string, outputs: readonly Pick<Value, 'name' | 'type'>[]): OutputPatch {
   const bytes = openBytes(path);
   try {
     const model = [...fields(bytes, 0, bytes.size)];
-    // A message field that is there more than once is one message in parts.
+    // Protobuf merges the parts of a message field that occurs more than once.
     const graphs = model.filter(({ number }) => number === 7);
     const nodes = new Map(graphs.flatMap((graph) => sourceNodes(bytes, graph)));
     const origins = outputs.map(({ name }) => originOf(name, nodes));
-    const left = outputs.filter((_, i) => origins[i] === undefined);
-    if (left.length > 0)
-      throw unservable(
+    const unknown = outputs.filter((_, i) => origins[i] === undefined);
+    if (unknown.length > 0)
+      throw unsupportedValueError(
         path,
-        left.map(({ name, type }) => ({ kind: 'output', name, type })),
+        unknown.map(({ name, type }) => ({ kind: 'output', name, type })),
       );
 
     const plan = planOf(
@@ -75,14 +77,14 @@ export function patchOutputs(path: string, outputs: readonly Pick<Value, 'name' 
   }
 }
 
-/** The node that an output that is no tensor comes from. */
+/** The node from which an output that is not a tensor comes. */
 interface Origin {
   readonly source: SourceNode;
-  /** What a ZipMap and the Identities behind it give. */
+  /** The outputs of a ZipMap and of the Identities after it. */
   readonly values: readonly string[];
 }
 
-/** From an output back to its ZipMap, through Identities, or to its SequenceConstruct. */
+/** Finds the ZipMap of an output, through Identities, or its SequenceConstruct. */
 function originOf(output: string, nodes: ReadonlyMap<string, SourceNode>): Origin | undefined {
   const values: string[] = [];
   let source = nodes.get(output);
@@ -96,11 +98,11 @@ function originOf(output: string, nodes: ReadonlyMap<string, SourceNode>): Origi
 
 /** The edits of a graph. */
 interface Plan {
-  /** What takes the place of a node, by where its field starts. */
+  /** The bytes that replace a node, by the start of its field. */
   readonly nodes: ReadonlyMap<number, (bytes: Bytes) => Uint8Array>;
   /** The classes of a ZipMap's output. */
   readonly scores: ReadonlyMap<string, ClassLabels>;
-  /** The elements' names, by the output that was their sequence. */
+  /** The names of the elements, by the output that was their sequence. */
   readonly sequences: ReadonlyMap<string, readonly string[]>;
   /** Values that were sequences of maps. */
   readonly maps: ReadonlySet<string>;
@@ -135,35 +137,35 @@ function graphEdits(bytes: Bytes, graph: Field, { nodes, scores, sequences, maps
       const name = textOf(bytes, part, 1);
       const labels = scores.get(name);
       if (labels !== undefined) edits.push({ ...part, content: scoresOf(bytes, part, labels.values.length) });
-      // Their types are left to onnxruntime, which finds them out.
+      // They have no types: onnxruntime infers them.
       const elements = sequences.get(name)?.map((element) => field(12, field(1, element)));
       if (elements !== undefined) edits.push({ ...part, content: Buffer.concat(elements) });
     }
-    // What value_info says of them is no longer so, and onnxruntime holds the model to it.
+    // Their value_info is removed: it has the old types, which onnxruntime would check.
     if (part.number === 13 && maps.has(textOf(bytes, part, 1))) edits.push({ ...part, content: new Uint8Array(0) });
   }
   return edits;
 }
 
-/** The node, as something else may read its sequence, and behind it an Identity for each element. */
+/** The node itself, because another node may read its sequence, and an Identity for each element. */
 function elementsOf(bytes: Bytes, { node, inputs }: SourceNode, names: readonly string[]): Uint8Array {
   const identities = inputs.map((input, i) => field(1, field(1, input), field(2, names[i]!), field(4, 'Identity')));
   return Buffer.concat([bytes.read(node.start, node.to), ...identities]);
 }
 
-/** The NodeProto as an Identity: its inputs, outputs and name stay. */
+/** The NodeProto as an Identity with the same inputs, outputs and name. */
 function identityOf(bytes: Bytes, node: Field): Uint8Array {
-  const kept = [...fields(bytes, node.from, node.to)].filter(({ number }) => number <= 3);
-  return field(1, ...kept.map(({ start, to }) => bytes.read(start, to)), field(4, 'Identity'));
+  const unchanged = [...fields(bytes, node.from, node.to)].filter(({ number }) => number <= 3);
+  return field(1, ...unchanged.map(({ start, to }) => bytes.read(start, to)), field(4, 'Identity'));
 }
 
-/** The ValueInfoProto as a tensor [N, classes] of the maps' scores; N has no name, as any could be one of the model's own. */
+/** The ValueInfoProto as a tensor [N, classes] of the maps' scores. N has no name, because the model might use that name. */
 function scoresOf(bytes: Bytes, value: Field, classes: number): Uint8Array {
   const element = DATA_TYPES[mapElement(bytes, value) ?? 'float32'];
   const shape = field(2, field(1), field(1, numberField(1, classes)));
   const type = field(2, field(1, numberField(1, element), shape));
-  const kept = [...fields(bytes, value.from, value.to)].filter(({ number }) => number !== 2);
-  return field(12, ...kept.map(({ start, to }) => bytes.read(start, to)), type);
+  const unchanged = [...fields(bytes, value.from, value.to)].filter(({ number }) => number !== 2);
+  return field(12, ...unchanged.map(({ start, to }) => bytes.read(start, to)), type);
 }
 
 const DEFAULT_DOMAINS = ['', 'ai.onnx'];
@@ -176,7 +178,7 @@ function sourceNodes(bytes: Bytes, graph: Field): [string, SourceNode][] {
     const kind = kindOf(textOf(bytes, node, 4), textOf(bytes, node, 7));
     if (kind === undefined) continue;
     const labels = kind === 'zip-map' ? labelsOf(bytes, node) : undefined;
-    // Without labels it is no ZipMap that onnxruntime would take.
+    // onnxruntime refuses a ZipMap without labels.
     if (kind === 'zip-map' && labels === undefined) continue;
     const inputs = [...fields(bytes, node.from, node.to)].filter(({ number, wire }) => number === 1 && wire === 2);
     found.push([textOf(bytes, node, 2), { node, kind, inputs: inputs.map((input) => text(bytes, input)), labels }]);
@@ -191,7 +193,7 @@ function kindOf(operator: string, domain: string): SourceNode['kind'] | undefine
   return operator === 'Identity' ? 'identity' : undefined;
 }
 
-/** The specification wants exactly one of the two lists; onnxruntime takes the strings where both are there. */
+/** The labels of a ZipMap. The specification requires exactly one of the two lists; of both, onnxruntime takes the strings. */
 function labelsOf(bytes: Bytes, node: Field): ClassLabels | undefined {
   const strings: string[] = [];
   const integers: string[] = [];

@@ -1,22 +1,22 @@
 import type { Bytes } from './wire.ts';
 
-/** Puts `content` in the place of the bytes from `start` to `to` (exclusive). */
+/** Replaces the bytes from `start` to `to` (exclusive) by `content`. */
 export interface Edit {
   readonly start: number;
   readonly to: number;
   readonly content: Uint8Array;
 }
 
-/** A stretch of a file that stays, or bytes. */
+/** New bytes, or a range of the file that stays. */
 type Piece = Uint8Array | { readonly from: number; readonly to: number };
 
-/** The bytes of a message with edits inside one of its parts. */
-export interface Splice {
+/** A part of the new file, and its length in bytes. */
+interface Splice {
   readonly pieces: readonly Piece[];
   readonly bytes: number;
 }
 
-/** What lies from `from` to `to`, edited. The edits do not overlap. */
+/** The bytes of a file from `from` to `to` (exclusive) with edits, which must not overlap. Nothing is read yet. */
 export function splice(from: number, to: number, edits: readonly Edit[]): Splice {
   const pieces: Piece[] = [];
   let at = from;
@@ -28,39 +28,39 @@ export function splice(from: number, to: number, edits: readonly Edit[]): Splice
   return { pieces, bytes: pieces.reduce((sum, piece) => sum + sizeOf(piece), 0) };
 }
 
-/** Reads what stays straight to its place: nothing of a large file is there twice. */
+/** Joins the parts. It reads ranges of the file directly to their place, so that no part of a large file is in memory twice. */
 export function assemble(source: Bytes, splices: readonly Splice[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(splices.reduce((sum, { bytes }) => sum + bytes, 0));
+  const joined = new Uint8Array(splices.reduce((sum, { bytes }) => sum + bytes, 0));
   let at = 0;
   for (const piece of splices.flatMap(({ pieces }) => pieces)) {
-    if (piece instanceof Uint8Array) whole.set(piece, at);
-    else source.copy(piece.from, piece.to, whole, at);
+    if (piece instanceof Uint8Array) joined.set(piece, at);
+    else source.copy(piece.from, piece.to, joined, at);
     at += sizeOf(piece);
   }
-  return whole;
+  return joined;
 }
 
 function sizeOf(piece: Piece): number {
   return piece instanceof Uint8Array ? piece.length : piece.to - piece.from;
 }
 
-/** Bytes that no file had before. */
+/** A part of new bytes. */
 export function fresh(content: Uint8Array): Splice {
   return { pieces: [content], bytes: content.length };
 }
 
-/** A varint field. */
+/** The bytes of a varint field of protobuf. @param value an integer from 0 on */
 export function numberField(number: number, value: number): Uint8Array {
   return Uint8Array.from([...varint(number * 8), ...varint(value)]);
 }
 
-/** A length-delimited field: text, or the fields of a message. */
+/** The bytes of a length-delimited field of protobuf. @param parts its content: text, or the fields of a message */
 export function field(number: number, ...parts: readonly (Uint8Array | string)[]): Uint8Array {
   const content = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
   return Buffer.concat([header(number, content.length), content]);
 }
 
-/** The tag and the length that come before the content of a length-delimited field. */
+/** The tag and the length before the content of a length-delimited field. */
 export function header(number: number, length: number): Uint8Array {
   return Uint8Array.from([...varint(number * 8 + 2), ...varint(length)]);
 }

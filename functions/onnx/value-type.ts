@@ -1,15 +1,15 @@
 import { DATA_TYPES, type DataTypeName } from './data-type.ts';
 import { type Bytes, deeper, type Field, fields, int64, textOf } from './wire.ts';
 
-/** A value at a graph's edge. */
+/** An input or output of a graph. */
 export interface Value {
   readonly name: string;
-  /** As people read it: `tensor(float)`, `sequence of map(int64, float)`; undefined where the file leaves it open. */
+  /** In the form of error messages: `tensor(float)`, `sequence of map(int64, float)`; undefined if the file leaves it open. */
   readonly type: string | undefined;
   readonly isTensor: boolean;
-  /** Of a tensor's elements; undefined where the file leaves it open, and for what is no tensor. */
+  /** The element type of a tensor; undefined if the file leaves it open, and for a value that is not a tensor. */
   readonly element: DataTypeName | undefined;
-  /** The file gives a tensor's rank. A shape without dimensions is rank 0; no shape leaves the rank open. */
+  /** Whether the file gives a tensor's rank. A shape without dimensions is rank 0; without a shape, the rank is open. */
   readonly hasShape: boolean;
 }
 
@@ -21,7 +21,7 @@ const OPAQUE = 7;
 const SPARSE_TENSOR = 8;
 const OPTIONAL = 9;
 
-/** The specification's names, where they are not those of this project. */
+/** The specification's names that differ from those of this project. */
 const SPEC_NAMES: Readonly<Record<string, string>> = { float32: 'float', float64: 'double' };
 const ELEMENTS = new Map(Object.entries(DATA_TYPES).map(([name, number]) => [number, name as DataTypeName]));
 
@@ -39,41 +39,41 @@ export function readValue(bytes: Bytes, info: Field): Value {
   };
 }
 
-/** The specification's name of a tensor type: `tensor(double)` for float64. */
+/** The name of a tensor type in the specification: `tensor(double)` for float64. */
 export function tensorText(element: DataTypeName): string {
   return `tensor(${specName(element)})`;
 }
 
-/** The element type of the scores in `sequence of map(label, scores)`: what a ValueInfoProto says that a ZipMap gives. */
+/** The element type of the scores of a ZipMap's output, `sequence of map(label, scores)`. @param info its ValueInfoProto */
 export function mapElement(bytes: Bytes, info: Field): DataTypeName | undefined {
   let inner: Field | undefined = lastOf(bytes, info, 2);
   for (const [kind, content] of [
     [SEQUENCE, 1],
     [MAP, 2],
   ] as const) {
-    const held: Field | undefined = inner && caseOf(bytes, inner);
-    inner = held?.number === kind ? lastOf(bytes, held, content) : undefined;
+    const found: Field | undefined = inner && caseOf(bytes, inner);
+    inner = found?.number === kind ? lastOf(bytes, found, content) : undefined;
   }
   const tensor = inner && caseOf(bytes, inner);
   return tensor?.number === TENSOR ? elementOf(bytes, tensor) : undefined;
 }
 
 function typeText(bytes: Bytes, type: Field, depth: number): string {
-  const held = caseOf(bytes, type);
+  const found = caseOf(bytes, type);
   const inner = (number: number): string => {
-    const field = held && lastOf(bytes, held, number);
+    const field = found && lastOf(bytes, found, number);
     return field === undefined ? 'unknown' : typeText(bytes, field, deeper(depth));
   };
-  switch (held?.number) {
+  switch (found?.number) {
     case TENSOR:
-      return `tensor(${elementText(bytes, held)})`;
+      return `tensor(${elementText(bytes, found)})`;
     case SPARSE_TENSOR:
-      return `sparse tensor(${elementText(bytes, held)})`;
+      return `sparse tensor(${elementText(bytes, found)})`;
     case SEQUENCE:
       return `sequence of ${inner(1)}`;
     case MAP:
-      // A map's values are mostly scalars, and are called by their element type.
-      return `map(${elementText(bytes, held)}, ${inner(2).replace(/^tensor\((\w+)\)$/, '$1')})`;
+      // The values of most maps are scalars, which are written as their element type.
+      return `map(${elementText(bytes, found)}, ${inner(2).replace(/^tensor\((\w+)\)$/, '$1')})`;
     case OPTIONAL:
       return `optional ${inner(1)}`;
     case OPAQUE:
@@ -83,14 +83,14 @@ function typeText(bytes: Bytes, type: Field, depth: number): string {
   }
 }
 
-/** The element type of a tensor, the key type of a map: field 1 of both. */
-function elementOf(bytes: Bytes, held: Field): DataTypeName | undefined {
-  const field = lastOf(bytes, held, 1);
+/** The element type of a tensor, or the key type of a map: field 1 of both. */
+function elementOf(bytes: Bytes, type: Field): DataTypeName | undefined {
+  const field = lastOf(bytes, type, 1);
   return field?.wire === 0 ? ELEMENTS.get(Number(int64(bytes, field)) as 1) : undefined;
 }
 
-function elementText(bytes: Bytes, held: Field): string {
-  const element = elementOf(bytes, held);
+function elementText(bytes: Bytes, type: Field): string {
+  const element = elementOf(bytes, type);
   return element === undefined ? 'unknown' : specName(element);
 }
 
@@ -100,7 +100,7 @@ function specName(element: DataTypeName): string {
 
 const CASES: readonly number[] = [TENSOR, SEQUENCE, MAP, OPAQUE, SPARSE_TENSOR, OPTIONAL];
 
-/** The case that a TypeProto holds: the last one, as protobuf reads a oneof. */
+/** The case of a TypeProto: the last one in the file, by protobuf's rule for a oneof. */
 function caseOf(bytes: Bytes, type: Field): Field | undefined {
   let found: Field | undefined;
   for (const field of fields(bytes, type.from, type.to)) {

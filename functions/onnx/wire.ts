@@ -1,34 +1,34 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** The bytes of a file, read when they are needed. */
+/** The bytes of a file, read when they are used. Positions count from 0. Reads throw WireError if the file became shorter. */
 export interface Bytes {
   readonly size: number;
   byte(at: number): number;
   /** A copy of `from` to `to` (exclusive). */
   read(from: number, to: number): Uint8Array<ArrayBuffer>;
-  /** The text from `from` to `to` (exclusive). */
+  /** The UTF-8 text from `from` to `to` (exclusive). */
   text(from: number, to: number): string;
   /** Fills `target` from `at` on with `from` to `to` (exclusive). */
   copy(from: number, to: number, target: Uint8Array, at: number): void;
   close(): void;
 }
 
-/** Where a field lies. A varint's content, and a fixed number's, are its bytes. */
+/** A field of a protobuf message, by its positions in the file. The content of a number is its bytes. */
 export interface Field {
   readonly number: number;
   /** 0: varint, 1: 8 bytes, 2: a length and as many bytes, 5: 4 bytes. */
   readonly wire: number;
-  /** Of the tag. */
+  /** The start of the tag. */
   readonly start: number;
-  /** Of the content. */
+  /** The start of the content. */
   readonly from: number;
-  /** Behind the content. */
+  /** The end of the content (exclusive). */
   readonly to: number;
 }
 
-/** Bytes that are no protobuf. */
+/** The bytes are not valid protobuf. */
 export class WireError extends Error {
-  /** Where the field ends that does not fit into its message; undefined where something else is wrong. */
+  /** The end of the field that does not fit into its message; undefined for another fault. */
   readonly end: number | undefined;
 
   constructor(message: string, end?: number) {
@@ -38,15 +38,15 @@ export class WireError extends Error {
   }
 }
 
-/** Tags and names are read, weights are skipped: a larger window would mostly read bytes that are not used. */
+/** Tags and names are read and weights are skipped, so that most bytes of a larger window would not be used. */
 const WINDOW_BYTES = 16_384;
 const MAX_VARINT_BYTES = 10;
-/** Of a varint that a number holds: 49 bits. */
+/** The bytes of a varint that a number represents exactly: 49 bits. */
 const MAX_EXACT_BYTES = 7;
-/** Levels of nested messages that protobuf's own libraries take. */
+/** The levels of nested messages that protobuf's own libraries accept. */
 const MAX_DEPTH = 100;
 
-/** Opens a file for synchronous reads, which block the process. @throws what `openSync` throws */
+/** Opens a file for synchronous reads, which block the process. @throws the error of `openSync` */
 export function openBytes(path: string): Bytes {
   const file = openSync(path, 'r');
   const { size } = fstatSync(file);
@@ -56,9 +56,9 @@ export function openBytes(path: string): Bytes {
 
   function copy(start: number, end: number, target: Uint8Array, at: number): void {
     for (let done = 0; done < end - start; ) {
-      const got = readSync(file, target, at + done, end - start - done, start + done);
-      if (got === 0) throw new WireError(`the file ends at byte ${start + done}: it was longer when it was opened`);
-      done += got;
+      const count = readSync(file, target, at + done, end - start - done, start + done);
+      if (count === 0) throw new WireError(`the file ends at byte ${start + done}: it was longer when it was opened`);
+      done += count;
     }
   }
 
@@ -69,7 +69,7 @@ export function openBytes(path: string): Bytes {
     to = end;
   }
 
-  /** Moves the window over what is short: a system call for each name would be most of the time. */
+  /** Moves the window to a short range that is outside of it: system calls for each name would take most of the time. */
   function isInWindow(start: number, end: number): boolean {
     if ((start < from || end > to) && end - start < WINDOW_BYTES / 2 && end <= size) moveWindow(start);
     return start >= from && end <= to;
@@ -100,9 +100,9 @@ export function openBytes(path: string): Bytes {
 }
 
 /**
- * The fields of the message from `from` to `to`, in the order of the file, without reading their contents:
+ * The fields of the message from `from` to `to` (exclusive), in the order of the file. Their contents are not read. The format:
  * https://protobuf.dev/programming-guides/encoding/
- * @throws WireError where a field does not end within the message. Groups are errors, too: ONNX has none.
+ * @throws WireError if a field does not end within the message, and for a group, which ONNX does not use
  */
 export function* fields(bytes: Bytes, from: number, to: number): Generator<Field, void, undefined> {
   let at = from;
@@ -131,18 +131,18 @@ export function* fields(bytes: Bytes, from: number, to: number): Generator<Field
   }
 }
 
-/** The depth of a message inside one of depth `depth`. @throws WireError beyond what protobuf takes */
+/** The depth of a message inside one of depth `depth`. @throws WireError beyond the 100 levels that protobuf accepts */
 export function deeper(depth: number): number {
-  if (depth >= MAX_DEPTH) throw new WireError(`more than ${MAX_DEPTH} messages in one another`);
+  if (depth >= MAX_DEPTH) throw new WireError(`more than ${MAX_DEPTH} nested messages`);
   return depth + 1;
 }
 
-/** What a length-delimited field holds, as text. */
+/** The content of a length-delimited field as UTF-8 text. */
 export function text(bytes: Bytes, { from, to }: Field): string {
   return bytes.text(from, to);
 }
 
-/** The text of the message's last field of that number, as protobuf reads repeated singular fields; '' without one. */
+/** The text of the message's last field of a number, by protobuf's rule for a repeated singular field; '' without one. */
 export function textOf(bytes: Bytes, { from, to }: Field, number: number): string {
   let found = '';
   for (const field of fields(bytes, from, to)) {
@@ -179,17 +179,17 @@ function int64At(bytes: Bytes, from: number, to: number): bigint {
   return BigInt.asIntN(64, value);
 }
 
-/** Behind the last varint that was read. A pair of value and end for each would be most of what reading allocates. */
+/** The end of the last varint that was read. A variable, because returning a pair for each would be most of the allocations. */
 let varintEnd = 0;
 
 /**
- * An unsigned varint as a number: exact up to 2^53, which is beyond every tag and every length that fits. Sets `varintEnd`.
+ * An unsigned varint as a number: exact up to 2^53, which is beyond every valid tag and length. Sets `varintEnd`.
  */
 function varint(bytes: Bytes, at: number, end: number): number {
   let value = 0;
   let unit = 1;
   for (let next = at; next < at + MAX_VARINT_BYTES; unit *= 128) {
-    if (next >= end) throw new WireError(`byte ${at}: a number goes on behind the end of its message`, next + 1);
+    if (next >= end) throw new WireError(`byte ${at}: a number does not end within its message`, next + 1);
     const byte = bytes.byte(next++);
     value += (byte & 0x7f) * unit;
     if (byte < 0x80) {

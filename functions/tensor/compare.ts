@@ -1,17 +1,18 @@
 import { DTYPES, elementCount, type Tensor, type TensorData, valuesOf } from './tensor.ts';
 
-export interface Difference {
+/** The first element in which two tensors differ, or their shapes. */
+interface Difference {
   /** Index of the element, row-major. */
   readonly at: number;
   readonly expected: string;
   readonly got: string;
-  /** |got - expected|; NaN where the two cannot be subtracted. */
+  /** |got - expected|; NaN for shapes, and for elements that are not floats. */
   readonly by: number;
 }
 
 /**
- * The first element, row-major, in which two tensors differ by more than `tolerance`, times |expected| where that is
- * above 1. Integers, strings and booleans must be equal; NaN equals NaN.
+ * Finds the first element, row-major, in which two tensors differ by more than `tolerance` × max(1, |expected|). Integers, strings
+ * and booleans must be equal; NaN equals NaN. Undefined if there is none.
  */
 export function findDifference(expected: Tensor, got: Tensor, tolerance: number): Difference | undefined {
   if (expected.dims.join() !== got.dims.join()) {
@@ -25,7 +26,7 @@ export function findDifference(expected: Tensor, got: Tensor, tolerance: number)
     const b = right[at]!;
     if (a === b) continue;
     const by = float ? Math.abs(Number(b) - Number(a)) : Number.NaN;
-    // Where the expected value is infinite, so is the tolerance, and an infinite difference must not pass.
+    // If the expected value is infinite, so is the tolerance, but an infinite difference must not pass.
     const near = by < Number.POSITIVE_INFINITY && by <= tolerance * Math.max(1, Math.abs(Number(a)));
     if (float && (near || (Number.isNaN(a) && Number.isNaN(b)))) continue;
     return { at, expected: String(a), got: String(b), by };
@@ -33,22 +34,22 @@ export function findDifference(expected: Tensor, got: Tensor, tolerance: number)
   return undefined;
 }
 
-/** Rows `first` up to `first + rows` of a tensor, as a tensor of its own: a copy. */
+/** Copies rows `first` to `first + rows` (exclusive) of a tensor to a new tensor. */
 export function sliceRows(tensor: Tensor, first: number, rows: number): Tensor {
   const size = elementCount(tensor.dims.slice(1));
   const data = tensor.data.slice(first * size, (first + rows) * size) as TensorData;
   return { dtype: tensor.dtype, dims: [rows, ...tensor.dims.slice(1)], data };
 }
 
-/** Values that any model can be tried with: small, and different from row to row. */
-export function sampleTensor(dtype: Tensor['dtype'], dims: readonly number[], row: number): Tensor {
+/** A synthetic input for trial runs: its values are small, valid for most models, and differ from row to row. */
+export function syntheticTensor(dtype: Tensor['dtype'], dims: readonly number[], row: number): Tensor {
   const count = elementCount(dims);
   if (dtype === 'string') return { dtype, dims, data: Array.from({ length: count }, (_, i) => 'abc'[(row + i) % 3]!) };
-  const whole = (i: number): number => (dtype === 'bool' ? (row >> (i % 8)) & 1 : (row + i) % 3);
+  const integer = (i: number): number => (dtype === 'bool' ? (row >> (i % 8)) & 1 : (row + i) % 3);
   const data = DTYPES[dtype].make(count);
   for (let i = 0; i < count; i++) {
-    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(whole(i));
-    else if (!dtype.startsWith('float')) (data as Uint8Array)[i] = whole(i);
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(integer(i));
+    else if (!dtype.startsWith('float')) (data as Uint8Array)[i] = integer(i);
     else if (dtype !== 'float16') (data as Float32Array)[i] = 0.1 + 0.2 * ((row * 7 + i) % 5) + 0.05 * row;
   }
   if (dtype === 'float16') {

@@ -4,13 +4,13 @@ import { isArray, type JsonValue, MAX_DEPTH } from './json/reader.ts';
 import { DTYPES, type DType, elementCount, type Tensor, type TensorData, type TensorSpec } from './tensor.ts';
 
 /**
- * Converts JSON arrays nested as `shape` says, row-major, to a tensor; a bare scalar for rank 0. A `-1` in `shape` takes
- * any length, the same in all arrays of that level. The tensor's dims are the lengths found; 0 below an empty array.
+ * Converts JSON arrays with the nesting of `shape`, row-major, to a tensor; a bare scalar for rank 0. A `-1` in `shape` accepts
+ * any length, which must be the same in all arrays of that level. The tensor's dims are the lengths found; 0 below an empty array.
  *
  * Only `bool` takes booleans. Only `string` takes strings, but floats take "NaN", "Infinity" and "-Infinity". Integers
- * may be written as 1.0 or 1e3. No number is rounded to fit: one that its dtype cannot hold is refused.
+ * may be written as 1.0 or 1e3. A number out of the range of its dtype, and a fraction for an integer, is refused.
  *
- * @param path where `value` is in the caller's input, for errors: `features`
+ * @param path the place of `value` in the caller's input, for errors: `features`
  * @throws ServingError INVALID_INPUT with the path of the first bad element: `features[0][3]`
  */
 export function decodeNested(value: JsonValue, dtype: DType, shape: readonly number[], path: string): Tensor {
@@ -29,9 +29,10 @@ export function decodeNested(value: JsonValue, dtype: DType, shape: readonly num
 }
 
 /**
- * Converts the JSON of a whole input: arrays nested as its shape says, or as deep as they come where the model leaves the rank
- * open. A scalar may stand in brackets of its own: clients that know no rank 0 send `[1]` for its shape.
+ * Converts the JSON of a complete input: arrays with the nesting of its shape, or of any depth if the model leaves the rank open. A
+ * scalar may have brackets: clients that do not support rank 0 send shape `[1]` for it.
  *
+ * @param path the place of `value` in the caller's input, for errors
  * @throws ServingError INVALID_INPUT as `decodeNested` does
  */
 export function decodeInput(value: JsonValue, { dtype, shape, anyRank }: TensorSpec, path: string): Tensor {
@@ -40,7 +41,7 @@ export function decodeInput(value: JsonValue, { dtype, shape, anyRank }: TensorS
   return boxed ? decodeNested(value[0]!, dtype, shape, `${path}[0]`) : decodeNested(value, dtype, shape, path);
 }
 
-/** How deep a value is nested, by the first element of each array; 0 for a value that is no array. */
+/** How many arrays deep a value is nested, by the first element of each array; 0 for a value that is not an array. */
 export function depthOf(value: JsonValue): number {
   let depth = 0;
   let inner: JsonValue | undefined = value;
@@ -52,11 +53,11 @@ export function depthOf(value: JsonValue): number {
 }
 
 /**
- * Converts data that comes with its dims (Open Inference Protocol v2, "Tensor Data"): one flat array in row-major order,
- * or arrays nested as `dims` says. Elements are read as by `decodeNested`.
+ * Converts data that comes with its dims (Open Inference Protocol v2, "Tensor Data"): one flat array in row-major order, or arrays
+ * with the nesting of `dims`. Elements are converted as by `decodeNested`.
  *
- * @param path where `value` is in the caller's input, for errors: `inputs[0].data`
- * @throws ServingError INVALID_INPUT for dims that are no lengths, another number of elements, or a bad element
+ * @param path the place of `value` in the caller's input, for errors: `inputs[0].data`
+ * @throws ServingError INVALID_INPUT for invalid dims, a wrong number of elements, or a bad element
  */
 export function decodeFlat(value: JsonValue, dtype: DType, dims: readonly number[], path: string): Tensor {
   if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
@@ -68,7 +69,7 @@ export function decodeFlat(value: JsonValue, dtype: DType, dims: readonly number
     throw invalid(path, `expected an array of values, got ${describe(value)}`);
   }
   if (dims.length > 1 && isArray(value[0])) return decodeNested(value, dtype, dims, path);
-  // A product beyond 2^53 may be rounded, but no array is that long.
+  // A product beyond 2^53 may be rounded, but no array has so many elements.
   const count = dims.includes(0) ? 0 : elementCount(dims);
   if (value.length !== count) {
     throw invalid(path, `expected ${countText(count, 1)} for shape [${dims.join(',')}], got ${value.length}`);
@@ -97,8 +98,8 @@ interface Nesting {
 }
 
 /**
- * Refuses a value that is not nested as `dims` says, before anything is allocated: `[[1,…],1,1,…]` must not ask for the
- * product of its two lengths. Elements are not looked at.
+ * Refuses a value without the nesting of `dims`, before anything is allocated: `[[1,…],1,1,…]` must not allocate the product of
+ * its two lengths. Elements are not checked.
  */
 function checkNesting(value: JsonValue | undefined, nesting: Nesting, level: number): void {
   const length = nesting.dims[level]!;

@@ -15,13 +15,13 @@ import { type DType, float16View, type Tensor, type TensorData } from './tensor.
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
 
-/** Appends the elements from `from` up to `to`, with commas between them. */
+/** Appends the elements from `from` to `to` (exclusive), with commas between them. */
 type Writer = (data: TensorData, from: number, to: number) => void;
 
 /**
- * How each dtype is written: floats in the fewest digits that read back as the same value, integers with all their
- * digits. JSON has no NaN and no infinities: they are the strings "NaN", "Infinity" and "-Infinity", as in protobuf's JSON
- * mapping.
+ * The writer of each dtype: floats in the fewest digits that read back as the same value, integers with all their digits. JSON has
+ * no NaN and no infinities: they are the strings "NaN", "Infinity" and "-Infinity", as in protobuf's JSON mapping
+ * (https://protobuf.dev/programming-guides/json/).
  */
 const WRITERS: Readonly<Record<DType, Writer>> = {
   float16: writeFloat16s,
@@ -39,7 +39,7 @@ const WRITERS: Readonly<Record<DType, Writer>> = {
   string: writeStrings,
 };
 
-/** The JSON text of the element at a flat index. */
+/** The JSON text of the element at a row-major index. */
 export function encodeValue({ dtype, data }: Tensor, index: number): string {
   startText();
   WRITERS[dtype](data, index, index + 1);
@@ -47,8 +47,8 @@ export function encodeValue({ dtype, data }: Tensor, index: number): string {
 }
 
 /**
- * The JSON text of one row: the elements at index `row` of the first dimension, nested as the other dimensions say. A
- * row of a rank 1 tensor is a scalar without brackets. A rank 0 tensor is its own only row.
+ * The JSON text of one row: the elements at index `row` of dimension 0, nested by the other dimensions. A row of a rank 1 tensor is
+ * a scalar without brackets. A rank 0 tensor is one row.
  */
 export function encodeRow(tensor: Tensor, row: number): string {
   if (tensor.dims.length <= 1) return encodeValue(tensor, tensor.dims.length === 0 ? 0 : row);
@@ -59,7 +59,7 @@ export function encodeRow(tensor: Tensor, row: number): string {
   return endText();
 }
 
-/** The JSON text of a whole tensor, nested as its dims say. */
+/** The JSON text of a complete tensor, nested by its dims; a scalar without brackets for rank 0. */
 export function encodeNested(tensor: Tensor): string {
   if (tensor.dims.length === 0) return encodeValue(tensor, 0);
   startText();
@@ -76,7 +76,7 @@ export function encodeFlat({ dtype, data }: Tensor): string {
   return endText();
 }
 
-/** Writes the array of dimension `level` that starts at a flat offset; gives the offset after it. */
+/** Writes the array of dimension `level` that starts at a row-major offset. @returns the offset after it */
 function writeNested(tensor: Tensor, write: Writer, level: number, offset: number): number {
   const length = tensor.dims[level]!;
   let next = offset;

@@ -4,13 +4,13 @@ import { BEYOND_DOUBLE } from './json/number.ts';
 import { isArray, type JsonValue } from './json/reader.ts';
 import { type DType, float16View, type NumericData, type TensorData } from './tensor.ts';
 
-/** Names the element at a flat offset, as the caller would write it: called for an error only. */
+/** The path of the element at a row-major offset, as the caller would write it; called for an error only. */
 export type Place = (offset: number) => string;
 
-/** The innermost arrays of a nested value. */
+/** An innermost array of a nested value. */
 export type Leaf = JsonValue[] | Float64Array;
 
-/** Converts the elements of `leaf` and stores them from `data[offset]` on. */
+/** Converts the elements of `leaf`, and stores them from `data[offset]` on. @throws ServingError `INVALID_INPUT` with the path */
 export type Fill = (leaf: Leaf, data: TensorData, offset: number, place: Place) => void;
 
 /** The smallest and largest integer of a dtype. */
@@ -27,7 +27,7 @@ const RANGES = {
 
 const LARGEST = { float16: '65504', float32: '3.4028235e38', float64: '1.7976931348623157e308' } as const;
 
-/** One way of filling a dtype; each refuses what the dtype can't hold with INVALID_INPUT. */
+/** The conversion of JSON values to each dtype. It refuses a value that the dtype cannot represent with INVALID_INPUT. */
 export const FILLS: Readonly<Record<DType, Fill>> = {
   float16: fillFloat16,
   float32: fillFloat32,
@@ -47,7 +47,7 @@ export const FILLS: Readonly<Record<DType, Fill>> = {
 function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
   const into = data as Float32Array;
   if (leaf instanceof Float64Array) {
-    // One check a row: the difference of a value and itself is NaN, and stays so, for a value that is not finite.
+    // One check for the array: `value - value` is NaN if the value is not finite, and so is the sum then.
     let check = 0;
     const length = leaf.length;
     for (let i = 0; i < length; i++) {
@@ -65,7 +65,7 @@ function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place)
   }
 }
 
-/** Refuses the first finite value that float32 cannot hold. NaN and the infinities are there because the caller wrote them. */
+/** Refuses the first finite value beyond the range of float32. NaN and the infinities are allowed: the caller wrote them. */
 function refuseOverflow(leaf: Float64Array, offset: number, place: Place): void {
   const at = leaf.findIndex((given) => Number.isFinite(given) && !Number.isFinite(Math.fround(given)));
   if (at !== -1) throw refuse('float32', leaf[at]!, place(offset + at));
@@ -80,7 +80,7 @@ function fillFloat64(leaf: Leaf, data: TensorData, offset: number, place: Place)
   }
 }
 
-/** The conversion rounds once, from the double to 11 bits. */
+/** Rounds once, from the double to 11 bits. */
 function fillFloat16(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
   const into = float16View(data);
   for (let i = 0; i < leaf.length; i++) {
@@ -91,8 +91,8 @@ function fillFloat16(leaf: Leaf, data: TensorData, offset: number, place: Place)
 }
 
 /**
- * A float that is no finite JSON number. JSON has none for NaN and the infinities: they are the strings that protobuf's
- * JSON mapping gives them, or numbers where the reader takes their bare names. A number that becomes an infinity is refused.
+ * Converts a value that is not a finite JSON number. NaN and the infinities are strings, as in protobuf's JSON mapping, or numbers
+ * if the reader accepted their bare names. A number that rounds to an infinity is refused.
  */
 function readFloat(
   dtype: keyof typeof LARGEST,
@@ -124,7 +124,7 @@ function fillInteger(dtype: Exclude<keyof typeof RANGES, 'int64' | 'uint64'>): F
   };
 }
 
-/** A double beyond ±(2^53-1) came from text like 1e17 and may not be the integer that was meant. */
+/** A double beyond ±(2^53-1) is refused: it came from text like 1e17, and need not be the intended integer. */
 function fillBigInteger(dtype: 'int64' | 'uint64'): Fill {
   const [lowest, highest] = RANGES[dtype];
   return (leaf, data, offset, place) => {
@@ -158,12 +158,13 @@ function fillString(leaf: Leaf, data: TensorData, offset: number, place: Place):
 }
 
 /**
- * Refuses a string that onnxruntime would not get whole: it takes UTF-8 that ends at the first NUL.
- * @throws ServingError `INVALID_INPUT`.
+ * Refuses a string that onnxruntime would not receive completely: it takes UTF-8 that ends at the first NUL.
+ * @param place gives the path of the text, for the error
+ * @throws ServingError `INVALID_INPUT`
  */
 export function checkText(text: string, place: () => string): void {
   if (!text.includes('\0') && text.isWellFormed()) return;
-  const what = text.includes('\0') ? 'U+0000, where the model would take its end to be' : 'half a surrogate pair';
+  const what = text.includes('\0') ? 'U+0000, which would end it in the model' : 'half a surrogate pair';
   const path = place();
   throw new ServingError('INVALID_INPUT', `${path}: the text has ${what}`, { path });
 }
@@ -179,7 +180,7 @@ function describeDType(dtype: DType, given: JsonValue): string {
   if (dtype === 'bool') return 'true or false (bool)';
   if (dtype === 'float16' || dtype === 'float32' || dtype === 'float64') {
     const numeric = typeof given === 'number' || typeof given === 'bigint';
-    const missing = given === null ? ', or "NaN" where it is missing' : '';
+    const missing = given === null ? ', or "NaN" for a missing one' : '';
     return numeric ? `a number within ±${LARGEST[dtype]} (${dtype})` : `a number (${dtype})${missing}`;
   }
   const [lowest, highest] = RANGES[dtype];
@@ -189,7 +190,7 @@ function describeDType(dtype: DType, given: JsonValue): string {
 
 const MAX_GIVEN = 40;
 
-/** A value as an error message shows it. */
+/** A value as text for an error message: shortened, with the length of an array in place of its elements. */
 export function describe(given: JsonValue | undefined): string {
   if (isArray(given)) {
     return given.length === 1 ? 'an array of 1 value' : `an array of ${given.length} values`;

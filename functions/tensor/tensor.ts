@@ -14,7 +14,7 @@ export type DType =
   | 'bool'
   | 'string';
 
-/** Numeric element storage. `float16` is held as its raw 16 bits, `bool` as one byte of 0 or 1. */
+/** The elements of a numeric tensor. `float16` is stored as its raw 16 bits, `bool` as one byte of 0 or 1. */
 export type NumericData =
   | Float32Array
   | Float64Array
@@ -27,6 +27,7 @@ export type NumericData =
   | Uint32Array
   | BigUint64Array;
 
+/** The elements of any tensor, row-major. */
 export type TensorData = NumericData | string[];
 
 /** A dense, row-major tensor. The product of `dims` is `data.length`. */
@@ -43,11 +44,11 @@ export type Tensors = ReadonlyMap<string, Tensor>;
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: DType;
-  /** A `-1` is a dimension the caller may choose. */
+  /** A `-1` is a dimension that the caller chooses. */
   readonly shape: readonly number[];
-  /** The model leaves the rank open, and any is taken: `shape` is empty then, which without this is rank 0. */
+  /** The model leaves the rank open, and accepts any: `shape` is empty then. Without this, an empty shape is rank 0. */
   readonly anyRank?: true;
-  /** What the model calls the dimensions of an input; null for one without a name. Absent where none has one. */
+  /** The names of an input's dimensions in the model; null for one without a name. Absent if none has a name. */
   readonly dimNames?: readonly (string | null)[];
 }
 
@@ -58,7 +59,7 @@ export interface Signature {
 }
 
 interface DTypeInfo {
-  /** Bytes an element takes; 0 for strings, whose size varies. */
+  /** Bytes of an element; 0 for strings, whose size varies. */
   readonly bytes: number;
   readonly make: (length: number) => TensorData;
   /** A view of `length` elements; `offset` is aligned to `bytes`. */
@@ -77,7 +78,7 @@ const noView = (): never => {
   throw new TypeError('strings have no view');
 };
 
-/** Sizes and storage of each dtype; nothing else has them. */
+/** The element size and the storage of each dtype: the only table of them. */
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   float16: numeric(Uint16Array, Uint16Array, 2),
   float32: numeric(Float32Array, Float32Array, 4),
@@ -94,7 +95,7 @@ export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   string: { bytes: 0, make: (n) => new Array<string>(n).fill(''), view: noView },
 };
 
-/** Whether onnxruntime-node supports elements of that name: some, such as int4, it names and does not support. */
+/** Whether onnxruntime-node supports an element type. It has names for some, such as int4, that it does not support. */
 export function isDType(name: string): name is DType {
   return Object.hasOwn(DTYPES, name);
 }
@@ -105,12 +106,12 @@ export function float16View(data: TensorData): Float16Array {
   return new Float16Array(buffer, byteOffset, length);
 }
 
-/** The elements of a tensor as their values: its data, or with `float16` a view of it as numbers. */
+/** The values of a tensor's elements: its data, or for `float16` a view of it as numbers. */
 export function valuesOf({ dtype, data }: Tensor): ArrayLike<number | bigint | string> {
   return dtype === 'float16' ? float16View(data) : data;
 }
 
-/** Elements that `dims` holds. A scalar (no dims) holds one. */
+/** The number of elements of a tensor with these dims; 1 for a scalar (no dims). */
 export function elementCount(dims: readonly number[]): number {
   let count = 1;
   for (const dim of dims) count *= dim;

@@ -1,5 +1,5 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import { checkEssentials, checkSize, guess, refusal } from '../../functions/onnx/invalid-model.ts';
+import { checkEssentials, checkSize, guess, invalidModelError } from '../../functions/onnx/invalid-model.ts';
 import { type ModelProto, ModelProtoSchema } from './onnx_pb.ts';
 
 /**
@@ -16,7 +16,7 @@ export function readModel(bytes: Uint8Array, place: string): ModelProto {
   try {
     model = fromBinary(ModelProtoSchema, bytes);
   } catch (cause) {
-    throw refusal(place, guess(bytes, bytes.length), cause);
+    throw invalidModelError(place, guess(bytes, bytes.length), cause);
   }
   const { graph, irVersion, opsetImport } = model;
   checkEssentials({ hasGraph: graph !== undefined, irVersion, opsets: opsetImport.length }, bytes.length, place);

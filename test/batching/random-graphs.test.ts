@@ -45,7 +45,7 @@ async function difference(
   return undefined;
 }
 
-test('what is proved of a random graph is so: batches give what their rows give alone', async (t) => {
+test('a proof of a random graph is correct: batches give the same as their rows alone', async (t) => {
   const counts = { proved: 0, mixed: 0, unknown: 0 };
   const runs = { same: 0, refused: 0 };
   for (let seed = FIRST_SEED; seed < FIRST_SEED + GRAPHS; seed++) {

@@ -38,7 +38,7 @@ for (const [at, { name, model: build, verdict, operator, feeds, tolerance }] of 
   });
 
   if (found.verdict === 'proved') {
-    test(`${name}: ${BATCHES} random batches give what their rows give alone`, async () => {
+    test(`${name}: ${BATCHES} random batches give the same as their rows alone`, async () => {
       const session = await openSession(path, { intraOpThreads: 1, executionProviders: ['cpu'] });
       const random = createRandom(1000 + at);
       for (let batch = 0; batch < BATCHES; batch++) {
@@ -72,7 +72,7 @@ test('an operator without a rule is unknown, and is named with its domain and it
   });
 });
 
-test('what a graph does not give to its outputs has no say', () => {
+test('nodes that no output depends on have no influence', () => {
   const unused = model({
     name: 'unused',
     nodes: [node('ReduceMean', ['x'], ['mean'], { axes: [0n] }), node('Relu', ['x'], ['y'])],
@@ -103,13 +103,13 @@ test('an input without a free first dimension carries no rows, one of unknown ra
   assert.deepEqual(verdictOf(anyRank), { verdict: 'unknown', reason: 'the file does not give the rank of input x' });
 });
 
-test('a file that cannot be followed is unknown, not an error', () => {
+test('a file that cannot be read is unknown, not an error', () => {
   const found = verdictOf(new Uint8Array([0x3a, 0xff, 0x01]));
   assert.equal(found.verdict, 'unknown');
   assert.match('reason' in found ? found.reason : '', /^the graph could not be followed: /);
 });
 
-test('functions that call each other twice, thirty deep, are given up, not followed for ever', () => {
+test('functions that call each other twice, thirty deep, are unknown, and not followed for ever', () => {
   const domain = 'local';
   const functions = Array.from({ length: 30 }, (_, depth) =>
     localFunction({

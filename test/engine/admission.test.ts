@@ -31,7 +31,7 @@ function takeOldest(admission: ReturnType<typeof createAdmission>): void {
   admission.admitWaiting();
 }
 
-test('chunks that wait come in a chunk of each request in turn, by when the requests began to wait', () => {
+test('chunks that wait enter in turn, one of each request, in the order in which the requests began to wait', () => {
   const admission = createAdmission(2);
   const [a, b, c] = [{ gone: false }, { gone: false }, { gone: false }];
   for (const [first, cancellation] of [
@@ -50,7 +50,7 @@ test('chunks that wait come in a chunk of each request in turn, by when the requ
   assert.deepEqual(order, [0, 1, 10, 20, 2, 11, 3]);
 });
 
-test('bulk work never passes what waits, however small it is', () => {
+test('bulk work does not overtake chunks that wait, however small it is', () => {
   const admission = createAdmission(8);
   for (const entry of [entryOf(0, 3), entryOf(10, 2), entryOf(20, 1)]) admission.add(entry);
   assert.deepEqual(admission.queue.map(firstOf), [0]);
@@ -59,7 +59,7 @@ test('bulk work never passes what waits, however small it is', () => {
   assert.deepEqual(admission.queue.map(firstOf), [10, 20]);
 });
 
-test('a chunk larger than the half of the queue comes in once the queue is empty', () => {
+test('a chunk larger than half of the queue enters when the queue is empty', () => {
   const admission = createAdmission(4);
   admission.add(entryOf(0, 1));
   admission.add(entryOf(10, 100));
@@ -70,7 +70,7 @@ test('a chunk larger than the half of the queue comes in once the queue is empty
   assert.deepEqual(admission.queue.map(firstOf), [200]);
 });
 
-test('a short request that may wait does so where the whole queue is full, and not before', () => {
+test('a short request that may wait does so only if the entire queue is full', () => {
   const admission = createAdmission(4);
   admission.add(entryOf(0, 2));
   for (const first of [10, 20, 30]) admission.add(entryOf(first, 1, { gone: false }, false));
@@ -97,7 +97,7 @@ test('cancelled requests are removed within a second while chunks wait, though n
   assert.deepEqual([admission.queue.map(firstOf), admission.depth()], [[20], 2]);
 });
 
-test('of a request that was cancelled while it waited nothing comes in', () => {
+test('no chunk of a request that was cancelled while it waited enters the queue', () => {
   const admission = createAdmission(2);
   const [gone, stays] = [{ gone: false }, { gone: false }];
   const left = entryOf(10, 1, gone);
@@ -107,7 +107,7 @@ test('of a request that was cancelled while it waited nothing comes in', () => {
   assert.deepEqual([admission.queue.map(firstOf), left.rejected], [[20], 'CLIENT_GONE']);
 });
 
-test('rows that left make room for the first chunk of a request, and for short ones', () => {
+test('rows taken by a run make room for the first chunk of a request, and for short requests', () => {
   const admission = createAdmission(4);
   const gone = { gone: false };
   for (const first of [0, 2, 4]) admission.add(entryOf(first, 2, gone));
@@ -128,7 +128,7 @@ const moves = fc.array(
   { minLength: 1, maxLength: 60 },
 );
 
-test('whatever arrives, ends or leaves: bulk work is bounded, fair, in order, and every chunk that is wanted is run', async () => {
+test('in any order of arrivals, runs and cancellations, bulk work is bounded, fair and in order, and every chunk that is not cancelled runs', async () => {
   const world = fc.record({
     moves,
     maxQueueSize: fc.integer({ min: 1, max: 16 }),
@@ -208,7 +208,7 @@ interface Chunk {
   runAt: number | undefined;
 }
 
-test('no request that waits is passed by more than one chunk of each other one, and bulk work never fills more than half', () => {
+test('at most one chunk of each other request overtakes one that waits, and bulk work fills at most half of the queue', () => {
   const world = fc.record({
     arrivals: fc.array(fc.record({ who: fc.nat(4), rows: fc.integer({ min: 1, max: 6 }), ends: fc.nat(2) }), {
       maxLength: 80,
@@ -265,7 +265,7 @@ test('no request that waits is passed by more than one chunk of each other one, 
   );
 });
 
-test('no wake-up is lost, in whatever order runs end and clients leave', async () => {
+test('no wake-up is lost, in any order of runs that end and clients that leave', async () => {
   const events = ['end', 'end', 'leave queued', 'leave waiting', 'drop'] as const;
   for (const order of permutations(events)) {
     const { runner, batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 2 }, 2);

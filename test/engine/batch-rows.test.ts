@@ -19,7 +19,7 @@ import { column, float32 } from '../helpers/tensors.ts';
 const feeds = (rows: number, ...tensors: Tensor[]): Feeds => ({ tensors, rows });
 const span = (of: Feeds, first = 0, rows = of.rows): Span => ({ feeds: of, first, rows });
 
-test('a key is the same for rows that may lie in one tensor, and for no others', () => {
+test('a key is the same only for rows that fit into one tensor', () => {
   const base = feeds(1, float32([1, 2, 3], [1, 2, 3, 4, 5, 6]));
   assert.equal(keyOf(base), keyOf(feeds(2, float32([2, 2, 3], new Array(12).fill(0)))));
   const others = [
@@ -33,7 +33,7 @@ test('a key is the same for rows that may lie in one tensor, and for no others',
   assert.equal(new Set(keys).size, keys.length, keys.join('\n'));
 });
 
-test('rows are joined one behind the other, an input at a time, without a copy', () => {
+test('rows are joined in order, input by input, without a copy', () => {
   const text: Tensor = { dtype: 'string', dims: [2, 1], data: ['a', 'b'] };
   const one = feeds(2, float32([2, 2], [1, 2, 3, 4]), text);
   const two = feeds(3, float32([3, 2], [5, 6, 7, 8, 9, 10]), { dtype: 'string', dims: [3, 1], data: ['c', 'd', 'e'] });
@@ -57,13 +57,13 @@ test('rows are joined one behind the other, an input at a time, without a copy',
   assert.equal((numbers!.parts[1] as Float32Array).buffer, (two.tensors[0]!.data as Float32Array).buffer);
 });
 
-test('feeds that go alone and whole keep their shape, whatever their first dimension', () => {
+test('complete feeds that run alone keep their shape, whatever their first dimension', () => {
   const scalar = feeds(1, float32([], [5]));
   assert.deepEqual(joinRows([span(scalar)]), [{ slot: 0, dtype: 'float32', dims: [], parts: [Float32Array.of(5)] }]);
   assert.deepEqual(joinRows([span(feeds(1, float32([3], [1, 2, 3])))])[0]!.dims, [3]);
 });
 
-test('the rows of several spans come as feeds of their own, and those of one span are a view of it', () => {
+test('the rows of several spans become new feeds, and those of one span are a view of it', () => {
   const shared = feeds(5, column(5, 6, 7, 8, 9));
   const one = stackSpans([span(shared, 1, 3)]);
   const [tensor] = one.tensors;
@@ -102,7 +102,7 @@ test('halves have every row once, in order, and differ by one row at most', () =
   assert.deepEqual(halve([span(feeds(2, column(1, 2)))]).map(rowsOf), [[1], [2]]);
 });
 
-test('halves keep what else a span carries', () => {
+test('halves keep the other fields of a span', () => {
   const marked = { ...span(feeds(2, column(1, 2))), again: true };
   assert.deepEqual(
     halve([marked])
@@ -112,14 +112,14 @@ test('halves keep what else a span carries', () => {
   );
 });
 
-test('an output without a row for each row fed is named with its shape', () => {
+test('an output without a row for each input row is named with its shape', () => {
   assert.equal(findMisfit([column(1, 2), float32([2], [1, 2])], 2), undefined);
   for (const dims of [[], [1], [3, 2]]) {
     assert.equal(findMisfit([column(1, 2), float32(dims, [])], 2), `output 1 has the shape [${dims}] for 2 rows`);
   }
 });
 
-test('a run that took too long is the deadline; any other fault is the model failing', () => {
+test('a run that took too long is DEADLINE; any other fault is MODEL_FAILED', () => {
   const late = servingErrorOf(new RunError('timed-out', 'the run took longer than 5 ms'));
   assert.deepEqual([late.code, late.message], ['DEADLINE', 'the model did not finish: the run took longer than 5 ms']);
   for (const cause of [
@@ -133,14 +133,14 @@ test('a run that took too long is the deadline; any other fault is the model fai
   }
 });
 
-test('bytes of a row are those of its numbers, and of its texts with their lengths', () => {
+test('the bytes of a row are those of its numbers, and of its strings with their lengths', () => {
   const numbers: Tensor = { dtype: 'float64', dims: [2, 3], data: new Float64Array(6) };
   const texts: Tensor = { dtype: 'string', dims: [2, 1], data: ['ab', ''] };
   assert.equal(rowBytes([numbers, texts], 2), 24 + 5);
   assert.equal(rowBytes([{ dtype: 'int8', dims: [1, 0], data: new Int8Array(0) }], 1), 1);
 });
 
-test('a run takes as many rows as its bytes allow, one at least', () => {
+test('a run takes as many rows as its bytes allow, at least one', () => {
   assert.equal(rowsInRun(4, 64), 64);
   assert.equal(rowsInRun(2 ** 20, 64), 32);
   assert.equal(rowsInRun(2 ** 30, 64), 1);

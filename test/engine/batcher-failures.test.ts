@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ask, quiet, range, request, settleAll, setUpBatcher, tenfold, valuesOfRuns } from '../helpers/runner.ts';
 import { float32 } from '../helpers/tensors.ts';
 
-test('a bad row fails alone; its company gets answers, in a number of runs that grows with its logarithm', async () => {
+test('a bad row fails alone; the other rows of its batch get results, in a number of runs that grows with the logarithm of the batch', async () => {
   for (const [rows, bad] of [
     [64, [17]],
     [64, [0, 63]],
@@ -36,7 +36,7 @@ test('a bad row inside one large request fails alone', async () => {
   );
 });
 
-test('a request of a model that is not joined fails as a whole, without another run', async () => {
+test('a request of a model that is not joined fails without another run', async () => {
   const { runner, batcher } = setUpBatcher({ join: false });
   const asked = ask(batcher, { tensors: [float32([3, 1], [1, 2, 3])], rows: 1 });
   await settleAll({ runner, batcher }, () => 'failed');
@@ -65,32 +65,32 @@ test('a request alone in a run that crashed runs once more', async () => {
   assert.deepEqual([asked.settled, runner.runs.length], [[10], 2]);
 });
 
-test('a row that ends its process by a fault costs one process alone, and two in company, whatever the company', async () => {
-  for (const company of [0, 1, 63]) {
+test('a row that ends its process by a fault costs one process if it ran alone, and two in a batch of any size', async () => {
+  for (const others of [0, 1, 63]) {
     const { runner, batcher } = setUpBatcher({ maxBatchSize: 64 });
     let lost = 0;
-    const asked = range(0, company + 1).map((value) => ask(batcher, request([value])));
+    const asked = range(0, others + 1).map((value) => ask(batcher, request([value])));
     await settleAll({ runner, batcher }, ({ values }) => {
       if (!values.includes(0)) return undefined;
       lost++;
       return 'faulted';
     });
-    assert.equal(lost, company === 0 ? 1 : 2);
+    assert.equal(lost, others === 0 ? 1 : 2);
     assert.deepEqual(
       asked.map(({ settled }) => settled),
-      [['MODEL_FAILED'], ...range(1, company).map((value) => [value * 10])],
+      [['MODEL_FAILED'], ...range(1, others).map((value) => [value * 10])],
     );
   }
 });
 
-test('a request alone in a run that took too long does not run again: it is the one to blame', async () => {
+test('a request alone in a run that took too long does not run again: it is the cause', async () => {
   const { runner, batcher } = setUpBatcher();
   const asked = ask(batcher, request([1]));
   await settleAll({ runner, batcher }, () => 'timed-out');
   assert.deepEqual([asked.settled, runner.runs.length], [['DEADLINE'], 1]);
 });
 
-test('a share that runs again does not run if its owner has left meanwhile', async () => {
+test('a slice that would run again does not run if its request was cancelled meanwhile', async () => {
   const { runner, batcher } = setUpBatcher();
   const [leaving, staying] = [ask(batcher, request([1])), ask(batcher, request([2]))];
   await quiet();
@@ -101,7 +101,7 @@ test('a share that runs again does not run if its owner has left meanwhile', asy
   assert.deepEqual([leaving.settled, staying.settled], ['CLIENT_GONE', [20]]);
 });
 
-test('outputs that do not follow the rows end the joining for good, once, and every row is answered from a run of its own', async () => {
+test('outputs without one row for each input row end the joining for good, and every row gets its result from its own run', async () => {
   const misfits: string[] = [];
   const { runner, batcher } = setUpBatcher({ onMisfit: (what) => misfits.push(what) });
   const asked = [ask(batcher, request([1, 2])), ask(batcher, request([3]))];
@@ -122,7 +122,7 @@ test('outputs that do not follow the rows end the joining for good, once, and ev
   assert.deepEqual(misfits, ['output 0 has the shape [2,1] for 3 rows']);
 });
 
-test('a lone row whose outputs do not follow it ends the joining, too, and gets them as they are', async () => {
+test('a single row whose outputs do not have one row ends the joining too, and gets them as they are', async () => {
   const misfits: string[] = [];
   const { runner, batcher } = setUpBatcher({ onMisfit: (what) => misfits.push(what) });
   const asked = ask(batcher, request([1]));
@@ -139,7 +139,7 @@ test('a lone row whose outputs do not follow it ends the joining, too, and gets 
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [2], [3]]);
 });
 
-test('a joined run that fits is no answer once another has shown that outputs do not follow the rows', async () => {
+test('the outputs of a joined run that fits are not used once another has shown a misfit', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 2 }, 2);
   const asked = ask(batcher, request([1, 2, 3, 4]));
   await quiet();
@@ -151,7 +151,7 @@ test('a joined run that fits is no answer once another has shown that outputs do
   assert.deepEqual(asked.settled, [10, 20, 30, 40]);
 });
 
-test('an error that is not of the engine fails the rows, not the server', async () => {
+test('an error that does not come from an engine fails the rows, not the server', async () => {
   const { runner, batcher } = setUpBatcher();
   const asked = ask(batcher, request([1]));
   await quiet();

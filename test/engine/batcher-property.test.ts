@@ -31,7 +31,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 1, maxLength: 40 },
 );
 
-test('whatever arrives, fails, dies or leaves: each request settles once, with its own rows in order', async () => {
+test('in any order of arrivals, failures, crashes and cancellations, each request settles once, with its own rows in order', async () => {
   const world = fc.record({
     steps,
     engines: fc.integer({ min: 1, max: 3 }),
@@ -122,7 +122,7 @@ async function playOut({
 
   checkRuns();
   assert.equal(batcher.depth(), 0);
-  assert.ok(misfits <= 1, 'told once');
+  assert.ok(misfits <= 1, 'reported once');
   for (const { asked, first, fates } of requests) {
     assert.equal(asked.times, 1, 'settled once');
     if (!Array.isArray(asked.settled)) {
@@ -139,7 +139,7 @@ async function playOut({
       if (typeof got === 'number') assert.deepEqual([got, fates[i]], [own, 'ok']);
       else if (fates[i] === 'misfit' && got.startsWith('whole')) assert.equal(got, `whole ${own},-10`);
       // A row that ends its process takes the rows of its own request with it, as they ran alone together.
-      else assert.ok(fates[i] !== 'ok' || deadly, `row ${i} failed in good company: ${got}`);
+      else assert.ok(fates[i] !== 'ok' || deadly, `row ${i} failed among good rows: ${got}`);
     }
   }
 }

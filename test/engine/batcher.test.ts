@@ -5,7 +5,7 @@ import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { ask, quiet, range, request, settleAll, setUpBatcher, tenfold, valuesOfRuns } from '../helpers/runner.ts';
 import { float32 } from '../helpers/tensors.ts';
 
-test('rows that wait when an engine becomes free share its run, and each owner gets its own', async () => {
+test('rows that wait when an engine becomes free share its run, and each request gets its own', async () => {
   const { runner, batcher } = setUpBatcher();
   const first = ask(batcher, request([1]));
   await quiet();
@@ -34,7 +34,7 @@ test('requests that arrive in one turn of the event loop share the first run', a
   assert.deepEqual(valuesOfRuns(runner.runs), [[1, 2, 3]]);
 });
 
-test('several free engines run side by side', async () => {
+test('several free engines run at the same time', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 2 }, 3);
   for (const value of range(1, 8)) ask(batcher, request([value]));
   await quiet();
@@ -45,14 +45,14 @@ test('several free engines run side by side', async () => {
   ]);
 });
 
-test('a run never takes more rows than allowed, and the order of arrival is kept', async () => {
+test('a run has at most the allowed rows, in the order of arrival', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 4 });
   for (const value of [1, 4, 7, 10]) ask(batcher, request(range(value, 3)));
   await settleAll({ runner, batcher }, () => undefined);
   assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 4), range(5, 4), range(9, 4)]);
 });
 
-test('a large request is split over runs, side by side, and put together in order', async () => {
+test('a large request is split over runs at the same time, and its outcomes are in order', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 4 }, 3);
   const asked = ask(batcher, request(range(1, 10)));
   await quiet();
@@ -65,7 +65,7 @@ test('a large request is split over runs, side by side, and put together in orde
   assert.deepEqual(asked.settled, tenfold(range(1, 10)));
 });
 
-test('a joined run is bounded by bytes as well: rows of 12 MiB go two at a time, one larger than all alone', async () => {
+test('a joined run is bounded by bytes as well: rows of 12 MiB run two at a time, one larger than the bound alone', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 64 });
   const image = {
     tensors: [{ dtype: 'float32', dims: [1, 3, 1024, 1024], data: new Float32Array(3 * 2 ** 20) }],
@@ -107,7 +107,7 @@ test('a request of many rows is split by bytes', async () => {
   assert.deepEqual(asked.settled, tenfold(range(1, 8)));
 });
 
-test('rows of different keys never share a run; the oldest key goes first', async () => {
+test('rows of different keys never share a run; the oldest key runs first', async () => {
   const { runner, batcher } = setUpBatcher();
   const asked = [
     ask(batcher, request([1])),
@@ -129,7 +129,7 @@ test('rows of different keys never share a run; the oldest key goes first', asyn
   );
 });
 
-test('requests of a model that is not joined go one a run, whole, whatever their size', async () => {
+test('requests of a model that is not joined run one at a time, completely, whatever their size', async () => {
   const { runner, batcher } = setUpBatcher({ join: false, maxBatchSize: 2, delayMs: 1000 }, 2);
   const tensors = [float32([5, 1], range(1, 5)), float32([3, 1], range(6, 3)), float32([], [9])];
   for (const tensor of tensors) ask(batcher, { tensors: [tensor], rows: 1 });
@@ -143,7 +143,7 @@ test('requests of a model that is not joined go one a run, whole, whatever their
   );
 });
 
-test('rows whose owner has left are never run, and no longer count as waiting', async () => {
+test('rows of a cancelled request do not run, and no longer count as waiting', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 2 });
   ask(batcher, request([1]));
   await quiet();
@@ -161,7 +161,7 @@ test('rows whose owner has left are never run, and no longer count as waiting', 
   assert.deepEqual([partly.settled, staying.settled, batcher.depth()], ['CLIENT_GONE', [70], 0]);
 });
 
-test('a request that finds the queue full is refused before it is queued, with a time to come back', async () => {
+test('a request is refused before it is queued if the queue is full, with a time to try again', async () => {
   const { runner, batcher } = setUpBatcher({ maxQueueSize: 3 });
   ask(batcher, request([1]));
   await quiet();
@@ -169,7 +169,7 @@ test('a request that finds the queue full is refused before it is queued, with a
   await assert.rejects(batcher.predict(request([5]), { gone: false }), {
     code: 'OVERLOADED',
     retryAfter: 1,
-    message: 'the queue is full: 3 rows wait, 3 may',
+    message: 'the queue is full: 3 rows wait, 3 at most',
   });
   assert.equal(batcher.depth(), 3);
   await settleAll({ runner, batcher }, () => undefined);
@@ -180,14 +180,14 @@ test('a request that finds the queue full is refused before it is queued, with a
   );
 });
 
-test('a request larger than the queue is let into an empty one', async () => {
+test('an empty queue accepts a request larger than itself', async () => {
   const { runner, batcher } = setUpBatcher({ maxQueueSize: 3 });
   const asked = ask(batcher, request(range(1, 20)));
   await settleAll({ runner, batcher }, () => undefined);
   assert.deepEqual(asked.settled, tenfold(range(1, 20)));
 });
 
-test('those who left make room in a full queue', async () => {
+test('cancelled requests make room in a full queue', async () => {
   const { runner, batcher } = setUpBatcher({ maxQueueSize: 2 });
   ask(batcher, request([1]));
   await quiet();
@@ -205,7 +205,7 @@ test('those who left make room in a full queue', async () => {
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [4]]);
 });
 
-test('bulk work that waits comes in as soon as rows go into a run, not only when the next engine is free', async () => {
+test('bulk work that waits enters as soon as rows are taken by a run, not only when the next engine is free', async () => {
   const { batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 4 });
   const bulk = { bulk: true, whenFull: 'wait' } as const;
   for (const value of range(1, 6)) ask(batcher, request([value]), { gone: false }, bulk);
@@ -214,7 +214,7 @@ test('bulk work that waits comes in as soon as rows go into a run, not only when
   assert.equal(batcher.depth(), 2);
 });
 
-test('with a delay, the first row waits that long for others, and no longer', async (t) => {
+test('with a delay, the first row waits that long for others', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
   t.mock.method(performance, 'now', () => now);
@@ -245,13 +245,13 @@ test('with a delay, the first row waits that long for others, and no longer', as
   assert.deepEqual(valuesOfRuns(runner.runs)[2], [6], 'who has waited long enough for an engine does not wait again');
 });
 
-test('rows, seconds of a run and of waiting are reported as they happen', async (t) => {
+test('the rows and seconds of runs, and the seconds of waiting, are reported as they happen', async (t) => {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
-  const told: [string, ...number[]][] = [];
+  const reported: [string, ...number[]][] = [];
   const { runner, batcher } = setUpBatcher({
-    onRun: (rows, seconds) => told.push(['run', rows, seconds]),
-    onWait: (seconds) => told.push(['wait', seconds]),
+    onRun: (rows, seconds) => reported.push(['run', rows, seconds]),
+    onWait: (seconds) => reported.push(['wait', seconds]),
   });
   for (const values of [[1], [2, 3]]) ask(batcher, request(values));
   now = 500;
@@ -259,14 +259,14 @@ test('rows, seconds of a run and of waiting are reported as they happen', async 
   now = 2500;
   runner.open[0]!.finish();
   await quiet();
-  assert.deepEqual(told, [
+  assert.deepEqual(reported, [
     ['wait', 0.5],
     ['wait', 0.5],
     ['run', 3, 2],
   ]);
 });
 
-test('bulk work is refused, or waits, where the half of the queue is full; a short request still finds a place', async () => {
+test('bulk work is refused, or waits, if half of the queue is full; a short request still enters', async () => {
   const { runner, batcher } = setUpBatcher({ maxQueueSize: 4, maxBatchSize: 2 });
   ask(batcher, request([1]));
   await quiet();
@@ -281,7 +281,7 @@ test('bulk work is refused, or waits, where the half of the queue is full; a sho
   await quiet();
   assert.deepEqual([refused.settled, batcher.depth()], ['OVERLOADED', 3]);
   await assert.rejects(batcher.predict(request([7]), { gone: false }, { bulk: true }), {
-    message: 'the queue is full: 3 rows wait, 4 may, of long requests half as many',
+    message: 'the queue is full: 3 rows wait, 4 at most, half of them for long requests',
     retryAfter: 1,
   });
   await settleAll({ runner, batcher }, () => undefined);

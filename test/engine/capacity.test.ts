@@ -98,15 +98,15 @@ const COUNTS: [
   threads: number,
   count: number,
 ][] = [
-  ['one a whole CPU', 4, undefined, 1000, 1, 4],
-  ['a fraction of a CPU is left to the server', 2.5, undefined, 1000, 1, 2],
-  ['one where there is less than a CPU', 0.5, undefined, 1000, 1, 1],
+  ['one for each CPU', 4, undefined, 1000, 1, 4],
+  ['a fraction of a CPU remains for the server', 2.5, undefined, 1000, 1, 2],
+  ['one if there is less than a CPU', 0.5, undefined, 1000, 1, 1],
   ['fewer with several threads each', 8, undefined, 1000, 4, 2],
-  ['one where the threads are more than the CPUs', 2, undefined, 1000, 4, 1],
-  ['what 512 MiB hold: 128 for the server, 72 an engine', 16, GIB / 2, 0, 1, 5],
+  ['one if there are more threads than CPUs', 2, undefined, 1000, 4, 1],
+  ['those that fit into 512 MiB: 128 for the server, 72 for each engine', 16, GIB / 2, 0, 1, 5],
   ['a model counts twice: 72 + 2 × 100 MiB each', 16, GIB, 100 * 2 ** 20, 1, 3],
   ['one though it does not fit', 4, GIB / 8, GIB, 1, 1],
-  ['CPUs, where memory is plenty', 2, 64 * GIB, 1000, 1, 2],
+  ['as many as CPUs if there is enough memory', 2, 64 * GIB, 1000, 1, 2],
 ];
 
 for (const [title, cpus, memoryBytes, modelBytes, threads, count] of COUNTS) {

@@ -58,24 +58,24 @@ async function receive(pieces: readonly Buffer[]): Promise<Frame[]> {
 /** As a socket hands it over: memory of its own, from offset 0. */
 const piece = (from: number, to: number): Buffer => Buffer.from(Uint8Array.from(STREAM.subarray(from, to)).buffer);
 
-test('several frames in one piece arrive whole and in order', async () => {
+test('several frames in one chunk arrive complete and in order', async () => {
   check(await receive([piece(0, STREAM.length)]));
 });
 
-test('frames cut at any byte arrive whole', async () => {
+test('frames divided at any byte arrive complete', async () => {
   for (let cut = 1; cut < STREAM.length; cut++) check(await receive([piece(0, cut), piece(cut, STREAM.length)]));
 });
 
-test('frames that come byte by byte arrive whole', async () => {
+test('frames that arrive byte by byte are complete', async () => {
   check(await receive(Array.from(STREAM, (_, at) => piece(at, at + 1))));
 });
 
-test('data is aligned wherever the frame lay in its piece', async () => {
+test('data is aligned at any position of the frame in its chunk', async () => {
   const shifted = Buffer.alloc(STREAM.length + 3).fill(STREAM, 3);
   check(await receive([shifted.subarray(3)]));
 });
 
-test('a frame larger than what a socket reads at once goes through a real socket', async (t) => {
+test('a frame larger than one read of a socket passes a real socket', async (t) => {
   const [near, far] = await socketPair(t);
   const sent = Float32Array.from({ length: 1_000_000 }, (_, i) => i);
   const got = new Promise<Frame>((resolve) => openChannel(far, resolve));

@@ -38,7 +38,7 @@ const ends = (fault: RunFault, message: RegExp) => (error: unknown) => {
   return true;
 };
 
-test('an engine tells what its model takes and gives, and runs it', async (t) => {
+test('an engine reports the signature of its model, and runs it', async (t) => {
   const engine = start(t);
   const loaded = await engine.load(order(join(writeModel(folder, 'identity', identity()), 'model.onnx')));
   assert.deepEqual(loaded, {
@@ -54,7 +54,7 @@ test('an engine tells what its model takes and gives, and runs it', async (t) =>
   assert.deepEqual(output!.data, Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
 });
 
-test('tensors of megabytes go through an engine', async (t) => {
+test('tensors of megabytes pass through an engine', async (t) => {
   const engine = await load(t, 'large', identity());
   const values = Array.from({ length: 1_000_000 }, (_, i) => i);
   const [output] = await engine.run(joined(float32([250_000, 4], values)), LONG_MS);
@@ -73,7 +73,7 @@ test("a model that cannot be loaded is refused with onnxruntime's own text", asy
   await assert.rejects(start(t).load(order(join(folder, 'nowhere.onnx'))), ends('failed', /nowhere\.onnx/));
 });
 
-test('an engine that is killed in a run ends the run as crashed, and says by what', async (t) => {
+test('a run whose engine is killed ends as crashed, with the signal', async (t) => {
   const engine = await load(t, 'endless', endless());
   const run = engine.run(joined(column(1)), LONG_MS);
   process.kill(engine.pid!, 'SIGKILL');
@@ -81,7 +81,7 @@ test('an engine that is killed in a run ends the run as crashed, and says by wha
   assert.equal(await engine.exited, 'killed by SIGKILL');
 });
 
-test('a process that dies of itself is told from one that is killed from outside', async (t) => {
+test('a process that ends by its own fault is distinguished from one that is killed from outside', async (t) => {
   for (const [signal, ofItself] of [
     ['SIGSEGV', true],
     ['SIGABRT', true],
@@ -94,14 +94,14 @@ test('a process that dies of itself is told from one that is killed from outside
   }
 });
 
-test('a run beyond its time is ended with its process', async (t) => {
+test('a run beyond its timeout is ended with its process', async (t) => {
   const engine = await load(t, 'too-long', endless());
   await assert.rejects(engine.run(joined(column(1)), 100), ends('timed-out', /longer than 100 ms/));
   assert.equal(await engine.exited, 'killed by SIGKILL');
   assert.equal(isAlive(engine.pid!), false);
 });
 
-test('an engine that is gone refuses runs at once, and leaves no timer behind', async (t) => {
+test('an engine that has ended refuses runs at once, and leaves no timer', async (t) => {
   const engine = await load(t, 'gone', identity());
   engine.kill();
   await engine.exited;
@@ -118,7 +118,7 @@ test('an engine whose socket is closed ends by itself', async (t) => {
   await until(() => !isAlive(engine.pid!), 'the engine is gone');
 });
 
-test('an answer to something else than was asked ends its process: no run gets the outputs of another', async (t) => {
+test('a result with the id of another exchange ends its process: no run gets the outputs of another', async (t) => {
   // Answers every frame with a result without tensors, of number 7.
   const answer =
     'const b = Buffer.alloc(16); [16, 4, 7, 0].forEach((n, i) => b.writeUInt32LE(n, 4 * i)); fs.writeSync(3, b);';
@@ -132,7 +132,7 @@ test('an answer to something else than was asked ends its process: no run gets t
   assert.deepEqual(await attachEngine(asked, 6).run(joined(column(1)), LONG_MS), []);
 });
 
-test('the numbers of exchanges begin anew where 32 bits end', async (t) => {
+test('the ids of exchanges start again after 2^32 - 1', async (t) => {
   const engine = attachEngine(spawnEngine(), 2 ** 32 - 2);
   t.after(() => engine.kill());
   await engine.load(order(join(writeModel(folder, 'numbers', identity('float32', ['N'])), 'model.onnx')));
@@ -151,7 +151,7 @@ test('an engine that cannot start is a crash with the reason', async () => {
   assert.match(await engine.exited, /^could not start/);
 });
 
-test('a process that had ended before it was taken fails its load at once', async () => {
+test('a process that ended before it was attached fails its load at once', async () => {
   const child = spawnEngine();
   child.kill('SIGKILL');
   await once(child, 'exit');
@@ -160,7 +160,7 @@ test('a process that had ended before it was taken fails its load at once', asyn
   assert.match(await engine.exited, /SIGKILL/);
 });
 
-test('an engine that is to load another file than was listed says so by a code, also where the file is no model any more', async (t) => {
+test('an engine whose file has changed since it was listed reports FILE_CHANGED, also if the file is no longer a model', async (t) => {
   const path = join(writeModel(folder, 'replaced', identity()), 'model.onnx');
   const stamp = stampOfFile(statSync(path, { bigint: true }));
   const replaced = {

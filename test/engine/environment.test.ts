@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { engineEnvironment } from '../../functions/engine/environment.ts';
 
-test('an engine gets what Node, onnxruntime and CUDA read, and no setting, token or address', () => {
+test('an engine gets the variables of Node, onnxruntime and CUDA, and no setting, token or address', () => {
   const needed = {
     PATH: '/bin',
     Path: 'C:\\Windows',

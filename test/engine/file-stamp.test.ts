@@ -6,7 +6,7 @@ import { tempFiles } from '../helpers/temp-file.ts';
 
 const tempFile = tempFiles('file-stamp-');
 
-test('the stamp of a file stands until it is written, replaced or removed', () => {
+test('the stamp of a file stays the same until it is written, replaced or removed', () => {
   const path = tempFile('model.onnx', Uint8Array.of(1, 2, 3));
   const stamp = stampOfFile(statSync(path, { bigint: true }));
   checkStamp(path, stamp);

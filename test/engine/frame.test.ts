@@ -63,7 +63,7 @@ function joinParts(parts: readonly TensorData[]): readonly string[] | Buffer {
   return Buffer.concat((parts as NumericData[]).map(bytesOf));
 }
 
-test('tensors of any dtype and shape, in any parts, come out of a frame as they went in', () => {
+test('tensors of any dtype and shape, in any parts, are decoded as they were encoded', () => {
   fc.assert(
     fc.property(fc.array(tensors, { maxLength: 4 }), fc.nat(2 ** 32 - 1), (sent, id) => {
       const frame = arrive(encodeTensors(KIND.run, id, sent));
@@ -87,7 +87,7 @@ test('tensors of any dtype and shape, in any parts, come out of a frame as they 
   );
 });
 
-test('strings keep every character, and the empty ones their place', () => {
+test('strings keep every character, and empty ones their place', () => {
   const strings = ['', 'Ås', '日本', '👩‍👩‍👧', '\u0000', 'a"\\\n', ''];
   const [tensor] = decodeTensors(
     arrive(
@@ -106,7 +106,7 @@ test('a tensor with a dimension of 0 keeps its shape', () => {
   assert.deepEqual(tensor, { slot: 2, dtype: 'int64', dims: [3, 0, 2], data: new BigInt64Array(0) });
 });
 
-test('large data goes to the socket from where it lies, small data in one chunk with the header', () => {
+test('large data is written to the socket without a copy, small data in one chunk with the header', () => {
   const large = new Float32Array(100_000).fill(1.5);
   const rows = [large.subarray(0, 50_000), large.subarray(50_000)];
   const chunks = encodeTensors(KIND.run, 1, [
@@ -131,7 +131,7 @@ test('large data goes to the socket from where it lies, small data in one chunk 
   );
 });
 
-test('small data behind large data of an odd length comes out as it went in', () => {
+test('small data after large data of an odd length is decoded as it was encoded', () => {
   const wide = { slot: 1, dtype: 'float64', dims: [2], parts: [Float64Array.of(0.1, -2)] } as const;
   for (let odd = 0; odd < 9; odd++) {
     const bytes = Uint8Array.from({ length: 20_000 + odd }, (_, i) => i % 251);
@@ -141,7 +141,7 @@ test('small data behind large data of an odd length comes out as it went in', ()
   }
 });
 
-test('decoded numbers are views of the frame: nothing is copied', () => {
+test('decoded numbers are views of the frame, without a copy', () => {
   const frame = arrive(
     encodeTensors(KIND.run, 1, [{ slot: 0, dtype: 'float64', dims: [2], parts: [Float64Array.of(1, 2)] }]),
   );
@@ -158,7 +158,7 @@ test('a frame beyond 2 GiB is refused with its size, before it is made', () => {
   );
 });
 
-test('a JSON value comes out of its frame as it went in', () => {
+test('a JSON value is decoded as it was encoded', () => {
   for (const value of [
     { message: 'Gather: index 1 out of bounds – ü' },
     [],

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadRefusal } from '../../functions/engine/load-errors.ts';
+import { loadError } from '../../functions/engine/load-errors.ts';
 import { openSession } from '../../functions/engine/session.ts';
 import { type ModelParts, model, node, value } from '../../scripts/onnx/build.ts';
 import { readModel } from '../../scripts/onnx/read.ts';
@@ -51,7 +51,7 @@ const REFUSED: [title: string, model: Uint8Array | External, message: RegExp][] 
   [
     'a newer opset of ai.onnx.ml',
     identity({ mlOpset: 99 }),
-    /^the model needs opset 99 of ai\.onnx\.ml, this server's onnxruntime takes up to \d+: export it with a lower one$/,
+    /^the model needs opset 99 of ai\.onnx\.ml, this server's onnxruntime takes up to \d+: export it with a lower opset$/,
   ],
   [
     'a newer IR version',
@@ -64,7 +64,7 @@ const REFUSED: [title: string, model: Uint8Array | External, message: RegExp][] 
     /^the external data file weights\/w 1\.bin is missing \(.*\/weights\/w 1\.bin\): put it beside the model, under that name$/,
   ],
   [
-    'an external data file that is cut short',
+    'a truncated external data file',
     { location: 'w.bin', bytes: 4 },
     /^the external data is cut short: the tensor w needs bytes 0 to 8 of a file of 4 bytes \(w\.bin\): copy it again$/,
   ],
@@ -79,7 +79,7 @@ const REFUSED: [title: string, model: Uint8Array | External, message: RegExp][] 
     /^the model names its external data by an absolute path \(\/srv\/w\.bin\): put it beside the model, and save/,
   ],
   [
-    'an operator that the opset has not',
+    'an operator that the opset does not have',
     unknownOperator(),
     /^the operator NoSuchOperator of the domain ai\.onnx is not in opset 17 of that domain: export the model with an opset/,
   ],
@@ -91,7 +91,7 @@ const REFUSED: [title: string, model: Uint8Array | External, message: RegExp][] 
   [
     'a custom operator whose domain is not imported',
     custom('my.ops', false),
-    /^the operator Foo of the domain my\.ops \(node the foo\) is of a domain for which the model has no opset_import; this server loads no custom/,
+    /^the operator Foo of the domain my\.ops \(node the foo\) is in a domain for which the model has no opset_import; this server loads no custom/,
   ],
   [
     'an operator without a kernel for its dtype',
@@ -115,11 +115,11 @@ const REFUSED: [title: string, model: Uint8Array | External, message: RegExp][] 
   [
     'an output of a type that the file leaves open',
     untyped(),
-    /^an output whose type the file leaves open is tensor\(bfloat16\), which onnxruntime-node can not return: export it as float32/,
+    /^an output whose type the file leaves open is tensor\(bfloat16\), which onnxruntime-node cannot return: export it as float32/,
   ],
 ];
 for (const [title, given, message] of REFUSED) {
-  test(`${title}: what onnxruntime says comes out as what to do`, async () => {
+  test(`${title}: the error says what to do`, async () => {
     const name = title.replaceAll(' ', '-');
     const bytes = given instanceof Uint8Array ? given : externalWeights(given.location).model;
     const path = join(writeModel(folder, name, bytes), 'model.onnx');
@@ -132,11 +132,11 @@ for (const [title, given, message] of REFUSED) {
   });
 }
 
-test("another text is onnxruntime's own, and its error the cause of what is said instead", () => {
+test("an unknown error keeps onnxruntime's text, and a known one is the cause of the new error", () => {
   const own = new Error('Exception during initialization: out of memory');
   const model = { path: 'model.onnx', external: [] };
-  assert.equal(loadRefusal(own, model), own);
-  assert.equal(loadRefusal('out of memory', model).message, 'out of memory');
+  assert.equal(loadError(own, model), own);
+  assert.equal(loadError('out of memory', model).message, 'out of memory');
   const known = new Error('Unsupported model IR version: 14, max supported IR version: 13');
-  assert.equal(loadRefusal(known, model).cause, known);
+  assert.equal(loadError(known, model).cause, known);
 });

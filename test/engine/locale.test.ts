@@ -48,7 +48,7 @@ test("scikit-learn's text models load and lower the case of any script's letters
   assert.deepEqual([process.env.LOCPATH, readdirSync(process.env.TMPDIR!)], [undefined, []]);
 });
 
-test('where the locale is missing, that of C.UTF-8 stands in its place until the model is loaded', async () => {
+test('if the locale is missing, C.UTF-8 replaces it until the model is loaded', async () => {
   const { load, seen } = loader();
   assert.match(await withLocale(load), /^\/usr\/lib\/locale\/C\./);
   assert.equal(seen[0], undefined);
@@ -56,7 +56,7 @@ test('where the locale is missing, that of C.UTF-8 stands in its place until the
   assert.deepEqual([process.env.LOCPATH, readdirSync(process.env.TMPDIR!)], [undefined, []]);
 });
 
-test("an operator's LOCPATH is kept, behind the one that is made", async (t) => {
+test("an operator's LOCPATH is kept, after the folder that is made", async (t) => {
   process.env.LOCPATH = '/srv/locales';
   t.after(() => delete process.env.LOCPATH);
   const { load, seen } = loader();
@@ -65,14 +65,14 @@ test("an operator's LOCPATH is kept, behind the one that is made", async (t) => 
   assert.equal(process.env.LOCPATH, '/srv/locales');
 });
 
-test('where no folder can be made in the one for temporary files, it is made in shared memory', async () => {
+test('if no folder can be made among temporary files, it is made in shared memory', async () => {
   process.env.TMPDIR = join(folder, 'nowhere');
   const { load, seen } = loader();
   await withLocale(load);
   assert.match(seen[1]!, /^\/dev\/shm\/locale-/);
 });
 
-test('any other failure, and another locale, are what they are', async () => {
+test('any other failure, and another locale, are passed on', async () => {
   for (const text of ['out of memory', LACKS.replace('en_US', 'tr_TR')]) {
     let calls = 0;
     const fail = async (): Promise<never> => {
@@ -85,6 +85,6 @@ test('any other failure, and another locale, are what they are', async () => {
   const path = join(writeModel(folder, 'turkish', stringNormalizer('xx_XX.UTF-8')), 'model.onnx');
   await assert.rejects(openSession(path, options), {
     message:
-      /^its StringNormalizer needs the locale xx_XX\.UTF-8, which this system has not: install it, or make it with/,
+      /^its StringNormalizer needs the locale xx_XX\.UTF-8, which this system does not have: install it, or make it with/,
   });
 });

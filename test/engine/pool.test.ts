@@ -41,7 +41,7 @@ const ends = (fault: RunFault) => (error: unknown) => error instanceof RunError 
 const states = (pool: Pool): string[] => pool.engines().map(({ state }) => state);
 const pidOf = (pool: Pool, slot: number): number => pool.engines()[slot]!.pid!;
 
-test('a pool answers with its first engine and starts the others behind it', async (t) => {
+test('a pool is ready with its first engine, and starts the others after it', async (t) => {
   const pool = makePool(t, 'two', identity(), { size: 2 });
   assert.equal(pool.free(), 0);
   const { signature } = await pool.start();
@@ -65,7 +65,7 @@ test('a pool answers with its first engine and starts the others behind it', asy
   assert.deepEqual([pool.free(), freed], [2, 3]);
 });
 
-test('a run goes to the lowest engine that is free', async (t) => {
+test('a run uses the lowest free engine', async (t) => {
   const pool = makePool(t, 'lowest', identity(), { size: 2 });
   await pool.start();
   pool.grow([]);
@@ -79,7 +79,7 @@ test('a model that does not load fails the start with the reason', async (t) => 
   await assert.rejects(makePool(t, 'unknown', unknownOperator()).start(), /NoSuchOperator/);
 });
 
-test('a run that fails gives its engine back', async (t) => {
+test('a run that fails frees its engine', async (t) => {
   const pool = makePool(t, 'poison', poisonable());
   await pool.start();
   await assert.rejects(pool.run(joined(column(-1))), ends('failed'));
@@ -106,7 +106,7 @@ test('an engine that is killed is replaced at once, idle or in a run', async (t)
   assert.deepEqual(pool.restarts, [crash, crash]);
 });
 
-test('a run beyond its time costs its engine, which is replaced at once', async (t) => {
+test('a run beyond its timeout costs its engine, which is replaced at once', async (t) => {
   const pool = makePool(t, 'too-long', endless(), { runTimeoutMs: 100 });
   await pool.start();
   const pid = pidOf(pool, 0);
@@ -156,7 +156,7 @@ test('a crash loop is a fault with its reason and the time of the next try, unti
   assert.equal(pool.restarts[2]!.delayMs, 0, 'a finished run ends the row');
 });
 
-test('engines that start late run the warm-up before they take work', async (t) => {
+test('engines that start late do the warm-up before they are free', async (t) => {
   const pool = makePool(t, 'warm', poisonable(), { size: 2 });
   await pool.start();
   pool.grow([joined(column(1)), joined(column(-1))]);

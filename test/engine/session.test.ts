@@ -43,7 +43,7 @@ function open(name: string, bytes: Uint8Array): Promise<Session> {
   return openSession(path, { intraOpThreads: 1, executionProviders: ['cpu'] });
 }
 
-test('the signature has the names, dtypes and shapes of the model, with -1 for what the caller chooses', async () => {
+test('the signature has the names, dtypes and shapes of the model, with -1 for dimensions that the caller chooses', async () => {
   assert.deepEqual((await open('two-outputs', twoOutputs())).signature, {
     inputs: [
       { name: 'x', dtype: 'int64', shape: [-1, 1], dimNames: ['N', null] },
@@ -80,7 +80,7 @@ const SAMPLES: Record<DType, TensorData> = {
 };
 
 for (const dtype of Object.keys(DTYPES) as DType[]) {
-  test(`${dtype} goes through onnxruntime and keeps every bit`, async () => {
+  test(`${dtype} passes onnxruntime and keeps every bit`, async () => {
     const session = await open(dtype, identity(dtype));
     assert.equal(session.signature.inputs[0]!.dtype, dtype);
     const data = SAMPLES[dtype];
@@ -89,7 +89,7 @@ for (const dtype of Object.keys(DTYPES) as DType[]) {
   });
 }
 
-test('every output comes in the order of the signature, whatever the order of the feeds', async () => {
+test('outputs have the order of the signature, in any order of the feeds', async () => {
   const session = await open('order', twoOutputs());
   const outputs = await session.run([
     { slot: 1, dtype: 'float64', dims: [2, 2], data: Float64Array.of(1, 2, 3, 4) },
@@ -112,7 +112,7 @@ const CLASSIFIERS = [
   { labels: [3, 7], of: 'int64', dtype: 'int64', chosen: BigInt64Array.of(7n, 3n) },
 ] as const;
 for (const { labels, of, dtype, chosen } of CLASSIFIERS) {
-  test(`a classifier with ${of} labels gives its probabilities as a tensor, and tells its labels`, async () => {
+  test(`a classifier with ${of} labels gives its probabilities as a tensor, and its labels`, async () => {
     const session = await open(`labels-${of}`, classifier([...labels] as string[]));
     assert.deepEqual(session.patched, [{ output: 'output_probability', labels: labels.map(String), of }]);
     assert.deepEqual(session.signature.outputs, [
@@ -127,7 +127,7 @@ for (const { labels, of, dtype, chosen } of CLASSIFIERS) {
   });
 }
 
-test('the bytes of a patched model are let go of once it is loaded', async () => {
+test('the bytes of a patched model are freed when it is loaded', async () => {
   const bytes = readModel(classifier([3, 7]), 'large');
   bytes.graph!.initializer.push(initializer('unused', 'uint8', [40_000_000], new Uint8Array(40_000_000)));
   const path = join(writeModelFolder('large', encodeModel(bytes)), 'model.onnx');
@@ -136,27 +136,27 @@ test('the bytes of a patched model are let go of once it is loaded', async () =>
   assert.ok(process.memoryUsage().arrayBuffers - before < 10e6);
 });
 
-test('a model that has nothing to be patched is loaded as it is', async () => {
+test('a model that needs no patch is loaded as it is', async () => {
   const { patched, external } = await open('tensors', identity());
   assert.deepEqual([patched, external], [[], []]);
 });
 
-test('outputs that are no tensors and can not be made any are refused by name and type', async () => {
+test('outputs that are not tensors and cannot become tensors are refused by name and type', async () => {
   await assert.rejects(open('sequence', sequenceOutput()), {
     code: 'MODEL_FAILED',
     message:
-      /sequence\/model\.onnx: output parts is sequence of tensor\(float\), which onnxruntime-node can not return: /,
+      /sequence\/model\.onnx: output parts is sequence of tensor\(float\), which onnxruntime-node cannot return: /,
   });
   const untyped = readModel(sequenceOutput(), 'untyped');
   delete untyped.graph!.output[0]!.type;
   await assert.rejects(open('untyped', encodeModel(untyped)), {
     code: 'MODEL_FAILED',
     message:
-      /untyped\/model\.onnx: output parts is a type that the file leaves open, which onnxruntime-node can not return/,
+      /untyped\/model\.onnx: output parts is of a type that the file leaves open, which onnxruntime-node cannot return/,
   });
 });
 
-test('no operator reads the maps of a ZipMap, so nothing is lost with them', async () => {
+test('no operator can read the maps of a ZipMap, so that removing them affects no node', async () => {
   const bytes = (reader: NodeProto, output: string) =>
     model({
       name: 'read-maps',
@@ -170,7 +170,7 @@ test('no operator reads the maps of a ZipMap, so nothing is lost with them', asy
   await assert.rejects(open('identity-of-maps', bytes(node('Identity', ['maps'], ['same']), 'same')), invalid);
 });
 
-test('a model that takes anything but tensors is refused by the name of that input', async () => {
+test('a model with an input that is not a tensor is refused with the name of the input', async () => {
   const bytes = model({
     name: 'sequence-in',
     nodes: [node('SequenceLength', ['list'], ['length'])],
@@ -180,7 +180,7 @@ test('a model that takes anything but tensors is refused by the name of that inp
   await assert.rejects(open('sequence-in', bytes), {
     code: 'MODEL_FAILED',
     message:
-      /sequence-in\/model\.onnx: input list is sequence of tensor\(float\), which onnxruntime-node can not take: export/,
+      /sequence-in\/model\.onnx: input list is sequence of tensor\(float\), which onnxruntime-node cannot take: export/,
   });
 });
 
@@ -203,13 +203,13 @@ for (const dtype of NOT_CARRIED) {
     const taken = model({ ...parts, nodes: cast('float32'), inputs: [input], outputs: [plain.output] });
     await assert.rejects(open(`in-${dtype}`, taken), {
       code: 'MODEL_FAILED',
-      message: new RegExp(`model\\.onnx: input x is tensor\\(${dtype}\\), which onnxruntime-node can not take: export`),
+      message: new RegExp(`model\\.onnx: input x is tensor\\(${dtype}\\), which onnxruntime-node cannot take: export`),
     });
     const given = model({ ...parts, nodes: cast(dtype), inputs: [plain.input], outputs: [output] });
     await assert.rejects(open(`out-${dtype}`, given), {
       code: 'MODEL_FAILED',
       message: new RegExp(
-        `model\\.onnx: output y is tensor\\(${dtype}\\), which onnxruntime-node can not return: export`,
+        `model\\.onnx: output y is tensor\\(${dtype}\\), which onnxruntime-node cannot return: export`,
       ),
     });
   });
@@ -252,7 +252,7 @@ test('a classifier of float64 gives its probabilities as float64', async () => {
   for (const [i, score] of PROBABILITIES.entries()) assert.ok(Math.abs(Number(scores!.data[i]) - score) < 1e-12);
 });
 
-test("a sequence of several classifiers' probabilities comes as a tensor for each of them", async () => {
+test("a sequence of several classifiers' probabilities becomes a tensor for each of them", async () => {
   const session = await open('multi-output', multiOutputClassifier());
   assert.deepEqual(
     session.signature.outputs.map(({ name, shape }) => [name, shape]),
@@ -267,7 +267,7 @@ test("a sequence of several classifiers' probabilities comes as a tensor for eac
   assert.ok(Math.abs(Number(second!.data[1]) - PROBABILITIES[0]!) < 1e-6);
 });
 
-test('an input or output whose rank the file leaves open is told from a scalar, and takes any rank', async () => {
+test('an input or output whose rank the file leaves open is distinguished from a scalar, and takes any rank', async () => {
   const open_ = { name: 'x', dtype: 'float32', shape: [], anyRank: true };
   const session = await open('no-shape', noShape());
   assert.deepEqual(session.signature, { inputs: [open_], outputs: [{ ...open_, name: 'y' }] });
@@ -289,7 +289,7 @@ test('an input or output whose rank the file leaves open is told from a scalar, 
   assert.deepEqual((await open('found', found)).signature.outputs, [{ name: 'y', dtype: 'float32', shape: [-1, 3] }]);
 });
 
-test('a run that gives another dtype than the model says, or no output, fails, and the next is as ever', async (t) => {
+test('a run whose output is missing or not of the declared dtype fails, and the next one succeeds', async (t) => {
   const ort = await loadRuntime();
   const { create } = ort.InferenceSession;
   const given: (Record<string, unknown> | undefined)[] = [{ y: new ort.Tensor('int64', [1n], [1, 1]) }, {}, undefined];
@@ -301,23 +301,23 @@ test('a run that gives another dtype than the model says, or no output, fails, a
   });
   const session = await open('odd', identity('float32', ['N', 1]));
   const run = () => session.run([{ slot: 0, ...float32([1, 1], [5]) }]);
-  await assert.rejects(run(), { message: 'output y is int64 in this run, and float32 in the model' });
-  await assert.rejects(run(), { message: 'output y is left out in this run, and float32 in the model' });
+  await assert.rejects(run(), { message: 'output y is int64 in this run, but float32 in the model' });
+  await assert.rejects(run(), { message: 'output y is missing in this run, but float32 in the model' });
   assert.deepEqual((await run())[0]!.data, Float32Array.of(5));
 });
 
-test('an input may be called __proto__', async () => {
+test('an input may be named __proto__', async () => {
   const session = await open('proto', identity('float32', ['N', 1], { input: '__proto__', output: 'y' }));
   const [output] = await session.run([{ slot: 0, ...float32([1, 1], [5]) }]);
   assert.deepEqual(output!.data, Float32Array.of(5));
 });
 
-test("a file that onnxruntime refuses ends with onnxruntime's own text, one that is no ONNX before that", async () => {
+test("a file that onnxruntime refuses fails with onnxruntime's text, one that is not ONNX before that", async () => {
   await assert.rejects(open('unknown', unknownOperator()), /NoSuchOperator/);
   await assert.rejects(open('broken', Buffer.from('no model')), /expected an ONNX model, but found text: "no model"/);
 });
 
-test('weights beside the model file are found, in a folder as well, and whether or not the model is patched', async () => {
+test('weights beside the model file are found, also in a folder, with and without a patch of the model', async () => {
   for (const [name, location] of Object.entries({ beside: 'model.onnx.data', below: 'weights/w 1.bin' })) {
     const { model: bytes, data } = externalWeights(location);
     const folder = writeModelFolder(name, bytes);
@@ -344,7 +344,7 @@ function zipped(bytes: Uint8Array): Uint8Array {
   return encodeModel(parsed);
 }
 
-test('names with slashes, dots, colons and blanks are the names of the signature', async () => {
+test('names with slashes, dots, colons and spaces are the names of the signature', async () => {
   const session = await open('odd-names', oddNames());
   assert.deepEqual(
     [...session.signature.inputs, ...session.signature.outputs].map(({ name }) => name),
@@ -354,7 +354,7 @@ test('names with slashes, dots, colons and blanks are the names of the signature
   assert.deepEqual(output!.data, Float32Array.of(2, 4));
 });
 
-test('a model cut short anywhere is refused or, where the cut falls between two parts, loads; the process lives on', async () => {
+test('a model truncated anywhere is refused or, if it is cut between two parts, loads; the process stays alive', async () => {
   const models = [identity(), classifier([3, 7]), oddNames()];
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...models), fc.nat(), async (bytes, cut) => {

@@ -8,7 +8,7 @@ const children = (): number => process.getActiveResourcesInfo().filter((kind) =>
 
 afterEach(() => until(() => children() === 0, 'every engine process has ended'));
 
-test('the prespawned engine is the first that is taken, and is started once', async () => {
+test('the prespawned engine is the first that is used, and is started once', async () => {
   prespawn();
   prespawn();
   assert.equal(children(), 1);

@@ -29,7 +29,7 @@ async function load(t: TestContext, name: string, bytes: Uint8Array): Promise<En
   return engine;
 }
 
-test('SIGTERM and SIGINT end no engine: neither an idle one nor one in a run', async (t) => {
+test('SIGTERM and SIGINT end neither an idle engine nor one in a run', async (t) => {
   const engine = await load(t, 'slow', slow());
   const signal = (): void => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.kill(engine.pid!, name);
@@ -43,7 +43,7 @@ test('SIGTERM and SIGINT end no engine: neither an idle one nor one in a run', a
   assert.deepEqual(output!.data, Float32Array.of(200));
 });
 
-test('an engine whose parent closes the socket in the middle of an order ends by itself', async (t) => {
+test('an engine whose parent closes the socket within an order ends by itself', async (t) => {
   const child = spawn(process.execPath, [WORKER], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   (child.stdio[3] as NodeJS.WritableStream).end(Buffer.from([64, 0, 0, 0, 1]));
@@ -96,7 +96,7 @@ test("onnxruntime's telemetry is off before the library is loaded", async (t) =>
   assert.equal(String(text), 'ORT_DISABLE_TELEMETRY=1');
 });
 
-test('an engine gets no settings of the server, and goes before it where memory runs out', async (t) => {
+test('an engine gets no settings of the server, and is killed before it if memory runs out', async (t) => {
   process.env.REDIS_URL = 'redis://:secret@host';
   t.after(() => delete process.env.REDIS_URL);
   const engine = await load(t, 'environment', identity());
@@ -108,7 +108,7 @@ test('an engine gets no settings of the server, and goes before it where memory 
   assert.equal(Number(read(engine.pid!, 'oom_score_adj')), Math.min(1000, own + 300));
 });
 
-test('the memory of a large run is given back', async (t) => {
+test('the memory of a large run is freed', async (t) => {
   const engine = await load(t, 'large', identity('float32', ['N']));
   const resident = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, 'utf8'))![1]);
   const run = (length: number) =>
@@ -122,7 +122,7 @@ test('the memory of a large run is given back', async (t) => {
   assert.ok(kept < 96, `${kept} MiB`);
 });
 
-test('an output that is the input itself, or that is there twice, comes whole though its memory is given back', async (t) => {
+test('an output that is the input itself, or that occurs twice, is complete although its memory is freed', async (t) => {
   const bytes = model({
     name: 'through',
     nodes: [node('Identity', ['x'], ['y']), node('Identity', ['x'], ['z'])],
@@ -140,7 +140,7 @@ test('an output that is the input itself, or that is there twice, comes whole th
   }
 });
 
-test('an order that makes no sense is answered, and the next is taken', async (t) => {
+test('an invalid order fails, and the next one is executed', async (t) => {
   const engine = await load(t, 'identity', identity());
   await assert.rejects(engine.run(joined(float32([1, 3], [1, 2, 3])), LONG_MS), /failed|invalid|Got/i);
   const [output] = await engine.run(joined(float32([1, 4], [1, 2, 3, 4])), LONG_MS);

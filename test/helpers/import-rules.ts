@@ -24,8 +24,6 @@ export interface Rules {
   readonly maxFunctionLines: number;
   /** Files that a folder may have, without its sub-folders. */
   readonly maxFolderFiles: number;
-  /** Functions beyond the limit, each with the lines that it has: it may lose some, and gain none. */
-  readonly longFunctions: Readonly<Record<string, number>>;
 }
 
 /**
@@ -41,8 +39,9 @@ export function findBreaches(sources: ReadonlyMap<string, string>, rules: Rules)
     const imports = importsOf(path, code);
     graph.set(path, imports);
     for (const { name, lines } of functionsOf(text)) {
-      const most = rules.longFunctions[`${path}: ${name}`] ?? rules.maxFunctionLines;
-      if (lines > most) breaches.push(`${path}: ${name} has ${lines} lines, ${most} at most`);
+      if (lines > rules.maxFunctionLines) {
+        breaches.push(`${path}: ${name} has ${lines} lines, ${rules.maxFunctionLines} at most`);
+      }
     }
     if (rankOf(path, rules) === -1) breaches.push(`${path}: its room is not in the list of rooms`);
     for (const { to } of imports) {

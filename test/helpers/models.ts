@@ -285,7 +285,7 @@ export function unknownOperator() {
 
 /**
  * What scikit-learn exports without `zipmap: False`: `x` float32 [N,2] -> `label` int64 [N], and `probabilities`, a
- * sequence of maps from class to float32, which is no tensor and which onnxruntime-node can not return.
+ * sequence of maps from class to float32, which is no tensor and which onnxruntime-node cannot return.
  */
 export function zipMap() {
   const scores = sequenceType(mapType('int64', tensorType('float32', [])));

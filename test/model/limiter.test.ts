@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLimiter } from '../../functions/model/limiter.ts';
 
-test('work is run in its order, at most so much at a time, and what fails gives its place to the next', async () => {
+test('work runs in the order of the calls, at most the limit at a time, and failed work gives its place to the next', async () => {
   const limited = createLimiter(2);
   const begun: number[] = [];
   const works = [0, 1, 2, 3].map(() => Promise.withResolvers<number>());

@@ -30,14 +30,14 @@ async function reserve(budget: MemoryBudget, bytes: number): Promise<Reservation
   return reservation;
 }
 
-test('where nothing limits it everything fits', async () => {
+test('without a limit everything fits', async () => {
   const budget = new MemoryBudget(undefined);
   await reserve(budget, 2 ** 50);
   assert.equal(budget.used(), 2 ** 50);
   assert.equal(budget.free(), Number.POSITIVE_INFINITY);
 });
 
-test('the least recently used are evicted, as many as it takes and no more', async () => {
+test('the least recently used models are evicted, as many as necessary', async () => {
   const budget = new MemoryBudget(100);
   const oldest = evictable(budget, await reserve(budget, 30), 1);
   const newest = evictable(budget, await reserve(budget, 30), 3);
@@ -47,7 +47,7 @@ test('the least recently used are evicted, as many as it takes and no more', asy
   assert.equal(budget.used(), 80);
 });
 
-test('what is busy is not evicted, and what then does not fit is not reserved', async () => {
+test('busy models are not evicted, and bytes that then do not fit are not reserved', async () => {
   const budget = new MemoryBudget(100);
   const busy = evictable(budget, await reserve(budget, 90), 1, false);
   assert.equal(await budget.tryReserve(20), undefined);
@@ -55,7 +55,7 @@ test('what is busy is not evicted, and what then does not fit is not reserved', 
   assert.equal(budget.used(), 90);
 });
 
-test('what fits does not wait', async () => {
+test('a reservation that fits does not wait', async () => {
   const budget = new MemoryBudget(100);
   const reservation = await reserve(budget, 90);
   const large = budget.reserve(80, 'large');
@@ -64,7 +64,7 @@ test('what fits does not wait', async () => {
   await large;
 });
 
-test('a wait ends when memory is released, first come first served', async () => {
+test('waits end when memory is released, in the order of the calls', async () => {
   const budget = new MemoryBudget(100);
   const reservation = await reserve(budget, 90);
   const order: string[] = [];
@@ -75,7 +75,7 @@ test('a wait ends when memory is released, first come first served', async () =>
   assert.deepEqual(order, ['large', 'small']);
 });
 
-test('what could never fit is refused at once, with both sizes and where the limit comes from', async () => {
+test('a reservation that can never fit is refused at once, with both sizes and the origin of the limit', async () => {
   await assert.rejects(new MemoryBudget(100 * MIB).reserve(200 * MIB, 'the model x'), {
     code: 'MODEL_FAILED',
     message: 'the model x needs about 200 MiB of memory, and the memory limit leaves 100 MiB',
@@ -86,7 +86,7 @@ test('what could never fit is refused at once, with both sizes and where the lim
   );
 });
 
-test('a wait for models that stay busy ends with NOT_READY, and the next in line gets its turn', async (t) => {
+test('a wait for models that stay busy ends with NOT_READY, and the next one gets its turn', async (t) => {
   const budget = new MemoryBudget(100);
   evictable(budget, await reserve(budget, 90), 1, false);
   let now = 0;
@@ -120,7 +120,7 @@ test('an update that does not fit waits for another to settle, and evicts nothin
   assert.equal(idle.evicted, false);
 });
 
-test('an update alone evicts what is idle, and one that could never fit is refused at once', async () => {
+test('a single update evicts idle models, and one that can never fit is refused at once', async () => {
   const budget = new MemoryBudget(100);
   const idle = evictable(budget, await reserve(budget, 90), 1);
   assert.ok(await budget.reserveForUpdate(20));
@@ -139,7 +139,7 @@ test('a reservation can grow and shrink, and is released once', async () => {
   assert.equal(budget.used(), 0);
 });
 
-test('whatever is reserved and released, the limit is kept and the sum is right', async () => {
+test('in any order of reservations and releases, the limit is not exceeded and the sum is right', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ bytes: fc.integer({ min: 0, max: 60 }), give: fc.boolean() }), { maxLength: 40 }),

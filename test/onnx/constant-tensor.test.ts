@@ -37,7 +37,7 @@ test('raw integers and floats are read with their shape and name', () => {
   fc.assert(property);
 });
 
-test('lists of their own are read as raw data is, packed or one number a field', () => {
+test('typed lists are read as raw data, packed or with a field for each number', () => {
   const list = (type: number, number: number, content: Uint8Array): Uint8Array =>
     concat(field(1, 3), field(2, type), field(number, content));
   const raw = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer);
@@ -54,13 +54,13 @@ test('lists of their own are read as raw data is, packed or one number a field',
   assert.deepEqual(elementsOf(concat(field(1, 3), field(2, DATA_TYPES.int64), ...unpacked)), [4, 5, 6]);
 });
 
-test('float16 numbers, which lie in a list of integers as their bits, are not taken for these', () => {
+test('float16 numbers, which are stored as bits in a list of integers, are not read as integers', () => {
   const ones = concat(field(1, 1), field(2, DATA_TYPES.float16), field(5, varint(0x3c00)));
   assert.equal(elementsOf(ones), undefined);
   assert.equal(elementsOf(written(initializer('raw', 'float16', [1], new Uint16Array([0x3c00])))), undefined);
 });
 
-test('elements are not read where they are many, in another file, strings, or fewer than the shape says', () => {
+test('elements are not read if they are many, in another file, strings, or fewer than those of the shape', () => {
   assert.equal(elementsOf(written(initializer('long', 'int64', [257], Array(257).fill(1)))), undefined);
   assert.equal(elementsOf(written(initializer('weights', 'float32', [17], Array(17).fill(1)))), undefined);
   assert.equal(elementsOf(written(initializer('texts', 'string', [1], ['a']))), undefined);
@@ -80,7 +80,7 @@ test('a sparse tensor has the name of its values and the shape of all', () => {
   assert.deepEqual(read(content, readSparse), ['sparse', { shape: [4, 5], elements: undefined }]);
 });
 
-test('a tensor that is cut short is an error', () => {
+test('a truncated tensor is an error', () => {
   const content = written(initializer('sizes', 'int64', [3], [1, 2, 3]));
   for (const end of [1, content.length - 1, content.length - 9]) {
     assert.throws(() => read(content.slice(0, end)), WireError);

@@ -87,7 +87,7 @@ const PLACES: [title: string, change: (model: ModelProto) => void, external: str
       model.functions.push(create(FunctionProtoSchema, { name: 'f', node: [withAttribute({ t: tensor('t') })] })),
     ['t'],
   ],
-  ['no tensor that holds its own data', ({ graph }) => graph!.initializer.push(tensor('a', DATA_LOCATION.default)), []],
+  ['no tensor that has its own data', ({ graph }) => graph!.initializer.push(tensor('a', DATA_LOCATION.default)), []],
 ];
 for (const [title, change, external] of PLACES) {
   test(`external data is found in ${title}`, () => assert.deepEqual(externalOf(change), external));

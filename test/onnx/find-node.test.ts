@@ -7,7 +7,7 @@ import { tempFiles } from '../helpers/temp-file.ts';
 
 const file = tempFiles('find-node-');
 
-test('the first node of an operator is found by its operator and domain, and called after its output without a name', () => {
+test('the first node of an operator is found by operator and domain; without a name, its output names it', () => {
   const path = file(
     'nodes.onnx',
     model({

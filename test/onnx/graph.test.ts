@@ -102,14 +102,14 @@ const parts = {
   outputs: [value('y', 'float32')],
 };
 
-test('a dimension is a size, a name, or left open, which exporters write as 0, too', () => {
+test('a dimension is a size, a name or open, which exporters also write as 0', () => {
   withGraph(model(parts), ({ graph }) => {
     assert.deepEqual(graph.inputs, [{ name: 'x', shape: ['N', 4, 'time', undefined] }]);
     assert.deepEqual(graph.outputs, [{ name: 'y', shape: undefined }]);
   });
 });
 
-test('a file that ends anywhere too early is an error', () => {
+test('a file truncated anywhere is an error', () => {
   const content = model({ ...parts, initializers: [initializer('c', 'int64', [2], [1, 2])] });
   for (let end = 1; end < content.length; end++) {
     const cut = content.slice(0, end);
@@ -122,7 +122,7 @@ test('a file that ends anywhere too early is an error', () => {
   assert.throws(() => withGraph(content.slice(0, -1), () => undefined), WireError);
 });
 
-test('an attribute is not read until it is asked for', () => {
+test('an attribute is not read until it is used', () => {
   const list = Array.from({ length: 100_000 }, (_, i) => i);
   const content = model({ ...parts, nodes: [node('Tree', ['x'], ['y'], { values: list, depth: 3n })] });
   const bytes = openBytes(file('large', content));

@@ -47,7 +47,7 @@ function assertLight(path: string, maxRead = 2 ** 20) {
   return inspection!;
 }
 
-test('a model tells its versions, its operator sets and its external data', () => {
+test('the inspection has the versions, the operator sets and the external data of a model', () => {
   const { model } = externalWeights('weights/w.bin');
   assert.deepEqual(inspectModel(file('external.onnx', model)), {
     bytes: model.length,
@@ -59,7 +59,7 @@ test('a model tells its versions, its operator sets and its external data', () =
   });
 });
 
-test('inputs and outputs are told with their types, in order', () => {
+test('the inspection has inputs and outputs with their types, in order', () => {
   const { opsets, outputs } = inspectModel(file('classifier.onnx', classifier(['a', 'b'])));
   assert.deepEqual(opsets[1], { domain: 'ai.onnx.ml', version: 3 });
   const typed = (values: readonly Value[]) => values.map(({ name, type }) => `${name}: ${type}`);
@@ -77,10 +77,10 @@ const REFUSED: [title: string, content: string | Uint8Array, reason: RegExp][] =
   ['an empty file', '', /but the file is empty$/],
   ['a page of HTML', '<!doctype html><title>404</title>', /found text: "<!doctype html>/],
   ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\n', /Git LFS pointer: fetch the file itself/],
-  ['random bytes', Uint8Array.from({ length: 500 }, (_, i) => (i * 151 + 7) % 256), /its 500 bytes can not be decoded/],
+  ['random bytes', Uint8Array.from({ length: 500 }, (_, i) => (i * 151 + 7) % 256), /its 500 bytes cannot be decoded/],
   // Two bytes of ir_version, two of a header, and 100 of a graph.
   [
-    'a model cut short',
+    'a truncated model',
     concat(field(1, 8), field(7, new Uint8Array(100))).subarray(0, 60),
     /it is cut short: it has 60 bytes of at least 104$/,
   ],
@@ -95,7 +95,7 @@ const REFUSED: [title: string, content: string | Uint8Array, reason: RegExp][] =
   [
     'a model whose graph is a number',
     concat(ENDS, field(7, 3)),
-    /it is damaged: .* field 7 of the model is no message/,
+    /it is damaged: .* field 7 of the model is not a message/,
   ],
 ];
 for (const [title, content, reason] of REFUSED) {
@@ -113,13 +113,13 @@ for (const [title, content, reason] of REFUSED) {
   });
 }
 
-test('a file that is not there, and a folder, are refused by their path', () => {
+test('a missing file, and a folder, are refused with their path', () => {
   const folder = dirname(file('x', ''));
-  assert.throws(() => inspectModel(join(folder, 'nowhere.onnx')), /nowhere\.onnx: .* it can not be opened: ENOENT/);
+  assert.throws(() => inspectModel(join(folder, 'nowhere.onnx')), /nowhere\.onnx: .* it cannot be opened: ENOENT/);
   mkdirSync(join(folder, 'folder.onnx'));
   assert.throws(
     () => inspectModel(join(folder, 'folder.onnx')),
-    /^ServingError: .*folder\.onnx: .* it can not be read: EISDIR/,
+    /^ServingError: .*folder\.onnx: .* it cannot be read: EISDIR/,
   );
 });
 
@@ -128,7 +128,7 @@ test('graphs nested without end are refused', () => {
   for (let depth = 0; depth < 2000; depth++) graph = field(1, field(5, field(6, graph)));
   assert.throws(
     () => inspectModel(file('deep.onnx', concat(ENDS, field(7, graph)))),
-    /it is damaged: .* more than 100 messages/,
+    /it is damaged: .* more than 100 nested messages/,
   );
 });
 
@@ -182,7 +182,7 @@ test('a hundred thousand nodes are read three times at most', () => {
 
 const MODELS = [identity(), classifier([3, 7]), oddNames(), externalWeights().model];
 
-test('a model cut anywhere is refused, or looked through where the cut falls between two parts', () => {
+test('a model truncated anywhere is refused, or inspected if it is cut between two parts', () => {
   fc.assert(
     fc.property(fc.constantFrom(...MODELS), fc.nat(), (model, cut) => {
       const path = file('cut.onnx', model.subarray(0, cut % model.length));
@@ -196,7 +196,7 @@ test('a model cut anywhere is refused, or looked through where the cut falls bet
   );
 });
 
-test('a model with a byte changed is refused or looked through', () => {
+test('a model with a changed byte is refused or inspected', () => {
   fc.assert(
     fc.property(fc.constantFrom(...MODELS), fc.nat(), fc.integer({ min: 0, max: 255 }), (model, at, byte) => {
       const changed = Uint8Array.from(model);

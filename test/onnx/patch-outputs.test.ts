@@ -55,7 +55,7 @@ function withZipMaps(parts: Pick<GraphParts, 'nodes' | 'outputs'>) {
 
 const SOFTMAX = node('Softmax', ['x'], ['p'], { axis: 1n });
 
-test("a classifier's scores come out as a float tensor, under the same name, with its labels", () => {
+test("a classifier's scores become a float tensor, under the same name, with its labels", () => {
   for (const [labels, kind] of [
     [['setosa', 'versi "color', 'virgínica'], 'strings'],
     [[3, 7], 'int64s'],
@@ -70,7 +70,7 @@ test("a classifier's scores come out as a float tensor, under the same name, wit
   }
 });
 
-test('all else in the file stays as it was', () => {
+test('the rest of the file stays the same', () => {
   const before = readModel(classifier([3, 7]), 'before');
   before.docString = 'kept';
   before.metadataProps.push({ $typeName: 'onnx.StringStringEntryProto', key: 'classes', value: 'kept, too' });
@@ -83,7 +83,7 @@ test('all else in the file stays as it was', () => {
   assert.deepEqual(writeModel(after), bytes);
 });
 
-test("an output's documentation and a node's name stay", () => {
+test("an output's documentation and a node's name stay the same", () => {
   const zipMap = zipMapNode('x', 'z', [0, 1]);
   zipMap.name = 'the/zip map';
   const output = scores('z');
@@ -108,7 +108,7 @@ test('labels may be packed', () => {
   assert.deepEqual(patched[0]!.labels, { kind: 'int64s', values: ['3', '150'] });
 });
 
-test('several ZipMaps are taken out, each with its own labels', () => {
+test('several ZipMaps are removed, each with its own labels', () => {
   const nodes = [SOFTMAX, zipMapNode('p', 'a', [0, 1]), zipMapNode('x', 'b', [5, 6])];
   const patched = patch(withZipMaps({ nodes, outputs: [scores('b'), scores('a')] }));
   assert.deepEqual(
@@ -124,7 +124,7 @@ test('several ZipMaps are taken out, each with its own labels', () => {
   });
 });
 
-test('scores that something else reads, or that are an output themselves, stay', () => {
+test('scores that another node reads, or that are an output themselves, stay', () => {
   const nodes = [SOFTMAX, zipMapNode('p', 'z', [0, 1]), node('Log', ['p'], ['log'])];
   const outputs = [scores('z'), value('p', 'float32', ['N', 2]), value('log', 'float32', ['N', 2])];
   assert.deepEqual(shapeOf(patch(withZipMaps({ nodes, outputs }))), {
@@ -133,7 +133,7 @@ test('scores that something else reads, or that are an output themselves, stay',
   });
 });
 
-test('a ZipMap is found through Identities, and what was said of the values between is taken back', () => {
+test('a ZipMap is found through Identities, and the types of the values between are removed', () => {
   const nodes = [SOFTMAX, zipMapNode('p', 'q', [0, 1]), node('Identity', ['q'], ['r']), node('Identity', ['r'], ['z'])];
   const before = readModel(withZipMaps({ nodes, outputs: [scores('z')] }), 'before');
   before.graph!.valueInfo.push(scores('q'), value('p', 'float32', ['N', 2]), scores('r'));
@@ -146,7 +146,7 @@ test('a ZipMap is found through Identities, and what was said of the values betw
   );
 });
 
-test('a ZipMap that no output comes from is left alone', () => {
+test('a ZipMap that gives no output stays', () => {
   const nodes = [SOFTMAX, zipMapNode('p', 'z', [0, 1]), zipMapNode('x', 'unused', [0, 1])];
   assert.deepEqual(shapeOf(patch(withZipMaps({ nodes, outputs: [scores('z')] }))).nodes.slice(1), [
     'Identity(p) -> z',
@@ -161,7 +161,7 @@ test("the scores have the dtype of the maps' values", () => {
   assert.deepEqual(shapeOf(patched).outputs, ['z: 11 [?,2]']);
 });
 
-test('a sequence of tensors that a node lists comes out as an output for each, in its place among the others', () => {
+test('a sequence of tensors becomes an output for each, in its place among the others', () => {
   const sequence = typedValue('list', sequenceType(tensorType('float32')));
   const { bytes, scores: none } = patch(
     withZipMaps({
@@ -204,10 +204,10 @@ test('a graph in two parts is one graph', () => {
   assert.deepEqual([nodes[0]?.opType, output[0]?.type?.value.case], ['Identity', 'tensorType']);
 });
 
-const LEFT: [title: string, bytes: Uint8Array, named: RegExp][] = [
+const REFUSED: [title: string, bytes: Uint8Array, named: RegExp][] = [
   ['a sequence of tensors', sequenceOutput(), /: output parts is sequence of tensor\(float\), /],
   [
-    'a sequence of maps from something else than a ZipMap',
+    'a sequence of maps that is not from a ZipMap',
     withZipMaps({
       nodes: [node('ZipMap', ['x'], ['z'], { classlabels_int64s: [0n] }, { domain: 'com.example' })],
       outputs: [scores('z')],
@@ -225,15 +225,15 @@ const LEFT: [title: string, bytes: Uint8Array, named: RegExp][] = [
     /: output z is sequence of map/,
   ],
   [
-    'a map beside a ZipMap that could be taken out',
+    'a map beside a ZipMap that could be removed',
     withZipMaps({
       nodes: [zipMapNode('x', 'z', [0, 1]), node('Other', ['x'], ['m/1 a'], {}, { domain: 'com.example' })],
       outputs: [scores('z'), typedValue('m/1 a', mapType('string', sequenceType(tensorType('int64'))))],
     }),
-    /: output m\/1 a is map\(string, sequence of tensor\(int64\)\), which onnxruntime-node can not return/,
+    /: output m\/1 a is map\(string, sequence of tensor\(int64\)\), which onnxruntime-node cannot return/,
   ],
 ];
-for (const [title, bytes, named] of LEFT) {
+for (const [title, bytes, named] of REFUSED) {
   test(`${title} can not be made a tensor, and is refused by name`, () => {
     assert.throws(() => patch(bytes), { code: 'MODEL_FAILED', message: named });
   });

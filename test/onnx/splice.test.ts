@@ -7,7 +7,7 @@ import * as byHand from '../helpers/wire.ts';
 
 const file = tempFiles('splice-');
 
-test('edits take the place of what was there, whatever their order, and the rest stays', () => {
+test('edits replace their bytes, in any order, and the rest stays', () => {
   const bytes = openBytes(file('letters', 'abcdefghij'));
   const edits = [
     { start: 7, to: 8, content: Buffer.from('HHH') },
@@ -21,7 +21,7 @@ test('edits take the place of what was there, whatever their order, and the rest
   bytes.close();
 });
 
-test('fields are written as protobuf has them', () => {
+test('fields are written in the format of protobuf', () => {
   assert.deepEqual(new Uint8Array(field(2, 'testing')), byHand.field(2, 'testing'));
   assert.deepEqual(
     new Uint8Array(field(12, 'ø', byHand.field(1, 3))),

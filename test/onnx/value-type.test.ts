@@ -45,7 +45,7 @@ for (const [text, type] of TYPES) {
   });
 }
 
-test('a type that is left out, or that holds none, is open', () => {
+test('a type that is missing or empty is open', () => {
   const open = { name: 'y', type: undefined, isTensor: false, element: undefined, hasShape: false };
   assert.deepEqual(read(field(1, 'y')), open);
   // TypeProto.denotation = 6 alone.
@@ -59,14 +59,14 @@ test('a shape without dimensions is rank 0, and no shape leaves the rank open', 
   assert.deepEqual([open.element, open.hasShape], ['bfloat16', false]);
 });
 
-test('opaque types and element types that there are not are told as such', () => {
+test('opaque types and unknown element types are named so', () => {
   // TypeProto.opaque_type = 7, tensor_type.elem_type = 1.
   assert.equal(read(field(2, field(7, field(2, 'thing')))).type, 'opaque');
   assert.equal(read(field(2, field(1, field(1, 99)))).type, 'tensor(unknown)');
   assert.equal(read(field(2, field(4, ''))).type, 'sequence of unknown');
 });
 
-test('a type that is given twice is the last one, as protobuf reads it', () => {
+test('of two types the last one counts, as in protobuf', () => {
   const [sequence, tensor] = [field(4, field(1, field(1, field(1, 1)))), field(1, field(1, 1))];
   assert.equal(read(field(2, concat(sequence, tensor))).type, 'tensor(float)');
   assert.equal(read(field(2, concat(tensor, sequence))).isTensor, false);
@@ -76,5 +76,5 @@ test('a type that is given twice is the last one, as protobuf reads it', () => {
 test('types nested without end are refused', () => {
   let type: Uint8Array = field(1, field(1, 1));
   for (let depth = 0; depth < 5000; depth++) type = field(4, field(1, type));
-  assert.throws(() => read(field(2, type)), /more than 100 messages/);
+  assert.throws(() => read(field(2, type)), /more than 100 nested messages/);
 });

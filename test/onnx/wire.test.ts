@@ -65,8 +65,8 @@ const BROKEN: [title: string, content: number[], message: RegExp, end: number | 
   ['a length beyond every file', [0x12, ...Array(9).fill(0xff), 0x7f], /field 2 ends at byte/, 2 ** 70 + 11],
   ['a length without content', [0x12, 0x01], /ends at byte 3, its message at byte 2/, 3],
   ['a fixed number cut short', [0x09, 1, 2, 3], /ends at byte 9/, 9],
-  ['a tag cut short', [0x08, 0x01, 0x92], /goes on behind the end/, 4],
-  ['a varint cut short', [0x08, 0x96], /goes on behind the end/, 3],
+  ['a tag cut short', [0x08, 0x01, 0x92], /does not end within its message/, 4],
+  ['a varint cut short', [0x08, 0x96], /does not end within its message/, 3],
   ['a varint of eleven bytes', [0x08, ...Array(10).fill(0x80), 0x01], /a number of more than 10 bytes/, undefined],
   ['a tag without a number', [0x02, 0x00], /no field has the tag 2/, undefined],
   ['a tag of 33 bits', [0x80, 0x80, 0x80, 0x80, 0x10, 0], /no field has the tag 4294967296/, undefined],
@@ -82,7 +82,7 @@ for (const [title, content, message, end] of BROKEN) {
   });
 }
 
-test('messages of one hundred levels are followed, and no more', () => {
+test('messages of up to one hundred levels are read', () => {
   let depth = 0;
   for (let level = 0; level < 100; level++) depth = deeper(depth);
   assert.throws(() => deeper(depth), WireError);
@@ -93,7 +93,7 @@ const anyField = fc.tuple(
   fc.oneof(fc.nat(), fc.uint8Array({ maxLength: 300 })),
 );
 
-test('whatever fields a message has come back in order, with their places, across any window', () => {
+test('the fields of any message are read in order, with their places, across windows', () => {
   fc.assert(
     fc.property(fc.array(anyField, { maxLength: 40 }), fc.nat(40_000), (list, gap) => {
       const parts = [field(1, new Uint8Array(gap)), ...list.map(([number, content]) => field(number, content))];
@@ -111,7 +111,7 @@ test('whatever fields a message has come back in order, with their places, acros
   );
 });
 
-test('random bytes are read or refused, and nothing else', () => {
+test('random bytes are read or refused with a WireError', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (content) => {
       try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findDifference, sampleTensor, sliceRows } from '../../functions/tensor/compare.ts';
+import { findDifference, sliceRows, syntheticTensor } from '../../functions/tensor/compare.ts';
 import { DTYPES, type DType, elementCount, type Tensor } from '../../functions/tensor/tensor.ts';
 import { float32 } from '../helpers/tensors.ts';
 
@@ -34,7 +34,7 @@ for (const [title, expected, got, tolerance, same] of PAIRS) {
   });
 }
 
-test('a difference says where it is, what was expected, what came, and how far off it is', () => {
+test('a difference has its place, the expected and the actual value, and the distance', () => {
   const difference = findDifference(float32([2, 2], [1, 2, 3, 4]), float32([2, 2], [1, 2, 3.5, 9]), 1e-4);
   assert.deepEqual(difference, { at: 2, expected: '3', got: '3.5', by: 0.5 });
 });
@@ -76,15 +76,15 @@ test('float16 is compared by value, not by its bits', () => {
   assert.equal(findDifference(half(0x7e00), half(0x7e01), 0), undefined, 'NaNs of different bits');
 });
 
-test('a slice has the rows asked for, of numbers and of strings', () => {
+test('a slice has the requested rows, of numbers and of strings', () => {
   assert.deepEqual(sliceRows(float32([3, 2], [1, 2, 3, 4, 5, 6]), 1, 2), float32([2, 2], [3, 4, 5, 6]));
   const strings: Tensor = { dtype: 'string', dims: [3], data: ['a', 'b', 'c'] };
   assert.deepEqual(sliceRows(strings, 2, 1), { dtype: 'string', dims: [1], data: ['c'] });
 });
 
 for (const dtype of Object.keys(DTYPES) as DType[]) {
-  test(`made-up values of ${dtype} fill the shape, are small, and differ between three rows`, () => {
-    const rows = [0, 1, 2].map((row) => sampleTensor(dtype, [1, 2, 3], row));
+  test(`synthetic values of ${dtype} fill the shape, are small, and differ between three rows`, () => {
+    const rows = [0, 1, 2].map((row) => syntheticTensor(dtype, [1, 2, 3], row));
     for (const { data, dims } of rows) {
       assert.deepEqual([data.length, data.constructor], [elementCount(dims), DTYPES[dtype].make(0).constructor]);
       const numbers = dtype === 'float16' ? new Float16Array((data as Uint16Array).buffer) : data;

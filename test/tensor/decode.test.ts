@@ -32,13 +32,13 @@ test('an image with typed rows is decoded as one with plain rows', () => {
   assert.deepEqual(nested(JSON.stringify(plain), 'float32', [3, 5, 40]).data[599], 2.5);
 });
 
-test('an empty array gives a dimension of 0, and of 0 below it where the shape leaves it open', () => {
+test('an empty array gives a dimension of 0, and 0 for open dimensions below it', () => {
   assert.deepEqual(nested('[]', 'float32', [-1, 4]).dims, [0, 4]);
   assert.deepEqual(nested('[]', 'float32', [-1, -1]).dims, [0, 0]);
   assert.deepEqual(nested('[[],[]]', 'string', [2, 0, 3]), { dtype: 'string', dims: [2, 0, 3], data: [] });
 });
 
-test('each dtype takes what it can hold', () => {
+test('each dtype accepts the values that it can represent', () => {
   const cases: [DType, string, unknown][] = [
     ['float32', '[0.1,-0,1e38,9007199254740993]', Float32Array.of(0.1, -0, 1e38, 9007199254740992)],
     ['float64', '[0.1,-0,1e300,18446744073709551616]', Float64Array.of(0.1, -0, 1e300, 2 ** 64)],
@@ -61,7 +61,7 @@ test('each dtype takes what it can hold', () => {
   }
 });
 
-test('"NaN", "Infinity" and "-Infinity" are floats, and nothing else in quotes is', () => {
+test('"NaN", "Infinity" and "-Infinity" are floats, and no other string is', () => {
   const text = '["NaN","Infinity","-Infinity",1]';
   assert.deepEqual(nested(text, 'float32', [4]).data, Float32Array.of(Number.NaN, Infinity, -Infinity, 1));
   assert.deepEqual(nested(text, 'float64', [4]).data, Float64Array.of(Number.NaN, Infinity, -Infinity, 1));
@@ -90,7 +90,7 @@ test('NaN and the infinities as numbers are floats, in short arrays and in long 
   }
 });
 
-test('what a dtype cannot hold is refused with its path, the expected and the given', () => {
+test('a value that a dtype cannot represent is refused with its path, the expected and the given', () => {
   const integer = (range: string, dtype: string, given: string) =>
     `expected an integer from ${range} (${dtype}), got ${given}`;
   const cases: [DType, string, string][] = [
@@ -122,7 +122,7 @@ test('what a dtype cannot hold is refused with its path, the expected and the gi
       `1${'0'.repeat(320)}`,
       `expected a number within ±1.7976931348623157e308 (float64), got 1${'0'.repeat(39)}…`,
     ],
-    ['float32', 'null', 'expected a number (float32), or "NaN" where it is missing, got null'],
+    ['float32', 'null', 'expected a number (float32), or "NaN" for a missing one, got null'],
     ['float64', 'true', 'expected a number (float64), got true'],
     ['float32', '[1,2]', 'expected a number (float32), got an array of 2 values'],
     ['float32', '{"a":1}', 'expected a number (float32), got an object'],
@@ -156,7 +156,7 @@ test('a bad element of a long typed row is named', () => {
   assert.throws(() => nested(JSON.stringify(row), 'int8', [50]), { path: 'x[49]' });
 });
 
-test('another nesting than the shape is refused with the array and both lengths', () => {
+test('a nesting that differs from the shape is refused with the array and both lengths', () => {
   const cases: [string, number[], string][] = [
     ['[5.1,3.5,1.4]', [4], 'x: expected 4 values, got 3'],
     ['[[1,2],[3]]', [-1, -1], 'x[1]: expected 2 values as in x[0], got 1'],
@@ -176,7 +176,7 @@ test('another nesting than the shape is refused with the array and both lengths'
   }
 });
 
-test('a ragged array does not make room for the product of its lengths', () => {
+test('a ragged array does not allocate the product of its lengths', () => {
   const long = new Float64Array(3_000_000);
   const ragged: JsonValue[] = new Array(3_000_000).fill(1);
   ragged[0] = long;
@@ -193,7 +193,7 @@ test('data with dims may be flat or nested', () => {
   assert.deepEqual(flat('9', 'int32', []), { dtype: 'int32', dims: [], data: Int32Array.of(9) });
 });
 
-test('data that is not what its dims say is refused before anything is allocated', () => {
+test('data that does not fit its dims is refused before anything is allocated', () => {
   const cases: [string, number[], string][] = [
     ['[1,2,3]', [2, 2], 'expected 4 values for shape [2,2], got 3'],
     ['[1]', [2 ** 40], 'expected 1099511627776 values for shape [1099511627776], got 1'],
@@ -228,7 +228,7 @@ test('flat and nested data give the same tensor for any dims', () => {
   );
 });
 
-test('a text that the model would get cut short, or changed, is refused with its place', () => {
+test('a string that the model would receive truncated or changed is refused with its place', () => {
   assert.throws(() => nested('["a","b\\u0000c"]', 'string', [2]), { code: 'INVALID_INPUT', path: 'x[1]' });
   assert.throws(() => nested('["a\\ud800"]', 'string', [1]), { code: 'INVALID_INPUT', path: 'x[0]' });
   assert.deepEqual(nested('["😀",""]', 'string', [2]).data, ['😀', '']);

@@ -48,7 +48,7 @@ function anyTensor(dtype: DType): fc.Arbitrary<Tensor> {
 }
 
 for (const dtype of Object.keys(DTYPES) as DType[]) {
-  test(`a ${dtype} tensor of any dims comes back from its text bit for bit`, () => {
+  test(`a ${dtype} tensor of any dims is read back from its text bit for bit`, () => {
     fc.assert(
       fc.property(anyTensor(dtype), (tensor) => {
         assert.deepEqual(decodeNested(read(encodeNested(tensor)), dtype, tensor.dims, 'x'), tensor);
@@ -58,7 +58,7 @@ for (const dtype of Object.keys(DTYPES) as DType[]) {
     );
   });
 
-  test(`the rows and values of a ${dtype} tensor are the texts inside the whole`, () => {
+  test(`the texts of rows and values of a ${dtype} tensor are parts of that of the tensor`, () => {
     fc.assert(
       fc.property(
         anyTensor(dtype).filter((tensor) => tensor.dims.length > 0),
@@ -74,7 +74,7 @@ for (const dtype of Object.keys(DTYPES) as DType[]) {
   });
 }
 
-test('a float32 is laid out as String lays out the same decimal', () => {
+test('a float32 has the format of String for the same decimal', () => {
   const values = [
     0.1, 0.5, -0.25, 1e-6, 1e-7, 1.5e-8, 123456.78, 16777215, 16777216, 1e20, 1e21, 3.4e38, 1e-45, 100, 0.3,
   ];
@@ -82,7 +82,7 @@ test('a float32 is laid out as String lays out the same decimal', () => {
   assert.equal(text, `[${values.map(String).join(',')}]`);
 });
 
-test('any shortest decimal of a float32 is laid out as String lays it out', () => {
+test('any shortest decimal of a float32 has the format of String', () => {
   fc.assert(
     fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (value) => {
       const text = encodeValue(float32([1], value), 0);
@@ -118,7 +118,7 @@ test('strings are JSON strings, a lone surrogate replaced', () => {
   assert.equal(encodeNested(strings), '["a\\"\\n","😀é","x\ufffdy"]');
 });
 
-test('a tensor of many blocks of text is whole', () => {
+test('a tensor of many blocks of text is complete', () => {
   const data = Float32Array.from({ length: 60_000 }, () => Math.fround(Math.random() - 0.5));
   const tensor: Tensor = { dtype: 'float32', dims: [2, 300, 100], data };
   assert.deepEqual(JSON.parse(encodeNested(tensor)).flat(2).map(Math.fround), Array.from(data));

@@ -1,7 +1,6 @@
 import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
-  kept,
   mixed,
   moved,
   newSize,
@@ -11,6 +10,7 @@ import {
   type Result,
   type Rule,
   type Rules,
+  sameRows,
   unknown,
 } from '../values/operation.ts';
 import { isNumber, ONE, type Size } from '../values/size.ts';
@@ -22,18 +22,18 @@ import { broadcast } from './elementwise.ts';
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */
 
-/** For each input that goes with the batch, the axis of its batch; every other input is a weight. */
+/** The axis of the batch of each input that has one, by the input's index; every other input is a weight. */
 type BatchAxes = Readonly<Record<number, number>>;
 
 interface Fused {
   readonly batch: BatchAxes;
-  /** Inputs that are for all rows alike where they have the size 1 along the batch, or have no such axis. */
+  /** Inputs that may be the same for all rows: with the size 1 along the batch, or without that axis. */
   readonly shared?: readonly number[];
   /** For each output, the axis of its batch. */
   readonly outputs: readonly number[];
 }
 
-const NOT_BATCH = 'the rows do not lie along the axis that it takes for the batch';
+const NOT_BATCH = 'the rows do not lie along the axis of the batch';
 
 function fused({ batch, shared = [], outputs }: Fused): Rule {
   return {
@@ -54,28 +54,28 @@ function fused({ batch, shared = [], outputs }: Fused): Rule {
           return mixed(operation, 'an input of a fixed size meets the rows');
         }
       }
-      // Outputs behind the first have ranks of their own.
+      // The ranks of outputs after the first are not followed.
       return outputs.map((axis, i) => moved(plain, axis, i === 0 ? shapeOf(operation, first) : undefined));
     },
   };
 }
 
-/** The same for every row. */
+/** Whether an input is the same for every row. */
 const isShared = ({ shape }: Tracked, axis: number): boolean =>
   shape !== undefined && (shape.length <= axis || isNumber(shape[axis], 1));
 
-/** The rank of a result is that of its query, or 3 where keys and values are packed with it; only its row axis is known. */
+/** The rank of a result is that of its query, or 3 if keys and values are packed with it; only the size of its row axis is known. */
 function shapeOf(operation: Operation, { shape, rows }: Tracked): Size[] | undefined {
   return shape
     ?.slice(0, shape.length > 4 ? 3 : 4)
     .map((_, axis) => (axis === 0 ? extentOf(rows!) : newSize(operation, axis)));
 }
 
-/** LayerNorm of a sum; it leaves mean, deviation and the sum as well. */
+/** SkipLayerNormalization: LayerNormalization of a sum. Its further outputs are the mean, the deviation and the sum. */
 function skipNormalization(operation: Operation): Result {
   const [input, skip, ...parameters] = operation.inputs as [Tracked, Tracked, ...(Tracked | undefined)[]];
   if (parameters.some(carriesRows)) return mixed(operation, 'its parameters depend on rows');
-  // The result has the shape of the input, whatever the skip has.
+  // The result has the shape of the input, whatever shape the skip has.
   if (carriesRows(skip) && !carriesRows(input)) return mixed(operation, 'an input of a fixed size meets the rows');
   const sum = broadcast(operation, [input, skip]);
   if (isLost(sum) || !carriesRows(sum)) return sum;
@@ -89,7 +89,7 @@ function skipNormalization(operation: Operation): Result {
   return [sum, statistics, statistics, sum];
 }
 
-/** Ids of words, and of segments, to their vectors; the mask becomes the length of each text. */
+/** EmbedLayerNormalization: vectors of the ids of words and segments; the second output is the length of each text in the mask. */
 function embedding(operation: Operation): Result {
   const [ids, segments, , , , , , mask, positions] = operation.inputs;
   if (!carriesRows(ids))
@@ -111,7 +111,7 @@ function embedding(operation: Operation): Result {
   return [vectors, withRows(ids.rows, [extentOf(ids.rows)]), vectors];
 }
 
-/** ONNX's own: masks meet [batch, heads, queries, keys] by broadcasting, the last two axes given. */
+/** Attention of ONNX (operator set 23): the mask is broadcast to [batch, heads, queries, keys]. */
 function attention(operation: Operation): Result {
   const [query, , , mask] = operation.inputs as (Tracked | undefined)[];
   if (mask !== undefined) {
@@ -126,10 +126,10 @@ function attention(operation: Operation): Result {
   const result = fused({ batch: { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: 0 }, shared, outputs: [0, 0, 0, 0] });
   const inputs =
     shared.length > 0 ? operation.inputs.map((input, i) => (i === 3 ? undefined : input)) : operation.inputs;
-  return query === undefined ? unknown(operation, 'its query is left out') : result.apply({ ...operation, inputs });
+  return query === undefined ? unknown(operation, 'its query is missing') : result.apply({ ...operation, inputs });
 }
 
-/** Positions turn pairs of numbers; tables of sines and cosines are constants. */
+/** RotaryEmbedding: rotates pairs of numbers by their positions; the tables of sines and cosines are constants. */
 function rotary(operation: Operation): Result {
   const isOnnx = operation.type === 'RotaryEmbedding';
   const [input] = operation.inputs as [Tracked];
@@ -141,19 +141,19 @@ function rotary(operation: Operation): Result {
   if (input.rows.axis !== 0) return mixed(operation, NOT_BATCH);
   if (isOnnx && positions === undefined) {
     return tables.every((table) => carriesRows(table) && isSameAxis(table.rows, input.rows))
-      ? kept(input)
+      ? sameRows(input)
       : mixed(operation, 'tables of a fixed size meet the rows');
   }
   if (tables.some(carriesRows)) return mixed(operation, 'its tables depend on rows');
-  if (positions === undefined || isConstantOffset(positions)) return kept(input);
+  if (positions === undefined || isConstantOffset(positions)) return sameRows(input);
   if (!carriesRows(positions)) return mixed(operation, 'positions of a fixed number meet the rows');
-  return isSameAxis(positions.rows, input.rows) ? kept(input) : mixed(operation, NOT_BATCH);
+  return isSameAxis(positions.rows, input.rows) ? sameRows(input) : mixed(operation, NOT_BATCH);
 }
 
 const isConstantOffset = ({ rows, shape }: Tracked): boolean =>
   rows === undefined && shape?.length === 1 && isNumber(shape[0], 1);
 
-/** A mask of one dimension can be lengths [batch], or [2 × batch] and more, which are not in the order of the rows. */
+/** A mask of rank 1 may be the lengths [batch], or [2 × batch] and more, which are not in the order of the rows. */
 function microsoftAttention(operation: Operation): Result {
   const mask = operation.inputs[3];
   if (mask !== undefined && mask.shape === undefined) return unknown(operation, RANK_UNKNOWN);
@@ -162,6 +162,7 @@ function microsoftAttention(operation: Operation): Result {
 
 const past: BatchAxes = { 6: 0, 7: 0 };
 
+/** Rules of the attention operators, ONNX's own and those of com.microsoft, to which onnxruntime's optimizer fuses transformers. */
 export const ATTENTION: Rules = {
   Attention: { apply: attention },
   RotaryEmbedding: { apply: rotary },

@@ -17,18 +17,18 @@ import { hasRows, isNumber, number, numberOf, type Size, sameSize, times } from 
 import { extentOf, type Tracked, withRows } from '../values/tracked-value.ts';
 import { isScalar } from './linear.ts';
 
-const NOT_FIRST = 'the rows do not lie along axis 0, which it takes for the images of a batch';
+const NOT_FIRST = 'the rows do not lie along axis 0, the axis of the batch';
 
 interface Layout {
   /** The axis of the channels; -1 for the last. */
   readonly channels: 1 | -1;
-  /** Inputs with weights, by their numbers: the first gives the channels of the output and the size of the kernel. */
+  /** The index of the input with the weights, whose shape gives the channels of the output and the size of the kernel. */
   readonly weights?: number;
 }
 
 type Places = (size: number, axis: number, operation: Operation, kernel: number) => number | undefined;
 
-/** An image in, an image out: each depends on the one in its place along axis 0. Every other input is a constant. */
+/** An operator that computes each image along axis 0 from the input image in its place. Every other input must be a constant. */
 function perImage(operation: Operation, { channels, weights }: Layout, places: Places): Result {
   const [input, ...others] = operation.inputs as [Tracked, ...(Tracked | undefined)[]];
   if (others.some(carriesRows)) return mixed(operation, 'its weights depend on rows');
@@ -52,7 +52,7 @@ function perImage(operation: Operation, { channels, weights }: Layout, places: P
 }
 
 function kernelOf(weights: Tracked | undefined): number[] | undefined {
-  // Behind the channels out and in.
+  // The first two axes are the output and the input channels.
   const sizes = weights?.shape?.slice(2).map(numberOf);
   return sizes?.every((size) => size !== undefined) ? sizes : undefined;
 }
@@ -64,7 +64,7 @@ function channelsOf(operation: Operation, weights: number): Size {
   return times(shape[1]!, number(operation.attributes.int('group') ?? 1));
 }
 
-/** The number of places that a window takes: https://onnx.ai/onnx/operators/onnx__MaxPool.html */
+/** The size of an output axis, by the formulas of https://onnx.ai/onnx/operators/onnx__MaxPool.html */
 const windows: Places = (size, axis, { attributes }, kernel) => {
   const stride = attributes.ints('strides')?.[axis] ?? 1;
   const extent = (kernel - 1) * (attributes.ints('dilations')?.[axis] ?? 1) + 1;
@@ -76,6 +76,7 @@ const windows: Places = (size, axis, { attributes }, kernel) => {
   return attributes.int('ceil_mode') === 1 ? undefined : Math.floor(count);
 };
 
+/** The size of an output axis, by the formula of https://onnx.ai/onnx/operators/onnx__ConvTranspose.html */
 const transposed: Places = (size, axis, { attributes }, kernel) => {
   if (attributes.has('output_shape') || (attributes.text('auto_pad') ?? 'NOTSET') !== 'NOTSET') return undefined;
   const pads = attributes.ints('pads') ?? [];
@@ -89,7 +90,7 @@ const convolution = (layout: Layout, places: Places = windows): Rule => ({
   apply: (operation) => perImage(operation, layout, places),
 });
 
-/** Pooling with, as a second output, places that count from the first image of the run on. */
+/** MaxPool. Its second output has indices that count from the first image of the run. */
 const maxPool: Rule = {
   apply(operation) {
     const pooled = perImage(operation, { channels: 1 }, windows);
@@ -111,7 +112,7 @@ const globalPool = (layout: Layout): Rule => ({
   },
 });
 
-/** Quantized: scales and zero points are one number for each tensor, or one for each channel of the weights. */
+/** Quantized convolution: scales and zero points are one number for each tensor, or one for each channel of the weights. */
 const quantized = (weights: number, scalars: readonly number[]): Rule => ({
   apply(operation) {
     if (!scalars.every((i) => isScalar(operation.inputs[i]))) return unknown(operation, 'a scale is not one number');
@@ -120,7 +121,7 @@ const quantized = (weights: number, scalars: readonly number[]): Rule => ({
   },
 });
 
-/** Other sizes of axes, by factors or as they are given: the row axis has to keep its own. */
+/** Resize and Upsample: new sizes of axes, by factors or given directly; the size of the row axis must not change. */
 function resize(operation: Operation): Result {
   const [input, ...others] = operation.inputs as [Tracked, ...(Tracked | undefined)[]];
   if (!carriesRows(input)) return ofConstants(operation);
@@ -135,8 +136,8 @@ function resize(operation: Operation): Result {
   if (refused !== undefined) return mixed(operation, refused);
   const [factor, size] = [factors?.[at], sizes?.[at]];
   if (at !== -1 && !isNumber(factor, 1) && !sameSize(size, extentOf(rows))) {
-    if (factor === undefined && size === undefined) return unknown(operation, 'the sizes that it gives are not known');
-    return mixed(operation, 'it gives another number of rows');
+    if (factor === undefined && size === undefined) return unknown(operation, 'the sizes of its result are not known');
+    return mixed(operation, 'it changes the number of rows');
   }
   const counted = [...(factors ?? []), ...(sizes ?? [])].some(
     (one, i) => i !== at && one !== undefined && hasRows(one),
@@ -155,15 +156,14 @@ function resize(operation: Operation): Result {
   return withRows(rows, result);
 }
 
-/** What it does to the rows, though it gives as many as it takes. */
+/** Why an operator that keeps the number of rows does not keep the rows themselves; undefined if it does. */
 function resizesRows({ attributes, inputs: [input] }: Operation, axis: number): string | undefined {
   if (attributes.text('coordinate_transformation_mode') === 'tf_crop_and_resize') return 'it may cut rows off';
-  if ((attributes.text('keep_aspect_ratio_policy') ?? 'stretch') !== 'stretch')
-    return 'it gives another number of rows';
+  if ((attributes.text('keep_aspect_ratio_policy') ?? 'stretch') !== 'stretch') return 'it changes the number of rows';
   const isNearest = (attributes.text('mode') ?? 'nearest') === 'nearest';
-  // Images have an axis for the batch and one for the channels; without them, rows are lines or layers of one image.
+  // With rank 4 or more, axis 0 is the batch; with less, the rows are lines or layers of one image.
   const isBatch = axis === 0 && (input?.shape?.length ?? 0) >= 4;
-  return isNearest || isBatch ? undefined : 'it takes the rows for lines of an image';
+  return isNearest || isBatch ? undefined : 'it treats the rows as lines of an image';
 }
 
 interface Resizing {
@@ -171,14 +171,14 @@ interface Resizing {
   readonly sizes: readonly (Size | undefined)[] | undefined;
 }
 
-/** Operator set 10 and Upsample have the factors second, later ones third, behind the region of interest; sizes come fourth. */
+/** Up to operator set 10, and in Upsample, the factors are input 1; later they are input 2 and the sizes input 3. */
 function resizing({ attributes, inputs, opset, type }: Operation): Resizing {
   const scales = type === 'Upsample' || opset < 11 ? inputs[1] : inputs[2];
   const factors = scales?.elements ?? attributes.floats('scales')?.map(number);
   return { factors: factors?.length === 0 ? undefined : factors, sizes: inputs[3]?.elements };
 }
 
-/** Places of one image, for each row those of its own. */
+/** GridSample: samples each image at the places of its own grid. */
 function gridSample(operation: Operation): Result {
   const [input, grid] = operation.inputs as [Tracked, Tracked];
   if (!carriesRows(input) && !carriesRows(grid)) return ofConstants(operation);
@@ -193,14 +193,14 @@ function affineGrid(operation: Operation): Result {
   if (!carriesRows(theta)) return ofConstants(operation);
   if (theta.rows.axis !== 0) return mixed(operation, NOT_FIRST);
   if (!sameSize(size.elements?.[0], extentOf(theta.rows)))
-    return unknown(operation, 'the sizes that it gives are not known');
+    return unknown(operation, 'the sizes of its result are not known');
   if (size.elements!.slice(1).some((one) => one !== undefined && hasRows(one)))
     return mixed(operation, DEPENDS_ON_COUNT);
   const places = size.elements!.slice(2).map((one, axis) => one ?? newSize(operation, axis));
   return withRows(theta.rows, [extentOf(theta.rows), ...places, number(places.length)]);
 }
 
-/** Column blocks back to images. */
+/** Col2Im: assembles images from blocks in columns. */
 function col2im(operation: Operation): Result {
   const [input, image, block] = operation.inputs as [Tracked, Tracked, Tracked];
   if (!carriesRows(input)) return ofConstants(operation);
@@ -210,7 +210,7 @@ function col2im(operation: Operation): Result {
   return withRows(input.rows, places && [extentOf(input.rows), newSize(operation, 'channels'), ...places]);
 }
 
-/** All of its inputs but the weights go with the images. */
+/** DeformConv: all inputs but the weights and the bias have the axis of the batch. */
 function deformConv(operation: Operation): Result {
   const [input, weights, offset, bias, mask] = operation.inputs as (Tracked | undefined)[];
   const images = [input, offset, mask].filter((one) => one !== undefined);
@@ -229,6 +229,7 @@ const CHANNELS_FIRST: Layout = { channels: 1 };
 const CHANNELS_LAST: Layout = { channels: -1 };
 const WEIGHTS: Layout = { channels: 1, weights: 1 };
 
+/** Rules of the operators on images: convolution, pooling, resizing, sampling. Axis 0 is the batch. */
 export const CONVOLUTION: Rules = {
   AffineGrid: { sizes: [1], apply: affineGrid },
   AveragePool: convolution(CHANNELS_FIRST),

@@ -5,7 +5,6 @@ import {
   carriesRows,
   DEPENDS_ON_COUNT,
   DEPENDS_ON_PLACE,
-  kept,
   mixed,
   newSize,
   type Operation,
@@ -14,13 +13,14 @@ import {
   type Result,
   type Rule,
   type Rules,
+  sameRows,
   unknown,
   type WithRows,
 } from '../values/operation.ts';
 import { isNumber, numberOf, ONE, type Size, sameSize } from '../values/size.ts';
 import { isLost, isPositional, type RowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
-/** The first output has the first input's rows and shape: each element depends on the one at its place alone. */
+/** Operators whose output has the shape of the input, and each element depends on the input's element at its place alone. */
 const UNARY = `
   Abs Acos Acosh Affine Asin Asinh Atan Atanh BitCast BitwiseNot Cast CastLike Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu
   HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not ParametricSoftplus Reciprocal RegexFullMatch Relu
@@ -28,27 +28,27 @@ const UNARY = `
   ai.onnx.ml.Binarizer ai.onnx.ml.CategoryMapper ai.onnx.ml.LabelEncoder ai.onnx.ml.ZipMap
   com.microsoft.Gelu com.microsoft.QuickGelu`;
 
-/** Elements meet each other by ONNX's broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
+/** Operators on several inputs with ONNX's broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 const BROADCASTING = `
   Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod
   Mul Or PRelu Pow StringConcat Sub Sum Where Xor`;
 
-/** The second input is a vector as long as the last axis of the first. */
+/** Operators whose second input is a vector as long as the last axis of the first. */
 const BIASED = 'com.microsoft.BiasAdd com.microsoft.BiasGelu com.microsoft.FastGelu';
 
-/** Of TensorProto.DataType. */
+/** Numbers of TensorProto.DataType. */
 const [INT32, INT64] = [6, 7];
 
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
-/** Each element depends on the one at its place. A scalar stays one, so a rank that is not known may stay so. */
+/** Keeps rows and shape. The rank need not be known. */
 function unary(operation: Operation): Result {
   const [input] = operation.inputs;
-  if (input === undefined) return unknown(operation, 'its input is left out');
-  return carriesRows(input) ? kept(input) : ofElements(operation, input.shape, elementsOf(operation));
+  if (input === undefined) return unknown(operation, 'its input is missing');
+  return carriesRows(input) ? sameRows(input) : ofElements(operation, input.shape, elementsOf(operation));
 }
 
-/** To 32 or 64 bits, numbers stay what they are. */
+/** A Cast to int32 or int64 keeps the numbers of rows. */
 function cast(operation: Operation): Result {
   const value = unary(operation) as Value;
   const isExact = [INT32, INT64].includes(operation.attributes.int('to') ?? 0);
@@ -63,7 +63,7 @@ function elementsOf(operation: Operation): readonly (Size | undefined)[] | undef
 function broadcasting(operation: Operation): Result {
   const { attributes, inputs } = operation;
   if (attributes.has('broadcast') || attributes.has('axis')) {
-    return unknown(operation, 'it broadcasts as operators did before operator set 7');
+    return unknown(operation, 'it broadcasts by the rules before operator set 7');
   }
   if (operation.type === 'Clip' && inputs.slice(1).some(carriesRows))
     return mixed(operation, 'its limits depend on rows');
@@ -77,8 +77,8 @@ function broadcasting(operation: Operation): Result {
 }
 
 /**
- * What comes of elements of some inputs that meet by ONNX's broadcasting. Rows stay apart where the rows of all inputs that
- * have any lie along the same axis of the result, and every other input has the size 1 there, or no such axis.
+ * What is known of the result of ONNX's broadcasting of some inputs. Rows do not influence each other if the rows of all inputs
+ * that have any lie along the same axis of the result, and every other input has the size 1 there, or no such axis.
  */
 export function broadcast(operation: Operation, inputs: readonly (Tracked | undefined)[]): Value {
   const present = inputs.filter((input) => input !== undefined);
@@ -108,7 +108,7 @@ export function broadcast(operation: Operation, inputs: readonly (Tracked | unde
   return withRows(rows, shapeOf(operation, present));
 }
 
-/** One input alone, or with scalars: its axes stay as they are. */
+/** If the rank is not known: a single input, or one with scalars, keeps its axes. */
 function ofUnknownRank(operation: Operation, present: readonly Tracked[], withRowAxis: readonly WithRows[]): Value {
   const others = present.filter((input) => input !== withRowAxis[0]);
   const areScalars = others.every(({ rows, shape }) => rows === undefined && shape?.length === 0);
@@ -123,7 +123,7 @@ function shapeOf(operation: Operation, inputs: readonly Tracked[]): Size[] | und
     for (const { shape } of inputs) {
       const size = shape![axis - rank + shape!.length] ?? ONE;
       if (isNumber(size, 1) || isNumber(result, 1)) result = isNumber(size, 1) ? result : size;
-      // A size beside a number above 1 is that number, or 1.
+      // A symbol that is broadcast with a number above 1 is that number, or 1.
       else if (!sameSize(size, result) && numberOf(result) === undefined) {
         result = numberOf(size) === undefined ? newSize(operation, axis) : size;
       }
@@ -132,7 +132,7 @@ function shapeOf(operation: Operation, inputs: readonly Tracked[]): Size[] | und
   });
 }
 
-/** A bias of one element meets no more than one row along the last axis. */
+/** The bias lies along the last axis, which must not carry the rows. */
 function biased(operation: Operation): Result {
   const [input] = operation.inputs;
   const value = broadcast(operation, operation.inputs);
@@ -142,7 +142,7 @@ function biased(operation: Operation): Result {
   return value.rows.axis === input.shape.length - 1 ? mixed(operation, 'its bias is as long as there are rows') : value;
 }
 
-/** Inference passes its input on; training drops values at random. The mask that comes second is of the same rows. */
+/** Dropout returns its input in inference, and drops values at random in training. Its second output, a mask, has the same rows. */
 const dropout: Rule = {
   apply(operation) {
     const training = operation.inputs[2];
@@ -153,6 +153,7 @@ const dropout: Rule = {
   },
 };
 
+/** Rules of the elementwise operators, with one input or with broadcasting. */
 export const ELEMENTWISE: Rules = {
   ...Object.fromEntries(words(UNARY).map((type) => [type, { sizes: 'all', apply: unary }])),
   ...Object.fromEntries(

@@ -34,7 +34,7 @@ import { broadcast } from './elementwise.ts';
 import { filled } from './shape-values.ts';
 
 const CUTS_ROWS = 'its shape cuts rows apart, or puts elements of several into one';
-const SHAPE_UNKNOWN = 'the shape that it gives is computed in a way that is not followed';
+const SHAPE_UNKNOWN = 'the shape of its result is computed in a way that is not followed';
 
 function transpose(operation: Operation): Result {
   const [input] = operation.inputs;
@@ -48,7 +48,7 @@ function transpose(operation: Operation): Result {
 
 const reversed = (rank: number): number[] => Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
 
-/** The elements of a matrix, the other way; of a vector as they are. */
+/** The elements of a transposed matrix or vector; of a higher rank they are not followed. */
 function transposed({ shape, elements }: Tracked, order: readonly number[]): Tracked['elements'] {
   if (order.every((axis, i) => axis === i)) return elements;
   const [rows, columns] = shape?.map(numberOf) ?? [];
@@ -75,7 +75,7 @@ function sizeAt({ shape, rows }: Tracked, axis: number): Size | undefined {
   return rows?.axis === axis ? extentOf(rows) : shape?.[axis];
 }
 
-/** A shape with the size that -1 stands for. */
+/** A shape with the size in the place of -1. */
 function inferred(
   operation: Operation,
   from: readonly Size[] | undefined,
@@ -90,8 +90,8 @@ function inferred(
 }
 
 /**
- * Where the rows of a value lie in another shape of the same elements: along the axis that has the number of rows in its size,
- * where as many elements lie before a row as before. @param target an undefined size is one that is not followed
+ * The rows of a value in another shape of the same elements: they lie along the axis that has the number of rows in its size, and
+ * each must still start at the same element. @param target an undefined size is not followed
  */
 function regrouped(operation: Operation, input: WithRows, target: readonly (Size | undefined)[]): Value {
   const { rows, shape } = input;
@@ -118,10 +118,10 @@ function regrouped(operation: Operation, input: WithRows, target: readonly (Size
   return withRows({ ...rowAxis(axis, outer, inner), ...by }, complete);
 }
 
-/** The axes before the rows, where nothing is known of the shape: there are none before the first. */
+/** The axes before the rows, if nothing is known of the shape: known only for rows along the first. */
 const leadingOf = (axis: number): Size[] | undefined => (axis === 0 ? [] : undefined);
 
-/** The target with the size that -1 stands for, where that can be told. */
+/** The target with the size in the place of -1, if it is known. */
 function withOpenSize(
   operation: Operation,
   shape: readonly Size[] | undefined,
@@ -131,7 +131,7 @@ function withOpenSize(
   const others = target.filter((_, axis) => axis !== open);
   const filledIn = (size: Size): (Size | undefined)[] => target.map((one, axis) => (axis === open ? size : one));
   if (open === -1) return [...target];
-  // The rows are elsewhere: what is left open is the same in every run.
+  // Another size has the number of rows, so that this one is equal in all runs.
   if (others.some((size) => size !== undefined && hasRows(size))) return filledIn(newSize(operation, open));
   if (shape === undefined || !others.every((size) => size !== undefined)) return unknown(operation, SHAPE_UNKNOWN);
   const [all, known] = [product(shape), product(others)];
@@ -141,7 +141,7 @@ function withOpenSize(
   return inNumbers ? mixed(operation, CUTS_ROWS) : unknown(operation, SHAPE_UNKNOWN);
 }
 
-/** Two axes: those before `axis`, and those from it on. */
+/** Flatten: a matrix of the axes before `axis` and those from it on. */
 function flatten(operation: Operation): Result {
   const [input] = operation.inputs;
   const { shape } = input!;
@@ -149,10 +149,10 @@ function flatten(operation: Operation): Result {
   const axis = axisOf(operation.attributes.int('axis') ?? 1, shape.length)!;
   const target = [product(shape.slice(0, axis)), product(shape.slice(axis))];
   if (input!.padding !== undefined) {
-    // The same two axes, the padded one last.
+    // With axis 1 a matrix stays as it is.
     return axis === 1 && shape.length === 2
       ? input!
-      : mixed(operation, 'it takes rows that are padded to the longest of the run');
+      : mixed(operation, 'its input is padded to the longest row of the run');
   }
   return carriesRows(input) ? regrouped(operation, input, target) : ofElements(operation, target, input!.elements);
 }
@@ -164,13 +164,13 @@ function squeeze(operation: Operation): Result {
   const given = numbersFrom(operation, 1, 'axes');
   if (given === 'unknown')
     return carriesRows(input) ? unknown(operation, 'its axes are not known') : ofConstants(operation);
-  // onnxruntime takes an empty list for none.
+  // onnxruntime treats an empty list of axes as a missing one.
   if (given === undefined || given.length === 0) {
-    if (carriesRows(input)) return mixed(operation, 'without axes, it takes the row axis away where a run has one row');
-    const kept = shape?.every((size) => numberOf(size) !== undefined)
+    if (carriesRows(input)) return mixed(operation, 'without axes, it removes the row axis if a run has one row');
+    const remaining = shape?.every((size) => numberOf(size) !== undefined)
       ? shape.filter((size) => !isNumber(size, 1))
       : undefined;
-    return ofElements(operation, kept, input!.elements);
+    return ofElements(operation, remaining, input!.elements);
   }
   const axes = given.map((axis) => axisOf(axis, rank));
   if (rows === undefined)
@@ -180,7 +180,7 @@ function squeeze(operation: Operation): Result {
       input!.elements,
     );
   if (axes.includes(undefined)) return unknown(operation, RANK_UNKNOWN);
-  if (axes.includes(rows.axis)) return mixed(operation, 'it takes the row axis away');
+  if (axes.includes(rows.axis)) return mixed(operation, 'it removes the row axis');
   const before = axes.filter((axis) => axis! < rows.axis).length;
   return moved(
     rows,
@@ -213,7 +213,7 @@ function inserted(shape: readonly Size[], axes: readonly number[]): Size[] {
   return sizes;
 }
 
-/** Repeats along axes of the size 1 until a shape is reached. */
+/** Expand: broadcasts to a shape. */
 function expand(operation: Operation): Result {
   const [input, target] = operation.inputs;
   if (target?.rows !== undefined) return mixed(operation, 'its shape depends on the values of rows');
@@ -237,18 +237,18 @@ function expand(operation: Operation): Result {
   }
   const result = Array.from({ length: rank }, (_, i) => {
     const [size, target] = [input.shape![i - rank + input.shape!.length] ?? ONE, shape[i - rank + shape.length] ?? ONE];
-    return stretched(operation, i, size, target);
+    return broadcastSize(operation, i, size, target);
   });
   return moved(input.rows, axis, result);
 }
 
-/** A size that meets one of a target: the larger one, where either is 1. A target that is not a number may be 1. */
-function stretched(operation: Operation, axis: number, size: Size, target: Size): Size {
+/** A size that is broadcast with one of the target: the larger one if either is 1. A target that is not a number may be 1. */
+function broadcastSize(operation: Operation, axis: number, size: Size, target: Size): Size {
   if (isNumber(target, 1) || sameSize(size, target)) return size;
   return isNumber(size, 1) || numberOf(target) !== undefined ? target : newSize(operation, `stretched ${axis}`);
 }
 
-/** A constant repeated: over the rows, where their number is in the shape. */
+/** Expand of a constant. If the number of rows is in the shape, every row gets the same. */
 function expandedConstant(operation: Operation, input: Tracked, target: Tracked): Value {
   const full = filled(operation, target, target.elements);
   return isLost(full) ? full : broadcast(operation, [input, full]);
@@ -269,7 +269,7 @@ function tile(operation: Operation): Result {
   return withRows(rowAxis(rows.axis, times(repeatedRows, rows.outer), rows.inner), sizes);
 }
 
-/** A constant repeated as often as there are rows, along an axis of its own, gives every row the same. */
+/** Tile of a constant. If an axis is repeated as often as there are rows, every row gets the same. */
 function tiledConstant(operation: Operation, input: Tracked, counts: readonly (Size | undefined)[] | undefined): Value {
   if (counts === undefined || input.shape === undefined || input.counted) return ofConstants(operation);
   const sizes = input.shape.map((size, axis) =>
@@ -284,17 +284,18 @@ function tiledConstant(operation: Operation, input: Tracked, counts: readonly (S
   return withRows(rowAxis(axis, ONE, inner), sizes);
 }
 
-/** Moves elements between the channels, axis 1, and the places behind them. */
+/** DepthToSpace and SpaceToDepth: move elements between the channels, axis 1, and the axes after it. */
 function channelsToPlaces(operation: Operation): Result {
   const [input] = operation.inputs;
   if (!carriesRows(input)) return ofConstants(operation);
-  if (input.rows.axis !== 0) return mixed(operation, 'it moves elements between the axes behind the first');
+  if (input.rows.axis !== 0) return mixed(operation, 'it moves elements between the axes after the first');
   return withRows(
     input.rows,
     input.shape?.map((size, axis) => (axis === 0 ? size : newSize(operation, axis))),
   );
 }
 
+/** Rules of the operators that change the shape, or repeat or move elements, without changing them. */
 export const LAYOUT: Rules = {
   DepthToSpace: { apply: channelsToPlaces },
   Expand: { keepsNumbers: true, sizes: [1], apply: expand },

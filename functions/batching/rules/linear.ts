@@ -25,7 +25,10 @@ interface Operands {
   readonly transposesB?: boolean;
 }
 
-/** numpy's matmul: the last axis of the first with the last but one of the second, all axes before them by broadcasting. */
+/**
+ * What is known of the product of matrices by the rules of numpy.matmul: it sums over the last axis of `a` and the last but one of
+ * `b`, and broadcasts the axes before them.
+ */
 export function multiply(operation: Operation, operands: Operands): Value {
   const { a, b } = operands;
   if (!carriesRows(a) && !carriesRows(b)) return ofConstants(operation);
@@ -35,7 +38,7 @@ export function multiply(operation: Operation, operands: Operands): Value {
   const right = asMatrices(b, rankB, operands.transposesB === true, 'right');
   if (left === undefined || right === undefined) return mixed(operation, SUMS_ROWS);
   const rank = Math.max(left.shape!.length, right.shape!.length);
-  // The rows and the columns of the matrices meet nothing, so that the rest is an elementwise operator's broadcasting.
+  // With the size 1 along the summed axes, the result has the shape of an elementwise operator's broadcasting.
   const value = broadcast(operation, [
     withoutSummed(left, left.shape!.length - 1),
     withoutSummed(right, right.shape!.length - 2),
@@ -51,7 +54,7 @@ export function multiply(operation: Operation, operands: Operands): Value {
   );
 }
 
-/** A vector as a matrix, a transposed matrix the right way. Undefined where the axis that is summed over carries the rows. */
+/** An operand as matrices, a transposed one swapped. Undefined if the axis that is summed over carries the rows. */
 function asMatrices(value: Tracked, rank: number, transposes: boolean, side: 'left' | 'right'): Tracked | undefined {
   const shape = [...value.shape!];
   let axis = value.rows?.axis;
@@ -69,7 +72,7 @@ function asMatrices(value: Tracked, rank: number, transposes: boolean, side: 'le
   return axis === undefined ? { ...value, shape } : { ...moved(value.rows!, axis, shape), counted: value.counted };
 }
 
-/** With the size 1 along the axis that is summed over. */
+/** The value with the size 1 along the axis that is summed over. */
 function withoutSummed(value: Tracked, summed: number): Tracked {
   return { ...value, shape: value.shape!.map((size, axis) => (axis === summed ? ONE : size)) };
 }
@@ -79,7 +82,7 @@ function matMul(operation: Operation): Result {
   return multiply(operation, { a, b });
 }
 
-/** MatMul with a scale, and with matrices the other way. */
+/** FusedMatMul: MatMul with a scale and with transposed matrices. */
 function fusedMatMul(operation: Operation): Result {
   const [a, b] = operation.inputs as [Tracked, Tracked];
   const { attributes } = operation;
@@ -94,7 +97,7 @@ function fusedMatMul(operation: Operation): Result {
   });
 }
 
-/** `A × B + C`, of matrices. */
+/** Gemm: `A × B + C` of matrices. */
 function gemm(operation: Operation): Result {
   const [a, b, c] = operation.inputs as [Tracked, Tracked, Tracked | undefined];
   const product = multiply(operation, {
@@ -109,14 +112,14 @@ function gemm(operation: Operation): Result {
   return broadcast(operation, [product, c]);
 }
 
-/** An operand of Gemm has two axes, whatever is known of its shape. */
+/** An operand of Gemm always has two axes, even if its shape is not known. */
 function asMatrix(operation: Operation, value: Tracked, name: string): Tracked {
   if (value.shape !== undefined) return value;
   const shape = [newSize(operation, `${name}0`), newSize(operation, `${name}1`)];
   return value.rows === undefined ? value : withRows(value.rows, shape);
 }
 
-/** Weights that are packed in a way of their own: numbers in axis -1 of the input, other numbers out. */
+/** A product with packed weights, whose format is not followed: it changes the last axis of its input alone. */
 function packedWeights(operation: Operation): Result {
   const [a, ...weights] = operation.inputs as [Tracked, ...(Tracked | undefined)[]];
   if (weights.some(carriesRows)) return unknown(operation, 'its weights depend on rows');
@@ -130,7 +133,7 @@ function packedWeights(operation: Operation): Result {
   );
 }
 
-/** Integers: zero points are one number for each tensor, or one for each column of the weights. */
+/** MatMulInteger: a zero point is one number for the tensor, or one for each row of `a` or column of `b`. */
 function matMulInteger(operation: Operation): Result {
   const [a, b, zeroA, zeroB] = operation.inputs as [Tracked, Tracked, Tracked | undefined, Tracked | undefined];
   if (carriesRows(zeroA) || carriesRows(zeroB)) return mixed(operation, 'a zero point depends on rows');
@@ -139,7 +142,7 @@ function matMulInteger(operation: Operation): Result {
   return multiply(operation, { a, b });
 }
 
-/** One number for the whole tensor. */
+/** Whether a parameter is omitted, or one number for the entire tensor. */
 export const isScalar = (value: Tracked | undefined): boolean =>
   value === undefined || value.shape?.length === 0 || (value.shape?.length === 1 && isNumber(value.shape[0], 1));
 
@@ -153,7 +156,7 @@ function qLinearMatMul(operation: Operation): Result {
   return multiply(operation, { a: a!, b: b! });
 }
 
-/** Letters for axes: those of the rows have to be one letter, which is kept, and which no constant has. */
+/** Einsum: the axes of the rows must have the same letter in all inputs, which the output has too, and no constant has. */
 function einsum(operation: Operation): Result {
   const equation = (operation.attributes.text('equation') ?? '').replaceAll(' ', '');
   const inputs = operation.inputs as readonly Tracked[];
@@ -192,17 +195,18 @@ function einsum(operation: Operation): Result {
   return withRows(rowAxis(axis, first.rows.outer, first.rows.inner), [...output].map(sizeOf));
 }
 
-/** The determinant and the inverse of each matrix in the last two axes. */
+/** Det and Inverse, of each matrix in the last two axes. @param keeps whether the result has those axes */
 function ofMatrices(keeps: boolean) {
   return (operation: Operation): Result => {
     const [input] = operation.inputs as [Tracked];
     if (!carriesRows(input)) return ofConstants(operation);
     if (input.shape === undefined) return unknown(operation, RANK_UNKNOWN);
-    if (input.rows.axis >= input.shape.length - 2) return mixed(operation, 'it takes the rows for those of a matrix');
+    if (input.rows.axis >= input.shape.length - 2) return mixed(operation, 'it treats the rows as those of a matrix');
     return withRows(input.rows, keeps ? input.shape : input.shape.slice(0, -2));
   };
 }
 
+/** Rules of the operators of linear algebra. */
 export const LINEAR: Rules = {
   Det: { apply: ofMatrices(false) },
   Einsum: { apply: einsum },

@@ -1,7 +1,6 @@
 import { isSameAxis } from '../values/merge.ts';
 import {
   carriesRows,
-  kept,
   mixed,
   moved,
   newSize,
@@ -11,18 +10,21 @@ import {
   type Result,
   type Rule,
   type Rules,
+  sameRows,
   unknown,
 } from '../values/operation.ts';
 import { number, ONE, product, type Size, times } from '../values/size.ts';
 import { constant, extentOf, rowAxis, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 
+const ROWS_AS_FEATURES = 'it treats the rows as features';
+
 /*
- * ai.onnx.ml: https://github.com/onnx/onnx/blob/main/docs/Operators-ml.md. Its operators take [rows, features]; a vector is
- * the features of one row to them, so that rows along the only axis would be features.
+ * ai.onnx.ml: https://github.com/onnx/onnx/blob/main/docs/Operators-ml.md. Its operators take [rows, features]. They treat a
+ * vector as the features of one row, so that rows along the only axis would be features.
  */
 
-/** A matrix of rows in, something for each row out. @param columns of each output; `undefined`: a vector */
+/** A rule for operators that take [rows, features]. @param columns the columns of each output; undefined for a vector [rows] */
 function perRow(columns: (operation: Operation) => readonly (Size | undefined)[]): Rule {
   return {
     apply(operation) {
@@ -40,14 +42,14 @@ function perRow(columns: (operation: Operation) => readonly (Size | undefined)[]
 function notRows(operation: Operation, { rows, shape }: Tracked): Value | undefined {
   if (shape === undefined) return unknown(operation, RANK_UNKNOWN);
   if (shape.length === 2 && rows!.axis === 0) return undefined;
-  return mixed(operation, 'it takes the rows for features');
+  return mixed(operation, ROWS_AS_FEATURES);
 }
 
 const newColumns = (operation: Operation): Size => newSize(operation, 'columns');
 const classifier = perRow((operation) => [undefined, classesOf(operation)]);
 const regressor = perRow(({ attributes }) => [number(attributes.int('n_targets') ?? attributes.int('targets') ?? 1)]);
 
-/** A score for each class; a model of one class has one or two, by its operator. */
+/** The columns of the scores: one for each class. A model of one class has one or two columns, depending on its operator. */
 function classesOf(operation: Operation): Size {
   const { attributes } = operation;
   const labels = ['classlabels_int64s', 'classlabels_ints'].map((name) => attributes.ints(name)?.length ?? 0);
@@ -55,7 +57,7 @@ function classesOf(operation: Operation): Size {
   return count > 1 ? number(count) : newColumns(operation);
 }
 
-/** A column of its own for each category, in an axis behind the others. */
+/** OneHotEncoder: a new last axis with a column for each category. */
 function oneHotEncoder(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation);
@@ -68,8 +70,8 @@ function oneHotEncoder(operation: Operation): Result {
 }
 
 /**
- * Entries along the last axis of the first input, by the numbers in the second, however these lie. A vector of values gives
- * one row of as many values as there are numbers: that is how exporters look classes up.
+ * ArrayFeatureExtractor: entries along the last axis of the first input, by the indices in the second, whatever its shape. A
+ * vector of values gives [1, number of indices]: exporters use it to find the labels of classes.
  */
 function arrayFeatureExtractor(operation: Operation): Result {
   const [values, places] = operation.inputs as [Tracked, Tracked];
@@ -78,7 +80,7 @@ function arrayFeatureExtractor(operation: Operation): Result {
   if (values.shape === undefined) return unknown(operation, RANK_UNKNOWN);
   const last = values.shape.length - 1;
   if (carriesRows(values)) {
-    if (values.rows.axis === last) return mixed(operation, 'it takes single rows by their places');
+    if (values.rows.axis === last) return mixed(operation, 'it picks single rows by their places');
     const count = places.shape === undefined ? newColumns(operation) : product(places.shape);
     return withRows(values.rows, [...values.shape.slice(0, last), count]);
   }
@@ -93,7 +95,7 @@ function arrayFeatureExtractor(operation: Operation): Result {
   return withRows(rows, [...leading, extentOf(rows)]);
 }
 
-/** Vectors of features side by side. */
+/** FeatureVectorizer: concatenates the features of each row. */
 function featureVectorizer(operation: Operation): Result {
   const inputs = operation.inputs.filter((input) => input !== undefined);
   const [first] = inputs;
@@ -102,18 +104,18 @@ function featureVectorizer(operation: Operation): Result {
     return mixed(operation, 'an input of a fixed size meets the rows');
   }
   if (inputs.some(({ shape }) => shape === undefined)) return unknown(operation, RANK_UNKNOWN);
-  if (inputs.some(({ shape }) => shape!.length !== 2)) return mixed(operation, 'it takes the rows for features');
+  if (inputs.some(({ shape }) => shape!.length !== 2)) return mixed(operation, ROWS_AS_FEATURES);
   return withRows(first!.rows!, [extentOf(first!.rows!), newColumns(operation)]);
 }
 
-/** Means, scales, thresholds and replacements are constants, one or one a feature; a norm is that of a row. */
+/** Scaler, Imputer and Normalizer: their parameters are attributes, one or one for each feature; a norm is that of a row. */
 function scaling(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
-  return notRows(operation, input) ?? kept(input);
+  return notRows(operation, input) ?? sameRows(input);
 }
 
-/** Counts of n-grams in each row. What fills a row up may not be one of the terms that are counted. */
+/** TfIdfVectorizer: counts of n-grams in each row. The text that pads a row must not be one of the terms that are counted. */
 function tfIdfVectorizer(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation);
@@ -122,12 +124,12 @@ function tfIdfVectorizer(operation: Operation): Result {
   const { padding } = input;
   const terms = padding === undefined ? [] : (operation.attributes.texts('pool_strings') ?? []);
   if (padding !== undefined && (terms.length === 0 || terms.includes(padding))) {
-    return mixed(operation, 'it counts what pads the rows to the longest of the run');
+    return mixed(operation, 'it counts the text that pads rows to the longest of the run');
   }
   return withRows(input.rows, [extentOf(input.rows), newColumns(operation)]);
 }
 
-/** Words of texts: an axis behind the others, padded to the text of the run that has the most. */
+/** Tokenizer: a new last axis with the words of each text, padded to the text of the run with the most. */
 function tokenizer(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation);
@@ -135,27 +137,27 @@ function tokenizer(operation: Operation): Result {
   return { ...value, padding: operation.attributes.text('pad_value') ?? '' };
 }
 
-/** Another case for each text; with stop words, texts that are among them are taken out. */
+/** StringNormalizer: changes the case of each text; with stop words, it removes texts that are one of them. */
 function stringNormalizer(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation);
   if ((operation.attributes.texts('stopwords') ?? []).length > 0)
-    return mixed(operation, 'it takes texts out that are stop words');
+    return mixed(operation, 'it removes texts that are stop words');
   if (input.shape === undefined) return unknown(operation, RANK_UNKNOWN);
   // It takes [C] and [1, C].
   return input.rows.axis === input.shape.length - 1
-    ? kept(input)
+    ? sameRows(input)
     : mixed(operation, 'it takes no more than one row of texts');
 }
 
-/** Parts of texts, in an axis behind the others as long as the text of the run with the most parts. */
+/** StringSplit: a new last axis with the parts of each text, as long as the text of the run with the most parts. */
 function stringSplit(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation);
   return mixed(operation, 'the size of its last axis depends on the longest text of the run');
 }
 
-/** The distance of each row of the first matrix to each of the second. */
+/** CDist: the distance of each row of the first matrix to each row of the second. */
 function distances(operation: Operation): Result {
   const [a, b] = operation.inputs as [Tracked, Tracked];
   if (a.shape === undefined || b.shape === undefined) {
@@ -167,6 +169,7 @@ function distances(operation: Operation): Result {
   return broadcast(operation, [column, row]);
 }
 
+/** Rules of ai.onnx.ml, and of the operators on texts with which scikit-learn's models are exported. */
 export const MACHINE_LEARNING: Rules = {
   StringNormalizer: { apply: stringNormalizer },
   StringSplit: { apply: stringSplit },
@@ -178,7 +181,7 @@ export const MACHINE_LEARNING: Rules = {
   'ai.onnx.ml.LinearRegressor': regressor,
   'ai.onnx.ml.Normalizer': { apply: scaling },
   'ai.onnx.ml.OneHotEncoder': { apply: oneHotEncoder },
-  // A score for each class, or for each pair of classes.
+  // The scores are one for each class, or for each pair of classes.
   'ai.onnx.ml.SVMClassifier': perRow((operation) => [undefined, newColumns(operation)]),
   'ai.onnx.ml.SVMRegressor': perRow(() => [ONE]),
   'ai.onnx.ml.Scaler': { apply: scaling },

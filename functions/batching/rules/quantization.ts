@@ -1,7 +1,6 @@
 import {
   axisOf,
   carriesRows,
-  kept,
   mixed,
   type Operation,
   ofConstants,
@@ -9,38 +8,37 @@ import {
   type Result,
   type Rule,
   type Rules,
+  sameRows,
   unknown,
 } from '../values/operation.ts';
 import type { Tracked } from '../values/tracked-value.ts';
 import { broadcast } from './elementwise.ts';
 import { isScalar, multiply } from './linear.ts';
 
-/** By constant scales: one for the tensor, or one for each place of an axis that is not the rows'. */
+/** QuantizeLinear and DequantizeLinear by constant scales: one for the tensor, or one for each place of an axis without rows. */
 function linear(operation: Operation): Result {
   const [input, ...scales] = operation.inputs as [Tracked, ...(Tracked | undefined)[]];
   if (scales.some(carriesRows)) return mixed(operation, 'its scale depends on rows');
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
   const [scale] = scales;
-  if (isScalar(scale)) return kept(input);
+  if (isScalar(scale)) return sameRows(input);
   const axis = axisOf(operation.attributes.int('axis') ?? 1, input.shape?.length);
   if (axis === undefined || scale?.shape === undefined) return unknown(operation, RANK_UNKNOWN);
   if (scale.shape.length > 1 || (operation.attributes.int('block_size') ?? 0) > 0) {
-    return unknown(operation, 'its scale is one for each block');
+    return unknown(operation, 'it has a scale for each block');
   }
-  return axis === input.rows.axis
-    ? mixed(operation, 'a scale for each place of a fixed number meets the rows')
-    : kept(input);
+  return axis === input.rows.axis ? mixed(operation, 'scales of a fixed number meet the rows') : sameRows(input);
 }
 
-/** A scale that comes from the smallest and the largest value of the whole run. */
+/** Operators that compute one scale from the smallest and the largest value of the entire tensor. */
 const dynamic: Rule = {
   apply: (operation) =>
     operation.inputs.some(carriesRows)
-      ? mixed(operation, 'it takes one scale from the values of all rows of the run')
+      ? mixed(operation, 'it computes one scale from the values of all rows of the run')
       : ofConstants(operation),
 };
 
-/** Elementwise on quantized tensors: pairs of a tensor, its scale and its zero point. */
+/** QLinearAdd and QLinearMul: each tensor has a scale and a zero point. */
 function quantizedPair(operation: Operation): Result {
   const [a, scaleA, zeroA, b, scaleB, zeroB, ...rest] = operation.inputs as Tracked[];
   const parameters = [scaleA, zeroA, scaleB, zeroB, ...rest];
@@ -53,10 +51,10 @@ function quantizedUnary(operation: Operation): Result {
   const [input, ...parameters] = operation.inputs as [Tracked, ...(Tracked | undefined)[]];
   if (!parameters.every((one) => one?.rows === undefined && isScalar(one)))
     return unknown(operation, 'a scale is not one number');
-  return carriesRows(input) ? kept(input) : ofConstants(operation, input.shape);
+  return carriesRows(input) ? sameRows(input) : ofConstants(operation, input.shape);
 }
 
-/** A product of integers made floating: its first scale may be one number that is a constant. */
+/** MatMulIntegerToFloat: a product of integers as floats. The scale and the zero point of `a` must be one constant number each. */
 function matMulIntegerToFloat(operation: Operation): Result {
   const [a, b, ...parameters] = operation.inputs as [Tracked, Tracked, ...(Tracked | undefined)[]];
   if (parameters.some(carriesRows)) return mixed(operation, 'a scale depends on rows');
@@ -68,6 +66,7 @@ function matMulIntegerToFloat(operation: Operation): Result {
 
 const LINEAR_QUANTIZATION: Rule = { apply: linear };
 
+/** Rules of the operators that quantize, and of those of com.microsoft on quantized tensors. */
 export const QUANTIZATION: Rules = {
   DequantizeLinear: LINEAR_QUANTIZATION,
   DynamicQuantizeLinear: dynamic,

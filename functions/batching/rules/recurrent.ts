@@ -14,7 +14,7 @@ import { number, type Size } from '../values/size.ts';
 import type { Tracked } from '../values/tracked-value.ts';
 
 /**
- * LSTM, GRU and RNN. The axes of the sequences and of the batch by `layout`, as the operators say:
+ * LSTM, GRU and RNN. `layout` gives the axes of the steps and of the batch (https://onnx.ai/onnx/operators/onnx__LSTM.html):
  * 0: X [time, batch, input], states [directions, batch, hidden], Y [time, directions, batch, hidden];
  * 1: X [batch, time, input], states [batch, directions, hidden], Y [batch, time, directions, hidden].
  */
@@ -25,10 +25,10 @@ function recurrent(operation: Operation): Result {
   const states = [hidden, cell].filter((state) => state !== undefined);
   if (!carriesRows(x)) {
     return [lengths, ...states].some(carriesRows)
-      ? unknown(operation, 'its states are of rows, and its sequences are not')
+      ? unknown(operation, 'its states or lengths have rows, and its sequences do not')
       : ofConstants(operation);
   }
-  if (x.rows.axis !== (batchFirst ? 0 : 1)) return mixed(operation, 'it takes the rows for steps of one sequence');
+  if (x.rows.axis !== (batchFirst ? 0 : 1)) return mixed(operation, 'it treats the rows as steps of one sequence');
   const stateAxis = batchFirst ? 0 : 1;
   const fits = (input: Tracked, axis: number): boolean =>
     carriesRows(input) && isSameAxis(input.rows, { ...x.rows, axis });
@@ -47,6 +47,7 @@ function recurrent(operation: Operation): Result {
   return [all, last, last];
 }
 
+/** Rules of the recurrent layers. */
 export const RECURRENT: Rules = {
   GRU: { apply: recurrent },
   LSTM: { apply: recurrent },

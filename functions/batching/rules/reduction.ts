@@ -1,7 +1,6 @@
 import {
   axisOf,
   carriesRows,
-  kept,
   mixed,
   moved,
   newSize,
@@ -13,12 +12,13 @@ import {
   type Result,
   type Rule,
   type Rules,
+  sameRows,
   unknown,
 } from '../values/operation.ts';
 import { number, numberOf, ONE, product, type Size } from '../values/size.ts';
 import { isLost, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
-/** The axes that a reduction takes away; none given: all of them. */
+/** ReduceSum and its kin, over some axes, or over all if none are given. */
 function reduce(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   const { shape } = input;
@@ -26,7 +26,7 @@ function reduce(operation: Operation): Result {
   if (given === 'unknown')
     return carriesRows(input) ? unknown(operation, 'its axes are not known') : ofConstants(operation);
   if ((given ?? []).length === 0 && operation.attributes.int('noop_with_empty_axes') === 1) {
-    return carriesRows(input) ? kept(input) : ofConstants(operation, shape);
+    return carriesRows(input) ? sameRows(input) : ofConstants(operation, shape);
   }
   const keeps = operation.attributes.int('keepdims') !== 0;
   const all = shape?.map((_, axis) => axis);
@@ -53,7 +53,7 @@ function reduced(
   return moved(rows, rows.axis - before, sizes);
 }
 
-/** Of a vector of sizes: how many elements a tensor has. */
+/** The result for a vector of known numbers: exporters compute the number of a tensor's elements so. */
 function reducedElements({ type }: Operation, { shape, elements }: Tracked): Tracked['elements'] {
   if (shape?.length !== 1 || !elements?.every((element) => element !== undefined)) return undefined;
   if (type === 'ReduceProd') return [product(elements)];
@@ -73,7 +73,7 @@ function argument(operation: Operation): Result {
   return isLost(value) || size === undefined ? value : { ...value, numbering: { stride: undefined, below: size } };
 }
 
-/** What an operator does along one axis, the others being apart. The result has the shape of the input. */
+/** A rule for an operator on the vectors along one axis. The result has the shape of the input. @param otherwise default axis */
 function along(otherwise: number, reason: string): Rule {
   return {
     apply: (operation) => alongAxis(operation, operation.attributes.int('axis') ?? otherwise, reason),
@@ -85,23 +85,23 @@ function alongAxis(operation: Operation, given: number | undefined, reason: stri
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
   const axis = given === undefined ? undefined : axisOf(given, input.shape?.length);
   if (axis === undefined) return unknown(operation, given === undefined ? 'its axis is not known' : RANK_UNKNOWN);
-  return axis === input.rows.axis ? mixed(operation, reason) : kept(input);
+  return axis === input.rows.axis ? mixed(operation, reason) : sameRows(input);
 }
 
-/** From operator set 13 on along one axis, the last by default; before, over all axes from one on, 1 by default. */
+/** Softmax: from operator set 13 on along one axis, by default the last; before, over all axes from `axis` on, by default 1. */
 function softmax(operation: Operation): Result {
   const reason = 'it normalizes over the rows';
   if (operation.opset >= 13) return alongAxis(operation, operation.attributes.int('axis') ?? -1, reason);
   return fromAxisOn(operation, operation.attributes.int('axis') ?? 1, reason);
 }
 
-/** What is normalized is all that lies behind an axis. */
+/** A normalization over all axes from `given` on. */
 function fromAxisOn(operation: Operation, given: number, reason: string): Result {
   const [input] = operation.inputs as [Tracked];
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
   const axis = axisOf(given, input.shape?.length);
   if (axis === undefined) return unknown(operation, RANK_UNKNOWN);
-  return input.rows.axis >= axis ? mixed(operation, reason) : kept(input);
+  return input.rows.axis >= axis ? mixed(operation, reason) : sameRows(input);
 }
 
 function cumulativeSum(operation: Operation): Result {
@@ -123,7 +123,7 @@ function topK(operation: Operation): Result {
   );
 }
 
-/** Statistics of the batch in training, of the model in inference: one number for each channel, axis 1. */
+/** BatchNormalization: in inference, by constants for each channel, axis 1; in training, by statistics of the batch. */
 function batchNormalization(operation: Operation): Result {
   const [input, ...parameters] = operation.inputs as [Tracked, ...Tracked[]];
   const trains = operation.opset >= 14 ? operation.attributes.int('training_mode') === 1 : operation.outputs > 1;
@@ -131,15 +131,15 @@ function batchNormalization(operation: Operation): Result {
   if (trains || !isTest) return mixed(operation, 'in training mode it normalizes over the rows');
   if (parameters.some(carriesRows)) return mixed(operation, 'its parameters depend on rows');
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
-  return input.rows.axis === 1 ? mixed(operation, 'it takes the rows for channels') : kept(input);
+  return input.rows.axis === 1 ? mixed(operation, 'it treats the rows as channels') : sameRows(input);
 }
 
-/** Over the places of each channel of each image: rows have to lie along axis 0. */
+/** InstanceNormalization and GroupNormalization: within each image, so that rows must lie along axis 0. */
 function perImage(operation: Operation): Result {
   const [input, ...parameters] = operation.inputs as [Tracked, ...(Tracked | undefined)[]];
   if (parameters.some(carriesRows)) return mixed(operation, 'its parameters depend on rows');
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
-  return input.rows.axis === 0 ? kept(input) : mixed(operation, 'it normalizes over the rows');
+  return input.rows.axis === 0 ? sameRows(input) : mixed(operation, 'it normalizes over the rows');
 }
 
 function layerNormalization(operation: Operation): Result {
@@ -160,21 +160,22 @@ function meanVarianceNormalization(operation: Operation): Result {
   const [input] = operation.inputs as [Tracked];
   const axes = operation.attributes.ints('axes') ?? [0, 2, 3];
   if (!carriesRows(input)) return ofConstants(operation, input.shape);
-  if (operation.opset < 9) return unknown(operation, 'it is that of operator set 1');
+  if (operation.opset < 9) return unknown(operation, 'there is no rule for it in operator set 1');
   const places = axes.map((axis) => axisOf(axis, input.shape?.length));
   if (places.includes(undefined)) return unknown(operation, RANK_UNKNOWN);
-  return places.includes(input.rows.axis) ? mixed(operation, 'it normalizes over the rows') : kept(input);
+  return places.includes(input.rows.axis) ? mixed(operation, 'it normalizes over the rows') : sameRows(input);
 }
 
-/** Over neighbouring channels, axis 1. */
+/** LRN: over neighbouring channels, axis 1. */
 function localResponse(operation: Operation): Result {
-  return alongAxis(operation, 1, 'it takes the rows for channels');
+  return alongAxis(operation, 1, 'it treats the rows as channels');
 }
 
 const REDUCTIONS = 'L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare';
 const PER_IMAGE: Rule = { apply: perImage };
 const LAYER: Rule = { apply: layerNormalization };
 
+/** Rules of the operators that reduce, normalize, sort or sum along axes. */
 export const REDUCTION: Rules = {
   ...Object.fromEntries(
     REDUCTIONS.split(' ').map((name): [string, Rule] => [`Reduce${name}`, { sizes: [0], apply: reduce }]),

@@ -6,7 +6,6 @@ import {
   DEPENDS_ON_COUNT,
   DEPENDS_ON_PLACE,
   isConstant,
-  kept,
   mixed,
   moved,
   newSize,
@@ -17,12 +16,15 @@ import {
   RANK_UNKNOWN,
   type Result,
   type Rules,
+  sameRows,
   unknown,
 } from '../values/operation.ts';
 import { numberOf } from '../values/size.ts';
 import { isPositional, rowAxis, type Tracked, withRows } from '../values/tracked-value.ts';
 
-/** Entries of `data` along `axis`, by the numbers in `indices`. */
+const PICKS_ROWS = 'it picks single rows by their places';
+
+/** Gather: entries of `data` along `axis`, by the indices in `indices`. */
 function gather(operation: Operation): Result {
   const [data, indices] = operation.inputs as [Tracked, Tracked];
   const axis = axisOf(operation.attributes.int('axis') ?? 0, data.shape?.length);
@@ -44,19 +46,19 @@ function gather(operation: Operation): Result {
   }
   if (!carriesRows(data)) return ofElements(operation, shape, picked(data, indices));
   if (axis === undefined) return unknown(operation, RANK_UNKNOWN);
-  if (axis === data.rows.axis) return mixed(operation, 'it takes single rows by their places');
+  if (axis === data.rows.axis) return mixed(operation, PICKS_ROWS);
   if (data.rows.axis < axis) return moved(data.rows, data.rows.axis, shape);
   return rank === undefined ? unknown(operation, RANK_UNKNOWN) : moved(data.rows, data.rows.axis + rank - 1, shape);
 }
 
-/** The elements that a vector gives. */
+/** The elements of a vector that `indices` pick. */
 function picked({ shape, elements }: Tracked, indices: Tracked): Tracked['elements'] {
   const places = numbersOf(indices);
   if (elements === undefined || places === undefined || shape?.length !== 1) return undefined;
   return places.map((place) => elements[place < 0 ? place + elements.length : place]);
 }
 
-/** An entry for each place of `indices`, which differs in one axis from that place. */
+/** GatherElements: for each place of `indices`, the entry of `data` whose index along one axis is the value there. */
 function gatherElements(operation: Operation): Result {
   const [data, indices] = operation.inputs as [Tracked, Tracked];
   const axis = axisOf(operation.attributes.int('axis') ?? 0, data.shape?.length ?? indices.shape?.length);
@@ -66,13 +68,13 @@ function gatherElements(operation: Operation): Result {
     if (!isSameAxis(data.rows, indices.rows))
       return mixed(operation, 'its inputs have their rows along different axes');
     if (axis === data.rows.axis) return mixed(operation, 'each row may take entries of the others');
-    return kept(indices);
+    return sameRows(indices);
   }
-  if (carriesRows(indices) && axis === indices.rows.axis) return kept(indices);
+  if (carriesRows(indices) && axis === indices.rows.axis) return sameRows(indices);
   return mixed(operation, 'an input of a fixed size meets the rows');
 }
 
-/** Slices of `data`, by the coordinates in the last axis of `indices`. */
+/** GatherND: slices of `data`, by the coordinates along the last axis of `indices`. */
 function gatherND(operation: Operation): Result {
   const [data, indices] = operation.inputs as [Tracked, Tracked];
   const batch = operation.attributes.int('batch_dims') ?? 0;
@@ -104,11 +106,11 @@ function gatherND(operation: Operation): Result {
     return moved(indices.rows, indices.rows.axis, shape);
   }
   const { rows } = data as Tracked & { rows: { axis: number } };
-  if (rows.axis < batch + depth) return mixed(operation, 'it takes single rows by their places');
+  if (rows.axis < batch + depth) return mixed(operation, PICKS_ROWS);
   return moved(data.rows!, rank - 1 + rows.axis - batch - depth, shape);
 }
 
-/** `updates` in the places of `data` that differ from their own in one axis, by `indices`. */
+/** ScatterElements: `data` with `updates` in places whose index along one axis is the value of `indices`. */
 function scatterElements(operation: Operation): Result {
   const [data, indices, updates] = operation.inputs as [Tracked, Tracked, Tracked];
   if ([data, indices, updates].every(isConstant)) return ofConstants(operation, data.shape);
@@ -119,12 +121,12 @@ function scatterElements(operation: Operation): Result {
   }
   const { rows } = data;
   if (axis === rows.axis || !isSameAxis(indices.rows, rows) || !isSameAxis(updates.rows, rows)) {
-    return mixed(operation, 'rows may be put into the places of others');
+    return mixed(operation, 'rows may be written to the places of others');
   }
-  return kept(data);
+  return sameRows(data);
 }
 
-/** Keeps some places of an axis, by a condition. */
+/** Compress: the entries of an axis for which a condition is true. */
 function compress(operation: Operation): Result {
   const [data, condition] = operation.inputs as [Tracked, Tracked];
   if (isConstant(data) && isConstant(condition)) return ofConstants(operation);
@@ -133,14 +135,14 @@ function compress(operation: Operation): Result {
   if (carriesRows(condition) || given === undefined)
     return mixed(operation, 'how many entries it gives depends on the data');
   if (axis === undefined) return unknown(operation, RANK_UNKNOWN);
-  if (axis === data.rows!.axis) return mixed(operation, 'it takes single rows by their places');
+  if (axis === data.rows!.axis) return mixed(operation, PICKS_ROWS);
   return withRows(
     data.rows!,
     data.shape?.map((size, i) => (i === axis ? newSize(operation, axis) : size)),
   );
 }
 
-/** An axis of zeros with a one, in a place of its own, for each number. */
+/** OneHot: a new axis with a one in the place of each index, and zeros elsewhere. */
 function oneHot(operation: Operation): Result {
   const [indices, depth, values] = operation.inputs as [Tracked, Tracked, Tracked];
   if (!carriesRows(indices))
@@ -158,6 +160,7 @@ function oneHot(operation: Operation): Result {
   return moved(indices.rows, indices.rows.axis + (axis <= indices.rows.axis ? 1 : 0), shape);
 }
 
+/** Rules of the operators that pick or write entries by their indices. */
 export const SELECTION: Rules = {
   Compress: { apply: compress },
   Gather: { sizes: 'all', takesNumbers: true, apply: gather },

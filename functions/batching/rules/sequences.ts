@@ -15,10 +15,10 @@ import {
 } from '../values/operation.ts';
 import { isLost, type Tracked, type Value, withRows } from '../values/tracked-value.ts';
 
-/** In the name of a size that each element of a sequence may have another of. */
+/** Part of the name of a size that may differ from element to element of a sequence. */
 const OF_EACH = 'of each ';
 
-/** Parts of a tensor along an axis, one behind the other: how exporters write `unbind` and `chunk`. */
+/** SplitToSequence: the parts of a tensor along an axis. Exporters write `unbind` and `chunk` of PyTorch so. */
 function splitToSequence(operation: Operation): Result {
   const [input, sizes] = operation.inputs as [Tracked, Tracked | undefined];
   if (!carriesRows(input)) return { ...ofConstants(operation), isSequence: true };
@@ -50,7 +50,7 @@ function sequenceAt(operation: Operation): Result {
   return { ...value, shape };
 }
 
-/** The elements of a sequence along an axis, which may be a new one. */
+/** ConcatFromSequence: concatenates the elements of a sequence along an axis, or stacks them along a new one. */
 function concatFromSequence(operation: Operation): Result {
   const [sequence] = operation.inputs as [Tracked];
   if (!carriesRows(sequence)) return ofConstants(operation);
@@ -61,13 +61,14 @@ function concatFromSequence(operation: Operation): Result {
   const { rows, shape } = sequence;
   const size = newSize(operation, axis);
   if (isNew) return moved(rows, rows.axis + (axis <= rows.axis ? 1 : 0), shape?.toSpliced(axis, 0, size));
-  if (axis === rows.axis) return mixed(operation, 'it puts elements one behind the other along the rows');
+  if (axis === rows.axis) return mixed(operation, 'it concatenates elements along the row axis');
   return withRows(
     rows,
     shape?.map((one, i) => (i === axis ? size : one)),
   );
 }
 
+/** Rules of the operators on sequences of tensors. */
 export const SEQUENCES: Rules = {
   ConcatFromSequence: { takesSequences: true, apply: concatFromSequence },
   SequenceAt: { takesSequences: true, apply: sequenceAt },

@@ -11,7 +11,7 @@ import {
 } from '../values/operation.ts';
 import {
   hasRows,
-  isWhole,
+  isInteger,
   number,
   numberOf,
   ONE,
@@ -31,10 +31,10 @@ import {
   withRows,
 } from '../values/tracked-value.ts';
 
-/** The sizes of its input, from `start` to `end` (exclusive). */
+/** Shape: the sizes of its input, from `start` to `end` (exclusive). */
 function shape(operation: Operation): Result {
   const sizes = sizesOf(operation);
-  // Of rows, the shape holds their number; of anything else it is the same in every run.
+  // The shape of a value with rows contains their number; any other shape is equal in all runs.
   if (sizes === undefined) return dependsOnCount(operation) ? countedConstant() : constant();
   const at = (name: string, otherwise: number): number => {
     const value = operation.attributes.int(name) ?? otherwise;
@@ -45,8 +45,8 @@ function shape(operation: Operation): Result {
 }
 
 /**
- * The sizes of its input. Where that is a constant that depends on the number of rows, a size that is not known depends on
- * it, too.
+ * The sizes of its input. If that is a constant that depends on the number of rows, a size that is not known may depend on it
+ * too, and is undefined here.
  */
 function sizesOf({ inputs: [input] }: Operation): readonly (Size | undefined)[] | undefined {
   if (input?.counted !== true) return input?.shape;
@@ -77,8 +77,10 @@ function constantOfShape(operation: Operation): Result {
 }
 
 /**
- * One value in every place of a shape that is computed: where the number of rows is a size of it, every row has the same.
- * @param sizes undefined where the shape's elements are not followed
+ * What is known of a tensor with the same value everywhere, of a computed shape: if one size is the number of rows, it has rows,
+ * which are all equal.
+ * @param from the tensor with the shape
+ * @param sizes its elements; undefined if they are not followed
  */
 export function filled(operation: Operation, from: Tracked, sizes: readonly (Size | undefined)[] | undefined): Value {
   if (isUnclear(from))
@@ -91,7 +93,7 @@ export function filled(operation: Operation, from: Tracked, sizes: readonly (Siz
   return withRows(rowAxis(axes[0]!, ONE, inner), shape);
 }
 
-/** Numbers from a start to a limit: those of the rows where the limit is how many there are. */
+/** Range: numbers from a start to a limit. If the limit is the number of rows, they are the numbers of the rows. */
 function range(operation: Operation): Result {
   const [start, limit, delta] = operation.inputs.map((input) => input?.elements?.[0]);
   const values = [start, limit, delta].map(numberOf);
@@ -105,7 +107,7 @@ function range(operation: Operation): Result {
       Array.from({ length: count }, (_, i) => number(from + i * step)),
     );
   }
-  const isPlain = numberOf(start) === 0 && numberOf(delta) === 1 && limit !== undefined && isWhole(limit);
+  const isPlain = numberOf(start) === 0 && numberOf(delta) === 1 && limit !== undefined && isInteger(limit);
   const isCount = isPlain && sameSize(limit, ROW_COUNT);
   if (isCount) return { ...withRows(rowAxis(0), [ROW_COUNT]), numbering: { stride: ONE, below: ONE } };
   if (operation.inputs.some((input) => input?.counted)) return mixed(operation, DEPENDS_ON_COUNT);
@@ -127,13 +129,14 @@ function constantNode(operation: Operation): Result {
   return constant();
 }
 
-/** The matrix of a size with ones on a diagonal: a row of it depends on its place. */
+/** EyeLike: ones on a diagonal, so that a row depends on its place. */
 function eyeLike(operation: Operation): Result {
   const [like] = operation.inputs;
   if (like?.rows !== undefined) return mixed(operation, 'each row of its result depends on its place in the run');
   return ofElements(operation, like?.shape, undefined);
 }
 
+/** Rules of the operators that give constants, shapes, and tensors of a computed shape. */
 export const SHAPE_VALUES: Rules = {
   Constant: { apply: constantNode },
   ConstantOfShape: { sizes: [0], apply: constantOfShape },

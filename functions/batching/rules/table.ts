@@ -12,12 +12,11 @@ import { REDUCTION } from './reduction.ts';
 import { SELECTION } from './selection.ts';
 import { SEQUENCES } from './sequences.ts';
 import { SHAPE_VALUES } from './shape-values.ts';
-import { STRETCHES } from './stretches.ts';
+import { SLICES } from './slices.ts';
 
 /**
- * How each operator treats rows, by its type with its domain unless that is ONNX's own. An operator that is not here is
- * unknown. To add one: write its rule into the file of its kind, with the reason where it is not plain, and put a graph with
- * it, and a twin that must not be joined, into test/helpers/graphs/.
+ * How each operator treats rows, by its type, with its domain unless that is ONNX's own. A model with any other operator on rows
+ * is not proved. CONTRIBUTING.md says how to add a rule.
  */
 export const RULES: Rules = {
   ...ATTENTION,
@@ -33,5 +32,5 @@ export const RULES: Rules = {
   ...SELECTION,
   ...SEQUENCES,
   ...SHAPE_VALUES,
-  ...STRETCHES,
+  ...SLICES,
 };

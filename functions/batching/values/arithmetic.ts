@@ -3,9 +3,9 @@ import { newSize, type Operation } from './operation.ts';
 import {
   combined,
   divided,
+  isInteger,
   isNumber,
   isPositive,
-  isWhole,
   number,
   numberOf,
   plus,
@@ -19,13 +19,13 @@ import type { Tracked } from './tracked-value.ts';
 type Element = Size | undefined;
 type Compute = (operands: readonly Size[], operation: Operation, element: number) => Element;
 
-/** Types of elements that Cast tells apart here: those that hold every size. A smaller one would round or overflow. */
+/** The types to which Cast is followed: those that hold every size. A smaller type would round or overflow. */
 const FLOATS: readonly number[] = [DATA_TYPES.float32, DATA_TYPES.float64];
 const INTEGERS: readonly number[] = [DATA_TYPES.int32, DATA_TYPES.int64];
 
 const flag = (value: boolean | undefined): Element => (value === undefined ? undefined : number(value ? 1 : 0));
 
-/** On plain numbers alone. */
+/** A computation that is followed only if all operands are numbers without symbols. */
 function onNumbers(compute: (...values: number[]) => number): Compute {
   return (operands) => {
     const values = operands.map(numberOf);
@@ -33,7 +33,7 @@ function onNumbers(compute: (...values: number[]) => number): Compute {
   };
 }
 
-/** A comparison of plain numbers, or of a size, which is never negative, with a number below it. */
+/** A comparison of numbers without symbols, or of a size, which is never negative, with a negative number. */
 function compared(holds: (a: number, b: number) => boolean): Compute {
   return ([a, b]) => {
     const [left, right] = [numberOf(a), numberOf(b)];
@@ -51,14 +51,14 @@ function rounded(name: string, round: (value: number) => number): Compute {
   return ([a]) => {
     const value = numberOf(a);
     if (value !== undefined) return number(round(value));
-    return isWhole(a!) ? a : combined(name, a!);
+    return isInteger(a!) ? a : combined(name, a!);
   };
 }
 
 function quotient([a, b]: readonly Size[], operation: Operation, element: number): Element {
-  const whole = divided(a!, b!);
-  // Integers are cut off here and floats are not, and which they are is not followed: it is a number like no other.
-  return whole ?? (combined('/', a!, b!) === undefined ? undefined : newSize(operation, `~${element}`));
+  const exact = divided(a!, b!);
+  // Division truncates integers but not floats, and the type is not followed: the result is a new, unknown number.
+  return exact ?? (combined('/', a!, b!) === undefined ? undefined : newSize(operation, `~${element}`));
 }
 
 function extreme(pick: (...values: number[]) => number): Compute {
@@ -101,8 +101,8 @@ const COMPUTE: Readonly<Record<string, Compute>> = {
 };
 
 /**
- * The elements of an elementwise operator on small tensors of numbers: the computations with shapes that exporters write.
- * Undefined where none of them can be told.
+ * The elements that an elementwise operator computes from small tensors of numbers, row-major: the computations with shapes that
+ * exporters write. Undefined if no element is known.
  * @param shape of the result
  */
 export function arithmetic(operation: Operation, shape: Tracked['shape']): Element[] | undefined {
@@ -110,7 +110,7 @@ export function arithmetic(operation: Operation, shape: Tracked['shape']): Eleme
   if (operands.length === 0 || !operands.every((elements) => elements !== undefined)) return undefined;
   const length = Math.max(...operands.map((elements) => elements.length));
   if (operands.some((elements) => elements.length !== 1 && elements.length !== length)) return undefined;
-  // A column and a row of one length make a matrix.
+  // A column and a row of the same length give a matrix, which has more elements than either.
   if (shape === undefined || !isNumber(product(shape), length)) return undefined;
   const at = (operand: number, element: number): Element => {
     const elements = operands[operand]!;
@@ -126,7 +126,7 @@ export function arithmetic(operation: Operation, shape: Tracked['shape']): Eleme
   return elements.some((element) => element !== undefined) ? elements : undefined;
 }
 
-/** A float32 of the run holds it, so that nothing was rounded: 0.7 times 10 is below 7 here, and 7 there. */
+/** Whether float32 represents the number exactly. Otherwise the run may round: 0.7 × 10 is below 7 here, and 7 in float32. */
 const isExact = (value: number): boolean => Math.fround(value) === value;
 
 function chosen(condition: Element, then: Element, otherwise: Element): Element {

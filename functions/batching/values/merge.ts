@@ -12,13 +12,16 @@ import {
   withRows,
 } from './tracked-value.ts';
 
-/** What is known of a value that is one or the other of two: of either branch of an If, of any step of a Loop. */
+/**
+ * What is known of a value that is one of two: of either branch of an If, or of any round of a Loop.
+ * @param place makes the names of new sizes distinct within the operation
+ */
 export function merge(operation: Operation, place: string | number, a: Value, b: Value): Value {
   if (isLost(a)) return a;
   if (isLost(b)) return b;
   if (isSame(a, b)) return a;
-  const apart = [a, b].some((one) => isPositional(one) || one.padding !== undefined || one.isSequence === true);
-  if (apart) return unknown(operation, 'its result is of another kind in some runs');
+  const isSpecial = [a, b].some((one) => isPositional(one) || one.padding !== undefined || one.isSequence === true);
+  if (isSpecial) return unknown(operation, 'its result is of another kind in some runs');
   const shape =
     a.shape?.length === b.shape?.length
       ? a.shape?.map((size, axis) => (sameSize(size, b.shape?.[axis]) ? size : newSize(operation, `${place}:${axis}`)))
@@ -30,6 +33,7 @@ export function merge(operation: Operation, place: string | number, a: Value, b:
   return withRows(a.rows!, shape);
 }
 
+/** Whether the same is known of two values. */
 export function isSame(a: Value, b: Value): boolean {
   if (isLost(a) || isLost(b)) return a === b;
   return (
@@ -44,7 +48,7 @@ export function isSame(a: Value, b: Value): boolean {
   );
 }
 
-/** Rows that lie in the same places of two values. */
+/** Whether the rows have the same places in two values; also true if neither has rows. */
 export function isSameAxis(a: RowAxis | undefined, b: RowAxis | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a.axis === b.axis && sameSize(a.outer, b.outer) && sameSize(a.inner, b.inner);

@@ -4,10 +4,10 @@ import type { Numbering, RowAxis, Tracked } from './tracked-value.ts';
 
 /*
  * Exporters write `x[arange(rows), places]` as entries of a flattened tensor by computed numbers: row × size + place. The
- * entries are those of the row itself where every place lies within the size.
+ * entries are those of the row itself if every place is below the size.
  */
 
-/** What is known of the numbers that an elementwise operator computes. */
+/** What is known of the integers that Add, Mul or Mod computes from two inputs; undefined for any other operator. */
 export function computedNumbers({ type, inputs, attributes }: Operation): Numbering | undefined {
   const [a, b] = inputs;
   if (a === undefined || b === undefined || inputs.length !== 2) return undefined;
@@ -18,7 +18,7 @@ export function computedNumbers({ type, inputs, attributes }: Operation): Number
   return divisor && { stride: undefined, below: divisor };
 }
 
-/** Of a value, or of a constant the largest element of which is known. */
+/** The numbering of a value, or that of a constant whose elements are known integers. */
 function numbersOf({ elements, numbering, rows }: Tracked): Numbering | undefined {
   if (numbering !== undefined || rows !== undefined) return numbering;
   const values = elements?.map(numberOf);
@@ -26,7 +26,7 @@ function numbersOf({ elements, numbering, rows }: Tracked): Numbering | undefine
   return { stride: undefined, below: number(Math.max(0, ...(values as number[])) + 1) };
 }
 
-/** One number for all elements, the same in every run: a size. */
+/** The factor of a multiplication: one positive number for all elements, the same in every run. */
 function factorOf({ elements }: Tracked): Size | undefined {
   const factor = elements?.length === 1 ? elements[0] : undefined;
   return factor === undefined || factor.factor <= 0 || hasRows(factor) ? undefined : factor;
@@ -60,6 +60,6 @@ export function picksOwnRow({ numbering }: Tracked, { outer, inner }: RowAxis): 
   return most !== undefined && size !== undefined && most <= size;
 }
 
-/** The numbers of the rows themselves. */
+/** Whether each number is that of its row in the run, from 0 on. */
 export const isRowNumber = ({ numbering }: Tracked): boolean =>
   numbering?.stride !== undefined && isNumber(numbering.stride, 1) && isNumber(numbering.below, 1);

@@ -10,80 +10,87 @@ import {
   withRows,
 } from './tracked-value.ts';
 
-/** One node, as the rule for its operator sees it. */
+/** One node, with what is known of its inputs: the argument of a rule. */
 export interface Operation {
   /** The operator's type, with its domain unless that is ONNX's own: `MatMul`, `com.microsoft.Attention`. */
   readonly type: string;
   /** The node's name, or that of its first output. */
   readonly node: string;
-  /** Unlike that of any other node, and of the same node in another call or round. */
+  /** Unique for each node, and for each call or round of the same node. */
   readonly id: string;
-  /** The version of the operator set that the operator is of. */
+  /** The version of the operator's operator set. */
   readonly opset: number;
-  /** Undefined for an optional input left out. */
+  /** Undefined for an omitted optional input. */
   readonly inputs: readonly (Tracked | undefined)[];
   /** How many outputs the node names. */
   readonly outputs: number;
   readonly attributes: Attributes;
 }
 
-/** What a rule says: a value for each output in their order, or one that stands for all of them. */
+/** The result of a rule: a value for each output in their order, or one value for all of them. */
 export type Result = Value | readonly Value[];
 
-/** How an operator treats rows: from what is known of its inputs, what is known of its outputs. */
+/** How an operator treats rows: computes what is known of its outputs from what is known of its inputs. */
 export interface Rule {
   /**
-   * Inputs that may depend on the number of rows: shapes, repeats, ends of slices. Any other that does makes the outputs
-   * of a node depend on it, and so on the other rows of the run.
+   * The indices of the inputs that may depend on the number of rows: shapes, repeats, ends of slices. Any other input that does
+   * makes the outputs depend on it, and so on the other rows of the run.
    */
   readonly sizes?: readonly number[] | 'all';
-  /** Takes a value whose last axis is padded to the longest row of the run. */
+  /** The rule accepts a value whose last axis is padded to the longest row of the run. */
   readonly padded?: boolean;
-  /** Moves the elements of its first input about, and leaves each as it is: numbers of rows stay those. */
+  /** The operator rearranges the elements of its first input without changing them: the numbering of the result is the same. */
   readonly keepsNumbers?: boolean;
-  /** Sees to numbers of rows among its inputs itself: that they are used for nothing but picking entries of their row. */
+  /** The rule itself checks that numbers of rows among its inputs are used only to pick entries of their own row. */
   readonly takesNumbers?: boolean;
-  /** Reads the sizes of its inputs and not their values: its result is the same for every row. */
+  /** The operator reads the sizes of its inputs and not their values: its result is the same for every row. */
   readonly readsSizesOnly?: boolean;
-  /** Takes sequences. */
+  /** The rule accepts sequences. */
   readonly takesSequences?: boolean;
+  /** Called only if no input is {@link Lost}. */
   apply(operation: Operation): Result;
 }
 
+/** Rules by the type of the operator, with its domain unless that is ONNX's own. */
 export type Rules = Readonly<Record<string, Rule>>;
 
-/** The outputs of this node make rows influence each other, or do not follow them. @param reason what it does */
+/** The result for a node that makes rows influence each other, or whose outputs do not follow them. @param reason what it does */
 export function mixed({ type, node }: Operation, reason: string): Lost {
   return { lost: 'mixed', operator: type, node, reason };
 }
 
-/** It cannot be told whether the node keeps rows apart. */
+/** The result for a node of which it is not known whether rows influence each other. @param reason what is not known */
 export function unknown({ type, node }: Operation, reason: string): Lost {
   return { lost: 'unknown', operator: type, node, reason };
 }
 
+/** The reason of a rule whose result would differ with the row's place. */
 export const DEPENDS_ON_PLACE = 'its result depends on the place of the row in the run';
+/** The reason of a rule that needs the rank. */
 export const RANK_UNKNOWN = 'the rank of an input is not known';
+/** The reason of a rule whose result would differ with the number of rows. */
 export const DEPENDS_ON_COUNT = 'its result depends on how many rows the run has';
 
+/** A value with rows. */
 export type WithRows = Tracked & { readonly rows: RowAxis };
+/** Whether an input is present and has rows. */
 export const carriesRows = (input: Tracked | undefined): input is WithRows => input?.rows !== undefined;
+/** Whether an input has no rows; also true for an omitted one. */
 export const isConstant = (input: Tracked | undefined): boolean => input?.rows === undefined;
-export const allConstant = ({ inputs }: Operation): boolean => inputs.every(isConstant);
 
-/** An axis as operators count it, -1 being the last, from 0 on. Undefined where the rank would be needed and is not known. */
+/** An axis counted from 0 on; operators count negative ones from the last. Undefined if that needs the rank, which is not known. */
 export function axisOf(axis: number, rank: number | undefined): number | undefined {
   if (axis >= 0) return axis;
   return rank === undefined ? undefined : axis + rank;
 }
 
-/** The elements of an input as plain numbers; undefined where one is not known. */
+/** The elements of an input as numbers, row-major; undefined if one of them is not known. */
 export function numbersOf(input: Tracked | undefined): number[] | undefined {
   const numbers = input?.elements?.map(numberOf);
   return numbers?.every((value) => value !== undefined) ? numbers : undefined;
 }
 
-/** Numbers that older operator sets have as an attribute, newer ones as an input. Undefined: left out. */
+/** Numbers that older operator sets have as an attribute and newer ones as an input. Undefined if the node has neither. */
 export function numbersFrom(operation: Operation, input: number, attribute: string): number[] | undefined | 'unknown' {
   const given = operation.inputs[input];
   if (given !== undefined) return numbersOf(given) ?? 'unknown';
@@ -91,12 +98,12 @@ export function numbersFrom(operation: Operation, input: number, attribute: stri
   return numbers === undefined ? undefined : [...numbers];
 }
 
-/** What comes of constants alone, where only the shape of it is known. */
+/** The result of an operator whose inputs are all constants, if only its shape is known. */
 export function ofConstants({ inputs }: Operation, shape?: readonly Size[]): Tracked {
   return inputs.some((input) => input?.counted) ? countedConstant(shape) : constant(shape);
 }
 
-/** What comes of constants alone. @param elements undefined where they are not followed */
+/** The result of an operator whose inputs are all constants. @param elements row-major; undefined if they are not followed */
 export function ofElements(
   operation: Operation,
   shape: readonly Size[] | undefined,
@@ -109,8 +116,8 @@ export function ofElements(
   return { ...value, counted: counted || (!isComplete && ofConstants(operation).counted) };
 }
 
-/** A value whose rows and shape are those of an input, and of which nothing else is known. */
-export function kept({ rows, shape }: WithRows): Tracked {
+/** A value with the rows and the shape of an input, of which nothing else is known. */
+export function sameRows({ rows, shape }: WithRows): Tracked {
   return withRows(rows, shape);
 }
 
@@ -119,9 +126,9 @@ export function moved(rows: RowAxis, axis: number, shape?: readonly Size[]): Tra
   return withRows({ ...rows, axis }, shape);
 }
 
-/** A size that a node gives, of which only this is known: it is the same in every request of a run. */
+/** A size that a node gives, of which only this is known: it is equal for all requests of a run. @param what unique in the node */
 export const newSize = ({ id }: Operation, what: string | number): Size => symbol(`${id}:${what}`);
 
-/** Numbers that depend on how many rows the run has, in a way that is not followed. */
+/** Whether numbers depend on how many rows the run has, in a way that is not followed. */
 export const isUnclear = (input: Tracked | undefined): boolean =>
   input?.counted === true && (input.elements?.includes(undefined) ?? true);

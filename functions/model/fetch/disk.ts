@@ -4,15 +4,16 @@ import { ServingError } from '../../errors.ts';
 /** `f_type` of tmpfs and ramfs: statfs(2). */
 const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
 
-/** Whether files of this folder take memory, as seen from the file system itself. Cloud Run's looks like any other. */
+/** Whether files in this folder take memory, by the type of its file system. Cloud Run's in-memory file system is not recognized. */
 export async function isInMemory(folder: string): Promise<boolean> {
   const { type } = await statfs(folder);
   return IN_MEMORY.has(type >>> 0);
 }
 
 /**
- * @param what is to be written, for the message.
- * @throws ServingError `MODEL_FAILED` where the folder's disk has less than `bytes` free.
+ * Checks that the disk of a folder has room for a file.
+ * @param what the name of the file, for the message
+ * @throws ServingError `MODEL_FAILED` if the disk has less than `bytes` free
  */
 export async function checkRoom(folder: string, bytes: number, what: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);

@@ -12,9 +12,10 @@ import { checkRoom } from './disk.ts';
 import { createPartWriter } from './part-writer.ts';
 import { type RetryOptions, retrying } from './retry.ts';
 
+/** The limits of a download, and the functions that report its progress. */
 export interface DownloadOptions {
   readonly signal: AbortSignal;
-  /** Called with the bytes of each chunk; negative for bytes that have to be read again. */
+  /** Called with the number of bytes of each chunk; a negative number for bytes that must be read again. */
   readonly onBytes: (bytes: number) => void;
   readonly onRetry: (error: SourceError, waitMs: number) => void;
   readonly retry?: Partial<RetryOptions>;
@@ -22,20 +23,21 @@ export interface DownloadOptions {
   readonly maxBytes?: number | undefined;
 }
 
-/** Ranges of one object that are read at once: one connection to Cloud Storage does not fill a fast network. */
+/** How many ranges of one object are read at once: one connection to Cloud Storage does not fill a fast network. */
 const PARALLEL = 4;
-/** Parts begin where a cache's chunks do: at multiples of 4 MiB. */
+/** Parts start at multiples of 4 MiB, as the chunks of the cache do. */
 const PART = 16 * 2 ** 20;
-/** A connection that breaks after fewer bytes counts as a failure: else one byte a connection would go on for ever. */
+/** A connection that breaks after fewer bytes counts as a failure: otherwise one byte a connection would go on for ever. */
 const LEAST_PROGRESS = 256 * 2 ** 10;
-/** Times that an object is read whole because its checksum was wrong. */
+/** How often an object is read completely if its checksum is wrong. */
 const ATTEMPTS = 3;
 
 /**
- * Downloads one entry to `path`: in parallel ranges, each resumed where it broke off, never whole in memory; checked by size
- * and checksum, and under its name only then. It is not synced: the folder is this process's own, and nothing reads it after a crash.
- * @throws SourceError as the source does, once retries are used up; ServingError `MODEL_FAILED` where the bytes are not the
- * ones that were listed, or do not fit the disk.
+ * Downloads one entry to `path`: in parallel ranges, each resumed after a break, and never completely in memory. The file gets its
+ * name only after its size and checksum are checked. It is not synced: the folder belongs to this process, and nothing reads it
+ * after a crash.
+ * @throws SourceError of the source when all attempts have failed; ServingError `MODEL_FAILED` if the bytes are not those that were
+ * listed, or do not fit the disk
  */
 export async function download(source: Source, entry: Entry, path: string, options: DownloadOptions): Promise<void> {
   await checkRoom(dirname(path), entry.bytes, `${source.root}: ${entry.path}`);
@@ -60,7 +62,7 @@ export async function download(source: Source, entry: Entry, path: string, optio
   }
 }
 
-/** @returns the CRC32C of all of it. */
+/** Reads all parts of an entry to a file. @returns the CRC32C of the entry */
 async function readParts(source: Source, entry: Entry, path: string, options: DownloadOptions): Promise<number> {
   const fd = openSync(path, 'w', 0o600);
   const stop = new AbortController();
@@ -94,7 +96,7 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
             await source.read(entry, at, one.end, onChunk, signal);
           } catch (error) {
             const broke = error instanceof SourceError && error.fault === 'transient';
-            // A read that makes progress is no failure in a row: it resumes at once, and the attempts are counted from one.
+            // A read that makes progress does not count as a failure: it resumes at once, and attempts are counted from 1 again.
             if (!broke || at - before < LEAST_PROGRESS) throw error;
             options.onRetry(error, 0);
           }
@@ -113,7 +115,7 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   }
 
   try {
-    // The first failure stops the others, and all have stopped before the file is closed under them.
+    // The first failure stops the others. The file is closed when all have stopped.
     await Promise.all(Array.from({ length: PARALLEL }, readInTurn));
     stop.signal.throwIfAborted();
   } finally {
@@ -122,7 +124,7 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   return parts.reduce((crc, { start, end, crc: own }) => combineCrc32c(crc, own, end - start), 0);
 }
 
-/** Why the bytes are not those that were uploaded; undefined where nothing says so. */
+/** Why the bytes are not those that were uploaded; undefined if the checksums match. */
 async function findMismatch(source: Source, entry: Entry, path: string, checksum: number): Promise<string | undefined> {
   if (entry.crc32c !== undefined && checksum !== entry.crc32c) {
     return `its CRC32C is ${hex(checksum)}, that of the object is ${hex(entry.crc32c)}`;
@@ -140,7 +142,7 @@ export async function hashFile(path: string, algorithm: 'md5' | 'sha256'): Promi
   return hash.digest('hex');
 }
 
-/** Replaces a file by its uncompressed content, as far as the disk has room for it. */
+/** Replaces a file by its uncompressed content, if the disk has room for it. */
 async function inflate(source: Source, entry: Entry, path: string, options: DownloadOptions): Promise<void> {
   const { signal, maxBytes = Number.POSITIVE_INFINITY } = options;
   const plain = `${path}.plain`;

@@ -7,8 +7,8 @@ import { type DownloadOptions, download, hashFile } from './download.ts';
 import type { Checked, FetchOrder, ModelOrder } from './protocol.ts';
 
 /**
- * Fetches files to a folder, and inspects the model's file where it is among them.
- * @throws SourceError, or ServingError `MODEL_FAILED` that names the object and what is wrong with it.
+ * Fetches files to a folder, and inspects the model's file if it is one of them.
+ * @throws SourceError, or ServingError `MODEL_FAILED` that names the object and what is wrong with it
  */
 export async function fetchModel(source: Source, order: FetchOrder, options: DownloadOptions): Promise<Checked> {
   const { folder, files, model } = order;
@@ -21,8 +21,8 @@ export async function fetchModel(source: Source, order: FetchOrder, options: Dow
 }
 
 /**
- * Inspects a local `.onnx` file. Reads synchronously: for a process that serves no requests.
- * @throws ServingError `MODEL_FAILED` where its SHA-256 differs, or where it is not an ONNX model.
+ * Inspects a local `.onnx` file. Reads synchronously: only for a process that serves no requests.
+ * @throws ServingError `MODEL_FAILED` if its SHA-256 differs, or if it is not an ONNX model
  */
 export async function checkModel({ path, place, sha256 }: ModelOrder): Promise<Checked> {
   if (sha256 !== undefined) {

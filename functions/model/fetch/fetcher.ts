@@ -6,7 +6,10 @@ import type { CacheEvent } from '../sources/redis/cache.ts';
 import { type Entry, type Scope, SourceError } from '../sources/source.ts';
 import type { Checked, FetchOrder, FetchSource, FromWorker, Job, ModelOrder, ToWorker } from './protocol.ts';
 
-/** Gives jobs to a fetching process, which is started for the first job and ends when there has been none for a while. */
+/**
+ * Runs jobs in a fetching process, which starts for the first job and ends 2 s after the last. The jobs throw SourceError;
+ * ServingError `MODEL_FAILED`, or `DRAINING` after `close`.
+ */
 export interface Fetcher {
   /** Starts the process ahead of its first job. */
   start(): void;
@@ -15,12 +18,13 @@ export interface Fetcher {
   fetchModel(order: FetchOrder, onBytes: (bytes: number) => void): Promise<Checked>;
   /** Inspects a local file. */
   check(model: ModelOrder): Promise<Checked>;
-  /** Ends the process, and fails what it was doing. */
+  /** Ends the process, and fails its jobs. */
   close(): void;
 }
 
+/** The functions that a fetcher calls for the log and metrics. */
 export interface FetcherEvents {
-  /** A read is repeated. @param background no request waits for it. */
+  /** A read is repeated. @param background whether no request waits for it */
   onRetry(message: string, waitMs: number, background: boolean): void;
   onCache(event: CacheEvent): void;
 }
@@ -34,17 +38,18 @@ interface Pending {
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './fetcher.js', import.meta.url));
 /**
- * The chunks that a socket gives are garbage at once: a young generation of 1 MB reuses their memory while it is in the
- * processor's cache. Every 64 MB of them V8 marks the old generation, which costs half as much CPU, and lets less garbage
- * gather, in one pause than in increments beside the reads; a pause of 10 ms delays no request here.
+ * The chunks of a socket become garbage at once: a young generation of 1 MB reuses their memory while it is in the processor's
+ * cache. V8 marks the old generation after every 64 MB of chunks. In one pause that takes half as much CPU as in increments, and
+ * less garbage collects; a pause of 10 ms delays no request here.
  */
 const FLAGS = ['--max-semi-space-size=1', '--no-incremental-marking'];
 /** A load lists, fetches and lists again. The process ends soon after: the engine that loads the model needs its 80 MB. */
 const LINGER_MS = 2000;
 
 /**
- * @param from what the process reads; undefined for one that only inspects local files.
- * @param background its process has a lower priority than those that serve requests.
+ * Creates a fetcher. It starts no process yet.
+ * @param from the source that the process reads; undefined if it only inspects local files
+ * @param background whether its process has a lower priority than those that serve requests
  */
 export function createFetcher(from: FetchSource | undefined, events: FetcherEvents, background = false): Fetcher {
   const pending = new Map<number, Pending>();
@@ -71,7 +76,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   }
 
   function send(message: ToWorker): void {
-    // A process that is gone says so by its exit.
+    // If the process has ended, its exit event fails the job.
     child?.send(message, () => {});
   }
 
@@ -149,8 +154,8 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
 
 function lowerPriority(pid: number): void {
   try {
-    // Not the lowest priority: on a busy server the listing would never finish.
-    // Below this process, which may have been started with a lower priority itself.
+    // Lower than this process, which may have a lower priority itself. Not the lowest priority: on a busy server the listing would
+    // never finish.
     const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
     setPriority(pid, Math.min(PRIORITY_LOW, getPriority() + PRIORITY_BELOW_NORMAL));
   } catch {

@@ -1,13 +1,13 @@
 import { write, writeSync } from 'node:fs';
 import { crc32c } from '../sources/crc32c.ts';
 
-/** Writes one stretch of a file, in order. */
-export interface PartWriter {
-  /** Appends bytes, which the caller may reuse when it returns. @throws what an earlier write failed with. */
+/** Writes one range of a file, in order. */
+interface PartWriter {
+  /** Appends bytes; the caller may reuse their memory after the call. @throws the error of an earlier write. */
   append(chunk: Uint8Array): void;
-  /** Settles when all that was appended is written. @throws what a write failed with. */
+  /** Settles when all appended bytes are written. @throws the error of a write. */
   flush(): Promise<void>;
-  /** Of all that was flushed. */
+  /** The CRC32C of all flushed bytes. */
   crc32c(): number;
 }
 
@@ -16,9 +16,9 @@ const SLAB = 512 * 1024;
 const SLABS = 3;
 
 /**
- * Gathers bytes in slabs, which a thread writes while the next ones are gathered. Where the disk is slower than the network,
- * and every slab is on its way, this thread writes itself: what waits in memory stays bounded.
- * @param start place of the stretch in the file.
+ * Collects bytes in slabs, which a thread writes while the next ones are collected. If the disk is slower than the network, and
+ * every slab is being written, the calling thread writes itself, so that the memory is bounded.
+ * @param start the position in the file at which the range starts
  */
 export function createPartWriter(fd: number, start: number): PartWriter {
   const free = Array.from({ length: SLABS - 1 }, () => Buffer.allocUnsafeSlow(SLAB));

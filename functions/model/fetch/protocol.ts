@@ -1,7 +1,7 @@
 import type { CacheEvent } from '../sources/redis/cache.ts';
 import type { Entry, Scope, SourceFault } from '../sources/source.ts';
 
-/** What a fetching process works on. */
+/** The bucket that a fetching process reads, and the cache in front of it. */
 export interface FetchSource {
   readonly uri: string;
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
@@ -9,17 +9,17 @@ export interface FetchSource {
 
 /** One file to fetch. */
 export interface FileOrder {
-  /** Below the folder that it is fetched to. */
+  /** Its path below the folder to which it is fetched. */
   readonly path: string;
-  /** What is listed of it. */
+  /** The file in the source. */
   readonly entry: Entry;
-  /** The largest that it may be once it is unpacked; undefined: what the disk has room for. */
+  /** The most bytes that it may have uncompressed; undefined: as many as the disk has room for. */
   readonly maxBytes: number | undefined;
 }
 
-/** A `.onnx` file to be inspected. */
+/** A `.onnx` file to inspect. */
 export interface ModelOrder {
-  /** Below the folder, or anywhere. */
+  /** In a {@link FetchOrder} below the folder, else a path on the disk. */
   readonly path: string;
   /** Display name: its path or `gs://` URI. */
   readonly place: string;
@@ -31,33 +31,36 @@ export interface ModelOrder {
 export interface FetchOrder {
   readonly folder: string;
   readonly files: readonly FileOrder[];
-  /** The model's file, where it is among them. */
+  /** The model's file, if it is one of them. */
   readonly model: ModelOrder | undefined;
 }
 
-/** What a model's file says of itself. */
+/** The result of inspecting a model's file. */
 export interface Checked {
-  /** Where its weights lie, by path from its own folder, as the file has them. */
+  /** The locations of its weights, as the file has them: paths relative to the file's folder. */
   readonly external: readonly string[];
 }
 
+/** A job of a fetching process. Its result: entries, names of folders, or `Checked`. */
 export type Job =
   | { readonly kind: 'list'; readonly scope: Scope }
   | { readonly kind: 'folders' }
   | { readonly kind: 'fetchModel'; readonly order: FetchOrder }
   | { readonly kind: 'check'; readonly model: ModelOrder };
 
+/** A message to a fetching process. `open` is the first one. */
 export type ToWorker =
   | { readonly open: FetchSource | undefined }
   | { readonly id: number; readonly job: Job }
   | { readonly id: number; readonly cancel: true };
 
-/** An error that crosses processes: what a ServingError has, and the fault of a SourceError. */
-export interface SerializedError {
+/** An error as it is sent between processes: a SourceError, or without a fault a ServingError `MODEL_FAILED`. */
+interface SerializedError {
   readonly message: string;
   readonly fault: SourceFault | undefined;
 }
 
+/** A message from a fetching process. `id` is that of the job; `bytes` are those fetched so far. */
 export type FromWorker =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: SerializedError }

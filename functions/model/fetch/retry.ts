@@ -2,30 +2,31 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { backOffMs } from '../../backoff.ts';
 import { SourceError } from '../sources/source.ts';
 
+/** How often and how soon `retrying` tries again. */
 export interface RetryOptions {
   readonly signal: AbortSignal;
-  /** In all, with the first one; 6 where it is not given. */
+  /** How many attempts, the first included. Default: 6. */
   readonly attempts?: number;
-  /** The longest wait after the first failure; doubles with each further one. 250 where it is not given. */
+  /** The longest wait after the first failure; it doubles with each further one. Default: 250. */
   readonly firstMs?: number;
-  /** 8000 where it is not given. */
+  /** The longest wait after any failure. Default: 8000. */
   readonly longestMs?: number;
   /** Called before each wait. */
   readonly onRetry?: (error: SourceError, waitMs: number) => void;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
-  /** From 0 to below 1. */
+  /** Gives a number from 0 to below 1. Default: `Math.random`. */
   readonly random?: () => number;
 }
 
-/** A source that asks for a longer wait does not get it: a start that hangs is harder to understand than one that fails. */
+/** The longest wait that a source can ask for: a start that hangs is harder to understand than one that fails. */
 const LONGEST_ASKED_MS = 30_000;
 
 /**
- * Makes attempts until one succeeds, with a wait between them that doubles, drawn at random from 0 to its whole: many
- * servers that failed at the same moment do not try again at the same moment.
- * @param attempt gets its number, from 1.
- * @throws SourceError as the attempt threw it where it is not `transient`, or with the number of attempts behind its
- * message; the signal's reason once it is aborted; anything else that the attempt throws, as it is.
+ * Makes attempts until one succeeds. The wait between them is random, from 0 to a bound that doubles, so that many servers that
+ * failed at the same moment do not try again at the same moment.
+ * @param attempt gets the number of the attempt, from 1 on
+ * @throws the attempt's error if it is not a `transient` SourceError; after the last attempt its SourceError, with the number of
+ * attempts in the message; the signal's reason when it is aborted
  */
 export async function retrying<T>(attempt: (n: number) => Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, attempts = 6, firstMs = 250, longestMs = 8_000, onRetry } = options;

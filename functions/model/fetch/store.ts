@@ -10,68 +10,70 @@ import { createFetcher, type Fetcher, type FetcherEvents } from './fetcher.ts';
 import type { FetchSource, FileOrder } from './protocol.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
-export interface StoreOptions {
+interface StoreOptions {
   /** A path, a `file://` address, or `gs://bucket/…`. */
   readonly uri: string;
-  /** Path below a model's folder of its `.onnx` file; `model.onnx` where it is not given. */
+  /** The path of the `.onnx` file below a model's folder. Default: `model.onnx`. */
   readonly file?: string | undefined;
   /** Redis in front of a bucket. */
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
-  /** Files take memory wherever they lie: Cloud Run. */
+  /** Files take memory in every folder, as on Cloud Run. */
   readonly filesAreMemory: boolean;
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   /** Background work: lower priority. */
   readonly background: boolean;
   /** SHA-256 that the model's file must have, in hex. */
   readonly sha256: string | undefined;
-  /** A local model's file is inspected even where nothing beside it is likely to be weights. */
+  /** A local model's file is inspected even if no file beside it is likely to have weights. */
   readonly thorough?: boolean;
-  /** Bytes fetched so far. */
+  /** Called with the bytes fetched so far. */
   readonly onBytes: (bytes: number) => void;
 }
 
 /** A model's files on a local disk. */
-export interface LocalModel {
+export interface FetchedModel {
+  /** The folder of the version's files. */
   readonly folder: string;
   /**
-   * Where its weights lie, by path from the folder of its file, as the file has them. None where a local file was not
-   * inspected, as nothing beside it is likely to be weights: its engine finds out.
+   * The locations of its weights, as the file has them: paths relative to the file's folder. Empty for a local file that was not
+   * inspected, because no file beside it is likely to have weights: its engine reports them.
    */
   readonly external: readonly string[];
   /**
-   * Fetches the weights too, where they are not on the disk already.
-   * @param weights by path below the model's folder.
-   * @throws as `fetchModel`.
+   * Fetches the weights, unless they are on the disk already.
+   * @param weights by path below the model's folder
+   * @throws as `fetchModel`
    */
   fetchWeights(weights: readonly (readonly [path: string, entry: Entry])[]): Promise<void>;
   /** Removes files that were fetched. */
   release(): Promise<void>;
 }
 
-/** Where a server's models come from, as the serving process sees it. */
+/** The models of a `MODEL_URI`: a local folder, or a bucket that fetching processes read. */
 export interface ModelStore {
+  /** Display name: a path or a `gs://` URI. */
   readonly root: string;
-  /** Models are loaded where they lie. */
+  /** Models are loaded from their folder, without a copy. */
   readonly local: boolean;
   /** Whether fetched files take memory. */
   inMemory(): Promise<boolean>;
   /**
-   * Lists all models, or what is below one folder.
-   * @param background no request waits for it: it runs with a lower priority.
+   * Lists all models, or those below one folder.
+   * @param background no request waits for it: it runs with a lower priority
    * @throws SourceError
    */
   list(background: boolean, scope?: Scope): Promise<Layout>;
   /**
-   * Fetches a model's file, manifest and golden rows, and reads from the file where its weights lie.
-   * @throws SourceError, or ServingError `MODEL_FAILED`.
+   * Fetches a model's file, manifest and golden rows, and reads the locations of its weights from the file.
+   * @throws SourceError, or ServingError `MODEL_FAILED`
    */
-  fetchModel(version: ListedVersion, options: FetchOptions): Promise<LocalModel>;
+  fetchModel(version: ListedVersion, options: FetchOptions): Promise<FetchedModel>;
   close(): void;
 }
 
-/** The store that a `MODEL_URI` names. */
+/** Creates the store of a `MODEL_URI`. A `gs://` URI that is not valid fails at the first listing. */
 export function createStore(options: StoreOptions, events: FetcherEvents): ModelStore {
   return options.uri.startsWith('gs://') ? createBucketStore(options, events) : createLocalStore(options, events);
 }
@@ -135,14 +137,14 @@ interface ListerOptions {
   folders(): Promise<readonly string[]>;
 }
 
-/** Lists as `ModelStore.list` does. The folders are counted once: the count only tells one model from several. */
+/** Lists as `ModelStore.list` does. The folders are counted once: the count only has to show whether there are several models. */
 function createLister({ root, file, entries, folders }: ListerOptions): Lister {
   let total: number | undefined;
   return async (scope: Scope = {}): Promise<Layout> => {
     const { under } = scope;
     const counted = under === undefined || total !== undefined ? undefined : folders();
     const [listed, names] = await Promise.all([entries(scope), counted]);
-    // A folder of folders, `team/churn`, may hold more of them.
+    // In a folder of folders, `team/churn`, there may be more.
     if (names !== undefined) total = names.length + (under!.includes('/') ? 1 : 0);
     const layout = readLayout(root, listed, { file, under, total: under === undefined ? undefined : total });
     total = layout.total;
@@ -150,17 +152,17 @@ function createLister({ root, file, entries, folders }: ListerOptions): Lister {
   };
 }
 
-/** Files that rarely hold weights; `..data` and its like are how Kubernetes puts the same files there. */
+/** Files that rarely have weights. `..data` and the like are in the volumes of Kubernetes, with the same files. */
 const NO_WEIGHTS = /^\.\.|^(license|readme|notice)$|\.(onnx|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
 
-/** Whether something beside a model's file is likely to be its weights: a process is started then, to inspect the file. */
+/** Whether a file beside a model's file is likely to have its weights: then a process is started to inspect the model's file. */
 async function hasLikelyWeights(path: string): Promise<boolean> {
   const found = await opendir(dirname(path)).catch(() => undefined);
   for await (const { name } of found ?? []) if (!NO_WEIGHTS.test(name)) return true;
   return false;
 }
 
-/** Refuses what onnxruntime refuses as a path that escapes, and says that it is a link. @throws ServingError `MODEL_FAILED` */
+/** Refuses links out of the folder: onnxruntime refuses them too, without a clear message. @throws ServingError `MODEL_FAILED` */
 async function refuseLinks(
   folder: string,
   path: string,
@@ -180,7 +182,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
   const { uri, file, cache, filesAreMemory } = options;
   const root = uri.replace(/\/+$/, '');
   const fetchers = createFetchers({ uri, cache }, events);
-  // The client's library loads while the server's own do.
+  // Cloud Storage's client loads while the server's own libraries do.
   fetchers.of(false).start();
   let work: WorkFolder | undefined;
   let fetched = 0;
@@ -220,7 +222,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
 
       try {
         const texts = Object.entries(TEXT_BYTES).flatMap(([path, maxBytes]): FileOrder[] => {
-          const entry = version.beside.get(path);
+          const entry = version.siblings.get(path);
           return entry === undefined ? [] : [{ path, entry, maxBytes }];
         });
         const model = { path: version.file, entry: version.model, maxBytes: undefined };

@@ -12,16 +12,16 @@ export interface WorkFolder {
 }
 
 const PREFIX = 'onnx-cloud-run-';
-/** A process listens on this socket in its folder for as long as it lives: seen from other containers too, where pids say nothing. */
+/** A process listens on this socket in its folder as long as it lives. Other containers can check that, unlike its pid. */
 const ALIVE = 'alive';
-/** sockaddr_un: unix(7). */
+/** The longest path of a socket: sockaddr_un, unix(7). */
 const LONGEST_SOCKET = 107;
-/** A folder without a socket may be one that is being made. */
+/** A younger folder without a socket may have been made just now. */
 const MAKING_MS = 60_000;
 
 /**
- * Makes a folder of this process's own below `parent`, and removes what processes that were killed have left there: a
- * container that is started again in its pod finds its predecessor's files on the pod's volume.
+ * Makes a folder for this process below `parent`, and removes the folders of processes that were killed: a container that restarts
+ * in its pod finds the files of its predecessor on the pod's volume.
  */
 export function makeWorkFolder(parent = tmpdir()): WorkFolder {
   const path = mkdtempSync(join(parent, PREFIX));
@@ -34,7 +34,7 @@ export function makeWorkFolder(parent = tmpdir()): WorkFolder {
     rmSync(path, { recursive: true, force: true });
   };
   process.on('exit', remove);
-  void sweep(parent, path);
+  void removeAbandoned(parent, path);
   return {
     path,
     remove() {
@@ -44,8 +44,8 @@ export function makeWorkFolder(parent = tmpdir()): WorkFolder {
   };
 }
 
-/** Removes the folders whose process is gone. Settles when it is done; what cannot be removed stays. */
-export async function sweep(parent: string, own: string): Promise<void> {
+/** Removes the folders whose process has ended. Settles when it is done; folders that cannot be removed stay. */
+export async function removeAbandoned(parent: string, own: string): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
     const folder = join(parent, name);
     if (!name.startsWith(PREFIX) || folder === own) continue;
@@ -56,14 +56,14 @@ export async function sweep(parent: string, own: string): Promise<void> {
 async function isAbandoned(folder: string): Promise<boolean> {
   const socket = join(folder, ALIVE);
   const [made, there] = await Promise.all([stat(folder), stat(socket)].map((found) => found.catch(() => undefined)));
-  // Without a socket no process can be asked; a name too long for a socket does not prove that its process has ended.
+  // Without a socket its process cannot be checked; it may be missing because its path would be too long.
   if (made === undefined || made.uid !== process.getuid?.()) return false;
   if (there === undefined) return socket.length <= LONGEST_SOCKET && Date.now() - made.mtimeMs > MAKING_MS;
   return new Promise((resolve) => {
-    const asked = connect(socket, () => {
-      asked.destroy();
+    const probe = connect(socket, () => {
+      probe.destroy();
       resolve(false);
     });
-    asked.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+    probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The fetching process: Cloud Storage's client and Redis's live here, away from the serving thread and its memory. It
- * does the jobs that its parent sends, several at once, and ends when the parent disconnects.
+ * The fetching process. It has the clients of Cloud Storage and Redis, which so take neither time nor memory of the serving
+ * process. It does the jobs that its parent sends, several at once, and ends when the parent disconnects.
  */
 import { ServingError } from '../../errors.ts';
 import { createGcsSource } from '../sources/gcs/gcs.ts';
@@ -53,7 +53,7 @@ async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> 
   }
 }
 
-async function answer(id: number, job: Job): Promise<void> {
+async function runAndReport(id: number, job: Job): Promise<void> {
   const stop = new AbortController();
   running.set(id, stop);
   try {
@@ -67,7 +67,7 @@ async function answer(id: number, job: Job): Promise<void> {
 }
 
 process.on('message', (message: ToWorker) => {
-  if ('job' in message) void answer(message.id, message.job);
+  if ('job' in message) void runAndReport(message.id, message.job);
   else if ('cancel' in message) running.get(message.id)?.abort(new Error('cancelled'));
   else if (message.open !== undefined) {
     try {
@@ -77,7 +77,7 @@ process.on('message', (message: ToWorker) => {
     }
   }
 });
-// No result is wanted any more; what was half written is removed with the parent's folder.
+// Results are no longer needed, and partial files are removed with the parent's folder.
 process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

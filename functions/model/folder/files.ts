@@ -4,7 +4,7 @@ import { ServingError } from '../../errors.ts';
 import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, partsOf, placeOf } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
 
-/** A model's files, in place on a local disk and ready to be loaded. */
+/** A model's files on a local disk, with the contents of its texts: all that a load needs. */
 export interface ModelFiles {
   readonly name: string;
   readonly version: string;
@@ -12,19 +12,19 @@ export interface ModelFiles {
   readonly path: string;
   /** Display name of the file: its path or `gs://` URI. */
   readonly place: string;
-  /** Of the file and its weights. */
+  /** The size of the file and its weights, uncompressed. */
   readonly bytes: number;
   readonly manifest: Manifest;
   readonly golden: Golden | undefined;
-  /** Stamps of the file and its weights, by path, as they were listed; undefined where only this process writes to them. */
+  /** Stamps of the file and its weights, by path, as they were listed; undefined if only this process writes to them. */
   readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
 
-export interface FilesOptions {
+interface FilesOptions {
   /** Display name of the models' root, for the log: a path or a `gs://` URI. */
   readonly root: string;
   readonly version: ListedVersion;
-  /** Where the version's files are now. */
+  /** The folder on the disk with the version's files. */
   readonly folder: string;
   /** Paths below the folder of the weights that the model's file refers to. */
   readonly weights: readonly string[];
@@ -33,14 +33,14 @@ export interface FilesOptions {
 }
 
 /**
- * Reads what goes with a model's file.
- * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes.
+ * Reads the manifest, the golden rows and the sizes of a model's files.
+ * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes
  */
 export async function readFiles({ root, version, folder, weights, local }: FilesOptions): Promise<ModelFiles> {
   const [manifestText, goldenText, ...sizes] = await Promise.all([
     readIfThere(MANIFEST_FILE),
     readIfThere(GOLDEN_FILE),
-    // What is stored may be compressed; the file on the disk is not.
+    // The listed size may be that of the compressed object; the file on the disk is uncompressed.
     ...[version.file, ...weights].map(async (path) => (await stat(join(folder, path))).size),
   ]);
   const manifest = manifestText === undefined ? {} : parseManifest(manifestText, placeOf(root, version, MANIFEST_FILE));
@@ -57,9 +57,9 @@ export async function readFiles({ root, version, folder, weights, local }: Files
     stamps: local ? parts.map(([path, { stamp }]) => [join(folder, path), stamp]) : undefined,
   };
 
-  /** A file that was listed has to be there; one that was not may have come since, and belongs to the next version. */
+  /** Reads a file that was listed. One that was not listed is ignored: it may be new, and belongs to the next version then. */
   async function readIfThere(name: string): Promise<string | undefined> {
-    if (!version.beside.has(name)) return undefined;
+    if (!version.siblings.has(name)) return undefined;
     const place = placeOf(root, version, name);
     try {
       const file = await open(join(folder, name));
@@ -76,10 +76,10 @@ export async function readFiles({ root, version, folder, weights, local }: Files
   }
 }
 
-/** @throws ServingError `MODEL_FAILED` where a text that was listed is larger than it may be. */
+/** Checks the listed sizes of the manifest and the golden rows. @throws ServingError `MODEL_FAILED` if one is too large */
 export function checkTextSizes(root: string, version: ListedVersion): void {
   for (const name of [MANIFEST_FILE, GOLDEN_FILE]) {
-    const entry = version.beside.get(name);
+    const entry = version.siblings.get(name);
     if (entry !== undefined) checkTextSize(placeOf(root, version, name), name, entry.bytes);
   }
 }

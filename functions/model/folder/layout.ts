@@ -4,60 +4,62 @@ import { ServingError } from '../../errors.ts';
 import { listNames, shorten } from '../../shorten.ts';
 import type { Entry } from '../sources/source.ts';
 
-/** One version of a model: what was listed of it, before anything of it is read. */
+/** One version of a model, by what was listed of it; nothing of it has been read. */
 export interface ListedVersion {
-  /** Its folder's name, below a repository with slashes as they are. `model.json` may call it otherwise. */
+  /** The model's name: its path below the repository, slashes included, or the name of the root. `model.json` may give it another. */
   readonly name: string;
-  /** The number of its folder; undefined where the model has no version folders. */
+  /** The number of its folder; undefined if the model has no version folders. */
   readonly number: string | undefined;
-  /** The folder below the root; `''` where it is the root. */
+  /** The folder below the root; `''` for the root itself. */
   readonly folder: string;
-  /** Path of its `.onnx` file below the folder: `model.onnx`, or what `MODEL_FILE` says. */
+  /** The path of its `.onnx` file below the folder: `model.onnx`, or that of `MODEL_FILE`. */
   readonly file: string;
   /** That file. */
   readonly model: Entry;
-  /** What else is in the folder, by path below it: the manifest, golden rows, weights, and files of other programs. */
-  readonly beside: ReadonlyMap<string, Entry>;
+  /** The other files of the folder, by path below it: the manifest, golden rows, weights, and files of other programs. */
+  readonly siblings: ReadonlyMap<string, Entry>;
 }
 
-/** What stands below a `MODEL_URI`, or below one folder of it. */
+/** The models below a `MODEL_URI`, or below one folder of it. */
 export interface Layout {
   readonly root: string;
-  /** The folder below the root that was listed alone; undefined where all was. */
+  /** The folder below the root that was listed alone; undefined if all folders were listed. */
   readonly under: string | undefined;
-  /** Path below a model's folder of its `.onnx` file. */
+  /** The path of the `.onnx` file below a model's folder. */
   readonly file: string;
-  /** What the root itself is called, where it is a model: a folder with `model.onnx` or versions of it, or one `.onnx` file. */
+  /** The name of the root if it is a model: a folder with `model.onnx` or versions of it, or one `.onnx` file. */
   readonly own: string | undefined;
-  /** By name, the versions of each from the highest number down, each number once. A model without number comes last. */
+  /** The versions of each model, by its name: from the highest number down, each number once. One without a number is the last. */
   readonly models: ReadonlyMap<string, readonly ListedVersion[]>;
-  /** How many models there are; where one folder was listed, how many folders there are at the root. */
+  /** The number of models; if one folder was listed alone, that of the folders at the root. */
   readonly total: number;
-  /** Numbered folders above a model's highest version that have files, but no model: half an upload, or a mistake. */
+  /** Numbered folders above a model's highest version with files but no model: an unfinished upload, or a mistake. */
   readonly unfinished: readonly string[];
-  /** Folders whose number is that of another folder, `01` beside `1`: these do not serve. */
+  /** Folders with the number of another folder, `01` beside `1`: they do not serve. */
   readonly duplicates: readonly string[];
-  /** Paths of `.onnx` files that are no model's. */
+  /** Paths of `.onnx` files that belong to no model. */
   readonly otherFiles: readonly string[];
 }
 
-export const DEFAULT_MODEL_FILE = 'model.onnx';
+const DEFAULT_MODEL_FILE = 'model.onnx';
+/** The name of a model's manifest in its folder. */
 export const MANIFEST_FILE = 'model.json';
+/** The name of the file of golden rows in a model's folder. */
 export const GOLDEN_FILE = 'golden.json';
 const NUMBER = /^\d{1,18}$/;
 
-export interface LayoutOptions {
-  /** Path below a model's folder of its `.onnx` file; {@link DEFAULT_MODEL_FILE} where it is not given. */
+interface LayoutOptions {
+  /** The path of the `.onnx` file below a model's folder. Default: {@link DEFAULT_MODEL_FILE}. */
   readonly file?: string | undefined;
   /** The folder below the root that was listed alone. */
   readonly under?: string | undefined;
-  /** Folders at the root, where one was listed alone. */
+  /** The number of folders at the root, if one was listed alone. */
   readonly total?: number | undefined;
 }
 
 /**
- * Reads what was listed as models and versions: `[<version>/]model.onnx` where the root is one model, else
- * `<name>/[<version>/]model.onnx`. Where the root ends in `.onnx` it is that file, and the listing is of its folder.
+ * Finds the models and versions of a listing: `[<version>/]model.onnx` if the root is one model, else
+ * `<name>/[<version>/]model.onnx`. A root that ends in `.onnx` is that file, and the listing is of its folder.
  */
 export function readLayout(root: string, entries: readonly Entry[], options: LayoutOptions = {}): Layout {
   if (root.endsWith('.onnx')) return readFile(root, entries);
@@ -71,7 +73,7 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
   }
   const own = [...folders.keys()].filter((folder) => partsOfName(folder).length === 0);
   const named = [...folders.keys()].filter((folder) => partsOfName(folder).length > 0);
-  const beside = assignToFolders(entries, folders);
+  const siblings = assignToFolders(entries, folders);
   const models = new Map<string, ListedVersion[]>();
   for (const folder of [...own, ...named]) {
     const parts = partsOfName(folder);
@@ -84,7 +86,7 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
       folder,
       file,
       model: folders.get(folder)!,
-      beside: beside.get(folder) ?? new Map(),
+      siblings: siblings.get(folder) ?? new Map(),
     });
     models.set(name, versions);
   }
@@ -108,7 +110,7 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
   };
 }
 
-/** Which version serves: the one of this number, else the highest. @throws ServingError `NOT_FOUND`. */
+/** The version of a number, or without one the highest. @throws ServingError `NOT_FOUND` */
 export function chooseVersion(layout: Layout, name: string, number: string | undefined): ListedVersion {
   const versions = layout.models.get(name);
   if (versions === undefined) throw new ServingError('NOT_FOUND', `there is no model ${shorten(name)}`);
@@ -118,16 +120,16 @@ export function chooseVersion(layout: Layout, name: string, number: string | und
 }
 
 /**
- * The name of the model behind `/predict`: the one that `MODEL_NAME` says; else the root itself, where it is a model; else the
- * only one. A model that somebody puts into the root of a repository by mistake does not take the named one's place.
- * @param wanted `MODEL_NAME`; needed where there are several.
- * @throws ServingError `MODEL_FAILED` that says what was looked for, and where.
+ * The name of the model behind `/predict`: that of `MODEL_NAME`; else the root itself, if it is a model; else the only one. A model
+ * in the root of a repository, by mistake perhaps, does not replace the named one.
+ * @param wanted `MODEL_NAME`; required if there are several models
+ * @throws ServingError `MODEL_FAILED` that names the files that were expected
  */
 export function chooseDefault(layout: Layout, wanted: string | undefined): string {
   const { root, models, own, file } = layout;
   const names = [...models.keys()];
   if (wanted !== undefined && models.has(wanted)) return wanted;
-  // With one model there is nothing to choose, whatever it was called.
+  // If the root is the only model, it is the one, whatever its name.
   if (own !== undefined && (wanted === undefined || names.length === 1)) return own;
   if (wanted !== undefined) {
     if (wanted.split('/').some((part) => part === '..' || part === '' || part === '.')) {
@@ -143,26 +145,26 @@ export function chooseDefault(layout: Layout, wanted: string | undefined): strin
   throw failed(`MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${listOf(names)}`);
 }
 
-/** Names the `.onnx` files below a folder that `MODEL_FILE` could choose; '' where there are none. */
+/** Names the `.onnx` files below a folder that `MODEL_FILE` could choose; '' if there are none. */
 function hintOf({ otherFiles }: Layout, folder: string): string {
   const found = otherFiles.filter((path) => path.startsWith(folder)).map((path) => path.slice(folder.length));
   return found.length === 0 ? '' : `; there is ${listOf(found)}: set MODEL_FILE to the one to serve`;
 }
 
 /**
- * The entries that make the model what it is, by path below its folder: its file, its manifest and golden rows, and its weights.
- * @param weights paths below its folder of the external data that the file refers to.
+ * The files that a load reads, by path below the version's folder: the model, the manifest, the golden rows and the weights.
+ * @param weights paths below the folder of the external data to which the file refers
  */
-export function partsOf({ file, model, beside }: ListedVersion, weights: readonly string[]): Map<string, Entry> {
+export function partsOf({ file, model, siblings }: ListedVersion, weights: readonly string[]): Map<string, Entry> {
   const parts = new Map([[file, model]]);
   for (const path of [MANIFEST_FILE, GOLDEN_FILE, ...weights]) {
-    const entry = beside.get(path);
+    const entry = siblings.get(path);
     if (entry !== undefined) parts.set(path, entry);
   }
   return parts;
 }
 
-/** Changes whenever a part of the version does: a new upload, another folder, one part more or less. */
+/** The stamp of a version, which changes whenever one of its parts does: a new upload, another folder, one part more or less. */
 export function stampOf(version: ListedVersion, weights: readonly string[]): string {
   const parts = [...partsOf(version, weights)].sort(([a], [b]) => (a < b ? -1 : 1));
   const text = JSON.stringify([version.folder, parts.map(([path, { stamp, bytes }]) => [path, stamp, bytes])]);
@@ -171,11 +173,11 @@ export function stampOf(version: ListedVersion, weights: readonly string[]): str
 
 /** Bytes of the model and its weights, as they are stored. */
 export function bytesOf(version: ListedVersion, weights: readonly string[]): number {
-  const stored = weights.map((path) => version.beside.get(path)?.bytes ?? 0);
+  const stored = weights.map((path) => version.siblings.get(path)?.bytes ?? 0);
   return stored.reduce((sum, bytes) => sum + bytes, version.model.bytes);
 }
 
-/** A file below a version's folder, as the operator knows it: its path, or its address in the bucket. */
+/** The display name of a file below a version's folder, by default the model's: its path, or its `gs://` URI. */
 export function placeOf(root: string, { folder, file }: ListedVersion, path = file): string {
   if (root.endsWith('.onnx')) return path === file ? root : `${posix.dirname(root)}/${path}`;
   return [root, folder, path].filter((part) => part !== '').join('/');
@@ -188,8 +190,8 @@ function readFile(root: string, entries: readonly Entry[]): Layout {
   if (model !== undefined) {
     const stem = file.slice(0, -'.onnx'.length);
     const [name, number] = stem === 'model' ? nameOfRoot(posix.dirname(root), undefined) : [stem, undefined];
-    const beside = new Map(entries.filter((entry) => entry !== model).map((entry) => [entry.path, entry]));
-    models.set(name, [{ name, number, folder: '', file, model, beside }]);
+    const siblings = new Map(entries.filter((entry) => entry !== model).map((entry) => [entry.path, entry]));
+    models.set(name, [{ name, number, folder: '', file, model, siblings }]);
   }
   const own = [...models.keys()][0];
   return { root, under: undefined, file, own, models, total: 1, unfinished: [], duplicates: [], otherFiles: [] };
@@ -202,7 +204,7 @@ function nameOfRoot(root: string, number: string | undefined): [name: string, nu
   return number === undefined && NUMBER.test(base) && above !== '' ? [above, plain(base)] : [base || 'model', number];
 }
 
-/** Each file goes with the model in the nearest folder above it. */
+/** Assigns each file to the model in the nearest folder above it. */
 function assignToFolders(
   entries: readonly Entry[],
   models: ReadonlyMap<string, Entry>,
@@ -249,14 +251,17 @@ function numberOf(folder: string): string | undefined {
 /** Version numbers are int64 in every protocol: `00000123` is 123. */
 const plain = (digits: string): string => String(BigInt(digits));
 
-/** What of a folder below a repository is the model's name. */
+/** The parts of a folder's path that are the model's name: all but a version number. */
 function partsOfName(folder: string): string[] {
   const parts = folder === '' ? [] : folder.split('/');
   if (numberOf(folder) !== undefined) parts.pop();
   return parts;
 }
 
-/** Folders of one number: the one that is written as the number is, then by name, so that no listing's order decides. */
+/**
+ * Orders versions from the highest number down. Of folders with the same number, the shortest is first, then by name, so that the
+ * order of the listing has no effect.
+ */
 function byNumber(a: ListedVersion, b: ListedVersion): number {
   if (a.number === b.number) return a.folder.length - b.folder.length || (a.folder < b.folder ? -1 : 1);
   if (a.number === undefined || b.number === undefined) return a.number === undefined ? 1 : -1;

@@ -2,9 +2,9 @@ import * as z from 'zod';
 import { ServingError } from '../../errors.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
 
-/** The largest that a model's texts may be, in bytes by file: they are parsed while requests are served. */
+/** The most bytes of a model's texts, by file name: they are parsed while requests are served. */
 export const TEXT_BYTES: Readonly<Record<string, number>> = { 'model.json': 2 ** 20, 'golden.json': 2 ** 24 };
-/** Golden rows are run one after the other before a model serves. */
+/** Golden rows run one after the other before a model serves. */
 const MOST_ROWS = 1000;
 const MOST_FEATURES = 16_384;
 const MOST_CLASSES = 65_536;
@@ -18,23 +18,23 @@ const manifestSchema = z.strictObject({
   name: named.optional(),
   version: z.union([named, z.number().int()]).transform(String).optional(),
   description: z.string().optional(),
-  /** What the values of a one-input model's row are called, in order. */
+  /** The names of the values in a row of a one-input model, in order. */
   input: z.strictObject({ features: z.array(named).min(1).max(MOST_FEATURES).optional() }).optional(),
-  /** The output that `prediction` is taken from; the model's first where it is left out. */
+  /** The output from which `prediction` is taken. Default: the model's first. */
   output: named.optional(),
   /** Names of the classes, by class index. */
   classes: z.array(z.string().max(LONGEST_NAME)).min(1).max(MOST_CLASSES).optional(),
-  /** A body of `/predict` that works: shown on the page and in the OpenAPI document, and used to warm up. */
+  /** A valid body of `/predict`: shown on the page and in the OpenAPI document, and used for the warm-up. */
   example: z.strictObject({ features: jsonValue }).optional(),
-  /** Whether rows of different requests may share a run; decided at warm-up where it is left out. */
+  /** Whether rows of different requests may share a run. Default: decided when the model is loaded. */
   batching: z.boolean().optional(),
 });
 
-/** `model.json`: what a model's ONNX file does not say. Every field is optional. */
+/** `model.json`: what a model's ONNX file does not contain. Every field is optional. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
 const goldenSchema = z.strictObject({
-  /** Largest allowed difference |got - expected|, relative to |expected| where that is above 1. */
+  /** The largest allowed difference |got - expected|, relative to |expected| if that is above 1. */
   tolerance: z.number().nonnegative().default(1e-4),
   rows: z.array(z.strictObject({ features: jsonValue, outputs: z.record(z.string(), jsonValue) })).min(1),
 });
@@ -42,12 +42,20 @@ const goldenSchema = z.strictObject({
 /** `golden.json`: rows with the outputs that the model must give before it serves. */
 export type Golden = z.infer<typeof goldenSchema>;
 
-/** @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes. */
+/**
+ * Parses `model.json`.
+ * @param file its display name, for errors
+ * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes
+ */
 export function parseManifest(text: string, file: string): Manifest {
   return parse(manifestSchema, text, file);
 }
 
-/** @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes. */
+/**
+ * Parses `golden.json`.
+ * @param file its display name, for errors
+ * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes
+ */
 export function parseGolden(text: string, file: string): Golden {
   return parse(goldenSchema, text, file);
 }
@@ -66,11 +74,11 @@ function parse<T extends z.ZodType>(schema: T, text: string, file: string): z.in
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  const at = issue.path.length === 0 ? 'the whole' : issue.path.join('.');
+  const at = issue.path.length === 0 ? 'the document' : issue.path.join('.');
   throw new ServingError('MODEL_FAILED', `${file}: ${at}: ${issue.message}`);
 }
 
-/** `JSON.parse` says better where a hand-written file is wrong than the reader that keeps the digits of an int64. */
+/** The message of `JSON.parse`, which suits a hand-written file better than that of the reader for requests. */
 function explain(text: string, { message }: Error): string {
   try {
     JSON.parse(text);
@@ -80,7 +88,7 @@ function explain(text: string, { message }: Error): string {
   }
 }
 
-/** Before a schema looks at each row. */
+/** Refuses a file with too many rows, before the schema checks each of them. */
 function refuseMany(json: unknown, file: string): void {
   const rows = (json as { rows?: unknown } | null)?.rows;
   if (!Array.isArray(rows) || rows.length <= MOST_ROWS) return;

@@ -1,34 +1,35 @@
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
 import { listNames, shorten } from '../../shorten.ts';
-import { decodeNested, decodeInput as decodeWhole, depthOf } from '../../tensor/decode.ts';
+import { decodeNested, decodeInput as decodeTensor, depthOf } from '../../tensor/decode.ts';
 import { isArray, isObject, type JsonObject, type JsonValue } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 
-/** Feeds of one row, or of a whole input, and the shape that its outputs are to have. */
+/** Feeds of one row, or of complete input tensors. */
 export interface RowFeeds extends Feeds {
-  /** The caller gave one row: a leading 1 of each output is left out of the answer. */
+  /** The caller gave one row: the response omits a leading dimension 1 of each output. */
   readonly isRow: boolean;
 }
 
-/** What a decoder is created from. Plain data: another thread creates the same decoder from it. */
+/** The arguments of a decoder, as plain data: another thread creates the same decoder from them. */
 export interface RowForm {
   readonly signature: Signature;
   readonly names: readonly string[] | undefined;
   readonly joined: boolean;
 }
 
-/** Turns the `features` of a request into feeds. */
+/** Converts the `features` of a request to feeds. */
 export interface RowDecoder {
   readonly form: RowForm;
-  /** @throws ServingError `INVALID_INPUT` with the path of what is wrong, the expected and the given. */
+  /** @throws ServingError `INVALID_INPUT` with the path of the fault, what was expected and what was given */
   decode(features: JsonValue, path: string): RowFeeds;
 }
 
 /**
- * @param names what the values of a one-input model's row are called, from the manifest.
- * @param joined only rows are taken: a whole tensor, with the batch dimension, is refused. Where a model is not
- * joined, either a row or a whole tensor is taken, told apart by how deeply the arrays are nested.
+ * Creates the decoder of a model.
+ * @param names the names of the values in a row of a one-input model, from the manifest
+ * @param joined whether the model's rows are joined. Then only rows are accepted: a complete tensor, with the batch dimension, is
+ * refused. Otherwise a row or a complete tensor is accepted, distinguished by the nesting of its arrays.
  */
 export function createRowDecoder(
   signature: Signature,
@@ -71,10 +72,10 @@ export function createRowDecoder(
     const depth = depthOf(value);
     const canBeRow = spec.shape[0] === -1 || spec.shape[0] === 1;
     if (rank === 0 || !canBeRow || (!joined && depth === rank)) {
-      const tensor = decodeWhole(value, spec, path);
+      const tensor = decodeTensor(value, spec, path);
       return { tensor, isRow: tensor.dims.length === 0 };
     }
-    // A column's row has shape [1]: its value may stand without brackets.
+    // A row of a column has shape [1]: its value may be without brackets.
     const bare = depth === 0 && rowShape.length > 0 && rowShape.every((dim) => dim === 1);
     const { dtype, dims, data } = decodeNested(value, spec.dtype, bare ? [] : rowShape, path);
     return { tensor: { dtype, dims: [1, ...(bare ? rowShape : dims)], data }, isRow: true };

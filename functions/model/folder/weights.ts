@@ -3,11 +3,11 @@ import { ServingError } from '../../errors.ts';
 import { shorten } from '../../shorten.ts';
 
 /**
- * Where a model's weights lie, by path below the model's folder, each once.
- * @param file path of the model's file below its folder.
- * @param external what the file says, by path from its own folder.
- * @param place the file, for messages.
- * @throws ServingError `MODEL_FAILED` for a path that leads out of the file's folder: a model must not read other files.
+ * The paths of a model's weights below the model's folder, each once.
+ * @param file the path of the model's file below that folder
+ * @param external the locations that the file has, relative to the file's folder
+ * @param place the display name of the file, for errors
+ * @throws ServingError `MODEL_FAILED` for a path that leads out of the file's folder: a model must not read other files
  */
 export function weightPaths(file: string, external: readonly string[], place: string): string[] {
   const paths = external.map((location) => posix.join(posix.dirname(file), safe(location, place)));

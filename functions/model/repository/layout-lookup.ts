@@ -16,9 +16,8 @@ export class LayoutLookup {
   }
 
   /**
-   * A listing that has the model, and its version where a number is given, or one that is fresh enough to say that it does not
-   * exist.
-   * @throws ServingError `NOT_READY` where the models cannot be listed.
+   * A listing that has the model, and its version if a number is given; or one that is fresh enough to prove that it does not exist.
+   * @throws ServingError `NOT_READY` if the models cannot be listed
    */
   async find(name: string, number: string | undefined): Promise<Layout> {
     const latest = this.#listing.latest();
@@ -27,18 +26,18 @@ export class LayoutLookup {
     return listed !== undefined && this.#names.exists(listed, name, number) ? listed : this.#listing.current();
   }
 
-  /** A listing that is fresh enough to say which versions of the model there are. @throws as `find`. */
+  /** A listing that is fresh enough to have all versions of the model. @throws as `find` */
   async fresh(name: string): Promise<Layout> {
     const known = this.#listing.isFresh(name) ? this.#listing.latest() : await this.#listFolder(name);
     return known?.models.has(this.#names.folderOf(known, name)) ? known : this.#listing.current();
   }
 
-  /** A listing that is made now. @throws as `find`. */
+  /** A new listing. @throws as `find` */
   async list(name: string): Promise<Layout> {
     return (await this.#listFolder(name)) ?? this.#listing.refresh();
   }
 
-  /** A repository of a thousand models is not listed for one of them, unless the model behind `/predict` is still to be found. */
+  /** Lists one folder: a repository of a thousand models is listed completely only if the model behind `/predict` is not known yet. */
   async #listFolder(name: string): Promise<Layout | undefined> {
     if (!this.#hasDefaultName && this.#listing.latest() === undefined) return undefined;
     return this.#listing.listFolder(name);

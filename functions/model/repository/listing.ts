@@ -4,16 +4,16 @@ import type { ModelStore } from '../fetch/store.ts';
 import type { Layout } from '../folder/layout.ts';
 import { IN_THE_LOG } from '../serving/load-failure.ts';
 
-/** A listing of all models is fresh for so long: unknown names must not cost a listing each. */
+/** How long a listing of all models is fresh: each request with an unknown name must not cost a listing. */
 const FRESH_MS = 10_000;
-/** A store that could not be listed is not listed again for requests before. */
+/** How long requests do not list a store again after a failure. */
 const FAILED_MS = 1000;
-/** Folders that are listed at once for names that callers send. */
+/** The most folders that are listed at once for names that callers send. */
 const MOST_FOLDERS = 8;
-/** How long a folder's listing counts as just made. */
+/** How long the listing of a folder can be used for the load for which it was made. */
 const JUST_MADE_MS = 1000;
 
-/** The latest listing of a store, so that requests need not list it. */
+/** The latest listing of a store, so that requests need not wait for a listing. */
 export class Listing {
   readonly #store: Pick<ModelStore, 'list' | 'local'>;
   readonly #guard: ListingGuard;
@@ -22,7 +22,7 @@ export class Listing {
   #layout: Layout | undefined;
   #listedAt = Number.NEGATIVE_INFINITY;
   #listing: Promise<Layout> | undefined;
-  /** Folders that are being listed alone. */
+  /** How many folders are being listed alone. */
   #folders = 0;
   #justListed: { readonly name: string; readonly layout: Layout; readonly at: number } | undefined;
   /** When folders were listed alone since all was listed. */
@@ -35,12 +35,12 @@ export class Listing {
     this.#freshMs = store.local ? FRESH_MS / 10 : FRESH_MS;
   }
 
-  /** The latest that is known of each model, however old: of all, or of those that were listed alone. */
+  /** The latest that is known of each model, however old; without a complete listing, of the folders that were listed alone. */
   latest(): Layout | undefined {
     return this.#layout;
   }
 
-  /** How many models there are, or may be; 1 while nothing is known. */
+  /** The number of models, or an upper bound of it; 1 before the first listing. */
   total(): number {
     return this.#layout?.total ?? 1;
   }
@@ -62,9 +62,9 @@ export class Listing {
 
   /**
    * Lists the folder of one model alone.
-   * @returns the latest of all models; undefined where there is no such model in a folder of its own, or too many folders are
-   * being listed already.
-   * @throws ServingError `NOT_READY` with the reason.
+   * @returns the latest of all models; undefined if there is no such model in a folder of that name, or too many folders are being
+   * listed
+   * @throws ServingError `NOT_READY` with the reason
    */
   async listFolder(name: string): Promise<Layout | undefined> {
     if (this.#folders >= MOST_FOLDERS) return undefined;
@@ -80,7 +80,7 @@ export class Listing {
     }
   }
 
-  /** What `listFolder` has just listed of a model, for the load that it was listed for: once. */
+  /** The listing that `listFolder` made in the last second, for the load for which it was made; each is returned once. */
   takeJustListed(name: string): Layout | undefined {
     const just = this.#justListed;
     if (just?.name !== name) return undefined;
@@ -88,13 +88,13 @@ export class Listing {
     return performance.now() - just.at < JUST_MADE_MS ? just.layout : undefined;
   }
 
-  /** Whether a listing of all is fresh enough to say what does not exist, or one of this model to say which versions it has. */
+  /** Whether the listing of all models, or that of one model, is fresh: what it does not have does not exist. */
   isFresh(name?: string): boolean {
     const ownAt = name === undefined ? undefined : this.#folderListedAt.get(name);
     return performance.now() - (ownAt ?? this.#listedAt) < this.#freshMs;
   }
 
-  /** Takes over a listing of all, or of one folder, that was made elsewhere. */
+  /** Stores a listing of all models, or of one folder, that was made elsewhere. */
   onListed(layout: Layout): void {
     this.#guard.clear();
     const { under } = layout;
@@ -116,14 +116,14 @@ export class Listing {
   }
 }
 
-/** The latest of all models, with one model as it is now. */
+/** The latest of all models, with one model as in its new listing. */
 function merge(known: Layout, { models, total }: Layout, name: string): Layout {
   const versions = models.get(name);
   if (versions === undefined) return known;
   return { ...known, models: new Map(known.models).set(name, versions), total: Math.max(known.total, total) };
 }
 
-/** Keeps requests from listing a store again that has just failed, and logs each failure once. */
+/** Refuses to list a store again for a second after a failure, and logs each failure once. */
 class ListingGuard {
   readonly #logger: Logger;
   #failure: ServingError | undefined;
@@ -150,13 +150,13 @@ class ListingGuard {
     }
   }
 
-  /** The store was listed. */
+  /** Forgets the failure, after a successful listing. */
   clear(): void {
     this.#failure = undefined;
   }
 }
 
-/** Logs folders that look like mistakes, each once. */
+/** Logs folders that are probably mistakes, each once. */
 class UploadWarnings {
   readonly #logger: Logger;
   readonly #logged = new Set<string>();

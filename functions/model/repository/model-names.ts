@@ -1,11 +1,11 @@
 import { chooseDefault, chooseVersion, type Layout, type ListedVersion } from '../folder/layout.ts';
 import type { Model } from '../serving/model.ts';
 
-/** Which folder of a listing a name in a request means: the folder's own, or the one that `model.json` gives the model behind `/predict`. */
+/** Finds the folder of a name: the folder's own name or, for the model behind `/predict`, the one in its `model.json`. */
 export class ModelNames {
   readonly #defaultName: string | undefined;
   readonly #main: Model;
-  /** Found once for each listing: a list of thousands of models asks for it as often. */
+  /** Cached for each listing: a list of thousands of models needs it as often. */
   #found: { readonly layout: Layout; readonly folder: string | undefined } | undefined;
 
   /** @param defaultName `MODEL_NAME`. @param main the model behind `/predict`. */
@@ -14,7 +14,7 @@ export class ModelNames {
     this.#main = main;
   }
 
-  /** The version that `/predict` is to serve. @throws ServingError as `chooseDefault` and `chooseVersion` do. */
+  /** The version that `/predict` serves. @throws ServingError as `chooseDefault` and `chooseVersion` do */
   pickMain(layout: Layout): ListedVersion {
     return chooseVersion(layout, chooseDefault(layout, this.#defaultName), undefined);
   }
@@ -29,12 +29,12 @@ export class ModelNames {
     return layout !== undefined && this.#mainFolder(layout) === folder;
   }
 
-  /** The name itself, where no model behind `/predict` goes by it. */
+  /** The folder of a name; the name itself unless it is that of the model behind `/predict`. */
   folderOf(layout: Layout, name: string): string {
     return this.isMain(layout, name) ? this.#mainFolder(layout)! : name;
   }
 
-  /** Whether the listing has the model, and the version where a number is given. */
+  /** Whether the listing has the model, and the version if a number is given. */
   exists(layout: Layout, name: string, number: string | undefined): boolean {
     if (number === undefined && this.isMain(layout, name)) return true;
     const versions = layout.models.get(this.folderOf(layout, name));

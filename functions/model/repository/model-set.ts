@@ -6,22 +6,23 @@ import type { PreparationOptions } from '../serving/prepared-generation.ts';
 import type { Listing } from './listing.ts';
 import { ModelNames } from './model-names.ts';
 
-export interface ModelSetOptions {
+interface ModelSetOptions {
   /** `MODEL_NAME`. */
   readonly defaultName: string | undefined;
   /** SHA-256 that the file of the model behind `/predict` must have. */
   readonly sha256: string | undefined;
   readonly listing: Listing;
-  /** What all models share. */
+  /** The options that are the same for all models. */
   readonly shared: Omit<
     PreparationOptions,
     'modelCount' | 'pick' | 'folder' | 'takeListing' | 'sha256' | 'onListed' | 'settleMs'
   >;
 }
 
-/** A loaded model, and the folder below the root that has its versions; undefined where only a listing of all shows it. */
+/** A loaded model. */
 export interface ServingModel {
   readonly model: Model;
+  /** The folder below the root with its versions; undefined if only a complete listing has it. */
   readonly folder: string | undefined;
 }
 
@@ -35,8 +36,8 @@ interface Entry {
   requestedAt: number;
 }
 
-/** How long a model that is not loaded is kept after a request for it. */
-const KEPT_MS = 60_000;
+/** How long a model that is not loaded stays in the set after a request for it. */
+const RETENTION_MS = 60_000;
 
 /** The models that requests have named so far. */
 export class ModelSet {
@@ -78,19 +79,19 @@ export class ModelSet {
     return [...this.#others.values()].filter((entry) => entry.folder === folder).map(({ model }) => model);
   }
 
-  /** The model that serves the highest version of a folder, where it has been requested. */
+  /** The model of the highest version of a folder; undefined if it has not been requested. */
   peek(layout: Layout, folder: string): Model | undefined {
     return this.names.isMain(layout, folder) ? this.main : this.peekVersion(folder, undefined);
   }
 
-  /** The model of one version of a folder, where it has been requested by its number. */
+  /** The model of one version of a folder; undefined if it has not been requested by its number. */
   peekVersion(folder: string, number: string | undefined): Model | undefined {
     return this.#others.get(keyOf(folder, number))?.model;
   }
 
   /**
-   * The model of this name, or one version of it; without a number that of the highest version.
-   * @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version.
+   * The model of a name and a version number, or without a number that of the highest version. It is added if it is new.
+   * @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version
    */
   get(layout: Layout, name: string, number: string | undefined): Model {
     const folder = this.names.folderOf(layout, name);
@@ -98,7 +99,7 @@ export class ModelSet {
     if (number === undefined) {
       if (newest !== undefined) return newest;
     } else if (newest !== undefined) {
-      // A request for the version that serves, or is about to, gets that model and not a second copy.
+      // The version that serves, or will, is not loaded a second time for its number.
       const serving = newest.live()?.version ?? chooseVersion(layout, folder, undefined).number;
       if (serving === number) return newest;
     }
@@ -113,11 +114,11 @@ export class ModelSet {
       known.requestedAt = performance.now();
       return known.model;
     }
-    this.#removeForgettable();
+    this.#removeDiscardable();
     const { listing, sha256, shared } = this.#options;
     const model = createModel(folder, {
       ...shared,
-      // A file that must not serve under one address must not under another.
+      // A file that must not serve behind `/predict` must not serve under its name either.
       sha256: this.names.isMainFolder(listing.latest(), folder) ? sha256 : undefined,
       modelCount: () => listing.total(),
       folder,
@@ -131,11 +132,11 @@ export class ModelSet {
     return model;
   }
 
-  /** Callers may ask for the status of every version there is: a model that has no state is removed, and made again on request. */
-  #removeForgettable(): void {
-    const before = performance.now() - KEPT_MS;
+  /** Removes models without a state, which are created again on request: callers may request the status of every version. */
+  #removeDiscardable(): void {
+    const before = performance.now() - RETENTION_MS;
     for (const [key, { model, evictable, requestedAt }] of this.#others) {
-      if (requestedAt > before || !model.forgettable()) continue;
+      if (requestedAt > before || !model.discardable()) continue;
       this.#budget.unregister(evictable);
       this.#others.delete(key);
     }
@@ -144,7 +145,7 @@ export class ModelSet {
 
 const keyOf = (folder: string, number: string | undefined): string => JSON.stringify([folder, number]);
 
-/** A model as the memory budget sees it, which evicts it when another needs its memory. @param label its name in the log. */
+/** The model for the memory budget, which evicts it if another model needs the memory. @param label its name in the log */
 function evictableOf(model: Model, label: string, { logger, metrics }: Telemetry): Evictable {
   return {
     lastUsed: () => model.live()?.lastUsed() ?? 0,

@@ -1,20 +1,21 @@
 /** Checks for newer models at intervals. */
-export interface Refresher {
-  /** Where CPU exists only during requests a timer would not run: `onRequest` is to be called with each. */
-  readonly ridesOnRequests: boolean;
-  /** Starts a check that is due. Costs the request nothing but that. */
+interface Refresher {
+  /** There is no timer, because the CPU is available only during requests: `onRequest` must be called at each request. */
+  readonly runsOnRequests: boolean;
+  /** Starts a check if one is due. The request does not wait for it. */
   onRequest(): void;
   close(): void;
 }
 
 /**
- * @param refresh begins a check, whether or not the updates of an earlier one have ended; never rejects.
- * @param everyMs 0: never. Spread by a tenth, so that the instances of a service do not all list the models at once.
- * @param onRequests see {@link Refresher.ridesOnRequests}.
+ * Creates a refresher, and starts its timer.
+ * @param refresh starts a check, even if updates of an earlier one are under way; never rejects
+ * @param everyMs 0: never. It varies by up to 5 %, so that the instances of a service do not all list the models at once.
+ * @param onRequests see {@link Refresher.runsOnRequests}
  */
 export function createRefresher(refresh: () => Promise<void>, everyMs: number, onRequests: boolean): Refresher {
   const interval = (): number => everyMs * (0.95 + Math.random() / 10);
-  const ridesOnRequests = onRequests && everyMs > 0;
+  const runsOnRequests = onRequests && everyMs > 0;
   let dueAt = performance.now() + interval();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -29,11 +30,11 @@ export function createRefresher(refresh: () => Promise<void>, everyMs: number, o
 
   if (!onRequests && everyMs > 0) arm();
   return {
-    ridesOnRequests,
+    runsOnRequests,
     onRequest() {
-      if (!ridesOnRequests || closed || performance.now() < dueAt) return;
+      if (!runsOnRequests || closed || performance.now() < dueAt) return;
       dueAt = performance.now() + interval();
-      // After the request that came: it goes first.
+      // After this turn, in which the request starts.
       setImmediate(() => void refresh());
     },
     close() {

@@ -11,12 +11,12 @@ import { Listing } from './listing.ts';
 import { ModelSet } from './model-set.ts';
 import { createUpdates, type Updates } from './updates.ts';
 
-export interface RepositoryOptions {
+interface RepositoryOptions {
   readonly store: ModelStore;
-  /** The model behind `/predict`; needed where there are several. */
+  /** The model behind `/predict`; required if there are several. */
   readonly name: string | undefined;
   readonly engine: EngineOptions & { readonly capacity: Capacity };
-  /** Bytes that models may take in all; undefined: what the memory limit leaves. */
+  /** Bytes that all models may take; undefined: the memory limit without the bytes of the server process. */
   readonly memoryBudget: number | undefined;
   /** SHA-256 that the file of the model behind `/predict` must have, in hex. */
   readonly sha256: string | undefined;
@@ -25,11 +25,12 @@ export interface RepositoryOptions {
   readonly telemetry: Telemetry;
 }
 
+/** A model of the list, with the states of its versions. */
 export interface ListedModel {
   readonly name: string;
   /** Unloaded by an administrator, and not loaded since. */
   readonly unloaded: boolean;
-  /** The highest first; of a model without version folders one that has no number. */
+  /** The highest first; for a model without version folders, one without a number. `status` is undefined if not requested yet. */
   readonly versions: readonly { readonly number: string | undefined; readonly status: ModelStatus | undefined }[];
 }
 
@@ -38,13 +39,13 @@ export interface Repository {
   /** The model behind `/predict`. Never unloaded. */
   readonly main: Model;
   /**
-   * A model by its name, and one of its versions by number; without one the highest, and later the next.
-   * @throws ServingError `NOT_FOUND`; `NOT_READY` where the models cannot be listed.
+   * A model by its name. With a number, that version; without one the highest, and newer ones when they are found.
+   * @throws ServingError `NOT_FOUND`; `NOT_READY` if the models cannot be listed, or the model was unloaded on demand
    */
   find(name: string, number?: string): Promise<Model>;
-  /** All models. @throws ServingError `NOT_READY` where they cannot be listed. */
+  /** All models. @throws ServingError `NOT_READY` if they cannot be listed */
   list(): Promise<readonly ListedModel[]>;
-  /** One of the list. @throws ServingError `NOT_FOUND`; `NOT_READY` where the models cannot be listed. */
+  /** One model of the list. @throws ServingError `NOT_FOUND`; `NOT_READY` if the models cannot be listed */
   describe(name: string): Promise<ListedModel>;
   /**
    * Loads a model, or the newest version of one that is loaded.
@@ -52,9 +53,9 @@ export interface Repository {
    */
   load(name: string): Promise<void>;
   /**
-   * Unloads all versions of a model, and keeps them unloaded until `load`. Settles when the requests that use it are done and
-   * its memory is free.
-   * @throws ServingError `NOT_FOUND`; `FORBIDDEN` for the one behind `/predict`, as `/ready` depends on it.
+   * Unloads all versions of a model, which stay unloaded until `load`. Settles when the requests that use it are done and its
+   * memory is free.
+   * @throws ServingError `NOT_FOUND`; `FORBIDDEN` for the model behind `/predict`, because `/ready` depends on it.
    */
   unload(name: string): Promise<void>;
   /** The models that have been requested so far. */
@@ -66,7 +67,7 @@ export interface Repository {
   close(): Promise<void>;
 }
 
-/** The repository of a store. Nothing is listed or loaded before it is requested. */
+/** Creates the repository of a store. Nothing is listed or loaded before it is requested. */
 export function createRepository(options: RepositoryOptions): Repository {
   const { store, name, telemetry } = options;
   const budget = createBudget(options);
@@ -152,7 +153,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   async function close(): Promise<void> {
     closed = true;
     updates.close();
-    // The models are closed before the store: a fetch that the store then breaks off is no failure.
+    // The models are closed before the store, so that a fetch that the closing store ends is not logged as a failure.
     const ends = models.all().map((model) => model.close());
     store.close();
     await Promise.all(ends);
@@ -165,7 +166,7 @@ export function createRepository(options: RepositoryOptions): Repository {
 
 function describeVersions(models: ModelSet, layout: Layout, folder: string): ListedModel['versions'] {
   const newest = models.peek(layout, folder);
-  // A newer version that failed to load, or is not loaded yet, is not the one that serves.
+  // The version that serves need not be the highest: a newer one may have failed to load, or not be loaded yet.
   const serving = newest?.live()?.version;
   return layout.models.get(folder)!.map(({ number }, i) => {
     const isServing = serving === undefined || number === undefined ? i === 0 : serving === number;
@@ -173,7 +174,7 @@ function describeVersions(models: ModelSet, layout: Layout, folder: string): Lis
   });
 }
 
-/** What the operator allows, as far as the memory limit does. */
+/** The operator's budget, or the memory limit if that is less. */
 function createBudget({ engine, memoryBudget }: RepositoryOptions): MemoryBudget {
   const limit = modelMemory(engine.capacity);
   if (memoryBudget === undefined) return new MemoryBudget(limit);

@@ -6,7 +6,7 @@ import type { Model } from '../serving/model.ts';
 import type { Listing } from './listing.ts';
 import type { ServingModel } from './model-set.ts';
 
-export interface UpdatesOptions {
+interface UpdatesOptions {
   readonly store: Pick<ModelStore, 'list'>;
   readonly telemetry: Telemetry;
   readonly listing: Pick<Listing, 'onListed'>;
@@ -14,23 +14,24 @@ export interface UpdatesOptions {
   readonly serving: () => readonly ServingModel[];
 }
 
-/** Finds newer versions of the models that serve, and has them prepared. */
+/** Finds newer versions of the models that serve, and updates the models. */
 export interface Updates {
   /**
-   * Lists the models that serve and are not being updated already, and updates those of which there is a newer version.
-   * Settles when all updates under way have ended, well or badly. Never rejects. A call meanwhile joins the listing under way,
-   * or begins another: an update that takes long holds up no other model's.
+   * Lists the models that serve and are not being updated, and updates those of which there is a newer version. Settles when all
+   * updates under way have ended, successfully or not. Never rejects. A call meanwhile joins the listing under way, or starts
+   * another, so that a long update does not delay those of other models.
    */
   refresh(): Promise<void>;
-  /** From here on a failure is that of a shutdown, and is not logged. */
+  /** From here on a failure is caused by the shutdown, and is not logged. */
   close(): void;
 }
 
-/** Above this many loaded models one listing of all is fewer requests than one of each folder. */
+/** With more loaded models than this, a listing of all takes fewer requests than one of each folder. */
 const MOST_FOLDERS = 8;
-/** Each fetch opens connections of its own and takes some megabytes of the fetching process. */
+/** How many updates run at once: each fetch opens its own connections and takes some megabytes of the fetching process. */
 const UPDATES_AT_ONCE = 4;
 
+/** Creates the updates of a repository. It starts nothing by itself. */
 export function createUpdates({ store, telemetry, listing: known, serving }: UpdatesOptions): Updates {
   const { logger, metrics } = telemetry;
   const limited = createLimiter(UPDATES_AT_ONCE);
@@ -40,7 +41,7 @@ export function createUpdates({ store, telemetry, listing: known, serving }: Upd
   let closed = false;
 
   async function listAll(): Promise<void> {
-    // One with a new version, or whose old one is still in use, is updated again once that is over.
+    // A model that is being updated, or whose old version is still in use, is checked again at a later refresh.
     const due = serving().filter(({ model }) => !underWay.has(model) && !model.refreshing());
     const each = due.length <= MOST_FOLDERS;
     let all: Layout | undefined;

@@ -1,38 +1,43 @@
 import type { RowIndependence } from '../../batching/row-independence.ts';
 import { type Feeds, findMisfit, joinRows, keyOf } from '../../engine/batch-rows.ts';
 import type { JoinedTensor } from '../../engine/frame.ts';
-import { findDifference, sampleTensor, sliceRows } from '../../tensor/compare.ts';
+import { findDifference, sliceRows, syntheticTensor } from '../../tensor/compare.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 
+/** Runs a model once: from a tensor for each input to one for each output, in the order of the signature. @throws RunError */
 export type Run = (inputs: readonly JoinedTensor[]) => Promise<Tensor[]>;
 
 /** Whether rows of different requests share runs. */
 export interface BatchingDecision {
   readonly enabled: boolean;
-  /** `guard`: a run whose outputs did not follow the rows. */
+  /** `guard`: a run whose outputs had not one row for each input row. */
   readonly decidedBy: 'proof' | 'trial' | 'manifest' | 'guard';
   /** A sentence for the operator of the service, without a full stop. */
   readonly reason: string;
 }
 
+/** The facts that decide whether rows share runs. */
 export interface BatchingEvidence {
   readonly signature: Signature;
-  /** `batching` of model.json, which goes before everything else. */
+  /** `batching` of model.json, which overrides everything else. */
   readonly manifest: boolean | undefined;
-  /** What the graph says; undefined where it has not been read. */
+  /** What the graph proves; undefined if it was not read. */
   readonly graph: RowIndependence | undefined;
-  /** Rows that the model's files vouch for: golden rows and the example. */
+  /** Valid rows from the model's files: golden rows and the example. */
   readonly known: readonly Feeds[];
   readonly run: Run;
 }
 
 const TOLERANCE = 1e-4;
 const ROWS = 3;
-/** A model slower than this is not tried: nine rows of it would hold up the start. */
+/** A model that takes longer for a row is not tried: nine rows would delay the start too much. */
 const SLOWEST_MS = 2000;
 const WAY_OUT = 'to decide it, add golden.json with three rows, or set "batching" in model.json';
 
-/** Never rejects: a trial that fails is a reason not to join rows. */
+/**
+ * Decides whether rows share runs: by the manifest, else by proof from the graph, else by a trial. Never rejects: a trial that
+ * fails is a reason not to join rows.
+ */
 export async function decideBatching(evidence: BatchingEvidence): Promise<BatchingDecision> {
   const { graph, known, manifest, run, signature } = evidence;
   if (manifest !== undefined) {
@@ -59,7 +64,7 @@ function explain(graph: Exclude<RowIndependence, { verdict: 'proved' }>): string
   return operator === undefined ? reason : `operator ${operator}, node ${node}: ${reason}`;
 }
 
-/** Rows lie along the first dimension of every input and output, so that it has to be free. */
+/** Names an input or output whose first dimension, that of the rows, is not free. Undefined if there is none. */
 function findFixedDimension({ inputs, outputs }: Signature): string | undefined {
   if (inputs.length === 0) return 'the model has no inputs';
   const isFixed = ({ shape }: TensorSpec): boolean => shape[0] !== -1;
@@ -79,10 +84,10 @@ export function trialRows(known: readonly Feeds[]): Feeds[] {
   return rows;
 }
 
-/** A row of values that are safe for its dtypes; a free dimension is as long as in `like`, or 1. */
+/** A synthetic row; a free dimension is as long as in `like`, or 1. @param row rows of different numbers have different values */
 export function syntheticRow({ inputs }: Signature, like: Feeds | undefined, row: number): Feeds {
   const tensors = inputs.map(({ dtype, shape }, i) =>
-    sampleTensor(
+    syntheticTensor(
       dtype,
       shape.map((dim, d) => (dim === -1 ? (like?.tensors[i]?.dims[d] ?? 1) : dim)),
       row,
@@ -94,8 +99,9 @@ export function syntheticRow({ inputs }: Signature, like: Feeds | undefined, row
 type Trial = Pick<BatchingDecision, 'enabled' | 'reason'>;
 
 /**
- * Runs distinct rows alone, then joined in two orders, and compares. It shows that rows influence each other, never that they
- * do not, so it takes real rows alone, and outputs that differ for all of them.
+ * Runs distinct rows alone, then joined in two orders, and compares the outputs. A difference proves that rows influence each
+ * other; equality proves nothing. So only rows from the model's files are used, and their outputs must differ from row to row.
+ * @param rows of one key, at least three
  */
 export async function tryJoinedRuns(run: Run, rows: readonly Feeds[]): Promise<Trial> {
   if (rows.length < ROWS)
@@ -119,8 +125,8 @@ export async function tryJoinedRuns(run: Run, rows: readonly Feeds[]): Promise<T
     [0, 2],
     [1, 2],
   ] as const;
-  if (!pairs.every(([a, b]) => areToldApart(alone[a]!, alone[b]!))) {
-    return undecided('no output of floating-point numbers tells the trial rows apart');
+  if (!pairs.every(([a, b]) => areDistinct(alone[a]!, alone[b]!))) {
+    return undecided('no output of floating-point numbers differs between the trial rows');
   }
   const forward = rows.map((_, i) => i);
   for (const order of [forward, forward.toReversed()]) {
@@ -130,14 +136,14 @@ export async function tryJoinedRuns(run: Run, rows: readonly Feeds[]): Promise<T
   return { enabled: true, reason: `${ROWS} rows gave the same alone and joined` };
 }
 
-/** Labels agree by chance; numbers that are computed from a row hardly do. */
-function areToldApart(a: readonly Tensor[], b: readonly Tensor[]): boolean {
+/** Whether a floating-point output differs. Labels and other integers may be equal by chance. */
+function areDistinct(a: readonly Tensor[], b: readonly Tensor[]): boolean {
   return a.some(
     (tensor, i) => tensor.dtype.startsWith('float') && findDifference(tensor, b[i]!, TOLERANCE) !== undefined,
   );
 }
 
-/** Why rows that run in this order may not be joined. */
+/** Runs the rows joined in this order. @returns why they must not be joined; undefined if the outputs are those of each row alone */
 async function compareJoined(
   run: Run,
   rows: readonly Feeds[],

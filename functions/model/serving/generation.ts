@@ -26,57 +26,59 @@ export interface EngineOptions {
   readonly capacity: Capacity;
   /** Engine processes; undefined: as many as CPUs and memory allow. */
   readonly processes: number | undefined;
-  /** Of each engine process. */
+  /** Threads of each engine process. */
   readonly intraOpThreads: number;
+  /** onnxruntime's names, in the order of preference. */
   readonly executionProviders: readonly string[];
-  /** Rows that may share a run. */
+  /** The most rows of a run. */
   readonly maxBatchSize: number;
-  /** Longest that a row waits for others to share its run. */
+  /** The longest time that a row waits for others to share its run. */
   readonly batchDelayMs: number;
-  /** Rows that may wait. */
+  /** The most rows that may wait. */
   readonly maxQueueSize: number;
-  /** After which an engine process is ended. */
+  /** The time after which a run's engine process is killed. */
   readonly runTimeoutMs: number;
 }
 
+/** The log and the metrics. */
 export interface Telemetry {
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
-/** A model that serves: its files as they were when loaded, in engine processes of its own. */
+/** A model that serves: its files as they were when loaded, in its own engine processes. */
 export interface Generation {
   readonly name: string;
   readonly version: string;
   readonly bytes: number;
   readonly signature: Signature;
   readonly manifest: Manifest;
-  /** Whether rows of different requests share runs now, and why: a run that shows that they must not ends it. */
+  /** Whether rows of different requests share runs now, and why. A run that shows that they must not changes it. */
   readonly batching: BatchingDecision;
   /** `batching.enabled`. */
   readonly joined: boolean;
   readonly rows: RowDecoder;
-  /** Outputs that the model itself has class labels for, by column. */
+  /** Outputs for which the model file has class labels, by column. */
   readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
-  /** @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
+  /** Runs rows: see `Batcher.predict`. @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
   predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
   /** Rows in the queue. */
   queueDepth(): number;
   engines(): EngineView[];
   /** Why it cannot predict now, for the operator's log. */
   fault(): string | undefined;
-  /** Its files are no longer those that were listed: no engine can load them again. */
+  /** Whether its files have changed since they were listed, so that no engine can load them again. */
   stale(): boolean;
-  /** Keeps it until `release`. A caller that holds it twice releases it twice. */
+  /** Increments the usage count: it is not closed until `release`. A caller that holds it twice releases it twice. */
   hold(): void;
   release(): void;
-  /** The usage count is 0. */
+  /** Whether the usage count is 0. */
   idle(): boolean;
-  /** Milliseconds of `performance.now()` at which it was held or released last. */
+  /** `performance.now()` when it was last held or released. */
   lastUsed(): number;
-  /** Aborted some time after it has been replaced: streams that still hold it should end. */
+  /** Aborted a minute after it has been replaced: streams that still hold it should end. */
   readonly superseded: AbortSignal;
-  /** Where its weights lie, by path from the folder of its file, as its engine has found them. */
+  /** The locations of its weights, as its engine has found them: paths relative to the folder of its file. */
   readonly external: readonly string[];
   /** Starts engines up to this number. */
   grow(engines: number): void;
@@ -85,19 +87,19 @@ export interface Generation {
   close(): Promise<void>;
 }
 
-/** What a generation is made of: a model whose first engine is loaded, checked and warm. */
-export interface LoadedModel {
+/** A model whose first engine is loaded, checked and warm. */
+interface LoadedModel {
   readonly files: ModelFiles;
   readonly pool: Pool;
   readonly signature: Signature;
   readonly patched: readonly PatchedOutput[];
   readonly external: readonly string[];
   readonly batching: BatchingDecision;
-  /** For the engines that are still to start. */
+  /** The warm-up runs for the engines that start later. */
   readonly warmUp: Parameters<Pool['grow']>[0];
 }
 
-/** A generation that starts to serve. */
+/** Creates the generation of a loaded model. */
 export function createGeneration(model: LoadedModel, options: EngineOptions, telemetry: Telemetry): Generation {
   const { files, pool, signature, patched, external, warmUp } = model;
   const { name, version, bytes, manifest } = files;
@@ -156,7 +158,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
   };
 }
 
-/** @param onMisfit called when the outputs of a shared run did not follow its rows: from then on no run is shared. */
+/** @param onMisfit called when the outputs of a run had not one row for each input row: from then on no run is shared. */
 function createMeteredBatcher(
   { files: { name, version }, pool, batching }: LoadedModel,
   { maxBatchSize, batchDelayMs, maxQueueSize }: EngineOptions,

@@ -8,8 +8,8 @@ import type { RowDecoder } from '../folder/rows.ts';
 import type { Run } from './batching-decision.ts';
 
 /**
- * Runs every golden row alone and compares each output that it names.
- * @throws ServingError `MODEL_FAILED` that names the row, the output and the difference.
+ * Runs every golden row alone, and compares the outputs that it has with those of the model.
+ * @throws ServingError `MODEL_FAILED` that names the row, the output and the difference; RunError of a run
  */
 export async function checkGolden(golden: Golden, signature: Signature, decoder: RowDecoder, run: Run): Promise<void> {
   for (const [i, row] of golden.rows.entries()) {

@@ -4,7 +4,7 @@ import type { LoadPhase } from '../../telemetry/metrics/metric-table.ts';
 
 export type { LoadPhase };
 
-/** Ends a message for callers: the reason itself is for the operator. */
+/** The end of a message for callers: the reason itself is for the operator. */
 export const IN_THE_LOG = "the server's log says why";
 
 const WHEN: Readonly<Record<LoadPhase, string>> = {
@@ -17,69 +17,69 @@ const WHEN: Readonly<Record<LoadPhase, string>> = {
 
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
-/** A new version that fails costs CPU that requests want. */
+/** Longer, because a new version that fails takes CPU time from requests. */
 const FIRST_UPDATE_RETRY_MS = 60_000;
 const LONGEST_UPDATE_RETRY_MS = 3_600_000;
 
 /**
- * The failure of a load, in words for callers: paths, buckets, accounts and texts of other programs are for the log.
- * @param phase what the load was doing.
+ * The failure of a load, as text for callers: paths, buckets, accounts and texts of other programs are for the log.
+ * @param phase of the load when it failed
  */
-export function describeForCallers({ code, message }: ServingError, phase: LoadPhase | undefined): string {
-  // Short of memory, or shutting down: these are about the server, and say when to come again.
+function describeForCallers({ code, message }: ServingError, phase: LoadPhase | undefined): string {
+  // Memory is short, or the server is shutting down: these messages are about the server.
   if (code === 'NOT_READY' || code === 'DRAINING') return message;
   return `it failed ${WHEN[phase ?? 'loading']}: ${IN_THE_LOG}`;
 }
 
-/** What a load ended with, as the one error type: anything else is a failure of the model's. */
+/** The error of a load as a ServingError: any other error becomes `MODEL_FAILED`. */
 export function toLoadError(error: unknown): ServingError {
   return error instanceof ServingError ? error : new ServingError('MODEL_FAILED', String(error), { cause: error });
 }
 
-/** Loads of a model that does not serve yet: why the latest failed, and when the next may begin. */
+/** The failed loads of a model that does not serve yet: why the latest failed, and when the next may start. */
 export class LoadFailures {
   #latest: ServingError | undefined;
   #reported: string | undefined;
-  #inARow = 0;
+  #failures = 0;
   #retryAt = 0;
 
-  /** The latest failure; undefined where no load has failed since the last `clear`. */
+  /** The latest failure; undefined if no load has failed since the last `clear`. */
   get latest(): ServingError | undefined {
     return this.#latest;
   }
 
-  /** The latest failure in words for callers. */
+  /** The latest failure as text for callers. */
   get reported(): string | undefined {
     return this.#reported;
   }
 
-  /** Milliseconds until the next load may begin; 0 or less: now. */
+  /** Milliseconds until the next load may start; 0 or less: now. */
   waitMs(): number {
     return this.#retryAt - performance.now();
   }
 
-  /** @returns whether nothing is wrong with the model itself: memory is short at present. */
+  /** Records a failed load. @returns whether the model itself is not the cause: memory is short at present. */
   record(error: ServingError, phase: LoadPhase | undefined): boolean {
     const isBusy = error.code === 'NOT_READY';
     this.#latest = error;
     this.#reported = describeForCallers(error, phase);
-    if (!isBusy) this.#inARow++;
-    this.#retryAt = performance.now() + backOffMs(isBusy ? 1 : this.#inARow, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    if (!isBusy) this.#failures++;
+    this.#retryAt = performance.now() + backOffMs(isBusy ? 1 : this.#failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
     return isBusy;
   }
 
   clear(): void {
     this.#latest = undefined;
     this.#reported = undefined;
-    this.#inARow = 0;
+    this.#failures = 0;
   }
 }
 
-/** The newer version that failed to load while another serves: it is tried again when it changes, or after a back-off. */
+/** A newer version that failed to load while another serves: it is tried again when it changes, or after a back-off. */
 export class RefusedVersion {
   #refused: { stamp: string; times: number; retryAt: number; message: string; reported: string } | undefined;
 
-  /** The failure in words for callers; undefined where nothing was refused. */
+  /** The failure as text for callers; undefined if there is none. */
   get reported(): string | undefined {
     return this.#refused?.reported;
   }
@@ -90,8 +90,9 @@ export class RefusedVersion {
   }
 
   /**
-   * @param stamp of the version; `''` where it was not found.
-   * @returns whether it is news: a model that has been removed is logged once, not at every refresh.
+   * Records a failed update.
+   * @param stamp of the version; `''` if it was not found
+   * @returns whether to log it: that a model has been removed is logged once, not at every refresh.
    */
   record(stamp: string, error: ServingError, phase: LoadPhase | undefined): boolean {
     const before = this.#refused;

@@ -20,16 +20,16 @@ import type { LoadPhase } from './load-failure.ts';
 import { checkManifest } from './manifest-check.ts';
 import { type WarmUpRow, warmUp } from './warm-up.ts';
 
-/** A made-up row that a model never finishes must not hold up the start for as long as a real one may take. */
+/** The timeout of a trial run, shorter than that of a request's run, so that a row that never ends does not delay the start. */
 const TRIAL_MS = 10_000;
-/** How many classes a line of the log names. */
+/** The most classes that are named in a line of the log. */
 const NAMED_CLASSES = 10;
 
 /**
- * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up.
- * Settles when the first engine is warm; the others start after it.
- * @param startEngines how many of the engines are started for now: there is no memory for more before another has gone.
- * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed.
+ * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up. Settles when
+ * the first engine is warm; the others start after it.
+ * @param startEngines how many engines to start now; there may be no memory for more before another generation is closed
+ * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed
  */
 export async function loadGeneration(
   files: ModelFiles,
@@ -61,11 +61,11 @@ export async function loadGeneration(
   }
 }
 
-/** @returns `start`, which loads the first engine; `lost`, which rejects where the model cannot be loaded a second time. */
+/** @returns `start`, which loads the first engine; `lost`, which rejects if the model cannot be loaded a second time. */
 function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
   const { path, stamps, name } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs } = options;
-  // The first engine reads the graph; those that are started later need not.
+  // Only the first engine reads the graph.
   const order = { path, stamps, intraOpThreads, executionProviders, findsRowIndependence: true };
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {});
@@ -99,7 +99,7 @@ async function check(files: ModelFiles, pool: Pool, evidence: Omit<BatchingEvide
   return { batching, known };
 }
 
-/** The rows that the model's files vouch for: golden rows, then the example. */
+/** The valid rows from the model's files: golden rows, then the example. */
 function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFeeds[] {
   const rows = (golden?.rows ?? []).map((row, i) => decoder.decode(row.features, `golden.json: rows[${i}].features`));
   if (manifest.example !== undefined) {
@@ -108,7 +108,7 @@ function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFe
   return rows;
 }
 
-/** The last of the known rows, which is the example where there is one: the golden rows before it have been run. */
+/** The last of the known rows, which is the example if there is one: the golden rows have run already. */
 function warmUpRow({ manifest }: ModelFiles, known: readonly RowFeeds[], signature: Signature): WarmUpRow {
   const feeds = known.at(-1);
   if (feeds === undefined) return { feeds: syntheticRow(signature, undefined, 0), place: undefined };

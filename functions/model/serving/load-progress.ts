@@ -3,12 +3,12 @@ import type { LoadPhase } from './load-failure.ts';
 import type { Progress } from './prepared-generation.ts';
 
 /** The progress of a model's load, for its status and for metrics. */
-export interface LoadProgress extends Progress {
-  /** A load begins. @param name what the model is called until its files say otherwise. */
+interface LoadProgress extends Progress {
+  /** Starts a load. @param name of the model, until its files give it another. */
   begin(name: string): void;
-  /** The load has ended, one way or the other. */
+  /** Ends the load, successful or not. */
   end(): void;
-  /** Of the generation that serves now. */
+  /** Sets the bytes of the generation that serves now. */
   settle(bytes: number): void;
   now(): {
     readonly phase: LoadPhase | undefined;
@@ -18,6 +18,7 @@ export interface LoadProgress extends Progress {
   };
 }
 
+/** Creates the progress of one model's loads. It reports the seconds of each phase to the metrics. */
 export function createLoadProgress(metrics: Metrics): LoadProgress {
   let phase: LoadPhase | undefined;
   let name = '';

@@ -3,11 +3,11 @@ import type { Signature } from '../../tensor/tensor.ts';
 import type { Manifest } from '../folder/manifest.ts';
 
 /**
- * Holds what `model.json` says against the model.
- * @throws ServingError `MODEL_FAILED` that names the field, what it says and what the model has
+ * Checks `model.json` against the model's signature.
+ * @throws ServingError `MODEL_FAILED` that names the field, its value and what the model has
  */
 export function checkManifest({ output, input, batching, classes }: Manifest, { inputs, outputs }: Signature): void {
-  // What an exporter says of outputs is often less than what they do: the operator's word goes before it.
+  // Outputs are not checked: exporters often declare a fixed first dimension that is free, and the manifest overrides them.
   const fixed = inputs.find(({ shape }) => shape[0] !== -1);
   if (batching === true && fixed !== undefined) {
     const has = `${fixed.name} has ${fixed.anyRank ? 'no fixed rank' : `shape [${fixed.shape.join(', ')}]`}`;
@@ -27,7 +27,7 @@ export function checkManifest({ output, input, batching, classes }: Manifest, { 
   if (classes !== undefined) checkClasses(classes.length, main);
 }
 
-/** Floats are a score for each class, or in a column by themselves a class index. More dimensions are no scores of a row. */
+/** Checks the number of classes. Floats are a score for each class; one column is a class index, and rank 3 or more has no scores. */
 function checkClasses(classes: number, { name, dtype, shape }: Signature['outputs'][number]): void {
   const scores = shape.at(-1) ?? -1;
   if (!dtype.startsWith('float') || shape.length > 2 || scores === -1 || scores === 1 || scores === classes) return;

@@ -14,56 +14,57 @@ import {
 } from './prepared-generation.ts';
 import { pickListed } from './version-listing.ts';
 
+/** The state of a model, for status pages and probes. */
 export interface ModelStatus {
   readonly name: string;
   readonly version: string | undefined;
   readonly state: ModelState;
-  /** What a load is doing, also that of a newer version; undefined when none is under way. */
+  /** The phase of a load under way, also of a newer version; undefined if there is none. */
   readonly phase: LoadPhase | undefined;
-  /** Size of the model and its weights. */
+  /** The size of the model and its weights. */
   readonly bytes: number | undefined;
-  /** Of a load under way, how many of them have been fetched. */
+  /** How many of them a load under way has fetched. */
   readonly fetched: number | undefined;
-  /** Seconds the latest load has taken so far, or took. */
+  /** The seconds of the latest load so far, or in all. */
   readonly seconds: number;
-  /** Why it is not ready, in words for callers: the log has those for the operator. */
+  /** Why it is not ready, as text for callers: the log has the reason for the operator. */
   readonly reason: string | undefined;
-  /** Whether rows of different requests share runs, once a version serves. */
+  /** Whether rows of different requests share runs; undefined while no version serves. */
   readonly batching: BatchingDecision | undefined;
-  /** Why a newer version failed to load, in words for callers. */
+  /** Why a newer version failed to load, as text for callers. */
   readonly refused: string | undefined;
 }
 
 /** One model, from before its first load to the end of the process. */
 export interface Model {
-  /** Starts a load where none is done or under way. A load that failed is tried again once its back-off is over. */
+  /** Starts a load unless one is done or under way. A load that failed is tried again when its back-off is over. */
   load(): void;
   /** The generation that serves. A caller that uses it calls its `hold()` in the same turn of the event loop. */
   live(): Generation | undefined;
-  /** Waits for the load under way, or starts one. @throws ServingError `NOT_READY` with the reason a load failed. */
+  /** Waits for the load under way, or starts one. @throws ServingError `NOT_READY` with the reason why a load failed. */
   whenLive(): Promise<Generation>;
   /**
-   * Compares what was listed with what serves. A different version is prepared beside the one that serves and swapped in; one
-   * that fails changes nothing, and is tried again when it changes or after a back-off. Settles when the new one serves, even
-   * while requests still use the old one. Never rejects.
-   * @param waitForRetired waits where a version that was replaced before is still in use. Otherwise nothing is done then: two
-   * generations take the memory of two, and there must not be three.
+   * Compares the listed version with the one that serves. A different one is prepared beside it, and swapped in; one that fails
+   * changes nothing, and is tried again when it changes or after a back-off. Settles when the new one serves, even while requests
+   * still use the old one. Never rejects.
+   * @param waitForRetired whether to wait while a version that was replaced before is still in use. Otherwise nothing is done then:
+   * two generations take the memory of two, and there must not be three.
    */
   refresh(layout: Layout, waitForRetired?: boolean): Promise<void>;
-  /** A newer version is being prepared, or the one before it is still in use. */
+  /** Whether a newer version is being prepared, or the one before it is still in use. */
   refreshing(): boolean;
-  /** It has no state to lose: it is neither loaded nor loading, and no back-off keeps it from being loaded. */
-  forgettable(): boolean;
+  /** Whether it has no state to lose: it is neither loaded nor loading, and no back-off delays its next load. */
+  discardable(): boolean;
   /** Unloads it until the next request for it. Settles when its usage count is 0 and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
-  /** Ends its engines, and what is under way. Settles when nothing of it is left. */
+  /** Ends its engines and the loads under way. Settles when all processes have exited and the files are removed. */
   close(): Promise<void>;
 }
 
 /**
- * A model that is not loaded yet.
- * @param label what it is called until its files give it a name.
+ * Creates a model, which is not loaded yet.
+ * @param label its name until its files give it another
  */
 export function createModel(label: string, options: PreparationOptions): Model {
   return new ManagedModel(label, options);
@@ -79,7 +80,7 @@ class ManagedModel implements Model {
   #live: PreparedGeneration | undefined;
   #loading: Promise<Generation> | undefined;
   #updating: Promise<void> | undefined;
-  /** What the latest load or update was doing when it failed. */
+  /** The phase in which the latest load or update failed. */
   #failedIn: LoadPhase | undefined;
   #closed = false;
 
@@ -125,7 +126,7 @@ class ManagedModel implements Model {
     return this.#updating !== undefined || this.#retirement.isPending();
   }
 
-  forgettable(): boolean {
+  discardable(): boolean {
     const isInUse = (this.#live ?? this.#loading) !== undefined || this.refreshing();
     return !isInUse && this.#failures.waitMs() <= 0;
   }
@@ -173,7 +174,7 @@ class ManagedModel implements Model {
     return this.#live === undefined ? this.#failures.reported : undefined;
   }
 
-  /** A local file that was overwritten cannot be loaded again by an engine that is replaced: it is loaded as a new version. */
+  /** A replacement of an engine cannot load a local file that was overwritten: the file is loaded as a new version. */
   #dropStale(): void {
     const stale = this.#live;
     if (stale === undefined || this.#updating !== undefined || !stale.generation.stale()) return;
@@ -181,12 +182,12 @@ class ManagedModel implements Model {
     void this.#retirement.retire(stale);
   }
 
-  /** Begins a load where one is due. @returns the load under way. */
+  /** Starts a load if one is due. @returns the load under way. */
   #begin(): Promise<Generation> | undefined {
     const isDue = this.#loading === undefined && this.#live === undefined && this.#failures.waitMs() <= 0;
     if (isDue && !this.#closed) {
       this.#loading = this.#firstLoad();
-      // A waiting caller gets the error; without one it is in the status and the log.
+      // A waiting caller gets the error; it is also in the status and the log.
       this.#loading.catch(() => {});
     }
     return this.#loading;
@@ -258,7 +259,7 @@ class ManagedModel implements Model {
     const { logger, metrics } = this.#options.telemetry;
     const { name, bytes } = serving.generation;
     if (error instanceof SourceError && error.fault === 'transient') {
-      // The bucket's fault and not the version's: the next refresh tries it again.
+      // The bucket could not be reached; the version itself may be good. The next refresh tries it again.
       metrics.refreshed('unreachable');
       logger.warning(`the new version could not be fetched: ${error.message}`, { model: name });
       return;

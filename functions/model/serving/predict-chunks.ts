@@ -3,12 +3,12 @@ import { type Feeds, stackSpans } from '../../engine/batch-rows.ts';
 import type { AdmissionOptions, Cancellation, Outcome } from '../../engine/batcher.ts';
 import type { Generation } from './generation.ts';
 
-/** Rows of one request that are queued together at most: those of others find a place between them. */
+/** The most rows of one request that are queued together, so that rows of other requests can be queued between them. */
 export const CHUNK_ROWS = 256;
-/** Chunks of one request that are queued, run or handled at once: what it holds of the queue's memory. */
+/** How many chunks of one request are queued, run or handled at once: this bounds their memory. */
 const CHUNKS_IN_FLIGHT = 4;
 
-/** Rows `first` up to `first + rows` of one of the parts of a request. */
+/** Rows `first` to `first + rows` (exclusive) of one of the parts of a request. */
 export interface Chunk {
   readonly part: number;
   readonly first: number;
@@ -16,22 +16,18 @@ export interface Chunk {
 }
 
 /**
- * Takes the outcomes of a chunk, in the order of its rows. What it throws fails the request.
- * @param cancellation gone once the request is, and once another of its chunks has failed.
+ * Handles the outcomes of a chunk, in the order of its rows. An error that it throws fails the request.
+ * @param cancellation cancelled with the request, and when another of its chunks has failed
  */
-export type HandleChunk = (
-  chunk: Chunk,
-  outcomes: readonly Outcome[],
-  cancellation: Cancellation,
-) => void | Promise<void>;
+type HandleChunk = (chunk: Chunk, outcomes: readonly Outcome[], cancellation: Cancellation) => void | Promise<void>;
 
 /**
- * Runs all rows of a request. A long one goes as bulk work, in chunks of {@link CHUNK_ROWS} rows, a few at a time. Where the
- * queue is full, the first chunk is refused; the others wait, so that what has begun is finished.
- * @param parts feeds that have all rows of the request. Each is cut by itself: rows of different keys share no run.
- * @param handle is called once for each chunk, in the order in which they are done.
- * @throws ServingError what `Generation.predict` or `handle` throws first. It throws at once, and rows of the request that are
- * not in a run by then are never run.
+ * Runs all rows of a request. A long one is bulk work, in chunks of {@link CHUNK_ROWS} rows, a few at a time. If the queue is full,
+ * the first chunk is refused; later chunks wait, so that a request that has started is finished.
+ * @param parts feeds with all rows of the request. Each part has its own chunks: rows of different keys share no run.
+ * @param handle called once for each chunk, in the order in which they finish
+ * @throws ServingError the first error of `Generation.predict` or `handle`, at once. Rows of the request that are not in a run by
+ * then do not run.
  */
 export async function predictChunks(
   live: Pick<Generation, 'predict'>,
@@ -39,7 +35,7 @@ export async function predictChunks(
   cancellation: Cancellation,
   handle: HandleChunk,
 ): Promise<void> {
-  const chunks = cut(parts);
+  const chunks = chunksOf(parts);
   let next = 0;
   let hasFailed = false;
   const own: Cancellation = {
@@ -71,14 +67,14 @@ export async function predictChunks(
 
   const running = [runChunks()];
   if (chunks.length > 1) {
-    // A refusal is known within a turn: of a refused request nothing else is queued.
+    // A refusal is known within a turn, so that no other chunk of a refused request is queued.
     await Promise.race([running[0], turn()]);
     while (running.length < CHUNKS_IN_FLIGHT) running.push(runChunks());
   }
   await Promise.all(running);
 }
 
-function cut(parts: readonly Feeds[]): Chunk[] {
+function chunksOf(parts: readonly Feeds[]): Chunk[] {
   return parts.flatMap(({ rows }, part) =>
     Array.from({ length: Math.ceil(rows / CHUNK_ROWS) }, (_, i) => {
       const first = i * CHUNK_ROWS;

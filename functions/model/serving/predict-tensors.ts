@@ -8,14 +8,14 @@ import { CHUNK_ROWS, predictChunks } from './predict-chunks.ts';
 type Runner = Pick<Generation, 'joined' | 'signature' | 'predict'>;
 
 /**
- * Runs whole inputs and returns whole outputs, for the dialects in which a request has its batch in dimension 0 of each tensor.
- * Where rows of the model are joined, they share runs with those of others, and a long request is cut into chunks; where not,
- * all is one run. A row that fails fails its request.
- * @param tensors a tensor for each input, in the order of the signature, of its dtype and with a shape that it allows.
+ * Runs complete input tensors and returns complete output tensors, for the dialects in which a request has its batch in dimension 0
+ * of each tensor. If the model's rows are joined, they share runs with those of other requests, and a long request is divided into
+ * chunks; otherwise the request is one run. A row that fails fails its request.
+ * @param tensors a tensor for each input, in the order of the signature, of the input's dtype and of a shape that it allows
  * @returns a tensor for each output, in the order of the signature. Read only: they may be views of memory that other requests
  * read as well.
- * @throws ServingError `INVALID_INPUT` for batches of different lengths, and where a model does not take empty tensors;
- * `OVERLOADED` where the queue is full; what a row failed with; as `Generation.predict` does.
+ * @throws ServingError `INVALID_INPUT` for batches of different lengths, and for empty tensors that the model does not accept;
+ * `OVERLOADED` if the queue is full; the error of a row; as `Generation.predict` does
  */
 export async function predictTensors(
   live: Runner,
@@ -31,7 +31,7 @@ export async function predictTensors(
     const failed = live.joined ? outcomes.find((outcome) => 'error' in outcome) : undefined;
     if (failed !== undefined) throw failed.error;
   });
-  // A run has shown meanwhile that the outputs do not follow the rows: the whole request is one run, as for any such model.
+  // Meanwhile a run had not one output row for each input row: the complete request is one run, as for any such model.
   if (!live.joined) return predictUnjoined(live, tensors, cancellation);
   return gather(chunks.flat());
 }
@@ -51,7 +51,7 @@ async function predictUnjoined(
   });
 }
 
-/** The length of the batch. */
+/** The number of rows. @throws ServingError `INVALID_INPUT` */
 function rowsOf({ inputs }: Signature, tensors: readonly Tensor[]): number {
   const rows = tensors[0]!.dims[0]!;
   const other = tensors.findIndex(({ dims }) => dims[0] !== rows);
@@ -60,12 +60,12 @@ function rowsOf({ inputs }: Signature, tensors: readonly Tensor[]): number {
   throw new ServingError('INVALID_INPUT', message);
 }
 
-/** Elements of the row of zeros that is run for the shapes of empty outputs, at most. */
+/** The most elements of the row of zeros that is run to get the shapes of empty outputs. */
 const MAX_PROBE_ELEMENTS = 65_536;
 
 /**
- * Outputs of no rows. Further dimensions are those of the signature. Where it leaves one open, it is that of the outputs of a
- * row of zeros (of empty strings) with the caller's dims, or 0 where the model fails on that row.
+ * Outputs without rows. Their further dims are those of the signature. An open dim is that of the output for a row of zeros (or
+ * empty strings) with the caller's dims, or 0 if the model fails on that row.
  */
 async function predictEmpty(
   live: Runner,
@@ -99,8 +99,8 @@ async function probe(
 }
 
 /**
- * The outputs of all rows of a request, in their order, as one tensor for each output.
- * @throws ServingError what a row failed with; `MODEL_FAILED` where outputs have different shapes from run to run.
+ * Joins the outputs of all rows of a request, in their order, in one tensor for each output.
+ * @throws ServingError the error of a row; `MODEL_FAILED` if the shapes of the outputs differ from run to run
  */
 function gather(outcomes: readonly Outcome[]): readonly Tensor[] {
   const spans: Span[] = [];

@@ -1,7 +1,7 @@
 import { ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import { checkFitsBudget, EnginePlan, type EnginePlanOptions } from '../engine-plan.ts';
-import type { LocalModel } from '../fetch/store.ts';
+import type { FetchedModel } from '../fetch/store.ts';
 import { checkTextSizes, readFiles } from '../folder/files.ts';
 import { bytesOf, type Layout, type ListedVersion, stampOf } from '../folder/layout.ts';
 import { weightPaths } from '../folder/weights.ts';
@@ -16,51 +16,54 @@ import {
   findWeights,
   listVersion,
   type VersionListingOptions,
-  type WeighedVersion,
+  type VersionWithWeights,
 } from './version-listing.ts';
 
-/** A generation that is ready to serve, with what it holds. */
-export interface PreparedGeneration extends WeighedVersion {
+/** A generation that is ready to serve, with its files and its memory. */
+export interface PreparedGeneration extends VersionWithWeights {
   readonly generation: Generation;
-  /** Of the parts it was made from. */
+  /** The stamp of the files that it was loaded from. */
   readonly stamp: string;
   /** Starts the engines for which there was no memory while another generation served. */
   grow(): void;
   /** Ends it when its usage count is 0, and releases its files and memory. */
   retire(): Promise<void>;
-  /** The same at once. */
+  /** Ends it at once, and releases its files and memory. */
   close(): Promise<void>;
 }
 
+/** The services and settings with which models are prepared. */
 export interface PreparationOptions extends VersionListingOptions, EnginePlanOptions {
   readonly engine: EngineOptions;
   readonly telemetry: Telemetry;
-  /** A listing that was just made to find this model: each is given once. */
+  /** Gives a listing that was just made to find this model; each once. */
   readonly takeListing?: () => Layout | undefined;
-  /** `MODEL_SHA256`, where it is of this model. */
+  /** `MODEL_SHA256`, if it is for this model. */
   readonly sha256?: string | undefined;
   /**
-   * Runs the part of background work that takes a CPU, one model's at a time: sessions are made, golden rows and warm-up batches
-   * run beside the requests of the models that serve, and several at once would take all of their CPUs. A model of which no
-   * version serves yet does not wait for it.
+   * Runs the part of background work that takes a CPU, for one model at a time: sessions, golden rows and warm-up batches run beside
+   * the requests of the models that serve, and several at once would take all of their CPUs. A first load does not use it.
    */
   readonly inLoadTurn: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
+/** The functions to which a load reports its progress. */
 export interface Progress {
+  /** Called when a phase starts. */
   phase(phase: LoadPhase): void;
-  /** The model's name and size, once they are known. */
+  /** Called when the model's name and size are known. */
   found(version: Pick<ListedVersion, 'name'>, bytes: number): void;
+  /** Called with the bytes fetched so far. */
   fetched(bytes: number): void;
 }
 
-/** Times that a model is read again because it changed meanwhile: a model that is written that often is not complete. */
+/** How often a model is read if it changes meanwhile: a model that is written more often is not complete. */
 const ATTEMPTS = 5;
 
 /**
  * Lists, fetches, loads, checks and warms up a model.
  * @param background for an update: another generation serves meanwhile, and must keep its memory and its CPU.
- * @throws ServingError `MODEL_FAILED` with what is wrong, `NOT_READY` where memory is short at present; SourceError.
+ * @throws ServingError `MODEL_FAILED` with what is wrong, `NOT_READY` if memory is short at present; SourceError
  */
 export async function fetchAndPrepare(
   options: PreparationOptions,
@@ -71,7 +74,7 @@ export async function fetchAndPrepare(
     progress.phase('listing');
     const listed = options.takeListing?.();
     const version = listed === undefined ? await listVersion(options, background) : options.pick(listed);
-    // Weights that are missed at the first attempt are found at the next: it inspects every local file.
+    // Weights that the first attempt misses are found by the next, which inspects every local file.
     const preparation = new Preparation(options, version, progress, background, attempt > 1);
     const prepared = await preparation.prepare().catch((error: unknown) => {
       if (error instanceof SourceError && error.fault === 'changed') return undefined;
@@ -85,15 +88,15 @@ export async function fetchAndPrepare(
   }
 }
 
-/** One attempt to prepare a version, with what it holds so far. */
+/** One attempt to prepare a version, with the memory, files and engines that it has so far. */
 class Preparation {
   readonly #options: PreparationOptions;
   readonly #progress: Progress;
   readonly #background: boolean;
   readonly #thorough: boolean;
-  #weighed: WeighedVersion;
+  #listed: VersionWithWeights;
   #plan: EnginePlan | undefined;
-  #files: LocalModel | undefined;
+  #files: FetchedModel | undefined;
   #generation: Generation | undefined;
 
   constructor(
@@ -104,7 +107,7 @@ class Preparation {
     thorough: boolean,
   ) {
     this.#options = options;
-    this.#weighed = { version, weights: [] };
+    this.#listed = { version, weights: [] };
     this.#progress = progress;
     this.#background = background;
     this.#thorough = thorough;
@@ -112,11 +115,11 @@ class Preparation {
 
   async prepare(): Promise<PreparedGeneration> {
     const { store } = this.#options;
-    checkTextSizes(store.root, this.#weighed.version);
+    checkTextSizes(store.root, this.#listed.version);
     await this.#reserve();
     try {
       await this.#fetch();
-      // A fetched model is read from a copy, so whether its upload was complete is checked while its engine loads it.
+      // A fetched model is loaded from a copy, so that the check whether its upload was complete can run during the load.
       const confirmed = store.local ? undefined : this.#confirm();
       confirmed?.catch(() => {});
       const generation = await this.#load();
@@ -124,15 +127,15 @@ class Preparation {
       return this.#prepared(generation);
     } catch (error) {
       await this.#end((generation) => generation.close());
-      // A file that was half written when it was read fails in many ways: it is read again.
+      // A file that was read while it was written fails in many ways. If it has changed, it is read again.
       if (store.local) await this.#confirm();
       throw error;
     }
   }
 
-  /** Memory for what is known of the model so far. */
+  /** Reserves memory for the files that are known so far. */
   async #reserve(): Promise<void> {
-    const { version, weights } = this.#weighed;
+    const { version, weights } = this.#listed;
     const bytes = bytesOf(version, weights);
     this.#progress.found(version, bytes);
     const fileBytes = (await this.#options.store.inMemory()) ? bytes : 0;
@@ -141,29 +144,29 @@ class Preparation {
 
   async #fetch(): Promise<void> {
     const { store, sha256 } = this.#options;
-    const { version } = this.#weighed;
+    const { version } = this.#listed;
     const background = this.#background;
-    await awaitUpload(this.#options, this.#weighed, background);
+    await awaitUpload(this.#options, this.#listed, background);
     this.#progress.phase('fetching');
     const onBytes = this.#progress.fetched;
     const files = await store.fetchModel(version, { background, sha256, thorough: this.#thorough, onBytes });
     this.#files = files;
-    this.#weighed = await findWeights(this.#options, version, files.external, background);
-    const { weights } = this.#weighed;
+    this.#listed = await findWeights(this.#options, version, files.external, background);
+    const { weights } = this.#listed;
     if (weights.length > 0) {
-      // What was reserved for the file alone is released first: two loads must not wait for each other's second reservation.
+      // The reservation for the file alone is released first: two loads must not wait for each other's second reservation.
       this.#plan!.release();
       await this.#reserve();
-      // The weights were none of what was compared before.
-      await awaitUpload(this.#options, this.#weighed, background);
+      // The comparison before was without the weights.
+      await awaitUpload(this.#options, this.#listed, background);
     }
-    const { beside } = this.#weighed.version;
-    await files.fetchWeights(weights.map((path) => [path, beside.get(path)!]));
+    const { siblings } = this.#listed.version;
+    await files.fetchWeights(weights.map((path) => [path, siblings.get(path)!]));
   }
 
   async #load(): Promise<Generation> {
     const { store, budget, engine, telemetry, inLoadTurn } = this.#options;
-    const { version, weights } = this.#weighed;
+    const { version, weights } = this.#listed;
     const plan = this.#plan!;
     const { folder } = this.#files!;
     const read = await readFiles({ root: store.root, version, weights, folder, local: store.local });
@@ -173,7 +176,7 @@ class Preparation {
       return loadGeneration(read, { ...engine, processes: plan.wanted }, telemetry, this.#progress.phase, fitting);
     };
     const generation = await (this.#background ? inLoadTurn(load) : load());
-    // From here on it is closed with what else is held.
+    // From here on `#end` closes it.
     this.#generation = generation;
     const found = weightPaths(version.file, generation.external, read.place);
     if (found.some((path) => !weights.includes(path))) throw changed(version);
@@ -181,12 +184,12 @@ class Preparation {
   }
 
   #confirm(): Promise<void> {
-    return confirmUnchanged(this.#options, this.#weighed, this.#background);
+    return confirmUnchanged(this.#options, this.#listed, this.#background);
   }
 
   #prepared(generation: Generation): PreparedGeneration {
     const plan = this.#plan!;
-    const { version, weights } = this.#weighed;
+    const { version, weights } = this.#listed;
     return {
       generation,
       version,
@@ -201,7 +204,7 @@ class Preparation {
     };
   }
 
-  /** Ends the generation, where there is one, and releases its files and memory. */
+  /** Ends the generation, if there is one, and releases its files and memory. */
   async #end(end: (generation: Generation) => Promise<void>): Promise<void> {
     try {
       if (this.#generation !== undefined) await end(this.#generation);
@@ -218,7 +221,7 @@ export class Retirement {
   readonly #logger: Logger;
   readonly #pending = new Set<Promise<void>>();
 
-  /** @param model its name, for the log. */
+  /** @param model its name, for the log */
   constructor(model: string, logger: Logger) {
     this.#model = model;
     this.#logger = logger;
@@ -241,7 +244,7 @@ export class Retirement {
     return this.#pending.size > 0;
   }
 
-  /** Settles when those that are retired so far have closed. */
+  /** Settles when all that are retired so far have closed. */
   async settled(): Promise<void> {
     await Promise.all(this.#pending);
   }

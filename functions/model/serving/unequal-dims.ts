@@ -3,8 +3,8 @@ import type { Outcome } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 
-/** Turns the failure of a run into the caller's error where its inputs give one dimension different lengths. */
-export type ExplainFailure = (outcomes: readonly Outcome[], feeds: Feeds) => readonly Outcome[];
+/** Turns the failure of a run into the caller's error if its inputs give one dimension different lengths. */
+type ExplainFailure = (outcomes: readonly Outcome[], feeds: Feeds) => readonly Outcome[];
 
 /** One dimension of an input, by the slots of both. */
 interface Axis {
@@ -13,9 +13,9 @@ interface Axis {
 }
 
 /**
- * Checked after a run has failed, not before it: onnxruntime does not hold inputs to the names of their dimensions, and
- * exporters give one name to dimensions that may differ, which a model broadcasts.
- * @returns undefined for a model in which no two dimensions of inputs have one name.
+ * Creates the check of one model. It runs after a failure, not before the run: onnxruntime does not enforce the names of
+ * dimensions, and exporters give one name to dimensions that may differ, which the model broadcasts.
+ * @returns undefined for a model in which no two dimensions of inputs have the same name
  */
 export function createExplainFailure({ inputs }: Signature): ExplainFailure | undefined {
   const axes = new Map<string, Axis[]>();

@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** Counts the users of something that will be closed when the count is 0. */
-export interface UsageCount {
+/** Counts the users of a generation, which is closed when the count is 0. `Generation` describes its methods. */
+interface UsageCount {
   hold(): void;
   release(): void;
   idle(): boolean;
@@ -12,14 +12,15 @@ export interface UsageCount {
   drained(): Promise<void>;
 }
 
-/** A stream may last for hours, and two generations take twice the memory: after this it is asked to continue with the new one. */
-const PATIENCE_MS = 60_000;
+/** A stream may last for hours, and two generations take twice the memory: after this time streams should end. */
+const SUPERSEDED_MS = 60_000;
 /** A fresh generation counts as used for so long: its first caller has not called `hold()` yet. */
 const FRESH_MS = 100;
 
-export function createUsageCount(patienceMs = PATIENCE_MS): UsageCount {
+/** Creates a count of 0. @param supersededMs from the call of `drained` to the abort of `superseded` */
+export function createUsageCount(supersededMs = SUPERSEDED_MS): UsageCount {
   const superseded = new AbortController();
-  // One listener for each open stream.
+  // There is one listener for each open stream.
   setMaxListeners(0, superseded.signal);
   const made = performance.now();
   let count = 0;
@@ -41,7 +42,7 @@ export function createUsageCount(patienceMs = PATIENCE_MS): UsageCount {
     async drained() {
       // A caller that received it in this turn calls `hold()` before the next.
       await turn();
-      const timer = setTimeout(() => superseded.abort(), patienceMs);
+      const timer = setTimeout(() => superseded.abort(), supersededMs);
       timer.unref();
       while (count > 0) {
         await new Promise<void>((resolve) => {

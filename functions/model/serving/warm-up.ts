@@ -4,22 +4,24 @@ import type { JoinedTensor } from '../../engine/frame.ts';
 import type { Pool } from '../../engine/pool.ts';
 
 /** The inputs of the runs that warm an engine up. */
-export type WarmUpRuns = readonly (readonly JoinedTensor[])[];
+type WarmUpRuns = readonly (readonly JoinedTensor[])[];
 
+/** The row with which engines are warmed up. */
 export interface WarmUpRow {
   readonly feeds: Feeds;
-  /** Where it comes from, of a row that the model's files vouch for; undefined for made-up values. */
+  /** The place of the row in the model's files; undefined for a synthetic row. */
   readonly place: string | undefined;
 }
 
-/** Longest that the largest warm-up batch may be expected to take. */
+/** The longest time that the largest warm-up batch may probably take. */
 const WARM_UP_MS = 1000;
 
 /**
- * Runs one row, then as many as a run may take if that is over soon. Gives the runs, for the other engines to do the same.
- * @param maxBatchSize rows that a run may have.
- * @param lost rejects where no engine comes back: a trial row may have ended the only one that was started.
- * @throws RunError where a known row fails, never ends, or ends the process: such a model must not replace another.
+ * Runs one row, then as many as a run may have if that is probably fast.
+ * @param maxBatchSize the most rows of a run
+ * @param lost rejects if the engine cannot be replaced: a trial row may have ended the only one
+ * @returns the runs, for the other engines
+ * @throws RunError if a row from the model's files fails, never ends, or ends the process: such a model must not replace another.
  */
 export async function warmUp(
   pool: Pool,
@@ -41,11 +43,11 @@ export async function warmUp(
     }
     return runs;
   } catch (error) {
-    // A row that is sound alone may be one of more than this machine can run at once: the batcher makes such runs smaller.
+    // The row works alone, but not in a batch that is too large for this machine: the batcher makes such runs smaller.
     const tooMany = runs.length > 1 && error instanceof RunError && error.fault === 'failed';
     if (place !== undefined && !tooMany) throw explain(error, place);
     await Promise.race([untilFree(pool), lost]);
-    // Made-up values may be out of a model's domain: its first request is then its warm-up.
+    // Synthetic values may be outside of a model's domain: then its first request is its warm-up.
     return tooMany ? [one] : [];
   }
 }

@@ -6,18 +6,18 @@ import { fileURLToPath } from 'node:url';
 import { stampOfFile } from '../../engine/file-stamp.ts';
 import { type Entry, type Scope, type Source, SourceError } from './source.ts';
 
-/** Depth of the folders that are listed: `<name>/<version>/`, folders of external data, and some to spare. */
+/** The depth to which folders are listed, more than enough for `<name>/<version>/` and folders of external data. */
 const MAX_DEPTH = 6;
-/** A folder with more is not a folder of models, but a home folder or the whole disk. */
+/** A folder with more files is probably not one of models, but a home folder or the entire disk. */
 const MAX_FILES = 20_000;
 const READ_BYTES = 2 ** 20;
-/** What `readdir` says of a folder that is not there. */
-const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);
+/** The codes of `readdir` for a folder that does not exist. */
+const MISSING_CODES: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);
 
 /**
- * Files on a local disk: in the image, or on a volume that an init container or Cloud Storage FUSE fills. Hidden
- * folders are passed over. Symbolic links are followed: a Kubernetes volume is full of them.
- * @param uri a folder, one `.onnx` file, or the `file://` address of either.
+ * Creates the source of a local folder: in the image, or on a volume that an init container or Cloud Storage FUSE fills. Hidden
+ * folders are ignored. Symbolic links are followed, because the volumes of Kubernetes consist of them.
+ * @param uri a folder, one `.onnx` file, or the `file://` address of either
  */
 export function createFileSource(uri: string): Source {
   const root = resolve(uri.startsWith('file://') ? fileURLToPath(uri) : uri);
@@ -40,7 +40,7 @@ export function createFileSource(uri: string): Source {
       await walk(under, under.split('/').length, entries, signal);
     }
     for (const entry of entries) found.set(entry.path, entry);
-    // One file's neighbours may be thousands, and of other programs.
+    // The folder of a single file may have thousands of others, of other programs.
     for (const path of isFolder ? also : [basename(root), 'model.json', 'golden.json', ...also]) {
       const entry = found.get(path) ?? (await describe(join(isFolder ? root : dirname(root), path), path));
       if (entry !== undefined) found.set(path, entry);
@@ -58,7 +58,7 @@ export function createFileSource(uri: string): Source {
     signal.throwIfAborted();
     const folder = join(root, below);
     const found = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
-      if (GONE.has(cause.code ?? '')) return [];
+      if (MISSING_CODES.has(cause.code ?? '')) return [];
       throw new SourceError('refused', `MODEL_URI ${root}: cannot read the folder ${folder}: ${cause.message}`, {
         cause,
       });
@@ -102,10 +102,10 @@ export function createFileSource(uri: string): Source {
     try {
       for (let at = start; at < end; ) {
         signal.throwIfAborted();
-        const got = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at);
-        if (stampOfFile(fstatSync(fd, { bigint: true })) !== entry.stamp || got === 0) throw changed();
-        onChunk(buffer.subarray(0, got));
-        at += got;
+        const bytes = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at);
+        if (stampOfFile(fstatSync(fd, { bigint: true })) !== entry.stamp || bytes === 0) throw changed();
+        onChunk(buffer.subarray(0, bytes));
+        at += bytes;
         await turn();
       }
       if (stampOfFile(fstatSync(fd, { bigint: true })) !== entry.stamp) throw changed();
@@ -117,7 +117,7 @@ export function createFileSource(uri: string): Source {
   return { root, shared: false, list, folders, read, close: async () => {} };
 }
 
-/** Whether a folder is listed, by its path below the root: no part of it is hidden, or leads out. */
+/** Whether a folder is listed, by its path below the root: no part of it is hidden or leads out of the root. */
 function isListed(path: string): boolean {
   const parts = path.split('/');
   return parts.length <= MAX_DEPTH && parts.every((part) => /^[^.\0][^\0]*$/.test(part) && part !== 'node_modules');

@@ -1,18 +1,18 @@
 import { ServingError } from '../../errors.ts';
 
-/** One file of a source, as it was when it was listed. */
+/** One file of a source, as it was listed. */
 export interface Entry {
-  /** Below the source's root, its parts divided by `/`: `iris/3/model.onnx`. Any characters but NUL; no `.` or `..` parts. */
+  /** The path below the source's root, with `/` between its parts: `iris/3/model.onnx`. No NUL, and no `.` or `..` parts. */
   readonly path: string;
-  /** Of the bytes as they are stored. */
+  /** The number of stored bytes. */
   readonly bytes: number;
-  /** Changes whenever the content does: an object's generation; a local file's size and time of change. */
+  /** Changes whenever the content does: an object's generation; a local file's size and modification time. */
   readonly stamp: string;
-  /** Of the stored bytes, where the source knows it. */
+  /** The checksum of the stored bytes, if the source has it. */
   readonly crc32c: number | undefined;
-  /** Of the stored bytes, in hex, where the source knows it. */
+  /** The MD5 of the stored bytes, in hex, if the source has it. */
   readonly md5: string | undefined;
-  /** Stored compressed, `Content-Encoding: gzip`: the file itself comes out of gunzip. */
+  /** The stored bytes are compressed, `Content-Encoding: gzip`. */
   readonly gzip: boolean;
   /** Milliseconds since 1970. */
   readonly modifiedAt: number;
@@ -20,32 +20,33 @@ export interface Entry {
 
 /** What to list of a source. */
 export interface Scope {
-  /** A folder below the root, as {@link Entry.path} has it: that alone. All where it is not given. */
+  /** The only folder to list, in the form of {@link Entry.path}. Default: all. */
   readonly under?: string | undefined;
-  /** Files, by path below the root, that are wanted too where a listing leaves them out: hidden ones, those beside a root that is one file. */
+  /** Paths below the root of files to list as well: hidden ones, and those beside a root that is one file. */
   readonly also?: readonly string[] | undefined;
 }
 
 /**
- * A place that models are read from. Each method makes one attempt: the caller retries what is `transient`.
+ * A place from which models are read. Each method makes one attempt: the caller retries after a `transient` error.
  */
 export interface Source {
-  /** Display name: `/srv/models`, `gs://bucket/models`. Holds no credentials. */
+  /** Display name, without credentials: `/srv/models`, `gs://bucket/models`. */
   readonly root: string;
-  /** Its bytes pass through something that others can write to: a checksum that can be forged is not enough. */
+  /** Others can write its bytes on the way, so that a checksum that can be forged, as CRC32C, is not enough. */
   readonly shared: boolean;
   /**
-   * Every file below the root, or of the scope, by path. Where the root is a file: that file, and what it is listed with.
+   * Every file below the root, or of the scope, in the order of the paths. If the root is one file: that file, its manifest and
+   * golden rows, and the scope's `also`; a source may add other files of the folder.
    * @throws SourceError
    */
   list(signal: AbortSignal, scope?: Scope): Promise<readonly Entry[]>;
-  /** Names of the folders directly below the root, the first thousand at least. @throws SourceError */
+  /** The names of the folders directly below the root, at least the first thousand. @throws SourceError */
   folders(signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Reads the stored bytes `start` to `end` (exclusive) of an entry, pinned to its stamp.
-   * @param onChunk gets the bytes in order, as they arrive and without gaps; a chunk is valid only during the call.
-   * @throws SourceError after any number of bytes: the caller continues after those that it got. `changed` where the entry
-   * is no longer what was listed.
+   * @param onChunk gets the bytes in order, as they arrive and without gaps; a chunk is valid only during the call
+   * @throws SourceError after any number of bytes: the caller continues after those that it received. `changed` if the entry is not
+   * as it was listed.
    */
   read(
     entry: Entry,
@@ -59,9 +60,10 @@ export interface Source {
 }
 
 /**
+ * The kinds of a source's errors:
  * - `transient`: another attempt may succeed: a reset, a stall, 408, 429, 5xx.
- * - `changed`: what was listed no longer exists: list again.
- * - `refused`: will fail again until somebody changes something: 401, 403, 404, a bad address.
+ * - `changed`: the listed entry no longer exists: list again.
+ * - `refused`: another attempt will fail until the cause is removed: 401, 403, 404, a bad address.
  */
 export type SourceFault = 'transient' | 'changed' | 'refused';
 

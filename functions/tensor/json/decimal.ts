@@ -1,17 +1,18 @@
-/** Significant digits that a 32-bit integer holds, and two of them. */
+/** How many decimal digits always fit into a signed 32-bit integer. */
 export const HALF = 9;
+/** The significant digits that `composeDecimal` takes: two such integers. */
 export const MAX_DIGITS = 2 * HALF;
 
-/** The powers of ten that a double holds exactly. */
+/** The powers of ten that a double represents exactly. */
 const TEN = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
 
 /**
- * (`high` · 10^n + `low`) · 10^`exponent`, n being the digits beyond the first nine of `count`: correctly rounded, or
- * NaN where that takes more than a few operations.
+ * The double nearest to (`high` · 10^n + `low`) · 10^`exponent`, where n is `count` - 9, or 0 for fewer digits. NaN if that takes
+ * more than a few operations.
  *
- * Nine digits times 10^n is exact: `high` has 30 bits and 5^9 has 21. The digits are then exactly `m + rest`. Where
- * `rest` is 0, one operation between two exact doubles is correctly rounded (Clinger 1990). float32 values printed as
- * doubles have 17 digits, so the next case is theirs: the quotient of `m` is corrected by the exact remainder.
+ * Nine digits times 10^n is exact: `high` has 30 bits and 5^9 has 21. The digits are then exactly `m + rest`. If `rest` is 0, one
+ * operation on two exact doubles is correctly rounded (Clinger 1990, "How to read floating point numbers accurately"). Otherwise,
+ * as with float32 values printed as doubles in 17 digits, the quotient of `m` is corrected by the exact remainder.
  */
 export function composeDecimal(high: number, low: number, count: number, exponent: number): number {
   if (count > MAX_DIGITS) return Number.NaN;
@@ -28,9 +29,9 @@ export function composeDecimal(high: number, low: number, count: number, exponen
 }
 
 /**
- * (`m` + `rest`) / `divisor`, correctly rounded, or NaN where that is in doubt. The remainder m - quotient · divisor
- * is exact by Dekker's product (1971). The correction is at most a few units in the quotient's last place and off by
- * less than 2^-48 of itself, so a result that stays the same 2^-96 of the quotient to either side is the right one.
+ * (`m` + `rest`) / `divisor`, correctly rounded, or NaN if that is not certain. The remainder m - quotient · divisor is exact by
+ * Dekker's product (1971). The correction is at most a few units in the quotient's last place, with an error of less than 2^-48 of
+ * itself. So a result that is the same with 2^-96 of the quotient added or subtracted is the correct one.
  */
 function correct(quotient: number, divisor: number, m: number, rest: number): number {
   const product = quotient * divisor;

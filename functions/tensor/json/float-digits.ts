@@ -1,8 +1,9 @@
-/** A decimal: `mantissa` · 10^`exponent`. Set by `shortestFloat32`, which would have to allocate to return both. */
+/** The result of `shortestFloat32`: `mantissa` · 10^`exponent`. Variables, because returning both would allocate. */
 export let mantissa = 0;
+/** The power of ten of the result of `shortestFloat32`. */
 export let exponent = 0;
 
-/** So many digits tell any two float32, or float16, apart. */
+/** The digits that distinguish any two float32, and any two float16. */
 const MAX_DIGITS = 9;
 const MAX_FLOAT16_DIGITS = 5;
 
@@ -10,22 +11,22 @@ const MAX_FLOAT16_DIGITS = 5;
 const TEN_ZERO = 64;
 const TEN = Float64Array.from({ length: 128 }, (_, i) => Number(`1e${i - TEN_ZERO}`));
 
-/** By biased binary exponent of a float32: the power of ten that brings it to nine digits, or ten that start with 1. */
+/** By the biased binary exponent of a float32: the power of ten that scales it to nine digits, or to ten that start with 1. */
 const SCALE = Int32Array.from({ length: 256 }, (_, i) => MAX_DIGITS - 1 - Math.floor((i - 127) * Math.log10(2)));
 
-/** More than the rounding of a product of a power of ten from the table, in parts of it. */
+/** More than the relative rounding error of a product with a power of ten of the table. */
 const DOUBT = 2 ** -50;
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
 /**
- * Finds the shortest decimal of `value`, a positive finite float32, and leaves it in `mantissa` and `exponent`: the fewest
- * digits which, read as a double and rounded, give the same float32. `String` prints the double: 0.10000000149011612.
+ * Finds the shortest decimal of `value`, a positive finite float32, and stores it in `mantissa` and `exponent`: the fewest digits
+ * that, read as a double and rounded, give the same float32. `String` would print the double: 0.10000000149011612.
  *
- * Of d digits, the nearest decimal is tried; if it reads back then so does that of d + 1. So digits are taken off the
- * nearest nine while that holds: random floats need one or two steps, 0.5 eight. (2^-96, 2^87 and 2^90 have a shorter
- * decimal that is not the nearest of its length: they are printed with one digit more.)
+ * If the nearest decimal of d digits reads back as the value, so does that of d + 1. So the search starts with nine digits and
+ * removes them one by one: random floats need one or two steps, 0.5 eight. (2^-96, 2^87 and 2^90 have a shorter decimal that is
+ * not the nearest of its length: they are printed with one digit more.)
  */
 export function shortestFloat32(value: number): void {
   float[0] = value;
@@ -43,7 +44,7 @@ export function shortestFloat32(value: number): void {
   exponent = dropped - scale;
 }
 
-/** Whether `digits` · 10^`power`, read as a double, rounds to `value`. The product decides, unless a boundary is near. */
+/** Whether `digits` · 10^`power`, read as a double, rounds to `value`. The product decides, unless it is near a boundary. */
 function readsBack(digits: number, power: number, value: number): boolean {
   const product = digits * TEN[TEN_ZERO + power]!;
   const below = Math.fround(product - product * DOUBT);
@@ -53,7 +54,7 @@ function readsBack(digits: number, power: number, value: number): boolean {
 
 const float16Texts: (string | undefined)[] = new Array(65536);
 
-/** The shortest decimal text of a finite float16, as `String` would write it; each is found once. */
+/** The shortest decimal text of a finite float16, in the format of `String`. It is cached. @param raw the bits of `value` */
 export function textOfFloat16(value: number, raw: number): string {
   const known = float16Texts[raw];
   if (known !== undefined) return known;

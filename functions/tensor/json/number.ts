@@ -5,12 +5,11 @@ import { syntaxError } from './syntax-error.ts';
 const MAX_BIGINT_CHARS = 400;
 
 /**
- * The value of a literal beyond ±1.8e308, with its sign. Not an infinity, which would look as if the caller had written
- * `Infinity`.
+ * The value of a number beyond ±1.8e308, with its sign. It is not an infinity, because the caller did not write `Infinity`.
  */
 export const BEYOND_DOUBLE = 10n ** 500n;
 
-/** Digits of a fraction that are read at once. */
+/** How many digits of a fraction are read at once. */
 const CHUNK = 4;
 const TEN_TO_CHUNK = 10_000;
 
@@ -23,23 +22,23 @@ const VIEW_BYTES = 1024;
 /** From this length on, an array of nothing but plain numbers is a Float64Array. */
 export const TYPED_ARRAY_LENGTH = 32;
 
-/** The numbers of the array that is being read. They are copied out of it before a nested array is read. */
 const FIRST_SCRATCH = 1024;
+/** The numbers of the array that is being read. They are copied from here before a nested array is read. */
 let scratch: Float64Array = new Float64Array(FIRST_SCRATCH);
-const MAX_KEPT_SCRATCH = 65_536;
-/** From this many numbers on, the array takes over the memory that they were read into, instead of a copy. */
-const GIVEN_FROM = 2 ** 20;
+const MAX_IDLE_SCRATCH = 65_536;
+/** From this many numbers on, the array takes the memory into which they were read, instead of a copy. */
+const UNCOPIED_LENGTH = 2 ** 20;
 
 const NO_VIEW = new DataView(new ArrayBuffer(0));
 let view: DataView = NO_VIEW;
 /** The last position from which `view` may read a chunk. */
 let lastChunk = -1;
 
-/** Where the last call of `scanNumbers` stopped. */
+/** The position at which the last call of `scanNumbers`, `scanFloats` or `readBeyond` stopped. */
 export let stop = 0;
-/** Where the number literal ends at which it stopped. */
+/** The end of the number at which it stopped. */
 let literalEnd = 0;
-/** Whether `NaN`, `Infinity` and `-Infinity` may stand where numbers do. */
+/** Whether `NaN`, `Infinity` and `-Infinity` are accepted as numbers. */
 let bare = false;
 
 const COMMA = 0x2c;
@@ -53,8 +52,8 @@ const UPPER_I = 0x49;
 const UPPER_N = 0x4e;
 
 /**
- * Prepares for the numbers of a text; `closeNumbers` frees its memory.
- * @param bareFloats whether `NaN`, `Infinity` and `-Infinity` may stand where numbers do.
+ * Prepares for the numbers of the text between `start` and `end`. `closeNumbers` must be called after it.
+ * @param bareFloats whether `NaN`, `Infinity` and `-Infinity` are accepted as numbers
  */
 export function openNumbers(bytes: Buffer, start: number, end: number, bareFloats: boolean): void {
   bare = bareFloats;
@@ -63,41 +62,41 @@ export function openNumbers(bytes: Buffer, start: number, end: number, bareFloat
   lastChunk = end - CHUNK;
 }
 
+/** Frees the memory of the last text. */
 export function closeNumbers(): void {
   view = NO_VIEW;
   lastChunk = -1;
-  if (scratch.length > MAX_KEPT_SCRATCH) scratch = new Float64Array(FIRST_SCRATCH);
+  if (scratch.length > MAX_IDLE_SCRATCH) scratch = new Float64Array(FIRST_SCRATCH);
 }
 
 /**
- * Reads JSON numbers (RFC 8259, section 6) with commas between them, the first at `from`, each correctly rounded: the
- * same double as `Number(text)`. Ends at an element that is no plain number (an integer literal beyond ±(2^53-1) and any
- * beyond ±1.8e308 are none) or at the array's closing bracket, and leaves that position in `stop`. With `one`, ends after a
- * number.
+ * Reads JSON numbers (RFC 8259, section 6) with commas between them, the first at `from`, each correctly rounded: the same double
+ * as `Number(text)`. Stops at the array's closing bracket, or at an element that is not a plain number; an integer beyond
+ * ±(2^53-1) and any number beyond ±1.8e308 are not plain. `stop` has that position. `takeNumbers` returns the numbers.
  *
- * One function, one loop, longer than others: a call for each number doubles the time of short ones, one for each comma adds a
- * tenth to a third, and a double that a function returns costs an allocation. `takeNumbers` gives the numbers. Digits are read
- * without checking `end`: `bytes` must have, at `end - 1` or `end`, a byte that no number contains.
+ * One long loop: a call for each number doubles the time of short ones, a call for each comma adds a tenth to a third, and a
+ * function that returns a double allocates it. Digits are read without checking `end`: `bytes` must have, at `end - 1` or `end`, a
+ * byte that no number contains.
  *
- * @param kept numbers that were read before and are to be kept
- * @returns how many numbers it has read, with those
- * @throws ServingError INVALID_INPUT where the text is not JSON
+ * @param one whether to stop after one number
+ * @param previous how many numbers were read before, which stay in front of these
+ * @returns how many numbers there are, with those
+ * @throws ServingError INVALID_INPUT if the text is not JSON
  */
-export function scanNumbers(bytes: Buffer, from: number, end: number, one: boolean, kept = 0): number {
+export function scanNumbers(bytes: Buffer, from: number, end: number, one: boolean, previous = 0): number {
   const chunks = view;
   const last = lastChunk;
   let into: Float64Array = scratch;
-  let found = kept;
+  let found = previous;
   let p = from;
   let byte = p < end ? bytes[p]! : 0;
   while (byte === MINUS || (byte >= ZERO && byte <= 0x39)) {
     const first = p;
     const negative = ((byte ^ MINUS) - 1) >>> 31; // without a branch: signs are hard to predict
     p += negative;
-    byte = bytes[p]!;
-    let high = byte - ZERO;
+    let high = bytes[p]! - ZERO;
     if (high < 0 || high > 9) {
-      if (!bare || byte !== UPPER_I) throw syntaxError(bytes, p, end, 'a digit');
+      if (!bare || bytes[p] !== UPPER_I) throw syntaxError(bytes, p, end, 'a digit');
       p = first;
       break;
     }
@@ -105,23 +104,18 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
     let low = 0;
     let exponent = 0;
     let integer = true;
-    byte = bytes[++p]!;
-    let digit = byte - ZERO;
-    if (count !== 0) {
+    let digit = bytes[++p]! - ZERO;
+    if (count !== 0)
       while (digit >= 0 && digit <= 9) {
         if (count < HALF) high = (high * 10 + digit) | 0;
         else if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
         count++;
-        byte = bytes[++p]!;
-        digit = byte - ZERO;
+        digit = bytes[++p]! - ZERO;
       }
-    }
-
-    if (byte === POINT) {
+    if (digit === POINT - ZERO) {
       integer = false;
-      const fraction = p + 1;
-      byte = bytes[++p]!;
-      if (count === 0) while (byte === ZERO) byte = bytes[++p]!;
+      const fraction = ++p;
+      if (count === 0) while (bytes[p] === ZERO) p++;
       while (count <= HALF - CHUNK && p <= last) {
         const four = chunks.getInt32(p, true);
         if (!areDigits(four)) break;
@@ -129,13 +123,11 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
         count += CHUNK;
         p += CHUNK;
       }
-      byte = bytes[p]!;
-      digit = byte - ZERO;
+      digit = bytes[p]! - ZERO;
       while (digit >= 0 && digit <= 9 && count < HALF) {
         high = (high * 10 + digit) | 0;
         count++;
-        byte = bytes[++p]!;
-        digit = byte - ZERO;
+        digit = bytes[++p]! - ZERO;
       }
       if (count >= HALF) {
         while (count <= MAX_DIGITS - CHUNK && p <= last) {
@@ -145,26 +137,23 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
           count += CHUNK;
           p += CHUNK;
         }
-        byte = bytes[p]!;
-        digit = byte - ZERO;
+        digit = bytes[p]! - ZERO;
         while (digit >= 0 && digit <= 9) {
           if (count < MAX_DIGITS) low = (low * 10 + digit) | 0;
           count++;
-          byte = bytes[++p]!;
-          digit = byte - ZERO;
+          digit = bytes[++p]! - ZERO;
         }
       }
       if (p === fraction) throw syntaxError(bytes, p, end, 'a digit');
       exponent = fraction - p;
     }
-
+    byte = digit + ZERO;
     if (byte !== COMMA && (byte | 0x20) === LOWER_E) {
       integer = false;
       exponent = readExponent(bytes, p + 1, end, exponent);
       p = stop;
       byte = bytes[p]!;
     }
-
     let value = high;
     if (!integer || count > HALF) {
       value = composeDecimal(high, low, count, exponent);
@@ -178,7 +167,6 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
     if (found === into.length) into = growScratch();
     into[found++] = value * (1 - 2 * negative);
     if (one) break;
-
     if (byte <= 0x20) {
       p = skipSpace(bytes, p, end);
       byte = p < end ? bytes[p]! : 0;
@@ -197,7 +185,7 @@ export function scanNumbers(bytes: Buffer, from: number, end: number, one: boole
 }
 
 /**
- * Reads the exponent of a number from the byte after its `e` on, and leaves its end in `stop`.
+ * Reads the exponent of a number from the byte after its `e` on. `stop` has its end.
  * @param exponent minus the number of digits after the point.
  * @returns the sum of both.
  */
@@ -222,14 +210,14 @@ function areDigits(four: number): boolean {
   return ((four & 0xf0f0f0f0) | (((four + 0x06060606) & 0xf0f0f0f0) >>> 4)) === 0x33333333;
 }
 
-/** The number that four ASCII digits, the first in the lowest byte, write. */
+/** The number of four ASCII digits, the first of which is in the lowest byte. */
 function numberOf(four: number): number {
   const digits = four & 0x0f0f0f0f;
   const pairs = Math.imul(digits, 10) + (digits >>> 8);
   return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
 }
 
-/** The number literal at which `scanNumbers` stopped: an integer with all its digits, or `BEYOND_DOUBLE`. Sets `stop`. */
+/** The number at which `scanNumbers` stopped: an integer with all its digits, or ±`BEYOND_DOUBLE`. `stop` has its end. */
 export function readBeyond(bytes: Buffer): bigint {
   const text = bytes.toString('latin1', stop, literalEnd);
   stop = literalEnd;
@@ -238,8 +226,9 @@ export function readBeyond(bytes: Buffer): bigint {
 }
 
 /**
- * Reads the numbers of an array as `scanNumbers` does, with `NaN`, `Infinity` and `-Infinity` among them.
- * @throws ServingError INVALID_INPUT where the text is not JSON but for those
+ * Reads the numbers of an array as `scanNumbers` does, and `NaN`, `Infinity` and `-Infinity` if they are accepted.
+ * @returns how many numbers there are
+ * @throws ServingError INVALID_INPUT if the text, apart from those, is not JSON
  */
 export function scanFloats(bytes: Buffer, from: number, end: number): number {
   let found = scanNumbers(bytes, from, end, false);
@@ -262,7 +251,7 @@ export function scanFloats(bytes: Buffer, from: number, end: number): number {
 
 const BARE_FLOATS = ['NaN', 'Infinity', '-Infinity'];
 
-/** The token at `at` where it is one of `NaN`, `Infinity` and `-Infinity`, and may be. */
+/** The token at `at` if it is `NaN`, `Infinity` or `-Infinity` and these are accepted; else undefined. */
 export function bareFloatAt(bytes: Buffer, at: number, end: number): string | undefined {
   const byte = bytes[at];
   if (!bare || (byte !== UPPER_N && byte !== UPPER_I && byte !== MINUS)) return undefined;
@@ -284,14 +273,14 @@ export function takeNumber(): number {
 /** The `count` numbers that `scanNumbers` read. */
 export function takeNumbers(count: number): number[] | Float64Array {
   if (count < TYPED_ARRAY_LENGTH) return copyNumbers(count);
-  if (count < GIVEN_FROM) return scratch.slice(0, count);
-  // Numbers take up to four times the bytes of their text, and a copy would be as much again.
+  if (count < UNCOPIED_LENGTH) return scratch.slice(0, count);
+  // Numbers take up to four times the bytes of their text, and a copy would double that.
   const taken = scratch.subarray(0, count);
   scratch = new Float64Array(FIRST_SCRATCH);
   return taken;
 }
 
-/** As `takeNumbers`, for an array that goes on with something else. */
+/** As `takeNumbers`, always as an Array: for an array whose next element is not a plain number. */
 export function copyNumbers(count: number): number[] {
   const numbers = new Array<number>(count);
   for (let i = 0; i < count; i++) numbers[i] = scratch[i]!;
@@ -305,7 +294,7 @@ function growScratch(): Float64Array {
   return larger;
 }
 
-/** The position of the first byte from `from` on that is not white space. */
+/** The position of the first byte from `from` on that is not white space (RFC 8259, section 2); `end` if there is none. */
 export function skipSpace(bytes: Buffer, from: number, end: number): number {
   let p = from;
   for (; p < end; p++) {

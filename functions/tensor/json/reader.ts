@@ -18,56 +18,59 @@ import { readString, scanString } from './string.ts';
 import { countBytesFrom, syntaxError } from './syntax-error.ts';
 
 /**
- * What a JSON text says. Numbers are doubles; integer literals beyond ±(2^53-1) are bigints with all their digits, and a number
- * too large for a double is the bigint `BEYOND_DOUBLE`.
+ * The value of a JSON text. Numbers are doubles; integers beyond ±(2^53-1) are bigints with all their digits, and a number too
+ * large for a double is the bigint ±`BEYOND_DOUBLE`.
  */
 export type JsonValue = null | boolean | number | bigint | string | Float64Array | JsonValue[] | JsonObject;
 
-/** Has no prototype: `__proto__` is a key like any other. */
+/** An object of a JSON text. It has no prototype, so that `__proto__` is a key like any other. */
 export interface JsonObject {
   [key: string]: JsonValue;
 }
 
-/** Whether a value of a JSON text is an array, also one of plain numbers. */
+/** Whether a value of a JSON text is an array, including a Float64Array of plain numbers. */
 export function isArray(value: JsonValue | undefined): value is JsonValue[] | Float64Array {
   return Array.isArray(value) || value instanceof Float64Array;
 }
 
+/** Whether a value of a JSON text is an object: neither null nor an array. */
 export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !isArray(value);
 }
 
-/** Arrays and objects inside one another; the parser and what reads its result recurse no deeper. */
+/** The most levels of nested arrays and objects: the parser, and functions that read its result, recurse no deeper. */
 export const MAX_DEPTH = 64;
 
 /**
- * Values that one text may hold, where its reader names no other number. What is read in another thread is copied on the
- * serving thread, and what is read there is read in one go: either takes about 50 ms for this many.
+ * The default for the most values of one text. The result of another thread is copied on the serving thread, and a text that is
+ * read on the serving thread blocks it: either takes about 50 ms for this many.
  */
 export const MAX_VALUES = 100_000;
 
-/** Members that one object may have, by their text: more than any model has inputs or features. */
-export const MAX_MEMBERS = 65_536;
+/** The most members of one object, equal keys included: more than any model has inputs or features. */
+const MAX_MEMBERS = 65_536;
 
 /** The position after the value just read. */
 let next = 0;
-/** Values that the text may still hold, and how many it might at first. */
-let left = 0;
+/** The most values that the rest of the text may have, and those that the text may have. */
+let remaining = 0;
 let allowed = 0;
 
 /**
  * Reads one JSON text (RFC 8259, strictly) from the UTF-8 `bytes` between `start` and `end`.
  *
- * Takes and refuses what `JSON.parse` does, but for these: more than 64 levels of nesting and invalid UTF-8 in a string are
- * refused; a byte order mark before the text is skipped (RFC 8259, 8.1); integer literals beyond ±(2^53-1) keep their digits as bigints; an array of
- * `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array; an object of more than `MAX_MEMBERS` is refused. The last of equal keys wins; a number too large for a
- * double is ±`BEYOND_DOUBLE`.
+ * It accepts and refuses the texts that `JSON.parse` does, except that:
+ * - more than 64 levels of nesting, invalid UTF-8 in a string, and an object of more than 65,536 members are refused;
+ * - a byte order mark before the text is skipped (RFC 8259, section 8.1);
+ * - integers beyond ±(2^53-1) are bigints with all their digits, and a number too large for a double is ±`BEYOND_DOUBLE`;
+ * - an array of `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array.
  *
- * @param maxValues how many values it may hold. An array of plain numbers counts as one, and a short one, which is no
+ * As with `JSON.parse`, the last of equal keys wins.
+ *
+ * @param maxValues the most values that the text may have. An array of plain numbers counts as one; one that is too short for a
  * Float64Array, as one more for each 4 numbers.
- * @param bareFloats whether `NaN`, `Infinity` and `-Infinity` may stand where numbers do, as Python's json writes them.
- * @throws ServingError INVALID_INPUT with the byte, counted from `start`, where the text stops being JSON, or where it
- * holds more values
+ * @param bareFloats whether `NaN`, `Infinity` and `-Infinity` are accepted as numbers, as Python's json writes them
+ * @throws ServingError INVALID_INPUT with the byte, counted from `start`, at which the text is not JSON; or if it has more values
  */
 export function readJson(
   bytes: Uint8Array,
@@ -76,11 +79,11 @@ export function readJson(
   maxValues = MAX_VALUES,
   bareFloats = false,
 ): JsonValue {
-  left = maxValues;
+  remaining = maxValues;
   allowed = maxValues;
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (end > start && isNumberByte(buffer[end - 1]!)) {
-    // A bare number, or a text cut short: rare enough for a copy, with the byte at its end that `scanNumbers` needs.
+    // A bare number, or a truncated text, is rare: it is copied, to have the byte after its end that `scanNumbers` needs.
     return readText(Buffer.concat([buffer.subarray(start, end), Buffer.from(' ')]), 0, end - start, bareFloats);
   }
   return readText(buffer, start, end, bareFloats);
@@ -99,14 +102,14 @@ function readText(bytes: Buffer, start: number, end: number, bareFloats: boolean
   }
 }
 
-/** Bytes of the byte order mark at `start`; 0 where there is none. */
+/** The length of the byte order mark at `start`; 0 if there is none. */
 function markLength(bytes: Buffer, start: number, end: number): number {
   const isMark = start + 2 < end && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
   return isMark ? 3 : 0;
 }
 
 function readValue(bytes: Buffer, p: number, end: number, depth: number): JsonValue {
-  if (--left < 0) throw tooMany();
+  if (--remaining < 0) throw tooMany();
   const byte = p < end ? bytes[p]! : 0;
   switch (byte) {
     case 0x5b:
@@ -176,14 +179,14 @@ function readArray(bytes: Buffer, open: number, end: number, depth: number): Jso
   p = stop;
   if (count === 0 || p >= end || bytes[p] !== 0x5d) return readMixed(bytes, p, end, depth, count);
   next = p + 1;
-  if (count < TYPED_ARRAY_LENGTH) left -= count >> 2;
+  if (count < TYPED_ARRAY_LENGTH) remaining -= count >> 2;
   return takeNumbers(count);
 }
 
-/** The rest of an array, from its element `count` on, which is no plain number. */
+/** Reads the rest of an array, from its element `count` on, which is not a plain number. */
 function readMixed(bytes: Buffer, first: number, end: number, depth: number, count: number): JsonValue[] {
-  left -= count;
-  if (left < 0) throw tooMany();
+  remaining -= count;
+  if (remaining < 0) throw tooMany();
   const list: JsonValue[] = copyNumbers(count);
   for (let p = first; ; ) {
     list.push(readValue(bytes, p, end, depth));
@@ -218,10 +221,10 @@ function tooDeep(): ServingError {
 }
 
 function tooManyMembers(): ServingError {
-  return new ServingError('INVALID_INPUT', `the body holds an object of more than ${MAX_MEMBERS} members`);
+  return new ServingError('INVALID_INPUT', `the body has an object of more than ${MAX_MEMBERS} members`);
 }
 
 function tooMany(): ServingError {
-  const message = `the body holds more than ${allowed} arrays, objects and values outside arrays of plain numbers; send rows as NDJSON to /batch_predict, one a line, or a large row by itself to /predict`;
+  const message = `the body has more than ${allowed} arrays, objects and values outside arrays of plain numbers; send rows as NDJSON to /batch_predict, one a line, or a large row by itself to /predict`;
   return new ServingError('INVALID_INPUT', message);
 }

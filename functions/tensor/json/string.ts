@@ -6,14 +6,14 @@ const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
 const ESCAPED = Buffer.from('"\\/bfnrtu');
 
-/** Texts up to this length are kept, by hash, and no more than this many of them. */
-const MAX_KEPT = 32;
+/** ASCII texts up to this length are cached, by hash. */
+const MAX_CACHED_LENGTH = 32;
 const SLOTS = 1024;
-const kept: string[] = new Array(SLOTS).fill('');
+const cache: string[] = new Array(SLOTS).fill('');
 
 /**
  * Checks the string whose first character, after the quote, is at `from`.
- * @returns the position of its closing quote; `~position` where the text has escapes or is not ASCII
+ * @returns the position of its closing quote; `~position` if the text has escapes or is not ASCII
  * @throws ServingError INVALID_INPUT for an unescaped control character, a bad escape, or no closing quote
  */
 export function scanString(bytes: Buffer, from: number, end: number): number {
@@ -34,7 +34,7 @@ export function scanString(bytes: Buffer, from: number, end: number): number {
   throw syntaxError(bytes, end, end, `'"'`);
 }
 
-/** @param at where the character after a backslash is */
+/** Checks an escape. @param at the position after the backslash. @returns the position after the escape */
 function skipEscape(bytes: Buffer, at: number, end: number): number {
   if (at >= end || !ESCAPED.includes(bytes[at]!)) throw syntaxError(bytes, at, end, 'an escaped character');
   if (bytes[at] !== LOWER_U) return at + 1;
@@ -48,12 +48,14 @@ function skipEscape(bytes: Buffer, at: number, end: number): number {
 }
 
 /**
- * The string between the quotes, given where it starts and what `scanString` said of its end.
- * @throws ServingError INVALID_INPUT where it is not UTF-8
+ * The string between the quotes.
+ * @param from the position of its first character
+ * @param close the result of `scanString`
+ * @throws ServingError INVALID_INPUT if it is not UTF-8
  */
 export function readString(bytes: Buffer, from: number, close: number): string {
   if (close >= 0) {
-    return close - from > MAX_KEPT ? bytes.toString('latin1', from, close) : readKept(bytes, from, close);
+    return close - from > MAX_CACHED_LENGTH ? bytes.toString('latin1', from, close) : readCached(bytes, from, close);
   }
   const to = ~close;
   const body = bytes.subarray(from, to);
@@ -62,19 +64,19 @@ export function readString(bytes: Buffer, from: number, close: number): string {
   return body.includes(BACKSLASH) ? (JSON.parse(`"${text}"`) as string) : text;
 }
 
-/** Keys and categories come again and again: an ASCII text this short is looked up among the kept ones. */
-function readKept(bytes: Buffer, from: number, to: number): string {
+/** The string of a short ASCII text, from the cache if it is there: keys and categories occur again and again. */
+function readCached(bytes: Buffer, from: number, to: number): string {
   const length = to - from;
   let hash = length;
   for (let p = from; p < to; p++) hash = (Math.imul(hash, 31) + bytes[p]!) | 0;
   const slot = (hash ^ (hash >>> 9)) & (SLOTS - 1);
-  const found = kept[slot]!;
+  const found = cache[slot]!;
   if (found.length === length) {
     let i = 0;
     while (i < length && found.charCodeAt(i) === bytes[from + i]) i++;
     if (i === length) return found;
   }
   const text = bytes.toString('latin1', from, to);
-  kept[slot] = text;
+  cache[slot] = text;
   return text;
 }

@@ -2,9 +2,10 @@ import { ServingError } from '../../errors.ts';
 
 /**
  * The error for a body that is not JSON (RFC 8259).
- * @param bytes the text being read, of which `bytes[at]` is the first byte that can't stand where it does
- * @param at its position; `end` or more where the text stops too early
- * @param expected what could have stood there
+ * @param bytes the text that is being read
+ * @param at the position of the first invalid byte; `end` or more if the text ends too early
+ * @param expected what is valid there
+ * @param given what is there; by default the byte
  */
 export function syntaxError(
   bytes: Uint8Array,
@@ -20,15 +21,15 @@ export function syntaxError(
   return new ServingError('INVALID_INPUT', message + advice);
 }
 
-/** Whether a name of a float that JSON has no number for begins here, as Python's and JavaScript's programs print them. */
+/** Whether the name of a NaN or an infinity begins at `at`, as Python and JavaScript print them. */
 function startsFloat(bytes: Uint8Array, at: number, end: number): boolean {
   return /^(nan|inf)/i.test(String.fromCharCode(...bytes.subarray(at, Math.min(at + 3, end))));
 }
 
-/** Byte positions in messages count from here: a line of NDJSON is a body of its own. */
+/** The position of byte 0 of messages: each line of NDJSON is a body. */
 let bodyStart = 0;
 
-/** Names the position that messages call byte 0. */
+/** Sets the position that is byte 0 in messages. */
 export function countBytesFrom(start: number): void {
   bodyStart = start;
 }

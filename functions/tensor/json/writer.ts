@@ -1,9 +1,9 @@
 import { exponent, mantissa, shortestFloat32 } from './float-digits.ts';
 
-/** Characters gather here and become a string a block at a time, so that no array of a tensor's size is made. */
+/** Characters are collected here, and become a string block by block, so that no buffer of the text's size is needed. */
 const block = Buffer.allocUnsafeSlow(65_536);
 
-/** Room that a number, a comma and a bracket need. */
+/** Bytes that a number, a comma and a bracket need at most. */
 const SPARE = 64;
 
 let at = 0;
@@ -15,12 +15,13 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 const LOWER_E = 0x65;
 
-/** Starts a text. There is one at a time: nothing waits between `startText` and `endText`. */
+/** Starts a text. There is one text at a time: no `await` may be between `startText` and `endText`. */
 export function startText(): void {
   at = 0;
   done = '';
 }
 
+/** Ends the text, and returns it. */
 export function endText(): string {
   const text = done + block.toString('latin1', 0, at);
   done = '';
@@ -38,11 +39,12 @@ export function writeCharacter(code: number): void {
   block[at++] = code;
 }
 
+/** Appends a comma. It always has room after a number or a bracket. */
 export function writeComma(): void {
   block[at++] = COMMA;
 }
 
-/** Appends a text of any length and any characters. */
+/** Appends a string of any length and with any characters. */
 export function writeText(text: string): void {
   makeRoom();
   done += text;
@@ -66,13 +68,13 @@ export function writeInteger(value: number): void {
   writeDigits(size, digitCount(size));
 }
 
-/** Appends a double as `String` writes it, with the sign of -0; NaN and the infinities as strings. */
+/** Appends a double in the format of `String`, but -0 with its sign; NaN and the infinities as strings in quotes. */
 export function writeFloat64(value: number): void {
   if (value - value !== 0) writeWord(`"${value}"`);
   else writeWord(value === 0 && 1 / value < 0 ? '-0' : String(value));
 }
 
-/** Appends a float32 in the fewest digits that read back as the same float32, laid out as `String` lays a number out. */
+/** Appends a float32 in the fewest digits that read back as the same float32, in the format of `writeFloat64`. */
 export function writeFloat32(value: number): void {
   if (value - value !== 0) {
     writeWord(`"${value}"`);
@@ -89,7 +91,7 @@ export function writeFloat32(value: number): void {
   writeDecimal(mantissa, exponent);
 }
 
-/** `digits` · 10^`power`, in the layout of ECMA-262's Number::toString. */
+/** Appends `digits` · 10^`power` in the format of ECMA-262's Number::toString. */
 function writeDecimal(digits: number, power: number): void {
   const count = digitCount(digits);
   const point = count + power;
@@ -112,7 +114,7 @@ function writeDecimal(digits: number, power: number): void {
   }
 }
 
-/** The last `width` decimal digits of `value`, with zeros in front where it has fewer. */
+/** Appends the last `width` decimal digits of `value`, with leading zeros if it has fewer. */
 function writeDigits(value: number, width: number): void {
   let rest = value | 0;
   for (let i = at + width - 1; i >= at; i--) {
@@ -123,7 +125,7 @@ function writeDigits(value: number, width: number): void {
   at += width;
 }
 
-/** The `count` digits of `value`, a point after the first `point` of them. */
+/** Appends the `count` digits of `value`, with a point after the first `point` of them. */
 function writePointed(value: number, count: number, point: number): void {
   let rest = value | 0;
   for (let i = at + count; i >= at; i--) {

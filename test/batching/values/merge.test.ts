@@ -26,18 +26,18 @@ const merged = (a: Tracked | Lost, b: Tracked | Lost) => merge(operation, 0, a, 
 const lost: Lost = { lost: 'mixed', operator: 'ReduceSum', node: 'sum', reason: 'it reduces over the rows' };
 const rows = withRows(rowAxis(0), [ROW_COUNT, number(4)]);
 
-test('what is known of both values is known of either', () => {
+test('what is known of both values is known of their merge', () => {
   for (const one of [rows, constant([number(2)], [ONE, symbol('a')]), countedConstant([ONE])]) {
     assert.equal(merged(one, { ...one }), one);
   }
 });
 
-test('a size that differs is one that is not known', () => {
+test('a size that differs is not known', () => {
   const other = withRows(rowAxis(0), [ROW_COUNT, number(3)]);
   assert.deepEqual(merged(rows, other), withRows(rowAxis(0), [ROW_COUNT, newSize(operation, '0:1')]));
 });
 
-test('elements that differ are not followed, and a number of rows in either is kept in mind', () => {
+test('elements that differ are not followed, but that either depends on the number of rows is', () => {
   const [two, three] = [constant([ONE], [number(2)]), constant([ONE], [number(3)])];
   assert.deepEqual(merged(two, three), constant([ONE]));
   assert.deepEqual(merged(two, constant([ONE], [ROW_COUNT])), countedConstant([ONE]));
@@ -54,12 +54,12 @@ test('rows in some runs only, or along another axis, are mixed', () => {
   }
 });
 
-test('a value that is lost stays lost with its own reason', () => {
+test('a lost value stays lost, with its own reason', () => {
   assert.equal(merged(rows, lost), lost);
   assert.equal(merged(lost, rows), lost);
 });
 
-test('numbers of rows, padded values and sequences merge with their like alone', () => {
+test('numbers of rows, padded values and sequences merge only with values of the same kind', () => {
   const kinds: Tracked[] = [
     { ...rows, numbering: { stride: ONE, below: ONE } },
     { ...rows, leadsWithRow: true },
@@ -74,7 +74,7 @@ test('numbers of rows, padded values and sequences merge with their like alone',
   }
 });
 
-test('rows lie in the same places where axis, outer and inner are the same', () => {
+test('rows have the same places if axis, outer and inner are the same', () => {
   assert.ok(isSameAxis(rowAxis(1, symbol('a'), number(2)), rowAxis(1, symbol('a'), number(2))));
   for (const other of [
     rowAxis(0, symbol('a'), number(2)),

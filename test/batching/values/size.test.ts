@@ -5,9 +5,9 @@ import {
   combined,
   divided,
   hasRows,
+  isInteger,
   isNumber,
   isPositive,
-  isWhole,
   number,
   numberOf,
   ONE,
@@ -56,7 +56,7 @@ const steps = fc.array(fc.record({ kind: fc.nat({ max: 4 }), a: fc.nat({ max: 99
 });
 const whole = fc.integer({ min: 1, max: 7 });
 
-test('sums, differences, products and quotients of sizes are those of the numbers they stand for', () => {
+test('sums, differences, products and quotients of sizes are those of the numbers that they represent', () => {
   const property = fc.property(steps, whole, whole, whole, (list, rows, left, right) => {
     const run = new Run();
     const found = [run.define('a', left), run.define('b', right), run.define(ROWS, rows)];
@@ -81,7 +81,7 @@ test('sums, differences, products and quotients of sizes are those of the number
       for (const b of found) if (sameSize(a.size, b.size)) assert.ok(a.value === b.value);
       if (numberOf(a.size) !== undefined) assert.ok(numberOf(a.size) === a.value);
       if (isPositive(a.size) && a.size.factor > 0) assert.ok(a.value >= 0);
-      if (isWhole(a.size)) assert.ok(Number.isInteger(a.value));
+      if (isInteger(a.size)) assert.ok(Number.isInteger(a.value));
       const each = perRow(a.size);
       if (each !== undefined) assert.ok(!hasRows(each) && sameSize(times(each, ROW_COUNT), a.size));
     }
@@ -98,7 +98,7 @@ test('the order of factors makes no difference', () => {
   fc.assert(property);
 });
 
-test('a quotient is given where it is whole whatever the symbols are, and nowhere else', () => {
+test('a quotient is given only if it is an integer whatever the symbols are', () => {
   const [a, b] = [symbol('a'), symbol('b')];
   assert.deepEqual(divided(times(number(6), times(a, b)), times(number(2), b)), times(number(3), a));
   assert.equal(divided(a, b), undefined);
@@ -106,13 +106,13 @@ test('a quotient is given where it is whole whatever the symbols are, and nowher
   assert.equal(divided(a, number(0)), undefined);
 });
 
-test('the number of rows cancels out, and is in no other sum', () => {
+test('the number of rows may cancel out, and is in no other sum', () => {
   assert.ok(isNumber(plus(ROW_COUNT, ROW_COUNT, -1), 0));
   assert.equal(plus(ROW_COUNT, ONE), undefined);
   assert.equal(combined('floor', times(ROW_COUNT, number(0.5))), undefined);
 });
 
-test('a long product has a short name, and neither is taken for another nor loses that rows are squared', () => {
+test('a long product has a short name, is not equal to another one, and keeps that rows are squared', () => {
   const powers = Array.from({ length: 40 }, (_, i) => product(Array.from({ length: i }, () => symbol('a'))));
   for (const [i, one] of powers.entries()) {
     assert.ok(one.symbols.length <= 16 && one.symbols.every((name) => name.length <= 100));

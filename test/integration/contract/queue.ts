@@ -27,7 +27,7 @@ export function queue(kind: HostKind): void {
       await until(async () => (await depth(host())) === 2, 'a full queue');
       const refused = await predict(host(), [3]);
       assert.deepEqual([refused.status, refused.json().code], [429, 'OVERLOADED']);
-      assert.match(refused.json().error, /2 rows wait, 2 may/);
+      assert.match(refused.json().error, /2 rows wait, 2 at most/);
       assert.ok(Number(refused.headers.get('retry-after')) >= 1);
       assert.equal((await call(host(), '/ready')).status, 200);
       const all = await Promise.all([answer, ...waiting]);

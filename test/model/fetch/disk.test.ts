@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { checkRoom, isInMemory } from '../../../functions/model/fetch/disk.ts';
 
-test('what fits is let through, what does not is refused with both figures and what to do', async () => {
+test('a file that fits is accepted; another is refused with both sizes and what to do', async () => {
   await checkRoom(tmpdir(), 1, 'x');
   await assert.rejects(checkRoom(tmpdir(), 2 ** 60, 'gs://b/model.onnx'), {
     code: 'MODEL_FAILED',
@@ -12,7 +12,7 @@ test('what fits is let through, what does not is refused with both figures and w
   });
 });
 
-test('a memory file system is known as one, and the program folder is none', async () => {
+test('a file system in memory is recognized, and the folder of the program is on another', async () => {
   // Linux has one there; elsewhere there is nothing to be known.
   if (existsSync('/dev/shm')) assert.equal(await isInMemory('/dev/shm'), true);
   assert.equal(await isInMemory(import.meta.dirname), false);

@@ -82,7 +82,7 @@ function breaking(source: Source, fault: (read: number) => { error: Error; after
 
 const reset = () => new SourceError('transient', 'reset');
 
-test('a large object comes in parallel ranges, to a file of the same bytes, for its owner alone', async (t) => {
+test('a large object is read in parallel ranges, to a file of the same bytes that only its owner can read', async (t) => {
   const { run, path, reads, bytes, folder } = await setUp(t, LARGE);
   await run();
   assert.ok(readFileSync(path).equals(LARGE));
@@ -102,7 +102,7 @@ test('an empty object is an empty file', async (t) => {
   assert.equal(statSync(path).size, 0);
 });
 
-test('a range that breaks off goes on where it broke, and is read no further back', async (t) => {
+test('a range that breaks off is resumed where it broke', async (t) => {
   const { run, source, path, reads, waits } = await setUp(t, LARGE.subarray(0, 3 * 2 ** 20));
   await run(breaking(source, (read) => (read < 3 ? { error: reset(), after: 2 ** 20 - 5 } : undefined)));
   assert.ok(readFileSync(path).equals(LARGE.subarray(0, 3 * 2 ** 20)));
@@ -113,7 +113,7 @@ test('a range that breaks off goes on where it broke, and is read no further bac
   assert.deepEqual(waits, [0, 0, 0], 'what gets on is not kept waiting');
 });
 
-test('connections that break after a few bytes each are failures, and end in an error', async (t) => {
+test('connections that each break after a few bytes are failures, and end in an error', async (t) => {
   const { run, source, path, reads } = await setUp(t, LARGE.subarray(0, 2 ** 20));
   await assert.rejects(run(breaking(source, () => ({ error: reset(), after: 1 }))), {
     message: /^reset \(after 6 attempts\)/,
@@ -122,7 +122,7 @@ test('connections that break after a few bytes each are failures, and end in an 
   assert.equal(existsSync(path), false);
 });
 
-test('what is refused, or has changed, fails at once, and stops the other ranges', async (t) => {
+test('a refused read, or a changed object, fails at once and stops the other ranges', async (t) => {
   for (const fault of ['refused', 'changed'] as const) {
     const { run, source, folder } = await setUp(t, LARGE);
     const error = new SourceError(fault, 'no');
@@ -134,7 +134,7 @@ test('what is refused, or has changed, fails at once, and stops the other ranges
   }
 });
 
-test('bytes with a wrong checksum are read again, and a third time wrong is an error that has both', async (t) => {
+test('bytes with a wrong checksum are read again; after the third time the error has both checksums', async (t) => {
   const content = LARGE.subarray(0, 2 ** 20);
   const { run, source, path, bytes } = await setUp(t, content);
   const flipping = (times: number): Source => ({
@@ -163,7 +163,7 @@ test('bytes with a wrong checksum are read again, and a third time wrong is an e
   assert.equal(existsSync(path), false);
 });
 
-test('where others can write to what the bytes come through, the MD5 has to be right, too', async (t) => {
+test('if others can write the bytes on the way, the MD5 is checked too', async (t) => {
   const content = LARGE.subarray(0, 100_000);
   const md5 = createHash('md5').update(content).digest('hex');
   const { run, source, entry } = await setUp(t, content);
@@ -174,7 +174,7 @@ test('where others can write to what the bytes come through, the MD5 has to be r
   await run(source, forged);
 });
 
-test('what is stored compressed comes out as the file it is, checked as it was stored', async (t) => {
+test('a compressed object becomes the uncompressed file, and its stored bytes are checked', async (t) => {
   const content = Buffer.from('model '.repeat(100_000));
   const stored = gzipSync(content);
   const { run, path } = await setUp(t, stored, { gzip: true });
@@ -182,7 +182,7 @@ test('what is stored compressed comes out as the file it is, checked as it was s
   assert.ok(readFileSync(path).equals(content));
 });
 
-test('what says it is gzip and is not is refused', async (t) => {
+test('an object that is not gzip despite its Content-Encoding is refused', async (t) => {
   const { run, path } = await setUp(t, LARGE.subarray(0, 5000), { gzip: true });
   await assert.rejects(run(), {
     code: 'MODEL_FAILED',
@@ -191,7 +191,7 @@ test('what says it is gzip and is not is refused', async (t) => {
   assert.equal(existsSync(path), false);
 });
 
-test('more than the disk holds is refused before a byte of it is read', async (t) => {
+test('an object that does not fit the disk is refused before a byte of it is read', async (t) => {
   const { run, source, entry, reads, folder } = await setUp(t, LARGE.subarray(0, 10));
   await assert.rejects(run(source, { ...entry, bytes: 2 ** 52 }), {
     code: 'MODEL_FAILED',
@@ -200,7 +200,7 @@ test('more than the disk holds is refused before a byte of it is read', async (t
   assert.deepEqual(reads, []);
 });
 
-test('an abort ends it', async (t) => {
+test('an abort ends a download', async (t) => {
   const { source, entry, path } = await setUp(t, LARGE);
   const stop = new AbortController();
   const onBytes = (): void => stop.abort(new Error('enough'));
@@ -208,7 +208,7 @@ test('an abort ends it', async (t) => {
   assert.equal(existsSync(path), false);
 });
 
-test('wherever it breaks, and however often, it ends in the right bytes or an error', async (t) => {
+test('with any number of breaks at any place, a download ends in the right bytes or an error', async (t) => {
   const content = LARGE.subarray(0, 1_500_000);
   const rig = await setUp(t, content);
   const breaks = fc.array(fc.integer({ min: 0, max: content.length }), { maxLength: 12 });
@@ -230,7 +230,7 @@ test('wherever it breaks, and however often, it ends in the right bytes or an er
   );
 });
 
-test('a hash is of the whole file', async (t) => {
+test('a hash is of the complete file', async (t) => {
   const { folder } = await setUp(t, LARGE);
   const file = join(folder, 'x');
   writeFileSync(file, LARGE);

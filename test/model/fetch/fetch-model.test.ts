@@ -48,7 +48,7 @@ async function setUp(t: TestContext, objects: Record<string, Uint8Array | string
   };
 }
 
-test('a model comes with its manifest and golden rows, for the owner alone, and with nothing else', async (t) => {
+test('a model is fetched with its manifest and golden rows only, readable by the owner alone', async (t) => {
   const model = identity();
   const { folder, fetchModel, bytes, storage } = await setUp(t, {
     'model.onnx': model,
@@ -64,7 +64,7 @@ test('a model comes with its manifest and golden rows, for the owner alone, and 
   assert.ok(!storage.requests.some(({ kind, name }) => kind === 'media' && name.endsWith('notes.md')));
 });
 
-test('a model says where its weights lie, as its file has it, and they are fetched on demand', async (t) => {
+test("the locations of the weights are those of the model's file, and they are fetched on demand", async (t) => {
   for (const location of ['model.onnx.data', 'weights/layer 1.bin', 'odd']) {
     const { model, data } = externalWeights(location);
     const { folder, fetchModel, bringFiles, fileOf } = await setUp(t, { 'model.onnx': model, [location]: data });
@@ -75,7 +75,7 @@ test('a model says where its weights lie, as its file has it, and they are fetch
   }
 });
 
-test('what is compressed may not unpack to more than its bound', async (t) => {
+test('a compressed file must not have more than its limit uncompressed', async (t) => {
   const { folder, storage, bringFiles, fileOf } = await setUp(t, { 'model.onnx': identity() });
   storage.put('models', 'm/golden.json', gzipSync(Buffer.alloc(2 ** 20, ' ')), { contentEncoding: 'gzip' });
   const [entry] = (await createGcsSource('gs://models/m', { endpoint: storage.url }).list(NEVER)).filter(
@@ -90,7 +90,7 @@ test('what is compressed may not unpack to more than its bound', async (t) => {
   assert.deepEqual(readdirSync(folder), ['golden.json']);
 });
 
-test('a file of another SHA-256 is refused, with both', async (t) => {
+test('a file with another SHA-256 is refused, with both', async (t) => {
   const model = identity();
   const sha256 = createHash('sha256').update(model).digest('hex');
   const { fetchModel } = await setUp(t, { 'model.onnx': model });
@@ -101,7 +101,7 @@ test('a file of another SHA-256 is refused, with both', async (t) => {
   });
 });
 
-test('the error of a file that is not ONNX names its address in the bucket', async (t) => {
+test('the error for a file that is not ONNX names its address in the bucket', async (t) => {
   const { fetchModel } = await setUp(t, { 'model.onnx': '<html>' });
   await assert.rejects(fetchModel(), { code: 'MODEL_FAILED', message: /^gs:\/\/models\/m\/model\.onnx: .*<html>/ });
 });

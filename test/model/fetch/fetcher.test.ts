@@ -35,36 +35,36 @@ const orderOf = async (fetcher: ReturnType<typeof createFetcher>, name: string):
   return { folder: join(folder, name), files, model: { path, place: path, sha256: undefined } };
 };
 
-test('jobs are done in one process of its own, which nothing starts before there is one', async (t) => {
+test('jobs run in one process, which starts with the first job', async (t) => {
   const { storage, fetcher } = await setUp(t);
   storage.put('models', 'model.onnx', identity());
   assert.deepEqual(descendants(process.pid), []);
   const order = await orderOf(fetcher, 'one');
   const pids = descendants(process.pid);
   assert.equal(pids.length, 1);
-  const told: number[] = [];
-  assert.deepEqual(await fetcher.fetchModel(order, (bytes) => told.push(bytes)), { external: [] });
+  const reported: number[] = [];
+  assert.deepEqual(await fetcher.fetchModel(order, (bytes) => reported.push(bytes)), { external: [] });
   assert.ok(readFileSync(join(folder, 'one/model.onnx')).equals(identity()));
-  assert.equal(told.at(-1), identity().length);
+  assert.equal(reported.at(-1), identity().length);
   assert.deepEqual(descendants(process.pid), pids);
 });
 
-test('an error comes with its fault, as the source gave it', async (t) => {
+test('an error has the fault that the source gave it', async (t) => {
   const { storage, fetcher, retries } = await setUp(t);
   await assert.rejects(fetcher.list(), { name: 'SourceError', fault: 'refused', message: /bucket/ });
   storage.put('models', 'model.onnx', identity());
   storage.inject({ kind: 'list', type: 'status', status: 503 });
   assert.equal((await fetcher.list()).length, 1);
-  assert.equal(retries.length, 1, 'what passes is retried, and told of');
+  assert.equal(retries.length, 1, 'what passes is retried, and reported of');
 });
 
-test('an address that is none is refused by every job', async (t) => {
+test('every job fails with an invalid address', async (t) => {
   const fetcher = createFetcher({ uri: 'gs://', cache: undefined }, { onRetry: () => {}, onCache: () => {} });
   t.after(fetcher.close);
   await assert.rejects(fetcher.list(), { code: 'MODEL_FAILED', message: /not of the form gs:\/\/bucket/ });
 });
 
-test('a process that dies in the middle fails its jobs, and the next one starts another', async (t) => {
+test('a process that dies fails its jobs, and the next job starts another', async (t) => {
   const { storage, fetcher } = await setUp(t, { bytesPerSecond: 1e6 });
   storage.put('models', 'model.onnx', new Uint8Array(50e6));
   const order = await orderOf(fetcher, 'two');
@@ -81,7 +81,7 @@ test('a process that dies in the middle fails its jobs, and the next one starts 
   assert.notEqual(descendants(process.pid)[0], pid);
 });
 
-test('closing ends the process and what it was doing; later jobs are refused', async (t) => {
+test('closing ends the process and its jobs; later jobs are refused', async (t) => {
   const { storage, fetcher } = await setUp(t, { latencyMs: 60_000 });
   storage.put('models', 'model.onnx', identity());
   const failed = assert.rejects(fetcher.list(), /shutting down/);

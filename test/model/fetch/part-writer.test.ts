@@ -13,7 +13,7 @@ after(() => rmSync(folder, { recursive: true }));
 const path = join(folder, 'file');
 const BYTES = randomBytes(5_000_000);
 
-test('pieces of any size come out in order, at their place, with the checksum of all', async () => {
+test('chunks of any size are written in order, at their place, with the checksum of all', async () => {
   const sizes = fc.array(fc.integer({ min: 0, max: 900_000 }), { maxLength: 12 });
   await fc.assert(
     fc.asyncProperty(sizes, fc.integer({ min: 0, max: 1000 }), async (pieces, start) => {

@@ -12,7 +12,7 @@ function transient(waitSeconds?: number): SourceError {
 /** Runs attempts that fail with these errors, then one that goes well; gives the waits without waiting. */
 async function run(errors: readonly Error[], options: Partial<RetryOptions> = {}) {
   const waits: number[] = [];
-  const told: [SourceError, number][] = [];
+  const reported: [SourceError, number][] = [];
   const result = retrying(
     async (n) => {
       const error = errors[n - 1];
@@ -23,25 +23,25 @@ async function run(errors: readonly Error[], options: Partial<RetryOptions> = {}
       signal: NEVER,
       random: () => 0.5,
       sleep: async (ms) => void waits.push(ms),
-      onRetry: (error, ms) => void told.push([error, ms]),
+      onRetry: (error, ms) => void reported.push([error, ms]),
       ...options,
     },
   );
-  return { result: await result.catch((error: Error) => error), waits, told };
+  return { result: await result.catch((error: Error) => error), waits, reported };
 }
 
-test('tries again what is transient, with waits that double up to 8 seconds', async () => {
+test('tries again after transient errors, with waits that double up to 8 seconds', async () => {
   const errors = Array.from({ length: 8 }, () => transient());
-  const { result, waits, told } = await run(errors, { attempts: 9, random: () => 1 });
+  const { result, waits, reported } = await run(errors, { attempts: 9, random: () => 1 });
   assert.equal(result, 9);
   assert.deepEqual(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
   assert.deepEqual(
-    told,
+    reported,
     errors.map((error, at) => [error, waits[at]]),
   );
 });
 
-test('draws each wait from 0 to its whole', async () => {
+test('draws each wait between 0 and its bound', async () => {
   assert.deepEqual((await run([transient(), transient()], { random: () => 0 })).waits, [0, 0]);
   assert.deepEqual((await run([transient(), transient()], { random: () => 0.5 })).waits, [125, 250]);
 });
@@ -62,7 +62,7 @@ test('gives up after six attempts, with their number and the last error', async 
   assert.equal(waits.length, 5);
 });
 
-test('passes on at once what another attempt would not mend', async () => {
+test('passes on at once an error that another attempt would not avoid', async () => {
   for (const error of [new SourceError('refused', 'x'), new SourceError('changed', 'x'), new TypeError('x')]) {
     const { result, waits } = await run([transient(), error]);
     assert.equal(result, error);
@@ -70,7 +70,7 @@ test('passes on at once what another attempt would not mend', async () => {
   }
 });
 
-test('stops with the reason of the signal: before an attempt, in one and in a wait', async () => {
+test('stops with the reason of the signal: before an attempt, during one and during a wait', async () => {
   const reason = new Error('enough');
   assert.equal((await run([], { signal: AbortSignal.abort(reason) })).result, reason);
 

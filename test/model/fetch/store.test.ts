@@ -30,7 +30,7 @@ async function bucketStore(t: TestContext, filesAreMemory = false, uri = 'gs://m
   return { storage, store };
 }
 
-test('a local model is loaded where it lies, and no process is started for it', async (t) => {
+test('a local model is loaded from its folder, and no process is started for it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const uri = writeModel(folder, 'iris', identity(), {}, {});
@@ -43,7 +43,7 @@ test('a local model is loaded where it lies, and no process is started for it', 
   assert.ok(existsSync(join(local.folder, 'model.onnx')), 'what was not brought is not removed');
 });
 
-test('a local file of another SHA-256 is refused, with both', async (t) => {
+test('a local file with another SHA-256 is refused, with both', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const store = localStore(writeModel(folder, 'iris', identity()));
@@ -66,7 +66,7 @@ test('a local file with other files beside it is inspected for its weights, in a
   assert.deepEqual((await fetchModel(store)).external, ['parts/w']);
 });
 
-test('weights behind a link are taken from the folder that the model itself is linked to, and from no other', async (t) => {
+test('a link to weights may lead only to the folder to which the model itself is linked', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const { model, data } = externalWeights('w.data');
@@ -88,11 +88,11 @@ test('weights behind a link are taken from the folder that the model itself is l
     t.after(store.close);
     const version = pickMain(await store.list(false));
     const local = await store.fetchModel(version, { background: false, sha256: undefined, onBytes: () => {} });
-    return () => local.fetchWeights(local.external.map((path) => [path, version.beside.get(path)!]));
+    return () => local.fetchWeights(local.external.map((path) => [path, version.siblings.get(path)!]));
   }
 });
 
-test('one folder is listed alone, and how many there are is asked once', async (t) => {
+test('one folder is listed alone, and the folders are counted once', async (t) => {
   const { storage, store } = await bucketStore(t, false, 'gs://models');
   storage.put('models', 'lily/1/model.onnx', identity());
   const asked = () => storage.requests.map(({ name, query }) => [name, query.get('delimiter')]);
@@ -106,7 +106,7 @@ test('one folder is listed alone, and how many there are is asked once', async (
   assert.deepEqual(asked().slice(2), [['lily/', null]]);
 });
 
-test('a model in a folder of models is taken to be one of several', async (t) => {
+test('a model in a folder of models counts as one of several', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   t.after(() => rmSync(folder, { recursive: true }));
   writeModel(folder, 'team/churn', identity());
@@ -133,7 +133,7 @@ test('a fetch that fails leaves no files', async (t) => {
   assert.equal(existsSync(join(dirname(folder), '2')), false);
 });
 
-test('where files take memory, fetched files do', async (t) => {
+test('if files take memory, so do fetched files', async (t) => {
   assert.equal(await (await bucketStore(t, true)).store.inMemory(), true);
   assert.equal(await localStore(tmpdir()).inMemory(), false);
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { makeWorkFolder, sweep } from '../../../functions/model/fetch/work-folder.ts';
+import { makeWorkFolder, removeAbandoned } from '../../../functions/model/fetch/work-folder.ts';
 
 const SOURCE = fileURLToPath(new URL('../../../functions/model/fetch/work-folder.ts', import.meta.url));
 
@@ -16,7 +16,7 @@ function parentFolder(t: TestContext): string {
   return folder;
 }
 
-/** A process with a work folder of its own: told on stdout. */
+/** A process with its own work folder, whose path it writes to stdout. */
 async function holder(t: TestContext, parent: string, after = 'setInterval(() => {}, 1000)') {
   const code = `const { makeWorkFolder } = await import(${JSON.stringify(SOURCE)});
     console.log(makeWorkFolder(${JSON.stringify(parent)}).path); ${after}`;
@@ -26,7 +26,7 @@ async function holder(t: TestContext, parent: string, after = 'setInterval(() =>
   return { child, path: line.trim() };
 }
 
-test('a work folder is for its owner alone, and goes when it is removed', (t) => {
+test('only the owner can read a work folder, and it can be removed', (t) => {
   const parent = parentFolder(t);
   const work = makeWorkFolder(parent);
   assert.equal(statSync(work.path).mode & 0o777, 0o700);
@@ -34,31 +34,31 @@ test('a work folder is for its owner alone, and goes when it is removed', (t) =>
   assert.deepEqual(readdirSync(parent), []);
 });
 
-test('it goes when its process exits', async (t) => {
+test('a work folder is removed when its process exits', async (t) => {
   const parent = parentFolder(t);
   const { child } = await holder(t, parent, 'setTimeout(() => process.exit(3), 1)');
   await once(child, 'exit');
   assert.deepEqual(readdirSync(parent), []);
 });
 
-test('what a killed process left is removed, what a living one has stays', async (t) => {
+test('the folder of a killed process is removed, that of a living one stays', async (t) => {
   const parent = parentFolder(t);
   const [dead, living] = await Promise.all([holder(t, parent), holder(t, parent)]);
   writeFileSync(join(dead.path, 'model.onnx'), 'bytes');
   dead.child.kill('SIGKILL');
   await once(dead.child, 'exit');
-  await sweep(parent, '');
+  await removeAbandoned(parent, '');
   assert.equal(existsSync(dead.path), false);
   assert.equal(existsSync(living.path), true);
 });
 
-test('a folder without a socket is being made, until it is old; other folders are left alone', async (t) => {
+test('a folder without a socket is removed only when it is old; other folders stay', async (t) => {
   const parent = parentFolder(t);
   const [fresh, old, foreign] = ['onnx-cloud-run-fresh', 'onnx-cloud-run-old', 'something-else'].map((name) =>
     join(parent, name),
   );
   for (const folder of [fresh!, old!, foreign!]) mkdirSync(folder);
   for (const folder of [old!, foreign!]) utimesSync(folder, 1, 1);
-  await sweep(parent, '');
+  await removeAbandoned(parent, '');
   assert.deepEqual(readdirSync(parent).sort(), ['onnx-cloud-run-fresh', 'something-else']);
 });

@@ -14,7 +14,7 @@ function newFolder(t: TestContext): string {
   return folder;
 }
 
-test('one file is a model by its own name', async (t) => {
+test('a single file is a model with its own name', async (t) => {
   const path = join(newFolder(t), 'my model.v2.onnx');
   writeFileSync(path, BYTES);
   const { stamps, ...files } = await localFiles(path);
@@ -30,12 +30,12 @@ test('one file is a model by its own name', async (t) => {
   assert.match(String(stamps), /my model\.v2\.onnx,3-/);
 });
 
-test("a file called model.onnx is a model by its folder's name", async (t) => {
+test("a file named model.onnx is a model with its folder's name", async (t) => {
   const path = join(writeModel(newFolder(t), 'iris', BYTES), 'model.onnx');
   assert.deepEqual([(await localFiles(path)).name, (await localFiles(path)).path], ['iris', path]);
 });
 
-test("a model's folder is a model by its name, with the manifest and the golden rows beside it", async (t) => {
+test("a model's folder is a model with the folder's name, its manifest and its golden rows", async (t) => {
   const golden = { tolerance: 0.5, rows: [{ features: [1], outputs: { y: 1 } }] };
   const folder = writeModel(newFolder(t), 'iris', BYTES, { version: '4', classes: ['a'] }, golden);
   const { name, version, path, place, manifest, golden: read } = await localFiles(folder);
@@ -43,28 +43,28 @@ test("a model's folder is a model by its name, with the manifest and the golden 
   assert.deepEqual([manifest, read], [{ version: '4', classes: ['a'] }, golden]);
 });
 
-test('the manifest knows the name best, and the version folder the version', async (t) => {
+test('the name of the manifest has precedence, and for the version the number of the folder', async (t) => {
   const folder = newFolder(t);
   writeModel(folder, 'folder/7', BYTES, { name: 'iris', version: '1' });
   const { name, version } = await localFiles(folder);
   assert.deepEqual([name, version], ['iris', '7']);
 });
 
-test('of a repository the model that was asked for is taken, in its highest version', async (t) => {
+test('the requested model of a repository is loaded in its highest version', async (t) => {
   const folder = newFolder(t);
   for (const name of ['b.2 large/9', 'b.2 large/10', 'a']) writeModel(folder, name, BYTES);
   const { name, version, path } = await localFiles(folder, 'b.2 large');
   assert.deepEqual([name, version, path], ['b.2 large', '10', join(folder, 'b.2 large/10/model.onnx')]);
 });
 
-test('a manifest or golden rows that cannot be read fail the model, with the file', async (t) => {
+test('a manifest or golden rows that cannot be read fail the model, and the error names the file', async (t) => {
   const folder = writeModel(newFolder(t), 'iris', BYTES, { clases: [] });
   await assert.rejects(localFiles(folder), (error: Error) => error.message.startsWith(join(folder, 'model.json')));
   writeFileSync(join(folder, 'model.json'), '{');
   await assert.rejects(localFiles(folder), { code: 'MODEL_FAILED', message: /model\.json is not JSON/ });
 });
 
-test('the weights that a model refers to count as its size, and an engine has to find them as they were listed', async (t) => {
+test('the weights to which a model refers count in its size, and their stamps are checked by the engines', async (t) => {
   const root = newFolder(t);
   const { model, data, location } = externalWeights('odd name');
   writeFileSync(join(root, 'model.onnx'), model);

@@ -29,12 +29,12 @@ const layOut = (root: string, ...paths: string[]) =>
 const told = (root: string, ...paths: string[]) =>
   Array.from(layOut(root, ...paths).models, ([name, versions]) => [name, ...versions.map(({ number }) => number)]);
 
-test('a root with model.onnx in it is one model, called as the root is', () => {
+test('a root with model.onnx in it is one model with the name of the root', () => {
   assert.deepEqual(told('gs://b/models/iris', 'model.onnx', 'model.json', 'notes/a.md'), [['iris', undefined]]);
   assert.deepEqual(told('gs://bucket', 'model.onnx'), [['bucket', undefined]]);
 });
 
-test('versions go from the highest number down, as numbers and not as texts, the one without number last', () => {
+test('versions are ordered from the highest number down, as numbers and not as texts, one without a number last', () => {
   const paths = ['2/model.onnx', '10/model.onnx', 'model.onnx', '9/model.onnx', 'draft/model.onnx', '11x/model.onnx'];
   assert.deepEqual(told('/m/iris', ...paths)[0], ['iris', '10', '9', '2', undefined]);
   assert.equal(chooseDefault(layOut('/m/iris', ...paths), undefined), 'iris', 'drafts beside them are other models');
@@ -46,7 +46,7 @@ test('a root that is a version folder is that version of the model above it', ()
   assert.equal(layout.models.get('iris')![0]!.folder, '');
 });
 
-test('a repository holds models by name, with blanks, dots and slashes as they are', () => {
+test('a repository has models by name, with spaces, dots and slashes as they are', () => {
   assert.deepEqual(
     told('/m', 'b.2 large/model.onnx', 'team/fraud/1/model.onnx', 'team/fraud/2/model.onnx', 'x/y.onnx'),
     [
@@ -56,18 +56,18 @@ test('a repository holds models by name, with blanks, dots and slashes as they a
   );
 });
 
-test('a root that ends in .onnx is that file, called by its own name, or by its folder where it is model.onnx', () => {
+test('a root that ends in .onnx is that file, with its own name or, if it is model.onnx, that of its folder', () => {
   assert.deepEqual(told('gs://b/p/fraud v2.onnx', 'fraud v2.onnx', 'other.onnx'), [['fraud v2', undefined]]);
   assert.deepEqual(told('gs://b/p/model.onnx', 'model.onnx'), [['p', undefined]]);
   assert.deepEqual(told('gs://b/p/fraud.onnx', 'other.onnx'), []);
   assert.deepEqual(told('gs://b/p/3/model.onnx', 'model.onnx'), [['p', '3']]);
 });
 
-test('a folder belongs to the model nearest to it', () => {
+test('a folder belongs to the nearest model above it', () => {
   const layout = layOut('/m', 'a/model.onnx', 'a/w/x.data', 'a/1/model.onnx', 'a/1/x.data');
   const [first, second] = layout.models.get('a')!;
-  assert.deepEqual([...first!.beside.keys()], ['x.data']);
-  assert.deepEqual([...second!.beside.keys()], ['w/x.data']);
+  assert.deepEqual([...first!.siblings.keys()], ['x.data']);
+  assert.deepEqual([...second!.siblings.keys()], ['w/x.data']);
 });
 
 test('numbered folders above the highest version that have files but no model are listed as unfinished', () => {
@@ -75,7 +75,7 @@ test('numbered folders above the highest version that have files but no model ar
   assert.deepEqual(layout.unfinished, ['a/2', 'b/7']);
 });
 
-test('a version is chosen by its number, else the highest; what is not there is NOT_FOUND and named', () => {
+test('a version is chosen by its number, else the highest; a missing one is NOT_FOUND and named', () => {
   const layout = layOut('/m', 'a/1/model.onnx', 'a/2/model.onnx', 'b/model.onnx');
   assert.equal(chooseVersion(layout, 'a', undefined).number, '2');
   assert.equal(chooseVersion(layout, 'a', '1').number, '1');
@@ -87,7 +87,7 @@ test('a version is chosen by its number, else the highest; what is not there is 
   );
 });
 
-test('the model behind /predict is the only one, or the one that MODEL_NAME says', () => {
+test('the model behind /predict is the only one, or that of MODEL_NAME', () => {
   assert.equal(chooseDefault(layOut('/m', 'a/model.onnx'), undefined), 'a');
   const several = layOut('/m', 'b/model.onnx', 'a/model.onnx');
   assert.equal(chooseDefault(several, 'b'), 'b');
@@ -98,7 +98,7 @@ test('the model behind /predict is the only one, or the one that MODEL_NAME says
   assert.equal(chooseDefault(layOut('/m/iris', 'model.onnx'), 'anything'), 'iris');
 });
 
-test('a model that was put into the root by mistake does not take the place of the named one', () => {
+test('a model that was put into the root by mistake does not replace the named one', () => {
   for (const stray of ['7/model.onnx', 'model.onnx']) {
     const layout = layOut('/m', 'fraud/1/model.onnx', stray, 'churn/1/model.onnx');
     assert.equal(chooseDefault(layout, 'fraud'), 'fraud');
@@ -107,14 +107,14 @@ test('a model that was put into the root by mistake does not take the place of t
   }
 });
 
-test('twenty thousand files are laid out in a moment', () => {
+test('the layout of twenty thousand files is fast', () => {
   const paths = Array.from({ length: 4000 }, (_, i) => ['a', 'b', 'c', 'd'].map((file) => `m${i}/1/${file}`)).flat();
   const entries = [...paths, ...Array.from({ length: 4000 }, (_, i) => `m${i}/1/model.onnx`)].map((path) =>
     entry(path),
   );
   const layout = readLayout('/m', entries);
   assert.equal(layout.models.size, 4000);
-  assert.equal(layout.models.get('m3999')![0]!.beside.size, 4);
+  assert.equal(layout.models.get('m3999')![0]!.siblings.size, 4);
 });
 
 test('a name that does not exist, or is not a name, is refused with what was expected', () => {
@@ -133,7 +133,7 @@ test('a name that does not exist, or is not a name, is refused with what was exp
   });
 });
 
-test('the parts of a model are its file, manifest, golden rows, and the weights it refers to', () => {
+test('the parts of a model are its file, manifest, golden rows, and the weights to which it refers', () => {
   const files = ['model.onnx', 'model.json', 'golden.json', 'pytorch_model.bin', 'other.onnx.data', 'w/a', 'a.md'];
   const version = layOut('/m', ...files).models.get('m')![0]!;
   const own = ['golden.json', 'model.json', 'model.onnx'];
@@ -142,7 +142,7 @@ test('the parts of a model are its file, manifest, golden rows, and the weights 
   assert.deepEqual([bytesOf(version, []), bytesOf(version, ['w/a'])], [10, 20], 'the model and its weights');
 });
 
-test('the stamp changes when a part does, and stays when anything else changes', () => {
+test('the stamp changes only when a part does', () => {
   const stamp = (...entries: Entry[]) => stampOf(readLayout('/m', entries).models.get('m')![0]!, ['w']);
   const model = entry('model.onnx');
   const before = stamp(model, entry('pytorch_model.bin'));
@@ -156,7 +156,7 @@ test('the stamp changes when a part does, and stays when anything else changes',
   assert.notEqual(numbered, stampOf(readLayout('/m', [entry('3/model.onnx')]).models.get('m')![0]!, []));
 });
 
-test('version numbers are numbers: 00000123 is 123, and of two folders of one number the plain one serves', () => {
+test('version numbers are numbers: 00000123 is 123, and of two folders with one number that without zeros serves', () => {
   assert.deepEqual(told('/m', 'a/00000123/model.onnx', 'a/0/model.onnx'), [['a', '123', '0']]);
   assert.deepEqual(told('gs://b/iris/007', 'model.onnx'), [['iris', '7']]);
   for (const order of [
@@ -173,7 +173,7 @@ test('version numbers are numbers: 00000123 is 123, and of two folders of one nu
   assert.deepEqual(layOut('/m', 'a/01/model.onnx', 'a/0002/x').unfinished, ['a/0002']);
 });
 
-test("MODEL_FILE names the file of a model's folder; what belongs to the model lies in the folder", () => {
+test("MODEL_FILE names the file in a model's folder; the model's other files are in that folder", () => {
   const paths = ['bert/onnx/model.onnx', 'bert/onnx/model_q.onnx', 'bert/model.json', 'bert/onnx/model_q.onnx_data'];
   const layout = readLayout(
     '/m',
@@ -182,11 +182,11 @@ test("MODEL_FILE names the file of a model's folder; what belongs to the model l
   );
   const [version] = layout.models.get('bert')!;
   assert.deepEqual([version!.folder, version!.file, version!.model.path], ['bert', 'onnx/model_q.onnx', paths[1]]);
-  assert.deepEqual([...version!.beside.keys()], ['onnx/model.onnx', 'model.json', 'onnx/model_q.onnx_data']);
+  assert.deepEqual([...version!.siblings.keys()], ['onnx/model.onnx', 'model.json', 'onnx/model_q.onnx_data']);
   assert.equal(placeOf('/m', version!), '/m/bert/onnx/model_q.onnx');
 });
 
-test('where there is no model.onnx, the other .onnx files are named', () => {
+test('if there is no model.onnx, the other .onnx files are named', () => {
   assert.throws(() => chooseDefault(layOut('/m', 'onnx/model_q.onnx', 'a.onnx', 'a.md'), undefined), {
     message: /no model\.onnx in it, .*; there is a\.onnx, onnx\/model_q\.onnx: set MODEL_FILE to the one to serve$/,
   });
@@ -195,7 +195,7 @@ test('where there is no model.onnx, the other .onnx files are named', () => {
   });
 });
 
-test('whatever numbers the folders have, each number serves once, from the highest down, in any order of the listing', () => {
+test('in any order of the listing, each version number occurs once, from the highest down', () => {
   const digits = fc.tuple(fc.nat(3), fc.nat(30)).map(([zeros, number]) => '0'.repeat(zeros) + number);
   fc.assert(
     fc.property(fc.uniqueArray(digits, { minLength: 1 }), (folders) => {

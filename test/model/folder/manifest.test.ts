@@ -29,8 +29,8 @@ test('a version may be written as a number', () => {
 
 const BAD_MANIFESTS: [title: string, text: string, message: RegExp][] = [
   ['no JSON', '{"name":', /^\/m\/model\.json is not JSON: /],
-  ['no object', '[]', /^\/m\/model\.json: the whole: .*expected object/],
-  ['an unknown field', '{"clases":["a"]}', /^\/m\/model\.json: the whole: .*clases/],
+  ['no object', '[]', /^\/m\/model\.json: the document: .*expected object/],
+  ['an unknown field', '{"clases":["a"]}', /^\/m\/model\.json: the document: .*clases/],
   ['an unknown field within', '{"input":{"names":["a"]}}', /^\/m\/model\.json: input: .*names/],
   ['a number for a name', '{"name":5}', /^\/m\/model\.json: name: .*expected string/],
   ['an empty name', '{"name":""}', /^\/m\/model\.json: name: /],
@@ -38,8 +38,12 @@ const BAD_MANIFESTS: [title: string, text: string, message: RegExp][] = [
   ['text for a switch', '{"batching":"yes"}', /^\/m\/model\.json: batching: .*expected boolean/],
   ['no classes', '{"classes":[]}', /^\/m\/model\.json: classes: /],
   ['a number among the classes', '{"classes":["a",1]}', /^\/m\/model\.json: classes\.1: .*expected string/],
-  ['a name that nobody reads', `{"name":"${'x'.repeat(1025)}"}`, /^\/m\/model\.json: name: .*1024/],
-  ['a class of such a name', `{"classes":["${'x'.repeat(1025)}"]}`, /^\/m\/model\.json: classes\.0: .*1024/],
+  ['a name that is too long', `{"name":"${'x'.repeat(1025)}"}`, /^\/m\/model\.json: name: .*1024/],
+  [
+    'a class with a name that is too long',
+    `{"classes":["${'x'.repeat(1025)}"]}`,
+    /^\/m\/model\.json: classes\.0: .*1024/,
+  ],
   ['too many features', `{"input":{"features":${JSON.stringify(Array(16_385).fill('x'))}}}`, /features: .*16384/],
   ['too many classes', `{"classes":${JSON.stringify(Array(65_537).fill('x'))}}`, /classes: .*65536/],
   ['an example without features', '{"example":{}}', /^\/m\/model\.json: example\.features: /],
@@ -51,7 +55,7 @@ for (const [title, text, message] of BAD_MANIFESTS) {
   });
 }
 
-test('golden rows have a tolerance of 1e-4 unless they say another', () => {
+test('golden rows have a tolerance of 1e-4 by default', () => {
   const rows = [{ features: [1, 2], outputs: { y: [3] } }];
   assert.deepEqual(parseGolden(JSON.stringify({ rows }), 'golden.json'), { tolerance: 1e-4, rows });
   assert.equal(parseGolden(JSON.stringify({ tolerance: 0, rows }), 'golden.json').tolerance, 0);

@@ -27,7 +27,7 @@ const TABLE = signature(
   spec('last visit', 'int64', -1, 1),
 );
 const joined = createRowDecoder(IRIS, undefined, true);
-const apart = createRowDecoder(IRIS, undefined, false);
+const unjoined = createRowDecoder(IRIS, undefined, false);
 const named = createRowDecoder(IRIS, ['a', 'b', 'c', 'd e'], true);
 const table = createRowDecoder(TABLE, undefined, true);
 
@@ -38,17 +38,17 @@ const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Ten
   ['a row', joined, '[1,2,3,4]', [ROW], true],
   ['a row by the name of the input', joined, '{"x":[1,2,3,4]}', [ROW], true],
   ['values by the names of the manifest, in any order', named, '{"d e":4,"c":3,"b":2,"a":1}', [ROW], true],
-  ['a row where the manifest has names', named, '[1,2,3,4]', [ROW], true],
-  ['the input by name where the manifest has names', named, '{"x":[1,2,3,4]}', [ROW], true],
-  ['a row of a model that is not joined', apart, '[1,2,3,4]', [ROW], true],
+  ['a row if the manifest has names', named, '[1,2,3,4]', [ROW], true],
+  ['the input by name if the manifest has names', named, '{"x":[1,2,3,4]}', [ROW], true],
+  ['a row of a model that is not joined', unjoined, '[1,2,3,4]', [ROW], true],
   [
-    'a whole tensor of a model that is not joined',
-    apart,
+    'a complete tensor of a model that is not joined',
+    unjoined,
     '[[1,2,3,4],[5,6,7,8]]',
     [float32([2, 4], [1, 2, 3, 4, 5, 6, 7, 8])],
     false,
   ],
-  ['a whole tensor of one row', apart, '[[1,2,3,4]]', [ROW], false],
+  ['a complete tensor of one row', unjoined, '[[1,2,3,4]]', [ROW], false],
   [
     'a row of a higher rank',
     createRowDecoder(signature(spec('x', 'float32', -1, 2, 2)), undefined, true),
@@ -64,7 +64,7 @@ const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Ten
     true,
   ],
   [
-    'a scalar a row',
+    'a scalar for each row',
     createRowDecoder(signature(spec('x', 'float32', -1)), undefined, true),
     '7',
     [float32([1], [7])],
@@ -85,14 +85,14 @@ const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Ten
     true,
   ],
   [
-    'a whole tensor where dimension 0 is fixed',
+    'a complete tensor with a fixed dimension 0',
     createRowDecoder(signature(spec('x', 'float32', 3)), undefined, false),
     '[1,2,3]',
     [float32([3], [1, 2, 3])],
     false,
   ],
   [
-    'a row where dimension 0 is fixed at 1',
+    'a row with dimension 0 fixed at 1',
     createRowDecoder(signature(spec('x', 'float32', 1, 4)), undefined, false),
     '[1,2,3,4]',
     [ROW],
@@ -106,9 +106,9 @@ const FORMS: [title: string, decoder: RowDecoder, features: string, tensors: Ten
     [float32([], [7])],
     true,
   ],
-  ['a scalar where any rank is taken', open, '7', [float32([], [7])], true],
-  ['a list where any rank is taken', open, '[7,8]', [float32([2], [7, 8])], false],
-  ['a matrix where any rank is taken, by name', open, '{"x":[[7,8]]}', [float32([1, 2], [7, 8])], false],
+  ['a scalar for an open rank', open, '7', [float32([], [7])], true],
+  ['a list for an open rank', open, '[7,8]', [float32([2], [7, 8])], false],
+  ['a matrix for an open rank, by name', open, '{"x":[[7,8]]}', [float32([1, 2], [7, 8])], false],
   [
     'the inputs of a table, in any order and with or without brackets',
     table,
@@ -144,10 +144,10 @@ const REFUSED: [title: string, decoder: RowDecoder, features: string, path: stri
     'features',
     /got/,
   ],
-  ['arrays of several lengths where any rank is taken', open, '[[1,2],[3]]', 'features[1]', /2 values.*got 1/],
+  ['arrays of several lengths for an open rank', open, '[[1,2],[3]]', 'features[1]', /2 values.*got 1/],
   ['a bad value', joined, '[1,2,true,4]', 'features[2]', /features\[2\]/],
   ['a bad value by name', joined, '{"x":[1,2,3,"4"]}', 'features.x[3]', /features\.x\[3\]/],
-  ['several rows where rows are joined', joined, '[[1,2,3,4]]', 'features', /4 values, got 1/],
+  ['several rows if rows are joined', joined, '[[1,2,3,4]]', 'features', /4 values, got 1/],
   [
     'another name than the input',
     joined,
@@ -197,14 +197,14 @@ for (const [title, decoder, features, path, message] of REFUSED) {
   });
 }
 
-test('a name from outside is cut short in paths', () => {
+test("a caller's name is shortened in paths", () => {
   assert.throws(
     () => table.decode(json(`{"${'x y'.repeat(1000)}":1}`), 'features'),
     (error: ServingError) => error.message.length < 250 && error.path!.length < 100,
   );
 });
 
-test('keys that objects inherit are names like any other', () => {
+test('inherited keys of objects are names like any other', () => {
   for (const key of ['__proto__', 'constructor', 'toString']) {
     assert.throws(() => table.decode(json(`{"${key}":1}`), 'features'), { path: `features.${key}` });
   }
@@ -213,7 +213,7 @@ test('keys that objects inherit are names like any other', () => {
   assert.throws(() => odd.decode(json('{}'), 'features'), /the input constructor/);
 });
 
-test('reading a row visits each input, or feature, a few times, however many there are', () => {
+test('decoding a row visits each input, or feature, a few times, however many there are', () => {
   const COUNT = 500;
   const named = (i: number): string => `name ${i}`;
   const row = json(`{${Array.from({ length: COUNT }, (_, i) => `${JSON.stringify(named(COUNT - 1 - i))}:${i}`)}}`);

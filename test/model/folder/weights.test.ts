@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { weightPaths } from '../../../functions/model/folder/weights.ts';
 
-test("weights lie where the file says, by path below the model's folder, each once", () => {
+test("the paths of weights are those of the file, below the model's folder, each once", () => {
   assert.deepEqual(weightPaths('model.onnx', ['w.bin', './w.bin', 'a//b c', 'x/../y'], 'm'), ['w.bin', 'a/b c', 'y']);
   assert.deepEqual(weightPaths('onnx/model.onnx', ['model.onnx_data'], 'm'), ['onnx/model.onnx_data']);
   assert.deepEqual(weightPaths('model.onnx', [], 'm'), []);

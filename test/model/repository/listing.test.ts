@@ -33,7 +33,7 @@ function setUp(paths: readonly string[]) {
   };
 }
 
-test('one listing serves all concurrent requests, and those of a while', async () => {
+test('one listing serves all concurrent requests, and those of the next seconds', async () => {
   const { listing, listings } = setUp(['a/model.onnx']);
   assert.equal(listing.latest(), undefined);
   const [one, other] = await Promise.all([listing.current(), listing.current()]);
@@ -61,7 +61,7 @@ test('a store that cannot be listed is NOT_READY, and is not listed again at onc
   );
 });
 
-test('half an upload is logged once', async () => {
+test('an incomplete upload is logged once', async () => {
   const { listing, lines } = setUp(['a/1/model.onnx', 'a/2/model.json']);
   listing.onListed(await listing.refresh());
   assert.deepEqual(

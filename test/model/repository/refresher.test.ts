@@ -27,7 +27,7 @@ function setUp(t: TestContext, everyMs: number, onRequests: boolean) {
   };
 }
 
-test('a timer checks again and again, also while the updates of an earlier check go on', (t) => {
+test('a timer checks at intervals, also while the updates of an earlier check are under way', (t) => {
   const { checks, pass } = setUp(t, 1000, false);
   pass(940);
   assert.equal(checks(), 0);
@@ -39,9 +39,9 @@ test('a timer checks again and again, also while the updates of an earlier check
   assert.equal(checks(), 2);
 });
 
-test('on requests there is no timer: a check starts with a request once it is due, after it', (t) => {
+test('with onRequests there is no timer: a due check starts after a request has started', (t) => {
   const { refresher, checks, pass } = setUp(t, 1000, true);
-  assert.equal(refresher.ridesOnRequests, true);
+  assert.equal(refresher.runsOnRequests, true);
   pass(10_000);
   assert.equal(checks(), 0);
   refresher.onRequest();
@@ -62,7 +62,7 @@ test('on requests there is no timer: a check starts with a request once it is du
 
 test('with an interval of 0 there are no checks', (t) => {
   const never = setUp(t, 0, true);
-  assert.equal(never.refresher.ridesOnRequests, false);
+  assert.equal(never.refresher.runsOnRequests, false);
   never.pass(100_000);
   never.refresher.onRequest();
   never.pass(1);

@@ -78,7 +78,7 @@ async function ask(repository: Repository, name: string, number?: string): Promi
   }
 }
 
-test('the model behind /predict and any other answer by name, the highest version or the one that is asked for', async (t) => {
+test('the model behind /predict and any other are found by name, in the highest or the requested version', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'a/2': 2, 'team/b c.d': 3, 'c/4': 4 }, { name: 'a' });
   assert.equal(await ask(models, 'a'), 2);
   assert.equal(models.main.live()!.version, '2');
@@ -110,7 +110,7 @@ test('a repository that cannot be listed is NOT_READY, with the reason', async (
   writeModel(models.folder, 'a', addConstant(1));
 });
 
-test('fifty models in a budget for five: each answers, and never are more than five loaded', async (t) => {
+test('fifty models in a budget for five: each predicts, and at most five are loaded at a time', async (t) => {
   const names = Array.from({ length: 50 }, (_, i) => `m${i}`);
   const models = setUp(t, Object.fromEntries(names.map((name, i) => [name, i])), { memoryBudget: 5 * EACH });
   let most = 0;
@@ -171,7 +171,7 @@ test('a newer version that does not fit does not unload the one that it would re
   );
 });
 
-test('MODEL_SHA256 holds under every address of the model, and for no other', async (t) => {
+test('MODEL_SHA256 is checked under every address of the model, and for no other', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a', sha256: '0'.repeat(64) });
   for (const number of [undefined, '1']) {
     const model = await models.find('a', number);
@@ -194,14 +194,14 @@ test('a refresh that cannot list the models changes nothing and is logged once',
   writeModel(models.folder, 'a', addConstant(1));
 });
 
-test('the list has every model with its versions and what they are doing', async (t) => {
+test('the list has every model with its versions and their states', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'a/2': 2, b: 3 }, { name: 'a' });
   await models.main.whenLive();
-  const told = (await models.list()).map(({ name, versions }) => [
+  const reported = (await models.list()).map(({ name, versions }) => [
     name,
     ...versions.map(({ number, status }) => `${number} ${status?.state}`),
   ]);
-  assert.deepEqual(told, [
+  assert.deepEqual(reported, [
     ['a', '2 ready', '1 undefined'],
     ['b', 'undefined undefined'],
   ]);
@@ -273,7 +273,7 @@ test('a load on demand loads the newest version, or says why it failed; a model 
   });
 });
 
-test('half an upload of a newer version is ignored, and logged', async (t) => {
+test('an incomplete upload of a newer version is ignored, and logged', async (t) => {
   const models = setUp(t, { 'a/1': 1 });
   rmSync(join(writeModel(models.folder, 'a/2', addConstant(2), { version: '2' }), 'model.onnx'));
   assert.equal(await ask(models, 'a'), 1);
@@ -297,7 +297,7 @@ test('a load lists the folder of its model, and not the others', async (t) => {
   assert.deepEqual(models.listed, ['m0', 'm7', 'm8', 'all']);
 });
 
-test('where many models serve, a refresh makes one listing of all', async (t) => {
+test('if many models serve, a refresh makes one listing of all', async (t) => {
   const names = Array.from({ length: 9 }, (_, i) => `m${i}`);
   const models = setUp(t, Object.fromEntries(names.map((name, i) => [`${name}/1`, i])), { name: 'm0' });
   for (const [i, name] of names.entries()) assert.equal(await ask(models, name), i);
@@ -306,7 +306,7 @@ test('where many models serve, a refresh makes one listing of all', async (t) =>
   assert.deepEqual(models.listed, ['all']);
 });
 
-test('unknown names, and names that lead out of the repository, cost one listing of all in a while', async (t) => {
+test('unknown names, and names that lead out of the repository, cost one listing of all in some seconds', async (t) => {
   const models = setUp(t, { 'a/1': 1 }, { name: 'a' });
   await models.main.whenLive();
   models.listed.length = 0;
@@ -318,7 +318,7 @@ test('unknown names, and names that lead out of the repository, cost one listing
   assert.equal(models.listed.length, 2);
 });
 
-test('a model that is not loaded is forgotten once it has not been requested for a while', async (t) => {
+test('a model that is not loaded is removed when it has not been requested for a minute', async (t) => {
   const { now } = performance;
   let later = 0;
   t.mock.method(performance, 'now', () => now.call(performance) + later);
@@ -341,7 +341,7 @@ test('a model that is not loaded is forgotten once it has not been requested for
   assert.equal(await ask(models, 'b', '20'), 20);
 });
 
-test('a request that still uses the old version of one model does not hold up the others', async (t) => {
+test('a request that still uses the old version of one model does not delay the others', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 5]);
   const old = models.main.live()!;
@@ -362,7 +362,7 @@ test('a request that still uses the old version of one model does not hold up th
   }
 });
 
-test('of two folders of one number one serves, and the other is logged', async (t) => {
+test('of two folders with one number one serves, and the other is logged', async (t) => {
   const models = setUp(t, { 'a/01': 1, 'a/1': 2, 'a/00': 3 }, { name: 'a' });
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'a', '0')], [2, 3]);
   const warnings = models.lines.filter(({ level }) => level === 'warning');
@@ -372,20 +372,20 @@ test('of two folders of one number one serves, and the other is logged', async (
   );
 });
 
-test('one model is described from a listing of its folder, for a while, also by the name that its files give it', async (t) => {
+test('the description of one model uses a listing of its folder for some seconds, also by the name that its files give it', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5, 'b/2': 6 }, { name: 'a' });
   writeModel(models.folder, 'a/1', addConstant(1), { name: 'called' });
   await models.main.whenLive();
   models.listed.length = 0;
-  const told = async (name: string) => {
+  const reported = async (name: string) => {
     const { name: folder, unloaded, versions } = await models.describe(name);
     return [folder, unloaded, ...versions.map(({ number, status }) => `${number} ${status?.state}`)];
   };
-  assert.deepEqual(await told('b'), ['b', false, '2 undefined', '1 undefined']);
-  assert.deepEqual(await told('b'), ['b', false, '2 undefined', '1 undefined']);
+  assert.deepEqual(await reported('b'), ['b', false, '2 undefined', '1 undefined']);
+  assert.deepEqual(await reported('b'), ['b', false, '2 undefined', '1 undefined']);
   assert.deepEqual(models.listed, ['b']);
-  assert.deepEqual(await told('called'), ['a', false, '1 ready']);
+  assert.deepEqual(await reported('called'), ['a', false, '1 ready']);
   await models.unload('b');
-  assert.deepEqual(await told('b'), ['b', true, '2 undefined', '1 undefined']);
+  assert.deepEqual(await reported('b'), ['b', true, '2 undefined', '1 undefined']);
   await assert.rejects(models.describe('c'), { code: 'NOT_FOUND', message: 'there is no model c' });
 });

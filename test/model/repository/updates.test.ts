@@ -87,7 +87,7 @@ async function setUp(t: TestContext, names: readonly string[], { memoryBudget, o
   };
 }
 
-test('the fetch of one model holds up no update of another, not even one that is uploaded later', async (t) => {
+test('the fetch of one model delays no update of another, not even of one that is uploaded later', async (t) => {
   const { models, upload, hold, release, serves, versionOf, fetching } = await setUp(t, ['a', 'b', 'c']);
   hold('a');
   upload('a', 2);
@@ -153,7 +153,7 @@ test('one new version is loaded, checked and warmed up at a time', async (t) => 
   assert.equal(Math.max(...atOnce), 1);
 });
 
-test('where memory allows one update at a time they wait for each other, and no other model is evicted', async (t) => {
+test('if memory allows one update at a time they wait for each other, and no other model is evicted', async (t) => {
   const names = ['a', 'b', 'c', 'd'];
   const { models, upload, versionOf, lines } = await setUp(t, names, { memoryBudget: 5 * EACH });
   // The last stays as it is, and idle.
@@ -167,7 +167,7 @@ test('where memory allows one update at a time they wait for each other, and no 
   assert.ok(models.memoryBytes() <= 5 * EACH);
 });
 
-test('closing ends the updates under way, and begins none of those that wait', async (t) => {
+test('closing ends the updates under way, and starts none of those that wait', async (t) => {
   const names = ['a', 'b', 'c', 'd', 'e', 'f'];
   const { models, upload, hold, release, fetching, lines } = await setUp(t, names);
   for (const name of names) {

@@ -35,7 +35,7 @@ const UNKNOWN: RowIndependence = {
   reason: 'there is no rule for this operator',
 };
 
-test('a graph that is proved decides, without a row being run', async () => {
+test('a proved graph decides, without a run', async () => {
   const evidence = { signature: SIGNATURE, manifest: undefined, graph: PROVED, known: rows, run: never };
   assert.deepEqual(await decideBatching(evidence), {
     enabled: true,
@@ -44,7 +44,7 @@ test('a graph that is proved decides, without a row being run', async () => {
   });
 });
 
-test('a graph that mixes rows decides, whatever a trial would show, and names the operator and the node', async () => {
+test('a graph that mixes rows decides without a trial, and the reason names the operator and the node', async () => {
   const evidence = { signature: SIGNATURE, manifest: undefined, graph: MIXED, known: rows, run: never };
   assert.deepEqual(await decideBatching(evidence), {
     enabled: false,
@@ -53,7 +53,7 @@ test('a graph that mixes rows decides, whatever a trial would show, and names th
   });
 });
 
-test('model.json goes before the graph and the shapes, both ways', async () => {
+test('model.json overrides the graph and the shapes, both ways', async () => {
   const cases: [manifest: boolean, graph: RowIndependence][] = [
     [true, MIXED],
     [false, PROVED],
@@ -67,7 +67,7 @@ test('model.json goes before the graph and the shapes, both ways', async () => {
   }
 });
 
-test('an operator that nothing is known of leaves it to a trial with the rows of the files', async () => {
+test('with an unknown operator a trial with the rows of the files decides', async () => {
   const evidence = { signature: SIGNATURE, manifest: undefined, graph: UNKNOWN, known: rows, run: tenfold };
   const decided = await decideBatching(evidence);
   assert.deepEqual([decided.enabled, decided.decidedBy], [true, 'trial']);
@@ -80,7 +80,7 @@ test('an operator that nothing is known of leaves it to a trial with the rows of
   );
 });
 
-test('a first dimension that is fixed, on either side, carries no rows', async () => {
+test('a fixed first dimension of an input or output carries no rows', async () => {
   const cases: [inputs: number[][], outputs: number[][], may: boolean][] = [
     [[[-1, 4]], [[-1]], true],
     [[[-1, 4], [-1]], [[-1, 2], [-1]], true],
@@ -99,7 +99,7 @@ test('a first dimension that is fixed, on either side, carries no rows', async (
   }
 });
 
-test('trial rows are up to three, distinct, of the shape of the first, and none is made up', () => {
+test('trial rows are up to three, distinct, of the shape of the first, and not synthetic', () => {
   const known = [
     [1, 2, 3],
     [1, 2, 3],
@@ -109,14 +109,14 @@ test('trial rows are up to three, distinct, of the shape of the first, and none 
   assert.deepEqual(trialRows(known), [known[0], known[3]]);
 });
 
-test('a made-up row has the shape of a known one, or 1 in free dimensions', () => {
+test('a synthetic row has the shape of a known one, or 1 in free dimensions', () => {
   const signature: Signature = { inputs: [spec(-1, -1, 2)], outputs: [] };
   const like: Feeds = { tensors: [float32([1, 3, 2], [1, 2, 3, 4, 5, 6])], rows: 1 };
   assert.deepEqual(syntheticRow(signature, like, 0).tensors[0]!.dims, [1, 3, 2]);
   assert.deepEqual(syntheticRow(signature, undefined, 0).tensors[0]!.dims, [1, 1, 2]);
 });
 
-test('values may differ by 1e-4 between a row alone and a row joined, no more', async () => {
+test('values may differ by at most 1e-4 between a row alone and a joined row', async () => {
   const off = (by: number): Run =>
     pretend((values) => column(...values.map((value) => (values.length > 1 ? value * (1 + by) : value))));
   assert.equal((await tryJoinedRuns(off(5e-5), rows)).enabled, true);
@@ -125,12 +125,12 @@ test('values may differ by 1e-4 between a row alone and a row joined, no more', 
   assert.match(reason, /output 0 of a row is 1 alone, and 1\.001\d* beside other rows/);
 });
 
-test('what depends on the order of the rows is found in the second order', async () => {
+test('outputs that depend on the order of the rows are found in the second order', async () => {
   const byOrder = pretend((values) => column(...(values[0] === 3 ? values.toReversed() : values)));
   assert.equal((await tryJoinedRuns(byOrder, rows)).enabled, false);
 });
 
-test('an output that has no row for each row fed decides against joining', async () => {
+test('an output without a row for each input row decides against joining', async () => {
   const sum = pretend((values) => column(values.reduce((a, b) => a + b)));
   assert.deepEqual(await tryJoinedRuns(sum, rows), {
     enabled: false,
@@ -143,7 +143,7 @@ test('an output that has no row for each row fed decides against joining', async
   });
 });
 
-test('outputs that do not tell every two rows apart, or tell them apart by labels alone, leave it undecided', async () => {
+test('outputs that are equal for two rows, or differ in labels alone, leave it undecided', async () => {
   const label = (values: number[]): Tensor => ({
     dtype: 'int64',
     dims: [values.length],
@@ -156,11 +156,14 @@ test('outputs that do not tell every two rows apart, or tell them apart by label
   ]) {
     const { enabled, reason } = await tryJoinedRuns(pretend(outputs), rows);
     assert.equal(enabled, false);
-    assert.match(reason, /no output of floating-point numbers tells the trial rows apart: to decide it, .*model\.json/);
+    assert.match(
+      reason,
+      /no output of floating-point numbers differs between the trial rows: to decide it, .*model\.json/,
+    );
   }
 });
 
-test('a run that fails leaves it undecided, and says why and what to do', async () => {
+test('a run that fails leaves it undecided, and the reason says why and what to do', async () => {
   const lone: Run = (inputs) =>
     inputs[0]!.dims[0] === 1
       ? Promise.resolve([column((inputs[0]!.parts[0] as Float32Array)[0]!)])
@@ -170,7 +173,7 @@ test('a run that fails leaves it undecided, and says why and what to do', async 
   assert.match((await tryJoinedRuns(none, rows)).reason, /a trial row failed \(Gather\): to decide it/);
 });
 
-test('a model that takes seconds a row is not tried further', async (t) => {
+test('a model that takes seconds for a row is not tried further', async (t) => {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
   let runs = 0;

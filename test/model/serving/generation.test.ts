@@ -60,9 +60,9 @@ async function prepare(
   const phases: string[] = [];
   const generation = await loadGeneration(files, { ...OPTIONS, ...options }, telemetry, (phase) => phases.push(phase));
   t.after(() => generation.close());
-  const told = (wanted: string): string[] =>
+  const messagesOf = (wanted: string): string[] =>
     telemetry.lines.filter(({ level }) => level === wanted).map(({ message }) => message);
-  return { ...generation, phases, warnings: told('warning'), infos: told('info'), path: files.path };
+  return { ...generation, phases, warnings: messagesOf('warning'), infos: messagesOf('info'), path: files.path };
 }
 
 /** The members of the prediction of some features. */
@@ -73,7 +73,7 @@ async function predict(generation: Generation, features: JsonValue): Promise<unk
   return JSON.parse(`{${predictionEncoderOf(generation).encode(outcome!.outputs, outcome!.first, feeds.isRow)}}`);
 }
 
-test('a model is loaded, checked and warmed, and then answers', async (t) => {
+test('a model is loaded, checked and warmed up, and then predicts', async (t) => {
   const golden = { rows: [{ features: [1, 2, 3, 4], outputs: { y: [1, 2, 3, 4] } }] };
   const generation = await prepare(t, { bytes: identity(), manifest: { name: 'echo', version: '3' }, golden });
   assert.deepEqual(generation.phases, ['loading', 'checking', 'warming']);
@@ -84,7 +84,7 @@ test('a model is loaded, checked and warmed, and then answers', async (t) => {
   assert.deepEqual([generation.queueDepth(), generation.fault()], [0, undefined]);
 });
 
-test('a model whose first dimension is no batch serves rows and whole tensors, one request a run', async (t) => {
+test('a model whose first dimension is not a batch serves rows and complete tensors, one request a run', async (t) => {
   const generation = await prepare(t, { bytes: sequenceAxis() });
   assert.equal(generation.joined, false);
   assert.deepEqual(generation.warnings, []);
@@ -112,20 +112,20 @@ test('a model whose first dimension is no batch serves rows and whole tensors, o
   assert.deepEqual(await predict(generation, [1, 2, 3]), { prediction: [1, 2, 3], outputs: { y: [1, 2, 3] } });
 });
 
-test('a fixed first dimension is not joined, and that is nothing to warn of', async (t) => {
+test('a fixed first dimension is not joined, without a warning', async (t) => {
   const generation = await prepare(t, { bytes: fixedBatch() });
   assert.deepEqual([generation.joined, generation.warnings], [false, []]);
   assert.deepEqual(await predict(generation, [1, 2, 3, 4]), { prediction: [3, 7], outputs: { y: [3, 7] } });
 });
 
-test('the manifest decides about joining where it says so', async (t) => {
+test('"batching" of the manifest decides about joining', async (t) => {
   const off = await prepare(t, { bytes: identity(), manifest: { batching: false } });
   assert.deepEqual([off.joined, off.warnings], [false, []]);
   const on = await prepare(t, { bytes: sequenceAxis(), manifest: { batching: true } });
   assert.deepEqual([on.joined, on.warnings], [true, []]);
 });
 
-test("a ZipMap's classes are logged, and are the classes of the model", async (t) => {
+test('the classes of a ZipMap are logged, and are those of the model', async (t) => {
   const generation = await prepare(t, { bytes: classifier(['setosa', 'versicolor']) });
   assert.deepEqual(generation.warnings, []);
   assert.deepEqual(
@@ -159,22 +159,22 @@ const GOLDEN = { rows: [{ features: [1, 2, 3, 4], outputs: { y: [1, 2, 3, 5] } }
 const REFUSED: [title: string, files: Files, message: RegExp][] = [
   ['a file that onnxruntime refuses', { bytes: unknownOperator() }, /model\.onnx: .*NoSuchOperator/],
   [
-    'an output that can not be returned',
+    'an output that cannot be returned',
     { bytes: sequenceOutput() },
     /^(?!.*\.onnx.*\.onnx).*model\.onnx: output parts is sequence of tensor/,
   ],
   [
-    'a file that is no ONNX',
+    'a file that is not ONNX',
     { bytes: Buffer.from('{}') },
     /^(?!.*\.onnx.*\.onnx).*model\.onnx: expected an ONNX model, but found/,
   ],
   [
-    'a number of classes that can not be',
+    'a wrong number of classes',
     { bytes: identity(), manifest: { classes: ['a', 'b'] } },
     /^model\.json: classes names 2 classes, but the output y has 4 scores/,
   ],
   [
-    'a golden row that comes out otherwise',
+    'a golden row with another output',
     { bytes: identity(), golden: GOLDEN },
     /^golden\.json: rows\[0\]\.outputs\.y: element 3 came out as 4, expected 5/,
   ],
@@ -194,7 +194,7 @@ const REFUSED: [title: string, files: Files, message: RegExp][] = [
     /model\.json: example\.features/,
   ],
   [
-    'a main output that is not there',
+    'a missing main output',
     { bytes: identity(), manifest: { output: 'z' } },
     /^model\.json: output: the model has no output z; it has y$/,
   ],
@@ -206,7 +206,7 @@ for (const [title, files, message] of REFUSED) {
   });
 }
 
-test('there are as many engines as CPUs and memory allow, or as many as asked for', async (t) => {
+test('there are as many engines as CPUs and memory allow, or as many as configured', async (t) => {
   const two = await prepare(t, { bytes: identity() }, { capacity: { cpus: 2.5, memoryBytes: undefined } });
   assert.equal(two.engines().length, 2);
   const asked = await prepare(t, { bytes: identity() }, { processes: 3 });
@@ -226,7 +226,7 @@ test('rows beyond one run are refused when the queue is full', async (t) => {
   assert.ok('outputs' in (await waiting)[0]!, 'the next engine answers what waited');
 });
 
-test('while engines crash in a loop, requests are refused with the reason and a time to come back', async (t) => {
+test('while engines crash in a loop, requests are refused with the reason and a time to try again', async (t) => {
   const generation = await prepare(t, { bytes: identity() });
   renameSync(generation.path, `${generation.path}.away`);
   process.kill(generation.engines()[0]!.pid!, 'SIGKILL');
@@ -264,7 +264,7 @@ test('a model that fails on its own example is refused with the reason', async (
   await assert.rejects(prepare(t, files), { code: 'MODEL_FAILED', message });
 });
 
-test('an engine that a made-up row has ended is back before the model serves', async (t) => {
+test('an engine that a synthetic row has ended is replaced before the model serves', async (t) => {
   for (const batching of [undefined, true]) {
     const generation = await prepare(t, { bytes: endless(), manifest: { batching } }, { runTimeoutMs: 300 });
     assert.deepEqual(
@@ -274,7 +274,7 @@ test('an engine that a made-up row has ended is back before the model serves', a
   }
 });
 
-test('an engine that a made-up row has ended, and that does not come back, fails the load', async (t) => {
+test('an engine that a synthetic row has ended, and that cannot be replaced, fails the load', async (t) => {
   const { path, ...files } = await localFiles(writeModel(folder, 'gone', endless()));
   const telemetry = recordTelemetry();
   const { error } = telemetry.logger;

@@ -29,7 +29,7 @@ const check = (outputs: Record<string, unknown>, tolerance = 1e-4, features: unk
     run,
   );
 
-test('rows that come out as they should pass, by the outputs that they name', async () => {
+test('golden rows with equal outputs pass, by the outputs that they name', async () => {
   await check({});
   await check({ label: 7 });
   await check({ scores: [0.50009, 2.0001] });
@@ -44,7 +44,7 @@ const FAILING: [title: string, outputs: Record<string, unknown>, message: RegExp
     /^golden\.json: rows\[1\]\.outputs\.scores: element 1 came out as 2, expected 2\.5, off by 0\.500, tolerance 0\.0001$/,
   ],
   [
-    'an output the model has not',
+    'an output that the model does not have',
     { score: 1 },
     /^golden\.json: rows\[1\]\.outputs\.score: the model has no such output$/,
   ],
@@ -56,7 +56,7 @@ for (const [title, outputs, message] of FAILING) {
   });
 }
 
-test('the error of a golden row that is itself wrong names its place in the file', async () => {
+test('the error of an invalid golden row names its place in the file', async () => {
   await assert.rejects(check({ scores: [1] }), /golden\.json: rows\[1\]\.outputs\.scores/);
   await assert.rejects(check({ label: 'seven' }), /golden\.json: rows\[1\]\.outputs\.label/);
   await assert.rejects(check({}, 1e-4, [1, 2, 3]), /golden\.json: rows\[1\]\.features/);

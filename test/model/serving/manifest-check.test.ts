@@ -11,7 +11,7 @@ const PLAIN = signature([spec('label', [-1], 'int64'), spec('scores', [-1, 3])])
 const ABC = ['a', 'b', 'c'];
 
 const FITS: [title: string, manifest: Manifest, model: Signature][] = [
-  ['nothing said', {}, PLAIN],
+  ['an empty manifest', {}, PLAIN],
   ['classes for an index', { classes: ['a'] }, PLAIN],
   ['a class for each score', { classes: ABC, output: 'scores' }, PLAIN],
   ['classes for scores whose number is not known', { classes: ABC }, signature([spec('y', [-1, -1])])],
@@ -27,7 +27,7 @@ const FITS: [title: string, manifest: Manifest, model: Signature][] = [
     signature([spec('y', [-1])], [spec('x', [-1, -1])]),
   ],
   [
-    'feature names where any rank is taken',
+    'feature names for an open rank',
     { input: { features: ABC } },
     signature([spec('y', [-1])], [{ ...spec('x', []), anyRank: true }]),
   ],
@@ -48,7 +48,7 @@ const MISFITS: [title: string, manifest: Manifest, model: Signature, message: st
     signature([spec('y', [2], 'float16')]),
     'classes names 3 classes, but the output y has 2 scores: name one for each',
   ],
-  ['an output that is not there', { output: 'z' }, PLAIN, 'output: the model has no output z; it has label, scores'],
+  ['a missing output', { output: 'z' }, PLAIN, 'output: the model has no output z; it has label, scores'],
   [
     'feature names for another number of values',
     { input: { features: ABC } },
@@ -68,7 +68,7 @@ const MISFITS: [title: string, manifest: Manifest, model: Signature, message: st
     'input.features names 3 values, but a row has 1 values',
   ],
   [
-    'batching where any rank is taken',
+    'batching with an open rank',
     { batching: true },
     signature([spec('y', [])], [{ ...spec('x', []), anyRank: true }]),
     '"batching": true needs a free first dimension (-1) in every input, but x has no fixed rank; leave it out',
@@ -81,7 +81,7 @@ const MISFITS: [title: string, manifest: Manifest, model: Signature, message: st
   ],
 ];
 for (const [title, manifest, model, message] of MISFITS) {
-  test(`${title}: refused with what the manifest says and what the model has`, () => {
+  test(`${title}: refused with the values of the manifest and of the model`, () => {
     assert.throws(() => checkManifest(manifest, model), { code: 'MODEL_FAILED', message: `model.json: ${message}` });
   });
 }

@@ -88,7 +88,7 @@ function setUp(t: TestContext, limit?: number): Rig {
   return rig;
 }
 
-const told = (model: Model) => {
+const statusOf = (model: Model) => {
   const { name, version, state, phase, reason } = model.status();
   return { name, version, state, phase, reason };
 };
@@ -96,12 +96,12 @@ const NOTHING = { name: 'label', version: undefined, phase: undefined, reason: u
 
 test('a model is idle until it is requested, then loads once for all requests', async (t) => {
   const model = setUp(t);
-  assert.deepEqual(told(model), { ...NOTHING, state: 'idle' });
+  assert.deepEqual(statusOf(model), { ...NOTHING, state: 'idle' });
   assert.equal(model.live(), undefined);
   model.load();
   model.load();
   const waiting = Array.from({ length: 64 }, () => model.whenLive());
-  assert.deepEqual(told(model), { ...NOTHING, state: 'loading', phase: 'listing' });
+  assert.deepEqual(statusOf(model), { ...NOTHING, state: 'loading', phase: 'listing' });
   assert.equal(model.listings(), 1);
 
   await model.arrive();
@@ -109,7 +109,13 @@ test('a model is idle until it is requested, then loads once for all requests', 
   assert.ok(others.every((other) => other === one));
   assert.equal(await model.whenLive(), one);
   assert.equal(model.live(), one);
-  assert.deepEqual(told(model), { name: 'echo', version: '5', state: 'ready', phase: undefined, reason: undefined });
+  assert.deepEqual(statusOf(model), {
+    name: 'echo',
+    version: '5',
+    state: 'ready',
+    phase: undefined,
+    reason: undefined,
+  });
   const { bytes, seconds } = model.status();
   assert.equal(bytes, identity().length);
   assert.ok(seconds > 0 && seconds < 30);
@@ -129,7 +135,7 @@ test('every phase of a load is measured', async (t) => {
     assert.match(text, new RegExp(`phase="${phase}"`), phase);
 });
 
-test('a load that failed tells callers so and the log why, and is tried again only once its back-off is over', async (t) => {
+test('callers learn that a load failed and the log why; it is tried again only after its back-off', async (t) => {
   let now = 1000;
   t.mock.method(performance, 'now', () => now);
   const model = setUp(t);
@@ -142,7 +148,7 @@ test('a load that failed tells callers so and the log why, and is tried again on
     detail: 'no such file: a.onnx',
     retryAfter: 1,
   });
-  assert.deepEqual(told(model), { ...NOTHING, state: 'failed', reason });
+  assert.deepEqual(statusOf(model), { ...NOTHING, state: 'failed', reason });
   assert.equal(model.lines.at(-1)!.message, 'the model did not load: no such file: a.onnx');
 
   now += 999;
@@ -181,7 +187,7 @@ test('a back-off is never longer than a minute', async (t) => {
   await assert.rejects(model.whenLive(), { retryAfter: 60 });
 });
 
-test('closing during a load ends it: requests that wait are answered, and no engine is left', async (t) => {
+test('closing during a load ends it: waiting requests get a response, and no engine is left', async (t) => {
   const model = setUp(t);
   const waiting = assert.rejects(model.whenLive(), { code: 'NOT_READY', message: /shutting down/ });
   const closed = model.close();
@@ -237,7 +243,7 @@ test('a new upload is prepared beside the live one and swapped in; the old engin
   assert.equal(descendants(process.pid).length, 1);
 });
 
-test('a candidate that fails changes nothing, says why, and is tried again when it changes', async (t) => {
+test('a new version that fails changes nothing, is reported with the reason, and is tried again when it changes', async (t) => {
   const model = setUp(t);
   model.load();
   await model.arrive();
@@ -296,7 +302,7 @@ test('a new version for which there is no memory beside the old one is refused',
   assert.match(model.lines.at(-1)!.message, /no room for a new version of echo/);
 });
 
-test('a model that is unloaded loads again when it is asked for', async (t) => {
+test('a model that is unloaded loads again when it is requested', async (t) => {
   const model = setUp(t);
   model.load();
   await model.arrive();
@@ -317,7 +323,7 @@ test('a local model that changes while it is read is read again', async (t) => {
   assert.equal((await loaded).version, '6');
 });
 
-test('a local file that was overwritten is loaded as a new one by the next probe, once no engine is left', async (t) => {
+test('a local file that was overwritten is loaded as a new version by the next probe, if no engine is left', async (t) => {
   const model = setUp(t);
   model.load();
   await model.arrive();
@@ -331,7 +337,7 @@ test('a local file that was overwritten is loaded as a new one by the next probe
   assert.equal(model.status().state, 'ready');
 });
 
-test('an engine that takes the place of a lost one refuses weights that are not those the others loaded', async (t) => {
+test('an engine that replaces a lost one refuses weights that differ from those of the others', async (t) => {
   const model = setUp(t);
   const weights = externalWeights('layer');
   writeModel(model.uri, '.', weights.model);

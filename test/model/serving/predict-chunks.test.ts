@@ -62,7 +62,7 @@ test('a long request is bulk work in chunks of 256 rows, four at a time, of whic
   );
 });
 
-test('a short request is no bulk work, also one of few parts; its first part is refused, and the others wait', async () => {
+test('a short request is not bulk work, even in a few parts; its first part is refused, and the others wait', async () => {
   const { calls, live } = model();
   const running = predictChunks(live, [request([1, 2]), request([3], 3)], HERE, noop);
   await quiet();
@@ -85,7 +85,7 @@ test('a short request is no bulk work, also one of few parts; its first part is 
   assert.equal(many.calls[0]!.options!.bulk, true);
 });
 
-test('of a refused request no second chunk is queued', async () => {
+test('no second chunk of a refused request is queued', async () => {
   const { calls, live } = model();
   const running = predictChunks(live, [request(range(0, 1500))], HERE, noop);
   const refusal = new ServingError('OVERLOADED', 'full');
@@ -95,7 +95,7 @@ test('of a refused request no second chunk is queued', async () => {
   assert.equal(calls.length, 1);
 });
 
-test('a chunk that fails, or whose handler throws, fails the request at once: the others are cancelled, and none follows', async () => {
+test('a chunk that fails, or whose handler throws, fails the request at once: its other chunks are cancelled', async () => {
   const error = new ServingError('MODEL_FAILED', 'bad row');
   const failing = model();
   const failed = predictChunks(failing.live, [request(range(0, 2000))], HERE, noop);
@@ -128,7 +128,7 @@ test('chunks are cancelled with their request', async () => {
   assert.equal(calls[0]!.cancellation.gone, true);
 });
 
-test('on a queue that it fills, a request holds few rows there, and short requests find room until its end', async () => {
+test('a long request has few rows in the queue at a time, and short requests find room until its end', async () => {
   const setup = setUpBatcher({ maxBatchSize: 64, maxQueueSize: 1024 });
   const seen: number[] = [];
   const running = predictChunks(setup.batcher, [request(range(0, 10_000))], HERE, (_, outcomes) => {

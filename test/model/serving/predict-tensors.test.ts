@@ -47,7 +47,7 @@ function inStretches(most: number) {
 }
 const run = (live: Parameters<typeof predictTensors>[0], ...tensors: Tensor[]) => predictTensors(live, tensors, HERE);
 
-test('one stretch comes back as a view of the run that it was part of', async () => {
+test('the outputs of one run are views of them', async () => {
   const shared = float32([5, 1], [0, 1, 2, 3, 4]);
   const { live, asked } = answering(() => [outcome(2, 2, shared)]);
   const [y] = await run(live, column(7, 8), column(9, 9));
@@ -65,7 +65,7 @@ test('one stretch comes back as a view of the run that it was part of', async ()
   assert.equal(same!.data, whole.data);
 });
 
-test('stretches of several runs come back as one tensor, in order', async () => {
+test('the outputs of several runs become one tensor, in order', async () => {
   const values = Array.from({ length: 200 }, (_, i) => i);
   const { live, asked } = answering(inStretches(64));
   const [y] = await run(live, column(...values), column(...values));
@@ -73,7 +73,7 @@ test('stretches of several runs come back as one tensor, in order', async () => 
   assert.equal(asked.length, 1);
 });
 
-test('a long request is run in chunks, and comes back whole', async () => {
+test('a long request runs in chunks, and its outputs are complete', async () => {
   const values = Array.from({ length: 3000 }, (_, i) => i);
   const { live, asked } = answering(inStretches(100));
   const [y] = await run(live, column(...values), column(...values));
@@ -91,7 +91,7 @@ test('a full queue refuses a long request before its second chunk is queued', as
   assert.equal(asked.length, 1);
 });
 
-test('one row that fails fails its request, and what is left of it is not queued', async () => {
+test('a row that fails fails its request, whose remaining rows are not queued', async () => {
   const error = new ServingError('MODEL_FAILED', 'bad row');
   const values = column(...Array.from({ length: 10_000 }, (_, i) => i));
   const { live, asked } = answering((feeds) => [outcome(0, 1, float32([1, 1], [0])), { rows: feeds.rows - 1, error }]);
@@ -104,7 +104,7 @@ test('one row that fails fails its request, and what is left of it is not queued
   await assert.rejects(run(leaving.live, values, values), gone);
 });
 
-test('a batch of no rows is answered with outputs of none; a row of zeros tells the dimensions that are left open', async () => {
+test('an empty batch gives empty outputs; a row of zeros gives the dimensions that are left open', async () => {
   const texts: Tensor = { dtype: 'string', dims: [3, 5, 2], data: new Array(30).fill('') };
   const { live, asked } = answering(() => [outcome(1, 1, float32([3, 1], [0, 0, 0]), texts)]);
   const shapes = async (...tensors: Tensor[]) =>
@@ -116,7 +116,7 @@ test('a batch of no rows is answered with outputs of none; a row of zeros tells 
   assert.deepEqual(asked, [{ tensors: [column(0), column(0)], rows: 1 }]);
 });
 
-test('a dimension left open is 0 where the model does not take the row of zeros, or that would be a large one', async () => {
+test('an open dimension is 0 if the model does not accept the row of zeros, or that would be large', async () => {
   const error = new ServingError('MODEL_FAILED', 'out of its domain');
   const failing = answering(() => [{ rows: 1, error }]);
   const dimsOf = (outputs: readonly Tensor[]) => outputs.map(({ dims }) => dims);
@@ -132,21 +132,21 @@ test('a dimension left open is 0 where the model does not take the row of zeros,
   assert.equal(asked.length, 0);
 });
 
-test('a batch of no rows runs nothing where the signature has every further dimension', async () => {
+test('an empty batch runs nothing if the signature has every further dimension', async () => {
   const { live, asked } = answering(() => []);
   const signature = { inputs: SIGNATURE.inputs, outputs: [{ name: 'p', dtype: 'float32', shape: [-1, 3] }] } as const;
   const [p] = await run({ ...live, signature }, float32([0, 1], []), float32([0, 1], []));
   assert.deepEqual([p!.dims, p!.data.length, asked.length], [[0, 3], 0, 0]);
 });
 
-test('batches of different lengths are refused by name', async () => {
+test('batches of different lengths are refused with the names of the inputs', async () => {
   await assert.rejects(run(answering(() => []).live, column(1, 2), column(1)), {
     code: 'INVALID_INPUT',
     message: /one length for all inputs, got 2 for a and 1 for b/,
   });
 });
 
-test('a model whose rows are not joined runs all as one; that it takes no empty tensors is an error of the request', async () => {
+test('a model whose rows are not joined runs all rows at once; empty tensors that it does not accept are an error of the request', async () => {
   const output = float32([7], [1, 2, 3, 4, 5, 6, 7]);
   const { live, asked } = answering(() => [outcome(0, 1, output)], false);
   assert.deepEqual(await run(live, column(1, 2, 3), column(1)), [output]);

@@ -83,7 +83,7 @@ async function setUp(
   };
 }
 
-test('one object is listed once: its generation is pinned', async (t) => {
+test('a single object is listed once: its generation is pinned', async (t) => {
   const { storage, prepare, listings } = await setUp(t);
   storage.put('models', 'm/model.onnx', addConstant(1));
   const { generation } = await prepare();
@@ -91,7 +91,7 @@ test('one object is listed once: its generation is pinned', async (t) => {
   assert.equal(listings(), 1);
 });
 
-test('several objects are listed again after the read, and read again where one was replaced meanwhile', async (t) => {
+test('several objects are listed again after the read, and read again if one was replaced meanwhile', async (t) => {
   const { storage, prepare, listings } = await setUp(t, undefined, (n) => {
     if (n === 1) storage.put('models', 'm/model.json', Buffer.from('{"version":"2"}'));
   });
@@ -101,7 +101,7 @@ test('several objects are listed again after the read, and read again where one 
   assert.ok(listings() >= 3);
 });
 
-test('new weights may be half of an upload: they are taken once two listings are equal', async (t) => {
+test('new weights may belong to an incomplete upload: they are accepted when two listings are equal', async (t) => {
   const { model, data } = externalWeights();
   const other = new Uint8Array(Float32Array.of(7, 7).buffer);
   const { storage, prepare } = await setUp(t, undefined, (n) => {
@@ -116,7 +116,7 @@ test('new weights may be half of an upload: they are taken once two listings are
   assert.equal(reads.length, 1, 'the weights of the first listing were never read');
 });
 
-test('a model that changes whenever it is read is given up, with a reason', async (t) => {
+test('a model that changes at every read fails, with a reason', async (t) => {
   const { storage, prepare } = await setUp(t, undefined, (n) => {
     storage.put('models', 'm/model.json', Buffer.from(`{"version":"${n}"}`), OLD);
   });
@@ -129,7 +129,7 @@ test('a model that changes whenever it is read is given up, with a reason', asyn
   assert.equal(descendants(process.pid).length, 1, 'but for the fetching process');
 });
 
-test('file and engines are counted, and given back when it goes, files and all', async (t) => {
+test('the memory of file and engines is counted, and released with the generation, like its files', async (t) => {
   const { storage, prepare, options } = await setUp(t);
   const bytes = addConstant(1);
   storage.put('models', 'm/model.onnx', bytes);
@@ -139,7 +139,7 @@ test('file and engines are counted, and given back when it goes, files and all',
   assert.equal(options.budget.used(), 0);
 });
 
-test('where memory is short there are fewer engines, and beside another generation one, until that has gone', async (t) => {
+test('if memory is short there are fewer engines, and beside another generation one, until that is closed', async (t) => {
   const { storage, prepare, options } = await setUp(t, 3.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));
   const first = await prepare();
@@ -154,7 +154,7 @@ test('where memory is short there are fewer engines, and beside another generati
   assert.ok(options.budget.used() <= 3.5 * EACH);
 });
 
-test('where a newer version may come, or another model, memory for one is kept free', async (t) => {
+test('if a newer version or another model is possible, memory for one is kept free', async (t) => {
   const { storage, options } = await setUp(t, 2.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));
   const first = await fetchAndPrepare({ ...options, keepsSpareMemory: () => true }, PROGRESS, false);
@@ -165,7 +165,7 @@ test('where a newer version may come, or another model, memory for one is kept f
   await second.close();
 });
 
-test('what does not fit beside the one that serves is refused, and what could never fit is not even read', async (t) => {
+test('a version that does not fit beside the one that serves is refused, and one that can never fit is not read', async (t) => {
   const { storage, prepare } = await setUp(t, 1.5 * EACH);
   storage.put('models', 'm/model.onnx', addConstant(1));
   await prepare();
@@ -182,7 +182,7 @@ test('what does not fit beside the one that serves is refused, and what could ne
   assert.ok(!storage.requests.slice(before).some(({ kind }) => kind === 'media'));
 });
 
-test('a load that fails leaves nothing: no engine, no file, no share of the memory', async (t) => {
+test('a load that fails leaves no engine, no file and no reservation', async (t) => {
   const { storage, prepare, options } = await setUp(t);
   const brought: string[] = [];
   const { fetchModel } = options.store;
@@ -201,7 +201,7 @@ test('a load that fails leaves nothing: no engine, no file, no share of the memo
 
 const reads = ({ requests }: StorageServer) => requests.filter(({ kind }) => kind === 'media').map(({ name }) => name);
 
-test('what the model does not refer to is not fetched, not counted, and no change of it', async (t) => {
+test('files to which the model does not refer are neither fetched nor counted, and their changes are ignored', async (t) => {
   const checkpoint = Buffer.alloc(2 * EACH);
   const { storage, prepare, options } = await setUp(t, 2 * EACH);
   const bytes = addConstant(1);
@@ -220,7 +220,7 @@ test('what the model does not refer to is not fetched, not counted, and no chang
   );
 });
 
-test('what the model refers to is fetched and counted, whatever it is called and wherever it lies below', async (t) => {
+test('files to which the model refers are fetched and counted, with any name and in any folder below', async (t) => {
   for (const location of ['layer 1', 'parts/a b/w.quant', './w.json', 'golden.json.data']) {
     const { model, data } = externalWeights(location);
     const path = posix.normalize(location);
@@ -238,7 +238,7 @@ test('what the model refers to is fetched and counted, whatever it is called and
   }
 });
 
-test('of one object, the weights are found beside it and below it, and listed again where they are compared', async (t) => {
+test('the weights of a single object are found beside it and below it, and are listed again for comparisons', async (t) => {
   for (const location of ['w', 'parts/w']) {
     const { model, data } = externalWeights(location);
     const { storage, prepare, options } = await setUp(t, undefined, undefined, 'gs://models/m/fraud.onnx');
@@ -251,7 +251,7 @@ test('of one object, the weights are found beside it and below it, and listed ag
   }
 });
 
-test("MODEL_FILE's weights lie beside the file, its texts in the model's folder", async (t) => {
+test("the weights of MODEL_FILE are beside the file, its manifest and golden rows in the model's folder", async (t) => {
   const { model, data } = externalWeights('model_q.onnx_data');
   const { storage, prepare } = await setUp(t, undefined, undefined, 'gs://models/m', 'onnx/model_q.onnx');
   storage.put('models', 'm/onnx/model_q.onnx', model, OLD);
@@ -262,7 +262,7 @@ test("MODEL_FILE's weights lie beside the file, its texts in the model's folder"
   assert.deepEqual([generation.name, generation.version, weights], ['m', '7', ['onnx/model_q.onnx_data']]);
 });
 
-test('weights that are not there are named, and the memory is given back', async (t) => {
+test('missing weights are named, and the memory is released', async (t) => {
   const { storage, prepare, options } = await setUp(t);
   storage.put('models', 'm/model.onnx', externalWeights('parts/w.bin').model, OLD);
   storage.put('models', 'm/w.bin', Buffer.alloc(8), OLD);
@@ -273,7 +273,7 @@ test('weights that are not there are named, and the memory is given back', async
   assert.equal(options.budget.used(), 0);
 });
 
-test('weights that could never fit are not read', async (t) => {
+test('weights that can never fit are not read', async (t) => {
   const { model, location } = externalWeights();
   const { storage, prepare, options } = await setUp(t, 2 * EACH);
   storage.put('models', 'm/model.onnx', model, OLD);
@@ -283,7 +283,7 @@ test('weights that could never fit are not read', async (t) => {
   assert.equal(options.budget.used(), 0);
 });
 
-test('texts that are too large are not read at all', async (t) => {
+test('a manifest and golden rows that are too large are not read', async (t) => {
   const { storage, prepare } = await setUp(t);
   storage.put('models', 'm/model.onnx', addConstant(1), OLD);
   storage.put('models', 'm/golden.json', Buffer.alloc(2 ** 24 + 1, ' '), OLD);

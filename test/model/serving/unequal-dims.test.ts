@@ -28,7 +28,7 @@ test('a model whose inputs share no dimension has nothing to explain', () => {
   assert.equal(createExplainFailure(signature(unnamed, unnamed)), undefined);
 });
 
-test('a failed run of unequal lengths is the caller’s mistake, and the error names both inputs, the dimension and its lengths', () => {
+test('a failed run of unequal lengths is an INVALID_INPUT that names both inputs, the dimension and its lengths', () => {
   const explain = createExplainFailure(ids)!;
   const [one] = explain([failed], feeds([1, 4], [1, 5], [7, 4]));
   assert.ok('error' in one!);
@@ -43,7 +43,7 @@ test('a failed run of unequal lengths is the caller’s mistake, and the error n
   assert.match((batch as { error: Error }).error.message, /the dimension batch .* got 2 in .*ids and 3 in .*mask/);
 });
 
-test('what did not fail, failed of something else, or failed at equal lengths, stays as it is', () => {
+test('rows that did not fail, failed for another reason, or failed with equal lengths, stay as they are', () => {
   const explain = createExplainFailure(ids)!;
   const fine: Outcome = { rows: 1, outputs: [], first: 0 };
   const outcomes = [fine, late];
@@ -52,7 +52,7 @@ test('what did not fail, failed of something else, or failed at equal lengths, s
   assert.deepEqual(explain([fine, late, failed], feeds([1, 4], [1, 5], [1, 4])).slice(0, 2), [fine, late]);
 });
 
-test('a dimension that one input has twice is held to one length, too', () => {
+test('a dimension that one input has twice must have one length, too', () => {
   const explain = createExplainFailure(signature(input('x', 'n', 'n')))!;
   assert.match(
     (explain([failed], feeds([2, 3]))[0] as { error: Error }).error.message,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createUsageCount } from '../../../functions/model/serving/usage-count.ts';
 
-test('it is drained when the last holder has released it', async () => {
+test('a count is drained when the last user has released it', async () => {
   const holds = createUsageCount();
   holds.hold();
   holds.hold();
@@ -21,7 +21,7 @@ test('it is drained when the last holder has released it', async () => {
   await left;
 });
 
-test('a hold in the turn in which draining begins is waited for', async () => {
+test('draining waits for a hold in the turn in which it starts', async () => {
   const holds = createUsageCount();
   let gone = false;
   const left = holds.drained().then(() => {
@@ -36,7 +36,7 @@ test('a hold in the turn in which draining begins is waited for', async () => {
   await left;
 });
 
-test('a holder that stays for a while gets the signal that it is superseded', async () => {
+test('a user that stays gets the signal superseded after a time', async () => {
   const holds = createUsageCount(1);
   holds.hold();
   const left = holds.drained();
@@ -48,13 +48,13 @@ test('a holder that stays for a while gets the signal that it is superseded', as
   await left;
 });
 
-test('there is no signal where all release it in time', async () => {
+test('there is no signal if all users release it in time', async () => {
   const holds = createUsageCount();
   await holds.drained();
   assert.equal(holds.superseded.aborted, false);
 });
 
-test('one that has not been held yet is not idle at first: its first caller is about to hold it', (t) => {
+test('a count that has not been held yet is not idle at first: its first user will hold it soon', (t) => {
   let now = 1000;
   t.mock.method(performance, 'now', () => now);
   const holds = createUsageCount();

@@ -85,7 +85,7 @@ export function sourceContract(name: string, setUp: (t: TestContext) => SourceKi
     });
   }
 
-  promise('lists every file, whatever its name, with its size, by path', async ({ source, put }) => {
+  promise('lists every file, with any name, with its size, by path', async ({ source, put }) => {
     for (const [at, path] of ODD_NAMES.entries()) await put(path, pattern(at * 1_000));
     const entries = await source.list(NEVER);
     assert.deepEqual(
@@ -113,7 +113,7 @@ export function sourceContract(name: string, setUp: (t: TestContext) => SourceKi
     assert.deepEqual([...(await source.folders(NEVER))].sort(), ['a b', 'a b.c', 'c']);
   });
 
-  promise('reads whole files, ranges, one byte, the last byte and an empty file', async ({ source, put }) => {
+  promise('reads complete files, ranges, one byte, the last byte and an empty file', async ({ source, put }) => {
     const bytes = pattern(BIG);
     await put('m/model.onnx', bytes);
     await put('m/empty', new Uint8Array());
@@ -150,23 +150,26 @@ export function sourceContract(name: string, setUp: (t: TestContext) => SourceKi
     await Promise.all(parts);
   });
 
-  promise('gives another stamp to other content of the same size, and the old one reads no byte of it', async (kit) => {
-    const { source, put } = kit;
-    await put('m/model.onnx', pattern(1_000));
-    const before = await find(source, 'm/model.onnx');
-    assert.equal((await find(source, 'm/model.onnx')).stamp, before.stamp);
-    await put('m/model.onnx', pattern(1_000, 9));
-    const after = await find(source, 'm/model.onnx');
-    assert.notEqual(after.stamp, before.stamp);
-    await rejectsWith(
-      source.read(before, 0, 1_000, () => assert.fail('handed bytes on'), NEVER),
-      'changed',
-      /model\.onnx/,
-    );
-    assert.deepEqual(await readRange(source, after), pattern(1_000, 9));
-  });
+  promise(
+    'gives another stamp to other content of the same size, of which the old stamp reads no byte',
+    async (kit) => {
+      const { source, put } = kit;
+      await put('m/model.onnx', pattern(1_000));
+      const before = await find(source, 'm/model.onnx');
+      assert.equal((await find(source, 'm/model.onnx')).stamp, before.stamp);
+      await put('m/model.onnx', pattern(1_000, 9));
+      const after = await find(source, 'm/model.onnx');
+      assert.notEqual(after.stamp, before.stamp);
+      await rejectsWith(
+        source.read(before, 0, 1_000, () => assert.fail('handed bytes on'), NEVER),
+        'changed',
+        /model\.onnx/,
+      );
+      assert.deepEqual(await readRange(source, after), pattern(1_000, 9));
+    },
+  );
 
-  promise('calls a file changed that was removed since it was listed', async ({ source, put, remove }) => {
+  promise('reports a file as changed that was removed since it was listed', async ({ source, put, remove }) => {
     await put('m/model.onnx', pattern(1_000));
     await put('m/model.json', pattern(10));
     const entry = await find(source, 'm/model.onnx');
@@ -182,7 +185,7 @@ export function sourceContract(name: string, setUp: (t: TestContext) => SourceKi
     );
   });
 
-  promise('stops when it is aborted: before, and in the middle of a file', async ({ source, put }) => {
+  promise('stops when it is aborted: before a file, and within one', async ({ source, put }) => {
     await put('m/model.onnx', pattern(BIG));
     const entry = await find(source, 'm/model.onnx');
     const reason = new Error('enough');
@@ -209,7 +212,7 @@ export function sourceContract(name: string, setUp: (t: TestContext) => SourceKi
     assert.deepEqual(await readRange(source, entry, 0, 100), pattern(BIG).subarray(0, 100));
   });
 
-  promise('lets what the taker throws through, and hands nothing on after it', async ({ source, put }) => {
+  promise('passes on the error of the receiver, and delivers nothing after it', async ({ source, put }) => {
     await put('m/model.onnx', pattern(BIG));
     const entry = await find(source, 'm/model.onnx');
     const full = new Error('the disk is full');
@@ -229,7 +232,7 @@ export function sourceContract(name: string, setUp: (t: TestContext) => SourceKi
     assert.ok((await readRange(source, entry)).equals(pattern(BIG)));
   });
 
-  promise('refuses a root that is not there, by its name', async ({ missing }) => {
+  promise('refuses a missing root, with its name', async ({ missing }) => {
     const error = await rejectsWith(missing.list(NEVER), 'refused');
     assert.ok(error.message.includes(missing.root), error.message);
   });

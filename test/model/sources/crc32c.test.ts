@@ -10,7 +10,7 @@ test('gives the checksums of RFC 3720 and of the usual check string', () => {
   assert.equal(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
 });
 
-test('goes on from a checksum, and combines two of them, wherever the bytes are split', () => {
+test('continues a checksum, and combines two of them, wherever the bytes are split', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 5_000 }), fc.nat(), (bytes, place) => {
       const split = bytes.length === 0 ? 0 : place % (bytes.length + 1);
@@ -22,7 +22,7 @@ test('goes on from a checksum, and combines two of them, wherever the bytes are 
   );
 });
 
-test('combines the checksums of many ranges into that of the whole', () => {
+test('combines the checksums of many ranges into that of all bytes', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 }), (ranges) => {
       const combined = ranges.reduce((crc, range) => combineCrc32c(crc, crc32c(range), range.length), 0);

@@ -39,13 +39,13 @@ sourceContract('a local folder', (t) => {
   };
 });
 
-test('hidden folders are passed over, and so is what packages bring along', async (t) => {
+test('hidden folders and node_modules are ignored', async (t) => {
   const root = newFolder(t);
   for (const path of ['a/model.onnx', '.git/x', 'a/.hidden/model.onnx', 'node_modules/p/model.onnx']) put(root, path);
   assert.deepEqual(await pathsOf(root), ['a/model.onnx']);
 });
 
-test('links are followed, as a Kubernetes volume has them; one that leads in a circle or nowhere does no harm', async (t) => {
+test('links are followed, as in a Kubernetes volume; circular and dangling ones are ignored', async (t) => {
   const root = newFolder(t);
   put(root, '..data/model.onnx', 'bytes');
   mkdirSync(join(root, 'iris'));
@@ -57,7 +57,7 @@ test('links are followed, as a Kubernetes volume has them; one that leads in a c
   assert.ok((await pathsOf(root)).length > 2);
 });
 
-test('a file is listed with its texts, and with nothing else beside it but what is asked for', async (t) => {
+test('a file is listed with its manifest and golden rows, and with requested files', async (t) => {
   const root = newFolder(t);
   const files = ['my model.v2.onnx', 'other.onnx', 'model.json', 'golden.json', 'w.onnx.data', 'sub/w', 'a/model.json'];
   for (const path of files) put(root, path);
@@ -70,7 +70,7 @@ test('a file is listed with its texts, and with nothing else beside it but what 
   );
 });
 
-test('hidden files below a folder are listed where they are asked for', async (t) => {
+test('hidden files below a folder are listed if they are requested', async (t) => {
   const root = newFolder(t);
   for (const path of ['a/model.onnx', 'a/.w/x', 'b/model.onnx']) put(root, path);
   const entries = await createFileSource(root).list(NEVER, { under: 'a', also: ['a/.w/x', 'a/.w/y'] });
@@ -80,7 +80,7 @@ test('hidden files below a folder are listed where they are asked for', async (t
   );
 });
 
-test('a folder that is asked for alone is one that a listing of all has', async (t) => {
+test('a folder can be listed alone only if a listing of all has it', async (t) => {
   const root = newFolder(t);
   for (const path of ['a/1/2/3/4/5/6/x', '.git/x', 'node_modules/x']) put(root, path);
   put(dirname(root), 'outside.onnx');
@@ -93,13 +93,13 @@ test('a folder that is asked for alone is one that a listing of all has', async 
   }
 });
 
-test('a file:// address is a path, blanks and all', async (t) => {
+test('a file:// address is a path, with spaces', async (t) => {
   const root = newFolder(t);
   put(root, 'my iris/model.onnx');
   assert.deepEqual(await pathsOf(pathToFileURL(join(root, 'my iris')).href), ['model.onnx']);
 });
 
-test('a path that leads through a file is not there', async (t) => {
+test('a path that leads through a file does not exist', async (t) => {
   const root = newFolder(t);
   put(root, 'a');
   await assert.rejects(pathsOf(join(root, 'a/b')), {
@@ -107,7 +107,7 @@ test('a path that leads through a file is not there', async (t) => {
   });
 });
 
-test('a folder of more files than any models have is refused, with what to do', async (t) => {
+test('a folder of too many files is refused, with what to do', async (t) => {
   const root = newFolder(t);
   for (let i = 0; i <= 20_000; i++) writeFileSync(join(root, String(i)), '');
   await assert.rejects(pathsOf(root), {

@@ -52,7 +52,7 @@ const files: [title: string, content: string | Uint8Array, reason: RegExp][] = [
   ['a page of HTML is refused by its first words', '<!doctype html><title>404</title>', /found text: "<!doctype html>/],
   ['a JSON error is refused by its first words', '\n{"error":{"code":403}}', /found text: "\{\\"error/],
   ['a Git LFS pointer is refused by its name', 'version https://git-lfs.github.com/spec/v1\n', /Git LFS pointer/],
-  ['random bytes are refused', Uint8Array.from({ length: 500 }, (_, i) => (i * 151 + 7) % 256), /can not be decoded/],
+  ['random bytes are refused', Uint8Array.from({ length: 500 }, (_, i) => (i * 151 + 7) % 256), /cannot be decoded/],
   ['a protobuf message without a graph is refused', field(1, 8), /no graph/],
   ['a model without ir_version is refused', concat(field(7, field(2, 'g')), field(8, field(2, 17))), /no ir_version/],
   ['a model without opset_import is refused', concat(field(1, 8), field(7, field(2, 'g'))), /no opset_import/],
@@ -66,7 +66,7 @@ test('a model nested too deep is refused, and does not overflow the stack', () =
   // A graph in an attribute of a node of a graph, and so on: GraphProto.node, NodeProto.attribute, AttributeProto.g.
   let graph = field(2, 'innermost');
   for (let depth = 0; depth < 2000; depth++) graph = field(1, field(5, field(6, graph)));
-  assert.throws(() => readModel(concat(field(1, 8), field(7, graph)), 'm.onnx'), refusal(/can not be decoded/));
+  assert.throws(() => readModel(concat(field(1, 8), field(7, graph)), 'm.onnx'), refusal(/cannot be decoded/));
 });
 
 test('weights are views of the bytes that were read, not copies', () => {

@@ -39,7 +39,7 @@ test('the shortest text of a double reads as the double', () => {
   assertAllSame(doubles.map(pointed), 3000);
 });
 
-test('a double in 16 to 18 digits reads as Number reads it', () => {
+test('a double in 16 to 18 digits is read as by Number', () => {
   const precise = fc.tuple(doubles, fc.integer({ min: 16, max: 18 }));
   const text = precise.map(([value, precision]) => value.toPrecision(precision).replace('e+', 'e'));
   assertAllSame(
@@ -54,7 +54,7 @@ test('a float32 printed as a double, as Python clients print it, reads as the fl
   assertAllSame(fc.float({ noDefaultInfinity: true, noNaN: true }).map(pointed), 2000);
 });
 
-test('random digits with any exponent read as Number reads them', () => {
+test('random digits with any exponent are read as by Number', () => {
   const parts = fc.record({
     sign: fc.constantFrom('', '-'),
     first: fc.constantFrom(...'0123456789'),
@@ -82,7 +82,7 @@ test('a text halfway between two doubles rounds to the even one', () => {
   }
 });
 
-test('zeros, extremes and absurd exponents read as Number reads them', () => {
+test('zeros, extremes and absurd exponents are read as by Number', () => {
   const texts = ['0', '-0', '-0.0', '0e5', '-0e-5', '0.000e999', '5e-324', '2e-324', '1.7976931348623157e308', '1e309'];
   texts.push('-1e400', '1e99999999999', '1e-99999999999', `0.${'0'.repeat(400)}1e401`, `1${'0'.repeat(30)}.5`);
   texts.push(`0.${'0'.repeat(50)}123456789123456789`, '1e22', '1e23', '123456789012345678e-22', '0.1e-22');
@@ -101,7 +101,7 @@ test('an integer literal beyond ±(2^53-1) is a bigint with all its digits', () 
   for (const read of readThrice('-9007199254740992')) assert.equal(read, -9007199254740992n);
 });
 
-test('a number beyond the doubles is never an infinity, and is read in linear time', () => {
+test('a number beyond the range of doubles is never an infinity, and is read in linear time', () => {
   assert.equal(readJson(Buffer.from('7'.repeat(400))), BigInt('7'.repeat(400)));
   for (const text of ['7'.repeat(401), '7'.repeat(2_000_000), '1e309', '1.8e308', `0.${'1'.repeat(9)}e999`]) {
     assert.deepEqual(readThrice(text), new Array(3).fill(BEYOND_DOUBLE));
@@ -111,7 +111,7 @@ test('a number beyond the doubles is never an infinity, and is read in linear ti
 
 const readBare = (text: string): JsonValue => readJson(Buffer.from(text), 0, Buffer.byteLength(text), 1000, true);
 
-test('where bare floats may stand, NaN and the infinities are numbers among numbers', () => {
+test('if bare floats are accepted, NaN and the infinities are numbers among numbers', () => {
   const number = fc.oneof(doubles, fc.constantFrom(Number.NaN, Infinity, -Infinity, 1));
   const space = fc.constantFrom('', ' ', '\n');
   fc.assert(
@@ -134,7 +134,7 @@ test('where bare floats may stand, NaN and the infinities are numbers among numb
   assert.deepEqual([readBare('NaN'), readBare(' -Infinity ')], [Number.NaN, -Infinity]);
 });
 
-test('no other word stands for a float, and no bracket or comma may be missing', () => {
+test('no other word is a float, and no bracket or comma may be missing', () => {
   for (const text of [
     '[nan]',
     '[inf]',
@@ -152,7 +152,7 @@ test('no other word stands for a float, and no bracket or comma may be missing',
   }
 });
 
-test('where they may not, the error says how a float that is no number is sent', () => {
+test('if they are not accepted, the error says how NaN and the infinities are sent', () => {
   for (const text of ['[NaN]', '[1,NaN]', '{"a":-Infinity}', '[inf]', 'NaN']) {
     assert.throws(() => readJson(Buffer.from(text)), {
       code: 'INVALID_INPUT',
@@ -161,7 +161,7 @@ test('where they may not, the error says how a float that is no number is sent',
   }
 });
 
-test('a number that RFC 8259 has no rule for is refused at its byte', () => {
+test('a number that RFC 8259 does not allow is refused at its byte', () => {
   const cases: [string, number][] = [
     ['[-]', 2],
     ['[01]', 2],
@@ -186,7 +186,7 @@ test('a number that RFC 8259 has no rule for is refused at its byte', () => {
   }
 });
 
-test('no byte beside the ten digits counts as one, wherever it stands among four', () => {
+test('no byte but the ten digits counts as a digit, at any place among four', () => {
   for (let byte = 0; byte < 256; byte++) {
     if (byte >= 0x30 && byte <= 0x39) continue;
     if ([0x09, 0x0a, 0x0d, 0x20, 0x2c, 0x45, 0x5d, 0x65].includes(byte)) continue;

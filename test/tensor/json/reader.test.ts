@@ -50,11 +50,11 @@ const texts = fc
   .tuple(values, fc.constantFrom(undefined, 1, '\t', '\r\n '))
   .map(([value, space]) => JSON.stringify(value, undefined, space === '\r\n ' ? undefined : space));
 
-test('any JSON text reads as JSON.parse reads it', () => {
+test('any JSON text is read as by JSON.parse', () => {
   fc.assert(fc.property(texts, assertAgrees), { numRuns: 3000 });
 });
 
-test('a text with a few characters changed is taken or refused as by JSON.parse', () => {
+test('a text with a few changed characters is accepted or refused as by JSON.parse', () => {
   const pieces = fc.constantFrom(
     ...'{}[],:"\\ \t\n\r01-+.eEtfnu/a\u0001\u007f\u00a0é😀',
     '\\u00',
@@ -75,7 +75,7 @@ test('a text with a few characters changed is taken or refused as by JSON.parse'
   fc.assert(fc.property(mutated, assertAgrees), { numRuns: 10_000 });
 });
 
-test('texts that parsers disagree on are taken or refused as by JSON.parse', () => {
+test('texts on which parsers disagree are accepted or refused as by JSON.parse', () => {
   const cases = [
     '',
     ' ',
@@ -178,7 +178,7 @@ test('64 levels are read, 65 are refused', () => {
   }
 });
 
-test('strings that are no UTF-8 are refused', () => {
+test('strings that are not UTF-8 are refused', () => {
   const bad = [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xe2, 0x82], [0x80]];
   for (const bytes of bad) {
     const body = Buffer.concat([Buffer.from('["ok","'), Buffer.from(bytes), Buffer.from('"]')]);
@@ -196,7 +196,7 @@ test('a byte order mark before the text is skipped, and refused by name anywhere
   assert.throws(() => read('\ufeff'), { message: /expected a value at byte 3, got the end of the body/ });
 });
 
-test('an error names the byte, what could stand there and what does', () => {
+test('an error names the byte, what is expected there and what is there', () => {
   const cases: [string, string][] = [
     ['{"a":1,}', `expected a key in double quotes at byte 7, got '}'`],
     ['[1,]', `expected a value at byte 3, got ']'`],
@@ -218,14 +218,14 @@ test('a line within a larger buffer is read alone, its bytes counted from its st
   assert.equal(readJson(new Uint8Array([0x39, 0x31, 0x32, 0x39]), 1, 3), 12);
 });
 
-test('short strings that share a slot or a prefix are told apart', () => {
+test('short strings with the same slot or prefix are distinguished', () => {
   const words = Array.from({ length: 20_000 }, (_, i) => `k${i}`);
   assert.deepEqual(read(JSON.stringify(words)), words);
   const object = read(JSON.stringify(Object.fromEntries(words.map((word, i) => [word, i])))) as Record<string, number>;
   assert.deepEqual(Object.keys(object), words);
 });
 
-test('an object of 65,536 members is read, one of more is refused, and so many objects may stand side by side', () => {
+test('an object of 65,536 members is read, one of more is refused, and an array may have many such objects', () => {
   const object = (count: number) => `{${Array.from({ length: count }, (_, i) => `"k${i}":1`).join(',')}}`;
   assert.equal(Object.keys(read(object(65_536)) as object).length, 65_536);
   assert.throws(() => read(object(65_537)), { code: 'INVALID_INPUT', message: /an object of more than 65536 members/ });

@@ -1,17 +1,18 @@
 import { SourceError } from '../source.ts';
 
+/** A request to the service, for messages. */
 export interface Attempted {
   readonly action: 'list' | 'read';
-  /** What the message begins with. */
+  /** The start of the message: the `gs://` URI. */
   readonly place: string;
   readonly bucket: string;
 }
 
-/** What the service, its client or the network said. */
-export interface Refusal {
-  /** The answer's; undefined where there was none. */
+/** The error of the service, of its client or of the network. */
+interface Refusal {
+  /** The status of the response; undefined if there was none. */
   readonly status: number | undefined;
-  /** Of any length, or the JSON of an error. */
+  /** The body of the response, as text of any length or the JSON of an error; or the message of an error. */
   readonly text: string;
   readonly retryAfter?: string | undefined;
   readonly cause?: unknown;
@@ -32,7 +33,7 @@ const BAD_CREDENTIALS = /unable to read the credential file|access token|invalid
 /** The API gives 403 for some limits too. */
 const LIMITS = /rateLimitExceeded|quotaExceeded/i;
 
-/** Says what it means for the operator, and whether another attempt may go well. */
+/** The SourceError for a failed request: its message says what the operator has to do, its fault whether to try again. */
 export function explain({ action, place, bucket }: Attempted, refusal: Refusal): SourceError {
   const { status, text, retryAfter, cause } = refusal;
   const said = firstLine(text);
@@ -65,21 +66,21 @@ export function explain({ action, place, bucket }: Attempted, refusal: Refusal):
   return refused(`refused: ${given}`);
 }
 
-/** Whether Google's client found no credentials at all, as its error says. */
+/** Whether an error of Google's client means that it found no credentials. */
 export function isWithoutCredentials(error: unknown): boolean {
   return NO_DEFAULT_CREDENTIALS.test((error as Error).message);
 }
 
-/** An error that Google's client or Node threw. */
+/** The SourceError for an error that Google's client or Node threw. */
 export function explainThrown(attempted: Attempted, error: unknown): SourceError {
   const thrown = error as Thrown;
   const status = [thrown.code, thrown.status].map(Number).find((number) => number >= 100 && number < 600);
   const retryAfter = readHeader(thrown.response?.headers, 'retry-after');
   const reasons = JSON.stringify(thrown.errors ?? '');
-  // Where all addresses of a host refuse the connection, Node's error has a code and no message.
+  // If all addresses of a host refuse the connection, Node's error has a code and no message.
   const message = thrown.message || String(thrown.code ?? error);
   const text = LIMITS.test(reasons) ? `${message} (rateLimitExceeded)` : message;
-  // These hold the request's head, and in it the access token: a log that shows causes would show it.
+  // Such an error has the request's headers with the access token, which the log of causes would show.
   const holdsRequest = thrown.response !== undefined || thrown.config !== undefined;
   return explain(attempted, { status, text, retryAfter, cause: holdsRequest ? undefined : error });
 }
@@ -89,7 +90,7 @@ function readHeader(headers: unknown, name: string): string | undefined {
   return (headers as Record<string, string> | undefined)?.[name];
 }
 
-/** The service's own words, out of its JSON where it is some, or the reason of a failed request without its long URL. */
+/** The first line of the service's message, from its JSON if it is JSON; or the reason of a failed request without its long URL. */
 function firstLine(text: string): string {
   const inJson = /"message"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1];
   const reason = /^request to \S+ failed, reason: (.*)/s.exec(text)?.[1];
@@ -99,7 +100,7 @@ function firstLine(text: string): string {
     .slice(0, 200);
 }
 
-/** Seconds, from a number of them or a date. */
+/** The seconds of a Retry-After header, which has a number of them or a date (RFC 9110, section 10.2.3). */
 function readWait(retryAfter: string | undefined): number | undefined {
   if (retryAfter === undefined) return undefined;
   const seconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1_000;

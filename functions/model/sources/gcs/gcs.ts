@@ -3,14 +3,14 @@ import type { Attempted } from './errors.ts';
 import { createJsonApi, type Service } from './json-api.ts';
 import { readObject } from './read-object.ts';
 
-export interface GcsOptions {
-  /** Longest time without a byte; 10 000 where it is not given. */
+interface GcsOptions {
+  /** The longest time without a byte. Default: 10,000. */
   readonly stallMs?: number;
-  /** Of another service than Google's; requests to it carry no credentials. */
+  /** The URL of another service than Google's; requests to it have no credentials. */
   readonly endpoint?: string;
 }
 
-/** An object in the words of the JSON API. */
+/** An object of the JSON API: https://cloud.google.com/storage/docs/json_api/v1/objects */
 interface Listed {
   readonly name: string;
   readonly size: string;
@@ -21,7 +21,7 @@ interface Listed {
   readonly contentEncoding?: string;
 }
 
-/** A page of a listing in the words of the JSON API. */
+/** A page of a listing: https://cloud.google.com/storage/docs/json_api/v1/objects/list */
 interface Page {
   readonly items?: readonly Listed[];
   readonly prefixes?: readonly string[];
@@ -33,9 +33,9 @@ const MOST_OBJECTS = 20_000;
 const BUCKET = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
 
 /**
- * Models in a bucket of Cloud Storage: `gs://bucket`, `gs://bucket/folder`, or one model with what lies beside it,
- * `gs://bucket/folder/model.onnx`.
- * @throws SourceError `refused` where the URI is none of these.
+ * Creates the source of a bucket of Cloud Storage: `gs://bucket`, `gs://bucket/folder`, or one model with the other objects of its
+ * folder, `gs://bucket/folder/model.onnx`.
+ * @throws SourceError `refused` if the URI has none of these forms
  */
 export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
   const { stallMs = 10_000, endpoint } = options;
@@ -61,7 +61,7 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
     }
   }
 
-  /** All objects of a prefix, or those of its own level. */
+  /** All objects of a prefix. @param level only those of its own level, without those of deeper folders */
   async function listAll(prefix: string, level: boolean, signal: AbortSignal): Promise<Listed[]> {
     const listed: Listed[] = [];
     let pageToken: string | undefined;
@@ -127,8 +127,8 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
 }
 
 /**
- * Google's client knows the endpoint, and finds the credentials. Another endpoint than Google's gets none.
- * @throws SourceError `refused` where `STORAGE_EMULATOR_HOST` is not a URL.
+ * Loads Google's client, which has the endpoint and finds the credentials. Another endpoint than Google's gets no credentials.
+ * @throws SourceError `refused` if `STORAGE_EMULATOR_HOST` is not a URL
  */
 async function loadService(endpoint: string | undefined): Promise<Service> {
   const { Storage } = await import('@google-cloud/storage');
@@ -152,12 +152,12 @@ function parseUri(uri: string): { bucket: string; path: string } {
   throw new SourceError('refused', `${JSON.stringify(uri)} is not of the form ${form}: ${rule}`);
 }
 
-/** Whether a path can be one on a disk, and stays below its folder there. */
+/** Whether a path is possible on a disk, and does not lead out of its folder. */
 function isClean(path: string): boolean {
   return !path.includes('\0') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
-/** Nothing for a folder's placeholder, `folder/`, and for what could not be put below a folder on a disk. */
+/** The entry of an object; undefined for a folder's placeholder, `folder/`, and for a path that is not possible on a disk. */
 function toEntry(listed: Listed, folder: string): Entry | undefined {
   const path = listed.name.slice(folder.length);
   if (!isClean(path)) return undefined;

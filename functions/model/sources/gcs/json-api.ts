@@ -4,7 +4,7 @@ import { SourceError } from '../source.ts';
 import { type Attempted, explain, explainThrown, isWithoutCredentials } from './errors.ts';
 import { startStallGuard } from './stall-guard.ts';
 
-/** Where the JSON API is, and how requests to it are authorized. */
+/** The address of the JSON API, and the authorization of requests to it. */
 export interface Service {
   /** `https://storage.googleapis.com/storage/v1`, or that of an emulator. */
   readonly baseUrl: string;
@@ -12,32 +12,38 @@ export interface Service {
   authorize(url: string): Promise<Headers>;
 }
 
+/** A GET request to the JSON API. */
 export interface ApiRequest {
   readonly attempted: Attempted;
-  /** Below the base URL, from its slash on. */
+  /** The path below the base URL, with a leading slash. */
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Gets a chunk of a response's body. @returns whether more of it is wanted. */
-export type OnChunk = (chunk: Uint8Array) => boolean;
+/** Receives a chunk of a response's body. @returns whether to continue; if not, the response is closed. */
+type OnChunk = (chunk: Uint8Array) => boolean;
 
+/** Requests to the JSON API of Cloud Storage: https://cloud.google.com/storage/docs/json_api */
 export interface JsonApi {
   /**
-   * Sends one GET, and gives its response to `open`, which checks its head and returns what takes its body. On any
-   * failure the connection is closed.
-   * @throws SourceError as {@link explain} has it for a response other than 200 and 206 and for the network's errors;
-   * `transient` after `stallMs` without a byte; the signal's reason as soon as it is aborted; what `open` and the taker throw.
+   * Sends one GET, and passes its response to `open`, which checks its headers and returns the receiver of its body. On any failure
+   * the connection is closed.
+   * @throws SourceError of {@link explain} for a status other than 200 and 206 and for errors of the network; `transient` after
+   * `stallMs` without a byte; the signal's reason as soon as it is aborted; the errors of `open` and of the receiver
    */
   get(request: ApiRequest, signal: AbortSignal, open: (response: IncomingMessage) => OnChunk): Promise<void>;
-  /** Aborts the requests under way, and closes the connections that are kept for later ones. */
+  /** Aborts the requests under way, and closes the idle connections. */
   close(): void;
 }
 
 const LONGEST_REFUSAL = 4_096;
 
-/** Plain requests to the JSON API of Cloud Storage, by way of the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name. */
+/**
+ * Creates a client of the JSON API. It uses the proxy of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+ * @param load loads the service at the first request
+ * @param stallMs the longest time without a byte
+ */
 export function createJsonApi(load: () => Promise<Service>, stallMs: number): JsonApi {
   const options = { keepAlive: true, proxyEnv: process.env };
   const agents = { http: new http.Agent(options), https: new https.Agent(options) };
@@ -59,7 +65,7 @@ export function createJsonApi(load: () => Promise<Service>, stallMs: number): Js
     signal.addEventListener('abort', abort, { once: true });
     underWay.set(stop, place);
     try {
-      // Not by the signal alone: credentials are fetched without one, and are left to who else waits for them.
+      // The signal alone is not enough: credentials are fetched without it, and other requests may wait for the same ones.
       await Promise.race([send(request, stop.signal, open, guard.alive), stopped]);
     } catch (error) {
       stop.abort(error);
@@ -80,7 +86,7 @@ export function createJsonApi(load: () => Promise<Service>, stallMs: number): Js
     const { baseUrl, authorize } = await load();
     const url = `${baseUrl.replace(/\/+$/, '')}${path}?${new URLSearchParams(query)}`;
     const credentials = await authorize(url).catch((error: unknown) => {
-      // A bucket that everybody may read takes none; for any other the response says that they are missing.
+      // A public bucket needs no credentials; for any other the response says that they are missing.
       if (isWithoutCredentials(error)) return new Headers();
       throw explainThrown(attempted, error);
     });
@@ -128,7 +134,7 @@ async function receive(
   await new Promise<void>((resolve, reject) => {
     response
       .on('data', (chunk: Uint8Array) => {
-        // What the parser has read already still comes after both.
+        // After either, the parser still delivers the bytes that it has read.
         if (response.destroyed || signal.aborted) return;
         try {
           if (!take(chunk)) response.destroy();

@@ -3,8 +3,9 @@ import { type Entry, SourceError } from '../source.ts';
 import type { Attempted } from './errors.ts';
 import type { ApiRequest, JsonApi } from './json-api.ts';
 
-export interface ObjectRange {
-  /** Of the object, below the API's base URL. */
+/** Bytes `start` to `end` of an object. */
+interface ObjectRange {
+  /** The path of the object below the API's base URL. */
   readonly path: string;
   readonly entry: Entry;
   readonly start: number;
@@ -14,8 +15,8 @@ export interface ObjectRange {
 }
 
 /**
- * Reads stored bytes of one generation of an object, and passes them on as they arrive.
- * @throws SourceError; what `onChunk` throws.
+ * Reads stored bytes of one generation of an object, and passes them to `onChunk` as they arrive, in order.
+ * @throws SourceError; the error of `onChunk`
  */
 export async function readObject(
   api: JsonApi,
@@ -24,7 +25,7 @@ export async function readObject(
   signal: AbortSignal,
 ): Promise<void> {
   const { path, entry, start, end, attempted } = range;
-  const whole = start === 0 && end === entry.bytes;
+  const isComplete = start === 0 && end === entry.bytes;
   const request: ApiRequest = {
     attempted,
     path,
@@ -33,29 +34,29 @@ export async function readObject(
       // Cloud Storage sends the stored bytes of a compressed object only with `Accept-Encoding: gzip`.
       'Accept-Encoding': entry.gzip ? 'gzip' : 'identity',
       'Cache-Control': 'no-store',
-      ...(!whole && { Range: `bytes=${start}-${end - 1}` }),
+      ...(!isComplete && { Range: `bytes=${start}-${end - 1}` }),
     },
   };
-  let left = end - start;
+  let remaining = end - start;
   await api.get(request, signal, (response) => {
     checkHead(response, range);
-    // A response with the whole object, where a range was asked for, begins before it.
+    // A response with status 200 has the entire object, even if a range was requested.
     let skip = response.statusCode === 200 ? start : 0;
     return (chunk) => {
       const from = Math.min(skip, chunk.length);
-      const part = chunk.subarray(from, from + left);
+      const part = chunk.subarray(from, from + remaining);
       skip -= from;
-      left -= part.length;
+      remaining -= part.length;
       if (part.length > 0) onChunk(part);
       return from + part.length === chunk.length;
     };
   });
-  if (left === 0) return;
-  const got = `${end - start - left} of ${end - start} bytes`;
-  throw new SourceError('transient', `${attempted.place}: ended after ${got}`);
+  if (remaining === 0) return;
+  const received = `${end - start - remaining} of ${end - start} bytes`;
+  throw new SourceError('transient', `${attempted.place}: ended after ${received}`);
 }
 
-/** @throws SourceError where the bytes of a response can't be the ones that were asked for. */
+/** Checks the headers of a response. @throws SourceError if its bytes are not the requested ones */
 function checkHead({ headers, statusCode }: IncomingMessage, { entry, start, attempted }: ObjectRange): void {
   const { place } = attempted;
   const generation = headers['x-goog-generation'];
@@ -69,5 +70,8 @@ function checkHead({ headers, statusCode }: IncomingMessage, { entry, start, att
     throw new SourceError('transient', `${place}: was ${compressed ? '' : 'de'}compressed on its way`);
   const range = headers['content-range'];
   if (statusCode === 206 && !range?.startsWith(`bytes ${start}-`))
-    throw new SourceError('transient', `${place}: answered ${range ?? 'an unknown range'}, not from byte ${start}`);
+    throw new SourceError(
+      'transient',
+      `${place}: the response has ${range ?? 'an unknown range'}, not from byte ${start}`,
+    );
 }

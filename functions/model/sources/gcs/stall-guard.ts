@@ -1,12 +1,12 @@
-export interface StallGuard {
-  /** Bytes have come. */
+/** Watches a transfer. */
+interface StallGuard {
+  /** Bytes have arrived: the time starts again. */
   alive(): void;
   stop(): void;
 }
 
 /**
- * Calls `onStall` once, after a time without a byte.
- * @param stallMs that time, from the start or from the last call of `alive`.
+ * Calls `onStall` once, after `stallMs` without a byte, since the start or since the last call of `alive`.
  */
 export function startStallGuard(stallMs: number, onStall: () => void): StallGuard {
   let aliveAt = performance.now();
@@ -14,7 +14,7 @@ export function startStallGuard(stallMs: number, onStall: () => void): StallGuar
   let timer = setTimeout(check, stallMs);
 
   function check(): void {
-    // After a long pause of the whole process timers run first, and only then come the bytes that wait in the socket.
+    // After a long pause of the process, timers run before the bytes that wait in the socket are read.
     setImmediate(() => {
       if (stopped) return;
       const leftMs = aliveAt + stallMs - performance.now();

@@ -11,49 +11,50 @@ import {
 } from './chunk-codec.ts';
 import { createRedisConnection, loadClient, type RedisConnection } from './connection.ts';
 
-/** What the cache did or met, for metrics and the log. */
+/** An event of the cache, for metrics and the log. */
 export type CacheEvent =
   /** A chunk came from Redis. */
   | { readonly kind: 'hit'; readonly bytes: number }
-  /** Redis holds no such chunk. */
+  /** Redis has no such chunk. */
   | { readonly kind: 'miss' }
-  /** What Redis holds under a chunk's key is not that chunk. */
+  /** The value of a chunk's key is not that chunk. */
   | { readonly kind: 'garbage'; readonly key: string }
   | { readonly kind: 'stored'; readonly bytes: number }
   /**
-   * A read that went to the source without asking Redis, wholly or from some byte on. `unverifiable`: an object without
-   * MD5. `unavailable`: Redis could not be connected to, or is not used for a while after failures.
+   * A read, or the rest of one, was done without Redis. `unverifiable`: an object without MD5. `unavailable`: connecting to Redis
+   * failed, or the circuit breaker is open.
    */
   | { readonly kind: 'skipped'; readonly why: 'small' | 'large' | 'unverifiable' | 'unavailable' }
   /** A failure that the circuit breaker counted. `reason` names host and port, never the password. */
   | { readonly kind: 'fault'; readonly reason: string };
 
 interface ChunkCacheOptions {
-  /** After which Redis forgets a chunk. */
+  /** The time after which Redis removes a chunk. */
   readonly ttlSeconds: number;
-  /** The largest entry that is cached. */
+  /** The size of the largest entry that is cached. */
   readonly maxBytes: number;
   readonly onEvent: (event: CacheEvent) => void;
-  /** What asking and storing may add to the read of a missing chunk before it counts as a failure, in milliseconds; 250. */
+  /** Milliseconds that lookup and storing may add to the read of a missing chunk before it counts as a failure. Default: 250. */
   readonly slowMs?: number;
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
+/** The server, the limits and the timeouts of a cache. */
 export interface RedisCacheOptions extends ChunkCacheOptions {
   /** `redis://[user[:password]@]host[:port][/database]`; `rediss://` for TLS. */
   readonly url: string;
-  /** PEM of the certificates to trust for `rediss://`; Node's own where it is not given. */
+  /** PEM of the certificates to trust for `rediss://`. Default: Node's own. */
   readonly ca?: string;
-  /** The longest that connecting may take, and then each command, in milliseconds; 1000. */
+  /** Milliseconds that connecting, and each command, may take. Default: 1000. */
   readonly commandMs?: number;
-  /** How long Redis is not used after two failures within that time, in milliseconds; 30000. */
+  /** Milliseconds for which Redis is not used after two failures within that time. Default: 30,000. */
   readonly openMs?: number;
 }
 
-/** Below that a read of the source takes no longer than one of Redis. */
+/** Smaller entries are not cached: a read of the source takes no longer than one of Redis. */
 const LEAST_BYTES = 64 * 1024;
-/** Entries whose delivered ranges are remembered: far more than are downloaded at a time. */
+/** The number of entries whose delivered ranges are remembered, far more than are downloaded at a time. */
 const REMEMBERED_ENTRIES = 1_024;
 
 /** Bytes `from` to `to` (exclusive) of an entry. */
@@ -72,8 +73,8 @@ interface Part extends Readonly<Range> {
 type OnChunk = (bytes: Uint8Array) => void;
 
 /**
- * Redis as a cache in front of another source: a chunk comes from Redis, or else is read from the source and stored. No
- * failure of Redis fails a read or delays it for long: it is reported to `onEvent`, and the source is read.
+ * Puts Redis as a cache in front of another source: a chunk is read from Redis, or else from the source and stored. A failure of
+ * Redis neither fails a read nor delays it for long: it is reported to `onEvent`, and the source is read.
  */
 export function createRedisCache(source: Source, options: RedisCacheOptions): Source {
   const { url, ca, commandMs = 1_000, openMs = 30_000, onEvent, now = () => performance.now() } = options;
@@ -90,7 +91,7 @@ export function createRedisCache(source: Source, options: RedisCacheOptions): So
   return createChunkCache(source, connection, { ...options, now });
 }
 
-/** As {@link createRedisCache}, over a connection. */
+/** As {@link createRedisCache}, with a given connection. */
 export function createChunkCache(source: Source, connection: RedisConnection, options: ChunkCacheOptions): Source {
   const { ttlSeconds, maxBytes, onEvent, slowMs = 250, now = () => performance.now() } = options;
   const deliveredRanges = createRangeMemory();
@@ -117,7 +118,7 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
       }
       const index = Math.floor(from / CHUNK_BYTES);
       const to = Math.min(end, (index + 1) * CHUNK_BYTES);
-      // A byte is read twice only to replace a file whose checksum was wrong: Redis may have been the reason.
+      // A byte is read a second time only if the checksum of the file was wrong, for which Redis may be the reason.
       const suspect = delivered.some((one) => one.from < to && from < one.to);
       await readPart({ entry, index, key: chunkKey(key, index), from, to }, suspect, deliver, signal);
       from = to;
@@ -128,7 +129,7 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
     const { entry, index, key, from, to } = part;
     const base = index * CHUNK_BYTES;
     const length = chunkLength(entry, index);
-    const askedAt = now();
+    const startedAt = now();
     const found = suspect ? 'garbage' : await unlessAborted(lookUp(key, length), signal);
     if (Buffer.isBuffer(found)) {
       onEvent({ kind: 'hit', bytes: to - from });
@@ -136,7 +137,7 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
       return;
     }
     const readAt = now();
-    // A chunk of which a part is wanted, to go on after a read that broke, is not worth the bytes of the rest.
+    // If only a part of the chunk is needed, after an interrupted read, the rest of its bytes are not read in order to store it.
     const value = found !== undefined && to - from === length ? allocateChunk(length) : undefined;
     let at = HEADER_BYTES;
     const copy: OnChunk = (bytes) => {
@@ -147,15 +148,15 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
     await source.read(entry, from, to, copy, signal);
     const sourceMs = now() - readAt;
     if (value?.length === at) await unlessAborted(store(key, value), signal);
-    const redisMs = now() - askedAt - sourceMs;
+    const redisMs = now() - startedAt - sourceMs;
     if (redisMs <= Math.max(slowMs, sourceMs)) return;
     const message = `${Math.round(redisMs)} ms for a missing chunk that the source gives in ${Math.round(sourceMs)} ms`;
-    connection.recordFailure(message, askedAt);
+    connection.recordFailure(message, startedAt);
   }
 
-  /** @returns the chunk's bytes; `garbage` where Redis has something else there; undefined where it did not reply. */
+  /** @returns the chunk's bytes; `garbage` if the key has another value; undefined if Redis did not reply. */
   async function lookUp(key: string, length: number): Promise<Buffer | 'miss' | 'garbage' | undefined> {
-    // One byte more than there should be: enough to know that it is another value, however long that one is.
+    // One byte more than the chunk has: enough to recognize a longer value, however long it is.
     const value = await connection.send(['GETRANGE', key, '0', String(HEADER_BYTES + length)]);
     if (value === undefined) return undefined;
     if (Buffer.isBuffer(value) && value.length === 0) {
@@ -167,7 +168,7 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
     return bytes ?? 'garbage';
   }
 
-  /** @param value with the header not yet written. */
+  /** @param value the chunk, with room for the header */
   async function store(key: string, value: Buffer): Promise<void> {
     sealChunk(key, value);
     const sentAt = now();
@@ -190,7 +191,7 @@ export function createChunkCache(source: Source, connection: RedisConnection, op
   };
 }
 
-/** Remembers ranges by entry, of the entries that were read last. */
+/** Remembers the delivered ranges of the entries that were read last, by the key of the entry. */
 function createRangeMemory(): (key: string) => Range[] {
   const known = new Map<string, Range[]>();
   return (key) => {
@@ -202,15 +203,15 @@ function createRangeMemory(): (key: string) => Range[] {
   };
 }
 
-/** Why an entry is read from the source alone. */
+/** Why an entry is not cached; undefined if it is. */
 function whySkipped({ bytes, md5 }: Entry, maxBytes: number): 'small' | 'large' | 'unverifiable' | undefined {
   if (bytes < LEAST_BYTES) return 'small';
   if (bytes > maxBytes) return 'large';
-  // Another client of Redis can write bytes with any CRC-32C.
+  // Another client of Redis can write bytes with any CRC32C.
   return md5 === undefined ? 'unverifiable' : undefined;
 }
 
-/** Rejects as soon as the signal is aborted; the promise, which has a bound of its own, is left to itself. */
+/** Rejects as soon as the signal is aborted. The promise itself goes on; it has its own time limit. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason);

@@ -1,26 +1,28 @@
+/** A reply of Redis, in RESP 2. */
 export type Reply = Buffer | string | number | null | readonly Reply[];
+/** A command of Redis, with its arguments. */
 export type Command = readonly (string | Buffer)[];
 
-/** One connected client. It ends with the signal that it was connected with. */
+/** One connected client. It ends when the signal with which it was connected is aborted. */
 export interface Client {
-  /** @throws RefusedError where Redis replies with an error, any other Error where the connection can no longer be used. */
+  /** @throws RefusedError if Redis replies with an error; any other Error if the connection can no longer be used. */
   send(command: Command): Promise<Reply>;
   isAlive(): boolean;
 }
 
-/** An error that Redis replied: the connection can still be used. */
+/** An error in a reply of Redis: the connection can still be used. */
 export class RefusedError extends Error {}
 
-export type Connect = (signal: AbortSignal) => Promise<Client>;
+type Connect = (signal: AbortSignal) => Promise<Client>;
 
-export interface ConnectionOptions {
-  /** Loads the library, which may take long on a busy start, and gives what connects. */
+interface ConnectionOptions {
+  /** Loads the library, which may take long on a busy start. @returns the function that connects */
   load(): Promise<Connect>;
   /** Redis's host and port, for the log. */
   readonly address: string;
-  /** The longest that connecting may take, and then each command, in milliseconds. */
+  /** Milliseconds that connecting, and each command, may take. */
   readonly commandMs: number;
-  /** How long the circuit breaker stays open, in milliseconds; see {@link createCircuitBreaker}. */
+  /** Milliseconds for which the circuit breaker stays open: see {@link createCircuitBreaker}. */
   readonly openMs: number;
   /** Called once for each failure that the circuit breaker counts. `reason` is a sentence for the log. */
   readonly onFault: (reason: string) => void;
@@ -29,15 +31,14 @@ export interface ConnectionOptions {
 }
 
 /**
- * Sends commands to Redis, behind a circuit breaker. No failure is an exception: who sends a command always has the source to
- * read from.
+ * Sends commands to Redis, with a circuit breaker. Failures do not throw: the caller reads from the source instead.
  */
 export interface RedisConnection {
-  /** Connects where there is no connection. @returns false where that failed, or the circuit breaker is open. */
+  /** Connects unless there is a connection. @returns false if that failed, or if the circuit breaker is open. */
   connect(): Promise<boolean>;
-  /** @returns the reply; `WRONGTYPE` for a key of another type; undefined where there was none, which is reported to `onFault`. */
+  /** @returns the reply; `WRONGTYPE` for a key of another type; undefined without a reply, which is reported to `onFault`. */
   send(command: Command): Promise<Reply | undefined>;
-  /** Counts a failure that the reply alone does not show. @param startedAt when the command was sent, by `now`. */
+  /** Counts a failure that is not an error of a command. @param startedAt when the command was sent, by `now` */
   recordFailure(message: string, startedAt: number): void;
   /** Ends the connection at once. */
   close(): void;
@@ -48,6 +49,7 @@ interface Connected {
   readonly client: Client;
 }
 
+/** Creates a connection. It connects at the first command, and again after a failure. */
 export function createRedisConnection(options: ConnectionOptions): RedisConnection {
   const { load, address, commandMs, openMs, onFault, now = () => performance.now() } = options;
   const breaker = createCircuitBreaker(openMs, now);
@@ -55,7 +57,7 @@ export function createRedisConnection(options: ConnectionOptions): RedisConnecti
   let closed = false;
   let latest: AbortController | undefined;
 
-  /** Commands that are sent at the same time share a connection, or the failure to make one. */
+  /** Commands that are sent at the same time share a connection, or its failure. */
   async function getConnected(): Promise<Connected | undefined> {
     const before = connecting;
     const connected = await before;
@@ -112,20 +114,20 @@ export function createRedisConnection(options: ConnectionOptions): RedisConnecti
 }
 
 /** While it is open, Redis is not used. */
-export interface CircuitBreaker {
+interface CircuitBreaker {
   /**
-   * @param startedAt when what failed was begun. What was begun before the failure that was counted last is part of it: a
-   * connection that breaks fails all commands that were sent on it.
-   * @returns whether the failure was counted.
+   * @param startedAt when the failed command was sent. A command that was sent before the last counted failure is part of that
+   * failure: a connection that breaks fails all commands that were sent on it.
+   * @returns whether the failure was counted
    */
   recordFailure(startedAt: number): boolean;
   isOpen(): boolean;
 }
 
 /**
- * Opens for `openMs` with the second failure within `openMs`. Successes between them change nothing: a Redis that answers
- * every other command would otherwise cost a load a timeout for every other chunk. Failures so take at most two timeouts in
- * `openMs`.
+ * Creates a circuit breaker that opens for `openMs` at the second failure within `openMs`. Successes between them change nothing:
+ * a Redis that replies to every other command would otherwise cost a load a timeout for every other chunk. So failures take at most
+ * two timeouts in `openMs`.
  */
 export function createCircuitBreaker(openMs: number, now: () => number): CircuitBreaker {
   let failedAt = Number.NEGATIVE_INFINITY;
@@ -142,29 +144,29 @@ export function createCircuitBreaker(openMs: number, now: () => number): Circuit
   };
 }
 
-/** Loads Redis's client, and gives what connects it: once, as it must not reconnect by itself. */
+/** Loads Redis's client. @returns a function that connects once: the client does not reconnect by itself. */
 export async function loadClient(url: string, ca: string | undefined, connectTimeout: number): Promise<Connect> {
-  // The default alone: a bundler gives a CommonJS module no named exports here.
+  // The default export, because a bundler gives a CommonJS module no named exports here.
   const { default: redis } = await import('@redis/client');
   const { createClient, ErrorReply, RESP_TYPES } = redis;
 
   return async (signal) => {
     const client = createClient({
       url,
-      // Without a greeting that older servers, and proxies, do not know.
+      // RESP 2, without a greeting that older servers and proxies do not support.
       RESP: 2,
       disableClientInfo: true,
       maintNotifications: 'disabled',
       disableOfflineQueue: true,
       commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-      // The client closes a socket only once it is connected: before that, the signal does.
+      // The client closes a socket only when it is connected: before that, the signal does.
       socket: { connectTimeout, reconnectStrategy: false, signal, ...(ca !== undefined && { ca }) },
     });
     let cause: unknown;
     const end = (): void => client.destroy();
     client.on('error', (error) => {
       cause ??= error;
-      // After bytes that are no reply it would go on with the next ones, and with replies for the wrong commands.
+      // After bytes that are not a reply the client would continue, and assign replies to the wrong commands.
       end();
     });
     signal.addEventListener('abort', end, { once: true });
@@ -205,7 +207,7 @@ async function withTimeout<T>(promise: Promise<T>, ms: number, what: string): Pr
   }
 }
 
-/** Where a name has several addresses, the error for all of them has a code and no message. */
+/** The message of an error. If a name has several addresses, the error for all of them has a code and no message. */
 function describe(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException;
   return message || String(code);

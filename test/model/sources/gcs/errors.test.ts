@@ -9,7 +9,7 @@ import type { Fault } from '../../../helpers/storage-faults.ts';
 import { readRange, rejectsWith } from '../contract.ts';
 import { NEVER, setUp } from '../gcs-kit.ts';
 
-test('what may pass is transient, with the wait that the service asks for', async (t) => {
+test('a fault that may be temporary is transient, with the wait that the service asks for', async (t) => {
   const { server, source, entry } = await setUp(t);
   const date = new Date(Date.now() + 60_000).toUTCString();
   for (const [status, retryAfter] of [[408], [429, '7'], [500], [502], [503, date]] as const) {
@@ -24,7 +24,7 @@ test('what may pass is transient, with the wait that the service asks for', asyn
   }
 });
 
-test('what somebody has to change is refused at once, and says what', async (t) => {
+test('a fault that the operator must remove is refused at once, and says how', async (t) => {
   const { server, source, entry } = await setUp(t);
   const anonymous = 'Anonymous caller does not have storage.objects.list access to the Google Cloud Storage bucket.';
   const cases: [Fault, RegExp][] = [
@@ -55,7 +55,7 @@ test('what somebody has to change is refused at once, and says what', async (t) 
   await elsewhere.close();
 });
 
-test('a 404 and a 412 for what was listed mean that it changed', async (t) => {
+test('a 404 and a 412 for a listed object mean that it changed', async (t) => {
   const { server, source, entry } = await setUp(t);
   for (const status of [404, 412]) {
     server.inject({ type: 'status', kind: 'media', status });
@@ -84,7 +84,7 @@ test('a service that cannot be reached is transient', async (t) => {
   await source.close();
 });
 
-test('tells faults of credentials from faults of the bucket', () => {
+test('distinguishes faults of credentials from faults of the bucket', () => {
   const attempted = { action: 'list', place: 'gs://models', bucket: 'models' } as const;
   const explained = (message: string, code?: number | string) =>
     explainThrown(attempted, Object.assign(new Error(message), { code }));
@@ -100,7 +100,7 @@ test('tells faults of credentials from faults of the bucket', () => {
   assert.equal(explainThrown(attempted, limit).fault, 'transient');
 });
 
-test('says the code of an error that has no message', () => {
+test('uses the code of an error that has no message', () => {
   const attempted = { action: 'list', place: 'gs://models', bucket: 'models' } as const;
   const error = Object.assign(new AggregateError([new Error('connect ECONNREFUSED ::1:80')]), { code: 'ECONNREFUSED' });
   assert.equal(explainThrown(attempted, error).message, 'gs://models: ECONNREFUSED');

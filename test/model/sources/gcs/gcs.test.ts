@@ -34,7 +34,7 @@ sourceContract('gcs', async (t) => {
   };
 });
 
-test('takes a bucket, a folder and an object, and is called what it was given', () => {
+test('takes a bucket, a folder and an object, and has that URI as its root', () => {
   for (const [uri, root] of [
     ['gs://bucket', 'gs://bucket'],
     ['gs://bucket/', 'gs://bucket'],
@@ -48,7 +48,7 @@ test('takes a bucket, a folder and an object, and is called what it was given', 
   }
 });
 
-test('refuses what is no address of a bucket, and says what is expected', () => {
+test('refuses an address that is not one of a bucket, and says what is expected', () => {
   for (const uri of [
     'gs://',
     'gs:///x',
@@ -73,7 +73,7 @@ test('refuses what is no address of a bucket, and says what is expected', () => 
   }
 });
 
-test('lists all pages, with what the service knows of each object, and asks for nothing else', async (t) => {
+test('lists all pages, with the checksums and times of each object, and requests no other fields', async (t) => {
   const server = await start(t);
   for (let at = 0; at < 2_500; at++) server.put('models', `m/${at}/model.onnx`, pattern(at % 7));
   const updated = '2026-01-02T03:04:05.678Z';
@@ -99,7 +99,7 @@ test('lists all pages, with what the service knows of each object, and asks for 
   }
 });
 
-test('of one object lists what lies beside it, and not deeper', async (t) => {
+test('lists the objects beside a single object, and not deeper ones', async (t) => {
   const server = await start(t);
   const names = ['a/model.onnx', 'a/model.json', 'a/weights.data', 'a/deeper/model.onnx', 'ab/model.onnx', 'root.onnx'];
   for (const name of names) server.put('models', name, pattern(3));
@@ -111,7 +111,7 @@ test('of one object lists what lies beside it, and not deeper', async (t) => {
   assert.deepEqual(await readRange(source, await find(source, 'weights.data')), pattern(3));
 });
 
-test('leaves out placeholders of folders and names that would leave the folder', async (t) => {
+test('omits placeholders of folders and names that lead out of the folder', async (t) => {
   const server = await start(t);
   for (const name of ['m/', 'm/a/', 'm/../x', 'm//x', 'm/./x', 'm/a\0b', 'm/a/model.onnx']) {
     server.put('models', name, pattern(3));
@@ -125,7 +125,7 @@ test('leaves out placeholders of folders and names that would leave the folder',
   assert.deepEqual(await open(t, server, 'gs://models/m').list(NEVER), []);
 });
 
-test('refuses a folder of more than 20 000 objects', async (t) => {
+test('refuses a folder of more than 20,000 objects', async (t) => {
   const server = await start(t);
   for (let at = 0; at < 20_000; at++) server.put('models', `logs/${at}`, new Uint8Array());
   const source = open(t, server);
@@ -168,7 +168,7 @@ test('works through STORAGE_EMULATOR_HOST', async (t) => {
   await wrong.close();
 });
 
-test('an object is listed with its own level, and with what is asked for of the folders below', async (t) => {
+test('a single object is listed with its own level, and with requested objects of the folders below', async (t) => {
   const server = await start(t);
   for (const path of ['m/a.onnx', 'm/w', 'm/p/1', 'm/p/2', 'm/p/q/3', 'm/z/4']) server.put('models', path, pattern(10));
   const source = open(t, server, 'gs://models/m/a.onnx');

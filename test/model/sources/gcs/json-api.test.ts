@@ -56,7 +56,7 @@ test("sends the client's credentials for the URL, and uses a connection again, a
   assert.equal(first.socket, second.socket);
 });
 
-test('without credentials asks for what everybody may read, and passes on any other fault of theirs', async (t) => {
+test('without credentials requests public objects, and passes on any other fault of the credentials', async (t) => {
   const { url } = await serve(t, (req, res) => void res.end(String(req.headers.authorization)));
   const fail = (message: string): Service => ({ baseUrl: url, authorize: () => Promise.reject(new Error(message)) });
   const none = open(t, fail('Could not load the default credentials. Browse to https://cloud.google.com for more.'));
@@ -94,7 +94,7 @@ for (const way of ['a stall', 'an abort', 'closing'] as const) {
   });
 }
 
-test('hands nothing on once the taker has thrown, has enough, or the request is aborted, though more has come', async (t) => {
+test('delivers nothing more when the receiver has thrown or has enough, or the request is aborted', async (t) => {
   const { url } = await serve(t, (_req, res) => {
     res.socket!.cork();
     for (const piece of ['one', 'two', 'three']) res.write(piece);
@@ -119,7 +119,7 @@ test('hands nothing on once the taker has thrown, has enough, or the request is 
   }
 });
 
-test('goes through the proxy that the environment names, but not to the hosts that it leaves out', async (t) => {
+test('uses the proxy of the environment, but not for the hosts that it excludes', async (t) => {
   const proxy = createServer();
   const tunnels: string[] = [];
   proxy.on('connect', (req, socket) => {

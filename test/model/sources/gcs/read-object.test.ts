@@ -7,7 +7,7 @@ import { BYTES, NEVER, PATH, PLACES, readSome, SIZE, STALL_MS, setUp, untilStall
 
 for (const [where, at] of Object.entries(PLACES)) {
   for (const type of ['reset', 'short', 'stall'] as const) {
-    test(`${type} at the ${where}: transient, only bytes before it taken, and the rest can be read on`, async (t) => {
+    test(`${type} at the ${where}: transient, only bytes before it are delivered, and the rest can be read`, async (t) => {
       const { server, source, entry } = await setUp(t);
       server.inject({ type, kind: 'media', at });
       const read = (): ReturnType<typeof readSome> => readSome(source, entry);
@@ -39,13 +39,13 @@ for (const [where, at] of Object.entries(PLACES)) {
     assert.ok((await readRange(source, entry)).equals(expected));
   });
 
-  test(`a delay at the ${where} is waited for`, async (t) => {
+  test(`a read waits for a delay at the ${where}`, async (t) => {
     const { server, source, entry } = await setUp(t);
     server.inject({ type: 'delay', kind: 'media', at, ms: 30 });
     assert.deepEqual(await readSome(source, entry), { taken: SIZE, error: undefined });
   });
 
-  test(`a range from the ${where} that is answered with everything gives its own bytes`, async (t) => {
+  test(`a range from the ${where} gives its own bytes if the response has the entire object`, async (t) => {
     const { server, source, entry } = await setUp(t);
     server.inject({ type: 'ignore-range', kind: 'media', times: 2 });
     assert.deepEqual(await readSome(source, entry, at), { taken: SIZE - at, error: undefined });
@@ -55,7 +55,7 @@ for (const [where, at] of Object.entries(PLACES)) {
 }
 
 for (const type of ['reset', 'stall'] as const) {
-  test(`${type} before the answer's head: transient, for reading and for listing`, async (t) => {
+  test(`${type} before the headers of the response: transient, for reading and for listing`, async (t) => {
     const { server, source, entry } = await setUp(t);
     const pass = useClock(t);
     server.inject({ type, times: 2 });
@@ -79,14 +79,14 @@ for (const type of ['reset', 'stall'] as const) {
   });
 }
 
-test('never hands on more than was asked for, however much is sent', async (t) => {
+test('never delivers more than was requested, however much is sent', async (t) => {
   const { server, source, entry } = await setUp(t);
   server.inject({ type: 'long', kind: 'media', extra: 300_000, times: 2 });
   assert.ok((await readRange(source, entry)).equals(BYTES));
   assert.deepEqual(await readRange(source, entry, 10, 20), BYTES.subarray(10, 20));
 });
 
-test('a failure of one read leaves the others alone', async (t) => {
+test('a failure of one read does not affect the others', async (t) => {
   let delayed = Promise.withResolvers<void>();
   const clock = { now: () => 0, sleep: () => delayed.promise };
   const { server, source, entry } = await setUp(t, { clock });
@@ -112,7 +112,7 @@ test('a failure of one read leaves the others alone', async (t) => {
   }
 });
 
-test('a taker that is slower than the stall timer is no stall', async (t) => {
+test('a receiver that is slower than the stall timer is no stall', async (t) => {
   const { source, entry } = await setUp(t);
   const pass = useClock(t);
   let taken = 0;
@@ -124,7 +124,7 @@ test('a taker that is slower than the stall timer is no stall', async (t) => {
   assert.equal(taken, SIZE);
 });
 
-test('bytes that keep coming are no stall, however long it takes', async (t) => {
+test('bytes that keep arriving are no stall, however long it takes', async (t) => {
   const { source, entry } = await setUp(t);
   const pass = useClock(t);
   let chunks = 0;
@@ -136,7 +136,7 @@ test('bytes that keep coming are no stall, however long it takes', async (t) => 
   assert.ok(chunks > 2, `${chunks} chunks`);
 });
 
-test('an abort is answered at once, and closes the connection: before the head and in mid-answer, reading and listing', async (t) => {
+test('an abort rejects at once, and closes the connection: before the headers and within the body, reading and listing', async (t) => {
   const { server, source, entry } = await setUp(t);
   const reason = new Error('enough');
   const stalls: Fault[] = [
@@ -170,7 +170,7 @@ test('an abort is answered at once, and closes the connection: before the head a
   await failed;
 });
 
-test('closing it ends what is under way', async (t) => {
+test('closing ends the requests under way', async (t) => {
   const { server, source, entry } = await setUp(t);
   server.inject({ type: 'stall', kind: 'media', at: 10 });
   const failed = rejectsWith(

@@ -25,7 +25,7 @@ test('calls once after the time without a byte, counted from the last one', asyn
   assert.equal(stalls, 1);
 });
 
-test('bytes that wait in the socket after a pause of the whole process are no stall', async (t) => {
+test('bytes that wait in the socket after a pause of the process are no stall', async (t) => {
   const pass = useClock(t);
   const guard = startStallGuard(100, () => assert.fail('stalled'));
   pass(5_000);
@@ -35,7 +35,7 @@ test('bytes that wait in the socket after a pause of the whole process are no st
   guard.stop();
 });
 
-test('calls nothing once it is stopped, also between the timer and its check', async (t) => {
+test('calls nothing when it is stopped, also between the timer and its check', async (t) => {
   const pass = useClock(t);
   const guard = startStallGuard(100, () => assert.fail('stalled'));
   pass(100);

@@ -75,27 +75,30 @@ async function readAll(source: Source, entry = ENTRY): Promise<void> {
 }
 
 const OK = '+OK\r\n';
-const SERVERS: [title: string, answer: (socket: Socket, nth: number) => unknown][] = [
-  ['takes connections and never answers', () => {}],
+const SERVERS: [title: string, reply: (socket: Socket, nth: number) => unknown][] = [
+  ['accepts connections and never replies', () => {}],
   ['closes each connection', (socket) => socket.end()],
   ['resets each connection', (socket) => socket.resetAndDestroy()],
-  ['answers in another protocol', (socket) => socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')],
-  ['greets before it is asked', (socket) => socket.write('+OK\r\n+OK\r\n:1\r\n')],
-  ['answers with the right type and the wrong values', (socket) => socket.write(OK)],
-  ['answers with an error of its own', (socket) => socket.write('-hunter2 is no password\r\n')],
-  ['gives numbers', (socket, nth) => socket.write(nth === 0 ? OK : ':7\r\n')],
-  ['gives lists of lists', (socket, nth) => socket.write(nth === 0 ? OK : '*2\r\n*1\r\n:1\r\n$-1\r\n')],
-  ['stops in mid-value', (socket, nth) => socket.write(nth === 0 ? OK : '$4194316\r\nabc')],
-  ['cuts a value', (socket, nth) => (nth === 0 ? socket.write(OK) : socket.end('$4194316\r\nabc'))],
-  ['announces more than there is memory', (socket, nth) => socket.write(nth === 0 ? OK : '$99999999999999\r\nabc')],
+  ['replies in another protocol', (socket) => socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')],
+  ['replies before a command', (socket) => socket.write('+OK\r\n+OK\r\n:1\r\n')],
+  ['replies with the right type and the wrong values', (socket) => socket.write(OK)],
+  ['replies with an unknown error', (socket) => socket.write('-hunter2 is no password\r\n')],
+  ['replies with numbers', (socket, nth) => socket.write(nth === 0 ? OK : ':7\r\n')],
+  ['replies with lists of lists', (socket, nth) => socket.write(nth === 0 ? OK : '*2\r\n*1\r\n:1\r\n$-1\r\n')],
+  ['stops within a value', (socket, nth) => socket.write(nth === 0 ? OK : '$4194316\r\nabc')],
+  ['truncates a value', (socket, nth) => (nth === 0 ? socket.write(OK) : socket.end('$4194316\r\nabc'))],
+  [
+    'announces a value larger than the memory',
+    (socket, nth) => socket.write(nth === 0 ? OK : '$99999999999999\r\nabc'),
+  ],
 ];
 
-for (const [title, answer] of SERVERS) {
+for (const [title, reply] of SERVERS) {
   test(`a Redis that ${title} fails no read, and costs two bounded waits`, async (t) => {
     const { source, events, sockets } = await setUp(t, (socket) => {
       let nth = 0;
-      socket.on('data', () => answer(socket, nth++));
-      if (/closes|resets|greets/.test(title)) answer(socket, nth++);
+      socket.on('data', () => reply(socket, nth++));
+      if (/closes|resets|before a command/.test(title)) reply(socket, nth++);
     });
     for (let round = 0; round < 3; round++) await readAll(source);
     const kinds = events.map(({ kind }) => kind);
@@ -109,9 +112,9 @@ for (const [title, answer] of SERVERS) {
   });
 }
 
-test('bytes that are no reply end the connection at once, before its replies go to other commands', async (t) => {
-  const answer = (socket: Socket): void => void socket.on('data', () => socket.write('no reply\r\n'));
-  const { source, events } = await setUp(t, answer, 60_000);
+test('bytes that are not a reply end the connection at once, before its replies are assigned to other commands', async (t) => {
+  const reply = (socket: Socket): void => void socket.on('data', () => socket.write('no reply\r\n'));
+  const { source, events } = await setUp(t, reply, 60_000);
   await readAll(source);
   await readAll(source);
   const reasons = events.flatMap((event) => (event.kind === 'fault' ? event.reason : []));
@@ -119,13 +122,13 @@ test('bytes that are no reply end the connection at once, before its replies go 
   assert.ok(!reasons.some((reason) => /within/.test(reason)), reasons.join());
 });
 
-test('an object without MD5 is read from the source alone: a CRC-32C can be forged by another client of Redis', async (t) => {
+test('an object without MD5 is read from the source alone: another client of Redis can forge a CRC32C', async (t) => {
   const { source, events } = await setUp(t, () => assert.fail('Redis was asked'));
   await readAll(source, { ...ENTRY, md5: undefined, crc32c: 1 });
   assert.deepEqual(events, [{ kind: 'skipped', why: 'unverifiable' }]);
 });
 
-test('a listing is the one of the source, and so is the name', async (t) => {
+test('the listing and the name are those of the source', async (t) => {
   const { source, events } = await setUp(t, () => assert.fail('Redis was asked'));
   assert.deepEqual([await source.list(NEVER), await source.folders(NEVER)], [[ENTRY], ['m']]);
   assert.deepEqual([source.root, source.shared, events], ['memory:', true, []]);
@@ -212,7 +215,7 @@ const EACH_CHUNK = [
   [2 * CHUNK_BYTES, SIZE],
 ];
 
-test('a chunk that is missing is read from the source and stored, and the next instance takes it from Redis', async () => {
+test('a missing chunk is read from the source and stored, and the next instance reads it from Redis', async () => {
   const { open, reads, kinds } = setUpChunks();
   assert.ok((await readLarge(open())).equals(LARGE));
   assert.deepEqual([reads, kinds()], [EACH_CHUNK, ['miss', 'stored', 'miss', 'stored', 'miss', 'stored']]);
@@ -221,7 +224,7 @@ test('a chunk that is missing is read from the source and stored, and the next i
   assert.deepEqual([reads.length, kinds().slice(6)], [3, ['hit', 'hit', 'hit', 'hit', 'hit']]);
 });
 
-test('no byte is read for the cache alone: of a chunk that is wanted in part, the part', async () => {
+test('no byte is read for the cache alone: only the needed part of a chunk', async () => {
   const { open, reads, values } = setUpChunks();
   assert.ok((await readLarge(open(), 7, CHUNK_BYTES + 7)).equals(LARGE.subarray(7, CHUNK_BYTES + 7)));
   assert.deepEqual(reads, [
@@ -231,14 +234,14 @@ test('no byte is read for the cache alone: of a chunk that is wanted in part, th
   assert.equal(values.size, 0);
 });
 
-test('a chunk that the source did not give whole is not stored', async () => {
+test('a chunk that the source did not deliver completely is not stored', async () => {
   const { open, values, state } = setUpChunks();
   state.endAt = 2_000_000;
   assert.equal((await readLarge(open(), 0, CHUNK_BYTES)).length, 2_000_000);
   assert.equal(values.size, 0);
 });
 
-test('a read that broke goes on where it was, from Redis where that has the chunk', async () => {
+test('a read that broke is resumed, from Redis if that has the chunk', async () => {
   const { open, reads, state, store } = setUpChunks();
   state.breakAt = 2_000_000;
   const source = open();
@@ -265,7 +268,7 @@ test('bytes that are read again come from the source, and a forged chunk is repl
   assert.equal(reads.length, 3);
 });
 
-test('bytes that are read again come from the source also behind a break', async () => {
+test('bytes that are read again come from the source also after a break', async () => {
   const { open, reads, state, store } = setUpChunks();
   store(0, randomBytes(CHUNK_BYTES));
   const source = open();
@@ -277,14 +280,14 @@ test('bytes that are read again come from the source also behind a break', async
   assert.equal(reads.length, 2);
 });
 
-test('a Redis that is not available is not asked: the rest is one read of the source', async () => {
+test('a Redis that is not available gets no command: the rest is one read of the source', async () => {
   const { open, reads, state, events } = setUpChunks();
   state.available = false;
   assert.ok((await readLarge(open(), 5)).equals(LARGE.subarray(5)));
   assert.deepEqual([reads, events], [[[5, SIZE]], [{ kind: 'skipped', why: 'unavailable' }]]);
 });
 
-test('a Redis that takes longer for a missing chunk than the source fails, one that takes no longer does not', async () => {
+test('a Redis that takes longer for a missing chunk than the source counts as a failure, one that does not take longer does not', async () => {
   for (const [commandMs, sourceMs, slow] of [
     [200, 80, true],
     [200, 500, false],

@@ -33,7 +33,7 @@ function seal(key: string, bytes: Uint8Array): Buffer {
   return value;
 }
 
-test('what was sealed for a key opens for it, with the same bytes', () => {
+test('a value sealed for a key opens for that key, with the same bytes', () => {
   fc.assert(
     fc.property(text, content, (key, bytes) => {
       assert.deepEqual(openChunk(key, seal(key, bytes), bytes.length), Buffer.from(bytes));
@@ -41,7 +41,7 @@ test('what was sealed for a key opens for it, with the same bytes', () => {
   );
 });
 
-test('any one bit that is another is found', () => {
+test('any changed bit is found', () => {
   fc.assert(
     fc.property(text, content, fc.nat(), (key, bytes, at) => {
       const value = seal(key, bytes);
@@ -52,7 +52,7 @@ test('any one bit that is another is found', () => {
   );
 });
 
-test('a value that is cut or goes on, of another length or of another key, is found', () => {
+test('a value that is truncated, extended, of another length or of another key is found', () => {
   fc.assert(
     fc.property(text, content, fc.nat(), (key, bytes, at) => {
       const value = seal(key, bytes);
@@ -64,12 +64,12 @@ test('a value that is cut or goes on, of another length or of another key, is fo
   );
 });
 
-test('a reply that is no string is no chunk', () => {
+test('a reply that is not a string is not a chunk', () => {
   for (const reply of [undefined, null, 5, 'OK', '', [], new Error('WRONGTYPE')])
     assert.equal(openChunk('key', reply, 0), undefined);
 });
 
-test('a key is of one chunk of one generation of one file in one place', () => {
+test('a key identifies one chunk of one generation of one file of one source', () => {
   const one = entryKey('gs://a', ENTRY);
   assert.match(chunkKey(one, 12), /^onnx-cloud-run:\{[0-9a-f]{40}\}:12$/);
   assert.equal(entryKey('gs://a', { ...ENTRY, crc32c: undefined, modifiedAt: 9 }), one);
@@ -83,7 +83,7 @@ test('a key is of one chunk of one generation of one file in one place', () => {
   assert.equal(new Set([one, ...others].flatMap((key) => [chunkKey(key, 0), chunkKey(key, 1)])).size, 12);
 });
 
-test('the last chunk holds what is left', () => {
+test('the last chunk has the remaining bytes', () => {
   assert.deepEqual(
     [0, 1, 2].map((index) => chunkLength(ENTRY, index)),
     [CHUNK_BYTES, CHUNK_BYTES, 1],

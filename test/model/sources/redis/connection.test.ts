@@ -48,14 +48,14 @@ function setUp(answers: Record<string, Answer | (() => Answer)>, connecting: () 
 
 const fine = (): undefined => undefined;
 
-test('commands at once share a connection', async () => {
+test('simultaneous commands share a connection', async () => {
   const { connection, connections } = setUp({ PING: 'PONG' }, fine);
   assert.deepEqual(await Promise.all([connection.send(['PING']), connection.send(['PING'])]), ['PONG', 'PONG']);
   assert.equal(await connection.connect(), true);
   assert.equal(connections(), 1);
 });
 
-test('commands that time out at once are one failure; with the second one Redis is not used', async () => {
+test('commands that time out together are one failure; after the second one Redis is not used', async () => {
   const { connection, faults, commands, connections } = setUp({ GET: 'never' }, fine);
   const replies = await Promise.all([1, 2, 3].map(() => connection.send(['GET'])));
   assert.deepEqual(replies, [undefined, undefined, undefined]);
@@ -70,7 +70,7 @@ test('commands that time out at once are one failure; with the second one Redis 
   ]);
 });
 
-test('a Redis that is not used is tried again after its time, and a lost connection is replaced', async () => {
+test('Redis is tried again after the time of the circuit breaker, and a lost connection is replaced', async () => {
   let broken = true;
   const { connection, clock, faults } = setUp({ GET: () => (broken ? new Error('reset') : 'value') }, fine);
   await connection.send(['GET']);
@@ -88,7 +88,7 @@ test('a connection that cannot be made in time is a failure, once for all comman
   assert.deepEqual([connections(), faults], [1, ['Redis at redis.example:6379: no connection within 20 ms']]);
 });
 
-test('one that cannot be made has the reason of the system, where it has no message its code', async () => {
+test('a connection that cannot be made has the message of the system or, without one, its code', async () => {
   for (const error of [new Error('ECONNREFUSED'), Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })]) {
     const { connection, faults } = setUp({}, () => error);
     assert.equal(await connection.send(['GET']), undefined);
@@ -120,7 +120,7 @@ test('a value of another type is a reply', async () => {
   assert.deepEqual(faults, []);
 });
 
-test('a failure that the caller saw counts as any other', async () => {
+test('a failure that the caller reports counts as any other', async () => {
   const { connection, faults, clock } = setUp({ GET: 'value' }, fine);
   connection.recordFailure('too slow', clock.ms);
   connection.recordFailure('too slow', clock.ms + 1);
@@ -128,7 +128,7 @@ test('a failure that the caller saw counts as any other', async () => {
   assert.match(faults[1]!, /^Redis at redis\.example:6379: too slow; Redis is not used for 30 s$/);
 });
 
-test('once it is closed nothing is sent, and nothing is reported', async () => {
+test('a closed connection sends nothing, and reports nothing', async () => {
   const { connection, faults, commands } = setUp({ GET: 'never' }, fine);
   const asked = connection.send(['GET']);
   await new Promise(setImmediate);
@@ -138,7 +138,7 @@ test('once it is closed nothing is sent, and nothing is reported', async () => {
   assert.deepEqual([faults, commands(), await connection.connect()], [[], 1, false]);
 });
 
-test('whatever the times of failures, the circuit breaker lets no third one through within its time', () => {
+test('at any times of failures, the circuit breaker allows no third one within its time', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(2 * OPEN_MS), { minLength: 3, maxLength: 50 }), (pauses) => {
       let ms = 0;
@@ -155,7 +155,7 @@ test('whatever the times of failures, the circuit breaker lets no third one thro
   );
 });
 
-test('what was begun before the last failure is part of it', () => {
+test('commands that were sent before the last failure are part of it', () => {
   let ms = 100;
   const breaker = createCircuitBreaker(OPEN_MS, () => ms);
   assert.equal(breaker.recordFailure(90), true);

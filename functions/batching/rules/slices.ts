@@ -5,7 +5,6 @@ import {
   carriesRows,
   DEPENDS_ON_PLACE,
   isConstant,
-  kept,
   mixed,
   moved,
   newSize,
@@ -17,6 +16,7 @@ import {
   RANK_UNKNOWN,
   type Result,
   type Rules,
+  sameRows,
   unknown,
 } from '../values/operation.ts';
 import { hasRows, isNumber, number, numberOf, type Size, sameSize } from '../values/size.ts';
@@ -24,7 +24,7 @@ import { extentOf, isPositional, type Tracked, withRows } from '../values/tracke
 
 const AXES_UNKNOWN = 'its axes are not known';
 
-/** Stretches along axes. A stretch that is the whole of the row axis changes nothing. */
+/** Slice: a range along each of some axes. The range of the row axis must be the entire axis. */
 function slice(operation: Operation): Result {
   const [data] = operation.inputs as [Tracked];
   const starts = bounds(operation, 1, 'starts');
@@ -42,14 +42,14 @@ function slice(operation: Operation): Result {
   }
   const sizes = shape?.map((size, axis) => {
     const i = axes.indexOf(axis);
-    return i === -1 ? size : stretch(operation, size, starts?.[i], ends?.[i], steps?.[i] ?? 1, axis);
+    return i === -1 ? size : slicedSize(operation, size, starts?.[i], ends?.[i], steps?.[i] ?? 1, axis);
   });
   if (rows === undefined) {
     const complete = sizes?.every((size) => size !== undefined) ? sizes : undefined;
     return ofElements(operation, complete, cut(data, axes as number[], starts, ends, steps));
   }
   const i = axes.indexOf(rows.axis);
-  if (i !== -1 && !isWholeAxis(extentOf(rows), starts?.[i], ends?.[i], steps?.[i] ?? 1)) {
+  if (i !== -1 && !isEntireAxis(extentOf(rows), starts?.[i], ends?.[i], steps?.[i] ?? 1)) {
     return starts?.[i] === undefined || ends?.[i] === undefined
       ? unknown(operation, 'where it cuts the rows is not known')
       : mixed(operation, 'it cuts rows off');
@@ -67,16 +67,16 @@ function bounds(operation: Operation, input: number, attribute: string): readonl
     : operation.inputs[input].elements;
 }
 
-/** Exporters write the largest int64, int32 or a little less where they mean the end. */
-const FAR = 2 ** 31 - 1;
+/** Exporters write the largest int64, int32 or a little less for the end of an axis. */
+const END_OF_AXIS = 2 ** 31 - 1;
 
-function isWholeAxis(size: Size, start: Size | undefined, end: Size | undefined, step: number): boolean {
+function isEntireAxis(size: Size, start: Size | undefined, end: Size | undefined, step: number): boolean {
   const last = numberOf(end);
-  return step === 1 && isNumber(start, 0) && ((last !== undefined && last >= FAR) || sameSize(end, size));
+  return step === 1 && isNumber(start, 0) && ((last !== undefined && last >= END_OF_AXIS) || sameSize(end, size));
 }
 
-/** What is left of an axis; undefined where the number of rows has a say in it. */
-function stretch(
+/** The size of an axis after the slice; undefined if it depends on the number of rows. */
+function slicedSize(
   operation: Operation,
   size: Size,
   start: Size | undefined,
@@ -84,7 +84,7 @@ function stretch(
   step: number,
   axis: number,
 ): Size | undefined {
-  if (isWholeAxis(size, start, end, step)) return size;
+  if (isEntireAxis(size, start, end, step)) return size;
   if (operation.inputs.slice(1, 3).some((bound) => bound?.counted)) {
     const hasCount = [start, end].some((bound) => bound === undefined || hasRows(bound));
     if (hasCount) return undefined;
@@ -98,7 +98,7 @@ function stretch(
   return number(Math.max(0, Math.ceil(count / Math.abs(step))));
 }
 
-/** A stretch of a vector's elements. */
+/** The elements of a sliced vector, or of the rows of a sliced matrix. */
 function cut(
   { shape, elements }: Tracked,
   axes: readonly number[],
@@ -114,14 +114,14 @@ function cut(
   const entries = Array.from({ length: count }, (_, row) => elements.slice(row * columns, (row + 1) * columns));
   const at = (value: number): number => (value < 0 ? value + count : value);
   if (step === 1) return entries.slice(Math.max(0, at(start)), Math.max(0, at(end))).flat();
-  // Backwards over all: how paddings are turned round.
+  // All elements in reverse: exporters reverse paddings so.
   return step === -1 && at(start) === count - 1 && end <= -count - 1 ? entries.reverse().flat() : undefined;
 }
 
 function split(operation: Operation): Result {
   const [data] = operation.inputs as [Tracked];
   const axis = axisOf(operation.attributes.int('axis') ?? 0, data.shape?.length);
-  if (!carriesRows(data)) return pieces(operation, data);
+  if (!carriesRows(data)) return splitConstant(operation, data);
   if (axis === undefined) return unknown(operation, RANK_UNKNOWN);
   if (axis === data.rows.axis) return mixed(operation, 'it cuts the rows apart');
   if (operation.inputs[1]?.rows !== undefined) return mixed(operation, 'where it cuts depends on the values of rows');
@@ -139,8 +139,8 @@ function split(operation: Operation): Result {
   });
 }
 
-/** The pieces of a vector. */
-function pieces(operation: Operation, { shape, elements }: Tracked): Result {
+/** Split of a constant. The elements of a vector are followed. */
+function splitConstant(operation: Operation, { shape, elements }: Tracked): Result {
   const sizes = numbersFrom(operation, 1, 'split');
   if (elements === undefined || shape?.length !== 1 || sizes === 'unknown') return ofConstants(operation);
   const even = Math.ceil(elements.length / operation.outputs);
@@ -160,7 +160,7 @@ function concat(operation: Operation): Result {
   const [first] = inputs.filter(carriesRows);
   if (first === undefined) return joined(operation, inputs);
   if (axis === undefined) return unknown(operation, RANK_UNKNOWN);
-  if (axis === first.rows.axis) return mixed(operation, 'it puts inputs one behind the other along the rows');
+  if (axis === first.rows.axis) return mixed(operation, 'it concatenates inputs along the row axis');
   for (const input of inputs) {
     if (!carriesRows(input)) return mixed(operation, 'an input of a fixed size meets the rows');
     if (!isSameAxis(input.rows, first.rows)) return mixed(operation, 'its inputs have their rows along different axes');
@@ -181,7 +181,7 @@ function concatenated(operation: Operation, inputs: readonly Tracked[], axis: nu
   return inputs[0]!.shape!.map((size, i) => (i === axis ? sum : size));
 }
 
-/** Vectors of elements, one behind the other. An input that is not followed leaves a place for each element it has. */
+/** Concat of constants. The elements of vectors are followed; those of an input that is not followed are undefined. */
 function joined(operation: Operation, inputs: readonly Tracked[]): Result {
   const parts = inputs.map(({ shape, elements }) => {
     const count = shape?.length === 1 ? numberOf(shape[0]) : undefined;
@@ -210,7 +210,7 @@ function pad(operation: Operation): Result {
   const half = pads.length / 2;
   const places = axes?.map((axis) => axisOf(axis, shape?.length)) ?? Array.from({ length: half }, (_, axis) => axis);
   if (places.includes(undefined)) return unknown(operation, RANK_UNKNOWN);
-  if (new Set(places).size < places.length) return unknown(operation, 'its axes are not apart');
+  if (new Set(places).size < places.length) return unknown(operation, 'an axis is named twice');
   const i = places.indexOf(rows.axis);
   if (i !== -1 && !(isNumber(pads[i], 0) && isNumber(pads[i + half], 0))) {
     return [pads[i], pads[i + half]].some((one) => numberOf(one) === undefined)
@@ -226,7 +226,7 @@ function pad(operation: Operation): Result {
   return withRows(rows, sizes);
 }
 
-/** Zeros on one side of a diagonal of the last two axes. */
+/** Trilu: zeros on one side of a diagonal of the last two axes. */
 function trilu(operation: Operation): Result {
   const [data, diagonal] = operation.inputs as [Tracked, Tracked | undefined];
   if (!carriesRows(data)) return ofConstants(operation, data.shape);
@@ -234,7 +234,7 @@ function trilu(operation: Operation): Result {
   if (data.shape === undefined) return unknown(operation, RANK_UNKNOWN);
   if (data.rows.axis >= data.shape.length - 2)
     return mixed(operation, 'what it keeps of a row depends on its place in the run');
-  return kept(data);
+  return sameRows(data);
 }
 
 function reverseSequence(operation: Operation): Result {
@@ -242,11 +242,11 @@ function reverseSequence(operation: Operation): Result {
   const batch = operation.attributes.int('batch_axis') ?? 1;
   if (isConstant(data) && isConstant(lengths)) return ofConstants(operation, data.shape);
   if (!carriesRows(data) || !carriesRows(lengths) || data.rows.axis !== batch || lengths.rows.axis !== 0) {
-    return mixed(operation, 'it turns the order of the rows round, or lengths of a fixed number meet them');
+    return mixed(operation, 'it reverses the order of the rows, or lengths of a fixed number meet them');
   }
   const isAlone = isNumber(data.rows.outer, 1) && isNumber(data.rows.inner, 1);
   return isAlone && isSameAxis({ ...lengths.rows, axis: batch }, data.rows)
-    ? kept(data)
+    ? sameRows(data)
     : mixed(operation, 'its lengths are not one for each row');
 }
 
@@ -263,7 +263,8 @@ function centerCropPad(operation: Operation): Result {
   );
 }
 
-export const STRETCHES: Rules = {
+/** Rules of the operators that cut, concatenate or pad along axes. */
+export const SLICES: Rules = {
   CenterCropPad: { apply: centerCropPad },
   Concat: { sizes: 'all', takesNumbers: true, apply: concat },
   Pad: { apply: pad },
