@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
-import { createAuthorization } from './http/admin-token.ts';
+import { createAuthorization } from './http/authorization.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
 import { createRefresher } from './model/repository/refresher.ts';
@@ -38,7 +38,7 @@ export interface App {
 
 // The body reader gets this URL as an argument: the thread imports all dialects, and they import the reader.
 const source = import.meta.url.endsWith('.ts');
-const BODY_THREAD = new URL(source ? './routes/body-thread.ts' : './json-thread.js', import.meta.url);
+const BODY_THREAD = new URL(source ? './routes/body-thread.ts' : './body-thread.js', import.meta.url);
 
 /**
  * Connects the rooms, and creates the request handler of both hosts. A host calls it for one request of a connection at a time.

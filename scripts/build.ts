@@ -19,7 +19,7 @@ await build({
     engine: 'functions/engine/worker.ts',
     fetcher: 'functions/model/fetch/worker.ts',
     'health-check': 'functions/health-check.ts',
-    'json-thread': 'functions/routes/body-thread.ts',
+    'body-thread': 'functions/routes/body-thread.ts',
   },
   outdir: made,
   bundle: true,

@@ -1,5 +1,5 @@
 import { ServingError } from '../errors.ts';
-import { createLimiter } from './limiter.ts';
+import { createLimiter } from './concurrency-limiter.ts';
 
 /** A loaded model that can be evicted to make room for another. */
 export interface Evictable {

@@ -49,10 +49,7 @@ export type Job =
   | { readonly kind: 'check'; readonly model: ModelOrder };
 
 /** A message to a fetching process. `open` is the first one. */
-export type ToWorker =
-  | { readonly open: FetchSource | undefined }
-  | { readonly id: number; readonly job: Job }
-  | { readonly id: number; readonly cancel: true };
+export type ToWorker = { readonly open: FetchSource | undefined } | { readonly id: number; readonly job: Job };
 
 /** An error as it is sent between processes: a SourceError, or without a fault a ServingError `MODEL_FAILED`. */
 interface SerializedError {

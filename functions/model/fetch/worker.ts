@@ -13,26 +13,27 @@ import { retrying } from './retry.ts';
 /** How often the fetched bytes are reported. */
 const REPORT_MS = 100;
 
-const running = new Map<number, AbortController>();
+/** A job ends early only with its process. */
+const { signal } = new AbortController();
 let source: Source | undefined;
-let opening: ServingError | undefined;
+let openError: ServingError | undefined;
 
 function send(message: FromWorker): void {
   if (process.connected) process.send!(message);
 }
 
 function open({ uri, cache }: FetchSource): Source {
-  const bucket = createGcsSource(uri);
+  const origin = createGcsSource(uri);
   return cache === undefined
-    ? bucket
-    : createRedisCache(bucket, { ...cache, onEvent: (event) => send({ cache: event }) });
+    ? origin
+    : createRedisCache(origin, { ...cache, onEvent: (event) => send({ cache: event }) });
 }
 
 const onRetry = ({ message }: Error, waitMs: number): void => send({ retry: { message, waitMs } });
 
-async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> {
+async function run(id: number, job: Job): Promise<unknown> {
   if (job.kind === 'check') return checkModel(job.model);
-  if (opening !== undefined) throw opening;
+  if (openError !== undefined) throw openError;
   if (job.kind === 'list') return retrying(() => source!.list(signal, job.scope), { signal, onRetry });
   if (job.kind === 'folders') return retrying(() => source!.folders(signal), { signal, onRetry });
   let bytes = 0;
@@ -54,26 +55,21 @@ async function run(id: number, job: Job, signal: AbortSignal): Promise<unknown> 
 }
 
 async function runAndReport(id: number, job: Job): Promise<void> {
-  const stop = new AbortController();
-  running.set(id, stop);
   try {
-    send({ id, result: await run(id, job, stop.signal) });
+    send({ id, result: await run(id, job) });
   } catch (error) {
     const fault = error instanceof SourceError ? error.fault : undefined;
     send({ id, error: { message: error instanceof ServingError ? error.message : String(error), fault } });
-  } finally {
-    running.delete(id);
   }
 }
 
 process.on('message', (message: ToWorker) => {
   if ('job' in message) void runAndReport(message.id, message.job);
-  else if ('cancel' in message) running.get(message.id)?.abort(new Error('cancelled'));
   else if (message.open !== undefined) {
     try {
       source = open(message.open);
     } catch (error) {
-      opening = error as ServingError;
+      openError = error as ServingError;
     }
   }
 });

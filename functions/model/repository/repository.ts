@@ -1,8 +1,8 @@
 import { type Capacity, modelMemory } from '../../engine/capacity.ts';
 import { ServingError } from '../../errors.ts';
+import { createLimiter } from '../concurrency-limiter.ts';
 import type { ModelStore } from '../fetch/store.ts';
 import { chooseVersion, type Layout } from '../folder/layout.ts';
-import { createLimiter } from '../limiter.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import type { EngineOptions, Telemetry } from '../serving/generation.ts';
 import type { Model, ModelStatus } from '../serving/model.ts';

@@ -1,6 +1,6 @@
+import { createLimiter } from '../concurrency-limiter.ts';
 import type { ModelStore } from '../fetch/store.ts';
 import type { Layout } from '../folder/layout.ts';
-import { createLimiter } from '../limiter.ts';
 import type { Telemetry } from '../serving/generation.ts';
 import type { Model } from '../serving/model.ts';
 import type { Listing } from './listing.ts';

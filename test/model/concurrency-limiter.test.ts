@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLimiter } from '../../functions/model/limiter.ts';
+import { createLimiter } from '../../functions/model/concurrency-limiter.ts';
 
 test('work runs in the order of the calls, at most the limit at a time, and failed work gives its place to the next', async () => {
   const limited = createLimiter(2);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { createAdminCheck, createAuthorization } from '../../functions/http/admin-token.ts';
+import { createAdminCheck, createAuthorization } from '../../functions/http/authorization.ts';
 import type { RequestContext } from '../../functions/http/request-context.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 
