@@ -10,6 +10,8 @@ const SOURCES = ['functions/**', 'package-lock.json', 'scripts/{build,browser-as
 /** A symbolic link whose target is the id of the process that builds: it is created atomically. */
 const LOCK = 'node_modules/.build-lock';
 const WAIT_MS = 50;
+/** A build takes less: a link that another live process left by chance has to be removed by hand. */
+const REPORT_AFTER = 400;
 
 type Time = 'mtimeMs' | 'ctimeMs';
 
@@ -22,7 +24,10 @@ type Time = 'mtimeMs' | 'ctimeMs';
 export function buildIfNeeded(time: Time = 'mtimeMs', root = ROOT): void {
   if (isFresh(time, root)) return;
   const link = join(root, LOCK);
-  while (!lock(link)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS);
+  for (let waits = 0; !lock(link); waits++) {
+    if (waits === REPORT_AFTER) process.stderr.write(`waiting for the build of process ${holder(link)} (${link})\n`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS);
+  }
   try {
     if (isFresh(time, root)) return;
     const { status } = spawnSync(process.execPath, [join(root, 'scripts/build.ts')], { stdio: ['ignore', 2, 2] });

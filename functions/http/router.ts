@@ -100,6 +100,9 @@ type Routed = Omit<RequestContext, 'params'> & {
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
   const { logger, metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
   const table = createRouteTable(routes);
+  if (authorize === undefined && routes.some(({ admin }) => admin === true)) {
+    throw new Error('routes with `admin` need `authorize`: without it anybody could call them');
+  }
   const idPrefix = randomBytes(5).toString('hex');
   let requests = 0;
 

@@ -164,6 +164,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
   /** Bodies of cancelled requests must not keep their memory until a thread is free. */
   function sweep(): void {
     for (const { reject } of queue.removeAll(({ owner }) => owner.cancellation.gone)) reject(cancelled());
+    advance();
   }
 
   return {

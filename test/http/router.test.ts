@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
 import { BodyBudget } from '../../functions/http/body/body-budget.ts';
 import { type RequestContext, sendJson } from '../../functions/http/request-context.ts';
+import { createRouter } from '../../functions/http/router.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
+import { recordTelemetry } from '../helpers/telemetry.ts';
 
 const never = (): Promise<void> => new Promise(() => {});
 const bodyOf = async (response: Response) => (await response.json()) as Record<string, unknown>;
@@ -291,4 +293,17 @@ test('a response that is compressed is part of its request: it is waited for, an
     requests.map(({ status }) => status),
     [200, 500, 200],
   );
+});
+
+test('a router without a check of the caller refuses routes that need the admin token', () => {
+  const options = {
+    requestTimeoutMs: 1000,
+    logRequests: 'failed',
+    draining: () => false,
+    ...recordTelemetry(),
+  } as const;
+  const route = { method: 'POST', path: '/load', handle: answerQuery } as const;
+  assert.throws(() => createRouter([{ ...route, admin: true }], options), /routes with `admin` need `authorize`/);
+  createRouter([{ ...route, admin: true }], { ...options, authorize() {} });
+  createRouter([route], options);
 });

@@ -313,6 +313,22 @@ test('a second long body is read beside the first only where the memory is enoug
   }
 });
 
+test('a long body that waits for memory and is cancelled lets the next one go that fits', async (t) => {
+  const started = fakeThreads(t);
+  const parser = newParser(t, 4, 40 * LONG);
+  const owner = newOwner();
+  read(parser, LONG);
+  const dropped = read(parser, 2 * LONG, owner);
+  // Two others are all that may overtake it.
+  for (let i = 0; i < 3; i++) read(parser, LONG);
+  started[1]!.answer(0);
+  started[1]!.answer(0);
+  assert.deepEqual(started[1]!.posted, [LONG, LONG]);
+  owner.leave();
+  await assert.rejects(dropped, { code: 'CLIENT_GONE' });
+  assert.deepEqual(started[1]!.posted, [LONG, LONG, LONG]);
+});
+
 test('a long body is read alone, however little memory there is', (t) => {
   const started = fakeThreads(t);
   const parser = newParser(t, 4, 1);

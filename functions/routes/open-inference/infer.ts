@@ -61,7 +61,7 @@ export function createInferRoutes({
     trace?.mark('QUEUE_START');
     const outputs = await runInfer(context, live, request, metrics.model(live.name));
     trace?.mark('COMPUTE_END');
-    await sendOutputs(context, live, request, outputs);
+    await sendOutputs(context, context.params.name!, live, request, outputs);
     trace?.mark('REQUEST_END');
     trace?.end({ model: live.name, version: live.version, requestId: context.id });
   }

@@ -15,11 +15,13 @@ const SLICE = 4096;
 /**
  * Sends the requested outputs, in the order of the request: `data` is flat and row-major, binary data follows the JSON text
  * without being copied (Open Inference Protocol v2, "Inference Response JSON Object"; Triton, binary tensor data extension).
+ * @param modelName the name of the model in the response.
  * @param outputs all outputs of the model, in the order of the signature.
  * @param binaryType the media type of a response with binary data, by the length of its JSON text.
  */
 export async function sendOutputs(
   context: RequestContext,
+  modelName: string,
   live: Generation,
   request: InferRequest,
   outputs: readonly Tensor[],
@@ -27,7 +29,7 @@ export async function sendOutputs(
 ): Promise<void> {
   const texts: Uint8Array[] = [];
   const blobs: Uint8Array[] = [];
-  let text = openText(context.params.name!, live.version, request.id);
+  let text = openText(modelName, live.version, request.id);
   for (const [i, { slot, binary, classes }] of request.outputs.entries()) {
     const spec = live.signature.outputs[slot]!;
     const { name } = spec;

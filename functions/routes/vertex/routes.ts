@@ -87,8 +87,7 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     if (body.form === 'features') return predictRow(context, body.feeds, live, recorder);
     if (body.form === 'infer') {
       const outputs = await runInfer(context, live, body.request, recorder);
-      const named = { ...context, params: { name: live.name } };
-      return sendOutputs(named, live, body.request, outputs, triton ? tritonType : undefined);
+      return sendOutputs(context, live.name, live, body.request, outputs, triton ? tritonType : undefined);
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
     const texts = await runInstances(body.instances, live, context.cancellation, recorder, write);

@@ -35,7 +35,7 @@ function send(context: RequestContext, answer: Answer): Promise<void> {
   const manifest = classes === undefined ? {} : { classes: [...classes] };
   const { live } = stubGeneration({ signature: signatureOf(outputs), joined, manifest, version: '7' });
   const request = { id, tensors: [], outputs: requested, timeout: undefined };
-  return sendOutputs(context, live, request, outputs, binaryType);
+  return sendOutputs(context, context.params.name!, live, request, outputs, binaryType);
 }
 
 /** A server that answers with these outputs. */

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Feeds } from '../../../functions/engine/batch-rows.ts';
+import type { RequestContext } from '../../../functions/http/request-context.ts';
+import type { BufferedRoute } from '../../../functions/http/router.ts';
 import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
 import { createVertexRoutes, type VertexOptions } from '../../../functions/routes/vertex/routes.ts';
+import { stubGeneration } from '../../helpers/generation-stub.ts';
 import { serveOnly } from '../../helpers/route-host.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 import { column } from '../../helpers/tensors.ts';
@@ -72,4 +75,31 @@ test('predictions of a joined run are encoded as such, also after another run ha
   assert.deepEqual(await response.json(), {
     predictions: [8, 9].map((value) => ({ prediction: [value], outputs: { y: [value] } })),
   });
+});
+
+test('a compressed response of tensors is known to the router, which watches whether its client reads it', async (t) => {
+  const spec = { name: 'y', dtype: 'float32', shape: [-1, 1] } as const;
+  const { repository } = stubGeneration({ signature: { inputs: [{ ...spec, name: 'x' }], outputs: [spec] } });
+  const telemetry = recordTelemetry();
+  const { metrics } = telemetry;
+  const options = { repository, metrics, maxBodyBytes: 100_000, draining: () => false, predictRoute: '/p' };
+  const [route] = createVertexRoutes(options as unknown as VertexOptions) as [BufferedRoute];
+  let routed: RequestContext | undefined;
+  const watched: BufferedRoute = {
+    ...route,
+    handle(context, body) {
+      routed = context;
+      return route.handle(context, body);
+    },
+  };
+  const { url } = await serveOnly(t, [watched], telemetry);
+  const data = Array.from({ length: 2000 }, (_, i) => i + 0.5);
+  const response = await fetch(`${url}/p`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'accept-encoding': 'gzip' },
+    body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [2000, 1], data }] }),
+  });
+  const { model_name, outputs } = (await response.json()) as { model_name: string; outputs: { data: number[] }[] };
+  assert.deepEqual([response.headers.get('content-encoding'), model_name, outputs[0]!.data], ['gzip', 'm', data]);
+  assert.ok(routed?.sending instanceof Promise);
 });
