@@ -77,6 +77,11 @@ export class EnginePlan {
     return fitting;
   }
 
+  /** See {@link Reservation.bytes}. */
+  reservedBytes(): number {
+    return this.#reservation.bytes;
+  }
+
   /** See {@link Reservation.settle}. */
   settle(): void {
     this.#reservation.settle();

@@ -3,6 +3,8 @@ import { createLimiter } from './concurrency-limiter.ts';
 
 /** A loaded model that can be evicted to make room for another. */
 export interface Evictable {
+  /** Reserved bytes that `evict` releases; 0 while it is not loaded. */
+  bytes(): number;
   /** Milliseconds of `performance.now()`. */
   lastUsed(): number;
   /** It has no work in progress, and may be evicted. */
@@ -35,8 +37,8 @@ export class MemoryBudget {
   /** The operator set the limit: an estimate above it is refused. */
   readonly strict: boolean;
   readonly #evictable = new Set<Evictable>();
-  /** Called when a reservation changes. */
-  readonly #waiting: (() => void)[] = [];
+  /** Called when a reservation changes; each removes itself. */
+  readonly #waiting = new Set<() => void>();
   /** Reservations of updates under way. */
   readonly #updates = new Set<Reservation>();
   #used = 0;
@@ -67,8 +69,12 @@ export class MemoryBudget {
     this.#evictable.delete(evictable);
   }
 
-  /** Evicts idle models, the least recently used first, until the bytes fit. @returns undefined if they do not fit. */
+  /**
+   * Evicts idle models, the least recently used first, until the bytes fit.
+   * @returns undefined if they do not fit; nothing is evicted then, unless a model becomes busy meanwhile
+   */
   async tryReserve(bytes: number): Promise<Reservation | undefined> {
+    if (this.#exceedsLimit(bytes)) return undefined;
     // Bytes that fit need not wait for the evictions of others.
     return this.#fits(bytes) ? this.#open(bytes) : this.#inTurn(() => this.#evictFor(bytes));
   }
@@ -80,10 +86,10 @@ export class MemoryBudget {
    * @returns undefined if it does not fit then
    */
   async reserveForUpdate(bytes: number): Promise<Reservation | undefined> {
-    const reservation = this.#fits(bytes)
-      ? this.#open(bytes)
-      : await this.#inUpdateTurn(() => this.#reserveAfterUpdates(bytes));
-    if (reservation !== undefined) this.#updates.add(reservation);
+    if (this.#exceedsLimit(bytes)) return undefined;
+    if (!this.#fits(bytes)) return this.#inUpdateTurn(() => this.#reserveAfterUpdates(bytes));
+    const reservation = this.#open(bytes);
+    this.#updates.add(reservation);
     return reservation;
   }
 
@@ -97,8 +103,15 @@ export class MemoryBudget {
     return this.#fits(bytes) ? this.#open(bytes) : this.#inTurn(() => this.#waitFor(bytes, what, until));
   }
 
-  #fits(bytes: number): boolean {
-    return this.limit === undefined || this.#used + bytes <= this.limit;
+  #fits(bytes: number, afterEvictionOf: Iterable<Evictable> = []): boolean {
+    if (this.limit === undefined) return true;
+    let used = this.#used;
+    for (const one of afterEvictionOf) used -= one.bytes();
+    return used + bytes <= this.limit;
+  }
+
+  #exceedsLimit(bytes: number): boolean {
+    return this.limit !== undefined && bytes > this.limit;
   }
 
   #open(bytes: number): Reservation {
@@ -107,7 +120,7 @@ export class MemoryBudget {
     const change = (more: number): void => {
       own += more;
       this.#used += more;
-      for (const wake of this.#waiting.splice(0)) wake();
+      for (const wake of this.#waiting) wake();
     };
     this.#used += bytes;
     const reservation: Reservation = {
@@ -131,9 +144,11 @@ export class MemoryBudget {
     return reservation;
   }
 
-  async #evictFor(bytes: number): Promise<Reservation | undefined> {
+  /** @param waitsForBusy count the busy models as well: the caller tries again until they are idle. */
+  async #evictFor(bytes: number, waitsForBusy = false): Promise<Reservation | undefined> {
     while (!this.#fits(bytes)) {
       const idle = [...this.#evictable].filter((one) => one.idle());
+      if (!this.#fits(bytes, waitsForBusy ? this.#evictable : idle)) return undefined;
       const oldest = idle.reduce<Evictable | undefined>(
         (least, one) => (least === undefined || one.lastUsed() < least.lastUsed() ? one : least),
         undefined,
@@ -145,33 +160,40 @@ export class MemoryBudget {
   }
 
   async #reserveAfterUpdates(bytes: number): Promise<Reservation | undefined> {
-    const isPossible = this.limit === undefined || bytes <= this.limit;
-    while (isPossible && !this.#fits(bytes) && this.#updates.size > 0) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    return this.tryReserve(bytes);
+    while (!this.#fits(bytes) && this.#updates.size > 0) await this.#nextChange();
+    const reservation = await this.tryReserve(bytes);
+    // Added before the turn ends: the update whose turn is next waits for this one.
+    if (reservation !== undefined) this.#updates.add(reservation);
+    return reservation;
   }
 
   async #waitFor(bytes: number, what: string, until: number): Promise<Reservation> {
     const name = this.strict ? 'MODEL_MEMORY_BUDGET' : 'the memory limit';
-    if (this.limit !== undefined && bytes > this.limit) {
-      const message = `${what} needs about ${megabytes(bytes)} of memory, and ${name} leaves ${megabytes(this.limit)}`;
+    if (this.#exceedsLimit(bytes)) {
+      const message = `${what} needs about ${megabytes(bytes)} of memory, and ${name} leaves ${megabytes(this.limit!)}`;
       throw new ServingError('MODEL_FAILED', message);
     }
     for (;;) {
-      const reservation = await this.#evictFor(bytes);
+      const reservation = await this.#evictFor(bytes, true);
       if (reservation !== undefined) return reservation;
       if (performance.now() >= until) {
         const message = `no memory for ${what} at present: every loaded model is in use (${name} leaves ${megabytes(this.limit!)})`;
         throw new ServingError('NOT_READY', message, { retryAfter: 1 });
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, POLL_MS);
-        this.#waiting.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
+      await this.#nextChange(POLL_MS);
     }
+  }
+
+  /** Settles when a reservation changes, or after the time. */
+  #nextChange(timeoutMs?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = timeoutMs === undefined ? undefined : setTimeout(wake, timeoutMs);
+      this.#waiting.add(wake);
+    });
   }
 }

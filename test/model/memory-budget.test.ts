@@ -1,22 +1,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type Evictable, MemoryBudget, type Reservation } from '../../functions/model/memory-budget.ts';
 
 const MIB = 2 ** 20;
+const POLL_MS = 25;
 
 function evictable(
   budget: MemoryBudget,
   reservation: Reservation,
   lastUsed: number,
-  idle = true,
-): Evictable & { evicted: boolean } {
+  isIdle = true,
+): Evictable & { evicted: boolean; isIdle: boolean } {
   const made = {
+    isIdle,
     evicted: false,
+    bytes: () => reservation.bytes,
     lastUsed: () => lastUsed,
-    idle: () => idle && !made.evicted,
+    idle: () => made.isIdle && !made.evicted,
     async evict() {
       made.evicted = true;
+      await Promise.resolve();
       reservation.release();
     },
   };
@@ -118,6 +123,83 @@ test('an update that does not fit waits for another to settle, and evicts nothin
   await second;
   assert.deepEqual(order, ['settled', 'second']);
   assert.equal(idle.evicted, false);
+});
+
+test('of two updates that are requested in the same tick, the second waits for the first and evicts nothing', async () => {
+  const budget = new MemoryBudget(100);
+  const serving = await reserve(budget, 60);
+  const oldest = evictable(budget, await reserve(budget, 20), 1);
+  const newest = evictable(budget, await reserve(budget, 20), 2);
+  const updates = [budget.reserveForUpdate(20), budget.reserveForUpdate(20)] as const;
+  const first = await updates[0];
+  await setImmediate();
+  assert.deepEqual([oldest.evicted, newest.evicted], [true, false]);
+  serving.resize(40);
+  first!.settle();
+  assert.ok(await updates[1]);
+  assert.equal(newest.evicted, false);
+});
+
+test('nothing is evicted for bytes that do not fit beside the busy models, or are larger than the limit', async () => {
+  const budget = new MemoryBudget(1000);
+  await reserve(budget, 600);
+  const models: ReturnType<typeof evictable>[] = [];
+  for (const lastUsed of [1, 2, 3]) models.push(evictable(budget, await reserve(budget, 100), lastUsed));
+  for (const bytes of [401, 600, 1001]) {
+    assert.equal(await budget.reserveForUpdate(bytes), undefined);
+    assert.equal(await budget.tryReserve(bytes), undefined);
+  }
+  assert.deepEqual(
+    models.map(({ evicted }) => evicted),
+    [false, false, false],
+  );
+  assert.ok(await budget.reserveForUpdate(400), 'bytes that fit in place of all idle models');
+});
+
+test('bytes larger than the limit are refused without a wait for other reservations', async () => {
+  const budget = new MemoryBudget(100);
+  const reservation = await reserve(budget, 90);
+  const waiting = budget.reserve(50, 'the model x');
+  assert.equal(await budget.tryReserve(101), undefined);
+  assert.equal(await budget.reserveForUpdate(101), undefined);
+  reservation.release();
+  await waiting;
+});
+
+test('a load that waits evicts models as they become idle, and none while memory that stays in use leaves too little', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const budget = new MemoryBudget(100);
+  const other = await reserve(budget, 20);
+  const first = evictable(budget, await reserve(budget, 40), 1);
+  const second = evictable(budget, await reserve(budget, 40), 2, false);
+  const waiting = budget.reserve(90, 'the model x');
+  await setImmediate();
+  assert.equal(first.evicted, false);
+  other.release();
+  await setImmediate();
+  assert.deepEqual([first.evicted, second.evicted], [true, false]);
+  second.isIdle = true;
+  t.mock.timers.tick(POLL_MS);
+  await waiting;
+  assert.equal(second.evicted, true);
+});
+
+test('a wait of many polls is woken once, and leaves nothing behind', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const budget = new MemoryBudget(100);
+  const reservation = await reserve(budget, 90);
+  const waiting = budget.reserve(50, 'the model x');
+  for (let polls = 0; polls < 10; polls++) {
+    await setImmediate();
+    t.mock.timers.tick(POLL_MS);
+  }
+  await setImmediate();
+  // Each wait that is woken clears its timer.
+  const cleared = t.mock.method(globalThis, 'clearTimeout').mock;
+  reservation.release();
+  assert.equal(cleared.callCount(), 1);
+  (await waiting).release();
+  assert.equal(cleared.callCount(), 1);
 });
 
 test('a single update evicts idle models, and one that can never fit is refused at once', async () => {

@@ -95,18 +95,19 @@ export class ModelSet {
    */
   get(layout: Layout, name: string, number: string | undefined): Model {
     const folder = this.names.folderOf(layout, name);
-    const newest = this.names.isMain(layout, name) ? this.main : this.peekVersion(folder, undefined);
-    if (number === undefined) {
-      if (newest !== undefined) return newest;
-    } else if (newest !== undefined) {
+    const isMain = this.names.isMain(layout, name);
+    const newest = isMain ? this.main : this.peekVersion(folder, undefined);
+    if (newest !== undefined) {
       // The version that serves, or will, is not loaded a second time for its number.
-      const serving = newest.live()?.version ?? chooseVersion(layout, folder, undefined).number;
-      if (serving === number) return newest;
+      const serving = (): string | undefined =>
+        newest.live()?.version ?? chooseVersion(layout, folder, undefined).number;
+      if (number === undefined || serving() === number) return isMain ? newest : this.#getOrAdd(folder, undefined);
     }
     chooseVersion(layout, folder, number);
     return this.#getOrAdd(folder, number);
   }
 
+  /** A request for a known model renews `requestedAt`: it must not be removed before the caller loads it. */
   #getOrAdd(folder: string, number: string | undefined): Model {
     const key = keyOf(folder, number);
     const known = this.#others.get(key);
@@ -148,6 +149,7 @@ const keyOf = (folder: string, number: string | undefined): string => JSON.strin
 /** The model for the memory budget, which evicts it if another model needs the memory. @param label its name in the log */
 function evictableOf(model: Model, label: string, { logger, metrics }: Telemetry): Evictable {
   return {
+    bytes: () => model.reservedBytes(),
     lastUsed: () => model.live()?.lastUsed() ?? 0,
     idle: () => !model.refreshing() && (model.live()?.idle() ?? false),
     async evict() {

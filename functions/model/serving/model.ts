@@ -55,6 +55,8 @@ export interface Model {
   refreshing(): boolean;
   /** Whether it has no state to lose: it is neither loaded nor loading, and no back-off delays its next load. */
   discardable(): boolean;
+  /** Bytes of the memory budget that are reserved for the generation that serves, and that `unload` releases; 0 if none serves. */
+  reservedBytes(): number;
   /** Unloads it until the next request for it. Settles when its usage count is 0 and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
@@ -129,6 +131,10 @@ class ManagedModel implements Model {
   discardable(): boolean {
     const isInUse = (this.#live ?? this.#loading) !== undefined || this.refreshing();
     return !isInUse && this.#failures.waitMs() <= 0;
+  }
+
+  reservedBytes(): number {
+    return this.#live?.reservedBytes() ?? 0;
   }
 
   async unload(): Promise<void> {

@@ -24,6 +24,8 @@ export interface PreparedGeneration extends VersionWithWeights {
   readonly generation: Generation;
   /** The stamp of the files that it was loaded from. */
   readonly stamp: string;
+  /** Bytes of the memory budget that are reserved for it. */
+  reservedBytes(): number;
   /** Starts the engines for which there was no memory while another generation served. */
   grow(): void;
   /** Ends it when its usage count is 0, and releases its files and memory. */
@@ -195,6 +197,7 @@ class Preparation {
       version,
       weights,
       stamp: stampOf(version, weights),
+      reservedBytes: () => plan.reservedBytes(),
       grow() {
         plan.settle();
         generation.grow(plan.reserveEngines());

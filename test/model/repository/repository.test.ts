@@ -341,6 +341,24 @@ test('a model that is not loaded is removed when it has not been requested for a
   assert.equal(await ask(models, 'b', '20'), 20);
 });
 
+test('a model that has just been requested again is not removed before its load starts', async (t) => {
+  const { now } = performance;
+  let later = 0;
+  t.mock.method(performance, 'now', () => now.call(performance) + later);
+  const models = setUp(t, { a: 1, 'b/1': 2, 'b/2': 3, c: 4, d: 5 }, { name: 'a' });
+  for (const [number, other] of [
+    [undefined, 'c'],
+    ['2', 'd'],
+  ] as const) {
+    const first = await models.find('b', number);
+    later += 60_001;
+    const found = await models.find('b', number);
+    assert.equal(found, first);
+    await models.find(other);
+    assert.ok(models.known().includes(found), `b ${number ?? 'without a number'}`);
+  }
+});
+
 test('a request that still uses the old version of one model does not delay the others', async (t) => {
   const models = setUp(t, { 'a/1': 1, 'b/1': 5 }, { name: 'a' });
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 5]);
