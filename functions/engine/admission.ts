@@ -10,7 +10,10 @@ export interface Cancellation {
 export interface AdmissionOptions {
   /** Whether the rows are a chunk of a stream or of a long request, which may fill half of the queue only. Default: false. */
   readonly bulk?: boolean;
-  /** What happens if the queue has no room: the rows are refused with `OVERLOADED`, or wait for their turn. Default: `refuse`. */
+  /**
+   * What happens if the queue has no room: the rows wait for their turn, or are refused with `OVERLOADED`. With `refuse`, bulk rows
+   * also wait if only other bulk work is in their way, unless too many requests wait. Default: `refuse`.
+   */
   readonly whenFull?: 'refuse' | 'wait';
 }
 
@@ -42,42 +45,53 @@ export interface Admission<E extends QueueEntry> {
   dropIfCancelled(entry: E): boolean;
   /** Moves rows that wait into the queue, as far as there is room. Must be called whenever rows were taken from the queue. */
   admitWaiting(): void;
+  /** Rejects all cancelled entries with `CLIENT_GONE`. */
+  removeCancelled(): void;
+  /** Rejects an entry: its rows that are not in a run yet are not run. */
+  reject(entry: E, error: ServingError): void;
+  /** Rejects all entries. */
+  rejectAll(error: ServingError): void;
+  /** Whether nothing is in the queue or waits for room in it. */
+  isEmpty(): boolean;
 }
 
 /** The part of the queue that bulk work may fill: short requests always find a place in the rest. */
 const BULK_FRACTION = 0.5;
-/** How often cancelled requests are removed while rows wait for room: they hold memory, and no engine may be free for a minute. */
-const SWEEP_MS = 1000;
+/**
+ * How many requests may wait for room in the queue before a long request is refused. Between two of its chunks run one of each
+ * other request: behind 64 others that is 16,384 rows, after which most would miss their deadline.
+ */
+const MAX_WAITING_REQUESTS = 64;
 
 /**
  * Creates an empty queue. Short requests enter it as they arrive, and are refused if it is full. Bulk work fills at most half of
  * it. Chunks that find no room wait outside of the queue, if their options allow it, and enter in turn: one chunk of each request,
  * in the order in which the requests began to wait, then the next chunk of each. So at most one chunk of each other request
  * overtakes a request that waits. The caller bounds how many chunks of a request wait. A request is identified by its
- * {@link Cancellation}, one for all its chunks.
+ * {@link Cancellation}, one for all its chunks. The first chunk of a long request waits in turn as well, so that a stream, which
+ * always has a chunk waiting, does not starve it. It is refused if {@link MAX_WAITING_REQUESTS} requests wait, or if none waits
+ * and the short requests in the queue alone leave no room for it.
  * @param maxQueueSize rows that the queue holds. An empty queue accepts any number of rows.
  */
 export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Admission<E> {
   const queue: E[] = [];
   /** The chunks that wait for room, by request. The first request is the next to enter a chunk. */
   const waiting = new Map<Cancellation, E[]>();
-  const maxBulkRows = maxQueueSize * BULK_FRACTION;
-  let depth = 0;
-  let sweepTimer: NodeJS.Timeout | undefined;
-
-  function hasRoom(rows: number, bulk: boolean): boolean {
-    if (depth === 0) return true;
-    return depth + rows <= (bulk ? maxBulkRows : maxQueueSize);
-  }
+  const { depth, change: changeDepth, hasRoom, hasRoomBesideShort } = createDepth(maxQueueSize);
 
   /** Whether rows can be queued at once: bulk work does not overtake chunks that wait. */
   function canEnter(rows: number, bulk: boolean): boolean {
     return hasRoom(rows, bulk) && !(bulk && waiting.size > 0);
   }
 
+  /** Whether bulk work that may not enter now may wait for its turn, though it asks to be refused. */
+  const canWait = (rows: number): boolean =>
+    waiting.size > 0 ? waiting.size < MAX_WAITING_REQUESTS : hasRoomBesideShort(rows);
+  const isAccepted = (rows: number, bulk: boolean): boolean => canEnter(rows, bulk) || (bulk && canWait(rows));
+
   function enqueue(entry: E): void {
     entry.queuedAt = performance.now();
-    depth += entry.feeds.rows;
+    changeDepth(entry, entry.feeds.rows);
     queue.push(entry);
   }
 
@@ -85,11 +99,9 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
     const chunks = waiting.get(entry.cancellation);
     if (chunks === undefined) waiting.set(entry.cancellation, [entry]);
     else chunks.push(entry);
-    sweepTimer ??= setInterval(removeCancelled, SWEEP_MS).unref();
   }
 
   function admitWaiting(): void {
-    if (waiting.size === 0) return;
     for (const [cancellation, chunks] of waiting) {
       const [next] = chunks;
       if (!cancellation.gone && !hasRoom(next!.feeds.rows, next!.isBulk)) return;
@@ -101,16 +113,24 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
         if (chunks.length > 0) waiting.set(cancellation, chunks);
       }
     }
-    clearInterval(sweepTimer);
-    sweepTimer = undefined;
   }
 
   function dropIfCancelled(entry: E): boolean {
     if (!entry.cancellation.gone) return false;
-    depth -= entry.feeds.rows - entry.taken;
-    entry.taken = entry.feeds.rows;
-    entry.reject(clientGone());
+    reject(entry, clientGone());
     return true;
+  }
+
+  function reject(entry: E, error: ServingError): void {
+    changeDepth(entry, entry.taken - entry.feeds.rows);
+    entry.taken = entry.feeds.rows;
+    entry.reject(error);
+  }
+
+  function rejectAll(error: ServingError): void {
+    for (const entry of queue.splice(0)) reject(entry, error);
+    for (const chunks of waiting.values()) for (const chunk of chunks) chunk.reject(error);
+    waiting.clear();
   }
 
   /** Removes cancelled entries. Forming a run removes them too, but while every engine is busy they would fill the queue. */
@@ -128,11 +148,12 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
 
   return {
     queue,
-    depth: () => depth,
+    depth,
     refuse(rows, { bulk = false, whenFull }) {
-      if (whenFull === 'wait' || canEnter(rows, bulk)) return undefined;
+      if (whenFull === 'wait' || isAccepted(rows, bulk)) return undefined;
       removeCancelled();
-      return canEnter(rows, bulk) ? undefined : overloaded(depth, maxQueueSize, bulk);
+      if (isAccepted(rows, bulk)) return undefined;
+      return bulk && waiting.size > 0 ? tooManyWait(waiting.size) : queueFull(depth(), maxQueueSize, bulk);
     },
     add(entry) {
       if (canEnter(entry.feeds.rows, entry.isBulk)) enqueue(entry);
@@ -141,11 +162,36 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
     take(entry, rows) {
       const first = entry.taken;
       entry.taken += rows;
-      depth -= rows;
+      changeDepth(entry, -rows);
       return first;
     },
     dropIfCancelled,
     admitWaiting,
+    removeCancelled,
+    reject,
+    rejectAll,
+    isEmpty: () => queue.length === 0 && waiting.size === 0,
+  };
+}
+
+/** Counts the rows in a queue, and decides whether there is room for more. */
+function createDepth(maxQueueSize: number) {
+  const maxBulkRows = maxQueueSize * BULK_FRACTION;
+  let depth = 0;
+  let shortRows = 0;
+  return {
+    depth: () => depth,
+    change({ isBulk }: QueueEntry, rows: number): void {
+      depth += rows;
+      if (!isBulk) shortRows += rows;
+    },
+    hasRoom(rows: number, bulk: boolean): boolean {
+      return depth === 0 || depth + rows <= (bulk ? maxBulkRows : maxQueueSize);
+    },
+    /** Whether bulk rows would have room if no other bulk work were in the queue. */
+    hasRoomBesideShort(rows: number): boolean {
+      return shortRows === 0 || shortRows + rows <= maxBulkRows;
+    },
   };
 }
 
@@ -153,8 +199,15 @@ function clientGone(): ServingError {
   return new ServingError('CLIENT_GONE', 'the client left before its rows were run');
 }
 
-function overloaded(depth: number, maxQueueSize: number, bulk: boolean): ServingError {
+function queueFull(depth: number, maxQueueSize: number, bulk: boolean): ServingError {
   const message = `the queue is full: ${depth} rows wait, ${maxQueueSize} at most`;
-  const details = { retryAfter: 1 };
-  return new ServingError('OVERLOADED', bulk ? `${message}, half of them for long requests` : message, details);
+  return overloaded(bulk ? `${message}, half of them for long requests` : message);
 }
+
+function tooManyWait(requests: number): ServingError {
+  return overloaded(
+    `${requests} long requests and streams wait for room in the queue, ${MAX_WAITING_REQUESTS} at most`,
+  );
+}
+
+const overloaded = (message: string): ServingError => new ServingError('OVERLOADED', message, { retryAfter: 1 });

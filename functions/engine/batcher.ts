@@ -51,6 +51,8 @@ export interface Runner {
   run(inputs: readonly JoinedTensor[]): Promise<Tensor[]>;
   /** @param listener called whenever an engine becomes free. */
   onFree(listener: () => void): void;
+  /** @param listener called whenever an engine has ended and none works. `BatcherOptions.fault` says what that means for rows. */
+  onFault(listener: () => void): void;
 }
 
 /** The limits of a batcher, and the functions that it calls for metrics. */
@@ -65,6 +67,8 @@ export interface BatcherOptions {
   readonly delayMs: number;
   /** Rows that the queue holds. An empty queue accepts a request of any size. */
   readonly maxQueueSize: number;
+  /** @returns the error to reject queued rows with, because the engines keep ending; undefined if an engine will run them. */
+  readonly fault?: () => ServingError | undefined;
   /**
    * Called once, when an output of a run has not as many rows as the inputs: from then on every row runs alone.
    * @param misfit text that names the output and its shape.
@@ -97,7 +101,7 @@ export interface Batcher {
    * @param options for a chunk of a stream or of a long request. Chunks that wait hold memory: pass a few at a time.
    * @returns outcomes of all rows, in the order of the rows. Outputs are views of memory that other requests read as well.
    * @throws ServingError `OVERLOADED` if the queue is full, before anything is queued; `CLIENT_GONE` if the request is cancelled
-   * before all its rows are in a run.
+   * before all its rows are in a run; `options.fault` if the engines keep ending.
    */
   predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
   /** Rows in the queue. */
@@ -126,6 +130,8 @@ interface BatchSlice extends Span {
 type Batch = readonly BatchSlice[];
 
 const SHORT_REQUEST: AdmissionOptions = {};
+/** How often cancelled requests are removed while no engine is free: they hold memory, and a run may take a minute. */
+const SWEEP_MS = 1000;
 
 /**
  * Queues the rows of requests and runs them on engines as these become free, joined with rows of other requests if
@@ -136,6 +142,12 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   const admission = createAdmission<Entry>(options.maxQueueSize);
   const former = createBatchFormer(admission, options, dispatch);
   let isScheduled = false;
+  const settle = createSettle(options.onSettled);
+  // Forming a run removes cancelled rows too, but while no engine is free none is formed.
+  const sweepLater = createSweep(() => {
+    former.removeCancelled();
+    dispatch();
+  });
 
   // One turn of the event loop delivers many requests: dispatching at its end joins them without a delay.
   function schedule(): void {
@@ -151,9 +163,14 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
       if (batch.length === 0) return;
       void run(batch);
     }
+    if (former.isEmpty()) return;
+    const fault = options.fault?.();
+    if (fault === undefined) sweepLater();
+    else former.rejectAll(fault);
   }
   // At once, not at the end of the turn: so the engine works while the outputs of its previous run are encoded.
   runner.onFree(dispatch);
+  runner.onFault(dispatch);
 
   async function run(batch: Batch): Promise<void> {
     const started = performance.now();
@@ -193,16 +210,6 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     schedule();
   }
 
-  function settle({ entry, first, rows }: BatchSlice, outcome: Outcome): void {
-    entry.outcomes.push({ at: first, outcome });
-    entry.settled += rows;
-    if (entry.settled < entry.feeds.rows) return;
-    if (entry.outcomes.length > 1) entry.outcomes.sort((a, b) => a.at - b.at);
-    const outcomes = entry.outcomes.map((settled) => settled.outcome);
-    options.onSettled?.(outcomes, (performance.now() - entry.queuedAt) / 1000);
-    entry.resolve(outcomes);
-  }
-
   return {
     predict(feeds, cancellation, how = SHORT_REQUEST) {
       const refusal = admission.refuse(feeds.rows, how);
@@ -230,12 +237,44 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   };
 }
 
+/** Creates the function that gives rows their outcome; with its last one, an entry is settled. */
+function createSettle(onSettled: BatcherOptions['onSettled']): (slice: BatchSlice, outcome: Outcome) => void {
+  return ({ entry, first, rows }, outcome) => {
+    entry.outcomes.push({ at: first, outcome });
+    entry.settled += rows;
+    if (entry.settled < entry.feeds.rows) return;
+    if (entry.outcomes.length > 1) entry.outcomes.sort((a, b) => a.at - b.at);
+    const outcomes = entry.outcomes.map((settled) => settled.outcome);
+    onSettled?.(outcomes, (performance.now() - entry.queuedAt) / 1000);
+    entry.resolve(outcomes);
+  };
+}
+
+/** Creates a function that calls `sweep` after {@link SWEEP_MS}, once for all calls until then. */
+function createSweep(sweep: () => void): () => void {
+  let isTimerSet = false;
+  return () => {
+    if (isTimerSet) return;
+    isTimerSet = true;
+    setTimeout(() => {
+      isTimerSet = false;
+      sweep();
+    }, SWEEP_MS).unref();
+  };
+}
+
 /** Decides which rows go into the next run. */
 interface BatchFormer {
   /** The rows of the next run; empty if there is nothing to run now. */
   next(): Batch;
   /** Puts these batches, in their order, in front of the queue. */
   retry(batches: readonly Batch[]): void;
+  /** Whether no row is queued, waits for room, or is to run once more. */
+  isEmpty(): boolean;
+  /** Rejects all cancelled rows. */
+  removeCancelled(): void;
+  /** Rejects all rows that are not in a run. */
+  rejectAll(error: ServingError): void;
   /** From now on every row runs alone. @returns whether rows were joined until now. */
   stopJoining(): boolean;
   isJoining(): boolean;
@@ -259,7 +298,7 @@ function createBatchFormer(
 
   function nextRetry(): Batch | undefined {
     for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
-      const wanted = retry.filter(({ entry }) => !admission.dropIfCancelled(entry));
+      const wanted = dropCancelled(retry, admission);
       if (isJoining && wanted.length > 0) return wanted;
       const [first, ...others] = isolateRows(wanted);
       retries.unshift(...others);
@@ -323,6 +362,16 @@ function createBatchFormer(
   return {
     next: () => nextRetry() ?? nextQueued(),
     retry: (batches) => void retries.push(...batches),
+    isEmpty: () => retries.length === 0 && admission.isEmpty(),
+    removeCancelled() {
+      const wanted = retries.splice(0).map((retry) => dropCancelled(retry, admission));
+      retries.push(...wanted.filter(({ length }) => length > 0));
+      admission.removeCancelled();
+    },
+    rejectAll(error) {
+      for (const { entry } of retries.splice(0).flat()) admission.reject(entry, error);
+      admission.rejectAll(error);
+    },
     stopJoining() {
       const joined = isJoining;
       isJoining = false;
@@ -376,6 +425,10 @@ function isolateRows(batch: Batch): Batch[] {
   return batch.flatMap((slice) =>
     Array.from({ length: slice.rows }, (_, row) => [{ ...slice, first: slice.first + row, rows: 1 }]),
   );
+}
+
+function dropCancelled(batch: Batch, admission: Admission<Entry>): Batch {
+  return batch.filter(({ entry }) => !admission.dropIfCancelled(entry));
 }
 
 function rowsOf(batch: Batch): number {

@@ -28,12 +28,17 @@ export interface EngineView {
 }
 
 /** A crash loop. */
-interface PoolFault {
+export interface PoolFault {
   /** Why the last engine ended. */
   readonly reason: string;
   readonly code: RunError['code'];
   /** Milliseconds until the next engine starts. */
   readonly retryInMs: number;
+  /**
+   * Whether rows that are queued already should be rejected: the last engine did not load, or {@link PERSISTENT_FAILURES} in a row
+   * ended. After fewer ends during runs, the next engine runs the rows that did not cause them.
+   */
+  readonly persists: boolean;
 }
 
 /** Engine processes of one loaded model, each replaced when it dies. */
@@ -59,6 +64,8 @@ export interface Pool {
   run(inputs: readonly JoinedTensor[], timeoutMs?: number): Promise<Tensor[]>;
   /** @param listener called whenever an engine becomes free. It replaces the one before. */
   onFree(listener: () => void): void;
+  /** @param listener called whenever an engine has ended, or has failed to load, and `fault` returns a fault. */
+  onFault(listener: () => void): void;
   /** The crash loop for which rows cannot run. Undefined while an engine works, or starts after a single crash. */
   fault(): PoolFault | undefined;
   engines(): EngineView[];
@@ -75,6 +82,8 @@ interface Slot {
   failures: number;
   /** Why the last engine ended. */
   reason: string;
+  /** Whether the last engine ended before it had loaded the model and run the warm-up. */
+  hasFailedToLoad: boolean;
   /** The code of the last load that failed. */
   code: RunError['code'];
   /** While `state` is `waiting`: `Date.now()` when the next engine starts. */
@@ -84,6 +93,8 @@ interface Slot {
 
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 30_000;
+/** A row that ends its engine costs two: so two such rows in one run, or three one after the other, are below this. */
+const PERSISTENT_FAILURES = 5;
 
 /**
  * Milliseconds until an engine is replaced: 0 after a single crash; in a crash loop twice as long each time, up to 30 s.
@@ -96,7 +107,7 @@ export function restartDelayMs(failures: number): number {
 /** Creates the pool of one model. `start` starts its first engine process. */
 export function createPool(options: PoolOptions): Pool {
   const slots = Array.from({ length: options.size }, (_, index) => emptySlot(index));
-  const supervisor = createSupervisor(options);
+  const supervisor = createSupervisor(options, () => faultOf(slots));
 
   return {
     start: () => supervisor.launch(slots[0]!),
@@ -128,6 +139,7 @@ export function createPool(options: PoolOptions): Pool {
     },
 
     onFree: supervisor.onFree,
+    onFault: supervisor.onFault,
     fault: () => faultOf(slots),
     engines: () => slots.map(({ index, engine, state }) => ({ slot: index, pid: engine?.pid, state })),
     close: () => supervisor.close(slots),
@@ -146,11 +158,16 @@ interface Supervisor {
   release(slot: Slot, engine: Engine): void;
   setWarmUp(feeds: readonly (readonly JoinedTensor[])[]): void;
   onFree(listener: () => void): void;
+  onFault(listener: () => void): void;
   close(slots: readonly Slot[]): Promise<void>;
 }
 
-function createSupervisor({ order, runTimeoutMs, loadTimeoutMs, onRestart }: PoolOptions): Supervisor {
+function createSupervisor(
+  { order, runTimeoutMs, loadTimeoutMs, onRestart }: PoolOptions,
+  fault: Pool['fault'],
+): Supervisor {
   let onFree = (): void => {};
+  let onFault = (): void => {};
   let warmUp: readonly (readonly JoinedTensor[])[] = [];
   let isClosed = false;
 
@@ -188,9 +205,11 @@ function createSupervisor({ order, runTimeoutMs, loadTimeoutMs, onRestart }: Poo
     const delay = restartDelayMs(slot.failures);
     slot.state = 'waiting';
     slot.reason = detail;
+    slot.hasFailedToLoad = reason === 'load_failed';
     slot.restartAt = Date.now() + delay;
     onRestart?.(reason, detail, delay);
     slot.timer = setTimeout(relaunch, delay, slot);
+    if (fault() !== undefined) onFault();
   }
 
   return {
@@ -208,6 +227,9 @@ function createSupervisor({ order, runTimeoutMs, loadTimeoutMs, onRestart }: Poo
     },
     onFree(listener) {
       onFree = listener;
+    },
+    onFault(listener) {
+      onFault = listener;
     },
     async close(slots) {
       isClosed = true;
@@ -230,6 +252,7 @@ function emptySlot(index: number): Slot {
     state: 'closed',
     failures: 0,
     reason: '',
+    hasFailedToLoad: false,
     code: undefined,
     restartAt: 0,
     timer: undefined,
@@ -239,8 +262,10 @@ function emptySlot(index: number): Slot {
 function faultOf(slots: readonly Slot[]): PoolFault | undefined {
   // A single crash is no loop: its replacement is starting, and will run the rows that wait.
   const isWorking = slots.some(({ state }) => state === 'idle' || state === 'busy');
+  if (isWorking) return undefined;
   const looping = slots.filter(({ failures, state }) => failures > 1 && state !== 'closed');
-  if (isWorking || looping.length === 0) return undefined;
+  if (looping.length === 0) return undefined;
   const next = looping.reduce((soonest, slot) => (slot.restartAt < soonest.restartAt ? slot : soonest));
-  return { reason: next.reason, code: next.code, retryInMs: Math.max(0, next.restartAt - Date.now()) };
+  const persists = looping.some(({ hasFailedToLoad, failures }) => hasFailedToLoad || failures >= PERSISTENT_FAILURES);
+  return { reason: next.reason, code: next.code, retryInMs: Math.max(0, next.restartAt - Date.now()), persists };
 }

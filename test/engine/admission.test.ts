@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type AdmissionOptions, createAdmission, type QueueEntry } from '../../functions/engine/admission.ts';
-import type { ServingError } from '../../functions/errors.ts';
+import { ServingError } from '../../functions/errors.ts';
 import { ask, quiet, range, request, setUpBatcher, valuesOfRuns } from '../helpers/runner.ts';
 
 const BULK_WAIT: AdmissionOptions = { bulk: true, whenFull: 'wait' };
@@ -50,13 +50,48 @@ test('chunks that wait enter in turn, one of each request, in the order in which
   assert.deepEqual(order, [0, 1, 10, 20, 2, 11, 3]);
 });
 
-test('bulk work does not overtake chunks that wait, however small it is', () => {
+test('bulk work does not overtake chunks that wait, however small it is: it waits its turn behind them', () => {
   const admission = createAdmission(8);
   for (const entry of [entryOf(0, 3), entryOf(10, 2), entryOf(20, 1)]) admission.add(entry);
   assert.deepEqual(admission.queue.map(firstOf), [0]);
-  assert.equal(admission.refuse(1, { bulk: true })?.code, 'OVERLOADED');
+  assert.equal(admission.refuse(1, { bulk: true }), undefined);
+  admission.add(entryOf(30, 1));
   takeOldest(admission);
-  assert.deepEqual(admission.queue.map(firstOf), [10, 20]);
+  assert.deepEqual(admission.queue.map(firstOf), [10, 20, 30]);
+});
+
+test('the first chunk of a long request is refused if short requests leave no room for it, and waits if only bulk work is in its way', () => {
+  const admission = createAdmission(8);
+  admission.add(entryOf(0, 3));
+  assert.equal(admission.refuse(2, { bulk: true }), undefined, 'a chunk of another request is in its way');
+  const short = entryOf(10, 3, { gone: false }, false);
+  admission.add(short);
+  assert.equal(admission.refuse(2, { bulk: true })?.code, 'OVERLOADED', 'without that chunk there would be no room');
+  assert.equal(admission.refuse(2, {}), undefined, 'a short request still enters');
+  admission.add(entryOf(20, 1));
+  assert.equal(admission.refuse(2, { bulk: true }), undefined, 'a chunk waits: this one enters in turn');
+  short.cancellation.gone = true;
+  while (admission.queue.length > 0) takeOldest(admission);
+  admission.add(entryOf(30, 4, { gone: false }, false));
+  assert.equal(admission.refuse(1, { bulk: true })?.code, 'OVERLOADED');
+});
+
+test('a long request is refused if 64 requests wait already, and a stream still waits', () => {
+  const admission = createAdmission(2);
+  const cancellations = range(0, 65).map(() => ({ gone: false }));
+  for (const [first, cancellation] of cancellations.slice(0, 64).entries()) {
+    admission.add(entryOf(first, 1, cancellation));
+    admission.add(entryOf(first, 1, cancellation));
+  }
+  // The first chunk of one of them is in the queue; its second one waits as well.
+  const { code, message, retryAfter } = admission.refuse(1, { bulk: true })!;
+  assert.deepEqual(
+    [code, message, retryAfter],
+    ['OVERLOADED', '64 long requests and streams wait for room in the queue, 64 at most', 1],
+  );
+  assert.equal(admission.refuse(1, BULK_WAIT), undefined);
+  cancellations[3]!.gone = true;
+  assert.equal(admission.refuse(1, { bulk: true }), undefined, 'cancelled requests are removed first');
 });
 
 test('a chunk larger than half of the queue enters when the queue is empty', () => {
@@ -79,17 +114,14 @@ test('a short request that may wait does so only if the entire queue is full', (
   assert.deepEqual(admission.queue.map(firstOf), [10, 20, 30]);
 });
 
-test('cancelled requests are removed within a second while chunks wait, though no engine becomes free', (t) => {
-  t.mock.timers.enable({ apis: ['setInterval'] });
+test('cancelled requests are removed from the queue and from the chunks that wait, which make room', () => {
   const admission = createAdmission(4);
   const [gone, stays] = [{ gone: false }, { gone: false }];
   const queued = entryOf(0, 2, gone);
   const waiting = [entryOf(10, 1, gone), entryOf(11, 1, gone)];
   for (const entry of [queued, ...waiting, entryOf(20, 2, stays)]) admission.add(entry);
   gone.gone = true;
-  t.mock.timers.tick(999);
-  assert.equal(queued.rejected, undefined);
-  t.mock.timers.tick(1);
+  admission.removeCancelled();
   assert.deepEqual(
     [queued, ...waiting].map(({ rejected }) => rejected),
     ['CLIENT_GONE', 'CLIENT_GONE', 'CLIENT_GONE'],
@@ -107,14 +139,30 @@ test('no chunk of a request that was cancelled while it waited enters the queue'
   assert.deepEqual([admission.queue.map(firstOf), left.rejected], [[20], 'CLIENT_GONE']);
 });
 
-test('rows taken by a run make room for the first chunk of a request, and for short requests', () => {
+test('cancelled short requests make room for the first chunk of a request', () => {
   const admission = createAdmission(4);
   const gone = { gone: false };
-  for (const first of [0, 2, 4]) admission.add(entryOf(first, 2, gone));
+  for (const first of [0, 2]) admission.add(entryOf(first, 2, gone, false));
   assert.equal(admission.refuse(2, { bulk: true })?.code, 'OVERLOADED');
   gone.gone = true;
   assert.equal(admission.refuse(2, { bulk: true }), undefined);
   assert.deepEqual([admission.queue, admission.depth()], [[], 0]);
+});
+
+test('all entries, in the queue and waiting, are rejected with an error, and nothing is left', () => {
+  const admission = createAdmission(4);
+  const partly = entryOf(0, 2);
+  const others = [entryOf(10, 2), entryOf(20, 2), entryOf(30, 1, { gone: false }, false)];
+  for (const entry of [partly, ...others]) admission.add(entry);
+  admission.take(partly, 1);
+  assert.equal(admission.isEmpty(), false);
+  admission.rejectAll(new ServingError('NOT_READY', 'no engine'));
+  assert.deepEqual(
+    [partly, ...others].map(({ rejected }) => rejected),
+    new Array(4).fill('NOT_READY'),
+  );
+  assert.deepEqual([admission.queue, admission.depth(), admission.isEmpty()], [[], 0, true]);
+  assert.equal(admission.refuse(4, { bulk: true }), undefined);
 });
 
 type Move = { readonly kind: 'chunk' | 'single' | 'end' | 'leave'; readonly who: number; readonly rows: number };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ServingError } from '../../functions/errors.ts';
 import { ask, quiet, range, request, settleAll, setUpBatcher, tenfold, valuesOfRuns } from '../helpers/runner.ts';
 import { float32 } from '../helpers/tensors.ts';
 
@@ -158,4 +159,45 @@ test('an error that does not come from an engine fails the rows, not the server'
   runner.open[0]!.fail('refused');
   await quiet();
   assert.deepEqual(asked.settled, ['MODEL_FAILED']);
+});
+
+test('rows that are in the queue, waiting for room, or to run once more are rejected when the engines keep ending', async () => {
+  let error: ServingError | undefined;
+  const { runner, batcher } = setUpBatcher({ maxQueueSize: 4, maxBatchSize: 2, fault: () => error });
+  const bulk = { bulk: true, whenFull: 'wait' } as const;
+  const again = ask(batcher, request([1, 2]));
+  await quiet();
+  const queued = [ask(batcher, request([3, 4]), { gone: false }, bulk), ask(batcher, request([5]))];
+  const waiting = ask(batcher, request([6, 7]), { gone: false }, bulk);
+  runner.open[0]!.fail('crashed');
+  await quiet();
+  const asked = [again, ...queued, waiting];
+  assert.ok(
+    asked.every(({ settled }) => settled === undefined),
+    'the next engine would run them',
+  );
+  error = new ServingError('NOT_READY', 'the engines keep ending');
+  runner.reportFault();
+  await quiet();
+  assert.deepEqual(
+    asked.map(({ settled, times }) => [settled, times]),
+    new Array(4).fill(['NOT_READY', 1]),
+  );
+  assert.equal(batcher.depth(), 0);
+  error = undefined;
+  runner.replace();
+  const next = ask(batcher, request([8]));
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual([next.settled, valuesOfRuns(runner.runs)], [[80], [[1, 2], [8]]]);
+});
+
+test('the rows of the run that ended the last engine are rejected too, though its end is known before the failure of the run', async () => {
+  const error = new ServingError('NOT_READY', 'the engines keep ending');
+  const { runner, batcher } = setUpBatcher({ fault: () => error });
+  const asked = ask(batcher, request([1, 2]));
+  await quiet();
+  runner.reportFault();
+  runner.open[0]!.fail('crashed');
+  await quiet();
+  assert.deepEqual([asked.settled, asked.times], ['NOT_READY', 1]);
 });

@@ -129,12 +129,16 @@ test('restarts in a row wait twice as long each time, up to 30 s; the first does
 test('a crash loop is a fault with its reason and the time of the next try, until an engine works again', async (t) => {
   const pool = makePool(t, 'loop', identity());
   await pool.start();
+  const faults: boolean[] = [];
+  pool.onFault(() => faults.push(pool.fault()!.persists));
   renameSync(pool.path, `${pool.path}.away`);
   process.kill(pidOf(pool, 0), 'SIGKILL');
   await until(() => pool.restarts.length === 1, 'the first crash is seen');
   assert.equal(pool.fault(), undefined, 'one crash is no loop');
+  assert.deepEqual(faults, []);
   await until(() => pool.restarts.length === 2, 'the replacement does not load');
   const { reason, retryInMs } = pool.fault()!;
+  assert.deepEqual(faults, [true], 'no engine loads: queued rows would not run');
   assert.match(reason, /model\.onnx/);
   assert.ok(retryInMs > 0 && retryInMs <= 250, `${retryInMs}`);
   assert.deepEqual(states(pool), ['waiting']);
@@ -154,6 +158,26 @@ test('a crash loop is a fault with its reason and the time of the next try, unti
   process.kill(pidOf(pool, 0), 'SIGKILL');
   await until(() => pool.restarts.length === 3, 'the next crash is seen');
   assert.equal(pool.restarts[2]!.delayMs, 0, 'a finished run ends the row');
+});
+
+test('a fault persists from the fifth engine on that ends during a run: so three rows in a row that end theirs do not cost the others', async (t) => {
+  const pool = makePool(t, 'ends-in-runs', endless());
+  const faults: [restarts: number, persists: boolean][] = [];
+  pool.onFault(() => faults.push([pool.restarts.length, pool.fault()!.persists]));
+  await pool.start();
+  for (let ends = 1; ends <= 5; ends++) {
+    await until(() => pool.free() === 1, 'an engine');
+    const run = assert.rejects(pool.run(joined(column(1))));
+    process.kill(pidOf(pool, 0), 'SIGKILL');
+    await run;
+    await until(() => pool.restarts.length === ends, 'its end is seen');
+  }
+  assert.deepEqual(faults, [
+    [2, false],
+    [3, false],
+    [4, false],
+    [5, true],
+  ]);
 });
 
 test('engines that start late do the warm-up before they are free', async (t) => {

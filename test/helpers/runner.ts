@@ -34,6 +34,8 @@ export interface FakeRunner extends Runner {
   dead(): number;
   /** Puts another engine in a dead one's place. */
   replace(): void;
+  /** Calls the listener of `onFault`, as the pool does when an engine has ended. */
+  reportFault(): void;
 }
 
 /** Engines in name only. They free themselves before the run's owner hears of it, as the pool's do. */
@@ -41,6 +43,7 @@ export function createFakeRunner(engines = 1): FakeRunner {
   let free = engines;
   let dead = 0;
   let listener = (): void => {};
+  let reportFault = (): void => {};
   const runs: FakeRun[] = [];
   const open: FakeRun[] = [];
   const release = (): void => {
@@ -59,6 +62,10 @@ export function createFakeRunner(engines = 1): FakeRunner {
     onFree: (called) => {
       listener = called;
     },
+    onFault: (called) => {
+      reportFault = called;
+    },
+    reportFault: () => reportFault(),
     run(inputs) {
       if (free === 0) throw new Error('a run was asked for while no engine was free');
       free--;

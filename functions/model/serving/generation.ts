@@ -7,7 +7,7 @@ import {
   type Outcome,
 } from '../../engine/batcher.ts';
 import type { Capacity } from '../../engine/capacity.ts';
-import type { EngineView, Pool } from '../../engine/pool.ts';
+import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
 import type { PatchedOutput } from '../../engine/session.ts';
 import { ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
@@ -60,7 +60,7 @@ export interface Generation {
   readonly rows: RowDecoder;
   /** Outputs for which the model file has class labels, by column. */
   readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
-  /** Runs rows: see `Batcher.predict`. @throws ServingError as the batcher does; `NOT_READY` while its engines crash in a loop. */
+  /** Runs rows: see `Batcher.predict`. @throws ServingError as the batcher does; `NOT_READY` if its engines crash in a loop. */
   predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
   /** Rows in the queue. */
   queueDepth(): number;
@@ -135,9 +135,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
         const outcomes = batcher.predict(feeds, cancellation, admission);
         return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
       }
-      const message = `the model's engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
-      const retryAfter = Math.ceil(fault.retryInMs / 1000) || 1;
-      return Promise.reject(new ServingError('NOT_READY', message, { retryAfter, detail: fault.reason }));
+      return Promise.reject(enginesKeepEnding(fault));
     },
     queueDepth: batcher.depth,
     engines: pool.engines,
@@ -158,6 +156,12 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
   };
 }
 
+function enginesKeepEnding({ retryInMs, reason }: PoolFault): ServingError {
+  const message = `the model's engine processes keep ending, and are replaced: ${IN_THE_LOG}`;
+  const retryAfter = Math.ceil(retryInMs / 1000) || 1;
+  return new ServingError('NOT_READY', message, { retryAfter, detail: reason });
+}
+
 /** @param onMisfit called when the outputs of a run had not one row for each input row: from then on no run is shared. */
 function createMeteredBatcher(
   { files: { name, version }, pool, batching }: LoadedModel,
@@ -172,6 +176,10 @@ function createMeteredBatcher(
     maxBatchSize,
     delayMs: batchDelayMs,
     maxQueueSize,
+    fault() {
+      const fault = pool.fault();
+      return fault?.persists === true ? enginesKeepEnding(fault) : undefined;
+    },
     onMisfit(reason) {
       onMisfit(reason);
       logger.error(`rows of different requests no longer share a run: ${reason}`, { model: name });

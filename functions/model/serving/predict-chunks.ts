@@ -23,7 +23,8 @@ type HandleChunk = (chunk: Chunk, outcomes: readonly Outcome[], cancellation: Ca
 
 /**
  * Runs all rows of a request. A long one is bulk work, in chunks of {@link CHUNK_ROWS} rows, a few at a time. If the queue is full,
- * the first chunk is refused; later chunks wait, so that a request that has started is finished.
+ * the first chunk is refused, or waits in turn if only other bulk work is in its way; later chunks wait, so that a request that has
+ * started is finished.
  * @param parts feeds with all rows of the request. Each part has its own chunks: rows of different keys share no run.
  * @param handle called once for each chunk, in the order in which they finish
  * @throws ServingError the first error of `Generation.predict` or `handle`, at once. Rows of the request that are not in a run by

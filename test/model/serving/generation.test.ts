@@ -240,6 +240,27 @@ test('while engines crash in a loop, requests are refused with the reason and a 
   });
 });
 
+test('rows that are queued when a crash loop begins are rejected as new ones are', async (t) => {
+  const generation = await prepare(t, { bytes: identity() });
+  renameSync(generation.path, `${generation.path}.away`);
+  process.kill(generation.engines()[0]!.pid!, 'SIGKILL');
+  await until(() => generation.engines()[0]!.state !== 'idle', 'the crash is seen');
+  assert.equal(generation.fault(), undefined, 'its replacement may load');
+  const feeds = generation.rows.decode([1, 2, 3, 4], 'features');
+  const refusal = {
+    code: 'NOT_READY',
+    retryAfter: 1,
+    message: /engine processes keep ending/,
+    detail: /model\.onnx/,
+  };
+  const bulk = { bulk: true, whenFull: 'wait' } as const;
+  await Promise.all([
+    assert.rejects(generation.predict(feeds, { gone: false }), refusal),
+    assert.rejects(generation.predict(feeds, { gone: false }, bulk), refusal),
+  ]);
+  assert.equal(generation.queueDepth(), 0);
+});
+
 test('a closed generation leaves no engine process', async (t) => {
   const generation = await prepare(t, { bytes: identity() }, { processes: 2 });
   const pids = generation.engines().map(({ pid }) => pid!);

@@ -119,6 +119,20 @@ test('a chunk that fails, or whose handler throws, fails the request at once: it
   }
 });
 
+test('a long request waits its turn while a stream fills its half of the queue, and gets all its rows', async () => {
+  const setup = setUpBatcher({ maxBatchSize: 64, maxQueueSize: 1024 });
+  const stream = range(0, 8).map(() =>
+    setup.batcher.predict(request(range(0, 256)), HERE, { bulk: true, whenFull: 'wait' }),
+  );
+  let rows = 0;
+  const running = predictChunks(setup.batcher, [request(range(0, 600))], { gone: false }, (chunk) => {
+    rows += chunk.rows;
+  });
+  await settleAll(setup, () => undefined);
+  await Promise.all([running, ...stream]);
+  assert.equal(rows, 600);
+});
+
 test('chunks are cancelled with their request', async () => {
   const { calls, live } = model();
   const cancellation = { gone: false };
