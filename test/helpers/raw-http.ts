@@ -129,3 +129,21 @@ export function postText(path: string, body: string, headers: Record<string, str
   const fields = Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}\r\n`]));
   return `POST ${path} HTTP/1.1\r\n${fields.join('')}\r\n${body}`;
 }
+
+/**
+ * A request that is accepted and stays in flight until its body is sent: a server that drains waits for it, however slow this
+ * machine is.
+ */
+export async function holdRequest(
+  host: { port: number },
+  path: string,
+  body: string,
+): Promise<() => Promise<RawAnswer>> {
+  const connection = connect(host);
+  connection.send(postText(path, '', { expect: '100-continue', 'content-length': String(Buffer.byteLength(body)) }));
+  await connection.text('100 Continue\r\n\r\n');
+  return () => {
+    connection.send(body);
+    return connection.answer();
+  };
+}

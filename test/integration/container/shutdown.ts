@@ -6,7 +6,7 @@ import { call, metric, predict } from '../../helpers/calls.ts';
 import { type Env, type Host, startHost } from '../../helpers/hosts.ts';
 import { endlessFolder, modelFolder } from '../../helpers/model-folder.ts';
 import { identity, slow } from '../../helpers/models.ts';
-import { connect, postText } from '../../helpers/raw-http.ts';
+import { connect, holdRequest, postText } from '../../helpers/raw-http.ts';
 import { until } from '../../helpers/until.ts';
 
 /** With this grace, a server that ends before `stop` kills it has not waited for the end of the grace. */
@@ -96,11 +96,13 @@ export function shuttingDown(): void {
           const replies: Reply[] = [];
           const clients = Array.from({ length: 24 }, () => ask(host, agent, replies));
           await until(() => replies.length > 50, 'some answers');
+          const release = await holdRequest(host, '/predict', '{"features":[5]}');
           const ended = host.stop(signal);
           for (const own of await Promise.all(clients)) {
             assert.deepEqual(own.pop(), { status: 503, connection: 'close' });
             assert.ok(own.every(({ status }) => status === 200));
           }
+          assert.equal((await release()).status, 200);
           const { code, left } = await ended;
           assert.deepEqual([code, left], [0, []]);
           agent.destroy();

@@ -24,10 +24,11 @@ export function engines(kind: HostKind): void {
       const before = host().engines();
       const first = [300, 300].map((x) => predict(host(), [x]));
       await until(async () => (await busy(host())) >= 1, 'a run');
-      const others = Array.from({ length: 10 }, (_, i) => predict(host(), [i]));
+      // Each long enough that the poll sees both engines busy.
+      const others = Array.from({ length: 10 }, (_, i) => predict(host(), [300 + i]));
       await until(async () => (await busy(host())) === 2, 'two runs');
       kill(before[0]!);
-      const asked = [300, 300, ...Array.from({ length: 10 }, (_, i) => i)];
+      const asked = [300, 300, ...Array.from({ length: 10 }, (_, i) => 300 + i)];
       for (const [i, { status, json, text }] of (await Promise.all([...first, ...others])).entries()) {
         assert.equal(status, 200, text);
         assert.deepEqual(json().prediction, [asked[i]]);

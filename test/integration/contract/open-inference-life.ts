@@ -8,7 +8,7 @@ import { type HostKind, startHost, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import { addConstant, slow, writeModel } from '../../helpers/models.ts';
 import { infer, inferBody, type Sent } from '../../helpers/open-inference.ts';
-import { connect, postText } from '../../helpers/raw-http.ts';
+import { connect, holdRequest, postText } from '../../helpers/raw-http.ts';
 import { until } from '../../helpers/until.ts';
 import { assertRefused } from './open-inference.ts';
 
@@ -202,7 +202,8 @@ export function openInferenceLife(kind: HostKind): void {
   });
 
   test('SIGTERM: what was accepted is answered and what comes is refused, but for the framework, which leaves', async () => {
-    const host = await startHost(kind, { MODEL_URI: modelFolder('slow-end', slow()), INFERENCE_PROCESSES: '1' });
+    const env = { MODEL_URI: modelFolder('slow-end', slow()), INFERENCE_PROCESSES: '1', SHUTDOWN_GRACE_MS: '60000' };
+    const host = await startHost(kind, env);
     try {
       await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready', 30_000);
       const [running, next] = [connect(host), connect(host)];
@@ -217,6 +218,7 @@ export function openInferenceLife(kind: HostKind): void {
         );
         return;
       }
+      const release = await holdRequest(host, '/v2/models/slow-end/infer', body.replace('1500', '1'));
       const stopped = host.stop();
       await until(async () => (await call(host, '/health')).json().status === 'draining', 'the server to drain');
       next.send(postText('/v2/models/slow-end/infer', body));
@@ -226,6 +228,7 @@ export function openInferenceLife(kind: HostKind): void {
       const { status, body: answered } = await running.answer();
       assert.equal(status, 200);
       assert.deepEqual(JSON.parse(answered).outputs[0].data, [1500]);
+      assert.equal((await release()).status, 200);
       assert.deepEqual((await stopped).code, 0);
     } finally {
       await host.stop('SIGKILL');
