@@ -2,7 +2,7 @@
  * Cloud Run functions and the functions-framework emulator. The framework reads, inflates and parses every body before
  * the handler runs, and exits at once on SIGTERM: docs/deploy/functions.md lists the consequences.
  */
-import { prespawn } from './engine/spawn.ts';
+import { prespawn } from './engine/process/spawn.ts';
 
 prespawn();
 

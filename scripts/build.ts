@@ -16,7 +16,7 @@ await build({
   entryPoints: {
     server: 'functions/server.ts',
     index: 'functions/index.ts',
-    engine: 'functions/engine/worker.ts',
+    engine: 'functions/engine/process/worker.ts',
     fetcher: 'functions/model/fetch/worker.ts',
     'health-check': 'functions/health-check.ts',
     'body-thread': 'functions/routes/body-thread.ts',

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { spawnEngine } from '../functions/engine/spawn.ts';
+import { spawnEngine } from '../functions/engine/process/spawn.ts';
 import { buildIfNeeded } from './build-if-needed.ts';
 
 const ROOT = join(import.meta.dirname, '..');

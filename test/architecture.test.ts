@@ -31,6 +31,7 @@ const RULES: Rules = {
     ['model/sources/gcs', 'model/sources/redis'],
     ['model/sources'],
     ['engine'],
+    ['engine/process'],
     // An engine process reads the graph of its model, so that the serving one does not: this lies below it.
     ['batching'],
     ['batching/rules'],
@@ -45,7 +46,7 @@ const RULES: Rules = {
   ],
   alone: ['client', 'page'],
   packages: {
-    'onnxruntime-node': ['engine/session.ts'],
+    'onnxruntime-node': ['engine/process/session.ts'],
     '@google-cloud/functions-framework': ['index.ts'],
     '@google-cloud/logging-winston': ['telemetry/log/cloud-output.ts'],
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
@@ -65,12 +66,12 @@ const RULES: Rules = {
   env: {
     'config/settings.ts': '',
     // glibc reads this whenever it makes a locale.
-    'engine/locale.ts': '',
-    'engine/spawn.ts': '),',
+    'engine/process/locale.ts': '',
+    'engine/process/spawn.ts': '),',
     // Node's agent reads the names of proxies in what it is given.
     'model/sources/gcs/json-api.ts': ' };',
     // onnxruntime reads this one variable itself, from the environment, when it loads.
-    'engine/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
+    'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },
   outside: {
     'routes/pages/assets.ts: ../scripts/browser-assets.ts':
@@ -82,7 +83,7 @@ const RULES: Rules = {
 
 test('the sources keep the rules of the house', () => {
   const paths = globSync('**/*.ts', { cwd: ROOT }).map((path) => path.split(sep).join('/'));
-  assert.ok(paths.includes('engine/session.ts') && paths.includes('server.ts'));
+  assert.ok(paths.includes('engine/process/session.ts') && paths.includes('server.ts'));
   const sources = new Map(paths.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]));
   assert.deepEqual(findBreaches(sources, RULES), []);
 });
@@ -94,26 +95,29 @@ test('every package and every exception in the rules is still used where they sa
       assert.ok(new RegExp(`(from |import\\()['"]${name}[/'"]`).test(text), `${file} no longer imports ${name}`);
     }
   }
-  assert.match(readFileSync(join(ROOT, 'engine/worker.ts'), 'utf8'), /process\.env\.ORT_DISABLE_TELEMETRY = '1';/);
+  assert.match(
+    readFileSync(join(ROOT, 'engine/process/worker.ts'), 'utf8'),
+    /process\.env\.ORT_DISABLE_TELEMETRY = '1';/,
+  );
 });
 
 const SOUND = {
-  'server.ts': "import { prespawn } from './engine/spawn.ts';\nawait import('./app.ts');\n",
+  'server.ts': "import { prespawn } from './engine/process/spawn.ts';\nawait import('./app.ts');\n",
   'app.ts':
     "import { readConfig } from './config/settings.ts';\nimport { predict } from './routes/native/predict.ts';\n",
   'config/settings.ts': "import * as z from 'zod';\nconst port = process.env.PORT;\n",
   'routes/native/predict.ts':
     "import type { Model } from '../../model/serving/model.ts';\nimport { send } from '../../http/send.ts';\n",
   'http/send.ts': "import { ServingError } from '../errors.ts';\nimport { createServer } from 'node:http';\n",
-  'model/serving/model.ts': "import { spawn } from '../../engine/spawn.ts';\n",
+  'model/serving/model.ts': "import { spawn } from '../../engine/process/spawn.ts';\n",
   'model/fetch/fetcher.ts':
     "const source = true;\nconst entry = new URL(source ? './worker.ts' : './x.js', import.meta.url);\n",
   'model/fetch/worker.ts': 'export const a = 1;\n',
-  'engine/spawn.ts':
+  'engine/process/spawn.ts':
     "import { frame } from './frame.ts';\n// process.env and import('../app.ts') in a comment are words\n",
-  'engine/frame.ts': "export * from '../errors.ts';\n",
-  'engine/session.ts': "import type { Tensor } from 'onnxruntime-node';\n",
-  'engine/worker.ts': "process.env.ORT_DISABLE_TELEMETRY = '1';\n",
+  'engine/process/frame.ts': "export * from '../../errors.ts';\n",
+  'engine/process/session.ts': "import type { Tensor } from 'onnxruntime-node';\n",
+  'engine/process/worker.ts': "process.env.ORT_DISABLE_TELEMETRY = '1';\n",
   'errors.ts': 'export const a = 1;\n',
   'client/client.ts': "import { a } from './call.ts';\n",
   'client/call.ts': 'export const a = 1;\n',
@@ -126,8 +130,8 @@ test('sound sources have no breaches', () => {
 const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] = [
   [
     'an import up the rooms',
-    { 'engine/frame.ts': "import { M } from '../model/serving/model.ts';\n" },
-    /^engine\/frame\.ts: imports model\/serving\/model\.ts, up the list/,
+    { 'engine/process/frame.ts': "import { M } from '../../model/serving/model.ts';\n" },
+    /^engine\/process\/frame\.ts: imports model\/serving\/model\.ts, up the list/,
   ],
   [
     'a type import up the rooms',
@@ -141,18 +145,22 @@ const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] =
   ],
   [
     'an import over several lines',
-    { 'engine/frame.ts': "import {\n  a,\n  type B,\n} from '../http/send.ts';\n" },
-    /^engine\/frame\.ts: imports http\/send\.ts, up/,
+    { 'engine/process/frame.ts': "import {\n  a,\n  type B,\n} from '../../http/send.ts';\n" },
+    /^engine\/process\/frame\.ts: imports http\/send\.ts, up/,
   ],
-  ['an import for its effects', { 'engine/frame.ts': "import '../http/send.ts';\n" }, /imports http\/send\.ts, up/],
+  [
+    'an import for its effects',
+    { 'engine/process/frame.ts': "import '../../http/send.ts';\n" },
+    /imports http\/send\.ts, up/,
+  ],
   [
     'an export from up the rooms',
-    { 'engine/frame.ts': "export { a } from '../http/send.ts';\n" },
+    { 'engine/process/frame.ts': "export { a } from '../../http/send.ts';\n" },
     /imports http\/send\.ts, up/,
   ],
   [
     'the type of an import',
-    { 'engine/frame.ts': "type A = typeof import('../http/send.ts');\n" },
+    { 'engine/process/frame.ts': "type A = typeof import('../../http/send.ts');\n" },
     /imports http\/send\.ts, up/,
   ],
   [
@@ -178,8 +186,8 @@ const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] =
   ],
   [
     'a cycle',
-    { 'engine/frame.ts': "import { a } from './spawn.ts';\n" },
-    /^import cycle: engine\/frame\.ts -> engine\/spawn\.ts -> engine\/frame\.ts$/,
+    { 'engine/process/frame.ts': "import { a } from './spawn.ts';\n" },
+    /^import cycle: engine\/process\/frame\.ts -> engine\/process\/spawn\.ts -> engine\/process\/frame\.ts$/,
   ],
   [
     'a cycle of three',
@@ -192,13 +200,13 @@ const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] =
   ],
   [
     'a cycle of types',
-    { 'engine/frame.ts': "import type { A } from './spawn.ts';\n" },
-    /^cycle of type imports: engine\/frame\.ts -> engine\/spawn\.ts/,
+    { 'engine/process/frame.ts': "import type { A } from './spawn.ts';\n" },
+    /^cycle of type imports: engine\/process\/frame\.ts -> engine\/process\/spawn\.ts/,
   ],
   [
     'a second importer of onnxruntime',
     { 'model/serving/model.ts': "import * as ort from 'onnxruntime-node';\n" },
-    /^model\/serving\/model\.ts: imports onnxruntime-node, which is for engine\/session\.ts alone/,
+    /^model\/serving\/model\.ts: imports onnxruntime-node, which is for engine\/process\/session\.ts alone/,
   ],
   [
     'a lazy second importer',
@@ -224,8 +232,8 @@ const BROKEN: [title: string, files: Record<string, string>, breach: RegExp][] =
   ['the environment taken apart', { 'model/serving/model.ts': 'const { env } = process;\n' }, /uses process\.env/],
   [
     'another variable in the worker',
-    { 'engine/worker.ts': "process.env['PORT'] = '1';\n" },
-    /^engine\/worker\.ts: uses process\.env/,
+    { 'engine/process/worker.ts': "process.env['PORT'] = '1';\n" },
+    /^engine\/process\/worker\.ts: uses process\.env/,
   ],
   [
     'a sub-room that imports one above it',

@@ -1,7 +1,7 @@
 import { ServingError } from '../errors.ts';
 import { DTYPES, type DType, elementCount, type Tensor, type TensorData } from '../tensor/tensor.ts';
-import { RunError } from './engine-process.ts';
-import type { JoinedTensor } from './frame.ts';
+import { RunError } from './process/engine-process.ts';
+import type { JoinedTensor } from './process/frame.ts';
 
 /** The tensors that a request, or a chunk of it, gives to the model. */
 export interface Feeds {

@@ -34,8 +34,8 @@ import {
   type Span,
   servingErrorOf,
 } from './batch-rows.ts';
-import { RunError } from './engine-process.ts';
-import type { JoinedTensor } from './frame.ts';
+import { RunError } from './process/engine-process.ts';
+import type { JoinedTensor } from './process/frame.ts';
 
 export type { AdmissionOptions, Cancellation };
 

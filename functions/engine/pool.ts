@@ -1,10 +1,10 @@
 import { backOffMs } from '../backoff.ts';
 import type { EngineState, RestartReason } from '../telemetry/metrics/metric-table.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { attachEngine, type Engine, type Loaded, RunError } from './engine-process.ts';
-import type { JoinedTensor } from './frame.ts';
-import type { LoadOrder } from './session.ts';
-import { spawnEngine } from './spawn.ts';
+import { attachEngine, type Engine, type Loaded, RunError } from './process/engine-process.ts';
+import type { JoinedTensor } from './process/frame.ts';
+import type { LoadOrder } from './process/session.ts';
+import { spawnEngine } from './process/spawn.ts';
 
 export type { RestartReason };
 

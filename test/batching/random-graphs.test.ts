@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { findRowIndependence } from '../../functions/batching/row-independence.ts';
-import { openSession } from '../../functions/engine/session.ts';
+import { openSession } from '../../functions/engine/process/session.ts';
 import { readGraph } from '../../functions/onnx/graph.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
 import { bytesOf } from '../helpers/bytes-of.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { readRowIndependence } from '../../functions/batching/read-row-independence.ts';
 import type { RowIndependence } from '../../functions/batching/row-independence.ts';
-import { openSession } from '../../functions/engine/session.ts';
+import { openSession } from '../../functions/engine/process/session.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
 import { localFunction, model, node, value } from '../../scripts/onnx/build.ts';
 import { compareWithAlone, randomRequests } from '../helpers/graphs/compare-with-alone.ts';

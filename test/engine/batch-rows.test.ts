@@ -12,7 +12,7 @@ import {
   servingErrorOf,
   stackSpans,
 } from '../../functions/engine/batch-rows.ts';
-import { RunError } from '../../functions/engine/engine-process.ts';
+import { RunError } from '../../functions/engine/process/engine-process.ts';
 import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { column, float32 } from '../helpers/tensors.ts';
 

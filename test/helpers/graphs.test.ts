@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openSession } from '../../functions/engine/session.ts';
+import { openSession } from '../../functions/engine/process/session.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
 import type { ModelProto, NodeProto } from '../../scripts/onnx/onnx_pb.ts';
 import { readModel } from '../../scripts/onnx/read.ts';

@@ -9,8 +9,8 @@ import {
   type Outcome,
   type Runner,
 } from '../../functions/engine/batcher.ts';
-import { RunError, type RunFault } from '../../functions/engine/engine-process.ts';
-import type { JoinedTensor } from '../../functions/engine/frame.ts';
+import { RunError, type RunFault } from '../../functions/engine/process/engine-process.ts';
+import type { JoinedTensor } from '../../functions/engine/process/frame.ts';
 import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { float32 } from './tensors.ts';
 

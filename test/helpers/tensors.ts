@@ -1,4 +1,4 @@
-import type { JoinedTensor } from '../../functions/engine/frame.ts';
+import type { JoinedTensor } from '../../functions/engine/process/frame.ts';
 import type { Tensor } from '../../functions/tensor/tensor.ts';
 
 export function float32(dims: readonly number[], values: readonly number[]): Tensor {

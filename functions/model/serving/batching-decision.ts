@@ -1,6 +1,6 @@
 import type { RowIndependence } from '../../batching/row-independence.ts';
 import { type Feeds, findMisfit, joinRows, keyOf } from '../../engine/batch-rows.ts';
-import type { JoinedTensor } from '../../engine/frame.ts';
+import type { JoinedTensor } from '../../engine/process/frame.ts';
 import { findDifference, sliceRows, syntheticTensor } from '../../tensor/compare.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 

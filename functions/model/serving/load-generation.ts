@@ -1,8 +1,8 @@
 import { engineCount } from '../../engine/capacity.ts';
-import { RunError } from '../../engine/engine-process.ts';
-import type { JoinedTensor } from '../../engine/frame.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
-import type { PatchedOutput } from '../../engine/session.ts';
+import { RunError } from '../../engine/process/engine-process.ts';
+import type { JoinedTensor } from '../../engine/process/frame.ts';
+import type { PatchedOutput } from '../../engine/process/session.ts';
 import { ServingError } from '../../errors.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
 import type { ModelFiles } from '../folder/files.ts';

@@ -1,7 +1,7 @@
 import { type Feeds, joinRows, rowBytes, rowsInRun } from '../../engine/batch-rows.ts';
-import { RunError } from '../../engine/engine-process.ts';
-import type { JoinedTensor } from '../../engine/frame.ts';
 import type { Pool } from '../../engine/pool.ts';
+import { RunError } from '../../engine/process/engine-process.ts';
+import type { JoinedTensor } from '../../engine/process/frame.ts';
 
 /** The inputs of the runs that warm an engine up. */
 type WarmUpRuns = readonly (readonly JoinedTensor[])[];

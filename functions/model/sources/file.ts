@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { stampOfFile } from '../../engine/file-stamp.ts';
+import { stampOfFile } from '../../engine/process/file-stamp.ts';
 import { type Entry, type Scope, type Source, SourceError } from './source.ts';
 
 /** The depth to which folders are listed, more than enough for `<name>/<version>/` and folders of external data. */

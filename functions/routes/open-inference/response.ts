@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { packTexts } from '../../engine/frame.ts';
+import { packTexts } from '../../engine/process/frame.ts';
 import { type RequestContext, sendBytes, sendJson } from '../../http/request-context.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeFlat } from '../../tensor/encode.ts';

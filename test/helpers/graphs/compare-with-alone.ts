@@ -1,5 +1,5 @@
 import { stackRows } from '../../../functions/engine/batch-rows.ts';
-import type { Session } from '../../../functions/engine/session.ts';
+import type { Session } from '../../../functions/engine/process/session.ts';
 import { sliceRows } from '../../../functions/tensor/compare.ts';
 import { elementCount, type Tensor } from '../../../functions/tensor/tensor.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';

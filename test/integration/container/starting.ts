@@ -101,7 +101,7 @@ export function starting(): void {
 
     test("onnxruntime's telemetry is off before the engine process loads it", async () => {
       const { ORT_DISABLE_TELEMETRY: _, ...env } = process.env;
-      const worker = fileURLToPath(new URL('../../../functions/engine/worker.ts', import.meta.url));
+      const worker = fileURLToPath(new URL('../../../functions/engine/process/worker.ts', import.meta.url));
       const child = spawn(process.execPath, ['--import', HOOK, worker], {
         env,
         stdio: ['ignore', 'pipe', 'inherit', 'pipe'],

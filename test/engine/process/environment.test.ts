@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { engineEnvironment } from '../../functions/engine/environment.ts';
+import { engineEnvironment } from '../../../functions/engine/process/environment.ts';
 
 test('an engine gets the variables of Node, onnxruntime and CUDA, and no setting, token or address', () => {
   const needed = {

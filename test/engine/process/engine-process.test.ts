@@ -5,13 +5,18 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { attachEngine, type Engine, RunError, type RunFault } from '../../functions/engine/engine-process.ts';
-import { stampOfFile } from '../../functions/engine/file-stamp.ts';
-import { spawnEngine } from '../../functions/engine/spawn.ts';
-import { isAlive } from '../helpers/descendants.ts';
-import { endless, identity, poisonable, unknownOperator, writeModel } from '../helpers/models.ts';
-import { column, float32, joined } from '../helpers/tensors.ts';
-import { until } from '../helpers/until.ts';
+import {
+  attachEngine,
+  type Engine,
+  RunError,
+  type RunFault,
+} from '../../../functions/engine/process/engine-process.ts';
+import { stampOfFile } from '../../../functions/engine/process/file-stamp.ts';
+import { spawnEngine } from '../../../functions/engine/process/spawn.ts';
+import { isAlive } from '../../helpers/descendants.ts';
+import { endless, identity, poisonable, unknownOperator, writeModel } from '../../helpers/models.ts';
+import { column, float32, joined } from '../../helpers/tensors.ts';
+import { until } from '../../helpers/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'engine-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -11,8 +11,14 @@ import {
   type JoinedTensor,
   KIND,
   MAX_FRAME_BYTES,
-} from '../../functions/engine/frame.ts';
-import { DTYPES, type DType, elementCount, type NumericData, type TensorData } from '../../functions/tensor/tensor.ts';
+} from '../../../functions/engine/process/frame.ts';
+import {
+  DTYPES,
+  type DType,
+  elementCount,
+  type NumericData,
+  type TensorData,
+} from '../../../functions/tensor/tensor.ts';
 
 /** Joins what would go through the socket, and reads the header as its other end does. */
 function arrive(chunks: readonly Uint8Array[]): Frame & { bytes: number } {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex, PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { openChannel } from '../../functions/engine/channel.ts';
+import { openChannel } from '../../../functions/engine/process/channel.ts';
 import {
   decodeJson,
   decodeTensors,
@@ -14,7 +14,7 @@ import {
   encodeTensors,
   type Frame,
   KIND,
-} from '../../functions/engine/frame.ts';
+} from '../../../functions/engine/process/frame.ts';
 
 const STREAM = Buffer.concat([
   ...encodeTensors(KIND.result, 1, [

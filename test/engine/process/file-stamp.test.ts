@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { chmodSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { checkStamp, stampOfFile } from '../../functions/engine/file-stamp.ts';
-import { tempFiles } from '../helpers/temp-file.ts';
+import { checkStamp, stampOfFile } from '../../../functions/engine/process/file-stamp.ts';
+import { tempFiles } from '../../helpers/temp-file.ts';
 
 const tempFile = tempFiles('file-stamp-');
 

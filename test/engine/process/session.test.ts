@@ -6,13 +6,13 @@ import { after, test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import type { Tensor } from 'onnxruntime-node';
-import { loadRuntime, openSession, type Session } from '../../functions/engine/session.ts';
-import { DATA_TYPES, type DataTypeName } from '../../functions/onnx/data-type.ts';
-import { DTYPES, type DType, type TensorData } from '../../functions/tensor/tensor.ts';
-import { initializer, model, node, sequenceType, tensorType, typedValue, value } from '../../scripts/onnx/build.ts';
-import { type NodeProto, type TypeProto, TypeProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
-import { readModel } from '../../scripts/onnx/read.ts';
-import { writeModel as encodeModel } from '../../scripts/onnx/write.ts';
+import { loadRuntime, openSession, type Session } from '../../../functions/engine/process/session.ts';
+import { DATA_TYPES, type DataTypeName } from '../../../functions/onnx/data-type.ts';
+import { DTYPES, type DType, type TensorData } from '../../../functions/tensor/tensor.ts';
+import { initializer, model, node, sequenceType, tensorType, typedValue, value } from '../../../scripts/onnx/build.ts';
+import { type NodeProto, type TypeProto, TypeProtoSchema } from '../../../scripts/onnx/onnx_pb.ts';
+import { readModel } from '../../../scripts/onnx/read.ts';
+import { writeModel as encodeModel } from '../../../scripts/onnx/write.ts';
 import {
   classifier,
   multiOutputClassifier,
@@ -20,7 +20,7 @@ import {
   scoreMaps,
   sequenceOutput,
   zipMapNode,
-} from '../helpers/exported-models.ts';
+} from '../../helpers/exported-models.ts';
 import {
   externalWeights,
   identity,
@@ -29,8 +29,8 @@ import {
   twoOutputs,
   unknownOperator,
   writeModel,
-} from '../helpers/models.ts';
-import { float32 } from '../helpers/tensors.ts';
+} from '../../helpers/models.ts';
+import { float32 } from '../../helpers/tensors.ts';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';
 const folder = mkdtempSync(join(tmpdir(), 'session-'));

@@ -7,18 +7,18 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { attachEngine, type Engine } from '../../functions/engine/engine-process.ts';
-import { spawnEngine } from '../../functions/engine/spawn.ts';
-import { model, node, value } from '../../scripts/onnx/build.ts';
-import { isAlive } from '../helpers/descendants.ts';
-import { endless, identity, slow, writeModel } from '../helpers/models.ts';
-import { column, float32, joined } from '../helpers/tensors.ts';
-import { until } from '../helpers/until.ts';
+import { attachEngine, type Engine } from '../../../functions/engine/process/engine-process.ts';
+import { spawnEngine } from '../../../functions/engine/process/spawn.ts';
+import { model, node, value } from '../../../scripts/onnx/build.ts';
+import { isAlive } from '../../helpers/descendants.ts';
+import { endless, identity, slow, writeModel } from '../../helpers/models.ts';
+import { column, float32, joined } from '../../helpers/tensors.ts';
+import { until } from '../../helpers/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'worker-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const WORKER = fileURLToPath(new URL('../../functions/engine/worker.ts', import.meta.url));
+const WORKER = fileURLToPath(new URL('../../../functions/engine/process/worker.ts', import.meta.url));
 const LONG_MS = 20_000;
 const order = (path: string) => ({ path, intraOpThreads: 1, executionProviders: ['cpu'] });
 
@@ -53,7 +53,7 @@ test('an engine whose parent closes the socket within an order ends by itself', 
 test('a parent killed during an endless run leaves no engine 2 s later', async (t) => {
   const path = join(writeModel(folder, 'endless', endless()), 'model.onnx');
   const source = (name: string): string =>
-    JSON.stringify(new URL(`../../functions/engine/${name}`, import.meta.url).href);
+    JSON.stringify(new URL(`../../../functions/engine/process/${name}`, import.meta.url).href);
   const script = `
     import { attachEngine } from ${source('engine-process.ts')};
     import { spawnEngine } from ${source('spawn.ts')};

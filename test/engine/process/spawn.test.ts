@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { afterEach, test } from 'node:test';
-import { prespawn, spawnEngine } from '../../functions/engine/spawn.ts';
-import { until } from '../helpers/until.ts';
+import { prespawn, spawnEngine } from '../../../functions/engine/process/spawn.ts';
+import { until } from '../../helpers/until.ts';
 
 const children = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'ProcessWrap').length;
 

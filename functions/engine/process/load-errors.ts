@@ -1,6 +1,6 @@
-import { DATA_TYPES, type DataTypeName } from '../onnx/data-type.ts';
-import { findNode } from '../onnx/find-node.ts';
-import { tensorText } from '../onnx/value-type.ts';
+import { DATA_TYPES, type DataTypeName } from '../../onnx/data-type.ts';
+import { findNode } from '../../onnx/find-node.ts';
+import { tensorText } from '../../onnx/value-type.ts';
 
 const MOVE_IT = 'put it beside the model, and save the model with that location (onnx.save_model: location)';
 

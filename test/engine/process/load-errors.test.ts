@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadError } from '../../functions/engine/load-errors.ts';
-import { openSession } from '../../functions/engine/session.ts';
-import { type ModelParts, model, node, value } from '../../scripts/onnx/build.ts';
-import { readModel } from '../../scripts/onnx/read.ts';
-import { writeModel as encodeModel } from '../../scripts/onnx/write.ts';
-import { externalWeights, unknownOperator, writeModel } from '../helpers/models.ts';
+import { loadError } from '../../../functions/engine/process/load-errors.ts';
+import { openSession } from '../../../functions/engine/process/session.ts';
+import { type ModelParts, model, node, value } from '../../../scripts/onnx/build.ts';
+import { readModel } from '../../../scripts/onnx/read.ts';
+import { writeModel as encodeModel } from '../../../scripts/onnx/write.ts';
+import { externalWeights, unknownOperator, writeModel } from '../../helpers/models.ts';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';
 const folder = mkdtempSync(join(tmpdir(), 'load-refusal-'));

@@ -4,7 +4,7 @@
  */
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { RowIndependence } from '../batching/row-independence.ts';
+import type { RowIndependence } from '../../batching/row-independence.ts';
 import type { Failure, Loaded } from './engine-process.ts';
 import { checkStamp, StampError } from './file-stamp.ts';
 import {
@@ -99,7 +99,7 @@ async function runFrame(frame: Frame, session: Session): Promise<Uint8Array[]> {
 }
 
 async function rowIndependenceOf(path: string): Promise<RowIndependence> {
-  const { readRowIndependence } = await import('../batching/read-row-independence.ts');
+  const { readRowIndependence } = await import('../../batching/read-row-independence.ts');
   return readRowIndependence(path);
 }
 

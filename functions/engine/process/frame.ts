@@ -1,4 +1,11 @@
-import { DTYPES, type DType, elementCount, type NumericData, type Tensor, type TensorData } from '../tensor/tensor.ts';
+import {
+  DTYPES,
+  type DType,
+  elementCount,
+  type NumericData,
+  type Tensor,
+  type TensorData,
+} from '../../tensor/tensor.ts';
 
 /**
  * The kinds of frames between the serving process and an engine process. Frames are little-endian. Every frame and every tensor's

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Duplex } from 'node:stream';
-import type { RowIndependence } from '../batching/row-independence.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import type { RowIndependence } from '../../batching/row-independence.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 import { openChannel } from './channel.ts';
 import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
 import type { LoadOrder, Session } from './session.ts';

@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
-import { withLocale } from '../../functions/engine/locale.ts';
-import { openSession } from '../../functions/engine/session.ts';
-import { stringNormalizer } from '../helpers/exported-models.ts';
-import { writeModel } from '../helpers/models.ts';
+import { withLocale } from '../../../functions/engine/process/locale.ts';
+import { openSession } from '../../../functions/engine/process/session.ts';
+import { stringNormalizer } from '../../helpers/exported-models.ts';
+import { writeModel } from '../../helpers/models.ts';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';
 const folder = mkdtempSync(join(tmpdir(), 'locale-test-'));

@@ -1,9 +1,9 @@
 import { dirname, posix, resolve } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { type Inspection, inspectModel } from '../onnx/inspect.ts';
-import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../onnx/invalid-model.ts';
-import type { Value } from '../onnx/value-type.ts';
-import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from '../tensor/tensor.ts';
+import { type Inspection, inspectModel } from '../../onnx/inspect.ts';
+import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../../onnx/invalid-model.ts';
+import type { Value } from '../../onnx/value-type.ts';
+import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 import type { SlottedTensor } from './frame.ts';
 import { loadError } from './load-errors.ts';
 import { withLocale } from './locale.ts';
@@ -121,7 +121,7 @@ async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionS
   // An output without a type in the file is left out here: onnxruntime infers its type, which is checked after the load.
   const others = outputs.filter(({ isTensor, type }) => !isTensor && type !== undefined);
   if (others.length === 0) return { source: path, patched: [], isPatched: () => false };
-  const { patchOutputs } = await import('../onnx/patch-outputs.ts');
+  const { patchOutputs } = await import('../../onnx/patch-outputs.ts');
   const { bytes, scores } = patchOutputs(path, others);
   return {
     source: bytes,
