@@ -1,6 +1,4 @@
-import { ServingError } from '../errors.ts';
 import { DTYPES, type DType, elementCount, type Tensor, type TensorData } from '../tensor/tensor.ts';
-import { RunError } from './process/engine-process.ts';
 import type { JoinedTensor } from './process/frame.ts';
 
 /** The tensors that a request, or a chunk of it, gives to the model. */
@@ -91,7 +89,7 @@ export function stackSpans(spans: readonly Span[]): Feeds {
   const tensors = joinRows(spans).map(({ dtype, dims, parts }): Tensor => {
     return { dtype, dims, data: parts.length === 1 ? parts[0]! : concat(dtype, elementCount(dims), parts) };
   });
-  return { tensors, rows: spans.reduce((sum, span) => sum + span.rows, 0) };
+  return { tensors, rows: countRows(spans) };
 }
 
 function concat(dtype: DType, count: number, parts: readonly TensorData[]): TensorData {
@@ -115,7 +113,7 @@ function rowsOf({ dims, data }: Tensor, { feeds, first, rows }: Span): TensorDat
 
 /** Divides the rows of the spans in two halves, of which the first is the larger if their number is odd. It may divide a span. */
 export function halve<S extends Span>(spans: readonly S[]): [S[], S[]] {
-  let remaining = Math.ceil(spans.reduce((sum, span) => sum + span.rows, 0) / 2);
+  let remaining = Math.ceil(countRows(spans) / 2);
   const halves: [S[], S[]] = [[], []];
   for (const span of spans) {
     const before = Math.min(remaining, span.rows);
@@ -126,21 +124,21 @@ export function halve<S extends Span>(spans: readonly S[]): [S[], S[]] {
   return halves;
 }
 
+/** Divides the spans into their rows, each alone, in their order. */
+export function isolateRows<S extends Span>(spans: readonly S[]): S[][] {
+  return spans.flatMap((span) =>
+    Array.from({ length: span.rows }, (_, row) => [{ ...span, first: span.first + row, rows: 1 }]),
+  );
+}
+
+/** The number of rows of the spans. */
+export function countRows(spans: readonly Span[]): number {
+  return spans.reduce((sum, { rows }) => sum + rows, 0);
+}
+
 /** Describes the first output whose dimension 0 is not the number of rows of the run. Undefined if there is no such output. */
 export function findMisfit(outputs: readonly Tensor[], rows: number): string | undefined {
   const slot = outputs.findIndex(({ dims }) => dims[0] !== rows);
   if (slot === -1) return undefined;
   return `output ${slot} has the shape [${outputs[slot]!.dims}] for ${rows} ${rows === 1 ? 'row' : 'rows'}`;
-}
-
-/**
- * The error of rows that made their run fail: `DEADLINE` if the run took too long, else `MODEL_FAILED`.
- * @param error the reason with which the run was rejected.
- */
-export function servingErrorOf(error: unknown): ServingError {
-  const text = error instanceof Error ? error.message : String(error);
-  if (error instanceof RunError && error.fault === 'timed-out') {
-    return new ServingError('DEADLINE', `the model did not finish: ${text}`, { cause: error });
-  }
-  return new ServingError('MODEL_FAILED', `the model failed on this input: ${text}`, { cause: error });
 }

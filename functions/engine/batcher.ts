@@ -15,29 +15,14 @@
  */
 import type { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import {
-  type Admission,
-  type AdmissionOptions,
-  type Cancellation,
-  createAdmission,
-  type QueueEntry,
-} from './admission.ts';
-import {
-  type Feeds,
-  findMisfit,
-  halve,
-  joinRows,
-  keyOf,
-  MAX_BATCH_BYTES,
-  rowBytes,
-  rowsInRun,
-  type Span,
-  servingErrorOf,
-} from './batch-rows.ts';
-import { RunError } from './process/engine-process.ts';
+import { type AdmissionOptions, type Cancellation, createAdmission } from './admission.ts';
+import { type Batch, type BatchSlice, createBatchFormer, type Entry, type FormerOptions } from './batch-former.ts';
+import { countRows, type Feeds, findMisfit, isolateRows, joinRows, keyOf, rowBytes } from './batch-rows.ts';
+import { retriesAfter, servingErrorOf } from './failed-run.ts';
+import { ALL_ROWS, type Outcome } from './outcome.ts';
 import type { JoinedTensor } from './process/frame.ts';
 
-export type { AdmissionOptions, Cancellation };
+export { type AdmissionOptions, ALL_ROWS, type Cancellation, type Outcome };
 
 /** What executes the runs of a batcher: the pool of engine processes. */
 export interface Runner {
@@ -56,15 +41,7 @@ export interface Runner {
 }
 
 /** The limits of a batcher, and the functions that it calls for metrics. */
-export interface BatcherOptions {
-  /** Whether rows of different requests may share a run. If not, a request's tensors are not split either. */
-  readonly join: boolean;
-  /** The most rows of a run. */
-  readonly maxBatchSize: number;
-  /** The most bytes of the rows of a joined run. Default: {@link MAX_BATCH_BYTES}. A run has at least one row. */
-  readonly maxBatchBytes?: number;
-  /** Milliseconds that the first row of a run waits for others. 0: it runs as soon as an engine is free. */
-  readonly delayMs: number;
+export interface BatcherOptions extends FormerOptions {
   /** Rows that the queue holds. An empty queue accepts a request of any size. */
   readonly maxQueueSize: number;
   /** @returns the error to reject queued rows with, because the engines keep ending; undefined if an engine will run them. */
@@ -76,22 +53,9 @@ export interface BatcherOptions {
   readonly onMisfit?: (misfit: string) => void;
   /** Called after each successful run. */
   readonly onRun?: (rows: number, seconds: number) => void;
-  /** Called when a run takes the first rows of an entry. @param seconds that they were in the queue. */
-  readonly onWait?: (seconds: number) => void;
   /** Called when all rows of an entry have an outcome. @param seconds since they entered the queue. */
   readonly onSettled?: (outcomes: readonly Outcome[], seconds: number) => void;
 }
-
-/** `first` of an outcome whose outputs have not one row for each input row: all their rows belong to the one row that ran. */
-export const ALL_ROWS = -1;
-
-/**
- * The outcome of `rows` consecutive rows of a request. Either their outputs, a tensor for each output in the order of the
- * signature; row `first` of each tensor belongs to the first of them (or {@link ALL_ROWS}). Or the error of each of them.
- */
-export type Outcome =
-  | { readonly rows: number; readonly outputs: readonly Tensor[]; readonly first: number }
-  | { readonly rows: number; readonly error: ServingError };
 
 /** The queue of one generation, and the runs made of it. */
 export interface Batcher {
@@ -107,27 +71,6 @@ export interface Batcher {
   /** Rows in the queue. */
   depth(): number;
 }
-
-/** Rows of one call of `predict`. */
-interface Entry extends QueueEntry {
-  /** The result of `keyOf`; '' if rows are not joined. */
-  readonly key: string;
-  /** Bytes of each row of the feeds. */
-  readonly bytesPerRow: number;
-  readonly outcomes: { readonly at: number; readonly outcome: Outcome }[];
-  /** Rows with an outcome so far. */
-  settled: number;
-  resolve(outcomes: readonly Outcome[]): void;
-}
-
-/** Consecutive rows of one entry in one run. */
-interface BatchSlice extends Span {
-  readonly entry: Entry;
-  /** Second and last attempt: the process of the first run died, and each row now runs alone. */
-  readonly isLastAttempt: boolean;
-}
-
-type Batch = readonly BatchSlice[];
 
 const SHORT_REQUEST: AdmissionOptions = {};
 /** How often cancelled requests are removed while no engine is free: they hold memory, and a run may take a minute. */
@@ -176,7 +119,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     const started = performance.now();
     try {
       const outputs = await runner.run(joinRows(batch));
-      const rows = rowsOf(batch);
+      const rows = countRows(batch);
       options.onRun?.(rows, (performance.now() - started) / 1000);
       const misfit = options.join ? findMisfit(outputs, rows) : undefined;
       if (misfit !== undefined && former.stopJoining()) options.onMisfit?.(misfit);
@@ -261,176 +204,4 @@ function createSweep(sweep: () => void): () => void {
       sweep();
     }, SWEEP_MS).unref();
   };
-}
-
-/** Decides which rows go into the next run. */
-interface BatchFormer {
-  /** The rows of the next run; empty if there is nothing to run now. */
-  next(): Batch;
-  /** Puts these batches, in their order, in front of the queue. */
-  retry(batches: readonly Batch[]): void;
-  /** Whether no row is queued, waits for room, or is to run once more. */
-  isEmpty(): boolean;
-  /** Rejects all cancelled rows. */
-  removeCancelled(): void;
-  /** Rejects all rows that are not in a run. */
-  rejectAll(error: ServingError): void;
-  /** From now on every row runs alone. @returns whether rows were joined until now. */
-  stopJoining(): boolean;
-  isJoining(): boolean;
-  /** Bounds the next runs by the bytes of these outputs, which may be more than those of the inputs. */
-  learnOutputBytes(outputs: readonly Tensor[], rows: number): void;
-}
-
-/** @param onDelayOver called when a row has waited for `delayMs`. */
-function createBatchFormer(
-  admission: Admission<Entry>,
-  { join, maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES, delayMs, onWait }: BatcherOptions,
-  onDelayOver: () => void,
-): BatchFormer {
-  const { queue } = admission;
-  /** Parts of failed runs. Each is a run of its own, and runs before the queue. */
-  const retries: Batch[] = [];
-  let isJoining = join;
-  const hasWaited = createDelay(delayMs, onDelayOver);
-  /** Average bytes of a row of the outputs of the last joined run. */
-  let outputBytes = 1;
-
-  function nextRetry(): Batch | undefined {
-    for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
-      const wanted = dropCancelled(retry, admission);
-      if (isJoining && wanted.length > 0) return wanted;
-      const [first, ...others] = isolateRows(wanted);
-      retries.unshift(...others);
-      if (first !== undefined) return first;
-    }
-    return undefined;
-  }
-
-  function nextQueued(): Batch {
-    while (queue.length > 0 && admission.dropIfCancelled(queue[0]!)) queue.shift();
-    admission.admitWaiting();
-    const head = queue[0];
-    if (head === undefined || isDelayed(head)) return [];
-    const batch = isJoining ? takeJoined(head) : [takeOne(head)];
-    admission.admitWaiting();
-    return batch;
-  }
-
-  function isDelayed(head: Entry): boolean {
-    if (delayMs === 0 || !isJoining) return false;
-    const maxRows = rowsInRun(Math.max(head.bytesPerRow, outputBytes), maxBatchSize, maxBatchBytes);
-    return admission.depth() < maxRows && !hasWaited(head.queuedAt);
-  }
-
-  function takeOne(head: Entry): BatchSlice {
-    const slice = take(head, 1, performance.now());
-    if (head.taken === head.feeds.rows) queue.shift();
-    return slice;
-  }
-
-  /** Rows of the head and of later entries of the same key, within the limits of rows and bytes. */
-  function takeJoined(head: Entry): Batch {
-    const now = performance.now();
-    const batch: BatchSlice[] = [];
-    let rowsLeft = maxBatchSize;
-    let bytesLeft = maxBatchBytes;
-    let skipped = 0;
-    let i = 0;
-    for (; i < queue.length && rowsLeft > 0; i++) {
-      const entry = queue[i]!;
-      if (entry.key !== head.key) queue[skipped++] = entry;
-      else if (!admission.dropIfCancelled(entry)) {
-        const bytes = Math.max(entry.bytesPerRow, outputBytes);
-        if (batch.length > 0 && bytes > bytesLeft) break;
-        const rows = Math.min(rowsInRun(bytes, rowsLeft, bytesLeft), entry.feeds.rows - entry.taken);
-        batch.push(take(entry, rows, now));
-        rowsLeft -= rows;
-        bytesLeft -= rows * bytes;
-        if (entry.taken < entry.feeds.rows) queue[skipped++] = entry;
-      }
-    }
-    queue.splice(skipped, i - skipped);
-    return batch;
-  }
-
-  function take(entry: Entry, rows: number, now: number): BatchSlice {
-    if (entry.taken === 0) onWait?.((now - entry.queuedAt) / 1000);
-    return { entry, feeds: entry.feeds, first: admission.take(entry, rows), rows, isLastAttempt: false };
-  }
-
-  return {
-    next: () => nextRetry() ?? nextQueued(),
-    retry: (batches) => void retries.push(...batches),
-    isEmpty: () => retries.length === 0 && admission.isEmpty(),
-    removeCancelled() {
-      const wanted = retries.splice(0).map((retry) => dropCancelled(retry, admission));
-      retries.push(...wanted.filter(({ length }) => length > 0));
-      admission.removeCancelled();
-    },
-    rejectAll(error) {
-      for (const { entry } of retries.splice(0).flat()) admission.reject(entry, error);
-      admission.rejectAll(error);
-    },
-    stopJoining() {
-      const joined = isJoining;
-      isJoining = false;
-      return joined;
-    },
-    isJoining: () => isJoining,
-    learnOutputBytes(outputs, rows) {
-      if (isJoining) outputBytes = rowBytes(outputs, rows);
-    },
-  };
-}
-
-/**
- * Creates a check whether `delayMs` have passed since a time of `performance.now()`.
- * @param onOver called when they have passed, if the check has returned false before.
- */
-function createDelay(delayMs: number, onOver: () => void): (since: number) => boolean {
-  let isTimerSet = false;
-  return (since) => {
-    const remainingMs = since + delayMs - performance.now();
-    if (remainingMs <= 0) return true;
-    if (!isTimerSet) {
-      isTimerSet = true;
-      setTimeout(() => {
-        isTimerSet = false;
-        onOver();
-      }, Math.ceil(remainingMs));
-    }
-    return false;
-  };
-}
-
-/**
- * The runs to try after a failed one, so that only the rows that caused the failure fail. A batch with an error is halved until
- * each row is alone. The rows of a batch that ended its process run once more, each alone: the row at fault costs two processes.
- * A row that was alone from the start costs one; or two if the process was killed from outside, since the row need not be the
- * cause then.
- * @returns undefined if the batch is one row, and that row is the cause.
- */
-function retriesAfter(batch: Batch, error: unknown): Batch[] | undefined {
-  const fault = error instanceof RunError ? error.fault : 'failed';
-  const onlyRow = batch.length === 1 && batch[0]!.rows === 1 ? batch[0] : undefined;
-  if (fault === 'failed') return onlyRow === undefined ? halve(batch) : undefined;
-  const isCause = fault === 'timed-out' || (error instanceof RunError && error.ofItself);
-  if (onlyRow !== undefined && (onlyRow.isLastAttempt || isCause)) return undefined;
-  return isolateRows(batch.map((slice) => ({ ...slice, isLastAttempt: true })));
-}
-
-/** Each row as a batch of its own. */
-function isolateRows(batch: Batch): Batch[] {
-  return batch.flatMap((slice) =>
-    Array.from({ length: slice.rows }, (_, row) => [{ ...slice, first: slice.first + row, rows: 1 }]),
-  );
-}
-
-function dropCancelled(batch: Batch, admission: Admission<Entry>): Batch {
-  return batch.filter(({ entry }) => !admission.dropIfCancelled(entry));
-}
-
-function rowsOf(batch: Batch): number {
-  return batch.reduce((sum, { rows }) => sum + rows, 0);
 }

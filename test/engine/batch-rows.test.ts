@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  countRows,
   type Feeds,
   findMisfit,
   halve,
+  isolateRows,
   joinRows,
   keyOf,
   rowBytes,
   rowsInRun,
   type Span,
-  servingErrorOf,
   stackSpans,
 } from '../../functions/engine/batch-rows.ts';
-import { RunError } from '../../functions/engine/process/engine-process.ts';
 import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { column, float32 } from '../helpers/tensors.ts';
 
@@ -112,24 +112,21 @@ test('halves keep the other fields of a span', () => {
   );
 });
 
+test('rows are isolated in order, over all spans, and counted', () => {
+  const spans = [span(feeds(5, column(1, 2, 3, 4, 5)), 1, 3), span(feeds(1, column(6)))];
+  const isolated = isolateRows(spans);
+  assert.deepEqual(
+    isolated.map((alone) => alone.map(({ first, rows }) => [first, rows])),
+    [[[1, 1]], [[2, 1]], [[3, 1]], [[0, 1]]],
+  );
+  assert.equal(isolated[3]![0]!.feeds, spans[1]!.feeds);
+  assert.equal(countRows(spans), 4);
+});
+
 test('an output without a row for each input row is named with its shape', () => {
   assert.equal(findMisfit([column(1, 2), float32([2], [1, 2])], 2), undefined);
   for (const dims of [[], [1], [3, 2]]) {
     assert.equal(findMisfit([column(1, 2), float32(dims, [])], 2), `output 1 has the shape [${dims}] for 2 rows`);
-  }
-});
-
-test('a run that took too long is DEADLINE; any other fault is MODEL_FAILED', () => {
-  const late = servingErrorOf(new RunError('timed-out', 'the run took longer than 5 ms'));
-  assert.deepEqual([late.code, late.message], ['DEADLINE', 'the model did not finish: the run took longer than 5 ms']);
-  for (const cause of [
-    new RunError('failed', 'bad index'),
-    new RunError('crashed', 'bad index'),
-    new Error('bad index'),
-  ]) {
-    const error = servingErrorOf(cause);
-    assert.deepEqual([error.code, error.cause], ['MODEL_FAILED', cause]);
-    assert.match(error.message, /failed on this input: bad index/);
   }
 });
 

@@ -1,0 +1,189 @@
+import type { ServingError } from '../errors.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Admission, QueueEntry } from './admission.ts';
+import { isolateRows, MAX_BATCH_BYTES, rowBytes, rowsInRun, type Span } from './batch-rows.ts';
+import type { Outcome } from './outcome.ts';
+
+/** What bounds a run, and the function that is called for metrics. */
+export interface FormerOptions {
+  /** Whether rows of different requests may share a run. If not, a request's tensors are not split either. */
+  readonly join: boolean;
+  /** The most rows of a run. */
+  readonly maxBatchSize: number;
+  /** The most bytes of the rows of a joined run. Default: {@link MAX_BATCH_BYTES}. A run has at least one row. */
+  readonly maxBatchBytes?: number;
+  /** Milliseconds that the first row of a run waits for others. 0: it runs as soon as an engine is free. */
+  readonly delayMs: number;
+  /** Called when a run takes the first rows of an entry. @param seconds that they were in the queue. */
+  readonly onWait?: (seconds: number) => void;
+}
+
+/** Rows of one call of `predict`. */
+export interface Entry extends QueueEntry {
+  /** The result of `keyOf`; '' if rows are not joined. */
+  readonly key: string;
+  /** Bytes of each row of the feeds. */
+  readonly bytesPerRow: number;
+  readonly outcomes: { readonly at: number; readonly outcome: Outcome }[];
+  /** Rows with an outcome so far. */
+  settled: number;
+  resolve(outcomes: readonly Outcome[]): void;
+}
+
+/** Consecutive rows of one entry in one run. */
+export interface BatchSlice extends Span {
+  readonly entry: Entry;
+  /** Second and last attempt: the process of the first run died, and each row now runs alone. */
+  readonly isLastAttempt: boolean;
+}
+
+/** The rows of one run. */
+export type Batch = readonly BatchSlice[];
+
+/** Decides which rows go into the next run. */
+export interface BatchFormer {
+  /** The rows of the next run; empty if there is nothing to run now. */
+  next(): Batch;
+  /** Puts these batches, in their order, in front of the queue. */
+  retry(batches: readonly Batch[]): void;
+  /** Whether no row is queued, waits for room, or is to run once more. */
+  isEmpty(): boolean;
+  /** Rejects all cancelled rows. */
+  removeCancelled(): void;
+  /** Rejects all rows that are not in a run. */
+  rejectAll(error: ServingError): void;
+  /** From now on every row runs alone. @returns whether rows were joined until now. */
+  stopJoining(): boolean;
+  isJoining(): boolean;
+  /** Bounds the next runs by the bytes of these outputs, which may be more than those of the inputs. */
+  learnOutputBytes(outputs: readonly Tensor[], rows: number): void;
+}
+
+/**
+ * Creates the former of the runs of one queue.
+ * @param onDelayOver called when a row has waited for `delayMs`.
+ */
+export function createBatchFormer(
+  admission: Admission<Entry>,
+  { join, maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES, delayMs, onWait }: FormerOptions,
+  onDelayOver: () => void,
+): BatchFormer {
+  const { queue } = admission;
+  /** Parts of failed runs. Each is a run of its own, and runs before the queue. */
+  const retries: Batch[] = [];
+  let isJoining = join;
+  const hasWaited = createDelay(delayMs, onDelayOver);
+  /** Average bytes of a row of the outputs of the last joined run. */
+  let outputBytes = 1;
+
+  function nextRetry(): Batch | undefined {
+    for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
+      const wanted = dropCancelled(retry, admission);
+      if (isJoining && wanted.length > 0) return wanted;
+      const [first, ...others] = isolateRows(wanted);
+      retries.unshift(...others);
+      if (first !== undefined) return first;
+    }
+    return undefined;
+  }
+
+  function nextQueued(): Batch {
+    while (queue.length > 0 && admission.dropIfCancelled(queue[0]!)) queue.shift();
+    admission.admitWaiting();
+    const head = queue[0];
+    if (head === undefined || isDelayed(head)) return [];
+    const batch = isJoining ? takeJoined(head) : [takeOne(head)];
+    admission.admitWaiting();
+    return batch;
+  }
+
+  function isDelayed(head: Entry): boolean {
+    if (delayMs === 0 || !isJoining) return false;
+    const maxRows = rowsInRun(Math.max(head.bytesPerRow, outputBytes), maxBatchSize, maxBatchBytes);
+    return admission.depth() < maxRows && !hasWaited(head.queuedAt);
+  }
+
+  function takeOne(head: Entry): BatchSlice {
+    const slice = take(head, 1, performance.now());
+    if (head.taken === head.feeds.rows) queue.shift();
+    return slice;
+  }
+
+  /** Rows of the head and of later entries of the same key, within the limits of rows and bytes. */
+  function takeJoined(head: Entry): Batch {
+    const now = performance.now();
+    const batch: BatchSlice[] = [];
+    let rowsLeft = maxBatchSize;
+    let bytesLeft = maxBatchBytes;
+    let skipped = 0;
+    let i = 0;
+    for (; i < queue.length && rowsLeft > 0; i++) {
+      const entry = queue[i]!;
+      if (entry.key !== head.key) queue[skipped++] = entry;
+      else if (!admission.dropIfCancelled(entry)) {
+        const bytes = Math.max(entry.bytesPerRow, outputBytes);
+        if (batch.length > 0 && bytes > bytesLeft) break;
+        const rows = Math.min(rowsInRun(bytes, rowsLeft, bytesLeft), entry.feeds.rows - entry.taken);
+        batch.push(take(entry, rows, now));
+        rowsLeft -= rows;
+        bytesLeft -= rows * bytes;
+        if (entry.taken < entry.feeds.rows) queue[skipped++] = entry;
+      }
+    }
+    queue.splice(skipped, i - skipped);
+    return batch;
+  }
+
+  function take(entry: Entry, rows: number, now: number): BatchSlice {
+    if (entry.taken === 0) onWait?.((now - entry.queuedAt) / 1000);
+    return { entry, feeds: entry.feeds, first: admission.take(entry, rows), rows, isLastAttempt: false };
+  }
+
+  return {
+    next: () => nextRetry() ?? nextQueued(),
+    retry: (batches) => void retries.push(...batches),
+    isEmpty: () => retries.length === 0 && admission.isEmpty(),
+    removeCancelled() {
+      const wanted = retries.splice(0).map((retry) => dropCancelled(retry, admission));
+      retries.push(...wanted.filter(({ length }) => length > 0));
+      admission.removeCancelled();
+    },
+    rejectAll(error) {
+      for (const { entry } of retries.splice(0).flat()) admission.reject(entry, error);
+      admission.rejectAll(error);
+    },
+    stopJoining() {
+      const joined = isJoining;
+      isJoining = false;
+      return joined;
+    },
+    isJoining: () => isJoining,
+    learnOutputBytes(outputs, rows) {
+      if (isJoining) outputBytes = rowBytes(outputs, rows);
+    },
+  };
+}
+
+/**
+ * Creates a check whether `delayMs` have passed since a time of `performance.now()`.
+ * @param onOver called when they have passed, if the check has returned false before.
+ */
+function createDelay(delayMs: number, onOver: () => void): (since: number) => boolean {
+  let isTimerSet = false;
+  return (since) => {
+    const remainingMs = since + delayMs - performance.now();
+    if (remainingMs <= 0) return true;
+    if (!isTimerSet) {
+      isTimerSet = true;
+      setTimeout(() => {
+        isTimerSet = false;
+        onOver();
+      }, Math.ceil(remainingMs));
+    }
+    return false;
+  };
+}
+
+function dropCancelled(batch: Batch, admission: Admission<Entry>): Batch {
+  return batch.filter(({ entry }) => !admission.dropIfCancelled(entry));
+}
