@@ -1,9 +1,9 @@
 import { ServingError } from '../errors.ts';
 import type { Feeds } from './batch-rows.ts';
 
-/** The state of a request: `gone` once its client has closed the connection or its deadline has passed. */
+/** The state of a request: `cancelled` once its client has closed the connection or its deadline has passed. */
 export interface Cancellation {
-  readonly gone: boolean;
+  readonly cancelled: boolean;
 }
 
 /** How rows enter the queue. */
@@ -104,10 +104,10 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
   function admitWaiting(): void {
     for (const [cancellation, chunks] of waiting) {
       const [next] = chunks;
-      if (!cancellation.gone && !hasRoom(next!.feeds.rows, next!.isBulk)) return;
+      if (!cancellation.cancelled && !hasRoom(next!.feeds.rows, next!.isBulk)) return;
       // A request that has more chunks is inserted again behind the others, and this loop reaches it there.
       waiting.delete(cancellation);
-      if (cancellation.gone) for (const chunk of chunks) chunk.reject(clientGone());
+      if (cancellation.cancelled) for (const chunk of chunks) chunk.reject(clientGone());
       else {
         enqueue(chunks.shift()!);
         if (chunks.length > 0) waiting.set(cancellation, chunks);
@@ -116,7 +116,7 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
   }
 
   function dropIfCancelled(entry: E): boolean {
-    if (!entry.cancellation.gone) return false;
+    if (!entry.cancellation.cancelled) return false;
     reject(entry, clientGone());
     return true;
   }
@@ -139,7 +139,7 @@ export function createAdmission<E extends QueueEntry>(maxQueueSize: number): Adm
     for (const entry of queue) if (!dropIfCancelled(entry)) queue[length++] = entry;
     queue.length = length;
     for (const [cancellation, chunks] of waiting) {
-      if (!cancellation.gone) continue;
+      if (!cancellation.cancelled) continue;
       waiting.delete(cancellation);
       for (const chunk of chunks) chunk.reject(clientGone());
     }
