@@ -1,6 +1,6 @@
 import type { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Admission, QueueEntry } from './admission.ts';
+import type { Admission, AdmittedEntry } from './admission/admission.ts';
 import { isolateRows, MAX_BATCH_BYTES, rowBytes, rowsInRun, type Span } from './batch-rows.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -19,9 +19,7 @@ export interface FormerOptions {
 }
 
 /** Rows of one call of `predict`. */
-export interface Entry extends QueueEntry {
-  /** The result of `keyOf`; '' if rows are not joined. */
-  readonly key: string;
+export interface Entry extends AdmittedEntry {
   /** Bytes of each row of the feeds. */
   readonly bytesPerRow: number;
   readonly outcomes: { readonly at: number; readonly outcome: Outcome }[];
@@ -46,10 +44,10 @@ export interface BatchFormer {
   next(): Batch;
   /** Puts these batches, in their order, in front of the queue. */
   retry(batches: readonly Batch[]): void;
-  /** Whether no row is queued, waits for room, or is to run once more. */
+  /** Whether no row is queued or is to run once more. */
   isEmpty(): boolean;
-  /** Rejects all cancelled rows. */
-  removeCancelled(): void;
+  /** Rejects all cancelled and late rows. */
+  sweep(): void;
   /** Rejects all rows that are not in a run. */
   rejectAll(error: ServingError): void;
   /** From now on every row runs alone. @returns whether rows were joined until now. */
@@ -68,7 +66,6 @@ export function createBatchFormer(
   { join, maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES, delayMs, onWait }: FormerOptions,
   onDelayOver: () => void,
 ): BatchFormer {
-  const { queue } = admission;
   /** Parts of failed runs. Each is a run of its own, and runs before the queue. */
   const retries: Batch[] = [];
   let isJoining = join;
@@ -88,13 +85,10 @@ export function createBatchFormer(
   }
 
   function nextQueued(): Batch {
-    while (queue.length > 0 && admission.dropIfCancelled(queue[0]!)) queue.shift();
-    admission.admitWaiting();
-    const head = queue[0];
+    const head = admission.first();
     if (head === undefined || isDelayed(head)) return [];
-    const batch = isJoining ? takeJoined(head) : [takeOne(head)];
-    admission.admitWaiting();
-    return batch;
+    admission.begin(head);
+    return isJoining ? takeJoined(head) : [take(head, 1, performance.now())];
   }
 
   function isDelayed(head: Entry): boolean {
@@ -103,34 +97,22 @@ export function createBatchFormer(
     return admission.depth() < maxRows && !hasWaited(head.queuedAt);
   }
 
-  function takeOne(head: Entry): BatchSlice {
-    const slice = take(head, 1, performance.now());
-    if (head.taken === head.feeds.rows) queue.shift();
-    return slice;
-  }
-
-  /** Rows of the head and of later entries of the same key, within the limits of rows and bytes. */
+  /** Rows of the head and of the entries of the same key that are next in turn, within the limits of rows and bytes. */
   function takeJoined(head: Entry): Batch {
     const now = performance.now();
     const batch: BatchSlice[] = [];
     let rowsLeft = maxBatchSize;
     let bytesLeft = maxBatchBytes;
-    let skipped = 0;
-    let i = 0;
-    for (; i < queue.length && rowsLeft > 0; i++) {
-      const entry = queue[i]!;
-      if (entry.key !== head.key) queue[skipped++] = entry;
-      else if (!admission.dropIfCancelled(entry)) {
-        const bytes = Math.max(entry.bytesPerRow, outputBytes);
-        if (batch.length > 0 && bytes > bytesLeft) break;
-        const rows = Math.min(rowsInRun(bytes, rowsLeft, bytesLeft), entry.feeds.rows - entry.taken);
-        batch.push(take(entry, rows, now));
-        rowsLeft -= rows;
-        bytesLeft -= rows * bytes;
-        if (entry.taken < entry.feeds.rows) queue[skipped++] = entry;
-      }
+    let entry: Entry | undefined = head;
+    while (entry !== undefined) {
+      const bytes = Math.max(entry.bytesPerRow, outputBytes);
+      if (batch.length > 0 && bytes > bytesLeft) break;
+      const rows = Math.min(rowsInRun(bytes, rowsLeft, bytesLeft), entry.feeds.rows - entry.taken);
+      batch.push(take(entry, rows, now));
+      rowsLeft -= rows;
+      bytesLeft -= rows * bytes;
+      entry = rowsLeft > 0 ? admission.next(head.key) : undefined;
     }
-    queue.splice(skipped, i - skipped);
     return batch;
   }
 
@@ -143,10 +125,10 @@ export function createBatchFormer(
     next: () => nextRetry() ?? nextQueued(),
     retry: (batches) => void retries.push(...batches),
     isEmpty: () => retries.length === 0 && admission.isEmpty(),
-    removeCancelled() {
+    sweep() {
       const wanted = retries.splice(0).map((retry) => dropCancelled(retry, admission));
       retries.push(...wanted.filter(({ length }) => length > 0));
-      admission.removeCancelled();
+      admission.sweep();
     },
     rejectAll(error) {
       for (const { entry } of retries.splice(0).flat()) admission.reject(entry, error);

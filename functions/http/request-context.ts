@@ -13,7 +13,7 @@ export interface RequestContext {
   readonly query: string;
   /** The parameters in the path, percent-decoded: the value of `{name}` is that of `name`. */
   readonly params: Readonly<Record<string, string>>;
-  /** `gone` once the client has left or the deadline has passed: no response can be sent then. */
+  /** `cancelled` once the client has left or the deadline has passed: no response can be sent then. */
   readonly cancellation: RequestState;
   /** A fault of the server or the model in a part of a response with status 200, for the log. */
   fault?: ServingError | undefined;
@@ -41,7 +41,7 @@ export class RequestState implements Cancellation {
     return (destroyed || req.socket.destroyed) && !writableEnded;
   }
 
-  get gone(): boolean {
+  get cancelled(): boolean {
     return this.expired || this.left;
   }
 }
@@ -109,8 +109,8 @@ async function sendCompressed(
   coding: Coding,
 ): Promise<void> {
   const { res, cancellation } = context;
-  const body = await compress(pieces, coding, () => cancellation.gone);
-  if (cancellation.gone || res.headersSent) return;
+  const body = await compress(pieces, coding, () => cancellation.cancelled);
+  if (cancellation.cancelled || res.headersSent) return;
   headers.push('Vary', 'Accept-Encoding', 'Content-Encoding', coding);
   writeHead(context, status, headers, body.length);
   res.end(body);

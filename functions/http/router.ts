@@ -121,7 +121,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       const authorized = authorize?.(context, route);
       if (authorized !== undefined) {
         await authorized;
-        if (cancellation.gone) throw leftEarly();
+        if (cancellation.cancelled) throw leftEarly();
       }
       if (route.body !== undefined) {
         context.reservation = new BodyReservation(budget);

@@ -118,7 +118,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
       if (idle === undefined && threads.size === most) return;
       const body = queue.take(mayReadLong() ? undefined : LONG_BYTES);
       if (body === undefined) return;
-      if (body.owner.cancellation.gone) body.reject(cancelled());
+      if (body.owner.cancellation.cancelled) body.reject(cancelled());
       else read(body, idle);
     }
   }
@@ -163,7 +163,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
 
   /** Bodies of cancelled requests must not keep their memory until a thread is free. */
   function sweep(): void {
-    for (const { reject } of queue.removeAll(({ owner }) => owner.cancellation.gone)) reject(cancelled());
+    for (const { reject } of queue.removeAll(({ owner }) => owner.cancellation.cancelled)) reject(cancelled());
     advance();
   }
 

@@ -52,8 +52,8 @@ function read({ bytes, reading }: Job): { value: unknown; transfer: ArrayBuffer[
     const value = readInfer(bytes, reading.form, reading.textBytes, MAX_TENSOR_VALUES);
     return { value, transfer: buffersOf(value.tensors) };
   }
-  const { signature, names, joined } = reading.form;
-  const rows = createRowDecoder(signature, names, joined);
+  const { signature, names, joinsRows } = reading.form;
+  const rows = createRowDecoder(signature, names, joinsRows);
   if (reading.as === 'vertex') {
     const value = readVertexBody(bytes, rows, MAX_TENSOR_VALUES);
     return { value, transfer: buffersOf(tensorsOfVertex(value)) };

@@ -8,7 +8,7 @@ import { ask, quiet, range, request, setUpBatcher, valuesOfRuns } from '../helpe
 const BULK_WAIT: AdmissionOptions = { bulk: true, whenFull: 'wait' };
 
 /** An entry of so many rows. `first` names it; `rejected` has the code that it was rejected with. */
-function entryOf(first: number, rows = 1, cancellation = { gone: false }, isBulk = true) {
+function entryOf(first: number, rows = 1, cancellation = { cancelled: false }, isBulk = true) {
   const entry = {
     feeds: request(range(first, rows)),
     cancellation,
@@ -33,7 +33,7 @@ function takeOldest(admission: ReturnType<typeof createAdmission>): void {
 
 test('chunks that wait enter in turn, one of each request, in the order in which the requests began to wait', () => {
   const admission = createAdmission(2);
-  const [a, b, c] = [{ gone: false }, { gone: false }, { gone: false }];
+  const [a, b, c] = [{ cancelled: false }, { cancelled: false }, { cancelled: false }];
   for (const [first, cancellation] of [
     [0, a],
     [1, a],
@@ -64,21 +64,21 @@ test('the first chunk of a long request is refused if short requests leave no ro
   const admission = createAdmission(8);
   admission.add(entryOf(0, 3));
   assert.equal(admission.refuse(2, { bulk: true }), undefined, 'a chunk of another request is in its way');
-  const short = entryOf(10, 3, { gone: false }, false);
+  const short = entryOf(10, 3, { cancelled: false }, false);
   admission.add(short);
   assert.equal(admission.refuse(2, { bulk: true })?.code, 'OVERLOADED', 'without that chunk there would be no room');
   assert.equal(admission.refuse(2, {}), undefined, 'a short request still enters');
   admission.add(entryOf(20, 1));
   assert.equal(admission.refuse(2, { bulk: true }), undefined, 'a chunk waits: this one enters in turn');
-  short.cancellation.gone = true;
+  short.cancellation.cancelled = true;
   while (admission.queue.length > 0) takeOldest(admission);
-  admission.add(entryOf(30, 4, { gone: false }, false));
+  admission.add(entryOf(30, 4, { cancelled: false }, false));
   assert.equal(admission.refuse(1, { bulk: true })?.code, 'OVERLOADED');
 });
 
 test('a long request is refused if 64 requests wait already, and a stream still waits', () => {
   const admission = createAdmission(2);
-  const cancellations = range(0, 65).map(() => ({ gone: false }));
+  const cancellations = range(0, 65).map(() => ({ cancelled: false }));
   for (const [first, cancellation] of cancellations.slice(0, 64).entries()) {
     admission.add(entryOf(first, 1, cancellation));
     admission.add(entryOf(first, 1, cancellation));
@@ -90,7 +90,7 @@ test('a long request is refused if 64 requests wait already, and a stream still 
     ['OVERLOADED', '64 long requests and streams wait for room in the queue, 64 at most', 1],
   );
   assert.equal(admission.refuse(1, BULK_WAIT), undefined);
-  cancellations[3]!.gone = true;
+  cancellations[3]!.cancelled = true;
   assert.equal(admission.refuse(1, { bulk: true }), undefined, 'cancelled requests are removed first');
 });
 
@@ -108,7 +108,7 @@ test('a chunk larger than half of the queue enters when the queue is empty', () 
 test('a short request that may wait does so only if the entire queue is full', () => {
   const admission = createAdmission(4);
   admission.add(entryOf(0, 2));
-  for (const first of [10, 20, 30]) admission.add(entryOf(first, 1, { gone: false }, false));
+  for (const first of [10, 20, 30]) admission.add(entryOf(first, 1, { cancelled: false }, false));
   assert.deepEqual([admission.queue.map(firstOf), admission.depth()], [[0, 10, 20], 4]);
   takeOldest(admission);
   assert.deepEqual(admission.queue.map(firstOf), [10, 20, 30]);
@@ -116,11 +116,11 @@ test('a short request that may wait does so only if the entire queue is full', (
 
 test('cancelled requests are removed from the queue and from the chunks that wait, which make room', () => {
   const admission = createAdmission(4);
-  const [gone, stays] = [{ gone: false }, { gone: false }];
-  const queued = entryOf(0, 2, gone);
-  const waiting = [entryOf(10, 1, gone), entryOf(11, 1, gone)];
+  const [leaving, stays] = [{ cancelled: false }, { cancelled: false }];
+  const queued = entryOf(0, 2, leaving);
+  const waiting = [entryOf(10, 1, leaving), entryOf(11, 1, leaving)];
   for (const entry of [queued, ...waiting, entryOf(20, 2, stays)]) admission.add(entry);
-  gone.gone = true;
+  leaving.cancelled = true;
   admission.removeCancelled();
   assert.deepEqual(
     [queued, ...waiting].map(({ rejected }) => rejected),
@@ -131,20 +131,20 @@ test('cancelled requests are removed from the queue and from the chunks that wai
 
 test('no chunk of a request that was cancelled while it waited enters the queue', () => {
   const admission = createAdmission(2);
-  const [gone, stays] = [{ gone: false }, { gone: false }];
-  const left = entryOf(10, 1, gone);
+  const [leaving, stays] = [{ cancelled: false }, { cancelled: false }];
+  const left = entryOf(10, 1, leaving);
   for (const entry of [entryOf(0), left, entryOf(20, 1, stays)]) admission.add(entry);
-  gone.gone = true;
+  leaving.cancelled = true;
   takeOldest(admission);
   assert.deepEqual([admission.queue.map(firstOf), left.rejected], [[20], 'CLIENT_GONE']);
 });
 
 test('cancelled short requests make room for the first chunk of a request', () => {
   const admission = createAdmission(4);
-  const gone = { gone: false };
-  for (const first of [0, 2]) admission.add(entryOf(first, 2, gone, false));
+  const leaving = { cancelled: false };
+  for (const first of [0, 2]) admission.add(entryOf(first, 2, leaving, false));
   assert.equal(admission.refuse(2, { bulk: true })?.code, 'OVERLOADED');
-  gone.gone = true;
+  leaving.cancelled = true;
   assert.equal(admission.refuse(2, { bulk: true }), undefined);
   assert.deepEqual([admission.queue, admission.depth()], [[], 0]);
 });
@@ -152,7 +152,7 @@ test('cancelled short requests make room for the first chunk of a request', () =
 test('all entries, in the queue and waiting, are rejected with an error, and nothing is left', () => {
   const admission = createAdmission(4);
   const partly = entryOf(0, 2);
-  const others = [entryOf(10, 2), entryOf(20, 2), entryOf(30, 1, { gone: false }, false)];
+  const others = [entryOf(10, 2), entryOf(20, 2), entryOf(30, 1, { cancelled: false }, false)];
   for (const entry of [partly, ...others]) admission.add(entry);
   admission.take(partly, 1);
   assert.equal(admission.isEmpty(), false);
@@ -187,7 +187,7 @@ test('in any order of arrivals, runs and cancellations, bulk work is bounded, fa
 
 async function playOut(world: { moves: readonly Move[]; maxQueueSize: number; engines: number }) {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 2, maxQueueSize: world.maxQueueSize }, world.engines);
-  const requests = range(0, 5).map(() => ({ cancellation: { gone: false }, chunks: [] as Chunk[] }));
+  const requests = range(0, 5).map(() => ({ cancellation: { cancelled: false }, chunks: [] as Chunk[] }));
   const singles: ReturnType<typeof ask>[] = [];
   let value = 0;
   let checked = 0;
@@ -198,7 +198,7 @@ async function playOut(world: { moves: readonly Move[]; maxQueueSize: number; en
         for (const { chunks, cancellation } of requests) {
           const chunk = chunks.find(({ first, rows }) => got >= first && got < first + rows);
           if (chunk === undefined) continue;
-          assert.ok(!cancellation.gone, 'a row of a cancelled request was run');
+          assert.ok(!cancellation.cancelled, 'a row of a cancelled request was run');
           chunk.runAt ??= checked;
         }
       }
@@ -219,7 +219,7 @@ async function playOut(world: { moves: readonly Move[]; maxQueueSize: number; en
     else if (kind === 'end') runner.open[0]?.finish();
     else {
       check();
-      cancellation.gone = true;
+      cancellation.cancelled = true;
     }
     if (kind === 'end' || kind === 'leave') await quiet();
     check();
@@ -234,7 +234,7 @@ async function playOut(world: { moves: readonly Move[]; maxQueueSize: number; en
   for (const { cancellation, chunks } of requests) {
     for (const { asked, first, rows, runAt } of chunks) {
       assert.equal(asked.times, 1, 'settled once');
-      if (asked.settled === 'CLIENT_GONE') assert.ok(cancellation.gone);
+      if (asked.settled === 'CLIENT_GONE') assert.ok(cancellation.cancelled);
       else assert.deepEqual([asked.settled, runAt !== undefined], [range(first, rows).map((row) => row * 10), true]);
     }
     const runs = chunks.flatMap(({ runAt }) => runAt ?? []);
@@ -266,7 +266,7 @@ test('at most one chunk of each other request overtakes one that waits, and bulk
   fc.assert(
     fc.property(world, ({ arrivals, maxQueueSize }) => {
       const admission = createAdmission(maxQueueSize);
-      const requests = range(0, 5).map(() => ({ gone: false }));
+      const requests = range(0, 5).map(() => ({ cancelled: false }));
       /** For each request that waits: the chunks of each other one that came in since. */
       const passed = new Map<object, Map<object, number>>();
       const waiting = new Map<object, number>();
@@ -317,14 +317,14 @@ test('no wake-up is lost, in any order of runs that end and clients that leave',
   const events = ['end', 'end', 'leave queued', 'leave waiting', 'drop'] as const;
   for (const order of permutations(events)) {
     const { runner, batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 2 }, 2);
-    const requests = range(0, 6).map((value) => ask(batcher, request([value]), { gone: false }, BULK_WAIT));
+    const requests = range(0, 6).map((value) => ask(batcher, request([value]), { cancelled: false }, BULK_WAIT));
     await quiet();
     for (const event of order) {
       if (event === 'end') runner.open[0]?.finish();
-      else if (event === 'leave queued') requests[2]!.cancellation.gone = true;
-      else if (event === 'leave waiting') requests[4]!.cancellation.gone = true;
+      else if (event === 'leave queued') requests[2]!.cancellation.cancelled = true;
+      else if (event === 'leave waiting') requests[4]!.cancellation.cancelled = true;
       else {
-        requests[3]!.cancellation.gone = true;
+        requests[3]!.cancellation.cancelled = true;
         // It finds the queue full: those whose client has left are dropped.
         ask(batcher, request([50, 51]));
       }

@@ -23,7 +23,9 @@ test('a joined run is bounded by bytes as well: rows of 12 MiB run two at a time
     rows: 1,
   } as const;
   const output = (rows: number): Tensor => ({ dtype: 'float32', dims: [rows, 1], data: new Float32Array(rows) });
-  const answers = [large, ...new Array<Feeds>(64).fill(image)].map((feeds) => batcher.predict(feeds, { gone: false }));
+  const answers = [large, ...new Array<Feeds>(64).fill(image)].map((feeds) =>
+    batcher.predict(feeds, { cancelled: false }),
+  );
   for (await quiet(); runner.open.length > 0; await quiet()) {
     const [run] = runner.open;
     run!.finish([output(run!.inputs[0]!.dims[0]!)]);
@@ -97,12 +99,12 @@ test('rows of a cancelled request do not run, and no longer count as waiting', a
   const leaving = ask(batcher, request([2]));
   const partly = ask(batcher, request(range(3, 4)));
   const staying = ask(batcher, request([7]));
-  leaving.cancellation.gone = true;
+  leaving.cancellation.cancelled = true;
   runner.open[0]!.finish();
   await quiet();
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [3, 4]]);
   assert.equal(leaving.settled, 'CLIENT_GONE');
-  partly.cancellation.gone = true;
+  partly.cancellation.cancelled = true;
   await settleAll({ runner, batcher }, () => undefined);
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [3, 4], [7]]);
   assert.deepEqual([partly.settled, staying.settled, batcher.depth()], ['CLIENT_GONE', [70], 0]);
@@ -144,7 +146,7 @@ test('a slice that would run again does not run if its request was cancelled mea
   const [leaving, staying] = [ask(batcher, request([1])), ask(batcher, request([2]))];
   await quiet();
   runner.open[0]!.fail('crashed');
-  leaving.cancellation.gone = true;
+  leaving.cancellation.cancelled = true;
   await settleAll({ runner, batcher }, () => undefined);
   assert.deepEqual(valuesOfRuns(runner.runs), [[1, 2], [2]]);
   assert.deepEqual([leaving.settled, staying.settled], ['CLIENT_GONE', [20]]);

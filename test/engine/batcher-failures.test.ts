@@ -60,8 +60,8 @@ test('rows that are in the queue, waiting for room, or to run once more are reje
   const bulk = { bulk: true, whenFull: 'wait' } as const;
   const again = ask(batcher, request([1, 2]));
   await quiet();
-  const queued = [ask(batcher, request([3, 4]), { gone: false }, bulk), ask(batcher, request([5]))];
-  const waiting = ask(batcher, request([6, 7]), { gone: false }, bulk);
+  const queued = [ask(batcher, request([3, 4]), { cancelled: false }, bulk), ask(batcher, request([5]))];
+  const waiting = ask(batcher, request([6, 7]), { cancelled: false }, bulk);
   runner.open[0]!.fail('crashed');
   await quiet();
   const asked = [again, ...queued, waiting];

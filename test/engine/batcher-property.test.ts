@@ -77,7 +77,7 @@ async function playOut({
       );
       for (const value of values) {
         const { asked, rank } = requests.find(({ first, fates }) => value >= first && value < first + fates.length)!;
-        assert.ok(!asked.cancellation.gone, 'a row was run whose owner had left');
+        assert.ok(!asked.cancellation.cancelled, 'a row was run whose owner had left');
         assert.equal(inputs[0]!.dims.length, rank, 'a row was run in a tensor of another shape');
       }
     }
@@ -109,7 +109,7 @@ async function playOut({
     else if (step.kind === 'replace' && runner.dead() > 0) runner.replace();
     else if (step.kind === 'leave' && requests.length > 0) {
       checkRuns();
-      requests[step.which % requests.length]!.asked.cancellation.gone = true;
+      requests[step.which % requests.length]!.asked.cancellation.cancelled = true;
     }
     if (step.kind !== 'arrive') await quiet();
     checkRuns();
@@ -127,7 +127,7 @@ async function playOut({
     assert.equal(asked.times, 1, 'settled once');
     if (!Array.isArray(asked.settled)) {
       assert.ok(
-        asked.settled === 'OVERLOADED' || (asked.settled === 'CLIENT_GONE' && asked.cancellation.gone),
+        asked.settled === 'OVERLOADED' || (asked.settled === 'CLIENT_GONE' && asked.cancellation.cancelled),
         String(asked.settled),
       );
       continue;

@@ -60,7 +60,7 @@ test('a request is refused before it is queued if the queue is full, with a time
   ask(batcher, request([1]));
   await quiet();
   const waiting = [ask(batcher, request([2, 3])), ask(batcher, request([4]))];
-  await assert.rejects(batcher.predict(request([5]), { gone: false }), {
+  await assert.rejects(batcher.predict(request([5]), { cancelled: false }), {
     code: 'OVERLOADED',
     retryAfter: 1,
     message: 'the queue is full: 3 rows wait, 3 at most',
@@ -86,7 +86,7 @@ test('cancelled requests make room in a full queue', async () => {
   ask(batcher, request([1]));
   await quiet();
   const left = [ask(batcher, request([2])), ask(batcher, request([3]))];
-  for (const { cancellation } of left) cancellation.gone = true;
+  for (const { cancellation } of left) cancellation.cancelled = true;
   const asked = ask(batcher, request([4]));
   await quiet();
   assert.deepEqual(
@@ -102,7 +102,7 @@ test('cancelled requests make room in a full queue', async () => {
 test('bulk work that waits enters as soon as rows are taken by a run, not only when the next engine is free', async () => {
   const { batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 4 });
   const bulk = { bulk: true, whenFull: 'wait' } as const;
-  for (const value of range(1, 6)) ask(batcher, request([value]), { gone: false }, bulk);
+  for (const value of range(1, 6)) ask(batcher, request([value]), { cancelled: false }, bulk);
   assert.equal(batcher.depth(), 2);
   await quiet();
   assert.equal(batcher.depth(), 2);
@@ -110,11 +110,11 @@ test('bulk work that waits enters as soon as rows are taken by a run, not only w
 
 test('a stream that always has a chunk waiting does not starve a long request', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 4, maxQueueSize: 8 });
-  const stream = { gone: false };
+  const stream = { cancelled: false };
   const chunk = () => ask(batcher, request(range(0, 4)), stream, { bulk: true, whenFull: 'wait' });
   const chunks = range(0, 4).map(chunk);
   await quiet();
-  const long = ask(batcher, request([50, 51]), { gone: false }, { bulk: true, whenFull: 'refuse' });
+  const long = ask(batcher, request([50, 51]), { cancelled: false }, { bulk: true, whenFull: 'refuse' });
   for (let runs = 0; runs < 4 && long.settled === undefined; runs++) {
     runner.open[0]!.finish();
     chunks.push(chunk());
@@ -133,12 +133,12 @@ for (const where of ['in the queue', 'waiting for room', 'to run once more'] as 
     await quiet();
     assert.equal(sets.mock.callCount(), 0, 'its row went to an engine at once');
     if (where === 'to run once more') runner.open[0]!.fail('crashed');
-    else asked.push(ask(batcher, request([2]), { gone: false }, bulk));
-    if (where === 'waiting for room') asked.push(ask(batcher, request([3]), { gone: false }, bulk));
+    else asked.push(ask(batcher, request([2]), { cancelled: false }, bulk));
+    if (where === 'waiting for room') asked.push(ask(batcher, request([3]), { cancelled: false }, bulk));
     await quiet();
     const leaving = asked.at(-1)!;
     t.mock.timers.tick(900);
-    leaving.cancellation.gone = true;
+    leaving.cancellation.cancelled = true;
     await quiet();
     assert.equal(leaving.settled, undefined);
     t.mock.timers.tick(100);
@@ -179,9 +179,9 @@ test('bulk work is refused, or waits, if half of the queue is full; a short requ
   ask(batcher, request([1]));
   await quiet();
   const bulk = (value: number, whenFull: 'refuse' | 'wait') =>
-    ask(batcher, request([value]), { gone: false }, { bulk: true, whenFull });
+    ask(batcher, request([value]), { cancelled: false }, { bulk: true, whenFull });
   const queued = ask(batcher, request([2, 3]));
-  await assert.rejects(batcher.predict(request([4]), { gone: false }, { bulk: true }), {
+  await assert.rejects(batcher.predict(request([4]), { cancelled: false }, { bulk: true }), {
     message: 'the queue is full: 2 rows wait, 4 at most, half of them for long requests',
     retryAfter: 1,
   });

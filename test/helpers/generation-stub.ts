@@ -11,7 +11,7 @@ import type { RecordingTelemetry } from './telemetry.ts';
 export interface StubbedModel {
   readonly signature: Signature;
   /** Default: true. */
-  readonly joined?: boolean;
+  readonly joinsRows?: boolean;
   readonly manifest?: Manifest;
   readonly version?: string;
   readonly superseded?: AbortSignal;
@@ -39,7 +39,13 @@ export const outcomeOf = ({ tensors, rows }: Feeds): Outcome[] => [{ rows, outpu
 
 /** The loaded model `m` without engine processes, for the tests of routes. */
 export function stubGeneration(model: StubbedModel): GenerationStub {
-  const { signature, joined = true, manifest = {}, version = '1', superseded = new AbortController().signal } = model;
+  const {
+    signature,
+    joinsRows = true,
+    manifest = {},
+    version = '1',
+    superseded = new AbortController().signal,
+  } = model;
   const run = model.predict ?? (async (feeds: Feeds) => outcomeOf(feeds));
   const fed: Feeds[] = [];
   const released = Promise.withResolvers<void>();
@@ -49,9 +55,9 @@ export function stubGeneration(model: StubbedModel): GenerationStub {
     version,
     signature,
     manifest,
-    joined,
+    joinsRows,
     labelled: [],
-    rows: createRowDecoder(signature, manifest.input?.features, joined),
+    rows: createRowDecoder(signature, manifest.input?.features, joinsRows),
     superseded,
     hold: () => void held++,
     release() {

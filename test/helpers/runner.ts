@@ -116,7 +116,7 @@ export function valuesOf(outcomes: readonly Outcome[]): (number | string)[] {
 }
 
 /** Asks for a prediction; `settled` has the outcome, or the code of the rejection, once there is one. */
-export function ask(batcher: Batcher, feeds: Feeds, cancellation = { gone: false }, options?: AdmissionOptions) {
+export function ask(batcher: Batcher, feeds: Feeds, cancellation = { cancelled: false }, options?: AdmissionOptions) {
   const asked = { cancellation, settled: undefined as (number | string)[] | string | undefined, times: 0 };
   const settle = (what: (number | string)[] | string): void => {
     asked.settled = what;

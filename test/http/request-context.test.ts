@@ -36,12 +36,12 @@ test('a response has its type, its id, and its length in bytes, whatever its cha
 test('a caller is gone once it has left before its answer, or once its deadline has passed', () => {
   const state = (res: { destroyed: boolean; writableEnded: boolean }, closed = false): RequestState =>
     new RequestState({ ...res, req: { socket: { destroyed: closed } } } as never);
-  assert.equal(state({ destroyed: false, writableEnded: false }).gone, false);
-  assert.equal(state({ destroyed: true, writableEnded: false }).gone, true);
-  assert.equal(state({ destroyed: true, writableEnded: true }).gone, false, 'it has its answer');
+  assert.equal(state({ destroyed: false, writableEnded: false }).cancelled, false);
+  assert.equal(state({ destroyed: true, writableEnded: false }).cancelled, true);
+  assert.equal(state({ destroyed: true, writableEnded: true }).cancelled, false, 'it has its answer');
   // The response of a request behind another one has no socket, and hears nothing of its end.
-  assert.equal(state({ destroyed: false, writableEnded: false }, true).gone, true);
+  assert.equal(state({ destroyed: false, writableEnded: false }, true).cancelled, true);
   const late = state({ destroyed: false, writableEnded: true });
   late.expired = true;
-  assert.deepEqual([late.gone, late.left], [true, false]);
+  assert.deepEqual([late.cancelled, late.left], [true, false]);
 });

@@ -17,11 +17,11 @@ test('the route is notified of a client that leaves, which is recorded as 499', 
   const client = connect({ port });
   client.send('GET /read HTTP/1.1\r\nHost: x\r\n\r\n');
   await until(() => given !== undefined, 'the request to arrive');
-  assert.equal(given!.cancellation.gone, false);
+  assert.equal(given!.cancellation.cancelled, false);
   const closed = once(given!.res, 'close');
   client.destroy();
   await closed;
-  assert.equal(given!.cancellation.gone, true);
+  assert.equal(given!.cancellation.cancelled, true);
   resolve();
   await until(() => requests.length > 0, 'the record');
   assert.deepEqual(

@@ -28,9 +28,9 @@ const LARGE = [
 /** Someone who waits until the end. */
 function newOwner() {
   const res = new EventEmitter();
-  const cancellation = { gone: false };
+  const cancellation = { cancelled: false };
   const leave = (): void => {
-    cancellation.gone = true;
+    cancellation.cancelled = true;
     res.emit('close');
   };
   return { res, cancellation, leave } as unknown as Owner & { leave(): void };
@@ -244,7 +244,7 @@ test('an owner who is gone before a thread is free is passed over, also without 
   const running = read(parser, SHORT);
   const leaving = newOwner();
   const dropped = assert.rejects(read(parser, SHORT + 1, leaving), { code: 'CLIENT_GONE' });
-  (leaving.cancellation as { gone: boolean }).gone = true;
+  (leaving.cancellation as { cancelled: boolean }).cancelled = true;
   started[0]!.answer(1);
   await Promise.all([running, dropped]);
   assert.deepEqual(started[0]!.posted, [SHORT]);
@@ -388,7 +388,7 @@ test("a body in Buffer's pool is copied out of it, at the same distance from a m
   const input = '{"name":"x","datatype":"FP64","shape":[1,2],"parameters":{"binary_data_size":16}}';
   const text = `{"inputs":[${input}]}`;
   const spec = { name: 'x', dtype: 'float64', shape: [-1, 2] } as const;
-  const form = { signature: { inputs: [spec], outputs: [] }, names: undefined, joined: true };
+  const form = { signature: { inputs: [spec], outputs: [] }, names: undefined, joinsRows: true };
   const lead = -text.length & 7;
   const body = Buffer.alloc(lead + text.length + 16 + 100).subarray(lead, lead + text.length + 16);
   body.write(text);
@@ -406,7 +406,7 @@ test("a body in Buffer's pool is copied out of it, at the same distance from a m
 const FORM = {
   signature: { inputs: [{ name: 'x', dtype: 'float32', shape: [-1, 300, 300, 3] }], outputs: [] },
   names: undefined,
-  joined: true,
+  joinsRows: true,
 } as const;
 
 test('the feeds of a large predict body are decoded in the thread: a channels-last image comes back as one tensor', async (t) => {
@@ -439,7 +439,7 @@ test('an infer request that is read in the thread comes back as views of its own
   const text = `{"inputs":[${input('a', 300_000)},${input('b', 5)}]}`;
   const body = Buffer.concat([Buffer.from(text), Buffer.alloc(300_000, 7), Buffer.of(1, 2, 3, 4, 5)]);
   const spec = (name: string) => ({ name, dtype: 'uint8', shape: [-1, -1] }) as const;
-  const form = { signature: { inputs: [spec('a'), spec('b')], outputs: [] }, names: undefined, joined: true };
+  const form = { signature: { inputs: [spec('a'), spec('b')], outputs: [] }, names: undefined, joinsRows: true };
   const { tensors } = await newParser(t).readInThread<InferRequest>(
     body,
     { as: 'infer', form, textBytes: text.length },

@@ -143,7 +143,7 @@ export function createAdmission<E extends AdmittedEntry>(options: LimitOptions):
 
   function dropIfCancelled(entry: E): boolean {
     if (!entry.terms.cancelled) return false;
-    if (!entry.isBulk) overload.left(entry.feeds.rows, now() - entry.queuedAt);
+    if (!entry.isBulk && entry.taken < entry.feeds.rows) overload.left(entry.feeds.rows, now() - entry.queuedAt);
     reject(entry, new ServingError('CLIENT_GONE', 'the client left before its rows were run'));
     return true;
   }

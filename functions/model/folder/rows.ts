@@ -15,7 +15,7 @@ export interface RowFeeds extends Feeds {
 export interface RowForm {
   readonly signature: Signature;
   readonly names: readonly string[] | undefined;
-  readonly joined: boolean;
+  readonly joinsRows: boolean;
 }
 
 /** Converts the `features` of a request to feeds. */
@@ -28,13 +28,13 @@ export interface RowDecoder {
 /**
  * Creates the decoder of a model.
  * @param names the names of the values in a row of a one-input model, from the manifest
- * @param joined whether the model's rows are joined. Then only rows are accepted: a complete tensor, with the batch dimension, is
- * refused. Otherwise a row or a complete tensor is accepted, distinguished by the nesting of its arrays.
+ * @param joinsRows whether the model's rows are joined. Then only rows are accepted: a complete tensor, with the batch dimension,
+ * is refused. Otherwise a row or a complete tensor is accepted, distinguished by the nesting of its arrays.
  */
 export function createRowDecoder(
   signature: Signature,
   names: readonly string[] | undefined,
-  joined: boolean,
+  joinsRows: boolean,
 ): RowDecoder {
   const { inputs } = signature;
   const only = inputs.length === 1 ? inputs[0]! : undefined;
@@ -71,7 +71,7 @@ export function createRowDecoder(
     const rowShape = rowShapes.get(spec)!;
     const depth = depthOf(value);
     const canBeRow = spec.shape[0] === -1 || spec.shape[0] === 1;
-    if (rank === 0 || !canBeRow || (!joined && depth === rank)) {
+    if (rank === 0 || !canBeRow || (!joinsRows && depth === rank)) {
       const tensor = decodeTensor(value, spec, path);
       return { tensor, isRow: tensor.dims.length === 0 };
     }
@@ -81,7 +81,7 @@ export function createRowDecoder(
     return { tensor: { dtype, dims: [1, ...(bare ? rowShape : dims)], data }, isRow: true };
   }
 
-  return { form: { signature, names, joined }, decode };
+  return { form: { signature, names, joinsRows }, decode };
 }
 
 interface InputRow {

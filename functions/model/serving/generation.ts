@@ -55,8 +55,8 @@ export interface Generation {
   readonly manifest: Manifest;
   /** Whether rows of different requests share runs now, and why. A run that shows that they must not changes it. */
   readonly batching: BatchingDecision;
-  /** `batching.enabled`. */
-  readonly joined: boolean;
+  /** Whether runs join rows of different requests now: `batching.enabled`. */
+  readonly joinsRows: boolean;
   readonly rows: RowDecoder;
   /** Outputs for which the model file has class labels, by column. */
   readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
@@ -122,7 +122,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     get batching() {
       return batching;
     },
-    get joined() {
+    get joinsRows() {
       return batching.enabled;
     },
     get rows() {

@@ -40,8 +40,8 @@ export async function predictChunks(
   let next = 0;
   let hasFailed = false;
   const own: Cancellation = {
-    get gone() {
-      return hasFailed || cancellation.gone;
+    get cancelled() {
+      return hasFailed || cancellation.cancelled;
     },
   };
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);

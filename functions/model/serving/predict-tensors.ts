@@ -5,7 +5,7 @@ import { DTYPES, elementCount, type Signature, type Tensor } from '../../tensor/
 import type { Generation } from './generation.ts';
 import { CHUNK_ROWS, predictChunks } from './predict-chunks.ts';
 
-type Runner = Pick<Generation, 'joined' | 'signature' | 'predict'>;
+type Runner = Pick<Generation, 'joinsRows' | 'signature' | 'predict'>;
 
 /**
  * Runs complete input tensors and returns complete output tensors, for the dialects in which a request has its batch in dimension 0
@@ -22,17 +22,17 @@ export async function predictTensors(
   tensors: readonly Tensor[],
   cancellation: Cancellation,
 ): Promise<readonly Tensor[]> {
-  if (!live.joined) return predictUnjoined(live, tensors, cancellation);
+  if (!live.joinsRows) return predictUnjoined(live, tensors, cancellation);
   const rows = rowsOf(live.signature, tensors);
   if (rows === 0) return predictEmpty(live, tensors, cancellation);
   const chunks: (readonly Outcome[])[] = [];
   await predictChunks(live, [{ tensors, rows }], cancellation, ({ first }, outcomes) => {
     chunks[first / CHUNK_ROWS] = outcomes;
-    const failed = live.joined ? outcomes.find((outcome) => 'error' in outcome) : undefined;
+    const failed = live.joinsRows ? outcomes.find((outcome) => 'error' in outcome) : undefined;
     if (failed !== undefined) throw failed.error;
   });
   // Meanwhile a run had not one output row for each input row: the complete request is one run, as for any such model.
-  if (!live.joined) return predictUnjoined(live, tensors, cancellation);
+  if (!live.joinsRows) return predictUnjoined(live, tensors, cancellation);
   return gather(chunks.flat());
 }
 

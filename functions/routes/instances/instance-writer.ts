@@ -8,11 +8,14 @@ import type { WriteInstance } from './run-instances.ts';
 const BYTES_SUFFIX = '_bytes';
 
 /** Makes a writer of an instance's outputs, as TensorFlow Serving has them: the value of the only output, or an object of all by name. */
-export function createInstanceWriter({ signature, joined }: Pick<Generation, 'signature' | 'joined'>): WriteInstance {
+export function createInstanceWriter({
+  signature,
+  joinsRows,
+}: Pick<Generation, 'signature' | 'joinsRows'>): WriteInstance {
   return (outputs, row, isRow) =>
     byName(signature, (slot) => {
       const tensor = outputs[slot]!;
-      const asRow = isRow && row !== ALL_ROWS && (joined || tensor.dims[0] === 1);
+      const asRow = isRow && row !== ALL_ROWS && (joinsRows || tensor.dims[0] === 1);
       if (!holdsBytes(signature.outputs[slot]!)) return asRow ? encodeRow(tensor, row) : encodeNested(tensor);
       return nestBytes(tensor, asRow ? 1 : 0, asRow ? row : 0);
     });

@@ -34,16 +34,16 @@ const MAX_LONE_INSTANCES = 4096;
  * @throws ServingError `INVALID_INPUT` with the path of the invalid value: `instances[3][2]`; also for no instance, or too many.
  */
 export function readInstances(instances: JsonValue | undefined, rows: RowDecoder): Instances {
-  const { signature, joined } = rows.form;
+  const { signature, joinsRows } = rows.form;
   if (!isArray(instances)) throw refuse('expected an array, a row each');
   const count = instances.length;
   if (count === 0) throw refuse('expected at least one instance, got an empty array');
-  const most = joined ? MAX_INSTANCES : MAX_LONE_INSTANCES;
+  const most = joinsRows ? MAX_INSTANCES : MAX_LONE_INSTANCES;
   if (count > most) {
     throw refuse(`expected at most ${most}, got ${count}: send several requests, or NDJSON to /batch_predict`);
   }
   const texts = takesText(signature);
-  if (joined && signature.inputs.length === 1 && (!isObject(instances[0]) || isBase64(instances[0]))) {
+  if (joinsRows && signature.inputs.length === 1 && (!isObject(instances[0]) || isBase64(instances[0]))) {
     const tensor = readAtOnce(texts ? unpackAll(instances, rows) : instances, signature.inputs[0]!);
     if (tensor !== undefined) {
       return { count, groups: [{ feeds: { tensors: [tensor], rows: count }, isRow: true, places: undefined }] };
@@ -51,7 +51,7 @@ export function readInstances(instances: JsonValue | undefined, rows: RowDecoder
   }
   const feeds: RowFeeds[] = [];
   for (let i = 0; i < count; i++) feeds.push(readInstance(instances[i]!, rows, `instances[${i}]`, texts));
-  return { count, groups: joined ? groupRows(feeds) : feeds.map((one, i) => loneOf(one, i)) };
+  return { count, groups: joinsRows ? groupRows(feeds) : feeds.map((one, i) => loneOf(one, i)) };
 }
 
 const unpackAll = (instances: Leaf, rows: RowDecoder): Leaf =>

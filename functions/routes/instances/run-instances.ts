@@ -51,7 +51,7 @@ export async function runInstances(
         if (characters < turnAt) continue;
         if (characters > MAX_CHARACTERS) throw tooLong();
         await turn();
-        if (request.gone) return;
+        if (request.cancelled) return;
         turnAt = characters + TURN_CHARACTERS;
       }
     }

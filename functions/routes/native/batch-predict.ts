@@ -86,7 +86,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       return drained(res).then(() => {
         blocked = false;
         idle?.refresh();
-        if (cancellation.gone) rows.abandon();
+        if (cancellation.cancelled) rows.abandon();
       });
     }
 
@@ -121,7 +121,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
         batchSize,
         read: (row) => readRow(row, live),
         run: (batch) => predictRows(batch, live, cancellation),
-        over: () => stopping || cancellation.gone,
+        over: () => stopping || cancellation.cancelled,
       });
       await rows.finish();
     } finally {
@@ -131,7 +131,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       recorder.rows(ok, failed);
       context.fault = rows.fault();
     }
-    if (cancellation.gone) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
+    if (cancellation.cancelled) throw new ServingError('CLIENT_GONE', 'the client left in the middle of its rows');
     const stopped = whyStopped(complete, idleFor, draining.aborted);
     finish(context, rows, framing.last({ ...rows.counts(), stopped }), framing);
     if (stopped !== undefined) closeLater(context, idleMs);

@@ -56,7 +56,7 @@ export async function predictRow(
   const failed = 'error' in outcome!;
   recorder.rows(failed ? 0 : 1, failed ? 1 : 0);
   const json = `{${writePrediction(outcome!, feeds, encoder)},${modelMember(live)}}`;
-  if (!context.cancellation.gone) sendJson(context, 200, json);
+  if (!context.cancellation.cancelled) sendJson(context, 200, json);
 }
 
 const members = new WeakMap<Generation, string>();

@@ -17,7 +17,7 @@ export interface PredictionEncoder {
 }
 
 /** The parts of a generation that its predictions are encoded by. */
-export type EncodedGeneration = Pick<Generation, 'signature' | 'manifest' | 'joined' | 'labelled'>;
+export type EncodedGeneration = Pick<Generation, 'signature' | 'manifest' | 'joinsRows' | 'labelled'>;
 
 /** An output of scores for which the model itself has class labels. */
 type LabelledOutput = Generation['labelled'][number];
@@ -42,7 +42,7 @@ export function predictionEncoderOf(live: Generation): PredictionEncoder {
 export function createPredictionEncoder({
   signature,
   manifest: { output, classes },
-  joined,
+  joinsRows,
   labelled,
 }: EncodedGeneration): PredictionEncoder {
   const main = Math.max(
@@ -55,7 +55,7 @@ export function createPredictionEncoder({
   const choose = classes === undefined ? ownClassOf(names ?? []) : classOf;
 
   const byRow = ({ dims }: Tensor, isRow: boolean, row: number): boolean =>
-    isRow && row !== ALL_ROWS && (joined || dims[0] === 1);
+    isRow && row !== ALL_ROWS && (joinsRows || dims[0] === 1);
 
   return {
     labels: names,

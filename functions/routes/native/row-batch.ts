@@ -29,7 +29,7 @@ export async function predictRows(
   const rows = areRead(pending) ? pending : await Promise.all(pending);
   const results: RowResult[] = rows.map((row) => ('error' in row ? row : { text: '' }));
   await Promise.all(
-    group(rows, live.joined).map(async (places) => {
+    group(rows, live.joinsRows).map(async (places) => {
       const feeds = places.map((place) => (rows[place] as { feeds: RowFeeds }).feeds);
       const outcomes = await run(feeds.length === 1 ? feeds[0]! : stackRows(feeds), live, cancellation);
       let at = 0;
@@ -49,11 +49,11 @@ const areRead = (rows: readonly (ReadRow | Promise<ReadRow>)[]): rows is readonl
   !rows.some((row) => row instanceof Promise);
 
 /** The places of the rows that may be stacked, a list for each kind of row. */
-function group(rows: readonly ReadRow[], joined: boolean): number[][] {
+function group(rows: readonly ReadRow[], joinsRows: boolean): number[][] {
   const groups = new Map<string | number, number[]>();
   for (const [place, row] of rows.entries()) {
     if ('error' in row) continue;
-    const key = joined ? keyOf(row.feeds) : place;
+    const key = joinsRows ? keyOf(row.feeds) : place;
     const places = groups.get(key);
     if (places === undefined) groups.set(key, [place]);
     else places.push(place);

@@ -42,7 +42,7 @@ export function readBinary(bytes: Uint8Array, dtype: DType, dims: readonly numbe
  * body of a BYTES input is one text, without its length before it.
  * @throws ServingError `INVALID_INPUT`.
  */
-export function readRaw(body: Uint8Array, { inputs }: Signature, joined: boolean): Tensor {
+export function readRaw(body: Uint8Array, { inputs }: Signature, joinsRows: boolean): Tensor {
   const [spec, ...more] = inputs;
   const advice = 'send a JSON text before the data, and its length as Inference-Header-Content-Length';
   if (spec === undefined || more.length > 0) {
@@ -53,7 +53,7 @@ export function readRaw(body: Uint8Array, { inputs }: Signature, joined: boolean
   }
   const { name, dtype, shape } = spec;
   if (spec.anyRank) throw invalid(undefined, `input ${name} takes tensors of any rank: ${advice}`);
-  const known = shape.map((dim, axis) => (axis === 0 && dim === -1 && joined ? 1 : dim));
+  const known = shape.map((dim, axis) => (axis === 0 && dim === -1 && joinsRows ? 1 : dim));
   if (dtype === 'string') {
     const dims = known.map((dim) => (dim === -1 ? 1 : dim));
     if (elementCount(dims) !== 1)

@@ -126,7 +126,7 @@ export async function runInfer(
   request: InferRequest,
   recorder: ModelRecorder,
 ): Promise<readonly Tensor[]> {
-  const rows = live.joined ? request.tensors[0]!.dims[0]! : 1;
+  const rows = live.joinsRows ? request.tensors[0]!.dims[0]! : 1;
   let ok = false;
   try {
     const outputs = await within(request.timeout, context, (cancellation) =>
@@ -161,8 +161,8 @@ async function within<T>(
   const working = own.over
     ? late.promise
     : work({
-        get gone() {
-          return own.over || cancellation.gone;
+        get cancelled() {
+          return own.over || cancellation.cancelled;
         },
       });
   try {

@@ -41,14 +41,14 @@ export interface InferRequest {
  */
 export function readInfer(
   body: Uint8Array,
-  { signature, joined }: Pick<RowForm, 'signature' | 'joined'>,
+  { signature, joinsRows }: Pick<RowForm, 'signature' | 'joinsRows'>,
   textBytes: number | undefined,
   maxValues = MAX_VALUES,
 ): InferRequest {
   if (textBytes === 0) {
     return {
       id: undefined,
-      tensors: [readRaw(body, signature, joined)],
+      tensors: [readRaw(body, signature, joinsRows)],
       outputs: all(signature, true),
       timeout: undefined,
     };

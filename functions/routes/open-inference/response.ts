@@ -33,12 +33,16 @@ export async function sendOutputs(
   for (const [i, { slot, binary, classes }] of request.outputs.entries()) {
     const spec = live.signature.outputs[slot]!;
     const { name } = spec;
-    const { joined } = live;
+    const { joinsRows } = live;
     const { labels } = predictionEncoderOf(live);
     const tensor =
       classes === undefined
         ? outputs[slot]!
-        : await classify({ tensor: outputs[slot]!, spec, joined, labels }, classes, () => context.cancellation.gone);
+        : await classify(
+            { tensor: outputs[slot]!, spec, joinsRows, labels },
+            classes,
+            () => context.cancellation.cancelled,
+          );
     if (i > 0) text += ',';
     text += `{"name":${JSON.stringify(name)},"datatype":"${DATATYPES[tensor.dtype]}","shape":[${tensor.dims.join(',')}],`;
     if (binary) {
@@ -53,7 +57,7 @@ export async function sendOutputs(
     }
   }
   text += ']}';
-  if (context.cancellation.gone) return;
+  if (context.cancellation.cancelled) return;
   if (texts.length === 0 && blobs.length === 0) sendJson(context, 200, text);
   else sendPieces(context, [...texts, Buffer.from(text)], blobs, binaryType);
 }
@@ -66,7 +70,7 @@ function openText(model: string, version: string, id: string | undefined): strin
 /** The JSON of the elements with commas between them, in pieces of `SLICE` elements. */
 async function encodeSlices({ dtype, data }: Tensor, { cancellation }: RequestContext): Promise<Uint8Array[]> {
   const texts: Uint8Array[] = [];
-  for (let from = 0; from < data.length && !cancellation.gone; from += SLICE) {
+  for (let from = 0; from < data.length && !cancellation.cancelled; from += SLICE) {
     const to = Math.min(data.length, from + SLICE);
     const slice = Array.isArray(data) ? data.slice(from, to) : data.subarray(from, to);
     const text = encodeFlat({ dtype, dims: [to - from], data: slice });

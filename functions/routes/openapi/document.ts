@@ -151,13 +151,13 @@ function bodies(any: string): Json {
 }
 
 function typedOf(live: Generation): Typed {
-  const { signature, manifest, joined } = live;
-  return { signature, manifest, joined, labels: predictionEncoderOf(live).labels };
+  const { signature, manifest, joinsRows } = live;
+  return { signature, manifest, joinsRows, labels: predictionEncoderOf(live).labels };
 }
 
 /** The description of the model from which the page makes its form. */
 function describeModel(live: Generation, examples: Examples | undefined): Json {
-  const { name, version, manifest, signature, joined } = live;
+  const { name, version, manifest, signature, joinsRows } = live;
   return {
     name,
     version,
@@ -167,7 +167,7 @@ function describeModel(live: Generation, examples: Examples | undefined): Json {
     features: manifest.input?.features,
     output: manifest.output ?? signature.outputs[0]?.name,
     classes: predictionEncoderOf(live).labels,
-    batching: joined,
+    batching: joinsRows,
     ...(examples && { example: { features: examples.features } }),
   };
 }

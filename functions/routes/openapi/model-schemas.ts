@@ -4,20 +4,20 @@ import type { PredictionEncoder } from '../native/prediction-encoder.ts';
 import { anyNested, anyOf, ELEMENTS, type Json, nested, record, ref } from './json-schema.ts';
 
 /** The parts of a model from which its schemas are made. */
-export type Typed = Pick<Generation, 'signature' | 'manifest' | 'joined'> & Pick<PredictionEncoder, 'labels'>;
+export type Typed = Pick<Generation, 'signature' | 'manifest' | 'joinsRows'> & Pick<PredictionEncoder, 'labels'>;
 
 /** The schemas `Features`, `Prediction` and `BatchPrediction` of one model, and those of the dtypes that they reference. */
-export function modelSchemas({ signature, manifest, joined, labels }: Typed): Json {
+export function modelSchemas({ signature, manifest, joinsRows, labels }: Typed): Json {
   const { inputs, outputs } = signature;
   const main = outputs.find(({ name }) => name === manifest.output) ?? outputs[0];
   const dtypes = new Set([...inputs, ...outputs].map(({ dtype }) => dtype));
   const members = {
-    prediction: main === undefined ? {} : outputSchema(main, joined),
+    prediction: main === undefined ? {} : outputSchema(main, joinsRows),
     ...(labels !== undefined && { label: { enum: [...new Set(labels)], description: 'The class.' } }),
-    outputs: record(Object.fromEntries(outputs.map((spec) => [spec.name, outputSchema(spec, joined)]))),
+    outputs: record(Object.fromEntries(outputs.map((spec) => [spec.name, outputSchema(spec, joinsRows)]))),
   };
   return {
-    Features: { description: 'One row.', ...featuresSchema(inputs, manifest.input?.features, joined) },
+    Features: { description: 'One row.', ...featuresSchema(inputs, manifest.input?.features, joinsRows) },
     ...predictionSchemas(members),
     ...Object.fromEntries([...dtypes].map((dtype) => [dtype, ELEMENTS[dtype]])),
   };
@@ -40,11 +40,15 @@ function named(members: Json): Json {
   return Object.fromEntries(Object.entries(predictionSchemas(members)).map(([name, schema]) => [`Any${name}`, schema]));
 }
 
-function featuresSchema(inputs: readonly TensorSpec[], features: readonly string[] | undefined, joined: boolean): Json {
-  const byInput = record(Object.fromEntries(inputs.map((spec) => [spec.name, inputSchema(spec, joined)])));
+function featuresSchema(
+  inputs: readonly TensorSpec[],
+  features: readonly string[] | undefined,
+  joinsRows: boolean,
+): Json {
+  const byInput = record(Object.fromEntries(inputs.map((spec) => [spec.name, inputSchema(spec, joinsRows)])));
   const [only] = inputs;
   if (inputs.length !== 1 || only === undefined) return byInput;
-  const forms = [inputSchema(only, joined), byInput];
+  const forms = [inputSchema(only, joinsRows), byInput];
   if (features !== undefined) {
     const value = nested(only.dtype, only.shape.slice(2));
     // Before the form by input: viewers show the first form with names.
@@ -54,7 +58,7 @@ function featuresSchema(inputs: readonly TensorSpec[], features: readonly string
 }
 
 /** The forms of an input that `model/folder/rows.ts` accepts: a row, a column's value without brackets, or the entire tensor. */
-function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
+function inputSchema({ dtype, shape, anyRank }: TensorSpec, joinsRows: boolean): Json {
   if (anyRank) return anyNested(dtype);
   const canBeRow = shape[0] === -1 || shape[0] === 1;
   if (!canBeRow) return nested(dtype, shape);
@@ -62,15 +66,15 @@ function inputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Js
   const forms = [nested(dtype, row)];
   if (row.length > 0 && row.every((dim) => dim === 1)) forms.push(ref(dtype));
   // No row at all is read as an empty row.
-  if (!joined) forms.push(shape[0] === -1 ? { ...nested(dtype, shape), minItems: 1 } : nested(dtype, shape));
+  if (!joinsRows) forms.push(shape[0] === -1 ? { ...nested(dtype, shape), minItems: 1 } : nested(dtype, shape));
   return anyOf(forms);
 }
 
 /** The form of an output that `routes/native/prediction-encoder.ts` writes: its row, or all of it if its first dimension is not that of the rows. */
-function outputSchema({ dtype, shape, anyRank }: TensorSpec, joined: boolean): Json {
+function outputSchema({ dtype, shape, anyRank }: TensorSpec, joinsRows: boolean): Json {
   if (anyRank) return anyNested(dtype);
   const row = nested(dtype, shape.slice(1));
-  if (joined) return row;
+  if (joinsRows) return row;
   const entire = nested(dtype, shape);
   return shape[0] === -1 || shape[0] === 1 ? anyOf([row, entire]) : entire;
 }

@@ -36,7 +36,7 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
 
   async function scrape(context: RequestContext): Promise<void> {
     const text = await render();
-    if (context.cancellation.gone) return;
+    if (context.cancellation.cancelled) return;
     await sendCached(context, text, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
   }
 

@@ -49,7 +49,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
         ? await parser.readInThread<PredictBody>(bytes, { as: 'tensorflow', form }, context)
         : readTensorFlowBody(readJson(bytes, 0, bytes.length, MAX_VALUES, true), live.rows);
       const json = await responseOf(body, live, context, metrics.model(live.name));
-      if (!context.cancellation.gone) sendJson(context, 200, json);
+      if (!context.cancellation.cancelled) sendJson(context, 200, json);
     } finally {
       live.release();
     }
@@ -100,7 +100,7 @@ async function responseOf(
     const texts = await runInstances(body.instances, live, cancellation, recorder, createInstanceWriter(live));
     return `{"predictions":[${texts.join(',')}]}`;
   }
-  const rows = live.joined ? body.tensors[0]!.dims[0]! : 1;
+  const rows = live.joinsRows ? body.tensors[0]!.dims[0]! : 1;
   let ok = false;
   try {
     const outputs = await predictTensors(live, body.tensors, cancellation);

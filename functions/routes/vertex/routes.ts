@@ -91,7 +91,7 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
     const texts = await runInstances(body.instances, live, context.cancellation, recorder, write);
-    if (!context.cancellation.gone) sendJson(context, 200, `{"predictions":[${texts.join(',')}]}`);
+    if (!context.cancellation.cancelled) sendJson(context, 200, `{"predictions":[${texts.join(',')}]}`);
   }
 
   const routes: Route[] = [];

@@ -109,7 +109,7 @@ async function countPieces(context: RequestContext, reader: PieceReader): Promis
     idle.refresh();
   }
   clearTimeout(idle);
-  if (!context.cancellation.gone) sendJson(context, 200, String(length));
+  if (!context.cancellation.cancelled) sendJson(context, 200, String(length));
 }
 
 /** Part of a body: what it holds differs at every byte of it, so that a lost piece shows. */

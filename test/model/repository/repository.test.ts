@@ -70,7 +70,7 @@ async function ask(repository: Repository, name: string, number?: string): Promi
   const live = await model.whenLive();
   live.hold();
   try {
-    const [outcome] = await live.predict({ tensors: [float32([1, 2], [0, 0])], rows: 1 }, { gone: false });
+    const [outcome] = await live.predict({ tensors: [float32([1, 2], [0, 0])], rows: 1 }, { cancelled: false });
     if ('error' in outcome!) throw outcome.error;
     return Number(outcome!.outputs[0]!.data[outcome!.first * 2]);
   } finally {
@@ -239,7 +239,7 @@ test('unloading waits for requests in flight, and for a load under way', async (
   const unloading = models.unload('b').then(() => {
     done = true;
   });
-  const [outcome] = await b.predict({ tensors: [float32([1, 2], [0, 0])], rows: 1 }, { gone: false });
+  const [outcome] = await b.predict({ tensors: [float32([1, 2], [0, 0])], rows: 1 }, { cancelled: false });
   assert.ok('outputs' in outcome! && !done);
   b.release();
   await unloading;

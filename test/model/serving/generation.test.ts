@@ -68,7 +68,7 @@ async function prepare(
 /** The members of the prediction of some features. */
 async function predict(generation: Generation, features: JsonValue): Promise<unknown> {
   const feeds = generation.rows.decode(features, 'features');
-  const [outcome] = await generation.predict(feeds, { gone: false });
+  const [outcome] = await generation.predict(feeds, { cancelled: false });
   if ('error' in outcome!) throw outcome.error;
   return JSON.parse(`{${predictionEncoderOf(generation).encode(outcome!.outputs, outcome!.first, feeds.isRow)}}`);
 }
@@ -77,7 +77,7 @@ test('a model is loaded, checked and warmed up, and then predicts', async (t) =>
   const golden = { rows: [{ features: [1, 2, 3, 4], outputs: { y: [1, 2, 3, 4] } }] };
   const generation = await prepare(t, { bytes: identity(), manifest: { name: 'echo', version: '3' }, golden });
   assert.deepEqual(generation.phases, ['loading', 'checking', 'warming']);
-  assert.deepEqual([generation.name, generation.version, generation.joined], ['echo', '3', true]);
+  assert.deepEqual([generation.name, generation.version, generation.joinsRows], ['echo', '3', true]);
   assert.deepEqual(generation.warnings, []);
   assert.equal(generation.bytes, identity().length);
   assert.deepEqual(await predict(generation, [5, 6, 7, 8]), { prediction: [5, 6, 7, 8], outputs: { y: [5, 6, 7, 8] } });
@@ -86,7 +86,7 @@ test('a model is loaded, checked and warmed up, and then predicts', async (t) =>
 
 test('a model whose first dimension is not a batch serves rows and complete tensors, one request a run', async (t) => {
   const generation = await prepare(t, { bytes: sequenceAxis() });
-  assert.equal(generation.joined, false);
+  assert.equal(generation.joinsRows, false);
   assert.deepEqual(generation.warnings, []);
   assert.match(generation.infos.join(), /one request a run: operator CumSum, node \w+: it adds up the rows/);
   const { enabled, decidedBy } = generation.batching;
@@ -114,15 +114,15 @@ test('a model whose first dimension is not a batch serves rows and complete tens
 
 test('a fixed first dimension is not joined, without a warning', async (t) => {
   const generation = await prepare(t, { bytes: fixedBatch() });
-  assert.deepEqual([generation.joined, generation.warnings], [false, []]);
+  assert.deepEqual([generation.joinsRows, generation.warnings], [false, []]);
   assert.deepEqual(await predict(generation, [1, 2, 3, 4]), { prediction: [3, 7], outputs: { y: [3, 7] } });
 });
 
 test('"batching" of the manifest decides about joining', async (t) => {
   const off = await prepare(t, { bytes: identity(), manifest: { batching: false } });
-  assert.deepEqual([off.joined, off.warnings], [false, []]);
+  assert.deepEqual([off.joinsRows, off.warnings], [false, []]);
   const on = await prepare(t, { bytes: sequenceAxis(), manifest: { batching: true } });
-  assert.deepEqual([on.joined, on.warnings], [true, []]);
+  assert.deepEqual([on.joinsRows, on.warnings], [true, []]);
 });
 
 test('the classes of a ZipMap are logged, and are those of the model', async (t) => {
@@ -132,7 +132,7 @@ test('the classes of a ZipMap are logged, and are those of the model', async (t)
     generation.infos[0],
     'output output_probability: ZipMap removed, so it is a tensor; its classes are setosa, versicolor',
   );
-  assert.equal(generation.joined, true);
+  assert.equal(generation.joinsRows, true);
   const { prediction, label, outputs } = (await predict(generation, [0, 1])) as Record<string, unknown>;
   assert.deepEqual([prediction, label], ['versicolor', 'versicolor']);
   assert.deepEqual(Object.keys(outputs as object), ['output_label', 'output_probability']);
@@ -217,10 +217,10 @@ test('there are as many engines as CPUs and memory allow, or as many as configur
 test('rows beyond one run are refused when the queue is full', async (t) => {
   const generation = await prepare(t, { bytes: endless() }, { maxQueueSize: 1, runTimeoutMs: 300 });
   const feeds = (value: number) => generation.rows.decode(value, 'features');
-  const stuck = generation.predict(feeds(1), { gone: false });
+  const stuck = generation.predict(feeds(1), { cancelled: false });
   await until(() => generation.queueDepth() === 0, 'the first row is in a run');
-  const waiting = generation.predict(feeds(0), { gone: false });
-  await assert.rejects(generation.predict(feeds(0), { gone: false }), { code: 'OVERLOADED' });
+  const waiting = generation.predict(feeds(0), { cancelled: false });
+  await assert.rejects(generation.predict(feeds(0), { cancelled: false }), { code: 'OVERLOADED' });
   const [late] = await stuck;
   assert.ok('error' in late! && late.error.code === 'DEADLINE');
   assert.ok('outputs' in (await waiting)[0]!, 'the next engine answers what waited');
@@ -255,8 +255,8 @@ test('rows that are queued when a crash loop begins are rejected as new ones are
   };
   const bulk = { bulk: true, whenFull: 'wait' } as const;
   await Promise.all([
-    assert.rejects(generation.predict(feeds, { gone: false }), refusal),
-    assert.rejects(generation.predict(feeds, { gone: false }, bulk), refusal),
+    assert.rejects(generation.predict(feeds, { cancelled: false }), refusal),
+    assert.rejects(generation.predict(feeds, { cancelled: false }, bulk), refusal),
   ]);
   assert.equal(generation.queueDepth(), 0);
 });

@@ -6,7 +6,7 @@ import { ServingError } from '../../../functions/errors.ts';
 import { type Chunk, predictChunks } from '../../../functions/model/serving/predict-chunks.ts';
 import { quiet, range, request, settleAll, setUpBatcher } from '../../helpers/runner.ts';
 
-const HERE = { gone: false };
+const HERE = { cancelled: false };
 const noop = (): void => {};
 
 interface Call {
@@ -112,7 +112,7 @@ test('a chunk that fails, or whose handler throws, fails the request at once: it
   await assert.rejects(thrown, error);
 
   for (const { calls } of [failing, throwing]) {
-    assert.ok(calls.every(({ cancellation }) => cancellation.gone));
+    assert.ok(calls.every(({ cancellation }) => cancellation.cancelled));
     calls[0]!.finish();
     await quiet();
     assert.equal(calls.length, 4);
@@ -125,7 +125,7 @@ test('a long request waits its turn while a stream fills its half of the queue, 
     setup.batcher.predict(request(range(0, 256)), HERE, { bulk: true, whenFull: 'wait' }),
   );
   let rows = 0;
-  const running = predictChunks(setup.batcher, [request(range(0, 600))], { gone: false }, (chunk) => {
+  const running = predictChunks(setup.batcher, [request(range(0, 600))], { cancelled: false }, (chunk) => {
     rows += chunk.rows;
   });
   await settleAll(setup, () => undefined);
@@ -135,11 +135,11 @@ test('a long request waits its turn while a stream fills its half of the queue, 
 
 test('chunks are cancelled with their request', async () => {
   const { calls, live } = model();
-  const cancellation = { gone: false };
+  const cancellation = { cancelled: false };
   void predictChunks(live, [request(range(0, 300))], cancellation, noop);
-  assert.equal(calls[0]!.cancellation.gone, false);
-  cancellation.gone = true;
-  assert.equal(calls[0]!.cancellation.gone, true);
+  assert.equal(calls[0]!.cancellation.cancelled, false);
+  cancellation.cancelled = true;
+  assert.equal(calls[0]!.cancellation.cancelled, true);
 });
 
 test('a long request has few rows in the queue at a time, and short requests find room until its end', async () => {

@@ -17,15 +17,15 @@ const SIGNATURE = {
     { name: 's', dtype: 'string', shape: [-1, -1, 2] },
   ],
 } as const;
-const HERE = { gone: false };
+const HERE = { cancelled: false };
 
 /** A generation of which only the answers matter. */
-function answering(predict: (feeds: Feeds) => readonly Outcome[], joined = true) {
+function answering(predict: (feeds: Feeds) => readonly Outcome[], joinsRows = true) {
   const asked: Feeds[] = [];
   return {
     asked,
     live: {
-      joined,
+      joinsRows,
       signature: SIGNATURE,
       predict: async (feeds: Feeds) => {
         asked.push(feeds);

@@ -10,8 +10,8 @@ const spec = (name: string, shape: number[], dtype: TensorSpec['dtype'] = 'float
   dtype,
   shape,
 });
-const decoder = (inputs: TensorSpec[], joined = true, names?: string[]): RowDecoder =>
-  createRowDecoder({ inputs, outputs: [] }, names, joined);
+const decoder = (inputs: TensorSpec[], joinsRows = true, names?: string[]): RowDecoder =>
+  createRowDecoder({ inputs, outputs: [] }, names, joinsRows);
 const read = (rows: RowDecoder, text: string): Instances => readInstances(readJson(Buffer.from(text)), rows);
 /** By group: where its rows stand, and the values and dims of each tensor. */
 const shown = ({ groups }: Instances) =>

@@ -8,7 +8,7 @@ import { runInstances, type WriteInstance } from '../../../functions/routes/inst
 import type { ModelRecorder } from '../../../functions/telemetry/metrics/metrics.ts';
 import { quiet } from '../../helpers/runner.ts';
 
-const HERE = { gone: false };
+const HERE = { cancelled: false };
 const write: WriteInstance = (outputs, row) => String(outputs[0]!.data[row]);
 
 function group(values: number[], places?: number[]): InstanceGroup {

@@ -145,11 +145,11 @@ test('a large body is read in the thread, as features of this model, and a small
 
 test('a row of a joined run has its own outputs alone, also when another run has ended the joining meanwhile', async (t) => {
   const spec = tensorSpec('y', 'float32', -1, 1);
-  let joined = true;
+  let joinsRows = true;
   const stub = stubGeneration({ signature: { inputs: [{ ...spec, name: 'x' }], outputs: [spec] } });
-  const live = Object.defineProperty({ ...stub.live }, 'joined', { get: () => joined }) as Generation;
+  const live = Object.defineProperty({ ...stub.live }, 'joinsRows', { get: () => joinsRows }) as Generation;
   const predict = async ({ rows }: Feeds) => {
-    joined = false;
+    joinsRows = false;
     Object.assign(live, { rows: { ...live.rows } });
     return [{ rows, outputs: [column(7, 8, 9)], first: 1 }];
   };

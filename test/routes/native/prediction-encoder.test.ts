@@ -14,14 +14,14 @@ const CLASSES = ['setosa', 'versi"color', 'virginica'];
 function write(
   outputs: Tensor[],
   manifest: Manifest,
-  { row = 0, isRow = true, joined = true, labelled = [] as EncodedGeneration['labelled'] } = {},
+  { row = 0, isRow = true, joinsRows = true, labelled = [] as EncodedGeneration['labelled'] } = {},
 ): unknown {
   const names = ['label', 'scores', 'third'];
   const signature: Signature = {
     inputs: [],
     outputs: outputs.map(({ dtype, dims }, i) => ({ name: names[i]!, dtype, shape: dims })),
   };
-  const encoder = createPredictionEncoder({ signature, manifest, joined, labelled });
+  const encoder = createPredictionEncoder({ signature, manifest, joinsRows, labelled });
   return JSON.parse(`{${encoder.encode(outputs, row, isRow)}}`);
 }
 
@@ -126,7 +126,7 @@ test('of several outputs with labels each has its own, and no other output has a
 
 test('a row of a model that is not joined loses the leading 1 of each output that has one', () => {
   const outputs = [float32([1, 2], [1, 2]), float32([2, 2], [1, 2, 3, 4]), float32([], [5])];
-  assert.deepEqual(write(outputs, {}, { joined: false }), {
+  assert.deepEqual(write(outputs, {}, { joinsRows: false }), {
     prediction: [1, 2],
     outputs: {
       label: [1, 2],
@@ -140,7 +140,7 @@ test('a row of a model that is not joined loses the leading 1 of each output tha
 });
 
 test('an entire tensor gets entire outputs, and no label of one of its rows', () => {
-  const whole = { isRow: false, joined: false };
+  const whole = { isRow: false, joinsRows: false };
   assert.deepEqual(write([float32([2, 2], [1, 2, 3, 4])], {}, whole), {
     prediction: [
       [1, 2],
@@ -158,7 +158,7 @@ test('an entire tensor gets entire outputs, and no label of one of its rows', ()
 });
 
 test('scores without a batch dimension are scores, too', () => {
-  const written = write([float32([3], [0.1, 0.2, 0.7])], { classes: CLASSES }, { isRow: false, joined: false });
+  const written = write([float32([3], [0.1, 0.2, 0.7])], { classes: CLASSES }, { isRow: false, joinsRows: false });
   assert.equal((written as { label: string }).label, 'virginica');
 });
 
@@ -166,7 +166,7 @@ test('numbers keep their digits and what JSON has no numbers for its form', () =
   const big: Tensor = { dtype: 'int64', dims: [1], data: BigInt64Array.of(9007199254740993n) };
   const signature: Signature = { inputs: [], outputs: [{ name: 'y', dtype: 'int64', shape: [-1] }] };
   assert.equal(
-    createPredictionEncoder({ signature, manifest: {}, joined: true, labelled: [] }).encode([big], 0, true),
+    createPredictionEncoder({ signature, manifest: {}, joinsRows: true, labelled: [] }).encode([big], 0, true),
     '"prediction":9007199254740993,"outputs":{"y":9007199254740993}',
   );
   assert.deepEqual(write([float32([1, 2], [Number.NaN, 0.1])], {}), {

@@ -11,13 +11,13 @@ const row = (value: number): ReadRow => {
   const tensor: Tensor = { dtype: 'float32', dims: [1, 1], data: Float32Array.of(value) };
   return { feeds: { tensors: [tensor], rows: 1, isRow: true } satisfies RowFeeds };
 };
-const waiting = { gone: false };
+const waiting = { cancelled: false };
 
 /** A model that gives back what it is fed, and what it was asked. */
 function model() {
   const asked: number[] = [];
   const live = {
-    joined: true,
+    joinsRows: true,
     async predict({ tensors, rows }: Feeds) {
       asked.push(rows);
       return [{ rows, outputs: tensors, first: 0 }];
@@ -50,20 +50,20 @@ test('a row whose prediction cannot be written fails alone', async () => {
 });
 
 test('rows of a joined run are encoded as such, also after another run has ended the joining: no prediction contains rows of other requests', async () => {
-  const form = { joined: true, rows: {} };
+  const form = { joinsRows: true, rows: {} };
   const signature = { inputs: [], outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 1] }] };
   const changing = {
     signature,
     manifest: {},
     labelled: [],
-    get joined() {
-      return form.joined;
+    get joinsRows() {
+      return form.joinsRows;
     },
     get rows() {
       return form.rows;
     },
     async predict({ tensors, rows }: Feeds) {
-      Object.assign(form, { joined: false, rows: {} });
+      Object.assign(form, { joinsRows: false, rows: {} });
       return [{ rows, outputs: tensors, first: 0 }];
     },
   } as unknown as Generation;
@@ -77,7 +77,7 @@ test('rows are bulk work, which waits where the queue is full; where they are re
   const refusal = new ServingError('CLIENT_GONE', 'left');
   const options: unknown[] = [];
   const live = {
-    joined: true,
+    joinsRows: true,
     predict(_feeds: Feeds, _cancellation: unknown, given: unknown) {
       options.push(given);
       return Promise.reject(refusal);

@@ -11,9 +11,9 @@ import { texts } from '../../helpers/open-inference.ts';
 const PATH = 'inputs[2].parameters.binary_data_size';
 const read = (bytes: Uint8Array, { dtype, dims }: Pick<Tensor, 'dtype' | 'dims'>): Tensor =>
   readBinary(bytes, dtype, dims, 'inputs[2]');
-const raw = (body: Uint8Array, dtype: DType, shape: readonly number[], joined = true): Tensor => {
+const raw = (body: Uint8Array, dtype: DType, shape: readonly number[], joinsRows = true): Tensor => {
   const signature: Signature = { inputs: [tensorSpec('x', dtype, ...shape)], outputs: [] };
-  return readRaw(body, signature, joined);
+  return readRaw(body, signature, joinsRows);
 };
 /** The bits of numbers: NaN has several, and -0 is not 0. */
 const bitsOf = (tensor: Tensor) => ({ ...tensor, data: wireBytes(tensor).toString('hex') });

@@ -126,7 +126,7 @@ test('the model is released after a request that was refused, and after one that
 });
 
 test('a request to a model whose rows are not joined is counted as one row', async (t) => {
-  const { host, telemetry } = await start(t, { joined: false });
+  const { host, telemetry } = await start(t, { joinsRows: false });
   assert.equal((await infer(host, 'm', [TWO_ROWS])).status, 200);
   assert.deepEqual(countedRows(telemetry), { ok: 1, failed: 0 });
 });
@@ -151,8 +151,8 @@ test('a traced request has a line with its times, in their order', async (t) => 
 });
 
 /** What of a request runInfer needs. @param lateMs since its head. */
-const contextOf = (lateMs = 0): RequestContext & { cancellation: { gone: boolean } } =>
-  ({ startedAt: performance.now() - lateMs, cancellation: { gone: false } }) as never;
+const contextOf = (lateMs = 0): RequestContext & { cancellation: { cancelled: boolean } } =>
+  ({ startedAt: performance.now() - lateMs, cancellation: { cancelled: false } }) as never;
 const request = (timeout: number | undefined) => ({
   id: undefined,
   tensors: [float32([3, 2], [1, 2, 3, 4, 5, 6])],
@@ -186,11 +186,11 @@ test('a request ends after its own time with DEADLINE, and its waiting rows are 
   const running = runInfer(contextOf(), live, request(2_000_000), counted.recorder);
   const late = assert.rejects(running, { code: 'DEADLINE', message: /2000000 µs \(parameters\.timeout\)/ });
   assert.deepEqual(
-    cancellations.map(({ gone }) => gone),
+    cancellations.map(({ cancelled }) => cancelled),
     [false],
   );
   t.mock.timers.tick(2000);
-  assert.equal(cancellations[0]!.gone, true);
+  assert.equal(cancellations[0]!.cancelled, true);
   await late;
   assert.deepEqual(counted.rows, [[0, 3]]);
   end();
@@ -209,13 +209,13 @@ test('a request that is answered in time stops its timer, and is cancelled with 
   const counted = recorder();
   const context = contextOf();
   const running = runInfer(context, live, request(1_000_000), counted.recorder);
-  context.cancellation.gone = true;
-  assert.equal(cancellations[0]!.gone, true);
-  context.cancellation.gone = false;
+  context.cancellation.cancelled = true;
+  assert.equal(cancellations[0]!.cancelled, true);
+  context.cancellation.cancelled = false;
   end();
   assert.deepEqual((await running)[0]!.dims, [3, 2]);
   t.mock.timers.tick(1000);
-  assert.equal(cancellations[0]!.gone, false, 'the timer was stopped');
+  assert.equal(cancellations[0]!.cancelled, false, 'the timer was stopped');
   assert.deepEqual(counted.rows, [[3, 0]]);
 });
 

@@ -33,7 +33,7 @@ function wholeBody(inputs: readonly Sent[], lead = 0): { body: Buffer; textBytes
 
 function read(inputs: readonly Sent[], signature = SIGNATURE, lead = 0): InferRequest {
   const { body, textBytes } = wholeBody(inputs, lead);
-  return readInfer(body, { signature, joined: true }, textBytes);
+  return readInfer(body, { signature, joinsRows: true }, textBytes);
 }
 
 test('a flat, a nested and a binary tensor of the same values are the same', () => {
@@ -70,7 +70,7 @@ test('binary data that is aligned is not copied, and what is not is', () => {
   const { textBytes } = wholeBody([input]);
   for (let lead = 0; lead < 8; lead++) {
     const { body } = wholeBody([input], lead);
-    const { tensors } = readInfer(body, { signature: only('float32', [-1, 2]), joined: true }, textBytes);
+    const { tensors } = readInfer(body, { signature: only('float32', [-1, 2]), joinsRows: true }, textBytes);
     const data = tensors[0]!.data as Float32Array;
     assert.deepEqual([...data], [1, 2]);
     assert.equal(data.buffer === body.buffer, (lead + textBytes) % 4 === 0);
@@ -83,7 +83,7 @@ test('what was asked for comes with it', () => {
     { name: 'k', datatype: 'INT64', shape: [1], data: '[1]' },
   ];
   const ask = (more: object): InferRequest =>
-    readInfer(Buffer.from(inferBody(inputs, more).text), { signature: SIGNATURE, joined: true }, undefined);
+    readInfer(Buffer.from(inferBody(inputs, more).text), { signature: SIGNATURE, joinsRows: true }, undefined);
   const plain = ask({});
   assert.deepEqual([plain.id, plain.timeout], [undefined, undefined]);
   assert.deepEqual(plain.outputs, [
@@ -108,8 +108,8 @@ test('what was asked for comes with it', () => {
 });
 
 test('a raw body is the one input, whose shape follows from the length', () => {
-  const raw = (signature: Signature, body: Uint8Array, joined = true): Tensor =>
-    readInfer(body, { signature, joined }, 0).tensors[0]!;
+  const raw = (signature: Signature, body: Uint8Array, joinsRows = true): Tensor =>
+    readInfer(body, { signature, joinsRows }, 0).tensors[0]!;
   const eight = new Uint8Array(8);
   assert.deepEqual(raw(only('float32', [-1, 2]), eight).dims, [1, 2]);
   assert.deepEqual(raw(only('float32', [-1, 2]), eight, false).dims, [1, 2]);
@@ -126,8 +126,8 @@ test('a raw body is the one input, whose shape follows from the length', () => {
     [only('string', [-1]), Uint8Array.of(0xff), true, /expected UTF-8/],
     [SIGNATURE, eight, true, /for a model of one input, and this one has 2/],
   ];
-  for (const [signature, body, joined, message] of refused) {
-    assert.throws(() => raw(signature, body, joined), { code: 'INVALID_INPUT', message });
+  for (const [signature, body, joinsRows, message] of refused) {
+    assert.throws(() => raw(signature, body, joinsRows), { code: 'INVALID_INPUT', message });
   }
 });
 
@@ -152,7 +152,7 @@ test('a scalar may have the shape [1]; where the rank is open, any shape is take
   for (const shape of [[], [1], [4], [2, 1, 2]]) assert.deepEqual(read([sent(shape)], open).tensors[0]!.dims, shape);
   const deep = new Array<number>(65).fill(1);
   assert.throws(() => read([sent(deep)], open), { path: 'inputs[0].shape', message: /at most 64 dimensions, got 65/ });
-  const raw = () => readInfer(Buffer.from(four.buffer), { signature: open, joined: false }, 0);
+  const raw = () => readInfer(Buffer.from(four.buffer), { signature: open, joinsRows: false }, 0);
   assert.throws(raw, { code: 'INVALID_INPUT', message: /input x takes tensors of any rank: send a JSON text/ });
 });
 
@@ -201,7 +201,7 @@ test('whatever comes is read or refused with INVALID_INPUT or UNSUPPORTED, in a 
         const body = Buffer.concat([text, blob]);
         const textBytes = cut === undefined ? undefined : cut < 0.7 ? text.length : Math.floor(cut * body.length);
         try {
-          readInfer(body, { signature: SIGNATURE, joined: true }, textBytes);
+          readInfer(body, { signature: SIGNATURE, joinsRows: true }, textBytes);
         } catch (error) {
           assert.ok(error instanceof ServingError, String(error));
           assert.ok(['INVALID_INPUT', 'UNSUPPORTED'].includes(error.code) && error.message.length < 600, error.message);
@@ -244,7 +244,7 @@ test('to read a request looks at each input and output a few times, however many
     outputs: Array.from({ length: COUNT }, (_, i) => ({ name: `o${COUNT - 1 - i}` })),
   });
   const signature = { inputs: inputs.array, outputs: outputs.array };
-  const request = readInfer(Buffer.from(text), { signature, joined: true }, undefined);
+  const request = readInfer(Buffer.from(text), { signature, joinsRows: true }, undefined);
   assert.deepEqual([request.tensors.length, request.outputs[0]], [COUNT, { slot: COUNT - 1, binary: false }]);
   for (const { looks } of [inputs, outputs]) assert.ok(looks() <= 4 * COUNT, `${looks()} looks`);
 });

@@ -18,7 +18,7 @@ interface Answer {
   /** Default: all, as JSON. */
   readonly requested?: readonly RequestedOutput[];
   readonly id?: string;
-  readonly joined?: boolean;
+  readonly joinsRows?: boolean;
   readonly classes?: readonly string[];
   readonly binaryType?: (textBytes: number) => string;
 }
@@ -31,9 +31,9 @@ const all = (outputs: readonly Tensor[], binary = false): RequestedOutput[] =>
   outputs.map((_, slot) => ({ slot, binary }));
 
 function send(context: RequestContext, answer: Answer): Promise<void> {
-  const { outputs, requested = all(outputs), id, joined = true, classes, binaryType } = answer;
+  const { outputs, requested = all(outputs), id, joinsRows = true, classes, binaryType } = answer;
   const manifest = classes === undefined ? {} : { classes: [...classes] };
-  const { live } = stubGeneration({ signature: signatureOf(outputs), joined, manifest, version: '7' });
+  const { live } = stubGeneration({ signature: signatureOf(outputs), joinsRows, manifest, version: '7' });
   const request = { id, tensors: [], outputs: requested, timeout: undefined };
   return sendOutputs(context, context.params.name!, live, request, outputs, binaryType);
 }
@@ -181,9 +181,9 @@ test('nothing is sent once the request is cancelled', async () => {
   const base = { req: { headers: {} }, res, params: { name: 'm' }, id: 'x' };
   const outputs = [{ dtype: 'uint8', dims: [5000], data: new Uint8Array(5000) }] as const;
   for (const requested of [all(outputs), all(outputs, true)]) {
-    await send({ ...base, cancellation: { gone: true } } as unknown as RequestContext, { outputs, requested });
+    await send({ ...base, cancellation: { cancelled: true } } as unknown as RequestContext, { outputs, requested });
     assert.deepEqual(written, []);
   }
-  await send({ ...base, cancellation: { gone: false } } as unknown as RequestContext, { outputs });
+  await send({ ...base, cancellation: { cancelled: false } } as unknown as RequestContext, { outputs });
   assert.ok(written.length > 0);
 });

@@ -31,16 +31,16 @@ interface Parts {
   readonly inputs: readonly TensorSpec[];
   readonly outputs?: readonly TensorSpec[];
   readonly manifest?: Manifest;
-  readonly joined?: boolean;
+  readonly joinsRows?: boolean;
   readonly labels?: readonly string[];
 }
 
 /** As much of a generation as the document is made of. */
-function modelOf({ inputs, outputs = inputs, manifest = {}, joined = true, labels }: Parts): Generation {
+function modelOf({ inputs, outputs = inputs, manifest = {}, joinsRows = true, labels }: Parts): Generation {
   const signature = { inputs, outputs };
-  const rows = createRowDecoder(signature, manifest.input?.features, joined);
+  const rows = createRowDecoder(signature, manifest.input?.features, joinsRows);
   const labelled = labels === undefined ? [] : [{ output: outputs[0]!.name, labels, of: 'string' }];
-  return { name: 'm', version: '1', signature, manifest, joined, rows, labelled } as unknown as Generation;
+  return { name: 'm', version: '1', signature, manifest, joinsRows, rows, labelled } as unknown as Generation;
 }
 
 const documentOf = (live: Generation | undefined): Json => JSON.parse(writeDocument(ROUTES, live));
@@ -104,12 +104,12 @@ const SHAPES: [title: string, parts: Parts][] = [
   ['every dtype', { inputs: every }],
   ['a column', { inputs: [tensor('x', 'float32', -1, 1)] }],
   ['rows that are scalars', { inputs: [tensor('x', 'int64', -1)] }],
-  ['a scalar', { inputs: [tensor('x', 'float64')], joined: false }],
-  ['any rank', { inputs: [{ ...tensor('x', 'float64'), anyRank: true }], joined: false }],
+  ['a scalar', { inputs: [tensor('x', 'float64')], joinsRows: false }],
+  ['any rank', { inputs: [{ ...tensor('x', 'float64'), anyRank: true }], joinsRows: false }],
   ['an image', { inputs: [tensor('image', 'uint8', -1, 3, 4, 4)] }],
   ['free dimensions', { inputs: [tensor('x', 'float32', -1, -1, 2)] }],
-  ['rows that are not joined', { inputs: [tensor('x', 'float32', -1, 3)], joined: false }],
-  ['a fixed first dimension', { inputs: [tensor('x', 'float16', 2, 3)], joined: false }],
+  ['rows that are not joined', { inputs: [tensor('x', 'float32', -1, 3)], joinsRows: false }],
+  ['a fixed first dimension', { inputs: [tensor('x', 'float16', 2, 3)], joinsRows: false }],
   ['names that JSON escapes', { inputs: [tensor('a/b "~c', 'string', -1, 2), tensor('constructor', 'bool', -1, 1)] }],
 ];
 
@@ -147,7 +147,7 @@ test('a row has the lengths of the fixed dimensions, and any length of the free 
 });
 
 test('where any rank is taken, a row is a scalar or arrays', () => {
-  const document = documentOf(modelOf({ inputs: [{ ...tensor('x', 'float32'), anyRank: true }], joined: false }));
+  const document = documentOf(modelOf({ inputs: [{ ...tensor('x', 'float32'), anyRank: true }], joinsRows: false }));
   const check = createChecker(document);
   for (const good of [1, [1, 2], [[1], [2]], { x: [1] }]) {
     assert.equal(check(['components', 'schemas', 'PredictBody'], { features: good }), undefined);

@@ -10,9 +10,9 @@ import { type JsonValue, readJson } from '../../../functions/tensor/json/reader.
 import { DTYPES, type DType, type TensorSpec } from '../../../functions/tensor/tensor.ts';
 import { tensorSpec } from '../../helpers/generation-stub.ts';
 
-function modelOf(inputs: readonly TensorSpec[], joined = true, manifest: Manifest = {}) {
+function modelOf(inputs: readonly TensorSpec[], joinsRows = true, manifest: Manifest = {}) {
   const signature = { inputs, outputs: [] };
-  return { signature, manifest, rows: createRowDecoder(signature, manifest.input?.features, joined) };
+  return { signature, manifest, rows: createRowDecoder(signature, manifest.input?.features, joinsRows) };
 }
 const reread = (value: unknown): JsonValue => readJson(Buffer.from(JSON.stringify(value)));
 
@@ -25,8 +25,8 @@ test('the examples of all dialects are the same row, and each dialect reads its 
   fc.assert(
     fc.property(fc.array(spec, { minLength: 1, maxLength: 3 }), fc.boolean(), (specs, wantJoined) => {
       const inputs = specs.map(({ dtype, shape }, i) => tensorSpec(`x${i}`, dtype, ...shape));
-      const joined = wantJoined && inputs.every(({ shape }) => shape[0] === -1);
-      const model = modelOf(inputs, joined);
+      const joinsRows = wantJoined && inputs.every(({ shape }) => shape[0] === -1);
+      const model = modelOf(inputs, joinsRows);
       const examples = makeExamples(model)!;
       const { tensors, isRow } = model.rows.decode(reread(examples.features), 'features');
       const hasRows = ({ shape }: TensorSpec): boolean => shape.length === 0 || shape[0] === -1 || shape[0] === 1;

@@ -21,15 +21,15 @@ import { tensorSpec } from '../../helpers/generation-stub.ts';
 
 interface Parts {
   readonly signature: Signature;
-  readonly joined?: boolean;
+  readonly joinsRows?: boolean;
   readonly manifest?: Manifest;
   readonly labels?: readonly string[];
 }
 
 /** Whether a value is valid by one of the schemas of a model. */
-function checkerOf({ signature, joined = true, manifest = {}, labels }: Parts) {
+function checkerOf({ signature, joinsRows = true, manifest = {}, labels }: Parts) {
   const schemas = {
-    ...modelSchemas({ signature, joined, manifest, labels }),
+    ...modelSchemas({ signature, joinsRows, manifest, labels }),
     Index: { type: 'integer', minimum: 0 },
     ModelVersion: record({ name: { type: 'string' }, version: { type: 'string' } }),
   };
@@ -51,7 +51,7 @@ const CASES: [title: string, parts: Parts, values: Json[]][] = [
   ['an open dimension', { signature: x([-1, -1, 2]) }, [[], [[1, 2]], [[1]], [1, 2]]],
   [
     'rows that are not joined',
-    { signature: x([-1, 2]), joined: false },
+    { signature: x([-1, 2]), joinsRows: false },
     [
       [1, 2],
       [
@@ -66,7 +66,7 @@ const CASES: [title: string, parts: Parts, values: Json[]][] = [
   ],
   [
     'a fixed first dimension',
-    { signature: x([2, 2]), joined: false },
+    { signature: x([2, 2]), joinsRows: false },
     [
       [1, 2],
       [
@@ -76,8 +76,8 @@ const CASES: [title: string, parts: Parts, values: Json[]][] = [
       [[1, 2]],
     ],
   ],
-  ['a model of rank 0', { signature: x([]), joined: false }, [1, [[1]], { x: 1 }]],
-  ['any rank', { signature: x([], { anyRank: true }), joined: false }, [1, [1], [[1], [2]], { x: [1] }, { y: 1 }]],
+  ['a model of rank 0', { signature: x([]), joinsRows: false }, [1, [[1]], { x: 1 }]],
+  ['any rank', { signature: x([], { anyRank: true }), joinsRows: false }, [1, [1], [[1], [2]], { x: [1] }, { y: 1 }]],
   [
     'named features',
     { signature: x([-1, 2]), manifest: { input: { features: ['a', 'b'] } } },
@@ -100,8 +100,8 @@ const CASES: [title: string, parts: Parts, values: Json[]][] = [
 for (const [title, parts, values] of CASES) {
   test(`the schema of features accepts what a request may have, and nothing else: ${title}`, () => {
     const isValid = checkerOf(parts);
-    const { signature, manifest, joined = true } = parts;
-    const rows = createRowDecoder(signature, manifest?.input?.features, joined);
+    const { signature, manifest, joinsRows = true } = parts;
+    const rows = createRowDecoder(signature, manifest?.input?.features, joinsRows);
     const taken = values.map((value) => {
       try {
         rows.decode(readJson(Buffer.from(JSON.stringify(value))), 'features');
@@ -120,11 +120,11 @@ for (const [title, parts, values] of CASES) {
 }
 
 /** Outputs of every form that a model may have: where rows are joined each has an open first dimension. */
-const SHAPES: Record<string, { joined: boolean; shapes: (readonly number[] | 'any')[] }> = {
-  'rows that are joined': { joined: true, shapes: [[-1], [-1, 2], [-1, -1, 1]] },
-  'rows that are not joined': { joined: false, shapes: [[], [-1], [1, 2], [2, 2], [-1, -1, 2], 'any'] },
+const SHAPES: Record<string, { joinsRows: boolean; shapes: (readonly number[] | 'any')[] }> = {
+  'rows that are joined': { joinsRows: true, shapes: [[-1], [-1, 2], [-1, -1, 1]] },
+  'rows that are not joined': { joinsRows: false, shapes: [[], [-1], [1, 2], [2, 2], [-1, -1, 2], 'any'] },
 };
-for (const [title, { joined, shapes }] of Object.entries(SHAPES)) {
+for (const [title, { joinsRows, shapes }] of Object.entries(SHAPES)) {
   test(`a prediction is valid by the schema of predictions: of ${title}`, () => {
     const dtypes = ['float32', 'int64', 'bool', 'string'] as const;
     const outputs = shapes.flatMap((shape, i) =>
@@ -134,8 +134,8 @@ for (const [title, { joined, shapes }] of Object.entries(SHAPES)) {
       }),
     );
     const signature = { inputs: [], outputs };
-    const isValid = checkerOf({ signature, joined });
-    const encoder = createPredictionEncoder({ signature, manifest: {}, joined, labelled: [] });
+    const isValid = checkerOf({ signature, joinsRows });
+    const encoder = createPredictionEncoder({ signature, manifest: {}, joinsRows, labelled: [] });
     const lengths = fc.record({
       rows: fc.integer({ min: 1, max: 3 }),
       open: fc.nat(2),
@@ -150,7 +150,7 @@ for (const [title, { joined, shapes }] of Object.entries(SHAPES)) {
             : shape.map((dim, i) => (dim !== -1 ? dim : i === 0 ? rows : open));
           return { dtype, dims, data: DTYPES[dtype].make(elementCount(dims)) };
         });
-        const text = encoder.encode(tensors, joined ? rows - 1 : all ? ALL_ROWS : 0, joined || isRow);
+        const text = encoder.encode(tensors, joinsRows ? rows - 1 : all ? ALL_ROWS : 0, joinsRows || isRow);
         const prediction = JSON.parse(`{${text}}`);
         assert.ok(isValid('Prediction', { ...prediction, model: MODEL }), text);
         assert.ok(isValid('BatchPrediction', { index: 0, ...prediction }), text);

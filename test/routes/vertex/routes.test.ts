@@ -37,7 +37,7 @@ test('what is not set has the default that the API gives it', () => {
 test('predictions of a joined run are encoded as such, also after another run has ended the joining: no prediction contains rows of other requests', async (t) => {
   const spec = { name: 'y', dtype: 'float32', shape: [-1, 1] } as const;
   const signature = { inputs: [{ ...spec, name: 'x' }], outputs: [spec] };
-  let joined = true;
+  let joinsRows = true;
   const [before, after] = [true, false].map((form) => createRowDecoder(signature, undefined, form));
   const live = {
     name: 'm',
@@ -47,14 +47,14 @@ test('predictions of a joined run are encoded as such, also after another run ha
     labelled: [],
     hold() {},
     release() {},
-    get joined() {
-      return joined;
+    get joinsRows() {
+      return joinsRows;
     },
     get rows() {
-      return joined ? before : after;
+      return joinsRows ? before : after;
     },
     async predict({ rows }: Feeds) {
-      joined = false;
+      joinsRows = false;
       return [{ rows, outputs: [column(7, 8, 9)], first: 1 }];
     },
   };

@@ -15,7 +15,7 @@ interface Scored {
   /** The output in the signature. */
   readonly spec: TensorSpec;
   /** Whether rows of the model share runs: the output's first dimension is the batch then. */
-  readonly joined: boolean;
+  readonly joinsRows: boolean;
   /** By class index. They apply to an output that has as many elements in a row. */
   readonly labels: readonly string[] | undefined;
 }
@@ -31,15 +31,15 @@ export const withoutScores = (dtype: DType): string =>
  * Selects the highest `count` elements of each row, the highest first, as texts `score:index` or `score:index:label` (Triton,
  * classification extension; triton-inference-server/server, src/classification.cc). Of equal scores the lower index comes first;
  * NaN comes last.
- * @param gone whether the request is cancelled: the selection is ended then, and the result is empty.
+ * @param cancelled whether the request is cancelled: the selection is ended then, and the result is empty.
  * @returns a string tensor of shape `[rows, min(count, elements of a row)]`; without the first dimension where the model has no
  * batch dimension: the entire output is one row then.
  * @throws ServingError `INVALID_INPUT` for more texts than one response may have.
  */
-export async function classify(scored: Scored, count: number, gone: () => boolean): Promise<Tensor> {
-  const { tensor, spec, joined, labels } = scored;
+export async function classify(scored: Scored, count: number, cancelled: () => boolean): Promise<Tensor> {
+  const { tensor, spec, joinsRows, labels } = scored;
   const { dims } = tensor;
-  const byRow = joined || (dims.length > 1 && spec.shape[0] === -1);
+  const byRow = joinsRows || (dims.length > 1 && spec.shape[0] === -1);
   const rows = byRow ? dims[0]! : 1;
   const width = byRow ? dims.slice(1).reduce((product, dim) => product * dim, 1) : tensor.data.length;
   const most = Math.min(count, width);
@@ -68,7 +68,7 @@ export async function classify(scored: Scored, count: number, gone: () => boolea
       if (++done < TURN_ELEMENTS) continue;
       done = 0;
       await turn();
-      if (gone()) return { dtype: 'string', dims: byRow ? [0, most] : [0], data: [] };
+      if (cancelled()) return { dtype: 'string', dims: byRow ? [0, most] : [0], data: [] };
     }
   }
   return { dtype: 'string', dims: byRow ? [rows, most] : [most], data };

@@ -25,7 +25,7 @@ export function createModelConfigRoutes({ repository, ...options }: ModelConfigO
   return MODEL_PATHS.map((model) => ({ method: 'GET', path: `${model}/config`, handle }));
 }
 
-type Configured = Pick<Generation, 'signature' | 'joined' | 'engines'>;
+type Configured = Pick<Generation, 'signature' | 'joinsRows' | 'engines'>;
 
 /**
  * Describes a loaded model as Triton's `ModelConfig` in JSON (triton-inference-server/common, protobuf/model_config.proto;
@@ -36,10 +36,10 @@ type Configured = Pick<Generation, 'signature' | 'joined' | 'engines'>;
  */
 export function describeConfig(
   name: string,
-  { signature, joined, engines }: Configured,
+  { signature, joinsRows, engines }: Configured,
   { maxBatchSize, batchDelayMs, onGpu }: Omit<ModelConfigOptions, 'repository'>,
 ): object {
-  const dimsOf = ({ shape }: TensorSpec): readonly number[] => (joined ? shape.slice(1) : shape);
+  const dimsOf = ({ shape }: TensorSpec): readonly number[] => (joinsRows ? shape.slice(1) : shape);
   return {
     name,
     platform: 'onnxruntime_onnx',
@@ -47,7 +47,7 @@ export function describeConfig(
     runtime: '',
     // Each version is served under its number.
     version_policy: { all: {} },
-    max_batch_size: joined ? maxBatchSize : 0,
+    max_batch_size: joinsRows ? maxBatchSize : 0,
     input: signature.inputs.map((spec) => ({
       name: spec.name,
       data_type: DATA_TYPES[spec.dtype],
@@ -68,7 +68,7 @@ export function describeConfig(
     })),
     batch_input: [],
     batch_output: [],
-    ...(joined && {
+    ...(joinsRows && {
       dynamic_batching: {
         preferred_batch_size: [maxBatchSize],
         max_queue_delay_microseconds: Math.round(batchDelayMs * 1000),

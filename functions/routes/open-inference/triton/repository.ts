@@ -33,7 +33,7 @@ export function createRepositoryRoutes(repository: Repository): Route[] {
     await repository.load(context.params.name!).catch((error: unknown) => {
       throw failedToLoad(context, error);
     });
-    if (!context.cancellation.gone) sendJson(context, 200, '{}');
+    if (!context.cancellation.cancelled) sendJson(context, 200, '{}');
   }
 
   async function unload(context: RequestContext, body: Buffer): Promise<void> {
@@ -41,7 +41,7 @@ export function createRepositoryRoutes(repository: Repository): Route[] {
     await repository.unload(context.params.name!).catch((error: unknown) => {
       throw inTritonsWords(error, context);
     });
-    if (!context.cancellation.gone) sendJson(context, 200, '{}');
+    if (!context.cancellation.cancelled) sendJson(context, 200, '{}');
   }
 
   return [

@@ -12,16 +12,16 @@ const here = () => false;
 
 interface Asked {
   readonly count: number;
-  readonly joined?: boolean;
+  readonly joinsRows?: boolean;
   readonly shape?: readonly number[];
   readonly labels?: readonly string[];
-  readonly gone?: () => boolean;
+  readonly cancelled?: () => boolean;
 }
 
 function ask(dtype: DType, dims: readonly number[], data: TensorData, asked: Asked): Promise<Tensor> {
-  const { count, joined = true, shape = [-1, ...dims.slice(1)], labels, gone = here } = asked;
+  const { count, joinsRows = true, shape = [-1, ...dims.slice(1)], labels, cancelled = here } = asked;
   const spec = { name: 'y', dtype, shape };
-  return classify({ tensor: { dtype, dims, data }, spec, joined, labels }, count, gone);
+  return classify({ tensor: { dtype, dims, data }, spec, joinsRows, labels }, count, cancelled);
 }
 const floats = (...values: number[]) => Float32Array.from(values);
 
@@ -66,10 +66,10 @@ test('further dimensions of a row count as one', async () => {
 });
 
 test('without a batch dimension all of an output is ranked', async () => {
-  const fixed = { count: 2, joined: false, shape: [1, 3] };
+  const fixed = { count: 2, joinsRows: false, shape: [1, 3] };
   const { dims, data } = await ask('float32', [1, 3], floats(1, 3, 2), fixed);
   assert.deepEqual([dims, data], [[2], ['3.000000:1', '2.000000:2']]);
-  const free = await ask('float32', [2, 2], floats(1, 3, 2, 0), { count: 1, joined: false, shape: [-1, 2] });
+  const free = await ask('float32', [2, 2], floats(1, 3, 2, 0), { count: 1, joinsRows: false, shape: [-1, 2] });
   assert.deepEqual(
     [free.dims, free.data],
     [
@@ -128,8 +128,8 @@ test('more classes than one answer may have are refused before any is looked for
 
 test('the classification of a long output ends when its request is cancelled', async () => {
   let turns = 0;
-  const gone = () => ++turns > 1;
-  const { dims } = await ask('float32', [1, 1_000_000], new Float32Array(1_000_000), { count: 1, gone });
+  const cancelled = () => ++turns > 1;
+  const { dims } = await ask('float32', [1, 1_000_000], new Float32Array(1_000_000), { count: 1, cancelled });
   assert.deepEqual([turns, dims], [2, [0, 1]]);
 });
 

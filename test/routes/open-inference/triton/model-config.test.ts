@@ -19,9 +19,9 @@ interface Config {
   readonly output: Tensor[];
 }
 
-function configOf(inputs: TensorSpec[], outputs: TensorSpec[], joined: boolean, options = OPTIONS): Config {
+function configOf(inputs: TensorSpec[], outputs: TensorSpec[], joinsRows: boolean, options = OPTIONS): Config {
   const engines = () => [0, 1].map((slot) => ({ slot, pid: 7, state: 'idle' as const }));
-  return describeConfig('m', { signature: { inputs, outputs }, joined, engines }, options) as Config;
+  return describeConfig('m', { signature: { inputs, outputs }, joinsRows, engines }, options) as Config;
 }
 const parts = (tensors: Tensor[]) => tensors.map(({ name, data_type, dims }) => [name, data_type, dims]);
 
