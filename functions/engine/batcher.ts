@@ -15,19 +15,22 @@
  */
 import type { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type AdmissionOptions, type Cancellation, createAdmission } from './admission.ts';
+import { type AdmissionOptions, createAdmission } from './admission/admission.ts';
+import type { Cancellation, Priority, RequestTerms } from './admission/terms.ts';
 import { type Batch, type BatchSlice, createBatchFormer, type Entry, type FormerOptions } from './batch-former.ts';
 import { countRows, type Feeds, findMisfit, isolateRows, joinRows, keyOf, rowBytes } from './batch-rows.ts';
 import { retriesAfter, servingErrorOf } from './failed-run.ts';
 import { ALL_ROWS, type Outcome } from './outcome.ts';
 import type { JoinedTensor } from './process/frame.ts';
 
-export { type AdmissionOptions, ALL_ROWS, type Cancellation, type Outcome };
+export { type AdmissionOptions, ALL_ROWS, type Cancellation, type Outcome, type Priority, type RequestTerms };
 
 /** What executes the runs of a batcher: the pool of engine processes. */
 export interface Runner {
   /** Engines that could start a run now. */
   free(): number;
+  /** Engines that are free or running. */
+  working(): number;
   /**
    * @param inputs a tensor for each input, in the order of the signature.
    * @returns a tensor for each output, in the order of the signature.
@@ -42,7 +45,7 @@ export interface Runner {
 
 /** The limits of a batcher, and the functions that it calls for metrics. */
 export interface BatcherOptions extends FormerOptions {
-  /** Rows that the queue holds. An empty queue accepts a request of any size. */
+  /** Rows of short requests that the queue holds. An empty queue accepts a request of any size. */
   readonly maxQueueSize: number;
   /** @returns the error to reject queued rows with, because the engines keep ending; undefined if an engine will run them. */
   readonly fault?: () => ServingError | undefined;
@@ -60,14 +63,19 @@ export interface BatcherOptions extends FormerOptions {
 /** The queue of one generation, and the runs made of it. */
 export interface Batcher {
   /**
-   * Queues rows, and settles when each has run or failed.
-   * @param cancellation one object for all chunks of a request.
-   * @param options for a chunk of a stream or of a long request. Chunks that wait hold memory: pass a few at a time.
-   * @returns outcomes of all rows, in the order of the rows. Outputs are views of memory that other requests read as well.
-   * @throws ServingError `OVERLOADED` if the queue is full, before anything is queued; `CLIENT_GONE` if the request is cancelled
-   * before all its rows are in a run; `options.fault` if the engines keep ending.
+   * Decides whether a short request could be queued now, before its body is read.
+   * @returns the error that `predict` would throw for one row of it, or undefined.
    */
-  predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
+  refuse(terms: RequestTerms): ServingError | undefined;
+  /**
+   * Queues rows, and settles when each has run or failed.
+   * @param terms one object for all chunks of a request.
+   * @param options for a chunk of a stream or of a long request. Chunks hold memory: pass a few at a time.
+   * @returns outcomes of all rows, in the order of the rows. Outputs are views of memory that other requests read as well.
+   * @throws ServingError `OVERLOADED` before anything is queued, or when an overload begins; `CLIENT_GONE` if the request is
+   * cancelled, and `DEADLINE` if its deadline passes, before all its rows are in a run; `options.fault` if the engines keep ending.
+   */
+  predict(feeds: Feeds, terms: RequestTerms, options?: AdmissionOptions): Promise<readonly Outcome[]>;
   /** Rows in the queue. */
   depth(): number;
 }
@@ -82,13 +90,17 @@ const SWEEP_MS = 1000;
  * @param runner used by this batcher alone, because it takes a free engine at once.
  */
 export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
-  const admission = createAdmission<Entry>(options.maxQueueSize);
+  const admission = createAdmission<Entry>({
+    maxQueueSize: options.maxQueueSize,
+    maxRunRows: options.join ? options.maxBatchSize : 1,
+    engines: runner.working,
+  });
   const former = createBatchFormer(admission, options, dispatch);
   let isScheduled = false;
-  const settle = createSettle(options.onSettled);
+  const settle = createSettle(admission.settled, options.onSettled);
   // Forming a run removes cancelled rows too, but while no engine is free none is formed.
   const sweepLater = createSweep(() => {
-    former.removeCancelled();
+    former.sweep();
     dispatch();
   });
 
@@ -120,7 +132,9 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     try {
       const outputs = await runner.run(joinRows(batch));
       const rows = countRows(batch);
-      options.onRun?.(rows, (performance.now() - started) / 1000);
+      const ms = performance.now() - started;
+      admission.ran(rows, ms);
+      options.onRun?.(rows, ms / 1000);
       const misfit = options.join ? findMisfit(outputs, rows) : undefined;
       if (misfit !== undefined && former.stopJoining()) options.onMisfit?.(misfit);
       if (!former.isJoining() && rows > 1) {
@@ -154,15 +168,16 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   }
 
   return {
-    predict(feeds, cancellation, how = SHORT_REQUEST) {
-      const refusal = admission.refuse(feeds.rows, how);
+    refuse: (terms) => admission.refuse(1, terms, SHORT_REQUEST),
+    predict(feeds, terms, how = SHORT_REQUEST) {
+      const refusal = admission.refuse(feeds.rows, terms, how);
       if (refusal !== undefined) return Promise.reject(refusal);
       return new Promise((resolve, reject) => {
         const key = options.join ? keyOf(feeds) : '';
         const bytesPerRow = options.join ? rowBytes(feeds.tensors, feeds.rows) : 0;
         admission.add({
           feeds,
-          cancellation,
+          terms,
           isBulk: how.bulk === true,
           key,
           bytesPerRow,
@@ -181,13 +196,17 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
 }
 
 /** Creates the function that gives rows their outcome; with its last one, an entry is settled. */
-function createSettle(onSettled: BatcherOptions['onSettled']): (slice: BatchSlice, outcome: Outcome) => void {
+function createSettle(
+  onEntry: (entry: Entry) => void,
+  onSettled: BatcherOptions['onSettled'],
+): (slice: BatchSlice, outcome: Outcome) => void {
   return ({ entry, first, rows }, outcome) => {
     entry.outcomes.push({ at: first, outcome });
     entry.settled += rows;
     if (entry.settled < entry.feeds.rows) return;
     if (entry.outcomes.length > 1) entry.outcomes.sort((a, b) => a.at - b.at);
     const outcomes = entry.outcomes.map((settled) => settled.outcome);
+    onEntry(entry);
     onSettled?.(outcomes, (performance.now() - entry.queuedAt) / 1000);
     entry.resolve(outcomes);
   };

@@ -53,6 +53,8 @@ export interface Pool {
   grow(warmUp: readonly (readonly JoinedTensor[])[], engines?: number): void;
   /** Engines that could start a run now. */
   free(): number;
+  /** Engines that are free or running. */
+  working(): number;
   /**
    * Runs on a free engine.
    * @param inputs a tensor for each input, in the order of the signature.
@@ -118,6 +120,7 @@ export function createPool(options: PoolOptions): Pool {
     },
 
     free: () => slots.reduce((count, slot) => count + (slot.state === 'idle' ? 1 : 0), 0),
+    working: () => slots.reduce((count, { state }) => count + (state === 'idle' || state === 'busy' ? 1 : 0), 0),
 
     async run(inputs, timeoutMs = options.runTimeoutMs) {
       // The lowest free slot, so that light traffic keeps one engine's caches warm.

@@ -54,6 +54,7 @@ export function createFakeRunner(engines = 1): FakeRunner {
     runs,
     open,
     free: () => free,
+    working: () => engines - dead,
     dead: () => dead,
     replace() {
       dead--;

@@ -2,9 +2,9 @@ import type { Feeds } from '../../engine/batch-rows.ts';
 import {
   type AdmissionOptions,
   type Batcher,
-  type Cancellation,
   createBatcher,
   type Outcome,
+  type RequestTerms,
 } from '../../engine/batcher.ts';
 import type { Capacity } from '../../engine/capacity.ts';
 import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
@@ -61,7 +61,9 @@ export interface Generation {
   /** Outputs for which the model file has class labels, by column. */
   readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
   /** Runs rows: see `Batcher.predict`. @throws ServingError as the batcher does; `NOT_READY` if its engines crash in a loop. */
-  predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions): Promise<readonly Outcome[]>;
+  predict(feeds: Feeds, terms: RequestTerms, options?: AdmissionOptions): Promise<readonly Outcome[]>;
+  /** Decides whether a request could be queued now: see `Batcher.refuse`. */
+  refuse(terms: RequestTerms): ServingError | undefined;
   /** Rows in the queue. */
   queueDepth(): number;
   engines(): EngineView[];
@@ -129,10 +131,11 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
       return rows;
     },
     labelled: patched,
-    predict(feeds, cancellation, admission) {
+    refuse: batcher.refuse,
+    predict(feeds, terms, admission) {
       const fault = pool.fault();
       if (fault === undefined) {
-        const outcomes = batcher.predict(feeds, cancellation, admission);
+        const outcomes = batcher.predict(feeds, terms, admission);
         return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
       }
       return Promise.reject(enginesKeepEnding(fault));

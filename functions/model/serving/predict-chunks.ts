@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Feeds, stackSpans } from '../../engine/batch-rows.ts';
-import type { AdmissionOptions, Cancellation, Outcome } from '../../engine/batcher.ts';
+import type { AdmissionOptions, Cancellation, Outcome, RequestTerms } from '../../engine/batcher.ts';
 import type { Generation } from './generation.ts';
 
 /** The most rows of one request that are queued together, so that rows of other requests can be queued between them. */
@@ -22,9 +22,8 @@ export interface Chunk {
 type HandleChunk = (chunk: Chunk, outcomes: readonly Outcome[], cancellation: Cancellation) => void | Promise<void>;
 
 /**
- * Runs all rows of a request. A long one is bulk work, in chunks of {@link CHUNK_ROWS} rows, a few at a time. If the queue is full,
- * the first chunk is refused, or waits in turn if only other bulk work is in its way; later chunks wait, so that a request that has
- * started is finished.
+ * Runs all rows of a request. A long one is bulk work, in chunks of {@link CHUNK_ROWS} rows, a few at a time. Only its first chunk may
+ * be refused: a request that has begun is finished.
  * @param parts feeds with all rows of the request. Each part has its own chunks: rows of different keys share no run.
  * @param handle called once for each chunk, in the order in which they finish
  * @throws ServingError the first error of `Generation.predict` or `handle`, at once. Rows of the request that are not in a run by
@@ -33,15 +32,19 @@ type HandleChunk = (chunk: Chunk, outcomes: readonly Outcome[], cancellation: Ca
 export async function predictChunks(
   live: Pick<Generation, 'predict'>,
   parts: readonly Feeds[],
-  cancellation: Cancellation,
+  terms: RequestTerms,
   handle: HandleChunk,
 ): Promise<void> {
   const chunks = chunksOf(parts);
   let next = 0;
   let hasFailed = false;
-  const own: Cancellation = {
+  const { deadline, priority, caller } = terms;
+  const own: RequestTerms = {
+    deadline,
+    priority,
+    caller,
     get cancelled() {
-      return hasFailed || cancellation.cancelled;
+      return hasFailed || terms.cancelled;
     },
   };
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
@@ -49,10 +52,10 @@ export async function predictChunks(
 
   async function runChunks(): Promise<void> {
     while (next < chunks.length && !hasFailed) {
-      const whenFull = next === 0 ? 'refuse' : 'wait';
+      const begun = next > 0;
       const chunk = chunks[next++]!;
       try {
-        await runChunk(chunk, { bulk, whenFull });
+        await runChunk(chunk, { bulk, begun });
       } catch (error) {
         hasFailed = true;
         throw error;

@@ -64,7 +64,7 @@ function group(rows: readonly ReadRow[], joinsRows: boolean): number[][] {
 /** If the queue is full, the rows wait instead of failing. */
 async function run(feeds: Feeds, live: Generation, cancellation: Cancellation): Promise<readonly Outcome[]> {
   try {
-    return await live.predict(feeds, cancellation, { bulk: true, whenFull: 'wait' });
+    return await live.predict(feeds, cancellation, { bulk: true, begun: true });
   } catch (error) {
     return [{ rows: feeds.rows, error: toServingError(error) }];
   }
