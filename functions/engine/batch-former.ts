@@ -94,7 +94,7 @@ export function createBatchFormer(
   function isDelayed(head: Entry): boolean {
     if (delayMs === 0 || !isJoining) return false;
     const maxRows = rowsInRun(Math.max(head.bytesPerRow, outputBytes), maxBatchSize, maxBatchBytes);
-    return admission.depth() < maxRows && !hasWaited(head.queuedAt);
+    return admission.depth < maxRows && !hasWaited(head.queuedAt);
   }
 
   /** Rows of the head and of the entries of the same key that are next in turn, within the limits of rows and bytes. */
@@ -124,7 +124,7 @@ export function createBatchFormer(
   return {
     next: () => nextRetry() ?? nextQueued(),
     retry: (batches) => void retries.push(...batches),
-    isEmpty: () => retries.length === 0 && admission.isEmpty(),
+    isEmpty: () => retries.length === 0 && admission.depth === 0,
     sweep() {
       const wanted = retries.splice(0).map((retry) => dropCancelled(retry, admission));
       retries.push(...wanted.filter(({ length }) => length > 0));

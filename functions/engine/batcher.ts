@@ -15,7 +15,7 @@
  */
 import type { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type AdmissionOptions, createAdmission } from './admission/admission.ts';
+import { Admission, type AdmissionOptions } from './admission/admission.ts';
 import type { Cancellation, Priority, RequestTerms } from './admission/terms.ts';
 import { type Batch, type BatchSlice, createBatchFormer, type Entry, type FormerOptions } from './batch-former.ts';
 import { countRows, type Feeds, findMisfit, isolateRows, joinRows, keyOf, rowBytes } from './batch-rows.ts';
@@ -90,14 +90,14 @@ const SWEEP_MS = 1000;
  * @param runner used by this batcher alone, because it takes a free engine at once.
  */
 export function createBatcher(runner: Runner, options: BatcherOptions): Batcher {
-  const admission = createAdmission<Entry>({
+  const admission = new Admission<Entry>({
     maxQueueSize: options.maxQueueSize,
     maxRunRows: options.join ? options.maxBatchSize : 1,
     engines: runner.working,
   });
   const former = createBatchFormer(admission, options, dispatch);
   let isScheduled = false;
-  const settle = createSettle(admission.settled, options.onSettled);
+  const settle = createSettle((entry) => admission.settled(entry), options.onSettled);
   // Forming a run removes cancelled rows too, but while no engine is free none is formed.
   const sweepLater = createSweep(() => {
     former.sweep();
@@ -145,18 +145,10 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
         settle(batch[0]!, { rows, outputs, first: ALL_ROWS });
       } else {
         former.learnOutputBytes(outputs, rows);
-        settleAll(batch, outputs);
+        settleAll(batch, outputs, settle);
       }
     } catch (error) {
       recover(batch, error);
-    }
-  }
-
-  function settleAll(batch: Batch, outputs: readonly Tensor[]): void {
-    let first = 0;
-    for (const slice of batch) {
-      settle(slice, { rows: slice.rows, outputs, first });
-      first += slice.rows;
     }
   }
 
@@ -191,15 +183,23 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
         schedule();
       });
     },
-    depth: admission.depth,
+    depth: () => admission.depth,
   };
 }
 
+/** Gives the rows of a batch their outputs. */
+function settleAll(batch: Batch, outputs: readonly Tensor[], settle: Settle): void {
+  let first = 0;
+  for (const slice of batch) {
+    settle(slice, { rows: slice.rows, outputs, first });
+    first += slice.rows;
+  }
+}
+
+type Settle = (slice: BatchSlice, outcome: Outcome) => void;
+
 /** Creates the function that gives rows their outcome; with its last one, an entry is settled. */
-function createSettle(
-  onEntry: (entry: Entry) => void,
-  onSettled: BatcherOptions['onSettled'],
-): (slice: BatchSlice, outcome: Outcome) => void {
+function createSettle(onEntry: (entry: Entry) => void, onSettled: BatcherOptions['onSettled']): Settle {
   return ({ entry, first, rows }, outcome) => {
     entry.outcomes.push({ at: first, outcome });
     entry.settled += rows;

@@ -57,7 +57,7 @@ test('the outputs of a joined run that fits are not used once another has shown 
 test('rows that are in the queue, waiting for room, or to run once more are rejected when the engines keep ending', async () => {
   let error: ServingError | undefined;
   const { runner, batcher } = setUpBatcher({ maxQueueSize: 4, maxBatchSize: 2, fault: () => error });
-  const bulk = { bulk: true, whenFull: 'wait' } as const;
+  const bulk = { bulk: true, begun: true } as const;
   const again = ask(batcher, request([1, 2]));
   await quiet();
   const queued = [ask(batcher, request([3, 4]), { cancelled: false }, bulk), ask(batcher, request([5]))];

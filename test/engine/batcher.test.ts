@@ -63,7 +63,7 @@ test('a request is refused before it is queued if the queue is full, with a time
   await assert.rejects(batcher.predict(request([5]), { cancelled: false }), {
     code: 'OVERLOADED',
     retryAfter: 1,
-    message: 'the queue is full: 3 rows wait, 3 at most',
+    message: 'the queue is full: 3 rows wait, 3 at most; try again in 1 s',
   });
   assert.equal(batcher.depth(), 3);
   await settleAll({ runner, batcher }, () => undefined);
@@ -99,42 +99,18 @@ test('cancelled requests make room in a full queue', async () => {
   assert.deepEqual(valuesOfRuns(runner.runs), [[1], [4]]);
 });
 
-test('bulk work that waits enters as soon as rows are taken by a run, not only when the next engine is free', async () => {
-  const { batcher } = setUpBatcher({ maxBatchSize: 1, maxQueueSize: 4 });
-  const bulk = { bulk: true, whenFull: 'wait' } as const;
-  for (const value of range(1, 6)) ask(batcher, request([value]), { cancelled: false }, bulk);
-  assert.equal(batcher.depth(), 2);
-  await quiet();
-  assert.equal(batcher.depth(), 2);
-});
-
-test('a stream that always has a chunk waiting does not starve a long request', async () => {
-  const { runner, batcher } = setUpBatcher({ maxBatchSize: 4, maxQueueSize: 8 });
-  const stream = { cancelled: false };
-  const chunk = () => ask(batcher, request(range(0, 4)), stream, { bulk: true, whenFull: 'wait' });
-  const chunks = range(0, 4).map(chunk);
-  await quiet();
-  const long = ask(batcher, request([50, 51]), { cancelled: false }, { bulk: true, whenFull: 'refuse' });
-  for (let runs = 0; runs < 4 && long.settled === undefined; runs++) {
-    runner.open[0]!.finish();
-    chunks.push(chunk());
-    await quiet();
-  }
-  assert.deepEqual(long.settled, [500, 510]);
-});
-
-for (const where of ['in the queue', 'waiting for room', 'to run once more'] as const) {
+for (const where of ['in the queue', 'behind others', 'to run once more'] as const) {
   test(`a cancelled request is rejected within a second if its rows are ${where}, though no engine becomes free; then no timer is left`, async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { runner, batcher } = setUpBatcher({ maxQueueSize: 2, maxBatchSize: 1 });
     const sets = t.mock.method(globalThis, 'setTimeout');
-    const bulk = { bulk: true, whenFull: 'wait' } as const;
+    const bulk = { bulk: true, begun: true } as const;
     const asked: ReturnType<typeof ask>[] = [ask(batcher, request([1]))];
     await quiet();
     assert.equal(sets.mock.callCount(), 0, 'its row went to an engine at once');
     if (where === 'to run once more') runner.open[0]!.fail('crashed');
     else asked.push(ask(batcher, request([2]), { cancelled: false }, bulk));
-    if (where === 'waiting for room') asked.push(ask(batcher, request([3]), { cancelled: false }, bulk));
+    if (where === 'behind others') asked.push(ask(batcher, request([3]), { cancelled: false }, bulk));
     await quiet();
     const leaving = asked.at(-1)!;
     t.mock.timers.tick(900);
@@ -144,9 +120,9 @@ for (const where of ['in the queue', 'waiting for room', 'to run once more'] as 
     t.mock.timers.tick(100);
     await quiet();
     assert.equal(leaving.settled, 'CLIENT_GONE');
-    const timers = where === 'waiting for room' ? 2 : 1;
+    const timers = where === 'behind others' ? 2 : 1;
     assert.equal(sets.mock.callCount(), timers, 'one timer for all requests, as long as rows are queued');
-    if (where !== 'waiting for room') assert.equal(batcher.depth(), 0);
+    if (where !== 'behind others') assert.equal(batcher.depth(), 0);
     await settleAll({ runner, batcher }, () => undefined);
     t.mock.timers.tick(10_000);
     assert.equal(sets.mock.callCount(), timers);
@@ -172,27 +148,4 @@ test('the rows and seconds of runs, and the seconds of waiting, are reported as 
     ['wait', 0.5],
     ['run', 3, 2],
   ]);
-});
-
-test('bulk work is refused, or waits, if half of the queue is full; a short request still enters', async () => {
-  const { runner, batcher } = setUpBatcher({ maxQueueSize: 4, maxBatchSize: 2 });
-  ask(batcher, request([1]));
-  await quiet();
-  const bulk = (value: number, whenFull: 'refuse' | 'wait') =>
-    ask(batcher, request([value]), { cancelled: false }, { bulk: true, whenFull });
-  const queued = ask(batcher, request([2, 3]));
-  await assert.rejects(batcher.predict(request([4]), { cancelled: false }, { bulk: true }), {
-    message: 'the queue is full: 2 rows wait, 4 at most, half of them for long requests',
-    retryAfter: 1,
-  });
-  const [refused, waits] = [bulk(4, 'refuse'), bulk(5, 'wait')];
-  const single = ask(batcher, request([6]));
-  await quiet();
-  assert.deepEqual([refused.settled, batcher.depth()], ['OVERLOADED', 3]);
-  await settleAll({ runner, batcher }, () => undefined);
-  assert.deepEqual(
-    [queued, waits, single].map(({ settled }) => settled),
-    [[20, 30], [50], [60]],
-  );
-  assert.deepEqual(valuesOfRuns(runner.runs), [[1], [2, 3], [6, 5]]);
 });

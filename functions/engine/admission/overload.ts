@@ -63,6 +63,11 @@ export function createOverload(runMs: () => number, now: () => number): Overload
     },
     update(waitMs) {
       decay();
+      if (waitMs === 0) {
+        // Engines that find no row can do more than is asked of them.
+        served = 0;
+        lost = 0;
+      }
       const share = lost / (served + lost + Number.EPSILON);
       if (isActive) isActive = share > ENDS_BELOW;
       else isActive = share > BEGINS_ABOVE && waitMs > targetMs();

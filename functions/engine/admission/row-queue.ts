@@ -49,7 +49,12 @@ const COMPACT_FROM = 256;
  * requests of each caller are one. Within a flow, entries run in the order of their arrival.
  */
 export class RowQueue<E extends QueueEntry> {
-  readonly #lanes: readonly Lane<E>[] = PRIORITIES.map(() => ({ keys: new Map(), rows: 0, shortRows: 0, passedOver: 0 }));
+  readonly #lanes: readonly Lane<E>[] = PRIORITIES.map(() => ({
+    keys: new Map(),
+    rows: 0,
+    shortRows: 0,
+    passedOver: 0,
+  }));
   /** How many entries each long request has in the queue. */
   readonly #bulkEntries = new Map<RequestTerms, number>();
   #rows = 0;

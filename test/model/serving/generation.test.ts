@@ -253,7 +253,7 @@ test('rows that are queued when a crash loop begins are rejected as new ones are
     message: /engine processes keep ending/,
     detail: /model\.onnx/,
   };
-  const bulk = { bulk: true, whenFull: 'wait' } as const;
+  const bulk = { bulk: true, begun: true } as const;
   await Promise.all([
     assert.rejects(generation.predict(feeds, { cancelled: false }), refusal),
     assert.rejects(generation.predict(feeds, { cancelled: false }, bulk), refusal),

@@ -46,14 +46,14 @@ test('a long request is bulk work in chunks of 256 rows, four at a time, of whic
   }
   await running;
   assert.deepEqual(
-    calls.map(({ feeds, options }) => [feeds.tensors[0]!.data[0], feeds.rows, options!.bulk, options!.whenFull]),
+    calls.map(({ feeds, options }) => [feeds.tensors[0]!.data[0], feeds.rows, options!.bulk, options!.begun]),
     [
-      [0, 256, true, 'refuse'],
-      [256, 256, true, 'wait'],
-      [512, 256, true, 'wait'],
-      [768, 256, true, 'wait'],
-      [1024, 256, true, 'wait'],
-      [1280, 220, true, 'wait'],
+      [0, 256, true, false],
+      [256, 256, true, true],
+      [512, 256, true, true],
+      [768, 256, true, true],
+      [1024, 256, true, true],
+      [1280, 220, true, true],
     ],
   );
   assert.deepEqual(
@@ -62,7 +62,7 @@ test('a long request is bulk work in chunks of 256 rows, four at a time, of whic
   );
 });
 
-test('a short request is not bulk work, even in a few parts; its first part is refused, and the others wait', async () => {
+test('a short request is not bulk work, even in a few parts; only its first part may be refused', async () => {
   const { calls, live } = model();
   const running = predictChunks(live, [request([1, 2]), request([3], 3)], HERE, noop);
   await quiet();
@@ -71,8 +71,8 @@ test('a short request is not bulk work, even in a few parts; its first part is r
   assert.deepEqual(
     calls.map(({ feeds, options }) => [feeds.rows, options]),
     [
-      [2, { bulk: false, whenFull: 'refuse' }],
-      [1, { bulk: false, whenFull: 'wait' }],
+      [2, { bulk: false, begun: false }],
+      [1, { bulk: false, begun: true }],
     ],
   );
   const many = model();
@@ -119,10 +119,10 @@ test('a chunk that fails, or whose handler throws, fails the request at once: it
   }
 });
 
-test('a long request waits its turn while a stream fills its half of the queue, and gets all its rows', async () => {
+test('a long request takes turns with a stream that fills the queue, and gets all its rows', async () => {
   const setup = setUpBatcher({ maxBatchSize: 64, maxQueueSize: 1024 });
   const stream = range(0, 8).map(() =>
-    setup.batcher.predict(request(range(0, 256)), HERE, { bulk: true, whenFull: 'wait' }),
+    setup.batcher.predict(request(range(0, 256)), HERE, { bulk: true, begun: true }),
   );
   let rows = 0;
   const running = predictChunks(setup.batcher, [request(range(0, 600))], { cancelled: false }, (chunk) => {
@@ -142,14 +142,14 @@ test('chunks are cancelled with their request', async () => {
   assert.equal(calls[0]!.cancellation.cancelled, true);
 });
 
-test('a long request has few rows in the queue at a time, and short requests find room until its end', async () => {
+test('a long request has few rows in the queue at a time', async () => {
   const setup = setUpBatcher({ maxBatchSize: 64, maxQueueSize: 1024 });
   const seen: number[] = [];
   const running = predictChunks(setup.batcher, [request(range(0, 10_000))], HERE, (_, outcomes) => {
     seen.push(...outcomes.map(({ rows }) => rows));
   });
   await settleAll(setup, () => {
-    assert.ok(setup.batcher.depth() <= 512, `${setup.batcher.depth()} rows`);
+    assert.ok(setup.batcher.depth() <= 1024, `${setup.batcher.depth()} rows`);
     return undefined;
   });
   await running;

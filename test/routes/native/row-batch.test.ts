@@ -73,7 +73,7 @@ test('rows of a joined run are encoded as such, also after another run has ended
   ]);
 });
 
-test('rows are bulk work, which waits where the queue is full; where they are refused all the same each has the error', async () => {
+test('rows are bulk work of a request that has begun; if they are refused all the same, each has the error', async () => {
   const refusal = new ServingError('CLIENT_GONE', 'left');
   const options: unknown[] = [];
   const live = {
@@ -88,5 +88,5 @@ test('rows are bulk work, which waits where the queue is full; where they are re
     results.map((result) => 'error' in result && result.error),
     [refusal, refusal],
   );
-  assert.deepEqual(options, [{ bulk: true, whenFull: 'wait' }]);
+  assert.deepEqual(options, [{ bulk: true, begun: true }]);
 });
