@@ -25,6 +25,12 @@ export function isArriving(req: IncomingMessage): boolean {
   return Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined;
 }
 
+/** A body of at most so many bytes is discarded, and its connection stays open: reconnecting would cost both sides more. */
+const SHORT_BODY = 65_536;
+
+const isShort = ({ headers }: IncomingMessage): boolean =>
+  Number(headers['content-length'] ?? Number.NaN) <= SHORT_BODY;
+
 /** Sends an error response. When the head of another response has been sent, the connection is closed instead. */
 export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res' | 'id'>, error: ServingError): void {
   if (res.headersSent) {
@@ -46,7 +52,7 @@ export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res'
   if (error.allow !== undefined) headers.push('Allow', error.allow);
   // RFC 9110, 11.6.1: a 401 names the scheme.
   if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
-  const half = isArriving(req);
+  const half = isArriving(req) && !isShort(req);
   if (half || error.code === 'DRAINING') headers.push('Connection', 'close');
   res.writeHead(STATUS[error.code], headers);
   if (!half) {

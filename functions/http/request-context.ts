@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Cancellation } from '../engine/batcher.ts';
+import type { Priority, RequestTerms } from '../engine/batcher.ts';
 import type { ServingError } from '../errors.ts';
 import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
 
@@ -26,10 +26,13 @@ export interface RequestContext {
 }
 
 /** Whether the client still waits for the response. Reading the response's state costs less than a listener on every request. */
-export class RequestState implements Cancellation {
+export class RequestState implements RequestTerms {
   readonly #res: ServerResponse;
   /** The deadline has passed, and the response that says so was sent. */
   expired = false;
+  deadline: number | undefined;
+  priority: Priority | undefined;
+  caller: string | undefined;
 
   constructor(res: ServerResponse) {
     this.#res = res;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/log/logger.ts';
+import { createRefusalLog } from '../telemetry/log/refusal-log.ts';
 import type { Metrics, RejectReason } from '../telemetry/metrics/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
 import { type BodyBudget, BodyReservation, processBudget } from './body/body-budget.ts';
@@ -10,11 +11,17 @@ import { type BufferedBody, receiveBody, type StreamedBody } from './body/receiv
 import { limitClient } from './connection/client-limits.ts';
 import { isArriving, sendFailure, toServingError } from './error-response.ts';
 import { type RequestContext, RequestState } from './request-context.ts';
+import { readPriority, readTimeout } from './request-terms.ts';
 import { createRouteTable, NO_PARAMS } from './route-table.ts';
 import { STATUS } from './status.ts';
 import { readTarget } from './target.ts';
 
 interface RouteBase {
+  /**
+   * Decides whether the request could be served now, before its body is read: a refusal then costs least.
+   * @returns the error to respond with, or undefined.
+   */
+  readonly admit?: (context: RequestContext) => ServingError | undefined;
   readonly method: 'GET' | 'POST';
   /** A part in braces is a parameter, which matches one part of a request's path: `/models/{name}/predict`. */
   readonly path: string;
@@ -75,6 +82,8 @@ const SLOW_SECONDS = 10;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 /** Faults of the server or the model, not of load or the caller: they are logged with their stack. */
 const WITH_STACK: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'MODEL_FAILED']);
+/** Refusals that come by the thousand: they are counted in the log. */
+const IN_BULK: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'DRAINING']);
 const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   OVERLOADED: 'overloaded',
   DEADLINE: 'deadline',
@@ -100,6 +109,7 @@ type Routed = Omit<RequestContext, 'params'> & {
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
   const { logger, metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
   const table = createRouteTable(routes);
+  const logRefusal = createRefusalLog(logger);
   if (authorize === undefined && routes.some(({ admin }) => admin === true)) {
     throw new Error('routes with `admin` need `authorize`: without it anybody could call them');
   }
@@ -117,12 +127,17 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       if (options.draining() && route.probe !== true) {
         throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
       }
-      timer = setTimeout(expire, requestTimeoutMs, context);
+      const timeoutMs = readTimeout(req.headers, requestTimeoutMs);
+      timer = setTimeout(expire, timeoutMs, context, timeoutMs);
+      cancellation.priority = readPriority(req.headers);
+      if (route.body?.kind !== 'streamed') cancellation.deadline = context.startedAt + timeoutMs;
       const authorized = authorize?.(context, route);
       if (authorized !== undefined) {
         await authorized;
         if (cancellation.cancelled) throw leftEarly();
       }
+      const refusal = route.admit?.(context);
+      if (refusal !== undefined) throw refusal;
       if (route.body !== undefined) {
         context.reservation = new BodyReservation(budget);
         const received = receiveBody(req, route.body, context.reservation);
@@ -150,19 +165,21 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     }
   }
 
-  function expire(context: Routed): void {
-    const { req, res, cancellation } = context;
+  function expire(context: Routed, timeoutMs: number): void {
+    const { req, res, route, cancellation } = context;
     // The handler may never end.
     releaseBody(context);
     if (cancellation.left || res.headersSent) return;
     cancellation.expired = true;
     const error = isArriving(req)
-      ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${requestTimeoutMs} ms`)
-      : new ServingError('DEADLINE', `no response within ${requestTimeoutMs} ms`);
+      ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${timeoutMs} ms`)
+      : new ServingError('DEADLINE', `no response within ${timeoutMs} ms`, {
+          retryAfter: route!.admit?.(context)?.retryAfter ?? 1,
+        });
     sendFailure(context, error);
     // The handler may wait for the rest of the body: this ends its wait.
     limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
-    record(context, context.route!.path, STATUS[error.code], error);
+    record(context, route!.path, STATUS[error.code], error);
   }
 
   function record(context: Routed, path: string, status: number, error?: ServingError): void {
@@ -173,6 +190,10 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       const reason = REASONS[error.code];
       if (reason !== undefined) metrics.rejected(reason);
       if (context.route?.probe === true && (error.code === 'NOT_READY' || error.code === 'DRAINING')) return;
+      if (IN_BULK.has(error.code) && options.logRequests !== 'all') {
+        logRefusal(error.code);
+        return;
+      }
     } else if (options.logRequests !== 'all' && seconds < SLOW_SECONDS) return;
     logger.request({
       method: req.method!,

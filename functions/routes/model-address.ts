@@ -7,6 +7,17 @@ import type { Model } from '../model/serving/model.ts';
 /** The prefixes of the paths of a route about a model: the model behind `/predict`, any model by name, and one version of it. */
 export const MODEL_PATHS = ['', '/models/{name}', '/models/{name}/versions/{version}'] as const;
 
+/**
+ * Makes the `admit` of routes that predict: it asks the queue of the model that the path names. A model that is not loaded has no
+ * queue, and admits.
+ */
+export function createAdmit(
+  repository: Pick<Repository, 'loaded'>,
+): (context: RequestContext) => ServingError | undefined {
+  return ({ params: { name, version }, cancellation }) =>
+    repository.loaded(name, version && canonicalVersion(version))?.refuse(cancellation);
+}
+
 type Named = Pick<RequestContext, 'params'>;
 
 /** The form of the number of a version folder, as the repository reads it. */

@@ -4,7 +4,7 @@ import { createLimiter } from '../concurrency-limiter.ts';
 import type { ModelStore } from '../fetch/store.ts';
 import { chooseVersion, type Layout } from '../folder/layout.ts';
 import { MemoryBudget } from '../memory-budget.ts';
-import type { EngineOptions, Telemetry } from '../serving/generation.ts';
+import type { EngineOptions, Generation, Telemetry } from '../serving/generation.ts';
 import type { Model, ModelStatus } from '../serving/model.ts';
 import { LayoutLookup } from './layout-lookup.ts';
 import { Listing } from './listing.ts';
@@ -58,6 +58,8 @@ export interface Repository {
    * @throws ServingError `NOT_FOUND`; `FORBIDDEN` for the model behind `/predict`, because `/ready` depends on it.
    */
   unload(name: string): Promise<void>;
+  /** The generation that serves a name and a number, or without a number its highest version, if it is loaded. Loads nothing. */
+  loaded(name: string | undefined, number: string | undefined): Generation | undefined;
   /** The models that have been requested so far. */
   known(): readonly Model[];
   /** Bytes that are reserved for loaded models. */
@@ -159,9 +161,17 @@ export function createRepository(options: RepositoryOptions): Repository {
     await Promise.all(ends);
   }
 
+  function loaded(wanted: string | undefined, number: string | undefined): Generation | undefined {
+    const live = main.live();
+    const isMain = wanted === undefined || wanted === name || live?.name === wanted;
+    const newest = isMain ? live : models.peekVersion(wanted, undefined)?.live();
+    if (number === undefined || newest?.version === number) return newest;
+    return wanted === undefined ? undefined : models.peekVersion(wanted, number)?.live();
+  }
+
   const { refresh } = updates;
   const known = (): Model[] => models.all();
-  return { main, find, list, describe, load, unload, known, memoryBytes: () => budget.used(), refresh, close };
+  return { main, find, list, describe, load, unload, loaded, known, memoryBytes: () => budget.used(), refresh, close };
 }
 
 function describeVersions(models: ModelSet, layout: Layout, folder: string): ListedModel['versions'] {

@@ -10,7 +10,7 @@ import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { BodyReader } from '../body-reader.ts';
-import { MODEL_PATHS, modelOf } from '../model-address.ts';
+import { createAdmit, MODEL_PATHS, modelOf } from '../model-address.ts';
 import { predictRows, type ReadRow } from './row-batch.ts';
 import { feedRows } from './row-feed.ts';
 import { type RowSource, readInstances, readLines, type SourceRow } from './row-source.ts';
@@ -143,7 +143,8 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     bufferedTypes: ['application/json'],
     streamTypes: ['application/x-ndjson', 'application/jsonl'],
   } as const;
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, body, handle }));
+  const admit = createAdmit(repository);
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, admit, body, handle }));
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
-import { MODEL_PATHS, modelOf } from '../model-address.ts';
+import { createAdmit, MODEL_PATHS, modelOf } from '../model-address.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 import { predictionEncoderOf } from './prediction-encoder.ts';
 
@@ -36,7 +36,8 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
     }
   }
   const body = { kind: 'buffered', limit: maxBodyBytes, mediaTypes: ['application/json'] } as const;
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, body, handle }));
+  const admit = createAdmit(repository);
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, admit, body, handle }));
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Cancellation } from '../../engine/batcher.ts';
+import type { RequestTerms } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import type { RequestContext } from '../../http/request-context.ts';
 import type { BufferedRoute } from '../../http/router.ts';
@@ -9,6 +9,7 @@ import { predictTensors } from '../../model/serving/predict-tensors.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
+import { createAdmit } from '../model-address.ts';
 import { generationAt, MODEL_PATHS } from './addressing.ts';
 import { type InferRequest, readInfer } from './request.ts';
 import { sendOutputs } from './response.ts';
@@ -72,7 +73,8 @@ export function createInferRoutes({
     inflates: true,
     textBytes: (req: IncomingMessage) => Number(textLengthOf(req)) || 0,
   } as const;
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/infer`, body, handle }));
+  const admit = createAdmit(repository);
+  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/infer`, admit, body, handle }));
 }
 
 const textLengthOf = ({ headers }: IncomingMessage): string | undefined => headers[TEXT_LENGTH] as string | undefined;
@@ -129,9 +131,8 @@ export async function runInfer(
   const rows = live.joinsRows ? request.tensors[0]!.dims[0]! : 1;
   let ok = false;
   try {
-    const outputs = await within(request.timeout, context, (cancellation) =>
-      predictTensors(live, request.tensors, cancellation),
-    );
+    if (request.priority !== undefined) context.cancellation.priority = request.priority;
+    const outputs = await within(request.timeout, context, (terms) => predictTensors(live, request.tensors, terms));
     ok = true;
     return outputs;
   } finally {
@@ -147,7 +148,7 @@ export async function runInfer(
 async function within<T>(
   timeout: number | undefined,
   { startedAt, cancellation }: RequestContext,
-  work: (cancellation: Cancellation) => Promise<T>,
+  work: (terms: RequestTerms) => Promise<T>,
 ): Promise<T> {
   if (timeout === undefined) return work(cancellation);
   const left = timeout / 1000 - (performance.now() - startedAt);
@@ -161,6 +162,9 @@ async function within<T>(
   const working = own.over
     ? late.promise
     : work({
+        deadline: Math.min(startedAt + timeout / 1000, cancellation.deadline ?? Number.POSITIVE_INFINITY),
+        priority: cancellation.priority,
+        caller: cancellation.caller,
         get cancelled() {
           return own.over || cancellation.cancelled;
         },

@@ -1,3 +1,4 @@
+import type { Priority } from '../../engine/batcher.ts';
 import type { RowForm } from '../../model/folder/rows.ts';
 import { listNames } from '../../shorten.ts';
 import { describe } from '../../tensor/fill.ts';
@@ -27,6 +28,8 @@ export interface InferRequest {
   readonly outputs: readonly RequestedOutput[];
   /** Microseconds that it may take; undefined without a timeout of its own. */
   readonly timeout: number | undefined;
+  /** Undefined without a priority of its own. */
+  readonly priority?: Priority | undefined;
 }
 
 /**
@@ -66,6 +69,7 @@ export function readInferText(request: JsonValue, signature: Signature, binary: 
   return {
     id: readId(request),
     timeout: readTimeout(parameters),
+    priority: readPriority(parameters),
     outputs: readOutputs(request.outputs, signature, binaryOutput),
     tensors: readInputs(request.inputs, signature, binary),
   };
@@ -90,6 +94,18 @@ function readTimeout(parameters: JsonObject | undefined): number | undefined {
     throw invalid('parameters.timeout', message);
   }
   return given === 0 ? undefined : given;
+}
+
+/** Triton's schedule policy extension: 0 means the default, 1 is the highest priority, and higher numbers are lower ones. */
+function readPriority(parameters: JsonObject | undefined): Priority | undefined {
+  const priority = parameters?.priority;
+  if (priority === undefined) return undefined;
+  const given = typeof priority === 'bigint' ? Number(priority) : priority;
+  if (typeof given !== 'number' || !Number.isInteger(given) || given < 0) {
+    const message = `parameters.priority: expected an integer from 0 on, got ${describe(priority)}`;
+    throw invalid('parameters.priority', message);
+  }
+  return given === 0 ? undefined : (Math.min(given - 1, 2) as Priority);
 }
 
 function readFlag(parameters: JsonObject | undefined, name: string, place: string): boolean | undefined {

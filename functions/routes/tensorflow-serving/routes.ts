@@ -10,7 +10,7 @@ import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
 import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances } from '../instances/run-instances.ts';
-import { generationAt } from '../model-address.ts';
+import { createAdmit, generationAt } from '../model-address.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
 import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
@@ -71,13 +71,14 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
   }
 
   const body = { kind: 'buffered', limit: maxBodyBytes, inflates: true } as const;
+  const admit = createAdmit(repository);
   const ofModels = PLACES.flatMap((path): Route[] => {
     const labelled = path.endsWith('{label}') ? refuseLabel : undefined;
     const refused = { classify: refuseExamples, regress: refuseExamples, explain: refuseExplaining };
     return [
       // Before the status, whose pattern would match the colon as a part of the name.
       labelled === undefined
-        ? { method: 'POST', path: `${path}:predict`, body, handle: predict }
+        ? { method: 'POST', path: `${path}:predict`, admit, body, handle: predict }
         : { method: 'POST', path: `${path}:predict`, handle: labelled },
       ...Object.entries(refused).map(
         ([verb, refuse]): Route => ({ method: 'POST', path: `${path}:${verb}`, handle: labelled ?? refuse }),

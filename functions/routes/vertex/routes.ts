@@ -8,6 +8,7 @@ import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { type BodyReader, isLarge, type Owner } from '../body-reader.ts';
 import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances, type WriteInstance } from '../instances/run-instances.ts';
+import { createAdmit } from '../model-address.ts';
 import { predictRow } from '../native/predict.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { readRequest, readTextLength, runInfer } from '../open-inference/infer.ts';
@@ -103,7 +104,7 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
       inflates: true,
       textBytes: (req: IncomingMessage) => Number(textLengthOf(req)) || 0,
     } as const;
-    routes.push({ method: 'POST', path: predictPath, body, handle: predict });
+    routes.push({ method: 'POST', path: predictPath, admit: createAdmit(repository), body, handle: predict });
   }
   if (healthPath !== undefined) {
     const handle = createReadiness({ model: repository.main, draining: options.draining });
