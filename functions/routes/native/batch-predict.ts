@@ -4,7 +4,7 @@ import { ServingError } from '../../errors.ts';
 import { weightOf } from '../../http/accept.ts';
 import type { PieceReader } from '../../http/body/pieces.ts';
 import { toServingError } from '../../http/error-response.ts';
-import type { RequestContext } from '../../http/request-context.ts';
+import { type RequestContext, writeHead } from '../../http/request-context.ts';
 import type { StreamRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
@@ -80,7 +80,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
 
     function send(text: string): Promise<void> | undefined {
       idle?.refresh();
-      if (!res.headersSent) writeHead(context, framing);
+      if (!res.headersSent) writeHead(context, 200, ['Content-Type', framing.type]);
       if (res.write(text)) return undefined;
       blocked = true;
       return drained(res).then(() => {
@@ -172,14 +172,10 @@ function whyStopped(complete: boolean, idleFor: string | undefined, draining: bo
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
 }
 
-function writeHead({ res, id }: RequestContext, { type }: typeof NDJSON): void {
-  res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id]);
-}
-
 function finish(context: RequestContext, rows: RowStream, last: string, framing: typeof NDJSON): void {
   const { res } = context;
   const { ok, failed } = rows.counts();
-  if (!res.headersSent) writeHead(context, framing);
+  if (!res.headersSent) writeHead(context, 200, ['Content-Type', framing.type]);
   const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
   res.end(lead + last + framing.close);
 }
