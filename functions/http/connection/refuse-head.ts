@@ -7,9 +7,11 @@ import { sendFailure } from '../error-response.ts';
 const MAX_FIELDS = 100;
 /** RFC 6585, 5. */
 const TOO_MANY_FIELDS = 431;
+const CODING = 'Transfer-Encoding';
 
 /**
  * Refuses a head that Node accepts and a server in front may read in another way, or that no client sends:
+ * - HTTP/0.9, which has no headers;
  * - not exactly one `Host` field, as HTTP/1.1 requires (RFC 9112, 3.2); Node's own response to it has no body;
  * - a transfer coding other than `chunked`, which this server could not undo (RFC 9112, 6.1), or any in HTTP/1.0, where it may be a
  *   sign of request smuggling (RFC 9112, 6.1);
@@ -23,6 +25,8 @@ export function refuseHead(req: IncomingMessage, res: ServerResponse): boolean {
   if (error === undefined) return false;
   res.shouldKeepAlive = false;
   sendFailure({ req, res, id: randomUUID() }, error, fields > MAX_FIELDS ? TOO_MANY_FIELDS : undefined);
+  // It is not known where the body ends: the rest of it is not read.
+  if (error.path === CODING) res.end();
   return true;
 }
 
@@ -30,6 +34,9 @@ const tooMany = (fields: number): ServingError =>
   new ServingError('TOO_LARGE', `the headers: expected at most ${MAX_FIELDS} fields, got ${fields}`);
 
 function checkFields({ rawHeaders, httpVersion }: IncomingMessage): ServingError | undefined {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    return invalid('version', `the request line: expected HTTP/1.1 or HTTP/1.0, got HTTP/${httpVersion}`);
+  }
   let hosts = 0;
   let codings = 0;
   let coding = '';
@@ -45,7 +52,7 @@ function checkFields({ rawHeaders, httpVersion }: IncomingMessage): ServingError
     return invalid('Host', `Host: expected one field in an HTTP/1.1 request, got ${hosts}`);
   }
   if (codings > 1 || (codings === 1 && (httpVersion !== '1.1' || coding.toLowerCase() !== 'chunked'))) {
-    return invalid('Transfer-Encoding', 'Transfer-Encoding: expected chunked alone, in an HTTP/1.1 request');
+    return invalid(CODING, `${CODING}: expected chunked alone, in an HTTP/1.1 request`);
   }
   return undefined;
 }
