@@ -80,7 +80,7 @@ export const SETTINGS = {
     '60000',
     integer(1, DAY_MS),
     'milliseconds, 1 to 86400000',
-    'A request without a response after this time gets 504. A stream in which nothing is sent or read for this time is ended, and so is the connection of a client that does not read its response.',
+    'A request without a response after this time gets 504. A stream in which neither a row nor 16 KiB of one is sent for this time, or nothing is read, is ended, and so is the connection of a client that does not read its response.',
   ),
   SHUTDOWN_GRACE_MS: setting(
     '8000',

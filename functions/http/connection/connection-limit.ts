@@ -20,9 +20,13 @@ interface Connections {
   busy(): Socket[];
 }
 
-/** File descriptors that are left for other purposes: model files, engine processes, the log, a download. */
-const RESERVED_DESCRIPTORS = 64;
-/** What a connection and its request take, rounded up: some 20 KiB were measured for an idle one, twice that with TLS. */
+/**
+ * The part of the file descriptors for connections, less those of a server without any: model files, engine processes and downloads
+ * need some too. Without a free one the kernel's connections are closed by libuv, and nothing says so.
+ */
+const DESCRIPTOR_SHARE = 3 / 4;
+const BASE_DESCRIPTORS = 32;
+/** What a connection and its request take, rounded up: 10 KiB were measured for an idle one, 62 KiB with TLS. */
 const CONNECTION_BYTES = 65_536;
 const MEMORY_SHARE = 1 / 4;
 const LEAST = 16;
@@ -78,7 +82,8 @@ export function possibleConnections(
   memoryBytes = Math.min(process.constrainedMemory() || totalmem(), totalmem()),
 ): number {
   const soft = /^Max open files\s+(\d+)/m.exec(limits ?? '')?.[1];
-  const byDescriptors = soft === undefined ? Number.POSITIVE_INFINITY : Number(soft) - RESERVED_DESCRIPTORS;
+  const byDescriptors =
+    soft === undefined ? Number.POSITIVE_INFINITY : Math.floor(Number(soft) * DESCRIPTOR_SHARE) - BASE_DESCRIPTORS;
   const byMemory = Math.floor((memoryBytes * MEMORY_SHARE) / CONNECTION_BYTES);
   return Math.max(LEAST, Math.min(byDescriptors, byMemory));
 }

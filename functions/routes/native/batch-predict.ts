@@ -32,6 +32,9 @@ export interface BatchPredictOptions {
 }
 
 const BATCHES_IN_FLIGHT = 4;
+/** The least that a stream has to deliver in each idle time, if it is not a complete row: a byte now and then is as good as nothing. */
+const LEAST_BYTES = 16_384;
+const TOO_LITTLE = `neither a row nor ${LEAST_BYTES} bytes of one`;
 /** The rest of a stopped upload is discarded for so many idle times, so that its client gets to read the response. */
 const LINGER_TIMES = 5;
 
@@ -76,16 +79,29 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     let stopping = false;
     let idleFor: string | undefined;
     let blocked = false;
+    /** Bytes since the last sign of progress. */
+    let arrived = 0;
     let idle: NodeJS.Timeout | undefined;
 
-    function send(text: string): Promise<void> | undefined {
+    function onProgress(): void {
+      arrived = 0;
       idle?.refresh();
+    }
+
+    function onPiece(bytes: number): void {
+      arrived += bytes;
+      if (arrived >= LEAST_BYTES) onProgress();
+    }
+
+    /** Called for complete rows, among others: they are progress, however few bytes they have. */
+    function send(text: string): Promise<void> | undefined {
+      onProgress();
       if (!res.headersSent) writeHead(context, 200, ['Content-Type', framing.type]);
       if (res.write(text)) return undefined;
       blocked = true;
       return drained(res).then(() => {
         blocked = false;
-        idle?.refresh();
+        onProgress();
         if (cancellation.gone) rows.abandon();
       });
     }
@@ -98,7 +114,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     /** Time spent in the model is not idle: runs have a bound of their own. */
     function onIdle(): void {
       if (blocked) idleFor = `the response was not read for ${idleMs} ms: read it while you send`;
-      else if (rows.pending() === 0) idleFor = `nothing was sent for ${idleMs} ms`;
+      else if (rows.pending() === 0) idleFor = `${arrived > 0 ? TOO_LITTLE : 'nothing'} was sent for ${idleMs} ms`;
       if (idleFor === undefined) {
         idle?.refresh();
         return;
@@ -113,7 +129,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     // A signal may have been aborted while this request waited for the body or the model.
     if (ends.some(({ aborted }) => aborted)) stop();
     idle = setTimeout(onIdle, idleMs);
-    const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: () => idle?.refresh() };
+    const lines = { limit: maxBodyBytes, parser, owner: context, onPiece };
     const source = 'stop' in body ? readLines(body, lines) : body;
     let complete = false;
     try {

@@ -103,10 +103,10 @@ test('the limit follows from the file descriptors, of which some are left over, 
   const limits = (soft: string): string =>
     `Limit                     Soft Limit           Hard Limit           Units     \nMax open files            ${soft.padEnd(21)}1048576              files     \n`;
   const GIB = 2 ** 30;
-  assert.equal(possibleConnections(limits('1024'), 8 * GIB), 960);
+  assert.equal(possibleConnections(limits('1024'), 8 * GIB), 736);
   assert.equal(possibleConnections(limits('1048576'), GIB / 2), 2048);
   assert.equal(possibleConnections(limits('unlimited'), GIB / 2), 2048);
   assert.equal(possibleConnections('', 2 * GIB), 8192);
-  assert.equal(possibleConnections(limits('70'), GIB), 16);
+  assert.equal(possibleConnections(limits('70'), GIB), 20);
   assert.ok(possibleConnections() >= 16);
 });
