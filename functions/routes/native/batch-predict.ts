@@ -11,6 +11,7 @@ import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { BodyReader } from '../body-reader.ts';
 import { MODEL_PATHS, modelOf } from '../model-address.ts';
+import { createIdleTimer } from './idle-timer.ts';
 import { predictRows, type ReadRow } from './row-batch.ts';
 import { feedRows } from './row-feed.ts';
 import { type RowSource, readInstances, readLines, type SourceRow } from './row-source.ts';
@@ -32,9 +33,6 @@ export interface BatchPredictOptions {
 }
 
 const BATCHES_IN_FLIGHT = 4;
-/** The least that a stream has to deliver in each idle time, if it is not a complete row: a byte now and then is as good as nothing. */
-const LEAST_BYTES = 16_384;
-const TOO_LITTLE = `neither a row nor ${LEAST_BYTES} bytes of one`;
 /** The rest of a stopped upload is discarded for so many idle times, so that its client gets to read the response. */
 const LINGER_TIMES = 5;
 
@@ -79,29 +77,17 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     let stopping = false;
     let idleFor: string | undefined;
     let blocked = false;
-    /** Bytes since the last sign of progress. */
-    let arrived = 0;
-    let idle: NodeJS.Timeout | undefined;
+    const idle = createIdleTimer(idleMs, onIdle);
 
-    function onProgress(): void {
-      arrived = 0;
-      idle?.refresh();
-    }
-
-    function onPiece(bytes: number): void {
-      arrived += bytes;
-      if (arrived >= LEAST_BYTES) onProgress();
-    }
-
-    /** Called for complete rows, among others: they are progress, however few bytes they have. */
     function send(text: string): Promise<void> | undefined {
-      onProgress();
+      // Complete rows among others: they are progress, however few bytes they have.
+      idle.refresh();
       if (!res.headersSent) writeHead(context, 200, ['Content-Type', framing.type]);
       if (res.write(text)) return undefined;
       blocked = true;
       return drained(res).then(() => {
         blocked = false;
-        onProgress();
+        idle.refresh();
         if (cancellation.gone) rows.abandon();
       });
     }
@@ -114,9 +100,9 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     /** Time spent in the model is not idle: runs have a bound of their own. */
     function onIdle(): void {
       if (blocked) idleFor = `the response was not read for ${idleMs} ms: read it while you send`;
-      else if (rows.pending() === 0) idleFor = `${arrived > 0 ? TOO_LITTLE : 'nothing'} was sent for ${idleMs} ms`;
+      else if (rows.pending() === 0) idleFor = `${idle.sent()} was sent for ${idleMs} ms`;
       if (idleFor === undefined) {
-        idle?.refresh();
+        idle.refresh();
         return;
       }
       stop();
@@ -128,8 +114,8 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     for (const signal of ends) signal.addEventListener('abort', stop);
     // A signal may have been aborted while this request waited for the body or the model.
     if (ends.some(({ aborted }) => aborted)) stop();
-    idle = setTimeout(onIdle, idleMs);
-    const lines = { limit: maxBodyBytes, parser, owner: context, onPiece };
+    idle.refresh();
+    const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: idle.onPiece };
     const source = 'stop' in body ? readLines(body, lines) : body;
     let complete = false;
     try {
@@ -141,7 +127,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       });
       await rows.finish();
     } finally {
-      clearTimeout(idle);
+      idle.end();
       for (const signal of ends) signal.removeEventListener('abort', stop);
       const { ok, failed } = rows.counts();
       recorder.rows(ok, failed);
