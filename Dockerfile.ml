@@ -50,7 +50,7 @@ COPY --from=build /usr/local/bin/node /nodejs/bin/node
 COPY --from=cuda /app /app
 COPY --from=models /models /app/models
 WORKDIR /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 PORT=8080 EXECUTION_PROVIDERS=cuda,cpu
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080 EXECUTION_PROVIDERS=cuda,cpu
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]
@@ -72,7 +72,7 @@ COPY --from=build /usr/lib/locale/C.utf8 /usr/lib/locale/C.utf8
 COPY --from=build /app /app
 COPY --from=models /models /app/models
 WORKDIR /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 PORT=8080
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]

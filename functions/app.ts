@@ -3,6 +3,7 @@ import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
 import { createAuthorization } from './http/authorization.ts';
+import { createResponseFields } from './http/response-fields.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
 import { createRefresher } from './model/repository/refresher.ts';
@@ -25,10 +26,12 @@ import { createMetrics, type Metrics } from './telemetry/metrics/metrics.ts';
 /** The server without a listening socket: what a host needs of it. */
 export interface App {
   readonly handler: RequestHandler;
+  /** Handles the requests of `ADMIN_PORT`; undefined if it is not set. */
+  readonly adminHandler: RequestHandler | undefined;
   /** The model behind `/predict`. */
   readonly model: Model;
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
-  /** The routes that the handler serves. */
+  /** The routes of both handlers. */
   readonly routes: readonly Route[];
   /** Starts to answer `/ready` and new requests with 503, and ends streams. */
   drain(): void;
@@ -73,14 +76,17 @@ export function createApp(config: Config, logger: Logger): App {
   const refresher = createRefresher(repository.refresh, config.MODEL_REFRESH_SECONDS * 1000, onCloudRun);
   observe(metrics, repository, logger);
   const routes = createRoutes(config, { repository, parser, metrics, logger, draining: draining.signal });
-  const router = createRouter(routes, {
+  const shared = {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     logRequests: config.LOG_REQUESTS,
     logger,
     metrics,
     draining: () => draining.signal.aborted,
     authorize: createAuthorization(config.ADMIN_TOKEN_FILE),
-  });
+    fields: createResponseFields(config.CORS_ORIGINS ?? [], config.TLS_CERT_FILE !== undefined),
+  };
+  const separate = config.ADMIN_PORT !== undefined;
+  const router = createRouter(separate ? routes.filter((route) => !isForOperators(route)) : routes, shared);
   return {
     handler: refresher.runsOnRequests
       ? (req, res) => {
@@ -88,6 +94,16 @@ export function createApp(config: Config, logger: Logger): App {
           router(req, res);
         }
       : router,
+    // Pages of other origins have no business there.
+    adminHandler: separate
+      ? createRouter(
+          routes.filter((route) => isForOperators(route) || route.probe === true),
+          {
+            ...shared,
+            fields: createResponseFields([], config.TLS_CERT_FILE !== undefined),
+          },
+        )
+      : undefined,
     model: repository.main,
     metrics,
     routes,
@@ -110,6 +126,9 @@ interface Shared {
   /** Aborted when the server drains. */
   readonly draining: AbortSignal;
 }
+
+/** Whether a route is served on the admin port alone where there is one. */
+const isForOperators = ({ admin, internal }: Route): boolean => admin === true || internal === true;
 
 /** All routes. Of two with the same path and method, the later is served. */
 function createRoutes(config: Config, { repository, parser, metrics, logger, draining }: Shared): Route[] {
@@ -147,7 +166,8 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
   ];
   // Before the others: a path that Vertex AI sets may be that of a page, and is served instead of it.
   const pages = config.PAGE === 'on' ? createPageRoutes() : [];
-  return [...pages, ...served, ...createOpenApiRoutes(repository.main, served)];
+  const listed = config.ADMIN_PORT === undefined ? served : served.filter((route) => !isForOperators(route));
+  return [...pages, ...served, ...createOpenApiRoutes(repository.main, listed)];
 }
 
 /** Registers the values that the metrics read at a scrape. */

@@ -1,47 +1,131 @@
 import { createApp } from './app.ts';
 import { bootstrap } from './bootstrap.ts';
+import type { Config } from './config/settings.ts';
+import {
+  type Certificates,
+  readCertificates,
+  type TlsFiles,
+  watchCertificates,
+} from './http/connection/certificates.ts';
+import { possibleConnections } from './http/connection/connection-limit.ts';
 import { createHttpServer } from './http/connection/http-server.ts';
 import { listen } from './http/connection/listen.ts';
+import type { Logger } from './telemetry/log/logger.ts';
 
 /** The part of `SHUTDOWN_GRACE_MS` that is reserved for ending the engine processes and writing the last log lines. */
 const CLOSING_MS = 500;
+/** Connections of the admin port: probes, scrapes, and a few operators. */
+const ADMIN_CONNECTIONS = 64;
 
 /** Listens, loads the model, and serves until a signal or an uncaught error. */
 export function main(): void {
   const { config, logger } = bootstrap();
+  const fail = (): void => void logger.flush(CLOSING_MS).then(() => process.exit(1));
+  const tls = readTls(config, logger);
+  if (tls === 'invalid') {
+    fail();
+    return;
+  }
   const app = createApp(config, logger);
-  const { handler, metrics } = app;
-  const http = createHttpServer({ handler, maxBodyBytes: config.MAX_BODY_BYTES, logger, metrics });
+  const servers = createServers(config, app, tls, logger);
+  const inFlight = (): number => servers.reduce((sum, { http }) => sum + http.inFlight(), 0);
   let shuttingDown = false;
+  let exitCode = 0;
 
-  /**
-   * Refuses new requests, waits for those in flight, ends the engine processes, and then the process. A second call ends the
-   * process at once.
-   */
-  async function shutDown(cause: string, exitCode: number): Promise<void> {
-    if (shuttingDown) process.exit(exitCode || 1);
+  /** Refuses new requests, waits for those in flight, ends the engine processes, and then the process. */
+  async function shutDown(cause: string): Promise<void> {
     shuttingDown = true;
-    logger.info(`${cause}: finishing the requests in flight`, { count: http.inFlight() });
+    logger.info(`${cause}: finishing the requests in flight`, { count: inFlight() });
     app.drain();
-    const finished = await http.drain(config.SHUTDOWN_GRACE_MS - CLOSING_MS);
-    if (!finished) logger.error('requests were cut off: SHUTDOWN_GRACE_MS is over', { count: http.inFlight() });
-    http.close();
+    const graceMs = config.SHUTDOWN_GRACE_MS - CLOSING_MS;
+    const finished = await Promise.all(servers.map(({ http }) => http.drain(graceMs)));
+    if (finished.includes(false)) {
+      logger.error('requests were cut off: SHUTDOWN_GRACE_MS is over', { count: inFlight() });
+    }
+    for (const { http } of servers) http.close();
     await Promise.race([app.close(), delay(CLOSING_MS / 2)]);
     await logger.flush(CLOSING_MS / 2);
     process.exit(exitCode);
   }
 
-  process.on('SIGTERM', () => void shutDown('SIGTERM', 0));
-  process.on('SIGINT', () => void shutDown('SIGINT', 0));
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    // A second signal ends the process at once.
+    process.on(signal, () => (shuttingDown ? process.exit(exitCode || 1) : void shutDown(signal)));
+  }
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (error: unknown) => {
       logger.critical(`uncaught error: ${event}`, { error });
-      void shutDown(event, 1);
+      exitCode = 1;
+      // Further errors are only logged: the requests in flight have the same time as after a signal.
+      if (!shuttingDown) void shutDown(event);
     });
   }
 
-  listen(http.server, config.PORT, logger, () => void logger.flush(CLOSING_MS).then(() => process.exit(1)));
+  for (const { http, name, port, host } of servers) listen(http.server, { name, port, host, logger, fail });
   if (config.MODEL_LOAD !== 'lazy') app.model.load();
+}
+
+interface Listener {
+  readonly http: ReturnType<typeof createHttpServer>;
+  readonly name: 'PORT' | 'ADMIN_PORT';
+  readonly port: number;
+  readonly host: string;
+}
+
+interface Tls {
+  readonly files: TlsFiles;
+  readonly certificates: Certificates;
+}
+
+/** The server of `PORT`, and that of `ADMIN_PORT` if it is set. A new certificate is used by both. */
+function createServers(
+  config: Config,
+  { handler, adminHandler, metrics }: Pick<ReturnType<typeof createApp>, 'handler' | 'adminHandler' | 'metrics'>,
+  tls: Tls | undefined,
+  logger: Logger,
+): Listener[] {
+  const shared = { maxBodyBytes: config.MAX_BODY_BYTES, logger, metrics };
+  const possible = possibleConnections();
+  const maxConnections = Math.min(possible, config.MAX_CONNECTIONS ?? possible);
+  const options = tls?.certificates.options;
+  const http = createHttpServer({ ...shared, handler, maxConnections, tls: options });
+  const servers: Listener[] = [{ http, name: 'PORT', port: config.PORT, host: config.HOST }];
+  // Probes and scrapes have no client certificate.
+  const withoutAuthorities = options && { ...options, ca: undefined };
+  if (adminHandler !== undefined && config.ADMIN_PORT !== undefined) {
+    const http = createHttpServer({
+      ...shared,
+      handler: adminHandler,
+      maxConnections: ADMIN_CONNECTIONS,
+      tls: withoutAuthorities,
+    });
+    servers.push({ http, name: 'ADMIN_PORT', port: config.ADMIN_PORT, host: config.ADMIN_HOST ?? config.HOST });
+  }
+  if (tls === undefined) return servers;
+  watchCertificates(
+    tls.files,
+    tls.certificates,
+    (changed) => {
+      for (const { http, name } of servers) {
+        http.setCertificate(name === 'PORT' ? changed : { ...changed, ca: undefined });
+      }
+    },
+    logger,
+  );
+  return servers;
+}
+
+/** Reads the files of TLS; `invalid`, and a line in the log, if they cannot be used. */
+function readTls(config: Config, logger: Logger): Tls | 'invalid' | undefined {
+  const { TLS_CERT_FILE: certificate, TLS_KEY_FILE: key, TLS_CLIENT_CA_FILE: clientAuthorities } = config;
+  if (certificate === undefined || key === undefined) return undefined;
+  const files = { certificate, key, clientAuthorities };
+  try {
+    return { files, certificates: readCertificates(files) };
+  } catch (error) {
+    logger.critical((error as Error).message, {});
+    return 'invalid';
+  }
 }
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -161,8 +161,8 @@ export function watchServer(child: ChildProcess, inside?: Inside): ServerProcess
 export async function startServer(args: readonly string[], env: ServerCommand['env'], cwd?: string) {
   const command = [process.execPath, '--import', REPORT_PORT, ...args] as const;
   const server = spawnServer({ command, env: { PORT: '0', ...env }, ...(cwd !== undefined && { cwd }) });
-  const find = (): string | undefined => server.lines.findLast((line) => REPORTED.test(line));
-  return listening(server, () => Number(REPORTED.exec(find() ?? '')?.[1]) || undefined);
+  const ports = (): (string | undefined)[] => server.lines.map((line) => REPORTED.exec(line)?.[1]);
+  return listening(server, () => Number(ports().findLast((port) => port !== env.ADMIN_PORT && port)) || undefined);
 }
 
 /** Waits until a server listens. @param port its port; undefined while it does not listen */

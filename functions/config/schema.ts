@@ -84,3 +84,16 @@ export function modelOfRoute(route: string): string | undefined {
 
 /** A schema for letters, digits, `-` and `_`, which need no percent-encoding in a path. */
 export const id = z.string().regex(/^[\w-]+$/) as z.ZodType<string, string>;
+
+/** A schema for an address to listen on: an IP address, a host name, or `*` for all addresses. */
+export const host = z.string().regex(/^(\*|[\w.:%-]+)$/) as z.ZodType<string, string>;
+
+/** A schema for origins as browsers send them (RFC 6454, 6.2), separated by commas, or `*` alone for all. */
+export const origins = z
+  .string()
+  .transform((list) => list.split(',').map((origin) => origin.trim()))
+  .refine((list) => (list.length === 1 && list[0] === '*') || list.every(isOrigin)) as z.ZodType<string[], string>;
+
+function isOrigin(text: string): boolean {
+  return /^https?:\/\/[\w.:[\]-]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}

@@ -2,12 +2,14 @@ import * as z from 'zod';
 import {
   fileBelow,
   holdsText,
+  host,
   id,
   integer,
   isModelUri,
   modelOfRoute,
   oneOf,
   optional,
+  origins,
   path,
   type Setting,
   secret,
@@ -20,6 +22,54 @@ const DAY_MS = 86_400_000;
 /** Every setting, in the order of docs/operate/settings.md: the server, the model, its runs, the log, and what platforms set. */
 export const SETTINGS = {
   PORT: setting('8080', integer(0, 65_535), 'a port, 0 to 65535 (0: any free one)', 'Port to listen on.'),
+  HOST: setting(
+    '127.0.0.1',
+    host,
+    'an address, a host name, or * for all addresses',
+    'Address to listen on; `*`: all. If it is not set, all on Cloud Run and Vertex AI. The image sets `*`.',
+  ),
+  ADMIN_PORT: setting(
+    '',
+    optional(integer(0, 65_535)),
+    'a port, 0 to 65535 (0: any free one)',
+    'A second port: `/metrics` and the routes that need the admin token are served there alone, probes on both.',
+  ),
+  ADMIN_HOST: setting(
+    '',
+    optional(host),
+    'an address, a host name, or * for all addresses',
+    'Address of `ADMIN_PORT`. Unset: that of `HOST`.',
+  ),
+  TLS_CERT_FILE: setting(
+    '',
+    optional(text),
+    'the path of a file',
+    'File with the certificate chain in PEM, for HTTPS on both ports; needs `TLS_KEY_FILE`. It is read again when it changes. Not for Cloud Run.',
+  ),
+  TLS_KEY_FILE: setting(
+    '',
+    optional(text),
+    'the path of a file',
+    'File with the private key of the certificate in PEM.',
+  ),
+  TLS_CLIENT_CA_FILE: setting(
+    '',
+    optional(text),
+    'the path of a file',
+    'File with authorities in PEM: `PORT` accepts only clients with a certificate of one of them. Needs `ADMIN_PORT`, which requires none, for probes.',
+  ),
+  MAX_CONNECTIONS: setting(
+    '',
+    optional(integer(1, 1_000_000)),
+    'a number, 1 to 1000000',
+    'Most open connections of `PORT`. Beyond it the newest without a request in flight is closed. Unset, and at most: what file descriptors and memory allow.',
+  ),
+  CORS_ORIGINS: setting(
+    '',
+    optional(origins),
+    'origins such as https://app.example.com, separated by commas, or *',
+    'Origins whose pages may call the server from a browser; `*`: all. Unset: none.',
+  ),
   MAX_BODY_BYTES: setting(
     String(31 * 2 ** 20),
     integer(1, 2 ** 30),
@@ -30,7 +80,7 @@ export const SETTINGS = {
     '60000',
     integer(1, DAY_MS),
     'milliseconds, 1 to 86400000',
-    'A request without a response after this time gets 504. A stream in which nothing is sent or read for this time is ended, and so is the connection of a client that does not read its response.',
+    'A request without a response after this time gets 504. A stream in which neither a row nor 16 KiB of one is sent for this time, or nothing is read, is ended, and so is the connection of a client that does not read its response.',
   ),
   SHUTDOWN_GRACE_MS: setting(
     '8000',
@@ -224,24 +274,45 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads every setting from the environment; an empty value counts as unset. In the result, `PORT` and
- * `MODEL_URI` have the values that Vertex AI sets, if it sets them.
+ * Reads every setting from the environment; an empty value counts as unset. In the result, `PORT`, `HOST` and
+ * `MODEL_URI` have the values that Vertex AI and Cloud Run determine, on these platforms.
  * @throws ConfigError that names the variable, its value, and what it takes.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(SETTINGS) as SettingName[];
   const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
   refuseOtherModels(config);
-  return {
-    ...config,
-    PORT: config.AIP_HTTP_PORT ?? config.PORT,
-    MODEL_URI: config.AIP_STORAGE_URI ?? config.MODEL_URI,
-  };
+  const { host: HOST, port: PORT } = readAddress(env);
+  refuseListeners({ ...config, PORT });
+  return { ...config, HOST, PORT, MODEL_URI: config.AIP_STORAGE_URI ?? config.MODEL_URI };
 }
 
-/** The port that the server listens on; no other setting is read. @throws ConfigError as `readConfig` does. */
-export function readPort(env: NodeJS.ProcessEnv = process.env): number {
-  return readSetting('AIP_HTTP_PORT', env) ?? readSetting('PORT', env);
+/** Where a server listens. */
+interface Address {
+  /** As `HOST`. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The address and port for requests; other settings are not read. @throws ConfigError as `readConfig` does. */
+function readAddress(env: NodeJS.ProcessEnv): Address {
+  const port = readSetting('AIP_HTTP_PORT', env);
+  // Both platforms send requests and probes from outside of the container.
+  const isReached = port !== undefined || readSetting('K_SERVICE', env) !== undefined;
+  const host = isReached && !env.HOST?.trim() ? '*' : readSetting('HOST', env);
+  return { host, port: port ?? readSetting('PORT', env) };
+}
+
+/**
+ * The address and port that respond to probes without a client certificate, and whether over TLS; other settings are not read.
+ * @throws ConfigError as `readConfig` does.
+ */
+export function readProbeAddress(env: NodeJS.ProcessEnv = process.env): Address & { readonly tls: boolean } {
+  const tls = readSetting('TLS_CERT_FILE', env) !== undefined;
+  const address = readAddress(env);
+  const port = readSetting('ADMIN_PORT', env);
+  if (port === undefined) return { ...address, tls };
+  return { host: readSetting('ADMIN_HOST', env) ?? address.host, port, tls };
 }
 
 function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Config[K] {
@@ -250,6 +321,29 @@ function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Co
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data as Config[K];
   throw new ConfigError(`${name}=${hidden ? '…' : JSON.stringify(given)} is not usable: it takes ${takes}`);
+}
+
+/** Refuses settings of ports and certificates that contradict each other. */
+function refuseListeners(config: Config): void {
+  const { PORT, ADMIN_PORT, ADMIN_HOST, TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE } = config;
+  if ((TLS_CERT_FILE === undefined) !== (TLS_KEY_FILE === undefined)) {
+    const [set, unset] = TLS_KEY_FILE === undefined ? ['CERT', 'KEY'] : ['KEY', 'CERT'];
+    throw new ConfigError(`TLS_${set}_FILE is set and TLS_${unset}_FILE is not: set both, or none`);
+  }
+  if (TLS_CLIENT_CA_FILE !== undefined && TLS_CERT_FILE === undefined) {
+    throw new ConfigError('TLS_CLIENT_CA_FILE is set and TLS_CERT_FILE is not: client certificates need TLS');
+  }
+  if (TLS_CLIENT_CA_FILE !== undefined && ADMIN_PORT === undefined) {
+    throw new ConfigError(
+      'TLS_CLIENT_CA_FILE is set and ADMIN_PORT is not: set it for probes, which have no client certificate',
+    );
+  }
+  if (ADMIN_HOST !== undefined && ADMIN_PORT === undefined) {
+    throw new ConfigError('ADMIN_HOST is set and ADMIN_PORT is not: set both, or none');
+  }
+  if (ADMIN_PORT === PORT && PORT !== 0) {
+    throw new ConfigError(`ADMIN_PORT=${PORT} is not usable: it is the port for requests too`);
+  }
 }
 
 /** Refuses a path of Vertex AI that names another model than `MODEL_NAME`: both paths serve the model behind `/predict`. */

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { constants, deflate, gunzip, gzip } from 'node:zlib';
 import { chooseCoding } from './accept.ts';
 import type { RequestContext } from './request-context.ts';
+import { DEFAULT_FIELDS } from './response-fields.ts';
 
 type Coding = 'br' | 'gzip' | 'deflate' | 'identity';
 
@@ -58,18 +59,19 @@ const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
  * Sends 200 in a coding that the client accepts, or 304 when the client has the content. Clients have to revalidate each time:
  * during a roll-out, instances of two versions respond, and a file must not be older than the page that uses it.
  * @param codings the codings to choose from, in order of preference.
- * @param headers further header fields, name and value in turn.
+ * @param policy the Content Security Policy of a page. Default: nothing may be loaded or framed.
  */
 export async function sendCached(
-  { req, res, id }: RequestContext,
+  { req, res, id, fields = DEFAULT_FIELDS }: RequestContext,
   response: CachedResponse,
   codings: readonly Coding[],
-  headers: readonly string[] = [],
+  policy = "default-src 'none'; frame-ancestors 'none'",
 ): Promise<void> {
   const coding = chooseCoding<Coding>(req.headers['accept-encoding'], codings);
   // RFC 9110, 8.8.3.3: a strong tag identifies the content in one coding.
   const tag = `"${response.hash}-${coding}"`;
-  const head = ['ETag', tag, 'Cache-Control', 'no-cache', 'Vary', 'Accept-Encoding', 'X-Request-Id', id, ...headers];
+  const head = ['ETag', tag, 'Cache-Control', 'no-cache', 'Vary', 'Accept-Encoding', 'X-Request-Id', id];
+  head.push('Content-Security-Policy', policy, ...fields.page);
   if (hasTag(req.headers['if-none-match'], tag)) {
     res.writeHead(304, head);
     res.end();

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { ServingError } from '../errors.ts';
 import { DirectMessage } from './body/direct-message.ts';
 import type { RequestContext } from './request-context.ts';
+import { DEFAULT_FIELDS } from './response-fields.ts';
 import { STATUS } from './status.ts';
 
 /** How long the rest of a refused body is read and discarded, so that the client can read the response. */
@@ -31,8 +32,15 @@ const SHORT_BODY = 65_536;
 const isShort = ({ headers }: IncomingMessage): boolean =>
   Number(headers['content-length'] ?? Number.NaN) <= SHORT_BODY;
 
-/** Sends an error response. When the head of another response has been sent, the connection is closed instead. */
-export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res' | 'id'>, error: ServingError): void {
+/**
+ * Sends an error response. When the head of another response has been sent, the connection is closed instead.
+ * @param status default: that of the error's code.
+ */
+export function sendFailure(
+  { req, res, id, fields = DEFAULT_FIELDS }: Pick<RequestContext, 'req' | 'res' | 'id' | 'fields'>,
+  error: ServingError,
+  status = STATUS[error.code],
+): void {
   if (res.headersSent) {
     res.destroy();
     return;
@@ -43,10 +51,9 @@ export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res'
     'application/json',
     'Content-Length',
     String(Buffer.byteLength(body)),
-    'X-Content-Type-Options',
-    'nosniff',
     'X-Request-Id',
     id,
+    ...fields.data,
   ];
   if (error.retryAfter !== undefined) headers.push('Retry-After', String(error.retryAfter));
   if (error.allow !== undefined) headers.push('Allow', error.allow);
@@ -54,7 +61,7 @@ export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res'
   if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
   const half = isArriving(req) && !isShort(req);
   if (half || error.code === 'DRAINING') headers.push('Connection', 'close');
-  res.writeHead(STATUS[error.code], headers);
+  res.writeHead(status, headers);
   if (!half) {
     res.end(body);
     return;

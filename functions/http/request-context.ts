@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Priority, RequestTerms } from '../engine/batcher.ts';
 import type { ServingError } from '../errors.ts';
 import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
+import { DEFAULT_FIELDS, type ResponseFields } from './response-fields.ts';
 
 /** One request and its response, as a route sees them. */
 export interface RequestContext {
@@ -21,6 +22,8 @@ export interface RequestContext {
   sending?: Promise<void>;
   /** Called once the handler is done: releases the memory that is reserved for a long body's values. */
   releaseResult?: (() => void) | undefined;
+  /** The fields of its response that are not its handler's. Default: `DEFAULT_FIELDS`. */
+  readonly fields?: ResponseFields;
   /** `performance.now()` at the request's head. */
   readonly startedAt: number;
 }
@@ -119,7 +122,18 @@ async function sendCompressed(
   res.end(body);
 }
 
-function writeHead({ res, id }: RequestContext, status: number, headers: string[], length: number): void {
-  headers.push('Content-Length', String(length), 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id);
+/**
+ * Sends the head of a response with data.
+ * @param headers name and value in turn, the content type among them; changed.
+ * @param length bytes of the body; undefined if they are not known yet.
+ */
+export function writeHead(
+  { res, id, fields = DEFAULT_FIELDS }: RequestContext,
+  status: number,
+  headers: string[],
+  length?: number,
+): void {
+  if (length !== undefined) headers.push('Content-Length', String(length));
+  headers.push('X-Request-Id', id, ...fields.data);
   res.writeHead(status, headers);
 }

@@ -12,6 +12,7 @@ import { limitClient } from './connection/client-limits.ts';
 import { isArriving, sendFailure, toServingError } from './error-response.ts';
 import { type RequestContext, RequestState } from './request-context.ts';
 import { readPriority, readTimeout } from './request-terms.ts';
+import { createResponseFields, type FieldsOfResponses } from './response-fields.ts';
 import { createRouteTable, NO_PARAMS } from './route-table.ts';
 import { STATUS } from './status.ts';
 import { readTarget } from './target.ts';
@@ -29,6 +30,8 @@ interface RouteBase {
   readonly probe?: boolean;
   /** It changes the server, and needs the admin token: see `authorize`. */
   readonly admin?: boolean;
+  /** It is for operators, like those with `admin`: where there is an admin port, it is served there alone. */
+  readonly internal?: boolean;
 }
 
 /** A route that reads no body: what a client sends is discarded. */
@@ -70,6 +73,8 @@ export interface RouterOptions {
    * @throws ServingError `UNAUTHORIZED`, `FORBIDDEN`.
    */
   readonly authorize?: (context: RequestContext, route: Route) => void | Promise<void>;
+  /** The fields of all responses. Default: no CORS. */
+  readonly fields?: FieldsOfResponses;
   /** The memory for all bodies together. Default: the process's budget. */
   readonly budget?: BodyBudget;
 }
@@ -108,13 +113,13 @@ type Routed = Omit<RequestContext, 'params'> & {
  */
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
   const { logger, metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
+  const { fields: responses = createResponseFields([], false) } = options;
   const table = createRouteTable(routes);
   const logRefusal = createRefusalLog(logger);
   if (authorize === undefined && routes.some(({ admin }) => admin === true)) {
     throw new Error('routes with `admin` need `authorize`: without it anybody could call them');
   }
-  const idPrefix = randomBytes(5).toString('hex');
-  let requests = 0;
+  const idOf = createRequestIds();
 
   async function serve(context: Routed, path: string): Promise<void> {
     const { req, res, cancellation } = context;
@@ -209,13 +214,21 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
 
   return (req, res) => {
     const { path, query } = readTarget(req.url!);
-    const given = req.headers['x-request-id'];
-    const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
-    void serve(
-      { req, res, id, query, params: NO_PARAMS, cancellation: new RequestState(res), startedAt: performance.now() },
-      path,
-    );
+    const id = idOf(req);
+    const startedAt = performance.now();
+    const fields = responses.of(req);
+    const context = { req, res, id, query, params: NO_PARAMS, cancellation: new RequestState(res), startedAt, fields };
+    if (responses.preflight(req, res, id)) record(context, path, res.statusCode);
+    else void serve(context, path);
   };
+}
+
+/** Makes the function that gives a request its id: the caller's if it has a usable one. */
+function createRequestIds(): (req: IncomingMessage) => string {
+  const prefix = randomBytes(5).toString('hex');
+  let requests = 0;
+  return ({ headers: { 'x-request-id': given } }) =>
+    typeof given === 'string' && REQUEST_ID.test(given) ? given : `${prefix}-${(++requests).toString(36)}`;
 }
 
 const leftEarly = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its response');

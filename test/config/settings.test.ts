@@ -4,7 +4,7 @@ import {
   type Config,
   ConfigError,
   readConfig,
-  readPort,
+  readProbeAddress,
   SETTINGS,
   type SettingName,
 } from '../../functions/config/settings.ts';
@@ -28,6 +28,45 @@ const TABLE: Row[] = [
     ],
     ['65536', '-1', '80.5', 'http', '0x50', '8e3', '+80'],
     'a port, 0 to 65535',
+  ],
+  [
+    'HOST',
+    '127.0.0.1',
+    [
+      ['*', '*'],
+      ['::1', '::1'],
+      ['fe80::1%eth0', 'fe80::1%eth0'],
+      ['my-host.example', 'my-host.example'],
+    ],
+    ['http://localhost', '10.0.0.0/8', 'a b', '**'],
+    'an address, a host name, or * for all addresses',
+  ],
+  ['ADMIN_PORT', undefined, [['9090', 9090]], ['65536', 'admin'], 'a port, 0 to 65535'],
+  ['ADMIN_HOST', undefined, [], ['a/b'], 'an address, a host name, or * for all addresses'],
+  ['TLS_CERT_FILE', undefined, [], [], ''],
+  ['TLS_KEY_FILE', undefined, [], [], ''],
+  ['TLS_CLIENT_CA_FILE', undefined, [], [], ''],
+  ['MAX_CONNECTIONS', undefined, [['1', 1]], ['0', '1000001', 'all'], 'a number, 1 to 1000000'],
+  [
+    'CORS_ORIGINS',
+    undefined,
+    [
+      ['*', ['*']],
+      ['https://a.example, http://localhost:3000', ['https://a.example', 'http://localhost:3000']],
+    ],
+    [
+      'https://a.example/',
+      'a.example',
+      '*.example',
+      'https://*.example',
+      '*, https://a.example',
+      'null',
+      'https://A.example',
+      'https://a.example:443',
+      'ftp://a.example',
+      ',',
+    ],
+    'origins such as https://app.example.com, separated by commas, or *',
   ],
   [
     'MAX_BODY_BYTES',
@@ -264,12 +303,47 @@ test('other variables of the environment are of no concern', () => {
   assert.deepEqual(Object.keys(readConfig({})).sort(), Object.keys(SETTINGS).sort());
 });
 
-test('the port is read without a look at any other setting', () => {
+test('the address for probes is read without any other setting: that of the admin port if there is one', () => {
   const others = { MAX_BATCH_SIZE: 'many', ADMIN_TOKEN_FILE: '/nowhere' };
-  assert.equal(readPort({ ...others }), 8080);
-  assert.equal(readPort({ ...others, PORT: '81' }), 81);
-  assert.equal(readPort({ ...others, PORT: '81', AIP_HTTP_PORT: '82' }), 82);
-  assert.throws(() => readPort({ PORT: 'http' }), ConfigError);
+  const read = (env: Record<string, string>) => readProbeAddress({ ...others, ...env });
+  assert.deepEqual(read({}), { host: '127.0.0.1', port: 8080, tls: false });
+  assert.deepEqual(read({ PORT: '81', HOST: '*' }), { host: '*', port: 81, tls: false });
+  assert.equal(read({ PORT: '81', AIP_HTTP_PORT: '82' }).port, 82);
+  assert.deepEqual(read({ HOST: '::', ADMIN_PORT: '83' }), { host: '::', port: 83, tls: false });
+  assert.deepEqual(read({ ADMIN_PORT: '83', ADMIN_HOST: '::1', TLS_CERT_FILE: '/c' }), {
+    host: '::1',
+    port: 83,
+    tls: true,
+  });
+  assert.throws(() => readProbeAddress({ PORT: 'http' }), ConfigError);
+});
+
+test('the server listens on loopback alone, except on Cloud Run, on Vertex AI, and where HOST is set', () => {
+  assert.equal(readConfig({}).HOST, '127.0.0.1');
+  assert.equal(readConfig({ K_SERVICE: 'ml-model' }).HOST, '*');
+  assert.equal(readConfig({ AIP_HTTP_PORT: '8080' }).HOST, '*');
+  assert.equal(readConfig({ HOST: '10.0.0.5', K_SERVICE: 'ml-model' }).HOST, '10.0.0.5');
+  assert.equal(readConfig({ HOST: '*' }).HOST, '*');
+});
+
+test('settings of ports and certificates that contradict each other are refused in one line', () => {
+  const tls = { TLS_CERT_FILE: '/c', TLS_KEY_FILE: '/k' };
+  for (const [env, message] of [
+    [{ TLS_CERT_FILE: '/c' }, 'TLS_CERT_FILE is set and TLS_KEY_FILE is not: set both, or none'],
+    [{ TLS_KEY_FILE: '/k' }, 'TLS_KEY_FILE is set and TLS_CERT_FILE is not: set both, or none'],
+    [{ TLS_CLIENT_CA_FILE: '/a' }, 'TLS_CLIENT_CA_FILE is set and TLS_CERT_FILE is not: client certificates need TLS'],
+    [
+      { ...tls, TLS_CLIENT_CA_FILE: '/a' },
+      'TLS_CLIENT_CA_FILE is set and ADMIN_PORT is not: set it for probes, which have no client certificate',
+    ],
+    [{ ADMIN_HOST: '::1' }, 'ADMIN_HOST is set and ADMIN_PORT is not: set both, or none'],
+    [{ PORT: '81', ADMIN_PORT: '81' }, 'ADMIN_PORT=81 is not usable: it is the port for requests too'],
+    [{ AIP_HTTP_PORT: '81', ADMIN_PORT: '81' }, 'ADMIN_PORT=81 is not usable: it is the port for requests too'],
+  ] as const) {
+    assert.throws(() => readConfig({ ...env }), { name: 'ConfigError', message });
+  }
+  readConfig({ ...tls, TLS_CLIENT_CA_FILE: '/a', ADMIN_PORT: '81' });
+  readConfig({ PORT: '0', ADMIN_PORT: '0' });
 });
 
 test("a route of Vertex AI's that names another model than MODEL_NAME is refused at start", () => {

@@ -15,6 +15,8 @@ export interface StubbedModel {
   readonly manifest?: Manifest;
   readonly version?: string;
   readonly superseded?: AbortSignal;
+  /** Whether its queue refuses requests. Default: it does not. */
+  readonly refuse?: Generation['refuse'];
   /** In the place of the engine processes. Default: the outputs are the inputs. */
   readonly predict?: (feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions) => Promise<Outcome[]>;
 }
@@ -64,6 +66,7 @@ export function stubGeneration(model: StubbedModel): GenerationStub {
       held--;
       if (held === 0) released.resolve();
     },
+    refuse: model.refuse ?? (() => undefined),
     predict(feeds: Feeds, cancellation: Cancellation, options?: AdmissionOptions) {
       fed.push(feeds);
       return run(feeds, cancellation, options);
@@ -78,6 +81,7 @@ export function stubGeneration(model: StubbedModel): GenerationStub {
       if (isKnown(name, number)) return main;
       throw new ServingError('NOT_FOUND', `there is no model ${name}`);
     },
+    loaded: (name?: string, number?: string) => (isKnown(name ?? 'm', number) ? live : undefined),
     list: async () => [listed],
     describe: async () => listed,
   } as unknown as Repository;

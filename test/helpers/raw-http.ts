@@ -1,4 +1,5 @@
 import { connect as connectTo, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 
 /** An answer as it came over the socket. */
 export interface RawAnswer {
@@ -24,8 +25,12 @@ export interface RawConnection {
   destroy(): void;
 }
 
-export function connect({ port }: { port: number }): RawConnection {
-  const socket = connectTo(port, '127.0.0.1');
+/** @param tls of a server with TLS: the authority of its certificate. */
+export function connect({ port }: { port: number }, tls?: ConnectionOptions): RawConnection {
+  const socket =
+    tls === undefined
+      ? connectTo(port, '127.0.0.1')
+      : connectSecurely({ port, host: '127.0.0.1', servername: 'localhost', ...tls });
   // Latin-1: a character for each byte. An answer of megabytes comes in hundreds of pieces, and a text grows without a copy.
   let untaken = '';
   let open = true;

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type ErrorCode, ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { CloseReason, Metrics } from '../../telemetry/metrics/metrics.ts';
-import { failureBody, sendFailure } from '../error-response.ts';
+import { failureBody } from '../error-response.ts';
+import { DEFAULT_FIELDS } from '../response-fields.ts';
 
 interface BadRequestOptions {
   /** The response of a connection's latest request, which HTTP/1.1 finishes last. */
@@ -47,6 +48,10 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     message: 'the headers took too long',
   },
 };
+/** The fields of every response, a line each. */
+const FIELDS = Array.from({ length: DEFAULT_FIELDS.data.length / 2 }, (_, i) =>
+  DEFAULT_FIELDS.data.slice(2 * i, 2 * i + 2).join(': '),
+);
 /** How long the connection is still read after the response. */
 const LINGER_MS = 2000;
 /** A port scanner must not fill the log: one line in this time, with the number of connections since the last one. */
@@ -77,9 +82,9 @@ export function createBadRequestListener({ latest, logger, metrics }: BadRequest
       `HTTP/1.1 ${refusal.status}`,
       'Content-Type: application/json',
       `Content-Length: ${Buffer.byteLength(body)}`,
-      'X-Content-Type-Options: nosniff',
       `X-Request-Id: ${id}`,
       'Connection: close',
+      ...FIELDS,
     ];
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
     // Closing while the client sends would reset the connection, and the client would lose the response.
@@ -117,31 +122,10 @@ export function createBadRequestListener({ latest, logger, metrics }: BadRequest
         refuse(error, socket);
       });
     }
+    // A refusal: Node closes the connection once it is sent.
+    else if (res.writableEnded && !res.shouldKeepAlive) return;
     // A second response would be read as part of the body of the first.
     else if (res.headersSent) socket.destroy();
     else refuse(error, socket);
   };
-}
-
-/**
- * Refuses a request that does not have exactly one `Host` field, as HTTP/1.1 requires (RFC 9112, 3.2); Node's own response to it
- * has no body. The connection is closed after the response.
- * @returns whether the request was refused; otherwise nothing has been sent.
- */
-export function refuseHost(req: IncomingMessage, res: ServerResponse): boolean {
-  const hosts = countHosts(req.rawHeaders);
-  if (hosts === 1 || (hosts === 0 && req.httpVersion !== '1.1')) return false;
-  res.shouldKeepAlive = false;
-  const message = `Host: expected one field in an HTTP/1.1 request, got ${hosts}`;
-  sendFailure({ req, res, id: randomUUID() }, new ServingError('INVALID_INPUT', message, { path: 'Host' }));
-  return true;
-}
-
-function countHosts(rawHeaders: readonly string[]): number {
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!;
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
-  }
-  return hosts;
 }

@@ -1,12 +1,17 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { DirectMessage } from '../body/direct-message.ts';
 import type { RequestHandler } from '../router.ts';
-import { createBadRequestListener, refuseHost } from './bad-request.ts';
+import { createBadRequestListener } from './bad-request.ts';
+import { createConnectionLimit } from './connection-limit.ts';
 import { drain } from './drain.ts';
 import { watchHalfClosed } from './half-closed.ts';
+import { refuseHead } from './refuse-head.ts';
+import { trackSecureSockets } from './secure-sockets.ts';
 import { createTurns } from './turns.ts';
 
 // Not by `import`: see ../body/direct-message.ts.
@@ -20,6 +25,10 @@ interface HttpServerOptions {
   readonly handler: RequestHandler;
   /** Bytes. A client that announces a larger body with `Expect: 100-continue` is not asked to send it. */
   readonly maxBodyBytes: number;
+  /** See `createConnectionLimit`. */
+  readonly maxConnections: number;
+  /** Certificate and key for HTTPS; with `ca`, clients need a certificate of it. Undefined: HTTP without TLS. */
+  readonly tls?: SecureContextOptions | undefined;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
 }
@@ -36,14 +45,16 @@ interface HttpServer {
   drain(timeoutMs: number): Promise<boolean>;
   /** Closes all connections. */
   close(): void;
+  /** Uses another certificate for new connections. */
+  setCertificate(tls: SecureContextOptions): void;
 }
 
 /** Creates the container's HTTP server: it handles one request of a connection at a time, and limits what clients may do. */
-export function createHttpServer({ handler, maxBodyBytes, logger, metrics }: HttpServerOptions): HttpServer {
-  const connections = new Set<Socket>();
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { handler, maxBodyBytes, maxConnections, tls, logger, metrics } = options;
   let draining = false;
   const turns = createTurns((req, res) => {
-    if (!refuseHost(req, res)) handler(req, res);
+    if (!refuseHead(req, res)) handler(req, res);
   }, metrics.connectionClosed);
 
   function onRequest(req: IncomingMessage, res: ServerResponse): void {
@@ -56,25 +67,20 @@ export function createHttpServer({ handler, maxBodyBytes, logger, metrics }: Htt
     return res !== undefined && !res.writableFinished && !res.destroyed;
   }
 
-  const busy = (): Socket[] => [...connections].filter(isBusy);
+  const server = createNodeServer(tls, onRequest);
+  const sockets = tls === undefined ? undefined : trackSecureSockets(server, metrics.connectionClosed);
+  /** The socket on which the requests of an accepted connection are read. */
+  const inside = (socket: Socket): Socket => sockets?.inside(socket) ?? socket;
+  const connections = createConnectionLimit({
+    max: maxConnections,
+    isBusy: (socket) => isBusy(inside(socket)),
+    onClose: metrics.connectionClosed,
+    logger,
+  });
+  const busy = (): Socket[] => connections.busy().map(inside);
 
-  const server = createServer(
-    {
-      IncomingMessage: DirectMessage,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      // A long upload is bounded by the idle timer of its route.
-      requestTimeout: 0,
-      requireHostHeader: false,
-      connectionsCheckingInterval: 1000,
-    },
-    onRequest,
-  );
-  // Node would end the connection of a client that has ended its side, before its response. It has no public option for this.
-  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
-  server.on('connection', (socket: Socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
+  server.on('connection', connections.add);
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     socket.once('end', () => watchHalfClosed(socket, () => turns.latest(socket)));
   });
   server.on('clientError', createBadRequestListener({ latest: turns.latest, logger, metrics }));
@@ -99,5 +105,39 @@ export function createHttpServer({ handler, maxBodyBytes, logger, metrics }: Htt
       server.close();
       server.closeAllConnections();
     },
+    setCertificate: (context) => (server as HttpsServer).setSecureContext(context),
   };
+}
+
+/** A server of Node with the limits that Node has: on the time and size of heads, on idle connections, and on TLS handshakes. */
+function createNodeServer(tls: SecureContextOptions | undefined, onRequest: RequestHandler): Server {
+  const options = {
+    IncomingMessage: DirectMessage,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // A long upload is bounded by the idle timer of its route.
+    requestTimeout: 0,
+    requireHostHeader: false,
+    connectionsCheckingInterval: 1000,
+  };
+  const server =
+    tls === undefined
+      ? createServer(options, onRequest)
+      : process.getBuiltinModule('node:https').createServer(
+          {
+            ...options,
+            ...tls,
+            // As for a connection without TLS: a client may end its side before its response.
+            allowHalfOpen: true,
+            handshakeTimeout: HEADERS_TIMEOUT_MS,
+            requestCert: tls.ca !== undefined,
+            rejectUnauthorized: true,
+          },
+          onRequest,
+        );
+  // Node would end the connection of a client that has ended its side, before its response. It has no public option for this.
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+  // Beyond it Node drops fields without an error: `refuseHead` counts them. The size of a head is bounded.
+  server.maxHeadersCount = 0;
+  return server as Server;
 }

@@ -4,13 +4,14 @@ import { ServingError } from '../../errors.ts';
 import { weightOf } from '../../http/accept.ts';
 import type { PieceReader } from '../../http/body/pieces.ts';
 import { toServingError } from '../../http/error-response.ts';
-import type { RequestContext } from '../../http/request-context.ts';
+import { type RequestContext, writeHead } from '../../http/request-context.ts';
 import type { StreamRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { BodyReader } from '../body-reader.ts';
 import { createAdmit, MODEL_PATHS, modelOf } from '../model-address.ts';
+import { createIdleTimer } from './idle-timer.ts';
 import { predictRows, type ReadRow } from './row-batch.ts';
 import { feedRows } from './row-feed.ts';
 import { type RowSource, readInstances, readLines, type SourceRow } from './row-source.ts';
@@ -76,16 +77,17 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     let stopping = false;
     let idleFor: string | undefined;
     let blocked = false;
-    let idle: NodeJS.Timeout | undefined;
+    const idle = createIdleTimer(idleMs, onIdle);
 
     function send(text: string): Promise<void> | undefined {
-      idle?.refresh();
-      if (!res.headersSent) writeHead(context, framing);
+      // Complete rows among others: they are progress, however few bytes they have.
+      idle.refresh();
+      if (!res.headersSent) writeHead(context, 200, ['Content-Type', framing.type]);
       if (res.write(text)) return undefined;
       blocked = true;
       return drained(res).then(() => {
         blocked = false;
-        idle?.refresh();
+        idle.refresh();
         if (cancellation.cancelled) rows.abandon();
       });
     }
@@ -98,9 +100,9 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     /** Time spent in the model is not idle: runs have a bound of their own. */
     function onIdle(): void {
       if (blocked) idleFor = `the response was not read for ${idleMs} ms: read it while you send`;
-      else if (rows.pending() === 0) idleFor = `nothing was sent for ${idleMs} ms`;
+      else if (rows.pending() === 0) idleFor = `${idle.sent()} was sent for ${idleMs} ms`;
       if (idleFor === undefined) {
-        idle?.refresh();
+        idle.refresh();
         return;
       }
       stop();
@@ -112,8 +114,8 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     for (const signal of ends) signal.addEventListener('abort', stop);
     // A signal may have been aborted while this request waited for the body or the model.
     if (ends.some(({ aborted }) => aborted)) stop();
-    idle = setTimeout(onIdle, idleMs);
-    const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: () => idle?.refresh() };
+    idle.refresh();
+    const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: idle.onPiece };
     const source = 'stop' in body ? readLines(body, lines) : body;
     let complete = false;
     try {
@@ -125,7 +127,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       });
       await rows.finish();
     } finally {
-      clearTimeout(idle);
+      idle.end();
       for (const signal of ends) signal.removeEventListener('abort', stop);
       const { ok, failed } = rows.counts();
       recorder.rows(ok, failed);
@@ -173,14 +175,10 @@ function whyStopped(complete: boolean, idleFor: string | undefined, draining: bo
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
 }
 
-function writeHead({ res, id }: RequestContext, { type }: typeof NDJSON): void {
-  res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id]);
-}
-
 function finish(context: RequestContext, rows: RowStream, last: string, framing: typeof NDJSON): void {
   const { res } = context;
   const { ok, failed } = rows.counts();
-  if (!res.headersSent) writeHead(context, framing);
+  if (!res.headersSent) writeHead(context, 200, ['Content-Type', framing.type]);
   const lead = ok + failed === 0 ? framing.open : last === '' ? '' : framing.between;
   res.end(lead + last + framing.close);
 }

@@ -29,8 +29,8 @@ interface LineOptions {
   readonly parser: Pick<BodyReader, 'readFeeds'>;
   /** The request. */
   readonly owner: Owner;
-  /** Called for each piece of the body. */
-  readonly onPiece: () => void;
+  /** Called with the bytes of each piece of the body. */
+  readonly onPiece: (bytes: number) => void;
   /** The budget in which the lines' bytes are reserved. Default: the process's. */
   readonly budget?: BodyBudget;
 }
@@ -40,7 +40,7 @@ export async function* readLines(reader: PieceReader, options: LineOptions): Asy
   const cutter = createLineCutter(options.limit, options.budget);
   try {
     for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) {
-      options.onPiece();
+      options.onPiece(piece.length);
       yield readEach(cutter.push(piece), options);
     }
     yield readEach(cutter.end(), options);

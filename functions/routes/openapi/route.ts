@@ -43,7 +43,7 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
 
   async function handle(context: RequestContext): Promise<void> {
     const response = await responseFor(model.live());
-    await sendCached(context, response, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
+    await sendCached(context, response, ['gzip', 'deflate']);
   }
 
   return [{ method: 'GET', path: PATH, handle }];

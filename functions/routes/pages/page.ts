@@ -37,10 +37,8 @@ const FILES: readonly (readonly [path: string, file: string, type: string, polic
 export function createPageRoutes(): Route[] {
   const read = createAssetReader();
   return FILES.map(([path, file, type, policy]) => {
-    const headers = ['X-Content-Type-Options', 'nosniff', 'Referrer-Policy', 'no-referrer'];
-    if (policy !== undefined) headers.push('Content-Security-Policy', policy.join('; '));
     async function handle(context: RequestContext): Promise<void> {
-      await sendCached(context, await read(file, type), ['br', 'gzip'], headers);
+      await sendCached(context, await read(file, type), ['br', 'gzip'], policy?.join('; '));
     }
     return { method: 'GET', path, handle };
   });

@@ -37,13 +37,13 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
   async function scrape(context: RequestContext): Promise<void> {
     const text = await render();
     if (context.cancellation.cancelled) return;
-    await sendCached(context, text, ['gzip', 'deflate'], ['X-Content-Type-Options', 'nosniff']);
+    await sendCached(context, text, ['gzip', 'deflate']);
   }
 
   return [
     { method: 'GET', path: '/health', probe: true, handle: health },
     { method: 'GET', path: '/ready', probe: true, handle: createReadiness({ model, draining }) },
-    { method: 'GET', path: '/metrics', probe: true, handle: scrape },
+    { method: 'GET', path: '/metrics', probe: true, internal: true, handle: scrape },
   ];
 }
 

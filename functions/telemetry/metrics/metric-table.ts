@@ -84,6 +84,8 @@ export const CLOSE_REASONS = [
   'body_not_sent',
   'response_not_read',
   'too_many_pipelined',
+  'too_many_connections',
+  'tls_handshake',
 ] as const;
 /** One of {@link CLOSE_REASONS}. */
 export type CloseReason = (typeof CLOSE_REASONS)[number];

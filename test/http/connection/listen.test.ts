@@ -13,7 +13,7 @@ test('a port that is in use is logged, and the start fails', async (t) => {
   await once(other, 'listening');
   const { port } = other.address() as AddressInfo;
   const { promise, resolve } = Promise.withResolvers<void>();
-  listen(createServer(), port, logger, resolve);
+  listen(createServer(), { name: 'PORT', port, host: '*', logger, fail: resolve });
   await promise;
   assert.deepEqual(
     lines.map(({ level, message }) => [level, message]),
@@ -25,7 +25,7 @@ test('an error of a listening server is logged, and the server continues', async
   const { logger, lines } = recordTelemetry();
   const server = createServer();
   t.after(() => server.close());
-  listen(server, 0, logger, () => assert.fail('the start failed'));
+  listen(server, { name: 'PORT', port: 0, host: '127.0.0.1', logger, fail: () => assert.fail('the start failed') });
   await once(server, 'listening');
   server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
   assert.deepEqual(
@@ -33,4 +33,30 @@ test('an error of a listening server is logged, and the server continues', async
     ['info', 'error'],
   );
   assert.equal(server.listening, true);
+});
+
+test('a server listens on the address alone that it is given, and says where', async (t) => {
+  for (const [host, family, said] of [
+    ['127.0.0.1', /^127\.0\.0\.1$/, /, on 127\.0\.0\.1 alone$/],
+    ['localhost', /^(127\.0\.0\.1|::1)$/, /, on localhost alone$/],
+    ['*', /^(::|0\.0\.0\.0)$/, /, on all addresses$/],
+  ] as const) {
+    const { logger, lines } = recordTelemetry();
+    const server = createServer();
+    t.after(() => server.close());
+    listen(server, { name: 'ADMIN_PORT', port: 0, host, logger, fail: () => assert.fail('the start failed') });
+    await once(server, 'listening');
+    assert.match((server.address() as AddressInfo).address, family);
+    assert.match(lines[0]!.message, said);
+    assert.match(lines[0]!.message, /for \/metrics and administration/);
+  }
+});
+
+test('an address that the machine does not have stops the start, with a line that names it', async () => {
+  const { logger, lines } = recordTelemetry();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // RFC 5737: no machine has an address of this range.
+  listen(createServer(), { name: 'PORT', port: 0, host: '192.0.2.1', logger, fail: resolve });
+  await promise;
+  assert.equal(lines[0]!.message, '192.0.2.1 is no address of this machine: set HOST=* for all');
 });

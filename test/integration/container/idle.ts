@@ -76,6 +76,22 @@ export function idling(): void {
       await connection.closed;
     });
 
+    test('a stream on which a row trickles in byte by byte is ended with a line that says so; complete rows keep it open', async () => {
+      const [trickling, working] = [connect(host()), connect(host())];
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': '1000000' };
+      for (const connection of [trickling, working]) connection.send(postText('/batch_predict', ROW, headers));
+      const trickle = setInterval(() => {
+        trickling.send(' ');
+        working.send(ROW);
+      }, 100);
+      const { rows, last } = readStopped((await trickling.answer()).body);
+      assert.deepEqual([rows, last.done, last.next_index, last.code], [1, false, 1, 'IDLE']);
+      assert.match(last.message, /neither a row nor 16384 bytes of one was sent for 2000 ms/);
+      await working.text('"index":15,');
+      clearInterval(trickle);
+      for (const connection of [trickling, working]) connection.destroy();
+    });
+
     test('a body that trickles in where none is read is cut off', async () => {
       const connection = connect(host());
       connection.send('GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n');

@@ -1,0 +1,43 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { CloseReason } from '../../telemetry/metrics/metrics.ts';
+
+interface SecureSockets {
+  /** The TLS socket in an accepted connection; undefined until its handshake is complete. */
+  inside(socket: Socket): TLSSocket | undefined;
+}
+
+/**
+ * Observes the handshakes of a server with TLS. A connection whose handshake fails is closed and counted: Node would report it as
+ * a `clientError`, to which this server responds in HTTP.
+ * @param onClose called with `tls_handshake`.
+ */
+export function trackSecureSockets(server: Server, onClose: (reason: CloseReason) => void): SecureSockets {
+  /** The connections whose handshake is not complete. Node does not say to which of them a TLS socket belongs. */
+  const handshaking = new Map<string, Socket>();
+  const secured = new WeakMap<Socket, TLSSocket>();
+
+  server.on('connection', (socket: Socket) => {
+    const peer = peerOf(socket);
+    handshaking.set(peer, socket);
+    socket.once('close', () => {
+      if (handshaking.get(peer) === socket) handshaking.delete(peer);
+    });
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const peer = peerOf(socket);
+    const outside = handshaking.get(peer);
+    if (outside !== undefined) secured.set(outside, socket);
+    handshaking.delete(peer);
+  });
+  server.removeAllListeners('tlsClientError');
+  server.on('tlsClientError', (_: Error, socket: TLSSocket) => {
+    onClose('tls_handshake');
+    socket.destroy();
+  });
+  return { inside: (socket) => secured.get(socket) };
+}
+
+const peerOf = ({ remoteAddress, remotePort, localAddress }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress}`;
