@@ -26,11 +26,13 @@ export function isArriving(req: IncomingMessage): boolean {
   return Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined;
 }
 
-/** A body of at most so many bytes is discarded, and its connection stays open: reconnecting would cost both sides more. */
+/** The rest of a body of at most so many bytes, which most clients have sent by now, costs less than another connection. */
 const SHORT_BODY = 65_536;
 
-const isShort = ({ headers }: IncomingMessage): boolean =>
-  Number(headers['content-length'] ?? Number.NaN) <= SHORT_BODY;
+/** Whether a client will come back, and the rest of its body may be awaited. */
+function keepsConnection({ headers }: IncomingMessage, { code }: ServingError): boolean {
+  return code === 'OVERLOADED' && Number(headers['content-length'] ?? Number.NaN) <= SHORT_BODY;
+}
 
 /**
  * Sends an error response. When the head of another response has been sent, the connection is closed instead.
@@ -59,11 +61,13 @@ export function sendFailure(
   if (error.allow !== undefined) headers.push('Allow', error.allow);
   // RFC 9110, 11.6.1: a 401 names the scheme.
   if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
-  const half = isArriving(req) && !isShort(req);
-  if (half || error.code === 'DRAINING') headers.push('Connection', 'close');
+  const half = isArriving(req);
+  const closes = half && !keepsConnection(req, error);
+  if (closes || error.code === 'DRAINING') headers.push('Connection', 'close');
   res.writeHead(status, headers);
-  if (!half) {
+  if (!closes) {
     res.end(body);
+    if (half) discard(req);
     return;
   }
   // Closing while the client sends would reset the connection, and the client would lose the response.
@@ -73,6 +77,11 @@ export function sendFailure(
     res.end();
   };
   const timer = setTimeout(end, LINGER_MS);
+  discard(req.once('end', end).once('close', end));
+}
+
+/** Reads the rest of a body to nowhere. */
+function discard(req: IncomingMessage): void {
   if (req instanceof DirectMessage) req.release();
-  req.once('end', end).once('close', end).resume();
+  req.resume();
 }

@@ -80,6 +80,23 @@ test('a client that is still sending its body can read the response, and then th
   await client.closed;
 });
 
+test('a client that is refused under load keeps its connection, if the rest of its body is short', async (t) => {
+  const { port } = await serve(
+    t,
+    (req, res) => sendFailure(context(req, res), new ServingError('OVERLOADED', 'full', { retryAfter: 3 })),
+    DirectMessage,
+  );
+  const client = connect({ port });
+  for (const length of [10, 65_536]) {
+    client.send(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`);
+    const { status, headers } = await client.answer();
+    assert.deepEqual([status, headers['retry-after'], headers.connection], [429, '3', 'keep-alive']);
+    client.send('x'.repeat(length));
+  }
+  client.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n');
+  assert.equal((await client.answer()).headers.connection, 'close');
+});
+
 test('a body that was being read when the error came is read to its end, and then the connection closes', async (t) => {
   const { port } = await serve(
     t,

@@ -14,6 +14,7 @@ import {
   stubGeneration,
   tensorSpec,
 } from '../../helpers/generation-stub.ts';
+import { connect } from '../../helpers/raw-http.ts';
 import { serveOnly } from '../../helpers/route-host.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 import { column, float32 } from '../../helpers/tensors.ts';
@@ -121,13 +122,27 @@ test('a request that comes while the model loads waits for it', async (t) => {
     waits.resolve();
     return loaded.promise;
   };
-  const loading = { main: { live: () => undefined, whenLive } } as unknown as GenerationStub['repository'];
+  const main = { live: () => undefined, whenLive };
+  const loading = { main, loaded: () => undefined } as unknown as GenerationStub['repository'];
   const { host, stub } = await start(t, {}, () => ({ repository: loading }));
   const answer = post(host, '/predict', { features: ROW });
   await waits.promise;
   loaded.resolve(stub.live);
   assert.equal((await answer).status, 200);
 });
+
+for (const path of ['/predict', '/models/m/predict', '/models/m/versions/1/predict']) {
+  test(`POST ${path} is refused before its body has arrived if the queue refuses it, and the connection stays open`, async (t) => {
+    const refuse = () => new ServingError('OVERLOADED', 'the queue is full', { retryAfter: 7 });
+    const { host, stub } = await start(t, { refuse });
+    const connection = connect(host);
+    t.after(connection.destroy);
+    connection.send(`POST ${path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n`);
+    const { status, headers } = await connection.answer();
+    assert.deepEqual([status, headers['retry-after'], headers.connection], [429, '7', 'keep-alive']);
+    assert.deepEqual([stub.fed.length, stub.held()], [0, 0]);
+  });
+}
 
 test('a large body is read in the thread, as features of this model, and a small one is not', async (t) => {
   const given: unknown[] = [];
@@ -154,7 +169,7 @@ test('a row of a joined run has its own outputs alone, also when another run has
     return [{ rows, outputs: [column(7, 8, 9)], first: 1 }];
   };
   Object.assign(live, { predict });
-  const repository = { main: { live: () => live } } as unknown as GenerationStub['repository'];
+  const repository = { main: { live: () => live }, loaded: () => live } as unknown as GenerationStub['repository'];
   const { host } = await start(t, {}, () => ({ repository }));
   const { prediction, outputs } = (await post(host, '/predict', { features: [1] })).json();
   assert.deepEqual([prediction, outputs], [[8], { y: [8] }]);

@@ -57,10 +57,11 @@ test('predictions of a joined run are encoded as such, also after another run ha
       joinsRows = false;
       return [{ rows, outputs: [column(7, 8, 9)], first: 1 }];
     },
+    refuse() {},
   };
   const telemetry = recordTelemetry();
   const routes = createVertexRoutes({
-    repository: { main: { live: () => live } },
+    repository: { main: { live: () => live }, loaded: () => live },
     metrics: telemetry.metrics,
     maxBodyBytes: 1000,
     draining: () => false,
