@@ -183,10 +183,10 @@ export const SETTINGS = {
     'How long the first row of a run waits for more rows. 0: it runs as soon as an engine is free.',
   ),
   MAX_QUEUE_SIZE: setting(
-    '1024',
+    '8192',
     integer(1, 1_000_000),
     'a number, 1 to 1000000',
-    'Rows that may wait for a run; one more gets 429.',
+    'Rows of short requests that may wait for a run; one more gets 429. Requests that would wait beyond their deadline get it earlier.',
   ),
   RUN_TIMEOUT_MS: setting(
     '30000',

@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ErrorCode, ServingError } from '../errors.ts';
+import { ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/log/logger.ts';
-import { createRefusalLog } from '../telemetry/log/refusal-log.ts';
-import type { Metrics, RejectReason } from '../telemetry/metrics/metrics.ts';
-import { parseTrace } from '../telemetry/trace.ts';
+import type { Metrics } from '../telemetry/metrics/metrics.ts';
 import { type BodyBudget, BodyReservation, processBudget } from './body/body-budget.ts';
 import type { PieceReader } from './body/pieces.ts';
 import { type BufferedBody, receiveBody, type StreamedBody } from './body/receive-body.ts';
 import { limitClient } from './connection/client-limits.ts';
 import { isArriving, sendFailure, toServingError } from './error-response.ts';
 import { type RequestContext, RequestState } from './request-context.ts';
+import { createRequestRecorder } from './request-recorder.ts';
 import { readPriority, readTimeout } from './request-terms.ts';
 import { createResponseFields, type FieldsOfResponses } from './response-fields.ts';
 import { createRouteTable, NO_PARAMS } from './route-table.ts';
@@ -82,24 +81,7 @@ export interface RouterOptions {
 /** Handles one request. It never throws: every error becomes a response. */
 export type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** Requests slower than this are logged with the failed ones. */
-const SLOW_SECONDS = 10;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-/** Faults of the server or the model, not of load or the caller: they are logged with their stack. */
-const WITH_STACK: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'MODEL_FAILED']);
-/** Refusals that come by the thousand: they are counted in the log. */
-const IN_BULK: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'DRAINING']);
-const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
-  OVERLOADED: 'overloaded',
-  DEADLINE: 'deadline',
-  REQUEST_TIMEOUT: 'deadline',
-  DRAINING: 'draining',
-  NOT_READY: 'not_ready',
-  TOO_LARGE: 'too_large',
-  CLIENT_GONE: 'client_gone',
-  INVALID_INPUT: 'invalid',
-};
-
 type Routed = Omit<RequestContext, 'params'> & {
   route?: Route;
   params: RequestContext['params'];
@@ -112,10 +94,10 @@ type Routed = Omit<RequestContext, 'params'> & {
  * turns every error into a response. Only probes are served while the server drains.
  */
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
-  const { logger, metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
+  const { metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
   const { fields: responses = createResponseFields([], false) } = options;
   const table = createRouteTable(routes);
-  const logRefusal = createRefusalLog(logger);
+  const record = createRequestRecorder(options, table.patternOf);
   if (authorize === undefined && routes.some(({ admin }) => admin === true)) {
     throw new Error('routes with `admin` need `authorize`: without it anybody could call them');
   }
@@ -187,31 +169,6 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     record(context, route!.path, STATUS[error.code], error);
   }
 
-  function record(context: Routed, path: string, status: number, error?: ServingError): void {
-    const { req, id, startedAt } = context;
-    const seconds = (performance.now() - startedAt) / 1000;
-    metrics.httpRequest(context.route?.path ?? table.patternOf(path) ?? 'none', req.method!, status, seconds);
-    if (error !== undefined) {
-      const reason = REASONS[error.code];
-      if (reason !== undefined) metrics.rejected(reason);
-      if (context.route?.probe === true && (error.code === 'NOT_READY' || error.code === 'DRAINING')) return;
-      if (IN_BULK.has(error.code) && options.logRequests !== 'all') {
-        logRefusal(error.code);
-        return;
-      }
-    } else if (options.logRequests !== 'all' && seconds < SLOW_SECONDS) return;
-    logger.request({
-      method: req.method!,
-      path,
-      status,
-      seconds,
-      requestId: id,
-      userAgent: req.headers['user-agent'],
-      trace: () => parseTrace(one(req.headers.traceparent), one(req.headers['x-cloud-trace-context'])),
-      ...(error === undefined ? {} : { code: error.code, error: WITH_STACK.has(error.code) ? error : undefined }),
-    });
-  }
-
   return (req, res) => {
     const { path, query } = readTarget(req.url!);
     const id = idOf(req);
@@ -239,5 +196,3 @@ function releaseBody({ reservation, res }: Routed): void {
   if (res.closed) reservation.release();
   else res.once('close', () => reservation.release());
 }
-
-const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);

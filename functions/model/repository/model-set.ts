@@ -1,6 +1,6 @@
 import { chooseVersion, type Layout } from '../folder/layout.ts';
 import type { Evictable, MemoryBudget } from '../memory-budget.ts';
-import type { Telemetry } from '../serving/generation.ts';
+import type { Generation, Telemetry } from '../serving/generation.ts';
 import { createModel, type Model } from '../serving/model.ts';
 import type { PreparationOptions } from '../serving/prepared-generation.ts';
 import type { Listing } from './listing.ts';
@@ -72,6 +72,15 @@ export class ModelSet {
   serving(): ServingModel[] {
     const main = { model: this.main, folder: this.#options.defaultName };
     return [main, ...this.#others.values()].filter(({ model }) => model.live() !== undefined);
+  }
+
+  /** The generation that serves a name and a number, or without a number the highest version of it. Without a name: the main one. */
+  loaded(name: string | undefined, number: string | undefined): Generation | undefined {
+    const main = this.main.live();
+    const isMain = name === undefined || name === this.#options.defaultName || name === main?.name;
+    const newest = isMain ? main : this.peekVersion(name, undefined)?.live();
+    if (number === undefined || newest?.version === number) return newest;
+    return name === undefined ? undefined : this.peekVersion(name, number)?.live();
   }
 
   /** The models of a folder that is not behind `/predict`: the newest version, and pinned ones. */

@@ -161,15 +161,8 @@ export function createRepository(options: RepositoryOptions): Repository {
     await Promise.all(ends);
   }
 
-  function loaded(wanted: string | undefined, number: string | undefined): Generation | undefined {
-    const live = main.live();
-    const isMain = wanted === undefined || wanted === name || live?.name === wanted;
-    const newest = isMain ? live : models.peekVersion(wanted, undefined)?.live();
-    if (number === undefined || newest?.version === number) return newest;
-    return wanted === undefined ? undefined : models.peekVersion(wanted, number)?.live();
-  }
-
   const { refresh } = updates;
+  const loaded: Repository['loaded'] = (wanted, number) => models.loaded(wanted, number);
   const known = (): Model[] => models.all();
   return { main, find, list, describe, load, unload, loaded, known, memoryBytes: () => budget.used(), refresh, close };
 }

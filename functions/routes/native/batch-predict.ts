@@ -49,6 +49,7 @@ export const batchQuerySchema = z.object({
 /** `POST /batch_predict?batch_size=32`, also below the path of a model: predicts many rows, a batch at a time, and sends the predictions in the order of the rows. */
 export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRoute[] {
   const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
+  const admit = createAdmit(repository);
 
   async function handle(context: RequestContext, body: Buffer | PieceReader): Promise<void> {
     const batchSize = Math.min(readBatchSize(context.query), options.maxBatchSize);
@@ -71,7 +72,6 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
   ): Promise<void> {
     const { req, res, cancellation } = context;
     const recorder = metrics.model(live.name);
-
     const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
     const rows = createRowStream({ framing, batchesInFlight: BATCHES_IN_FLIGHT, send });
     let stopping = false;
@@ -145,7 +145,6 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     bufferedTypes: ['application/json'],
     streamTypes: ['application/x-ndjson', 'application/jsonl'],
   } as const;
-  const admit = createAdmit(repository);
   return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, admit, body, handle }));
 }
 
