@@ -40,7 +40,7 @@ const BAD: [title: string, from: string, to: string, line: RegExp][] = [
   ],
   ['no port', 'EXPOSE 8080', '', /stage cpu: exposes no port, expected one port/],
   ['a user by name', 'USER 65532:65532', 'USER nonroot', /runs as "nonroot", expected numbers/],
-  ['root', 'USER 65532:65532', 'USER 0:0', /runs as "0:0"/],
+  ['root', 'USER 65532:65532', 'USER 0:65532', /runs as "0:65532"/],
   [
     'another folder in one of the images',
     'FROM gcr.io',
