@@ -5,22 +5,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createRepository, type Repository } from '../../../functions/model/repository/repository.ts';
 import { descendants } from '../../helpers/descendants.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { localStore } from '../../helpers/local-models.ts';
 import { addConstant, writeModel } from '../../helpers/models.ts';
 import { type RecordingTelemetry, recordTelemetry } from '../../helpers/telemetry.ts';
 import { float32 } from '../../helpers/tensors.ts';
 import { until } from '../../helpers/until.ts';
 
-const ENGINE = {
-  capacity: { cpus: 2, memoryBytes: undefined },
-  processes: undefined,
-  intraOpThreads: 1,
-  executionProviders: ['cpu'],
-  maxBatchSize: 8,
-  batchDelayMs: 0,
-  maxQueueSize: 100,
-  runTimeoutMs: 10_000,
-};
 /** What one engine process with a small model is taken to need. */
 const EACH = 73 * 2 ** 20;
 
@@ -54,7 +45,7 @@ function setUp(
     memoryBudget: options.memoryBudget,
     sha256: options.sha256,
     refreshes: false,
-    engine: ENGINE,
+    engine: engineOptions(),
     telemetry,
   });
   t.after(async () => {

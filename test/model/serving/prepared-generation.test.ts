@@ -10,6 +10,7 @@ import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { fetchAndPrepare, type PreparationOptions } from '../../../functions/model/serving/prepared-generation.ts';
 import { pickListed } from '../../../functions/model/serving/version-listing.ts';
 import { descendants } from '../../helpers/descendants.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { pickMain } from '../../helpers/local-models.ts';
 import { addConstant, externalWeights, writeModel } from '../../helpers/models.ts';
 import { type StorageServer, startStorage } from '../../helpers/storage-server.ts';
@@ -49,16 +50,7 @@ async function setUp(
       },
     },
     budget: new MemoryBudget(limit),
-    engine: {
-      capacity: { cpus: 2, memoryBytes: undefined },
-      processes: undefined,
-      intraOpThreads: 1,
-      executionProviders: ['cpu'],
-      maxBatchSize: 8,
-      batchDelayMs: 0,
-      maxQueueSize: 100,
-      runTimeoutMs: 10_000,
-    },
+    engine: engineOptions({ capacity: { cpus: 2, memoryBytes: undefined }, processes: undefined }),
     telemetry: recordTelemetry(),
     modelCount: () => 1,
     keepsSpareMemory: () => false,
