@@ -197,7 +197,11 @@ for (const [title, files, message] of REFUSED) {
 }
 
 test('there are as many engines as CPUs and memory allow, or as many as configured', async (t) => {
-  const two = await prepare(t, { bytes: identity() }, { capacity: { cpus: 2.5, memoryBytes: undefined } });
+  const two = await prepare(
+    t,
+    { bytes: identity() },
+    { capacity: { cpus: 2.5, memoryBytes: undefined }, processes: undefined },
+  );
   assert.equal(two.engines().length, 2);
   const asked = await prepare(t, { bytes: identity() }, { processes: 3 });
   assert.equal(asked.engines().length, 3);
