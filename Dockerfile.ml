@@ -1,6 +1,6 @@
 # The server with a model in it, or without one:
 #   docker build -f Dockerfile.ml -t ml-model:latest .
-#   docker build -f Dockerfile.ml -t ml-model:latest --build-arg MODELS=my-models .   a folder of yours; MODELS= for none
+#   docker build -f Dockerfile.ml -t ml-model:latest --build-arg MODELS=my-models .   your own folder; MODELS= for none
 #   docker build -f Dockerfile.ml -t ml-model:gpu --target gpu .                      with CUDA; linux/amd64
 # To pin a base image, give it with its digest: --build-arg NODE_IMAGE=node:24-trixie-slim@sha256:…
 ARG NODE_IMAGE=node:24-trixie-slim
@@ -24,7 +24,7 @@ RUN npm run build \
  && rm -r /app/dist/client /app/dist/client.js /app/dist/client.d.ts \
  && chmod -R a+rX /app
 
-# Its own stage, so that another model leaves the layers above it as they are.
+# A separate stage, so that a changed model does not rebuild the layers of the server.
 FROM ${NODE_IMAGE} AS models
 ARG MODELS=models
 COPY . /context
@@ -64,10 +64,10 @@ LABEL org.opencontainers.image.title=onnx-cloud-run \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
 
-# V8's compile cache is left out: made here by its own binary and user, it saved 10 ms of a start, less than Docker's own
-# noise, and it misses without a word on another processor.
+# V8's compile cache is left out: it saved 10 ms of a start, less than the variation of Docker's own time, and it is silently
+# ignored on another processor.
 FROM ${RUN_IMAGE} AS cpu
-# What engines take in the place of en_US.UTF-8, for scikit-learn's text models: 0.4 MB, of the same glibc.
+# The locale that engines use in place of en_US.UTF-8, for scikit-learn's text models: 0.4 MB, of the same glibc.
 COPY --from=build /usr/lib/locale/C.utf8 /usr/lib/locale/C.utf8
 COPY --from=build /app /app
 COPY --from=models /models /app/models

@@ -33,7 +33,7 @@ export interface App {
   readonly metrics: Pick<Metrics, 'connectionClosed'>;
   /** The routes of both handlers. */
   readonly routes: readonly Route[];
-  /** Starts to answer `/ready` and new requests with 503, and ends streams. */
+  /** From now on `/ready` and new requests get 503, and streams are ended. */
   drain(): void;
   /** Ends the engine processes. Call it when nothing is in flight. */
   close(): Promise<void>;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { globSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { globSync, lstatSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive } from './process-tree.ts';
 
@@ -10,8 +10,10 @@ const SOURCES = ['functions/**', 'package-lock.json', 'scripts/{build,browser-as
 /** A symbolic link whose target is the id of the process that builds: it is created atomically. */
 const LOCK = 'node_modules/.build-lock';
 const WAIT_MS = 50;
-/** A build takes less: a link that another live process left by chance has to be removed by hand. */
+/** Waits: a build takes less. */
 const REPORT_AFTER = 400;
+/** A link that is older than any build was left by a process that was killed, and its id may be that of another process by now. */
+const STALE_MS = 120_000;
 
 type Time = 'mtimeMs' | 'ctimeMs';
 
@@ -33,7 +35,7 @@ export function buildIfNeeded(time: Time = 'mtimeMs', root = ROOT): void {
     const { status } = spawnSync(process.execPath, [join(root, 'scripts/build.ts')], { stdio: ['ignore', 2, 2] });
     if (status !== 0) process.exit(status ?? 1);
   } finally {
-    rmSync(link, { force: true });
+    if (holder(link) === process.pid) rmSync(link, { force: true });
   }
 }
 
@@ -52,8 +54,13 @@ function lock(link: string): boolean {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   const owner = holder(link);
-  if (owner !== undefined && !isAlive(owner)) rmSync(link, { force: true });
+  if (owner !== undefined && (!isAlive(owner) || isStale(link))) rmSync(link, { force: true });
   return false;
+}
+
+function isStale(link: string): boolean {
+  const { mtimeMs } = lstatSync(link, { throwIfNoEntry: false }) ?? {};
+  return mtimeMs !== undefined && Date.now() - mtimeMs > STALE_MS;
 }
 
 /** The id of the process that has the lock; undefined if it has been released. */

@@ -11,7 +11,7 @@ import { isAlive, kill, processTree } from './process-tree.ts';
 interface ServerCommand {
   /** The program and its arguments. */
   readonly command: readonly [string, ...string[]];
-  /** Variables in addition to PATH, HOME, TMPDIR, LANG and LD_LIBRARY_PATH, which are inherited; no setting is. */
+  /** Variables in addition to those of Node and the system, which are inherited; no setting is. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
@@ -52,7 +52,7 @@ export interface ListeningServer extends ServerProcess {
 }
 
 const ROOT = join(import.meta.dirname, '..');
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH'];
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE'];
 const LISTEN_BOUND_MS = 60_000;
 const STOP_BOUND_MS = 15_000;
 const LEFT_BOUND_MS = 2000;

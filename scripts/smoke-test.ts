@@ -28,7 +28,7 @@ async function predict(url: string, headers: Record<string, string>, row: Row): 
     signal: AbortSignal.timeout(ANSWER_MS),
   });
   const text = await response.text();
-  if (!response.ok) throw new Error(`answered ${response.status}: ${text.slice(0, 300)}`);
+  if (!response.ok) throw new Error(`returned ${response.status}: ${text.slice(0, 300)}`);
   return (readJson(Buffer.from(text)) as { outputs?: JsonObject }).outputs ?? {};
 }
 
@@ -37,7 +37,7 @@ function compare(row: Row, outputs: JsonObject, tolerance: number): void {
   for (const [name, expected] of Object.entries(row.outputs)) {
     const got = outputs[name];
     if (got === undefined)
-      throw new Error(`outputs.${name}: expected in the answer, which has ${Object.keys(outputs)}`);
+      throw new Error(`outputs.${name}: expected in the response, which has ${Object.keys(outputs)}`);
     // The response has no dtypes: numbers are compared as floats; the server itself has compared integers exactly.
     const dtype = dtypeOf(expected);
     const shape = shapeOf(expected);
@@ -105,7 +105,7 @@ async function identityToken(audience: string | undefined): Promise<string | und
   const text = (await response.text()).trim();
   if (response.ok) return text;
   throw new Error(
-    `the metadata server answered ${response.status}: ${text} (the account needs roles/iam.serviceAccountOpenIdTokenCreator on itself)`,
+    `the metadata server returned ${response.status}: ${text} (the account needs roles/iam.serviceAccountOpenIdTokenCreator on itself)`,
   );
 }
 

@@ -21,7 +21,7 @@ interface BatchOptions {
   readonly signal: AbortSignal;
   onProgress(progress: BatchProgress): void;
   /** Called with the results of some rows, as NDJSON, with their indexes in the file. */
-  onAnswers(ndjson: string): void;
+  onResults(ndjson: string): void;
 }
 
 /** Most rows of a request, and about as many characters: a browser can't stream a request's body. */
@@ -36,7 +36,7 @@ const LONGEST_WAIT_MS = 5000;
  * @throws Failure, or the reason of `signal`.
  */
 export async function runBatch(file: Blob, options: BatchOptions): Promise<BatchProgress> {
-  const { model, signal, onProgress, onAnswers } = options;
+  const { model, signal, onProgress, onResults } = options;
   const maker = createLineMaker(model);
   const decoder = new TextDecoder('utf-8');
   const reader = file.stream().getReader();
@@ -48,7 +48,7 @@ export async function runBatch(file: Blob, options: BatchOptions): Promise<Batch
 
   async function flush(): Promise<void> {
     if (lines.length === 0) return;
-    const failed = await sendLines(lines, progress.rows, options, onAnswers);
+    const failed = await sendLines(lines, progress.rows, options, onResults);
     progress = { bytes: Math.round(taken), rows: progress.rows + lines.length, failed: progress.failed + failed };
     lines = [];
     characters = 0;
@@ -88,31 +88,31 @@ async function sendLines(
   lines: readonly string[],
   first: number,
   { url, signal }: BatchOptions,
-  onAnswers: (ndjson: string) => void,
+  onResults: (ndjson: string) => void,
 ): Promise<number> {
   let done = 0;
   let failed = 0;
   for (let tries = 1; done < lines.length; ) {
-    let answer: Answered;
+    let results: Results;
     try {
       const body = `${lines.slice(done).join('\n')}\n`;
       const response = await send(url, 'application/x-ndjson', body, signal);
-      answer = readAnswer(await response.text(), first + done);
+      results = readResults(await response.text(), first + done);
     } catch (error) {
       if (!(error instanceof Failure) || error.retryAfter === undefined || tries++ === TRIES) throw error;
       await pause(Math.min(error.retryAfter * 1000, LONGEST_WAIT_MS), signal);
       continue;
     }
-    onAnswers(answer.text);
-    failed += answer.failed;
-    done += answer.rows;
-    if (done < lines.length && answer.rows === 0 && tries++ === TRIES)
+    onResults(results.text);
+    failed += results.failed;
+    done += results.rows;
+    if (done < lines.length && results.rows === 0 && tries++ === TRIES)
       throw new Failure('The server sends no further results.');
   }
   return failed;
 }
 
-interface Answered {
+interface Results {
   readonly text: string;
   readonly rows: number;
   readonly failed: number;
@@ -121,7 +121,7 @@ interface Answered {
 const ROW = /^\{"index":(\d+),("error":)?/;
 
 /** The rows of a response, with `first` added to their indexes. The lines are not parsed completely. */
-export function readAnswer(ndjson: string, first: number): Answered {
+export function readResults(ndjson: string, first: number): Results {
   let text = '';
   let rows = 0;
   let failed = 0;

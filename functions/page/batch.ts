@@ -1,5 +1,5 @@
 import { type BatchProgress, runBatch } from './batch-run.ts';
-import { createAnswersCsv } from './csv.ts';
+import { createResultsCsv } from './csv.ts';
 import { byId, count, el, urlOf } from './dom.ts';
 import { Failure } from './failure.ts';
 import type { ModelInfo } from './fields.ts';
@@ -35,7 +35,7 @@ export function createBatch(modelNow: () => ModelInfo | undefined): void {
         url: urlOf('batch_predict?batch_size=64'),
         model,
         signal: controller.signal,
-        onAnswers: (ndjson) => parts.push(new Blob([ndjson])),
+        onResults: (ndjson) => parts.push(new Blob([ndjson])),
         onProgress(progress) {
           bar.value = progress.bytes;
           const now = performance.now();
@@ -102,7 +102,7 @@ function downloads(parts: readonly Blob[], fileName: string, model: ModelInfo): 
 }
 
 async function toCsv(parts: readonly Blob[], model: ModelInfo): Promise<Blob> {
-  const writer = createAnswersCsv(model);
+  const writer = createResultsCsv(model);
   const made = [new Blob([writer.header()])];
   for (const part of parts) made.push(new Blob([writer.rows(await part.text())]));
   return new Blob(made, { type: 'text/csv' });

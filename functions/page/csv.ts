@@ -90,7 +90,7 @@ interface Row {
 const COLUMNS = 64;
 
 /** Creates a writer of results as CSV: a row for each line of NDJSON, with a column for each value of a short output. */
-export function createAnswersCsv({ classes, outputs }: Pick<ModelInfo, 'classes' | 'outputs'>): {
+export function createResultsCsv({ classes, outputs }: Pick<ModelInfo, 'classes' | 'outputs'>): {
   header(): string;
   rows(ndjson: string): string;
 } {

@@ -19,7 +19,7 @@ const WORDS: Readonly<Record<string, string>> = {
   TOO_LARGE: 'This is more than the server takes at once.',
   OVERLOADED: 'The server is busy. Try again in a moment.',
   NOT_READY: 'The model is not ready yet. Try again in a moment.',
-  DRAINING: 'This server is shutting down. Try again: another one may answer.',
+  DRAINING: 'This server is shutting down. Try again: another one may take over.',
   DEADLINE: 'The model took too long.',
   REQUEST_TIMEOUT: 'The request took too long to arrive.',
   MODEL_FAILED: 'The model failed on this input.',
@@ -33,9 +33,9 @@ async function failureOf(response: Response): Promise<Failure> {
   const retryAfter = Number.isFinite(after) ? after : undefined;
   try {
     const { error, code, path } = JSON.parse(text) as { error: string; code: string; path?: string };
-    return new Failure(WORDS[code] ?? `The server answered ${response.status}.`, error, path, retryAfter);
+    return new Failure(WORDS[code] ?? `The server returned ${response.status}.`, error, path, retryAfter);
   } catch {
-    return new Failure(`The server answered ${response.status} ${response.statusText}.`, '', undefined, retryAfter);
+    return new Failure(`The server returned ${response.status} ${response.statusText}.`, '', undefined, retryAfter);
   }
 }
 

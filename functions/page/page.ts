@@ -82,9 +82,9 @@ async function predict(): Promise<void> {
     const started = performance.now();
     const text = await (await send(urlOf('predict'), 'application/json', body)).text();
     const milliseconds = performance.now() - started;
-    const answer = parseJson(text) as Prediction;
-    result.replaceChildren(...showPrediction(model, answer, milliseconds));
-    history.add(body, answer, milliseconds);
+    const prediction = parseJson(text) as Prediction;
+    result.replaceChildren(...showPrediction(model, prediction, milliseconds));
+    history.add(body, prediction, milliseconds);
   } catch (error) {
     const failure = error instanceof Failure ? error : new Failure('The prediction failed.', String(error));
     result.replaceChildren(...showFailure(failure));

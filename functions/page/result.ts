@@ -18,11 +18,11 @@ const LONGEST = 2000;
 const titleOf = ({ label, prediction }: Prediction): string => label ?? cut(toJson(prediction), 80);
 
 /** The elements that show a prediction. @param milliseconds the duration of the request. */
-export function showPrediction(model: ModelInfo, answer: Prediction, milliseconds: number): Node[] {
-  const found = scoresOf(model, answer);
-  const title = el('p', { class: 'answer' }, titleOf(answer));
+export function showPrediction(model: ModelInfo, prediction: Prediction, milliseconds: number): Node[] {
+  const found = scoresOf(model, prediction);
+  const title = el('p', { class: 'prediction' }, titleOf(prediction));
   const duration = el('p', { class: 'muted' }, `Answered in ${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`);
-  const rest = Object.entries(answer.outputs).filter(([name]) => name !== found?.output);
+  const rest = Object.entries(prediction.outputs).filter(([name]) => name !== found?.output);
   const list = el(
     'dl',
     { class: 'outputs' },
@@ -72,12 +72,12 @@ const KEPT = 10;
 
 /** Creates the list of the last predictions, the newest first. @param onAgain called with the body of one that is to be filled in again. */
 export function createHistory(onAgain: (body: string) => void): {
-  add(body: string, answer: Prediction, milliseconds: number): void;
+  add(body: string, prediction: Prediction, milliseconds: number): void;
 } {
   const rows = byId<HTMLTableSectionElement>('history-rows');
   return {
-    add(body, answer, milliseconds) {
-      const title = titleOf(answer);
+    add(body, prediction, milliseconds) {
+      const title = titleOf(prediction);
       const again = el('button', { type: 'button', class: 'quiet' }, 'Use again');
       again.setAttribute('aria-label', `Use again: ${title}`);
       again.addEventListener('click', () => onAgain(body));

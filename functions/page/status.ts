@@ -31,7 +31,7 @@ export function watchStatus(onStatus: (status: Status) => void): void {
       show(model);
       onStatus(model);
     } catch {
-      setState('offline', 'The server does not answer');
+      setState('offline', 'The server does not respond');
     }
     timer = setTimeout(() => {
       if (!document.hidden) void ask();

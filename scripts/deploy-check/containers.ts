@@ -1,11 +1,22 @@
-import { readEnv, type Variable } from './env.ts';
-import { isOurs } from './image-name.ts';
-import type { Node } from './node.ts';
+import { DOCKERFILE, type Image, isOurs } from './image.ts';
+import type { Finding, Node } from './yaml.ts';
 
-type Platform = 'kubernetes' | 'cloud-run' | 'compose';
+/** Objects that are checked together: all files outside of k8s/, or the objects of one build by kustomize. */
+export interface Scope {
+  readonly image: Image;
+  readonly documents: readonly Node[];
+  readonly pods: readonly Pod[];
+  /** The containers of pods, and the services of docker-compose. */
+  readonly containers: readonly Container[];
+  /** Whether it is the build of an overlay, which is deployed to a cluster. */
+  readonly deployed: boolean;
+}
+
+/** Finds faults in a scope. */
+export type Rule = (scope: Scope) => Finding[];
 
 export interface Container {
-  readonly platform: Platform;
+  readonly platform: 'kubernetes' | 'cloud-run' | 'compose';
   readonly node: Node;
   /** Whether it runs our image. */
   readonly ours: boolean;
@@ -14,63 +25,93 @@ export interface Container {
   readonly env: readonly Variable[];
 }
 
+/** An environment variable of a container. */
+export interface Variable {
+  readonly name: string;
+  /** Undefined if it is from a secret, the caller's environment, or another variable. */
+  readonly value: string | undefined;
+  readonly node: Node;
+}
+
+/** A pod of Kubernetes, or a revision of Cloud Run. */
 export interface Pod {
   readonly platform: 'kubernetes' | 'cloud-run';
-  /** The object of the pod. */
-  readonly object: Node;
-  readonly metadata: Node;
+  readonly labels: Node;
   readonly spec: Node;
   readonly containers: readonly Container[];
 }
 
-/** The path of the pod in an object of the kind, as keys. */
-const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
-  Deployment: ['spec', 'template'],
-  StatefulSet: ['spec', 'template'],
-  DaemonSet: ['spec', 'template'],
-  ReplicaSet: ['spec', 'template'],
-  Job: ['spec', 'template'],
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
-  Pod: [],
-};
+/** Cloud Run's Service has the `apiVersion` of Knative. */
+export const KNATIVE = 'serving.knative.dev/v1';
 
-const KNATIVE = 'serving.knative.dev/v1';
+export function createScope(documents: readonly Node[], image: Image, deployed = false): Scope {
+  const pods = documents.flatMap((object) => readPod(object, documents));
+  const containers = [...pods.flatMap((pod) => pod.containers), ...documents.flatMap(readCompose)];
+  return { image, documents, pods, containers, deployed };
+}
 
-/** All pods of Kubernetes and revisions of Cloud Run, and their patches. */
-export function readPods(documents: readonly Node[]): Pod[] {
-  const names = namesOfOurs(documents);
-  return documents.flatMap((object): Pod[] => {
-    const template = templateOf(object);
-    if (template === undefined) return [];
-    const platform = object.at('apiVersion').text === KNATIVE ? 'cloud-run' : 'kubernetes';
-    const spec = template.at('spec');
-    const read = (node: Node, init: boolean): Container => {
-      const image = node.at('image').text;
-      // A patch names its container, and does not change the image.
-      const ours = image === undefined ? names.has(node.at('name').text ?? '') : isOurs(image);
-      return { platform, node, ours, init, env: readEnv(node, documents) };
-    };
-    const containers = [
-      ...spec.at('initContainers').items.map((node) => read(node, node.at('restartPolicy').text !== 'Always')),
-      ...spec.at('containers').items.map((node) => read(node, false)),
-    ];
-    return [{ platform, object, metadata: template.at('metadata'), spec, containers }];
+/** The objects of a kind. */
+export function ofKind(documents: readonly Node[], kind: string): Node[] {
+  return documents.filter((object) => object.at('kind').text === kind && object.at('apiVersion').text !== KNATIVE);
+}
+
+/** Whether a map of labels has all labels of a selector. An empty selector selects everything. */
+export function selects(matchLabels: Node, labels: Node): boolean {
+  return matchLabels.entries.every(([name, wanted]) => labels.at(name).text === wanted.text);
+}
+
+function readPod(object: Node, documents: readonly Node[]): Pod[] {
+  const template = [['spec', 'template'], ['spec', 'jobTemplate', 'spec', 'template'], []]
+    .map((path) => object.at(...path))
+    .find((one) => one.at('spec', 'containers').given);
+  if (template === undefined) return [];
+  const platform = object.at('apiVersion').text === KNATIVE ? 'cloud-run' : 'kubernetes';
+  const spec = template.at('spec');
+  const read = (node: Node, init: boolean): Container => {
+    const ours = isOurs(node.at('image').text ?? '');
+    return { platform, node, ours, init, env: readEnv(node, documents) };
+  };
+  const containers = [
+    ...spec.at('initContainers').items.map((node) => read(node, node.at('restartPolicy').text !== 'Always')),
+    ...spec.at('containers').items.map((node) => read(node, false)),
+  ];
+  return [{ platform, labels: template.at('metadata', 'labels'), spec, containers }];
+}
+
+/** The variables of a pod's container: its `env`, and the ConfigMaps of its `envFrom`. */
+function readEnv(container: Node, documents: readonly Node[]): Variable[] {
+  const mapOf = (reference: Node): Node | undefined =>
+    documents.find((one) => one.object === `ConfigMap/${reference.at('name').text}`)?.at('data');
+  const own = container.at('env').items.map((node): Variable => {
+    const reference = node.at('valueFrom', 'configMapKeyRef');
+    const text = node.at('value').text ?? mapOf(reference)?.at(reference.at('key').text ?? '').text;
+    return { name: node.at('name').text ?? '', value: text?.includes('$(') ? undefined : text, node };
+  });
+  const from = container
+    .at('envFrom')
+    .items.flatMap((node) => mapOf(node.at('configMapRef'))?.entries ?? [])
+    .filter(([name]) => !own.some((one) => one.name === name))
+    .map(([name, node]): Variable => ({ name, value: node.text, node }));
+  return [...own, ...from];
+}
+
+/** The services of a docker-compose file. */
+function readCompose(document: Node): Container[] {
+  if (document.at('apiVersion').given) return [];
+  return document.at('services').entries.map(([, node]) => {
+    const ours = isOurs(fillIn(node.at('image').text) ?? '') || node.at('build', 'dockerfile').text === DOCKERFILE;
+    const environment = node.at('environment');
+    const listed = environment.items.map((item): Variable => {
+      const [, name = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(item.text ?? '') ?? [];
+      return { name, value: value === undefined ? undefined : fillIn(value), node: item };
+    });
+    const mapped = environment.entries.map(([name, one]): Variable => ({ name, value: fillIn(one.text), node: one }));
+    return { platform: 'compose', node, ours, init: false, env: [...listed, ...mapped] };
   });
 }
 
-function templateOf(object: Node): Node | undefined {
-  const kind = object.at('kind').text ?? '';
-  if (object.at('apiVersion').text === KNATIVE) return kind === 'Service' ? object.at('spec', 'template') : undefined;
-  const path = TEMPLATES[kind];
-  return path === undefined ? undefined : object.at(...path);
-}
-
-function namesOfOurs(documents: readonly Node[]): Set<string> {
-  const names = new Set<string>();
-  for (const object of documents) {
-    for (const container of templateOf(object)?.at('spec', 'containers').items ?? []) {
-      if (isOurs(container.at('image').text ?? '')) names.add(container.at('name').text ?? '');
-    }
-  }
-  return names;
+/** A value of docker-compose with the defaults of its `${NAME:-default}`s; undefined if one has no default. */
+function fillIn(value: string | undefined): string | undefined {
+  const filled = value?.replaceAll(/\$\{\w+:?-([^}]*)\}/g, '$1');
+  return filled?.includes('$') ? undefined : filled;
 }

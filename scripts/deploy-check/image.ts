@@ -1,10 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readDockerfile, type Stage } from './dockerfile.ts';
-import type { Finding } from './finding.ts';
-import { type Routes, readRoutes } from './routes.ts';
+import { NATIVE } from '../../functions/routes/openapi/native.ts';
+import { OPEN_INFERENCE } from '../../functions/routes/openapi/open-inference.ts';
+import { TENSORFLOW_SERVING } from '../../functions/routes/openapi/tensorflow-serving.ts';
+import type { Finding } from './yaml.ts';
 
 export const DOCKERFILE = 'Dockerfile.ml';
+/** The server's routes, as method and path: `POST /models/{name}/predict`. */
+export const ROUTES = Object.keys({ ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING });
+/** The image's name, without its repository. */
+const NAME = 'ml-model';
+/** The name of the image of target gpu in manifests, which kustomize replaces by one with a repository and a tag. */
+const GPU_NAME = 'ml-model-gpu';
 
 /** The properties of the image with which the files that run it must agree. */
 export interface Image {
@@ -14,32 +21,79 @@ export interface Image {
   readonly uid: number;
   readonly gid: number;
   readonly workdir: string;
-  readonly routes: Routes;
+}
+
+interface Stage {
+  readonly name: string;
+  /** The line of its `FROM`. */
+  readonly line: number;
+  readonly env: readonly (readonly [name: string, value: string])[];
+  readonly exposes: string;
+  readonly user: string;
+  readonly workdir: string;
 }
 
 /** Reads the image of `root`, and checks that all images of its Dockerfile have the same user, folder and port. */
 export function readImage(root: string): { image: Image; findings: Finding[] } {
-  const stages = readDockerfile(readFileSync(join(root, DOCKERFILE), 'utf8')).filter((stage) => stage.final);
-  const last = stages.at(-1);
-  if (last === undefined) throw new Error(`${DOCKERFILE}: it has no FROM, and so builds no image`);
-  const [uid = Number.NaN, gid = Number.NaN] = last.user.split(':').map(Number);
-  const port = last.exposes[0] ?? Number.NaN;
-  const image: Image = { stages, port, uid, gid, workdir: last.workdir, routes: readRoutes() };
-  return { image, findings: stages.flatMap((stage) => checkStage(stage, image)) };
+  const stages = readStages(readFileSync(join(root, DOCKERFILE), 'utf8'));
+  if (stages.length === 0) throw new Error(`${DOCKERFILE}: expected a stage with a CMD, got none: it builds no image`);
+  const { exposes = '', user = '', workdir = '' } = stages.at(-1) ?? {};
+  const [uid = Number.NaN, gid = Number.NaN] = user.split(':').map(Number);
+  const findings = stages.flatMap((stage) => checkStage(stage, { exposes, user, workdir }));
+  return { image: { stages, port: Number(exposes), uid, gid, workdir }, findings };
 }
 
-function checkStage(stage: Stage, { port, uid, gid, workdir }: Image): Finding[] {
-  const findings: Finding[] = [];
-  const say = (problem: string, line = stage.line): void => {
-    findings.push({ file: DOCKERFILE, line, place: `stage ${stage.name}`, problem });
-  };
-  if (stage.exposes.length !== 1 || stage.exposes[0] !== port || Number.isNaN(port))
-    say(`exposes ${stage.exposes.join(', ') || 'no port'}, expected one port, the same in every image`);
-  const set = stage.env.get('PORT');
-  if (set !== undefined && Number(set.value) !== port) say(`PORT=${set.value}, but it exposes ${port}`, set.line);
+/** The stages with a CMD: the others only hold files for them. A stage writes all its instructions itself. */
+function readStages(text: string): Stage[] {
+  // Continued lines are joined with spaces of the same length, so that offsets are those of the file.
+  const parts = text.replaceAll('\\\n', '  ').split(/^(?=FROM\s)/m);
+  let offset = 0;
+  return parts.flatMap((part) => {
+    const line = text.slice(0, offset).split('\n').length;
+    offset += part.length;
+    if (!/^CMD\s/m.test(part)) return [];
+    const all = (name: string) => Array.from(part.matchAll(new RegExp(`^${name}\\s+(.*)$`, 'gm')), ([, rest]) => rest!);
+    const env = Array.from(
+      all('ENV')
+        .join(' ')
+        .matchAll(/(\w+)=(?:"([^"]*)"|(\S*))/g),
+      ([, key, quoted, plain]) => {
+        return [key!, quoted ?? plain!] as const;
+      },
+    );
+    const name = /^FROM .* AS (\S+)/i.exec(part)?.[1] ?? 'without a name';
+    const last = (instruction: string) => all(instruction).at(-1)?.trim() ?? '';
+    return [{ name, line, env, exposes: all('EXPOSE').join(' ').trim(), user: last('USER'), workdir: last('WORKDIR') }];
+  });
+}
+
+function checkStage(stage: Stage, expected: Pick<Stage, 'exposes' | 'user' | 'workdir'>): Finding[] {
+  const { name, line, env, exposes, user, workdir } = stage;
+  const problems: string[] = [];
+  if (exposes !== expected.exposes || !/^\d+$/.test(exposes))
+    problems.push(`exposes ${exposes || 'no port'}, expected one port, the same in every image`);
+  for (const [key, value] of env)
+    if (key === 'PORT' && value !== exposes) problems.push(`PORT=${value}, but it exposes ${exposes}`);
   // Kubernetes refuses a name: only the image's /etc/passwd shows that it is not root.
-  if (stage.user !== `${uid}:${gid}` || !(uid > 0))
-    say(`runs as "${stage.user}", expected numbers, <user>:<group>, not of root`);
-  if (stage.workdir !== workdir) say(`works in ${stage.workdir}, the last image in ${workdir}`);
-  return findings;
+  if (user !== expected.user || !/^[1-9]\d*:[1-9]\d*$/.test(user))
+    problems.push(`runs as "${user}", expected numbers, <user>:<group>, not of root, the same in every image`);
+  if (workdir !== expected.workdir) problems.push(`works in ${workdir || '/'}, the last image in ${expected.workdir}`);
+  return problems.map((problem) => ({ file: DOCKERFILE, line, place: `stage ${name}`, problem }));
+}
+
+/** The name and the tag or digest of an image's reference: `[repository/]name[:tag][@digest]`. */
+export function readReference(text: string): { name: string; version: string | undefined } {
+  const [, name = '', version] = /([^/:@]*)(?:[:@]([^/]*))?$/.exec(text) ?? [];
+  return { name, version };
+}
+
+/** Whether it is an image of Dockerfile.ml, in any repository. */
+export function isOurs(reference: string): boolean {
+  return [NAME, GPU_NAME].includes(readReference(reference).name);
+}
+
+/** Whether it is the image of target gpu. */
+export function isGpu(reference: string): boolean {
+  const { name, version } = readReference(reference);
+  return name === GPU_NAME || /(^|-)gpu(@|$)/.test(version ?? '');
 }

@@ -110,6 +110,8 @@ function findCounted(text: string, from: number, headers: Record<string, string>
 }
 
 function findChunks(text: string, from: number): { body: string; end: number } | undefined {
+  // A response of megabytes arrives in hundreds of pieces: its chunks are read once it may be whole.
+  if (!text.includes('\r\n0\r\n\r\n', from - 2)) return undefined;
   let body = '';
   for (let at = from; ; ) {
     const line = text.indexOf('\r\n', at);

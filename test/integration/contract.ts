@@ -1,24 +1,21 @@
 import { describe } from 'node:test';
-import type { HostKind } from '../helpers/hosts.ts';
-import { anyRank } from './contract/any-rank.ts';
-import { batchPredict } from './contract/batch-predict.ts';
+import { type HostKind, useHost } from '../helpers/hosts.ts';
 import { company } from './contract/batching-isolation.ts';
 import { codings } from './contract/coding.ts';
 import { deadlines } from './contract/deadlines.ts';
 import { engines } from './contract/engines.ts';
 import { failures } from './contract/failures.ts';
 import { latency } from './contract/latency.ts';
-import { openInference } from './contract/open-inference.ts';
+import { openInference, openInferenceTimeout } from './contract/open-inference.ts';
 import { openInferenceCompany } from './contract/open-inference-batching.ts';
-import { openInferenceLife } from './contract/open-inference-life.ts';
+import { openInferenceLife, repositoryWithoutToken } from './contract/open-inference-life.ts';
 import { openInferenceValues } from './contract/open-inference-values.ts';
-import { openApi } from './contract/openapi.ts';
+import { irisDocument, openApi } from './contract/openapi.ts';
 import { predicting } from './contract/predicting.ts';
 import { queue } from './contract/queue.ts';
-import { tables } from './contract/tables.ts';
+import { severalModels } from './contract/several-models.ts';
 import { tensorFlowServing } from './contract/tensorflow-serving.ts';
 import { tritonClients } from './contract/triton-clients.ts';
-import { values } from './contract/values.ts';
 import { versionNumbers } from './contract/version-numbers.ts';
 import { vertex } from './contract/vertex.ts';
 
@@ -26,9 +23,18 @@ import { vertex } from './contract/vertex.ts';
 export function contract(kind: HostKind): void {
   // More than one at a time, as most of a part's time is a server's start or a deadline.
   describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
-    for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict]) part(kind);
-    for (const part of [tables, company, anyRank, tritonClients, latency, versionNumbers]) part(kind);
-    for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
-    for (const part of [tensorFlowServing, vertex, openApi, codings]) part(kind);
+    for (const part of [deadlines, engines, queue, severalModels, company, tritonClients, versionNumbers]) part(kind);
+    for (const part of [openInferenceTimeout, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
+
+    // One server for parts that its state does not disturb: they compare its counts before and after.
+    describe('the bundled model', { concurrency: 1 }, () => {
+      const host = useHost(kind, () => ({ INFERENCE_PROCESSES: '1', AIP_PREDICT_ROUTE: '/vertex' }));
+      for (const part of [predicting, latency, codings, irisDocument, repositoryWithoutToken]) part(host);
+    });
+    describe('the bundled model, with a limit for bodies', { concurrency: 1 }, () => {
+      const host = useHost(kind, () => ({ INFERENCE_PROCESSES: '1', MAX_BODY_BYTES: '4096' }));
+      for (const part of [openInference, failures]) part(host, kind);
+    });
   });
 }

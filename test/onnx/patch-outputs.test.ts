@@ -234,7 +234,7 @@ const REFUSED: [title: string, bytes: Uint8Array, named: RegExp][] = [
   ],
 ];
 for (const [title, bytes, named] of REFUSED) {
-  test(`${title} can not be made a tensor, and is refused by name`, () => {
+  test(`${title} cannot be made a tensor, and is refused by name`, () => {
     assert.throws(() => patch(bytes), { code: 'MODEL_FAILED', message: named });
   });
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
 import { sendJson } from '../../functions/http/request-context.ts';
-import { readAnswer, runBatch } from '../../functions/page/batch-run.ts';
-import { createAnswersCsv } from '../../functions/page/csv.ts';
+import { readResults, runBatch } from '../../functions/page/batch-run.ts';
+import { createResultsCsv } from '../../functions/page/csv.ts';
 import type { ModelInfo } from '../../functions/page/fields.ts';
 import { serveRoutes } from '../helpers/serve.ts';
 
@@ -26,7 +26,7 @@ test('the indexes of a response continue those of the rows before it, and its la
     '{"done":true,"ok":1,"failed":1}',
     '',
   ].join('\n');
-  assert.deepEqual(readAnswer(answer, 500), {
+  assert.deepEqual(readResults(answer, 500), {
     text: '{"index":500,"prediction":9007199254740993}\n{"index":501,"error":{"message":"no"}}\n',
     rows: 2,
     failed: 1,
@@ -57,7 +57,7 @@ test('a file is sent in requests of 500 rows, which are continued if the server 
     url: `${url}/write`,
     model: MODEL,
     signal: new AbortController().signal,
-    onAnswers: (ndjson) => {
+    onResults: (ndjson) => {
       answers += ndjson;
     },
     onProgress: ({ rows }) => reported.push(rows),
@@ -75,13 +75,13 @@ test('a file is sent in requests of 500 rows, which are continued if the server 
 test('a file without rows, and a batch that is cancelled, come to an end that says so', async (t) => {
   const controller = new AbortController();
   const { url } = await serveRoutes(t, () => {}, {}, { handle: () => controller.abort(new Error('enough')) });
-  const options = { url: `${url}/write`, model: MODEL, signal: controller.signal, onAnswers() {}, onProgress() {} };
+  const options = { url: `${url}/write`, model: MODEL, signal: controller.signal, onResults() {}, onProgress() {} };
   await assert.rejects(runBatch(new Blob(['\n\n']), options), /no rows/);
   await assert.rejects(runBatch(new Blob(['1\n']), options), /enough/);
 });
 
 test('results become CSV: a column for each score, by its class, and the error of a row that failed', () => {
-  const { header, rows } = createAnswersCsv(MODEL);
+  const { header, rows } = createResultsCsv(MODEL);
   const answers = [
     '{"index":0,"prediction":9007199254740993,"label":"yes","outputs":{"label":1,"scores":[0.25,0.75]}}',
     '{"index":1,"error":{"message":"features: expected 1 value, got 2","code":"INVALID_INPUT"}}',

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -66,6 +75,16 @@ test('a lock is taken from a process that ended without giving it back', (t) => 
   const { root, builds } = setUp(t);
   const { pid } = spawnSync(process.execPath, ['-e', '']);
   symlinkSync(String(pid), join(root, 'node_modules/.build-lock'));
+  buildIfNeeded('ctimeMs', root);
+  assert.equal(builds(), 1);
+});
+
+test('a lock that is older than any build is taken, although another process has the id of its owner by now', (t) => {
+  const { root, builds } = setUp(t);
+  const link = join(root, 'node_modules/.build-lock');
+  symlinkSync(String(process.ppid), link);
+  const minutesAgo = new Date(Date.now() - 10 * 60_000);
+  lutimesSync(link, minutesAgo, minutesAgo);
   buildIfNeeded('ctimeMs', root);
   assert.equal(builds(), 1);
 });

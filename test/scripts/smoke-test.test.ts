@@ -73,7 +73,7 @@ test('what is within the tolerance passes', async () => {
 
 test('a response without an output, with another shape or of another type fails', async () => {
   const broken: [ModelStub['change'], RegExp][] = [
-    [({ label }) => ({ label }), /outputs\.probabilities: expected in the answer, which has label/],
+    [({ label }) => ({ label }), /outputs\.probabilities: expected in the response, which has label/],
     [(outputs) => ({ ...outputs, probabilities: [0.1, 0.9] }), /outputs\.probabilities: expected .*3/],
     [(outputs) => ({ ...outputs, label: 'setosa' }), /outputs\.label: expected a number/],
   ];

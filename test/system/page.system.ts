@@ -28,7 +28,7 @@ async function openForm(...rest: [Parameters<typeof open>[2]?, Parameters<typeof
 
 async function predict(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Predict' }).click();
-  await page.locator('.answer').waitFor();
+  await page.locator('.prediction').waitFor();
 }
 
 const rowsOfCsv = (count: number): string =>
@@ -51,7 +51,7 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     assert.equal(await page.locator('#state').textContent(), 'ready');
     assert.equal(await page.getByLabel('sepal_length').inputValue(), '5.1');
     await predict(page);
-    assert.equal(await page.locator('.answer').textContent(), 'setosa');
+    assert.equal(await page.locator('.prediction').textContent(), 'setosa');
     assert.match((await page.locator('#result').textContent()) ?? '', /Answered in \d+(\.\d)? ms/);
     const bars = page.locator('.bars li');
     assert.deepEqual(await bars.allTextContents(), ['setosa97.8 %', 'versicolor2.2 %', 'virginica0.0001 %']);

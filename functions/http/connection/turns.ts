@@ -31,7 +31,7 @@ const MAX_WAITING = 16_384;
  * read from the connection, and when its client leaves, the requests that wait are not started. Node itself starts all requests
  * in the piece of 64 KiB that it has read, up to 3,600.
  * @param onClose called with `too_many_pipelined` before a connection is closed because `maxWaiting` requests wait already. Its
- * client has to send again what was not answered (RFC 9112, 9.3.2).
+ * client has to send again the requests without a response (RFC 9112, 9.3.2).
  */
 export function createTurns(
   handler: RequestHandler,

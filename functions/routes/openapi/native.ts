@@ -84,7 +84,7 @@ function batchPredict({ id, of, any }: Address, { examples, batchQuery }: Docume
       ...failing(400, ...notFound(any), 408, 413, 415, 429, 500, 503),
     }),
     description:
-      'NDJSON is read as it arrives and answered as it is read: read while you send. A row that fails does not fail others. ' +
+      'NDJSON is read as it arrives, and results are sent as they are ready: read while you send. A row that fails does not fail others. ' +
       'Read the last line: `done` says whether all rows have a result. With `Accept: application/json` the response is one array.',
     parameters: Object.entries(batchQuery).map(([name, schema]) => ({ name, in: 'query', schema })),
     requestBody: { required: true, content: batchBody(any, examples?.features) },

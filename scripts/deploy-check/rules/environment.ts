@@ -1,10 +1,7 @@
 import { SETTINGS } from '../../../functions/config/settings.ts';
-import { fillIn } from '../compose.ts';
-import type { Container } from '../containers.ts';
-import type { Variable } from '../env.ts';
-import type { Finding } from '../finding.ts';
+import type { Container, Rule } from '../containers.ts';
 import { DOCKERFILE, type Image } from '../image.ts';
-import type { Rule, Scope } from '../scope.ts';
+import type { Finding } from '../yaml.ts';
 
 /** Variables other than settings that the image's programs read, and their readers. */
 export const READ_BY_OTHERS: Readonly<Record<string, string>> = {
@@ -16,24 +13,21 @@ export const READ_BY_OTHERS: Readonly<Record<string, string>> = {
   ORT_DISABLE_TELEMETRY: 'onnxruntime: it sends no telemetry',
   GOOGLE_APPLICATION_CREDENTIALS: "Google's client libraries: the key of a service account",
   STORAGE_EMULATOR_HOST: "Google's client of Cloud Storage: an emulator in place of the service",
-  LD_LIBRARY_PATH: 'the dynamic linker: where the libraries of CUDA lie',
-  NVIDIA_VISIBLE_DEVICES: 'the container runtime of NVIDIA: the GPUs that are seen',
-  NVIDIA_DRIVER_CAPABILITIES: 'the container runtime of NVIDIA: which libraries of the driver are there',
+  LD_LIBRARY_PATH: 'the dynamic linker: the folders of the libraries of CUDA',
+  NVIDIA_VISIBLE_DEVICES: 'the container runtime of NVIDIA: the GPUs that are visible',
+  NVIDIA_DRIVER_CAPABILITIES: 'the container runtime of NVIDIA: the libraries of the driver that are mounted',
 };
 
 /** Cloud Run sets these itself, and refuses a service that sets them. */
 const SET_BY_CLOUD_RUN = new Set(['PORT', 'K_SERVICE', 'K_REVISION', 'K_CONFIGURATION']);
 
 /** Rule: every variable of our image is a setting of functions/config/settings.ts, with a valid value. */
-export const checkEnvironment: Rule = (scope) => [
-  ...scope.containers.filter(({ ours }) => ours).flatMap(checkContainer),
-  ...checkFlags(scope),
-];
+export const checkEnvironment: Rule = ({ containers }) => containers.filter(({ ours }) => ours).flatMap(checkContainer);
 
 /** The variables that the Dockerfile sets in the image. */
 export function checkImageEnvironment({ stages }: Image): Finding[] {
-  return stages.flatMap(({ name: stage, env }) =>
-    [...env].flatMap(([name, { value, line }]) => {
+  return stages.flatMap(({ name: stage, line, env }) =>
+    env.flatMap(([name, value]) => {
       const problem = problemOf(name, value.includes('$') ? undefined : value);
       return problem === undefined ? [] : [{ file: DOCKERFILE, line, place: `stage ${stage}: ENV`, problem }];
     }),
@@ -59,31 +53,4 @@ function problemOf(name: string, value: string | undefined): string | undefined 
   const { schema, takes, default: fallback } = SETTINGS[name as keyof typeof SETTINGS];
   if (value === undefined || schema.safeParse(value.trim() || fallback).success) return undefined;
   return `${name}=${JSON.stringify(value)} is not usable: it takes ${takes}`;
-}
-
-const FLAG = /^--(?:set|update)-env-vars(?:=(.*))?$/s;
-
-/** `--set-env-vars` among the arguments of Cloud Build's steps. */
-function checkFlags({ documents }: Scope): Finding[] {
-  return documents
-    .flatMap((document) => document.at('steps').items)
-    .flatMap((step) => step.at('args').items)
-    .flatMap((arg, i, args) => {
-      const flag = FLAG.exec(arg.text ?? '');
-      if (flag === null) return [];
-      const list = flag[1] === undefined ? args[i + 1] : arg;
-      return readList(flag[1] ?? list?.text ?? '').flatMap(({ name, value }) => {
-        const problem = problemOf(name, value);
-        return problem === undefined ? [] : [(list ?? arg).finding(problem)];
-      });
-    });
-}
-
-/** `A=1,B=2`, or with another delimiter: `^;^A=1;B=2`. The values of Cloud Build's `$NAME`s are not known here. */
-function readList(text: string): Pick<Variable, 'name' | 'value'>[] {
-  const [, delimiter = ',', list = ''] = /^(?:\^(.+?)\^)?(.*)$/s.exec(text) ?? [];
-  return list.split(delimiter).flatMap((pair) => {
-    const [name = '', ...rest] = pair.split('=');
-    return name === '' ? [] : [{ name, value: fillIn(rest.join('=')) }];
-  });
 }

@@ -1,9 +1,6 @@
-import { fillIn } from '../compose.ts';
-import type { Container } from '../containers.ts';
-import type { Finding } from '../finding.ts';
-import type { Image } from '../image.ts';
-import type { Node } from '../node.ts';
-import { ofKind, type Rule } from '../scope.ts';
+import { type Container, ofKind, type Rule } from '../containers.ts';
+import { ROUTES } from '../image.ts';
+import type { Finding, Node } from '../yaml.ts';
 
 /** The paths of each probe: a liveness probe of /ready would kill a server that loads or drains. */
 const PATHS: Readonly<Record<string, readonly string[]>> = {
@@ -11,78 +8,62 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   readinessProbe: ['/ready'],
   livenessProbe: ['/health'],
 };
-const METRICS = '/metrics';
 /** The only program of the image, which has no shell. */
 const NODE = '/nodejs/bin/node';
 
 /** Rule: every path that a platform requests is a route of the server, and every command that it runs is in the image. */
-export const checkProbes: Rule = ({ containers, documents, image }) => [
-  ...containers.filter(({ ours }) => ours).flatMap((container) => checkContainer(container, image)),
-  ...ofKind(documents, 'networking.gke.io', 'HealthCheckPolicy').flatMap((object) =>
-    checkPath(object.at('spec', 'default', 'config', 'httpHealthCheck', 'requestPath'), ['/ready'], image),
+export const checkProbes: Rule = ({ containers, documents }) => [
+  ...containers.filter(({ ours }) => ours).flatMap(checkContainer),
+  ...ofKind(documents, 'HealthCheckPolicy').flatMap((object) =>
+    checkPath(object.at('spec', 'default', 'config', 'httpHealthCheck', 'requestPath'), ['/ready']),
   ),
-  ...ofKind(documents, 'monitoring.googleapis.com', 'PodMonitoring').flatMap((object) =>
-    object.at('spec', 'endpoints').items.flatMap((one) => checkPath(one.at('path'), [METRICS], image)),
+  ...ofKind(documents, 'PodMonitoring').flatMap((object) =>
+    object.at('spec', 'endpoints').items.flatMap((one) => checkPath(one.at('path'), ['/metrics'])),
   ),
-  ...ofKind(documents, 'gateway.networking.k8s.io', 'HTTPRoute').flatMap((object) => checkMatches(object, image)),
+  ...ofKind(documents, 'HTTPRoute')
+    .flatMap((route) => route.at('spec', 'rules').items)
+    .filter((rule) => rule.at('backendRefs').given)
+    .flatMap((rule) => rule.at('matches').items)
+    .flatMap((match) => checkMatch(match.at('path'))),
 ];
 
-/** The paths that a load balancer forwards are routes of the server. */
-function checkMatches(route: Node, { routes }: Image): Finding[] {
-  return route
-    .at('spec', 'rules')
-    .items.filter((rule) => rule.at('backendRefs').given)
-    .flatMap((rule) => rule.at('matches').items)
-    .map((match) => match.at('path'))
-    .filter(({ given }) => given)
-    .flatMap((path) => {
-      const value = path.at('value');
-      const wanted = value.text ?? '/';
-      const prefix = (path.at('type').text ?? 'PathPrefix') === 'PathPrefix';
-      const found = [...routes.all].some(
-        (one) => one === wanted || (prefix && `${one}/`.startsWith(`${wanted.replace(/\/$/, '')}/`)),
-      );
-      return found ? [] : [value.finding(`${wanted} is no route of the server: it has ${[...routes.all].join(', ')}`)];
-    });
+/** A path that a load balancer forwards is a route of the server, or a prefix of one. */
+function checkMatch(path: Node): Finding[] {
+  const value = path.at('value');
+  if (!value.given) return [];
+  const below = `${value.text?.replace(/\/$/, '')}/`;
+  const prefix = path.at('type').text !== 'Exact';
+  const paths = ROUTES.map((route) => route.slice(route.indexOf(' ') + 1));
+  if (paths.some((one) => one === value.text || (prefix && `${one}/`.startsWith(below)))) return [];
+  return [value.finding(`${value.text} is no route of the server`)];
 }
 
-function checkContainer({ platform, node }: Container, image: Image): Finding[] {
-  if (platform === 'compose') return checkHealthCheck(node.at('healthcheck', 'test'));
-  const findings: Finding[] = [];
-  for (const [probe, paths] of Object.entries(PATHS)) {
-    const get = node.at(probe, 'httpGet');
-    if (get.given && !get.at('path').given)
-      findings.push(get.finding('asks no path, and so /: no route of the server'));
-    findings.push(...checkPath(get.at('path'), paths, image));
-    findings.push(...checkCommand(node.at(probe, 'exec', 'command')));
+function checkContainer({ platform, node }: Container): Finding[] {
+  if (platform === 'compose') {
+    const test = node.at('healthcheck', 'test');
+    const [how, program] = test.items.map(({ text }) => text);
+    if (!test.given || how === 'NONE' || (how === 'CMD' && program === NODE)) return [];
+    return [test.finding(`expected [CMD, ${NODE}, …]: the image has no shell and no other program`)];
   }
-  for (const hook of ['preStop', 'postStart']) {
-    findings.push(...checkCommand(node.at('lifecycle', hook, 'exec', 'command')));
-    const path = node.at('lifecycle', hook, 'httpGet', 'path');
-    if (path.given) findings.push(...checkPath(path, [...image.routes.probes], image));
-  }
-  return findings;
+  const probes = Object.entries(PATHS).flatMap(([probe, paths]) => {
+    const path = node.at(probe, 'httpGet', 'path');
+    if (node.at(probe, 'httpGet').given && !path.given)
+      return [node.at(probe, 'httpGet').finding('has no path, and so requests /, which is no probe')];
+    return checkPath(path, paths);
+  });
+  const hooks = ['preStop', 'postStart'].map((hook) => node.at('lifecycle', hook));
+  return [
+    ...probes,
+    ...[...hooks, ...Object.keys(PATHS).map((probe) => node.at(probe))]
+      .map((one) => one.at('exec', 'command'))
+      .filter((command) => command.given && command.at(0).text !== NODE)
+      .map((command) => command.finding(`runs ${command.at(0).text}, and the image has ${NODE} alone`)),
+  ];
 }
 
-function checkPath(path: Node, expected: readonly string[], { routes: { probes } }: Image): Finding[] {
-  if (!path.given) return [];
-  if (!probes.has(path.text ?? ''))
-    return [path.finding(`${path.text} is no route of the server: it has ${[...probes].join(', ')}`)];
-  return expected.includes(path.text ?? '')
-    ? []
-    : [path.finding(`asks ${path.text}, expected ${expected.join(' or ')}`)];
-}
-
-function checkCommand(command: Node): Finding[] {
-  const [program] = command.items;
-  if (!command.given || program?.text === NODE) return [];
-  return [command.finding(`runs ${program?.text ?? command.text}, and the image has ${NODE} alone`)];
-}
-
-/** The health check of docker-compose, which replaces that of the image. */
-function checkHealthCheck(test: Node): Finding[] {
-  if (!test.given || test.items[0]?.text === 'NONE') return [];
-  const [how, program] = test.items;
-  if (how?.text === 'CMD' && fillIn(program?.text ?? '') === NODE) return [];
-  return [test.finding(`expected [CMD, ${NODE}, …]: the image has no shell and no other program`)];
+function checkPath(path: Node, expected: readonly string[]): Finding[] {
+  const { text } = path;
+  if (text === undefined || expected.includes(text)) return [];
+  const problem = ROUTES.includes(`GET ${text}`) ? `requests ${text}` : `${text} is no route of the server`;
+  return [path.finding(`${problem}, expected ${expected.join(' or ')}`)];
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { metric, predict } from '../../helpers/calls.ts';
-import { useHost } from '../../helpers/hosts.ts';
+import { type Host, useHost } from '../../helpers/hosts.ts';
 import { connect, postText, type RawConnection } from '../../helpers/raw-http.ts';
 import { until } from '../../helpers/until.ts';
 
@@ -10,24 +10,27 @@ const IDLE_MS = 2000;
 const ROW = '{"features":[5.1,3.5,1.4,0.2]}\n';
 const BLOCK = ROW.repeat(2048);
 const CHUNKED = { 'content-type': 'application/x-ndjson', 'content-length': undefined, 'transfer-encoding': 'chunked' };
-const CHUNK = `${BLOCK.length.toString(16)}\r\n${BLOCK}\r\n`;
+const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
+/** Bytes: so few that a client that is held back has sent little more than what was taken. */
+const LARGE = 2 ** 20;
+const LARGE_CHUNK = chunk(ROW.repeat(LARGE / ROW.length));
 /** What a client still sends once it was held back: little, as the server takes it for a bounded time. */
-const REST = `${CHUNK.repeat(4)}0\r\n\r\n`;
+const REST = `${chunk(BLOCK).repeat(4)}0\r\n\r\n`;
 /** Bytes: more than the kernel and the server take of a client that does not read. */
 const ENOUGH = 36 * 2 ** 20;
 
+const predictions = (host: Host): Promise<number> => metric(host, 'predictions_total');
+
 /**
- * Sends chunks until the server, held back by a client that does not read, has ended the stream: from then on it takes and throws
- * away what comes, for a while. Gives the bytes that were taken before; undefined where it took all without a pause.
+ * Sends chunks until the server, held back by a client that does not read, has ended the stream and counted its rows: from then on
+ * it receives and discards the rest, for a while. Returns the bytes sent before the last chunk; undefined if the server took all.
  */
-async function sendUntilEnded(socket: RawConnection['socket']): Promise<number | undefined> {
+async function sendUntilEnded(host: Host, socket: RawConnection['socket']): Promise<number | undefined> {
+  const before = await predictions(host);
   const cut = once(socket, 'close').catch(() => {});
-  for (let sent = 0; sent < ENOUGH; sent += BLOCK.length) {
-    if (socket.write(CHUNK)) continue;
-    const started = performance.now();
-    await Promise.race([once(socket, 'drain').catch(() => {}), cut]);
-    // A server that is only slow takes more sooner.
-    if (performance.now() - started > 0.9 * IDLE_MS) return sent;
+  for (let sent = 0; sent < ENOUGH; sent += LARGE) {
+    if (!socket.write(LARGE_CHUNK)) await Promise.race([once(socket, 'drain').catch(() => {}), cut]);
+    if ((await predictions(host)) > before) return sent;
   }
   return undefined;
 }
@@ -124,7 +127,7 @@ export function idling(): void {
       const { socket } = connection;
       socket.pause();
       socket.write(postText('/batch_predict', '', CHUNKED));
-      const sent = await sendUntilEnded(socket);
+      const sent = await sendUntilEnded(host(), socket);
       assert.ok(sent !== undefined, 'a client that does not read is held back');
       assert.ok(sent < 30 * 2 ** 20, `${sent} bytes were taken of a client that does not read`);
       const grown = (await metric(host(), 'process_resident_memory_bytes')) - before;
@@ -148,7 +151,7 @@ export function idling(): void {
       const { socket } = connection;
       socket.pause();
       socket.write(postText('/batch_predict', '', CHUNKED));
-      assert.ok((await sendUntilEnded(socket)) !== undefined, 'it is held back');
+      assert.ok((await sendUntilEnded(host(), socket)) !== undefined, 'it is held back');
       await until(async () => (await metric(host(), 'http_requests_total', asked)) > before, 'its end');
       connection.destroy();
     });

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { call, post, predict } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
-import { modelFolder } from '../../helpers/model-folder.ts';
-import { noShape } from '../../helpers/models.ts';
+import type { Host } from '../../helpers/hosts.ts';
 
-/** A model whose file leaves the rank of its input open: whatever comes in comes out, doubled. */
-export function anyRank(kind: HostKind): void {
+/** The model `any-rank`, behind /predict, whose file leaves the rank of its input open: whatever comes in comes out, doubled. */
+export function anyRank(host: () => Host): void {
   describe('a model that takes any rank', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('any-rank', noShape()), INFERENCE_PROCESSES: '1' }));
-
     test('every dialect takes a scalar, a list and a matrix, and gives the same back', async () => {
       for (const [x, y, shape] of [
         [3, 6, []],

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { batch, type Json, linesOf, post } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
-import { modelFolder } from '../../helpers/model-folder.ts';
-import { addConstant } from '../../helpers/models.ts';
+import type { Host, HostKind } from '../../helpers/hosts.ts';
 
 const row = (i: number): { features: number[] } => ({ features: [i, -i] });
 const answerTo = (i: number): Json => ({
@@ -14,10 +12,8 @@ const answerTo = (i: number): Json => ({
 const rows = (count: number): { features: number[] }[] => Array.from({ length: count }, (_, i) => row(i));
 
 /** /batch_predict, on a model whose answers can be told in advance: it adds a half. */
-export function batchPredict(kind: HostKind): void {
+export function batchPredict(host: () => Host, kind: HostKind): void {
   describe('batches', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('half', addConstant(0.5)), INFERENCE_PROCESSES: '1' }));
-
     const forms: [title: string, body: string, type: string][] = [
       ['a JSON array of bodies', JSON.stringify(rows(3)), 'application/json'],
       [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { batch, type Json, linesOf, metric, predict } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
+import { type Host, type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import {
   fixedBatch,
@@ -15,7 +15,7 @@ import {
 type Matrix = readonly (readonly number[])[];
 
 /** What each model gives for a whole tensor of its own, computed here. */
-const NOT_JOINED: [title: string, model: () => Uint8Array, expected: (x: Matrix) => unknown][] = [
+export const NOT_JOINED: [title: string, model: () => Uint8Array, expected: (x: Matrix) => unknown][] = [
   ['a sequence axis', sequenceAxis, (x) => x.map((_, i) => columns(x.slice(0, i + 1), sum))],
   [
     'a softmax over axis 0',
@@ -47,15 +47,12 @@ function assertClose(got: Json, expected: unknown, at: string): void {
   } else assert.ok(Math.abs(got - (expected as number)) < 1e-4, `${at} is ${got}, expected ${expected}`);
 }
 
-/** Who shares a run with whom, and that nobody can tell. */
-export function company(kind: HostKind): void {
-  describe('company', { concurrency: 2 }, () => {
-    for (const [title, bytes, expected] of NOT_JOINED) {
+/** Models whose rows see each other. @param at the host with the model of this title behind /predict */
+export function notJoined(at: (title: string) => () => Host): void {
+  describe('rows that are not joined', { concurrency: 1 }, () => {
+    for (const [title, , expected] of NOT_JOINED) {
       describe(title, { concurrency: 1 }, () => {
-        const host = useHost(kind, () => ({
-          MODEL_URI: modelFolder(title.replaceAll(' ', '-'), bytes()),
-          INFERENCE_PROCESSES: '1',
-        }));
+        const host = at(title);
 
         test('gives 60 requests at once what it gives each alone', async () => {
           const asked = Array.from({ length: 60 }, (_, i) => tensor(i));
@@ -76,7 +73,12 @@ export function company(kind: HostKind): void {
         });
       });
     }
+  });
+}
 
+/** Who shares a run with whom, and that nobody can tell. */
+export function company(kind: HostKind): void {
+  describe('company', { concurrency: 2 }, () => {
     describe('a fixed first dimension', { concurrency: 1 }, () => {
       const host = useHost(kind, () => ({ MODEL_URI: modelFolder('fixed', fixedBatch()), INFERENCE_PROCESSES: '2' }));
 

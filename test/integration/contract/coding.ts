@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { gunzipSync, inflateSync } from 'node:zlib';
-import { type Host, type HostKind, useHost } from '../../helpers/hosts.ts';
+import type { Host } from '../../helpers/hosts.ts';
 
 interface Reply {
   readonly status: number;
@@ -54,10 +54,8 @@ const LARGE: [what: string, path: string, body?: string, headers?: Record<string
 const INFLATE = { gzip: gunzipSync, deflate: inflateSync } as const;
 
 /** Responses and their `Accept-Encoding`. */
-export function codings(kind: HostKind): void {
+export function codings(host: () => Host): void {
   describe('compressed responses', { concurrency: 4 }, () => {
-    const host = useHost(kind, () => ({ AIP_PREDICT_ROUTE: '/vertex', INFERENCE_PROCESSES: '1' }));
-
     for (const [what, path, body, headers = {}] of LARGE) {
       test(`a large response comes in the coding that the client asks for: ${what}`, async () => {
         const plain = await ask(host(), path, body, headers);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Answer, call, linesOf, post, predict } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
+import type { Host, HostKind } from '../../helpers/hosts.ts';
 
-const LIMIT = 2048;
+/** MAX_BODY_BYTES of the host. */
+const LIMIT = 4096;
 
 function assertFailure({ status, headers, json }: Answer, expected: number, code: string): void {
   const { error, code: given, request_id, path, ...rest } = json();
@@ -17,10 +18,8 @@ function assertFailure({ status, headers, json }: Answer, expected: number, code
 }
 
 /** The one error shape. */
-export function failures(kind: HostKind): void {
+export function failures(host: () => Host, kind: HostKind): void {
   describe('failures', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MAX_BODY_BYTES: String(LIMIT), INFERENCE_PROCESSES: '1' }));
-
     test('X-Request-Id is given back, with an answer and with an error', async () => {
       const headers = { 'x-request-id': 'abc-1.2:3_4' };
       const [good, bad] = [await predict(host(), [1, 2, 3, 4], headers), await predict(host(), [1], headers)];
@@ -82,7 +81,7 @@ export function failures(kind: HostKind): void {
       for (const path of ['/predict', '/batch_predict']) {
         const answer = await post(host(), path, `${full} `);
         assertFailure(answer, 413, 'TOO_LARGE');
-        assert.match(answer.json().error, /2048 bytes \(MAX_BODY_BYTES\)/);
+        assert.match(answer.json().error, /4096 bytes \(MAX_BODY_BYTES\)/);
       }
     });
 
@@ -94,7 +93,7 @@ export function failures(kind: HostKind): void {
         const [first, full, long, next, last] = linesOf(await post(host(), '/batch_predict', lines, ndjson));
         assert.deepEqual([first.error, full.error, next.error], [undefined, undefined, undefined]);
         assert.deepEqual([long.index, long.error.code], [2, 'TOO_LARGE']);
-        assert.match(long.error.message, /2048 bytes/);
+        assert.match(long.error.message, /4096 bytes/);
         assert.deepEqual(last, { done: true, ok: 3, failed: 1 });
       });
     } else {

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { batch, metric, post, predict } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
+import type { Host } from '../../helpers/hosts.ts';
 import { infer } from '../../helpers/open-inference.ts';
 
 const ROW = [5.1, 3.5, 1.4, 0.2];
 const ROWS = [ROW, ROW, ROW];
 
 /** One definition of a prediction's latency: a value for each row, whatever the dialect that it came in. */
-export function latency(kind: HostKind): void {
+export function latency(host: () => Host): void {
   describe('the latency of predictions', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ INFERENCE_PROCESSES: '1', AIP_PREDICT_ROUTE: '/vertex' }));
     const counted = () =>
       Promise.all([
         metric(host(), 'prediction_latency_seconds_count', { model: 'iris' }),

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { metric, predict } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
+import { type Host, type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
-import { add, freeDimensions, identity, notFinite, poisonable, softmaxAxis0 } from '../../helpers/models.ts';
+import { poisonable } from '../../helpers/models.ts';
 import { floats, type Inferred, infer, type Sent, sendInfer } from '../../helpers/open-inference.ts';
 import { assertRefused } from './open-inference.ts';
 
@@ -12,13 +12,11 @@ const column = (...values: number[]): Sent[] => [
 ];
 const RAW = { 'content-type': 'application/octet-stream', 'inference-header-content-length': '0' };
 
-/** Who shares runs with whom, and requests that are nothing but binary data. */
+/** Requests that share runs. */
 export function openInferenceCompany(kind: HostKind): void {
-  const use = (name: string, bytes: () => Uint8Array, env: Record<string, string> = {}) =>
-    useHost(kind, () => ({ MODEL_URI: modelFolder(name, bytes()), INFERENCE_PROCESSES: '1', ...env }));
-
   describe('company of the Open Inference Protocol', { concurrency: 1 }, () => {
-    const host = use('infer-poisonable', poisonable, { BATCH_DELAY_MS: '50' });
+    const env = { INFERENCE_PROCESSES: '1', BATCH_DELAY_MS: '50' };
+    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('infer-poisonable', poisonable()), ...env }));
     const ask = (...values: number[]): Promise<Inferred> => infer(host(), 'infer-poisonable', column(...values));
 
     test('of 100 requests at once each gets its own answer, and one with a poisoned row fails alone, and whole', async () => {
@@ -61,72 +59,66 @@ export function openInferenceCompany(kind: HostKind): void {
       assertRefused(await ask(...values), 500, 'MODEL_FAILED', /the model failed on this input/);
     });
   });
+}
 
+/** Whole tensors, values that are not finite, and requests that are nothing but binary data, to the models `softmax`, `log`, `rows`, `free`, `words` and `add`. */
+export function openInferenceTensors(host: () => Host): void {
   describe('a model whose rows are not joined, by the Open Inference Protocol', { concurrency: 1 }, () => {
-    const host = use('infer-softmax', softmaxAxis0);
-
     test('runs a whole tensor as one', async () => {
       const x: Sent = { name: 'x', datatype: 'FP32', shape: [2, 3], data: '[0,1,2,0,1,2]' };
-      const { json } = await infer(host(), 'infer-softmax', [x]);
+      const { json } = await infer(host(), 'softmax', [x]);
       assert.deepEqual(json.outputs[0], {
         name: 'y',
         datatype: 'FP32',
         shape: [2, 3],
         data: [0.5, 0.5, 0.5, 0.5, 0.5, 0.5],
       });
-      const none = await infer(host(), 'infer-softmax', [{ ...x, shape: [0, 3], data: '[]' }]);
+      const none = await infer(host(), 'softmax', [{ ...x, shape: [0, 3], data: '[]' }]);
       if (none.status === 200) assert.deepEqual(none.json.outputs[0].data, []);
       else assertRefused(none, 400, 'INVALID_INPUT', /input x has no elements/);
     });
 
     test('takes its rows from the length of a raw binary request', async () => {
-      const { bytes, json } = await sendInfer(host(), 'infer-softmax', floats(1, 1, 1, 1, 1, 1), RAW);
+      const { bytes, json } = await sendInfer(host(), 'softmax', floats(1, 1, 1, 1, 1, 1), RAW);
       assert.deepEqual(json.outputs[0].shape, [2, 3]);
       assert.deepEqual(bytes.get('y'), floats(0.5, 0.5, 0.5, 0.5, 0.5, 0.5));
     });
   });
 
   describe('values that are not finite, by the Open Inference Protocol', { concurrency: 1 }, () => {
-    const host = use('infer-log', notFinite);
-
     test('are strings in JSON, and themselves in binary data', async () => {
-      const { json } = await infer(host(), 'infer-log', column(0, -1, 1));
+      const { json } = await infer(host(), 'log', column(0, -1, 1));
       assert.deepEqual(json.outputs[0].data, ['-Infinity', 'NaN', 0]);
-      const { bytes } = await infer(host(), 'infer-log', column(0, 1), { parameters: { binary_data_output: true } });
+      const { bytes } = await infer(host(), 'log', column(0, 1), { parameters: { binary_data_output: true } });
       assert.deepEqual(bytes.get('y'), floats(Number.NEGATIVE_INFINITY, 0));
     });
   });
 
   describe('raw binary requests', { concurrency: 1 }, () => {
-    const rows = use('infer-raw', () => identity());
-    const free = use('infer-free', freeDimensions);
-    const text = use('infer-text', () => identity('string', ['N', 1]));
-    const several = use('infer-several', add);
-
     test('are a batch of one, and answered with binary data', async () => {
       const sent = floats(1, 2.5, -3, 4);
-      const { status, headers, json, bytes } = await sendInfer(rows(), 'infer-raw', sent, RAW);
+      const { status, headers, json, bytes } = await sendInfer(host(), 'rows', sent, RAW);
       assert.equal(status, 200);
       assert.equal(headers.get('content-type'), 'application/octet-stream');
       assert.deepEqual([json.outputs[0].shape, bytes.get('y')], [[1, 4], sent]);
-      const long = await sendInfer(rows(), 'infer-raw', Buffer.concat([sent, sent]), RAW);
+      const long = await sendInfer(host(), 'rows', Buffer.concat([sent, sent]), RAW);
       assertRefused(long, 400, 'INVALID_INPUT', /^the body: expected 16 bytes for FP32 \[1,4\], got 32/);
     });
 
     test('may leave one dimension to the length of the data', async () => {
-      const { json } = await sendInfer(free(), 'infer-free', floats(1, 2, 3), RAW);
+      const { json } = await sendInfer(host(), 'free', floats(1, 2, 3), RAW);
       assert.deepEqual(json.outputs[0].shape, [1, 3]);
-      const odd = await sendInfer(free(), 'infer-free', Buffer.alloc(7), RAW);
+      const odd = await sendInfer(host(), 'free', Buffer.alloc(7), RAW);
       assertRefused(odd, 400, 'INVALID_INPUT', /expected a multiple of 4 bytes for FP32 \[1,-1\], got 7/);
     });
 
     test('of BYTES are one text as it is', async () => {
-      const { json, bytes } = await sendInfer(text(), 'infer-text', 'Größe', RAW);
+      const { json, bytes } = await sendInfer(host(), 'words', 'Größe', RAW);
       assert.deepEqual([json.outputs[0].shape, bytes.get('y')!.subarray(4).toString()], [[1, 1], 'Größe']);
     });
 
     test('are for models of one input', async () => {
-      const answer = await sendInfer(several(), 'infer-several', floats(1, 2), RAW);
+      const answer = await sendInfer(host(), 'add', floats(1, 2), RAW);
       assertRefused(answer, 400, 'INVALID_INPUT', /is for a model of one input, and this one has 2/);
     });
   });

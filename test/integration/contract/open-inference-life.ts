@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { call, metric, post } from '../../helpers/calls.ts';
-import { type HostKind, startHost, useHost } from '../../helpers/hosts.ts';
+import { type Host, type HostKind, startHost, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import { addConstant, slow, writeModel } from '../../helpers/models.ts';
 import { infer, inferBody, type Sent } from '../../helpers/open-inference.ts';
@@ -187,20 +187,6 @@ export function openInferenceLife(kind: HostKind): void {
     });
   });
 
-  describe('the repository without a token', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ INFERENCE_PROCESSES: '1' }));
-
-    test('has its index, and refuses loads and unloads', async () => {
-      assert.deepEqual((await post(host(), '/v2/repository/index', '{}')).json(), [
-        { name: 'iris', version: '1', state: 'READY', reason: '' },
-      ]);
-      for (const action of ['load', 'unload']) {
-        const answer = await post(host(), `/v2/repository/models/iris/${action}`, '', ADMIN);
-        assertRefused(answer, 403, 'FORBIDDEN', /ADMIN_TOKEN_FILE is not set/);
-      }
-    });
-  });
-
   test('SIGTERM: what was accepted is answered and what comes is refused, but for the framework, which leaves', async () => {
     const env = { MODEL_URI: modelFolder('slow-end', slow()), INFERENCE_PROCESSES: '1', SHUTDOWN_GRACE_MS: '60000' };
     const host = await startHost(kind, env);
@@ -233,5 +219,20 @@ export function openInferenceLife(kind: HostKind): void {
     } finally {
       await host.stop('SIGKILL');
     }
+  });
+}
+
+/** The repository of a host that has no ADMIN_TOKEN_FILE. */
+export function repositoryWithoutToken(host: () => Host): void {
+  describe('the repository without a token', { concurrency: 1 }, () => {
+    test('has its index, and refuses loads and unloads', async () => {
+      assert.deepEqual((await post(host(), '/v2/repository/index', '{}')).json(), [
+        { name: 'iris', version: '1', state: 'READY', reason: '' },
+      ]);
+      for (const action of ['load', 'unload']) {
+        const answer = await post(host(), `/v2/repository/models/iris/${action}`, '', ADMIN);
+        assertRefused(answer, 403, 'FORBIDDEN', /ADMIN_TOKEN_FILE is not set/);
+      }
+    });
   });
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Answer, call, type Json, metric } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
+import { type Host, type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
-import { add, freeDimensions, slow } from '../../helpers/models.ts';
+import { slow } from '../../helpers/models.ts';
 import { infer, inferBody, type Sent, sendInfer } from '../../helpers/open-inference.ts';
 import { connect, postText } from '../../helpers/raw-http.ts';
 
@@ -28,10 +28,9 @@ export function assertRefused({ status, headers, json }: Failure, expected: numb
   assert.ok(error.length < 600, error);
 }
 
-/** The Open Inference Protocol with JSON alone, on the bundled iris model. */
-export function openInference(kind: HostKind): void {
+/** The Open Inference Protocol with JSON alone, on the bundled iris model. MAX_BODY_BYTES of the host is 4096. */
+export function openInference(host: () => Host, kind: HostKind): void {
   describe('the Open Inference Protocol', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MAX_BODY_BYTES: '4096', INFERENCE_PROCESSES: '1' }));
     const ask = (path: string, init: RequestInit = {}): Promise<Answer> => call(host(), path, init);
     const refused = async (inputs: readonly Sent[], text: RegExp, more: object = {}): Promise<void> =>
       assertRefused(await infer(host(), 'iris', inputs, more), 400, 'INVALID_INPUT', text);
@@ -316,7 +315,10 @@ export function openInference(kind: HostKind): void {
       assert.equal(threes(after), threes(before) + 1);
     });
   });
+}
 
+/** `parameters.timeout` of a request. */
+export function openInferenceTimeout(kind: HostKind): void {
   describe('a timeout of the Open Inference Protocol', { concurrency: 1 }, () => {
     const env = { INFERENCE_PROCESSES: '1', REQUEST_TIMEOUT_MS: '20000' };
     const host = useHost(kind, () => ({ MODEL_URI: modelFolder('slow-infer', slow()), ...env }));
@@ -331,10 +333,11 @@ export function openInference(kind: HostKind): void {
       }
     });
   });
+}
 
+/** Requests without rows, and of several inputs, to the models `free` and `add`. */
+export function openInferenceInputs(host: () => Host): void {
   describe('no rows, by the Open Inference Protocol', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('free', freeDimensions()), INFERENCE_PROCESSES: '1' }));
-
     test('give the dimensions that a row would have, in JSON and in binary', async () => {
       const input: Sent = { name: 'x', datatype: 'FP32', shape: [0, 3], data: '[]' };
       const { status, json } = await infer(host(), 'free', [input]);
@@ -351,7 +354,6 @@ export function openInference(kind: HostKind): void {
   });
 
   describe('several inputs of the Open Inference Protocol', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('add', add()), INFERENCE_PROCESSES: '1' }));
     const a: Sent = { name: 'a', datatype: 'FP32', shape: [1, 2], data: '[1,2]' };
     const b: Sent = { name: 'b', datatype: 'FP32', shape: [1, 2], data: '[10,20]' };
 

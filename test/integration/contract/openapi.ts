@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Answer, call, type Json } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
+import { type Host, type HostKind, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import { fixedBatch, manyInputs, rankOne } from '../../helpers/models.ts';
 import { createChecker, type ExampleRequest, exampleRequests, faultOf, responsePlace } from '../../helpers/openapi.ts';
 import { everyDtype } from './every-dtype.ts';
 
 const MODELS: [name: string, settings: () => Record<string, string>][] = [
-  ['iris', () => ({})],
   ['every dtype', () => ({ MODEL_URI: modelFolder('every-dtype', everyDtype()) })],
   ['a table with text', () => ({ MODEL_URI: modelFolder('many-inputs', manyInputs()) })],
   ['one row and no more', () => ({ MODEL_URI: modelFolder('fixed-batch', fixedBatch()) })],
@@ -26,48 +25,65 @@ const MODELS: [name: string, settings: () => Record<string, string>][] = [
 export function openApi(kind: HostKind): void {
   for (const [name, settings] of MODELS) {
     describe(`the OpenAPI document: ${name}`, { concurrency: 1 }, () => {
-      const host = useHost(kind, () => ({ ...settings(), INFERENCE_PROCESSES: '1' }));
-
-      test('is valid, and every example in it is answered as it says', async () => {
-        const document = await readDocument(host());
-        assert.equal(await faultOf(document), undefined);
-        const check = createChecker(document);
-        const requests = exampleRequests(document);
-        assert.ok(requests.length >= 25, String(requests.length));
-        for (const request of requests) {
-          const { method, path, headers, body, title, mayFail } = request;
-          const answer = await call(host(), path, { method, headers, ...(body !== undefined && { body }) });
-          assert.ok(answer.status === 200 || mayFail, `${title}: ${answer.status} ${answer.text}`);
-          assert.equal(faultInBody(request), undefined, title);
-          assert.equal(faultInAnswer(request, answer), undefined, `${title}: ${answer.text.slice(0, 500)}`);
-        }
-
-        function faultInBody({ place, headers, body }: ExampleRequest): string | undefined {
-          const type = headers['content-type'];
-          if (body === undefined || type === undefined) return undefined;
-          const media = [...place, 'requestBody', 'content', type];
-          if (type === 'application/json') return check([...media, 'schema'], JSON.parse(body));
-          return faultInLines(body, [...media, 'x-item-schema']);
-        }
-
-        function faultInAnswer(request: ExampleRequest, { status, headers, text }: Answer): string | undefined {
-          const type = (headers.get('content-type') ?? '').split(';')[0]!;
-          const media = [...responsePlace(document, request, status), 'content', type];
-          if (type === 'application/json') return check([...media, 'schema'], JSON.parse(text));
-          if (type === 'application/x-ndjson') return faultInLines(text, [...media, 'x-item-schema']);
-          return check([...media, 'schema'], text);
-        }
-
-        function faultInLines(text: string, place: string[]): string | undefined {
-          const lines = text.split('\n').filter((line) => line !== '');
-          return lines.map((line) => check(place, JSON.parse(line))).find((fault) => fault !== undefined);
-        }
-      });
+      examples(useHost(kind, () => ({ ...settings(), INFERENCE_PROCESSES: '1' })));
     });
   }
 
+  describe('PAGE=off', { concurrency: 1 }, () => {
+    const host = useHost(kind, () => ({ PAGE: 'off', INFERENCE_PROCESSES: '1' }));
+
+    test('takes away the page, the viewer and what they load, and leaves the document', async () => {
+      for (const path of ['/', '/docs', '/page/page.js', '/docs/swagger-ui.css']) {
+        const { status, json } = await call(host(), path);
+        assert.deepEqual([status, json().code], [404, 'NOT_FOUND'], path);
+      }
+      assert.equal((await call(host(), '/openapi.json')).status, 200);
+    });
+  });
+}
+
+function examples(host: () => Host): void {
+  test('is valid, and every example in it is answered as it says', async () => {
+    const document = await readDocument(host());
+    assert.equal(await faultOf(document), undefined);
+    const check = createChecker(document);
+    const requests = exampleRequests(document);
+    assert.ok(requests.length >= 25, String(requests.length));
+    for (const request of requests) {
+      const { method, path, headers, body, title, mayFail } = request;
+      const answer = await call(host(), path, { method, headers, ...(body !== undefined && { body }) });
+      assert.ok(answer.status === 200 || mayFail, `${title}: ${answer.status} ${answer.text}`);
+      assert.equal(faultInBody(request), undefined, title);
+      assert.equal(faultInAnswer(request, answer), undefined, `${title}: ${answer.text.slice(0, 500)}`);
+    }
+
+    function faultInBody({ place, headers, body }: ExampleRequest): string | undefined {
+      const type = headers['content-type'];
+      if (body === undefined || type === undefined) return undefined;
+      const media = [...place, 'requestBody', 'content', type];
+      if (type === 'application/json') return check([...media, 'schema'], JSON.parse(body));
+      return faultInLines(body, [...media, 'x-item-schema']);
+    }
+
+    function faultInAnswer(request: ExampleRequest, { status, headers, text }: Answer): string | undefined {
+      const type = (headers.get('content-type') ?? '').split(';')[0]!;
+      const media = [...responsePlace(document, request, status), 'content', type];
+      if (type === 'application/json') return check([...media, 'schema'], JSON.parse(text));
+      if (type === 'application/x-ndjson') return faultInLines(text, [...media, 'x-item-schema']);
+      return check([...media, 'schema'], text);
+    }
+
+    function faultInLines(text: string, place: string[]): string | undefined {
+      const lines = text.split('\n').filter((line) => line !== '');
+      return lines.map((line) => check(place, JSON.parse(line))).find((fault) => fault !== undefined);
+    }
+  });
+}
+
+/** The document and the pages of the bundled iris model. */
+export function irisDocument(host: () => Host): void {
   describe('the OpenAPI document of iris', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ INFERENCE_PROCESSES: '1' }));
+    examples(host);
 
     test('types a row by its features, and the label by its classes', async () => {
       const document = await readDocument(host());
@@ -115,18 +131,6 @@ export function openApi(kind: HostKind): void {
           assert.deepEqual([asset.status, asset.headers.get('x-content-type-options')], [200, 'nosniff'], link);
         }
       }
-    });
-  });
-
-  describe('PAGE=off', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ PAGE: 'off', INFERENCE_PROCESSES: '1' }));
-
-    test('takes away the page, the viewer and what they load, and leaves the document', async () => {
-      for (const path of ['/', '/docs', '/page/page.js', '/docs/swagger-ui.css']) {
-        const { status, json } = await call(host(), path);
-        assert.deepEqual([status, json().code], [404, 'NOT_FOUND'], path);
-      }
-      assert.equal((await call(host(), '/openapi.json')).status, 200);
     });
   });
 }

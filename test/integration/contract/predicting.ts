@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { call, metric, post, predict } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
+import type { Host } from '../../helpers/hosts.ts';
 
 const SETOSA = [5.1, 3.5, 1.4, 0.2];
 const NAMED = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
 
 /** /predict and the probes, on the bundled iris model. */
-export function predicting(kind: HostKind): void {
+export function predicting(host: () => Host): void {
   describe('iris', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ INFERENCE_PROCESSES: '1' }));
-
     test('/predict answers as the contract writes it', async () => {
       const { status, headers, json, text } = await predict(host(), SETOSA);
       assert.equal(status, 200);

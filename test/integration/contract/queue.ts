@@ -6,6 +6,9 @@ import { modelFolder } from '../../helpers/model-folder.ts';
 import { slow } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
 
+/** Milliseconds of CPU: long enough that others are sent meanwhile. */
+const RUN = 800;
+
 const depth = (host: Host): Promise<number> => metric(host, 'prediction_queue_depth');
 
 /** The queue before one engine that takes its time. */
@@ -16,7 +19,7 @@ export function queue(kind: HostKind): void {
 
     /** Keeps the engine busy; settles with what it said once it is. */
     async function occupy(): Promise<{ readonly answer: ReturnType<typeof predict> }> {
-      const answer = predict(host(), [1500]);
+      const answer = predict(host(), [RUN]);
       await until(async () => (await metric(host(), 'engine_processes', { state: 'busy' })) === 1, 'the run');
       return { answer };
     }
@@ -34,7 +37,7 @@ export function queue(kind: HostKind): void {
       assert.deepEqual(
         all.map(({ status, json }) => [status, json().prediction]),
         [
-          [200, [1500]],
+          [200, [RUN]],
           [200, [1]],
           [200, [2]],
         ],
@@ -53,7 +56,7 @@ export function queue(kind: HostKind): void {
       await until(async () => (await depth(host())) === 2, 'both to wait');
       leaving.abort();
       await assert.rejects(left, { name: 'AbortError' });
-      assert.deepEqual((await answer).json().prediction, [1500]);
+      assert.deepEqual((await answer).json().prediction, [RUN]);
       assert.deepEqual((await staying).json().prediction, [1]);
       assert.equal(await metric(host(), 'prediction_rows_per_run_sum'), rows + 2);
       await until(

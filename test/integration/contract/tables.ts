@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { batch, linesOf, predict } from '../../helpers/calls.ts';
-import { stringNormalizer } from '../../helpers/exported-models.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
-import { modelFolder } from '../../helpers/model-folder.ts';
-import { manyInputs } from '../../helpers/models.ts';
+import type { Host } from '../../helpers/hosts.ts';
 
 const CITIES = { Oslo: 100, Rome: 200, Bern: 0 };
 type City = keyof typeof CITIES;
 const cityOf = (i: number): City => (['Oslo', 'Rome', 'Bern'] as const)[i % 3]!;
 
 /** A model of several inputs, a number and a text, whose answers can be told in advance. */
-export function tables(kind: HostKind): void {
+export function tables(host: () => Host): void {
   describe('a table with text', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('table', manyInputs()), INFERENCE_PROCESSES: '1' }));
-
     test('a row is given by the names of the inputs, its values bare or in brackets', async () => {
       for (const features of [
         { age: 41, city: 'Oslo' },
@@ -66,13 +61,11 @@ export function tables(kind: HostKind): void {
       await Promise.all([...batches, ...singles]);
     });
   });
+}
 
+/** A model that puts a text into lower case. */
+export function texts(host: () => Host): void {
   describe("a text as scikit-learn's vectorizers take it", { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({
-      MODEL_URI: modelFolder('text', stringNormalizer()),
-      INFERENCE_PROCESSES: '1',
-    }));
-
     test('is put into lower case, though the system may have no locale en_US', async () => {
       const { json } = await predict(host(), 'ÅSE Жизнь ab');
       assert.equal(json().prediction, 'åse жизнь ab');

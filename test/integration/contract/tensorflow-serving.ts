@@ -342,14 +342,14 @@ export function tensorFlowServing(kind: HostKind): void {
     const host = useHost(kind, () => ({ MODEL_URI: modelFolder('slow', slow()), ...env }));
 
     test('instances are refused with 429 and Retry-After', async () => {
-      const first = post(host(), '/v1/models/slow:predict', '{"instances":[[1500]]}');
+      const first = post(host(), '/v1/models/slow:predict', '{"instances":[[800]]}');
       await until(async () => (await metric(host(), 'engine_processes', { state: 'busy' })) === 1, 'the run');
       const waiting = post(host(), '/v1/models/slow:predict', '{"instances":[[1],[2]]}');
       await until(async () => (await metric(host(), 'prediction_queue_depth')) === 2, 'a full queue');
       const refused = await post(host(), '/v1/models/slow:predict', '{"instances":[[1]]}');
       assert.deepEqual([refused.status, refused.json().code], [429, 'OVERLOADED']);
       assert.ok(Number(refused.headers.get('retry-after')) >= 1);
-      assert.deepEqual((await first).json(), { predictions: [[1500]] });
+      assert.deepEqual((await first).json(), { predictions: [[800]] });
       assert.deepEqual((await waiting).json(), { predictions: [[1], [2]] });
     });
   });

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { linesOf, post } from '../../helpers/calls.ts';
-import { type HostKind, useHost } from '../../helpers/hosts.ts';
-import { modelFolder } from '../../helpers/model-folder.ts';
-import { bodyWith, everyDtype } from './every-dtype.ts';
+import type { Host } from '../../helpers/hosts.ts';
+import { bodyWith } from './every-dtype.ts';
 
 /** JSON that must come out as it went in, digit by digit. */
 const ROUND_TRIPS: [input: string, json: string][] = [
@@ -69,13 +68,8 @@ const REFUSED: [what: string, input: string, json: string | undefined, path: str
 ];
 
 /** Every dtype and every way of getting one wrong, on a model that gives back what it gets. */
-export function values(kind: HostKind): void {
+export function values(host: () => Host): void {
   describe('values', { concurrency: 1 }, () => {
-    const host = useHost(kind, () => ({
-      MODEL_URI: modelFolder('every-dtype', everyDtype()),
-      INFERENCE_PROCESSES: '1',
-    }));
-
     for (const [input, json] of ROUND_TRIPS) {
       test(`${input} ${json} comes out as it went in`, async () => {
         const answer = await post(host(), '/predict', bodyWith({ [input]: json }));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createRepository } from '../../../functions/model/repository/repository.ts';
 import type { Model } from '../../../functions/model/serving/model.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { localStore } from '../../helpers/local-models.ts';
 import { addConstant, writeModel } from '../../helpers/models.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
@@ -42,16 +43,7 @@ async function setUp(t: TestContext, names: readonly string[], { memoryBudget, o
     memoryBudget,
     sha256: undefined,
     refreshes: true,
-    engine: {
-      capacity: { cpus: 2, memoryBytes: undefined },
-      processes: 1,
-      intraOpThreads: 1,
-      executionProviders: ['cpu'],
-      maxBatchSize: 8,
-      batchDelayMs: 0,
-      maxQueueSize: 100,
-      runTimeoutMs: 10_000,
-    },
+    engine: engineOptions(),
     telemetry: {
       ...telemetry,
       logger: {

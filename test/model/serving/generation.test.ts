@@ -8,6 +8,7 @@ import { loadGeneration } from '../../../functions/model/serving/load-generation
 import { predictionEncoderOf } from '../../../functions/routes/native/prediction-encoder.ts';
 import type { JsonValue } from '../../../functions/tensor/json/reader.ts';
 import { isAlive } from '../../helpers/descendants.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { classifier, sequenceOutput } from '../../helpers/exported-models.ts';
 import { localFiles } from '../../helpers/local-models.ts';
 import {
@@ -24,17 +25,6 @@ import { until } from '../../helpers/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'generation-'));
 after(() => rmSync(folder, { recursive: true }));
-
-const OPTIONS: EngineOptions = {
-  capacity: { cpus: 1, memoryBytes: undefined },
-  processes: undefined,
-  intraOpThreads: 1,
-  executionProviders: ['cpu'],
-  maxBatchSize: 8,
-  batchDelayMs: 0,
-  maxQueueSize: 100,
-  runTimeoutMs: 10_000,
-};
 
 interface Prepared extends Generation {
   readonly phases: string[];
@@ -58,7 +48,7 @@ async function prepare(
   const files = await localFiles(writeModel(folder, name, bytes, manifest, golden));
   const telemetry = recordTelemetry();
   const phases: string[] = [];
-  const generation = await loadGeneration(files, { ...OPTIONS, ...options }, telemetry, (phase) => phases.push(phase));
+  const generation = await loadGeneration(files, engineOptions(options), telemetry, (phase) => phases.push(phase));
   t.after(() => generation.close());
   const messagesOf = (wanted: string): string[] =>
     telemetry.lines.filter(({ level }) => level === wanted).map(({ message }) => message);
@@ -207,7 +197,11 @@ for (const [title, files, message] of REFUSED) {
 }
 
 test('there are as many engines as CPUs and memory allow, or as many as configured', async (t) => {
-  const two = await prepare(t, { bytes: identity() }, { capacity: { cpus: 2.5, memoryBytes: undefined } });
+  const two = await prepare(
+    t,
+    { bytes: identity() },
+    { capacity: { cpus: 2.5, memoryBytes: undefined }, processes: undefined },
+  );
   assert.equal(two.engines().length, 2);
   const asked = await prepare(t, { bytes: identity() }, { processes: 3 });
   assert.equal(asked.engines().length, 3);
@@ -303,6 +297,6 @@ test('an engine that a synthetic row has ended, and that cannot be replaced, fai
     error(...line);
     rmSync(path, { force: true });
   });
-  const loading = loadGeneration({ path, ...files }, { ...OPTIONS, runTimeoutMs: 300 }, telemetry, () => {});
+  const loading = loadGeneration({ path, ...files }, engineOptions({ runTimeoutMs: 300 }), telemetry, () => {});
   await assert.rejects(loading, { code: 'MODEL_FAILED', message: /the model does not load a second time: .*gone/ });
 });

@@ -8,6 +8,7 @@ import type { Layout } from '../../../functions/model/folder/layout.ts';
 import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { createModel, type Model } from '../../../functions/model/serving/model.ts';
 import { descendants } from '../../helpers/descendants.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { localStore, pickMain } from '../../helpers/local-models.ts';
 import { addConstant, externalWeights, identity, writeModel } from '../../helpers/models.ts';
 import { type RecordingTelemetry, recordTelemetry } from '../../helpers/telemetry.ts';
@@ -16,16 +17,6 @@ import { until } from '../../helpers/until.ts';
 const folder = mkdtempSync(join(tmpdir(), 'model-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const ENGINE = {
-  capacity: { cpus: 1, memoryBytes: undefined },
-  processes: 1,
-  intraOpThreads: 1,
-  executionProviders: ['cpu'],
-  maxBatchSize: 8,
-  batchDelayMs: 0,
-  maxQueueSize: 100,
-  runTimeoutMs: 10_000,
-};
 const MIB = 2 ** 20;
 
 interface Rig extends Model, RecordingTelemetry {
@@ -60,7 +51,7 @@ function setUp(t: TestContext, limit?: number): Rig {
   const model = createModel('label', {
     store: gated,
     budget: new MemoryBudget(limit),
-    engine: ENGINE,
+    engine: engineOptions(),
     telemetry,
     modelCount: () => 1,
     keepsSpareMemory: () => false,

@@ -10,6 +10,7 @@ import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { fetchAndPrepare, type PreparationOptions } from '../../../functions/model/serving/prepared-generation.ts';
 import { pickListed } from '../../../functions/model/serving/version-listing.ts';
 import { descendants } from '../../helpers/descendants.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { pickMain } from '../../helpers/local-models.ts';
 import { addConstant, externalWeights, writeModel } from '../../helpers/models.ts';
 import { type StorageServer, startStorage } from '../../helpers/storage-server.ts';
@@ -26,13 +27,21 @@ interface Rig {
   prepare(background?: boolean): ReturnType<typeof fetchAndPrepare>;
 }
 
-/** A bucket with one model, and what a server needs to load it. @param onList called after each listing, with its number. */
+interface Options {
+  /** Bytes for all models. */
+  readonly limit?: number;
+  /** Called after each listing, with its number. */
+  readonly onList?: (n: number) => void;
+  readonly uri?: string;
+  readonly file?: string;
+  /** The most engines of a generation. */
+  readonly cpus?: number;
+}
+
+/** A bucket with one model, and what a server needs to load it. */
 async function setUp(
   t: TestContext,
-  limit?: number,
-  onList: (n: number) => void = () => {},
-  uri = 'gs://models/m',
-  file?: string,
+  { limit, onList = () => {}, uri = 'gs://models/m', file, cpus = 1 }: Options = {},
 ): Promise<Rig> {
   const storage = await startStorage();
   process.env.STORAGE_EMULATOR_HOST = storage.url;
@@ -49,16 +58,7 @@ async function setUp(
       },
     },
     budget: new MemoryBudget(limit),
-    engine: {
-      capacity: { cpus: 2, memoryBytes: undefined },
-      processes: undefined,
-      intraOpThreads: 1,
-      executionProviders: ['cpu'],
-      maxBatchSize: 8,
-      batchDelayMs: 0,
-      maxQueueSize: 100,
-      runTimeoutMs: 10_000,
-    },
+    engine: engineOptions({ capacity: { cpus, memoryBytes: undefined }, processes: undefined }),
     telemetry: recordTelemetry(),
     modelCount: () => 1,
     keepsSpareMemory: () => false,
@@ -92,8 +92,10 @@ test('a single object is listed once: its generation is pinned', async (t) => {
 });
 
 test('several objects are listed again after the read, and read again if one was replaced meanwhile', async (t) => {
-  const { storage, prepare, listings } = await setUp(t, undefined, (n) => {
-    if (n === 1) storage.put('models', 'm/model.json', Buffer.from('{"version":"2"}'));
+  const { storage, prepare, listings } = await setUp(t, {
+    onList: (n) => {
+      if (n === 1) storage.put('models', 'm/model.json', Buffer.from('{"version":"2"}'));
+    },
   });
   storage.put('models', 'm/model.onnx', addConstant(1), OLD);
   storage.put('models', 'm/model.json', Buffer.from('{"version":"1"}'), OLD);
@@ -104,8 +106,10 @@ test('several objects are listed again after the read, and read again if one was
 test('new weights may belong to an incomplete upload: they are accepted when two listings are equal', async (t) => {
   const { model, data } = externalWeights();
   const other = new Uint8Array(Float32Array.of(7, 7).buffer);
-  const { storage, prepare } = await setUp(t, undefined, (n) => {
-    if (n === 1) storage.put('models', 'm/model.onnx.data', other);
+  const { storage, prepare } = await setUp(t, {
+    onList: (n) => {
+      if (n === 1) storage.put('models', 'm/model.onnx.data', other);
+    },
   });
   storage.put('models', 'm/model.onnx.data', data);
   storage.put('models', 'm/model.onnx', model);
@@ -117,8 +121,10 @@ test('new weights may belong to an incomplete upload: they are accepted when two
 });
 
 test('a model that changes at every read fails, with a reason', async (t) => {
-  const { storage, prepare } = await setUp(t, undefined, (n) => {
-    storage.put('models', 'm/model.json', Buffer.from(`{"version":"${n}"}`), OLD);
+  const { storage, prepare } = await setUp(t, {
+    onList: (n) => {
+      storage.put('models', 'm/model.json', Buffer.from(`{"version":"${n}"}`), OLD);
+    },
   });
   storage.put('models', 'm/model.onnx', addConstant(1), OLD);
   storage.put('models', 'm/model.json', Buffer.from('{}'), OLD);
@@ -130,7 +136,7 @@ test('a model that changes at every read fails, with a reason', async (t) => {
 });
 
 test('the memory of file and engines is counted, and released with the generation, like its files', async (t) => {
-  const { storage, prepare, options } = await setUp(t);
+  const { storage, prepare, options } = await setUp(t, { cpus: 2 });
   const bytes = addConstant(1);
   storage.put('models', 'm/model.onnx', bytes);
   const candidate = await prepare();
@@ -140,7 +146,7 @@ test('the memory of file and engines is counted, and released with the generatio
 });
 
 test('if memory is short there are fewer engines, and beside another generation one, until that is closed', async (t) => {
-  const { storage, prepare, options } = await setUp(t, 3.5 * EACH);
+  const { storage, prepare, options } = await setUp(t, { limit: 3.5 * EACH, cpus: 2 });
   storage.put('models', 'm/model.onnx', addConstant(1));
   const first = await prepare();
   assert.equal(first.generation.engines().filter(({ state }) => state !== 'closed').length, 2);
@@ -155,7 +161,7 @@ test('if memory is short there are fewer engines, and beside another generation 
 });
 
 test('if a newer version or another model is possible, memory for one is kept free', async (t) => {
-  const { storage, options } = await setUp(t, 2.5 * EACH);
+  const { storage, options } = await setUp(t, { limit: 2.5 * EACH, cpus: 2 });
   storage.put('models', 'm/model.onnx', addConstant(1));
   const first = await fetchAndPrepare({ ...options, keepsSpareMemory: () => true }, PROGRESS, false);
   t.after(() => first.close());
@@ -166,7 +172,7 @@ test('if a newer version or another model is possible, memory for one is kept fr
 });
 
 test('a version that does not fit beside the one that serves is refused, and one that can never fit is not read', async (t) => {
-  const { storage, prepare } = await setUp(t, 1.5 * EACH);
+  const { storage, prepare } = await setUp(t, { limit: 1.5 * EACH });
   storage.put('models', 'm/model.onnx', addConstant(1));
   await prepare();
   await assert.rejects(prepare(true), {
@@ -203,7 +209,7 @@ const reads = ({ requests }: StorageServer) => requests.filter(({ kind }) => kin
 
 test('files to which the model does not refer are neither fetched nor counted, and their changes are ignored', async (t) => {
   const checkpoint = Buffer.alloc(2 * EACH);
-  const { storage, prepare, options } = await setUp(t, 2 * EACH);
+  const { storage, prepare, options } = await setUp(t, { limit: 2 * EACH });
   const bytes = addConstant(1);
   storage.put('models', 'm/model.onnx', bytes, OLD);
   for (const name of ['pytorch_model.bin', 'other.onnx.data', 'weights']) {
@@ -231,7 +237,7 @@ test('files to which the model refers are fetched and counted, with any name and
     assert.deepEqual(weights, [path]);
     assert.equal(generation.bytes, model.length + data.length);
     const total = model.length + data.length;
-    assert.equal(options.budget.used(), total + 2 * engineBytes(total));
+    assert.equal(options.budget.used(), total + engineBytes(total));
     storage.put('models', `m/${path}`, data, OLD);
     const next = await prepare(true);
     assert.notEqual(next.stamp, stamp);
@@ -241,7 +247,7 @@ test('files to which the model refers are fetched and counted, with any name and
 test('the weights of a single object are found beside it and below it, and are listed again for comparisons', async (t) => {
   for (const location of ['w', 'parts/w']) {
     const { model, data } = externalWeights(location);
-    const { storage, prepare, options } = await setUp(t, undefined, undefined, 'gs://models/m/fraud.onnx');
+    const { storage, prepare, options } = await setUp(t, { uri: 'gs://models/m/fraud.onnx' });
     storage.put('models', 'm/fraud.onnx', model, OLD);
     storage.put('models', `m/${location}`, data, OLD);
     const { generation, weights, stamp, version } = await prepare();
@@ -253,7 +259,7 @@ test('the weights of a single object are found beside it and below it, and are l
 
 test("the weights of MODEL_FILE are beside the file, its manifest and golden rows in the model's folder", async (t) => {
   const { model, data } = externalWeights('model_q.onnx_data');
-  const { storage, prepare } = await setUp(t, undefined, undefined, 'gs://models/m', 'onnx/model_q.onnx');
+  const { storage, prepare } = await setUp(t, { file: 'onnx/model_q.onnx' });
   storage.put('models', 'm/onnx/model_q.onnx', model, OLD);
   storage.put('models', 'm/onnx/model_q.onnx_data', data, OLD);
   storage.put('models', 'm/onnx/model.onnx', addConstant(1), OLD);
@@ -275,7 +281,7 @@ test('missing weights are named, and the memory is released', async (t) => {
 
 test('weights that can never fit are not read', async (t) => {
   const { model, location } = externalWeights();
-  const { storage, prepare, options } = await setUp(t, 2 * EACH);
+  const { storage, prepare, options } = await setUp(t, { limit: 2 * EACH });
   storage.put('models', 'm/model.onnx', model, OLD);
   storage.put('models', `m/${location}`, Buffer.alloc(2 * EACH), OLD);
   await assert.rejects(prepare(), { code: 'MODEL_FAILED', message: /the model m \(\d+ bytes\) needs about \d+ MiB/ });
@@ -299,7 +305,7 @@ test('local weights of an unusual name are counted too', async (t) => {
   const { model, data } = externalWeights('weights.csv');
   const uri = writeModel(folder, 'm', model);
   writeFileSync(join(uri, 'weights.csv'), data);
-  const { options } = await setUp(t, undefined, undefined, uri);
+  const { options } = await setUp(t, { uri });
   const candidate = await fetchAndPrepare(options, PROGRESS, false);
   t.after(async () => {
     await candidate.close();

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Feeds } from '../../../functions/engine/batch-rows.ts';
 import type { RequestContext } from '../../../functions/http/request-context.ts';
 import type { BufferedRoute } from '../../../functions/http/router.ts';
 import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
@@ -37,31 +36,16 @@ test('what is not set has the default that the API gives it', () => {
 test('predictions of a joined run are encoded as such, also after another run has ended the joining: no prediction contains rows of other requests', async (t) => {
   const spec = { name: 'y', dtype: 'float32', shape: [-1, 1] } as const;
   const signature = { inputs: [{ ...spec, name: 'x' }], outputs: [spec] };
-  let joinsRows = true;
-  const [before, after] = [true, false].map((form) => createRowDecoder(signature, undefined, form));
-  const live = {
-    name: 'm',
-    version: '1',
+  const { live, repository } = stubGeneration({
     signature,
-    manifest: {},
-    labelled: [],
-    hold() {},
-    release() {},
-    get joinsRows() {
-      return joinsRows;
-    },
-    get rows() {
-      return joinsRows ? before : after;
-    },
-    async predict({ rows }: Feeds) {
-      joinsRows = false;
+    async predict({ rows }) {
+      Object.assign(live, { joinsRows: false, rows: createRowDecoder(signature, undefined, false) });
       return [{ rows, outputs: [column(7, 8, 9)], first: 1 }];
     },
-    refuse() {},
-  };
+  });
   const telemetry = recordTelemetry();
   const routes = createVertexRoutes({
-    repository: { main: { live: () => live }, loaded: () => live },
+    repository,
     metrics: telemetry.metrics,
     maxBodyBytes: 1000,
     draining: () => false,

@@ -2,33 +2,25 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { showFinding } from '../../../scripts/deploy-check/finding.ts';
+import { createScope, type Rule } from '../../../scripts/deploy-check/containers.ts';
 import type { Image } from '../../../scripts/deploy-check/image.ts';
-import type { Node } from '../../../scripts/deploy-check/node.ts';
-import { createScope, type Rule } from '../../../scripts/deploy-check/scope.ts';
-import { readYaml } from '../../../scripts/deploy-check/yaml-file.ts';
+import { type Node, readYaml, showFinding } from '../../../scripts/deploy-check/yaml.ts';
 
 export const IMAGE: Image = {
-  stages: [
-    { name: 'cpu', line: 1, env: new Map(), exposes: [8080], user: '65532:65532', workdir: '/app', final: true },
-  ],
+  stages: [{ name: 'cpu', line: 1, env: [], exposes: '8080', user: '65532:65532', workdir: '/app' }],
   port: 8080,
   uid: 65532,
   gid: 65532,
   workdir: '/app',
-  routes: {
-    probes: new Set(['/ready', '/health', '/metrics']),
-    all: new Set(['/ready', '/predict', '/models', '/models/{name}/predict']),
-  },
 };
 
 export function documentsOf(yaml: string): readonly Node[] {
   return readYaml('a.yaml', yaml).documents;
 }
 
-/** What a rule says of the YAML, a line each. */
-export function check(rule: Rule, yaml: string, of: 'files' | 'build' | 'overlay' = 'overlay'): string[] {
-  return rule(createScope(documentsOf(yaml), IMAGE, of)).map(showFinding);
+/** The findings of a rule in the YAML. @param deployed whether it is an overlay. */
+export function check(rule: Rule, yaml: string, deployed = true): string[] {
+  return rule(createScope(documentsOf(yaml), IMAGE, deployed)).map(showFinding);
 }
 
 /** A Deployment of our image, with `pod` in the pod's spec and `container` in its container, both as JSON's inside. */

@@ -19,9 +19,14 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
   [
     'less time than the server takes',
     cloudRun('', 'timeoutSeconds: 30'),
-    /timeoutSeconds: 30 s, but the server answers a request until 60000 ms/,
+    /timeoutSeconds: 30 s, but the server's own limit for a request is 60000 ms/,
   ],
-  ['less time by default than the server takes', cloudRun(TIMEOUT(300_001)), /300 s, but the server .* 300001 ms/],
+  ['less time by default than the server takes', cloudRun(TIMEOUT(300_001)), /300 s, but the server.* 300001 ms/],
+  [
+    'a file of Cloud Build that does not exist',
+    '{ substitutions: { _SERVICE_FILE: services.yaml } }',
+    /_SERVICE_FILE: there is no services\.yaml/,
+  ],
   [
     'another container that is sent the requests',
     cloudRun().replace('containers: [', 'containers: [{ image: other:1, ports: [{ containerPort: 8080 }] }, '),

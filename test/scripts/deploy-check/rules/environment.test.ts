@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readDockerfile } from '../../../../scripts/deploy-check/dockerfile.ts';
-import { readEnvFile } from '../../../../scripts/deploy-check/env-file.ts';
-import { showFinding } from '../../../../scripts/deploy-check/finding.ts';
 import {
   checkEnvironment,
   checkImageEnvironment,
   READ_BY_OTHERS,
 } from '../../../../scripts/deploy-check/rules/environment.ts';
-import { createScope } from '../../../../scripts/deploy-check/scope.ts';
-import { check, cloudRun, compose, deployment, documentsOf, IMAGE } from '../fixture.ts';
+import { showFinding } from '../../../../scripts/deploy-check/yaml.ts';
+import { check, cloudRun, compose, deployment, IMAGE } from '../fixture.ts';
 
 const FROM_MAP = deployment('envFrom: [{ configMapRef: { name: settings } }]');
 const map = (data: string): string =>
   `${FROM_MAP}---\n{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: ${data} }`;
-const step = (args: string): string => `steps: [{ name: gcloud, args: [${args}] }]`;
 
 const GOOD: [title: string, yaml: string][] = [
   [
@@ -35,7 +31,6 @@ const GOOD: [title: string, yaml: string][] = [
   ],
   ['defaults of docker-compose', compose(`environment: { PORT: '\${PORT:-8080}', MODEL_URI: '\${MODEL_URI}' }`)],
   ['a list of docker-compose', compose('environment: [LOG_LEVEL=info, REDIS_URL]')],
-  ["Cloud Build's flags", step('--set-env-vars, "MODEL_URI=gs://b/m,MAX_BATCH_SIZE=$_ROWS"')],
 ];
 
 for (const [title, yaml] of GOOD) {
@@ -68,16 +63,6 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
     compose('env_file: .env'),
     /env_file: its variables cannot be checked/,
   ],
-  [
-    'a flag of Cloud Build, in two arguments',
-    step('--set-env-vars, "MODEL_URI=a,MODEL=b"'),
-    /args\[1\]: MODEL is no setting/,
-  ],
-  [
-    'a flag of Cloud Build, in one',
-    step('"--update-env-vars=^;^PORT=80;LOG_LEVEL=loud"'),
-    /args\[0\]: LOG_LEVEL="loud"/,
-  ],
 ];
 
 for (const [title, yaml, line] of BAD) {
@@ -88,36 +73,19 @@ for (const [title, yaml, line] of BAD) {
   });
 }
 
-test('a variable in a file of kustomize is found at its line of the file', () => {
-  const kustomization = 'configMapGenerator: [{ name: settings, envs: [config.env] }]';
-  const documents = documentsOf(`${FROM_MAP}---\n${kustomization}`);
-  const scope = createScope(
-    [...documents, readEnvFile('config.env', '# why\nLOG_LEVEL=info\nLOG=all\n')],
-    IMAGE,
-    'files',
-  );
-  assert.deepEqual(checkEnvironment(scope).map(showFinding), [
-    'config.env:3: variables.LOG: LOG is no setting of functions/config/settings.ts: nothing reads it',
-  ]);
-});
-
-test('a patch, which names no image, belongs to the container that runs our image', () => {
-  const patch =
-    'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: server }\nspec: { template: { spec: { containers: [{ name: server, env: [{ name: X }] }] } } }';
-  assert.match(
-    check(checkEnvironment, `${deployment()}---\n${patch}`, 'files').join('\n'),
-    /^a\.yaml:\d+: .*X is no setting/,
-  );
-});
-
 test("the image's own variables are settings, too", () => {
-  const stages = readDockerfile('FROM a\nENV PORT=8080 \\\n  MODEL=iris\nENV LOG_LEVEL loud\n');
-  assert.deepEqual(checkImageEnvironment({ ...IMAGE, stages }).map(showFinding), [
-    'Dockerfile.ml:2: stage 0: ENV: MODEL is no setting of functions/config/settings.ts: nothing reads it',
-    'Dockerfile.ml:4: stage 0: ENV: LOG_LEVEL="loud" is not usable: it takes debug, info, warning or error',
+  const env = [
+    ['PORT', '8080'],
+    ['MODEL', 'iris'],
+    ['LOG_LEVEL', 'loud'],
+    ['MODEL_URI', '$MODELS'],
+  ] as const;
+  assert.deepEqual(checkImageEnvironment({ ...IMAGE, stages: [{ ...IMAGE.stages[0]!, env }] }).map(showFinding), [
+    'Dockerfile.ml:1: stage cpu: ENV: MODEL is no setting of functions/config/settings.ts: nothing reads it',
+    'Dockerfile.ml:1: stage cpu: ENV: LOG_LEVEL="loud" is not usable: it takes debug, info, warning or error',
   ]);
 });
 
-test('every variable that is no setting says who reads it', () => {
+test('every variable that is no setting has a reader', () => {
   for (const [name, reader] of Object.entries(READ_BY_OTHERS)) assert.ok(reader.length > 10, name);
 });

@@ -38,20 +38,20 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
   [
     'a path that is no route',
     deployment(asks('readinessProbe', '/readyz')),
-    /readinessProbe\.httpGet\.path: \/readyz is no route of the server: it has \/ready, \/health/,
+    /readinessProbe\.httpGet\.path: \/readyz is no route of the server, expected \/ready$/,
   ],
   ['a path that Google keeps for itself', cloudRun(asks('livenessProbe', '/healthz')), /\/healthz is no route/],
   [
     'a liveness probe that kills what loads',
     deployment(asks('livenessProbe', '/ready')),
-    /livenessProbe.*: asks \/ready, expected \/health/,
+    /livenessProbe.*: requests \/ready, expected \/health/,
   ],
   [
     'a readiness probe that is content too soon',
     deployment(asks('readinessProbe', '/health')),
-    /asks \/health, expected \/ready/,
+    /requests \/health, expected \/ready/,
   ],
-  ['no path', deployment('startupProbe: { httpGet: { port: 8080 } }'), /startupProbe\.httpGet: asks no path/],
+  ['no path', deployment('startupProbe: { httpGet: { port: 8080 } }'), /startupProbe\.httpGet: has no path/],
   ['a load balancer that asks for /', health('/'), /requestPath: \/ is no route/],
   [
     'a load balancer that lets through what is not there',
@@ -59,7 +59,7 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
     /rules\[0\]\.matches\[0\]\.path\.value: \/predictions is no route/,
   ],
   ['a prefix of nothing', route('PathPrefix', '/model'), /\/model is no route/],
-  ['metrics elsewhere', monitoring('/health'), /endpoints\[0\]\.path: asks \/health, expected \/metrics/],
+  ['metrics elsewhere', monitoring('/health'), /endpoints\[0\]\.path: requests \/health, expected \/metrics/],
   [
     'a program that is not in the image',
     deployment('livenessProbe: { exec: { command: [curl, localhost] } }'),

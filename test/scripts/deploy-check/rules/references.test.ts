@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkReferences } from '../../../../scripts/deploy-check/rules/references.ts';
-import { check, deployment } from '../fixture.ts';
+import { check, cloudRun, deployment } from '../fixture.ts';
 
 const object = (kind: string, more = ''): string =>
   `---\n{ apiVersion: v1, kind: ${kind}, metadata: { name: a }${more === '' ? '' : `, ${more}`} }\n`;
@@ -9,8 +9,8 @@ const policy = `${object('Service')}---\n{ apiVersion: networking.gke.io/v1, kin
 const route = `${object('Gateway', 'spec: { listeners: [{ name: https }] }')}---\n{ apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, spec: { parentRefs: [{ name: a, sectionName: https }] } }\n`;
 const autoscaler = (name: string): string =>
   `${deployment()}---\n{ apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: { scaleTargetRef: { kind: Deployment, name: ${name} } } }\n`;
-const budget = (app: string): string =>
-  `${deployment()}---\n{ apiVersion: policy/v1, kind: PodDisruptionBudget, spec: { selector: { matchLabels: { app: ${app} } } } }\n`;
+const backend = (name: string, port: string): string =>
+  `${object('Service', 'spec: { ports: [{ port: 80 }] }')}---\n{ apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, spec: { rules: [{ backendRefs: [{ name: ${name}, port: ${port} }] }] } }\n`;
 const map = deployment(
   'envFrom: [{ configMapRef: { name: a } }], env: [{ name: A, valueFrom: { configMapKeyRef: { name: a, key: b } } }]',
   'serviceAccountName: a, volumes: [{ name: v, configMap: { name: a } }]',
@@ -19,7 +19,15 @@ const map = deployment(
 test('a build may name what is in it, what is optional, and secrets', () => {
   const optional = deployment('envFrom: [{ configMapRef: { name: b, optional: true } }, { secretRef: { name: b } }]');
   const whole = map + object('ConfigMap') + object('ServiceAccount');
-  for (const yaml of [optional, policy, route, whole, autoscaler('server'), budget('server')])
+  for (const yaml of [
+    optional,
+    policy,
+    route,
+    whole,
+    autoscaler('server'),
+    backend('a', '80'),
+    cloudRun('', 'serviceAccountName: a'),
+  ])
     assert.deepEqual(check(checkReferences, yaml), []);
 });
 
@@ -40,7 +48,12 @@ const BAD: [title: string, yaml: string, lines: RegExp[]][] = [
     [/targetRef\.name: there is no Service b/],
   ],
   ['what an autoscaler scales', autoscaler('other'), [/scaleTargetRef\.name: there is no Deployment other/]],
-  ['the pods of a budget of disruption', budget('other'), [/selector\.matchLabels: selects no pod/]],
+  ['the Service of a route', backend('b', '80'), [/backendRefs\[0\]\.name: there is no Service b/]],
+  [
+    'the port of a route',
+    backend('a', '8080'),
+    [/backendRefs\[0\]\.port: Service\/a has no port 8080 among its ports: 80/],
+  ],
   [
     'the gateway of a route',
     route.replace('[{ name: a,', '[{ name: b,'),
@@ -49,7 +62,7 @@ const BAD: [title: string, yaml: string, lines: RegExp[]][] = [
   [
     'the listener of a gateway',
     route.replace('sectionName: https', 'sectionName: http'),
-    [/Gateway\/a has no listener http/],
+    [/Gateway\/a has no name http among its listeners: https/],
   ],
 ];
 
@@ -60,7 +73,3 @@ for (const [title, yaml, lines] of BAD) {
     for (const [i, line] of lines.entries()) assert.match(found[i]!, line);
   });
 }
-
-test('files as they are written may name what only a build has', () => {
-  assert.deepEqual(check(checkReferences, map, 'files'), []);
-});

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { showFinding } from '../../../scripts/deploy-check/finding.ts';
-import { readYaml } from '../../../scripts/deploy-check/yaml-file.ts';
+import { readYaml, showFinding } from '../../../scripts/deploy-check/yaml.ts';
 
 const YAML = `# two documents
 kind: A
