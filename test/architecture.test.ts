@@ -68,7 +68,7 @@ const RULES: Rules = {
     'engine/locale.ts': '',
     'engine/spawn.ts': '),',
     // Node's agent reads the names of proxies in what it is given.
-    'model/sources/gcs/json-api.ts': ' };',
+    'model/sources/gcs/json-api.ts': ');',
     // onnxruntime reads this one variable itself, from the environment, when it loads.
     'engine/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },
