@@ -69,7 +69,7 @@ const RULES: Rules = {
     'engine/process/locale.ts': '',
     'engine/process/spawn.ts': '),',
     // Node's agent reads the names of proxies in what it is given.
-    'model/sources/gcs/json-api.ts': ' };',
+    'model/sources/gcs/json-api.ts': ');',
     // onnxruntime reads this one variable itself, from the environment, when it loads.
     'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },

@@ -26,7 +26,10 @@ export interface DownloadOptions {
 /** How many ranges of one object are read at once: one connection to Cloud Storage does not fill a fast network. */
 const PARALLEL = 4;
 /** Parts start at multiples of 4 MiB, as the chunks of the cache do. */
-const PART = 16 * 2 ** 20;
+const PART_UNIT = 4 * 2 ** 20;
+const SMALLEST_PART = 16 * 2 ** 20;
+/** Larger parts would leave fast connections without work while a slow one finishes. */
+const LARGEST_PART = 64 * 2 ** 20;
 /** A connection that breaks after fewer bytes counts as a failure: otherwise one byte a connection would go on for ever. */
 const LEAST_PROGRESS = 256 * 2 ** 10;
 /** How often an object is read completely if its checksum is wrong. */
@@ -68,8 +71,9 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const parts: { start: number; end: number; crc: number }[] = [];
-  for (let start = 0; start < entry.bytes; start += PART) {
-    parts.push({ start, end: Math.min(entry.bytes, start + PART), crc: 0 });
+  const length = partLength(entry.bytes);
+  for (let start = 0; start < entry.bytes; start += length) {
+    parts.push({ start, end: Math.min(entry.bytes, start + length), crc: 0 });
   }
   let next = 0;
 
@@ -84,7 +88,7 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
     try {
       while (at < one.end) await readOn();
     } finally {
-      await writer.flush();
+      writer.flush();
     }
     one.crc = writer.crc32c();
 
@@ -122,6 +126,12 @@ async function readParts(source: Source, entry: Entry, path: string, options: Do
     closeSync(fd);
   }
   return parts.reduce((crc, { start, end, crc: own }) => combineCrc32c(crc, own, end - start), 0);
+}
+
+/** One part for each connection, within the limits: each part is a request, and waits for its response. */
+function partLength(bytes: number): number {
+  const equal = Math.ceil(bytes / PARALLEL / PART_UNIT) * PART_UNIT;
+  return Math.min(LARGEST_PART, Math.max(SMALLEST_PART, equal));
 }
 
 /** Why the bytes are not those that were uploaded; undefined if the checksums match. */

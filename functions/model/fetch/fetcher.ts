@@ -38,9 +38,9 @@ interface Pending {
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './fetcher.js', import.meta.url));
 /**
- * The chunks of a socket become garbage at once: a young generation of 1 MB reuses their memory while it is in the processor's
- * cache. V8 marks the old generation after every 64 MB of chunks. In one pause that takes half as much CPU as in increments, and
- * less garbage collects; a pause of 10 ms delays no request here.
+ * The chunks of Redis and of a proxy become garbage at once: a young generation of 1 MB reuses their memory while it is in the
+ * processor's cache. V8 marks the old generation after every 64 MB of chunks. In one pause that takes half as much CPU as in
+ * increments, and less garbage collects; a pause of 10 ms delays no request here.
  */
 const FLAGS = ['--max-semi-space-size=1', '--no-incremental-marking'];
 /** A load lists, fetches and lists again. The process ends soon after: the engine that loads the model needs its 80 MB. */

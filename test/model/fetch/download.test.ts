@@ -96,6 +96,27 @@ test('a large object is read in parallel ranges, to a file of the same bytes tha
   );
 });
 
+test('an object is read in a part for each of four connections, of 16 to 64 MiB', async (t) => {
+  const { run, source, entry, reads } = await setUp(t, new Uint8Array());
+  const refusing: Source = {
+    ...source,
+    async read(_, start, end) {
+      reads.push([start, end]);
+      throw new SourceError('refused', 'no');
+    },
+  };
+  const MIB = 2 ** 20;
+  for (const [bytes, part] of [
+    [40 * MIB, 16 * MIB],
+    [200 * MIB, 52 * MIB],
+    [400 * MIB, 64 * MIB],
+  ] as const) {
+    reads.length = 0;
+    await assert.rejects(run(refusing, { ...entry, bytes }), { message: 'no' });
+    assert.deepEqual(reads[1], [part, Math.min(bytes, 2 * part)]);
+  }
+});
+
 test('an empty object is an empty file', async (t) => {
   const { run, path } = await setUp(t, new Uint8Array());
   await run();

@@ -13,10 +13,10 @@ after(() => rmSync(folder, { recursive: true }));
 const path = join(folder, 'file');
 const BYTES = randomBytes(5_000_000);
 
-test('chunks of any size are written in order, at their place, with the checksum of all', async () => {
+test('chunks of any size are written in order, at their place, with the checksum of all', () => {
   const sizes = fc.array(fc.integer({ min: 0, max: 900_000 }), { maxLength: 12 });
-  await fc.assert(
-    fc.asyncProperty(sizes, fc.integer({ min: 0, max: 1000 }), async (pieces, start) => {
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: 0, max: 1000 }), (pieces, start) => {
       const fd = openSync(path, 'w');
       const writer = createPartWriter(fd, start);
       let at = 0;
@@ -27,7 +27,7 @@ test('chunks of any size are written in order, at their place, with the checksum
         piece.fill(0);
         at = Math.min(BYTES.length, at + size);
       }
-      await writer.flush();
+      writer.flush();
       closeSync(fd);
       const taken = BYTES.subarray(0, at);
       assert.ok(readFileSync(path).subarray(start).equals(taken));
@@ -37,16 +37,13 @@ test('chunks of any size are written in order, at their place, with the checksum
   );
 });
 
-test('a write that fails is reported by the next append, or at the end', async () => {
+test('a write that fails is reported at once, or at the end if the bytes were few', () => {
   const fd = openSync(path, 'w');
   closeSync(fd);
   const reading = openSync(path, 'r');
+  assert.throws(() => createPartWriter(reading, 0).append(BYTES), { code: 'EBADF' });
   const writer = createPartWriter(reading, 0);
-  const write = async (): Promise<void> => {
-    writer.append(BYTES);
-    await writer.flush();
-  };
-  await assert.rejects(write, { code: 'EBADF' });
-  await assert.rejects(async () => writer.append(BYTES), { code: 'EBADF' });
+  writer.append(BYTES.subarray(0, 10));
+  assert.throws(() => writer.flush(), { code: 'EBADF' });
   closeSync(reading);
 });

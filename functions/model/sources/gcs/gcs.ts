@@ -53,7 +53,7 @@ export function createGcsSource(uri: string, options: GcsOptions = {}): Source {
   async function requestPage(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Page> {
     const attempted: Attempted = { action: 'list', place: root, bucket };
     const chunks: Uint8Array[] = [];
-    await api.get({ attempted, path: objects, query }, signal, () => (chunk) => chunks.push(chunk) > 0);
+    await api.get({ attempted, path: objects, query }, signal, () => (chunk) => chunks.push(Buffer.from(chunk)) > 0);
     try {
       return JSON.parse(Buffer.concat(chunks).toString());
     } catch (cause) {

@@ -119,6 +119,20 @@ test('delivers nothing more when the receiver has thrown or has enough, or the r
   }
 });
 
+test('frees the memory of a chunk when the receiver returns', async (t) => {
+  const { url } = await serve(t, (_req, res) => void res.end(Buffer.alloc(2 ** 20)));
+  const api = open(t, { baseUrl: url, authorize: async () => new Headers() });
+  const chunks: Uint8Array[] = [];
+  let received = 0;
+  await api.get(REQUEST, NEVER, () => (chunk) => {
+    chunks.push(chunk);
+    received += chunk.length;
+    return true;
+  });
+  assert.equal(received, 2 ** 20);
+  assert.ok(chunks.every(({ length }) => length === 0));
+});
+
 test('uses the proxy of the environment, but not for the hosts that it excludes', async (t) => {
   const proxy = createServer();
   const tunnels: string[] = [];
