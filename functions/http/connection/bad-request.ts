@@ -6,6 +6,7 @@ import type { Logger } from '../../telemetry/log/logger.ts';
 import type { CloseReason, Metrics } from '../../telemetry/metrics/metrics.ts';
 import { failureBody } from '../error-response.ts';
 import { DEFAULT_FIELDS } from '../response-fields.ts';
+import { createLogInterval } from './log-interval.ts';
 
 interface BadRequestOptions {
   /** The response of a connection's latest request, which HTTP/1.1 finishes last. */
@@ -54,8 +55,6 @@ const FIELDS = Array.from({ length: DEFAULT_FIELDS.data.length / 2 }, (_, i) =>
 );
 /** How long the connection is still read after the response. */
 const LINGER_MS = 2000;
-/** A port scanner must not fill the log: one line in this time, with the number of connections since the last one. */
-const LOG_EVERY_MS = 10_000;
 
 /**
  * Responds to bytes that are not an HTTP request with the one error shape, and closes the connection. Each connection is counted;
@@ -64,8 +63,7 @@ const LOG_EVERY_MS = 10_000;
  */
 export function createBadRequestListener({ latest, logger, metrics }: BadRequestOptions) {
   const broken = new WeakSet<Socket>();
-  let unlogged = 0;
-  let loggedAt = Number.NEGATIVE_INFINITY;
+  const countDue = createLogInterval();
 
   function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     if (!socket.writable) {
@@ -92,15 +90,12 @@ export function createBadRequestListener({ latest, logger, metrics }: BadRequest
   }
 
   function log({ message }: Refusal, { code }: NodeJS.ErrnoException): void {
-    unlogged += 1;
-    const now = performance.now();
-    if (now - loggedAt < LOG_EVERY_MS) return;
+    const count = countDue();
+    if (count === undefined) return;
     logger.warning(`connections closed because of what they sent; the latest: ${message}`, {
       reason: code,
-      count: unlogged,
+      count,
     });
-    unlogged = 0;
-    loggedAt = now;
   }
 
   return (error: NodeJS.ErrnoException, socket: Socket): void => {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { totalmem } from 'node:os';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { CloseReason } from '../../telemetry/metrics/metrics.ts';
+import { createLogInterval } from './log-interval.ts';
 
 interface ConnectionLimitOptions {
   readonly max: number;
@@ -30,8 +31,6 @@ const BASE_DESCRIPTORS = 32;
 const CONNECTION_BYTES = 65_536;
 const MEMORY_SHARE = 1 / 4;
 const LEAST = 16;
-/** At most one line is logged in this time. */
-const LOG_EVERY_MS = 10_000;
 
 /**
  * Limits the number of open connections. At the limit the newest connection without a request in flight is closed for a new one;
@@ -40,18 +39,14 @@ const LOG_EVERY_MS = 10_000;
  */
 export function createConnectionLimit({ max, isBusy, onClose, logger }: ConnectionLimitOptions): Connections {
   const open = new Set<Socket>();
-  let unlogged = 0;
-  let loggedAt = Number.NEGATIVE_INFINITY;
+  const countDue = createLogInterval();
 
   function log(): void {
-    unlogged += 1;
-    const now = performance.now();
-    if (now - loggedAt < LOG_EVERY_MS) return;
+    const count = countDue();
+    if (count === undefined) return;
     logger.warning(`${max} connections are open, the limit: the newest without a request in flight are closed`, {
-      count: unlogged,
+      count,
     });
-    unlogged = 0;
-    loggedAt = now;
   }
 
   return {

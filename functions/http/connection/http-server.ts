@@ -68,7 +68,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   }
 
   const server = createNodeServer(tls, onRequest);
-  const sockets = tls === undefined ? undefined : trackSecureSockets(server, metrics.connectionClosed);
+  const sockets = tls === undefined ? undefined : trackSecureSockets(server, metrics.connectionClosed, logger);
   /** The socket on which the requests of an accepted connection are read. */
   const inside = (socket: Socket): Socket => sockets?.inside(socket) ?? socket;
   const connections = createConnectionLimit({

@@ -1,7 +1,9 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { Logger } from '../../telemetry/log/logger.ts';
 import type { CloseReason } from '../../telemetry/metrics/metrics.ts';
+import { createLogInterval } from './log-interval.ts';
 
 interface SecureSockets {
   /** The TLS socket in an accepted connection; undefined until its handshake is complete. */
@@ -9,11 +11,16 @@ interface SecureSockets {
 }
 
 /**
- * Observes the handshakes of a server with TLS. A connection whose handshake fails is closed and counted: Node would report it as
+ * Observes the handshakes of a server with TLS. A connection whose handshake fails is closed, counted and logged: Node would report it as
  * a `clientError`, to which this server responds in HTTP.
  * @param onClose called with `tls_handshake`.
  */
-export function trackSecureSockets(server: Server, onClose: (reason: CloseReason) => void): SecureSockets {
+export function trackSecureSockets(
+  server: Server,
+  onClose: (reason: CloseReason) => void,
+  logger: Pick<Logger, 'warning'>,
+): SecureSockets {
+  const countDue = createLogInterval();
   /** The connections whose handshake is not complete. Node does not say to which of them a TLS socket belongs. */
   const handshaking = new Map<string, Socket>();
   const secured = new WeakMap<Socket, TLSSocket>();
@@ -32,9 +39,11 @@ export function trackSecureSockets(server: Server, onClose: (reason: CloseReason
     handshaking.delete(peer);
   });
   server.removeAllListeners('tlsClientError');
-  server.on('tlsClientError', (_: Error, socket: TLSSocket) => {
+  server.on('tlsClientError', ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
     onClose('tls_handshake');
     socket.destroy();
+    const count = countDue();
+    if (count !== undefined) logger.warning('TLS handshakes have failed', { reason: code, count });
   });
   return { inside: (socket) => secured.get(socket) };
 }

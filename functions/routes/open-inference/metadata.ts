@@ -10,9 +10,10 @@ import { DATATYPES } from './datatype.ts';
 
 /**
  * Name and version in the server metadata. Triton's clients compare the name (triton-inference-server/client,
- * simple_http_health_metadata.py). The version is that of package.json; its build metadata (SemVer, 10) names this server.
+ * simple_http_health_metadata.py). The version is the first number of that in package.json, as everybody can read it: the exact one
+ * would show which faults are not mended. Its build metadata (SemVer, 10) names this server.
  */
-export const SERVER = { name: 'triton', version: '0.1.0+onnx-cloud-run' } as const;
+export const SERVER = { name: 'triton', version: '0+onnx-cloud-run' } as const;
 
 /** The extensions by Triton's names. Only complete ones are listed. */
 const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_configuration', 'statistics'];

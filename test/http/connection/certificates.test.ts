@@ -146,6 +146,7 @@ test('versions of TLS below 1.2, and requests without TLS, are refused, counted,
     connect: secure,
     port,
     closedFor,
+    lines,
   } = await serveHttp(t, ROUTES, { tls: { cert, key, minVersion: 'TLSv1.2', authority: cert } });
   const old = secure({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' });
   assert.equal(await old.closed, '');
@@ -154,4 +155,8 @@ test('versions of TLS below 1.2, and requests without TLS, are refused, counted,
   assert.doesNotMatch(await plain.closed, /HTTP/);
   assert.equal(await closedFor('tls_handshake'), 2);
   assert.equal(await closedFor('bad_request'), 0);
+  assert.deepEqual(
+    lines.map(({ message, fields }) => [message, fields.reason]),
+    [['TLS handshakes have failed', 'ERR_SSL_UNSUPPORTED_PROTOCOL']],
+  );
 });
