@@ -8,7 +8,8 @@ import { recordTelemetry } from '../../helpers/telemetry.ts';
 
 function setUp(t: TestContext) {
   const { logger, metrics } = recordTelemetry();
-  const http = createHttpServer({ handler: (_, res) => void res.end(), maxBodyBytes: 100, logger, metrics });
+  const limits = { maxBodyBytes: 100, maxConnections: 10 };
+  const http = createHttpServer({ handler: (_, res) => void res.end(), ...limits, logger, metrics });
   t.after(() => {
     http.close();
     metrics.close();
