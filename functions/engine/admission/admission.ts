@@ -215,7 +215,10 @@ export class Admission<E extends AdmittedEntry> {
   #dropIfUseless(entry: E): boolean {
     if (this.dropIfCancelled(entry)) return true;
     const { deadline } = entry.terms;
-    if (deadline === undefined || this.#now() + this.#runTimes.runMs(1) < deadline) return false;
+    if (deadline === undefined) return false;
+    const now = this.#now();
+    if (now + this.#runTimes.runMs(1) < deadline) return false;
+    if (now < deadline) this.#runTimes.doubt();
     if (!entry.isBulk) this.#overload.lost(entry.feeds.rows);
     this.reject(entry, new ServingError('DEADLINE', 'the request waited in the queue until its deadline'));
     return true;

@@ -2,6 +2,8 @@
 export interface RunTimes {
   /** Records a run that has ended. */
   record(rows: number, ms: number): void;
+  /** Shortens the estimates a little: rows were dropped because of them, so that no run could correct them. */
+  doubt(): void;
   /** Milliseconds that a run of so many rows takes; 0 before the first run has ended. */
   runMs(rows: number): number;
   /** Milliseconds until so many rows have been run, if no others are run meanwhile; 0 before the first run has ended. */
@@ -35,6 +37,9 @@ export function createRunTimes(maxRows: number, engines: () => number): RunTimes
       const before = averages[size]!;
       averages[size] = before === 0 ? ms : before + (ms - before) * LATEST;
       largest = Math.max(largest, rows);
+    },
+    doubt() {
+      for (let i = 0; i < averages.length; i++) averages[i]! *= 1 - LATEST;
     },
     runMs,
     drainMs(rows) {
