@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { AUTH_SETTINGS, findAuthFault } from './auth.ts';
 import {
   fileBelow,
   holdsText,
@@ -91,6 +92,7 @@ export const SETTINGS = {
     'the path of a file that can be read and is not empty',
     'File that holds the bearer token for loading and unloading models over HTTP. Unset: not allowed.',
   ),
+  ...AUTH_SETTINGS,
   REDIS_URL: secret(
     '',
     optional(z.string().regex(/^rediss?:\/\/\S+$/) as z.ZodType<string, string>),
@@ -232,6 +234,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(SETTINGS) as SettingName[];
   const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
   refuseOtherModels(config);
+  const authFault = findAuthFault(config);
+  if (authFault !== undefined) throw new ConfigError(authFault);
   return {
     ...config,
     PORT: config.AIP_HTTP_PORT ?? config.PORT,

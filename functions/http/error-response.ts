@@ -44,8 +44,9 @@ export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res'
   ];
   if (error.retryAfter !== undefined) headers.push('Retry-After', String(error.retryAfter));
   if (error.allow !== undefined) headers.push('Allow', error.allow);
+  if (error.challenge !== undefined) headers.push('WWW-Authenticate', error.challenge);
   // RFC 9110, 11.6.1: a 401 names the scheme.
-  if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
+  else if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
   const half = isArriving(req);
   if (half || error.code === 'DRAINING') headers.push('Connection', 'close');
   res.writeHead(STATUS[error.code], headers);

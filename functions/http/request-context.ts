@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller } from '../access/caller.ts';
 import type { Cancellation } from '../engine/batcher.ts';
 import type { ServingError } from '../errors.ts';
 import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
@@ -15,6 +16,8 @@ export interface RequestContext {
   readonly params: Readonly<Record<string, string>>;
   /** `gone` once the client has left or the deadline has passed: no response can be sent then. */
   readonly cancellation: RequestState;
+  /** Who has sent it; undefined if the route may be used without authentication. */
+  caller?: Caller | undefined;
   /** A fault of the server or the model in a part of a response with status 200, for the log. */
   fault?: ServingError | undefined;
   /** Settles when the response is compressed and sent; the router waits for it. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, ServingError } from '../errors.ts';
-import type { Logger } from '../telemetry/log/logger.ts';
+import type { LogFields, Logger } from '../telemetry/log/logger.ts';
 import type { Metrics, RejectReason } from '../telemetry/metrics/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
 import { type BodyBudget, BodyReservation, processBudget } from './body/body-budget.ts';
@@ -22,6 +22,14 @@ interface RouteBase {
   readonly probe?: boolean;
   /** It changes the server, and needs the admin token: see `authorize`. */
   readonly admin?: boolean;
+  /** Served without authentication: platforms poll it. Its response has nothing for an anonymous caller but the status. */
+  readonly open?: boolean;
+  /** It serves the model behind `/predict`, which the path does not name. */
+  readonly main?: boolean;
+  /** It needs the right to read metrics. */
+  readonly metrics?: boolean;
+  /** The error for a model that does not exist, in the words of the route's dialect. Default: those of the native routes. */
+  unknownModel?(params: RequestContext['params']): ServingError;
 }
 
 /** A route that reads no body: what a client sends is discarded. */
@@ -60,7 +68,8 @@ export interface RouterOptions {
   readonly draining: () => boolean;
   /**
    * Checks that the caller may use the route, before the body is read: it stays unread until a returned promise settles.
-   * @throws ServingError `UNAUTHORIZED`, `FORBIDDEN`.
+   * It sets the `caller` of the context.
+   * @throws ServingError `UNAUTHORIZED`, `FORBIDDEN`; `NOT_FOUND` for a model that the caller may not use; `QUOTA_EXCEEDED`.
    */
   readonly authorize?: (context: RequestContext, route: Route) => void | Promise<void>;
   /** The memory for all bodies together. Default: the process's budget. */
@@ -182,6 +191,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       requestId: id,
       userAgent: req.headers['user-agent'],
       trace: () => parseTrace(one(req.headers.traceparent), one(req.headers['x-cloud-trace-context'])),
+      ...callerFields(context, error),
       ...(error === undefined ? {} : { code: error.code, error: WITH_STACK.has(error.code) ? error : undefined }),
     });
   }
@@ -198,6 +208,12 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
 }
 
 const leftEarly = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its response');
+
+/** Who has sent a request; or why it is not authenticated, which its response does not say. */
+function callerFields({ caller }: Routed, error: ServingError | undefined): Pick<LogFields, 'caller' | 'reason'> {
+  if (caller !== undefined) return { caller: caller.name };
+  return error?.code === 'UNAUTHORIZED' && error.detail !== undefined ? { reason: error.detail } : {};
+}
 
 /** Releases the memory that is reserved for the body once the response has been sent, or cannot be sent any more. */
 function releaseBody({ reservation, res }: Routed): void {

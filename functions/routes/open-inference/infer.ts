@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Cancellation } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
+import { chargeRows } from '../../http/quota.ts';
 import type { RequestContext } from '../../http/request-context.ts';
 import type { BufferedRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
@@ -127,6 +128,7 @@ export async function runInfer(
   recorder: ModelRecorder,
 ): Promise<readonly Tensor[]> {
   const rows = live.joined ? request.tensors[0]!.dims[0]! : 1;
+  chargeRows(context, rows);
   let ok = false;
   try {
     const outputs = await within(request.timeout, context, (cancellation) =>
