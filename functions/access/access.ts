@@ -15,8 +15,6 @@ export interface AccessOptions {
   /** Of each caller whose token has none of its own. */
   readonly quota: QuotaLimits | undefined;
   readonly logger: Pick<Logger, 'error' | 'info'>;
-  /** Milliseconds since 1970. Default: the system's clock. */
-  readonly clock?: () => number;
 }
 
 /**
@@ -31,9 +29,9 @@ const SCHEME = 'bearer ';
 const IAP_HEADER = 'x-goog-iap-jwt-assertion';
 
 /** Creates the authentication of callers. @throws Error in one line if the file with tokens cannot be used. */
-export function createAccess({ tokenFile, jwt, quota, logger, clock }: AccessOptions): Authenticate {
+export function createAccess({ tokenFile, jwt, quota, logger }: AccessOptions): Authenticate {
   const tokens = tokenFile === undefined ? undefined : createTokens({ file: tokenFile, quota, logger });
-  const jwts = jwt === undefined ? undefined : createJwtCheck({ ...jwt, logger, clock });
+  const jwts = jwt === undefined ? undefined : createJwtCheck({ ...jwt, logger });
   const behindIap = jwt?.issuers.includes(IAP) === true;
 
   function find(token: string): Caller | Promise<Caller> {

@@ -25,6 +25,8 @@ interface JwtOptions extends JwtRules {
   readonly logger: Pick<Logger, 'error' | 'info'>;
   /** Milliseconds since 1970. Default: the system's clock. */
   readonly clock?: (() => number) | undefined;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** Checks JWTs. */
@@ -66,7 +68,7 @@ const FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /** Creates the check of JWTs. jose is loaded for the first token. */
 export function createJwtCheck(options: JwtOptions): JwtCheck {
-  const { clock = Date.now } = options;
+  const { logger, clock = Date.now, now = () => performance.now() } = options;
   const checked = new Recent<{ readonly caller: Caller; readonly until: number }>(MOST_TOKENS);
   const quotas = new Recent<Quota>(MOST_CALLERS);
   let verify: ReturnType<typeof load> | undefined;
@@ -76,7 +78,7 @@ export function createJwtCheck(options: JwtOptions): JwtCheck {
     const issuers = new Map<unknown, Issuer>();
     for (const issuer of options.issuers) {
       const keysUrl = issuer === IAP ? IAP_KEYS : undefined;
-      const find = createIssuerKeys({ jose, issuer, keysUrl, logger: options.logger, now: () => performance.now() });
+      const find = createIssuerKeys({ jose, issuer, keysUrl, logger, now });
       // Google's older tokens have the name without a scheme (developers.google.com/identity/openid-connect).
       const names = issuer === GOOGLE ? [GOOGLE, 'accounts.google.com'] : [issuer];
       const one = { find, names, algorithms: issuer === IAP ? ['ES256'] : ALGORITHMS };

@@ -48,11 +48,6 @@ export class Quota {
     return this.limits.concurrency !== undefined;
   }
 
-  /** Whether no request is in progress. */
-  get isIdle(): boolean {
-    return this.#running === 0;
-  }
-
   /** Counts a request as started. @throws ServingError `QUOTA_EXCEEDED`; the request is not counted then. */
   start(): void {
     const { requests, rows, concurrency } = this.limits;

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { type TestContext, test } from 'node:test';
+import { createAccess } from '../../functions/access/access.ts';
+import { AUDIENCE, sha256, startIssuer } from '../helpers/issuer.ts';
+import { recordTelemetry } from '../helpers/telemetry.ts';
+import { tempFiles } from '../helpers/temp-file.ts';
+
+const write = tempFiles('access-');
+const TOKENS = ['web', 'ops'].map((name) => ({ name, sha256: sha256(`${name}-token`) }));
+const file = write('tokens.json', JSON.stringify({ tokens: TOKENS }));
+const { logger } = recordTelemetry();
+const IAP = 'https://cloud.google.com/iap';
+
+const forTokens = () => createAccess({ tokenFile: file, jwt: undefined, quota: undefined, logger });
+function forIssuers(...issuers: string[]) {
+  const jwt = { issuers, audiences: [AUDIENCE], claims: [], quota: undefined };
+  return createAccess({ tokenFile: file, jwt, quota: undefined, logger });
+}
+
+test('a token is read from Authorization: Bearer, in any case', async () => {
+  const authenticate = forTokens();
+  for (const authorization of ['Bearer web-token', 'bearer web-token', 'BEARER   web-token  ']) {
+    assert.equal((await authenticate({ authorization })).name, 'web');
+  }
+  assert.equal((await authenticate({ authorization: 'Bearer ops-token' })).name, 'ops');
+});
+
+test('without a bearer token the challenge has no error; with a wrong one it has', async () => {
+  const authenticate = forTokens();
+  const ask = async (authorization?: string) => authenticate(authorization === undefined ? {} : { authorization });
+  for (const none of [undefined, '', 'Bearer', 'Bearer ', 'Basic web-token', 'web-token', 'Bearerweb-token']) {
+    await assert.rejects(ask(none), { code: 'UNAUTHORIZED', challenge: 'Bearer realm="onnx-cloud-run"' });
+  }
+  for (const wrong of ['Bearer web', 'Bearer web-token x', 'Bearer web-token,ops-token', 'Bearer é', 'Bearer a.b.c']) {
+    await assert.rejects(ask(wrong), {
+      code: 'UNAUTHORIZED',
+      challenge: 'Bearer realm="onnx-cloud-run", error="invalid_token", error_description="the token is not valid"',
+    });
+  }
+});
+
+test('a wrong token takes the same work as a right one, however much of it is right', async (t: TestContext) => {
+  const hashed = t.mock.method(crypto, 'hash');
+  const compared = t.mock.method(crypto, 'timingSafeEqual');
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const authenticate = forTokens();
+  for (const token of ['web-token', 'web-tokem', 'w', 'x'.repeat(1000), 'ops-token']) {
+    const before = [hashed.mock.callCount(), compared.mock.callCount()];
+    await Promise.resolve()
+      .then(() => authenticate({ authorization: `Bearer ${token}` }))
+      .catch(() => {});
+    assert.deepEqual([hashed.mock.callCount() - before[0]!, compared.mock.callCount() - before[1]!], [1, 1], token);
+    const [left, right] = compared.mock.calls.at(-1)!.arguments as [Buffer, Buffer];
+    assert.deepEqual([left.length, right.length], [64, 64]);
+  }
+});
+
+test('tokens of the file and JWTs are accepted side by side', async (t) => {
+  const issuer = await startIssuer('ES256');
+  t.after(() => issuer.close());
+  const authenticate = forIssuers(issuer.url);
+  assert.equal((await authenticate({ authorization: 'Bearer web-token' })).name, 'web');
+  assert.equal((await authenticate({ authorization: `Bearer ${await issuer.sign()}` })).name, 'ada@example.com');
+});
+
+test('the assertion of Identity-Aware Proxy is read only if that is an issuer, and comes before Authorization then', async (t) => {
+  const issuer = await startIssuer('ES256');
+  t.after(() => issuer.close());
+  const { fetch } = globalThis;
+  t.mock.method(globalThis, 'fetch', () => fetch(`${issuer.url}/keys`));
+  const assertion = await issuer.sign({ claims: { iss: IAP, email: 'iap@example.com' } });
+  const headers = { 'x-goog-iap-jwt-assertion': assertion };
+  const behindIap = forIssuers(IAP);
+  assert.equal((await behindIap(headers)).name, 'iap@example.com');
+  assert.equal((await behindIap({ ...headers, authorization: 'Bearer web-token' })).name, 'iap@example.com');
+  assert.equal((await behindIap({ authorization: 'Bearer web-token' })).name, 'web');
+  const forged = { 'x-goog-iap-jwt-assertion': 'a.b.c', authorization: 'Bearer web-token' };
+  await assert.rejects(async () => behindIap(forged), { code: 'UNAUTHORIZED' });
+  const others = forIssuers(issuer.url);
+  await assert.rejects(async () => others(headers), {
+    code: 'UNAUTHORIZED',
+    challenge: 'Bearer realm="onnx-cloud-run"',
+  });
+  assert.equal((await others({ ...headers, authorization: 'Bearer web-token' })).name, 'web');
+});
