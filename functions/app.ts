@@ -168,9 +168,9 @@ function createCallerRules(config: Config, repository: Repository, logger: Logge
   });
   // Each request that needs it throws the error.
   loading.catch((error) => logger.error('callers cannot be authenticated', { error }));
-  let authenticate: Authenticate = async (headers) => (await loading)(headers);
+  let authenticate: Authenticate = async (req) => (await loading)(req);
   return {
-    authenticate: (headers) => authenticate(headers),
+    authenticate: (req) => authenticate(req),
     open: config.AUTH_OPEN ?? [],
     isMain: repository.isMain,
     whenMainIsKnown: () => repository.main.whenLive(),

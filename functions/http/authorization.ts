@@ -89,7 +89,7 @@ export function createAuthorization(
       context.caller = caller;
     };
     try {
-      const caller = authenticate(context.req.headers);
+      const caller = authenticate(context.req);
       return caller instanceof Promise ? caller.then(set, () => {}) : set(caller);
     } catch {}
   }
@@ -102,7 +102,7 @@ export function createAuthorization(
     }
     if (route.open === true) return recognize(context);
     if (isOpened(rules.open, route)) return undefined;
-    const caller = authenticate(context.req.headers);
+    const caller = authenticate(context.req);
     return caller instanceof Promise
       ? caller.then((known) => permit(context, route, known))
       : permit(context, route, caller);

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { createAccess } from '../../functions/access/access.ts';
+import { type Authenticate, createAccess } from '../../functions/access/access.ts';
+import type { Caller } from '../../functions/access/caller.ts';
+import { createClock } from '../helpers/clock.ts';
 import { AUDIENCE, sha256, startIssuer } from '../helpers/issuer.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
@@ -13,10 +18,16 @@ const file = write('tokens.json', JSON.stringify({ tokens: TOKENS }));
 const { logger } = recordTelemetry();
 const IAP = 'https://cloud.google.com/iap';
 
-const forTokens = () => createAccess({ tokenFile: file, jwt: undefined, quota: undefined, logger });
+/** Authenticates requests by their headers, each on a connection of its own unless the test gives one. */
+function on(authenticate: Authenticate) {
+  return async (headers: IncomingHttpHeaders, socket = {} as Socket): Promise<Caller> =>
+    authenticate({ headers, socket });
+}
+
+const forTokens = () => on(createAccess({ tokenFile: file, jwt: undefined, quota: undefined, logger }));
 function forIssuers(...issuers: string[]) {
   const jwt = { issuers, audiences: [AUDIENCE], claims: [], quota: undefined };
-  return createAccess({ tokenFile: file, jwt, quota: undefined, logger });
+  return on(createAccess({ tokenFile: file, jwt, quota: undefined, logger }));
 }
 
 test('a token is read from Authorization: Bearer, in any case', async () => {
@@ -52,13 +63,45 @@ test('a wrong token takes the same work as a right one, however much of it is ri
   const authenticate = forTokens();
   for (const token of ['web-token', 'web-tokem', 'w', 'x'.repeat(1000), 'ops-token']) {
     const before = [hashed.mock.callCount(), compared.mock.callCount()];
-    await Promise.resolve()
-      .then(() => authenticate({ authorization: `Bearer ${token}` }))
-      .catch(() => {});
+    await authenticate({ authorization: `Bearer ${token}` }).catch(() => {});
     assert.deepEqual([hashed.mock.callCount() - before[0]!, compared.mock.callCount() - before[1]!], [1, 1], token);
     const [left, right] = compared.mock.calls.at(-1)!.arguments as [Buffer, Buffer];
     assert.deepEqual([left.length, right.length], [64, 64]);
   }
+});
+
+test('on one connection each request is judged by its own token', async () => {
+  const authenticate = forTokens();
+  const socket = {} as Socket;
+  for (const [token, name] of [
+    ['web-token', 'web'],
+    ['web-token', 'web'],
+    ['web-toke', undefined],
+    ['web-tokem', undefined],
+    ['', undefined],
+    ['web-token', 'web'],
+    ['ops-token', 'ops'],
+    ['web-token\u0100', undefined],
+    ['web-token', 'web'],
+  ]) {
+    const caller = await authenticate({ authorization: `Bearer ${token}` }, socket).catch(() => undefined);
+    assert.equal(caller?.name, name, token);
+  }
+});
+
+test('a token that is removed from the file is refused on its connection too', async (t) => {
+  const own = write('removed.json', JSON.stringify({ tokens: TOKENS }));
+  t.mock.method(performance, 'now', () => clock.now());
+  const clock = createClock();
+  const authenticate = on(createAccess({ tokenFile: own, jwt: undefined, quota: undefined, logger }));
+  const socket = {} as Socket;
+  const headers = { authorization: 'Bearer web-token' };
+  assert.equal((await authenticate(headers, socket)).name, 'web');
+  writeFileSync(own, JSON.stringify({ tokens: TOKENS.slice(1) }));
+  clock.pass(999);
+  assert.equal((await authenticate(headers, socket)).name, 'web');
+  clock.pass(1);
+  await assert.rejects(authenticate(headers, socket), { code: 'UNAUTHORIZED' });
 });
 
 test('tokens of the file and JWTs are accepted side by side', async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import * as jose from 'jose';
 import { createIssuerKeys, isSafeUrl } from '../../functions/access/issuer-keys.ts';
+import { createClock } from '../helpers/clock.ts';
 import { type Issuer, startIssuer } from '../helpers/issuer.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 
@@ -14,12 +15,12 @@ async function rig(t: TestContext) {
   const issuer = await startIssuer();
   t.after(() => issuer.close());
   const { logger, lines } = recordTelemetry();
-  let now = 0;
-  const find = createIssuerKeys({ jose, issuer: issuer.url, keysUrl: undefined, logger, now: () => now });
+  const { now, pass } = createClock();
+  const find = createIssuerKeys({ jose, issuer: issuer.url, keysUrl: undefined, logger, now });
   async function verify(token: string): Promise<string | undefined> {
     return (await jose.jwtVerify(token, find)).payload.sub;
   }
-  return { issuer, lines, verify, pass: (ms: number) => void (now += ms) };
+  return { issuer, lines, verify, pass };
 }
 
 const reads = ({ requests }: Issuer): number => requests.filter((path) => path === '/keys').length;

@@ -4,6 +4,7 @@ import { SignJWT } from 'jose';
 import type { Caller } from '../../functions/access/caller.ts';
 import { parseClaims } from '../../functions/access/claims.ts';
 import { createJwtCheck, type JwtRules } from '../../functions/access/jwt.ts';
+import { createClock } from '../helpers/clock.ts';
 import { AUDIENCE, type Issuer, sha256, startIssuer, type TokenOptions } from '../helpers/issuer.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 
@@ -11,7 +12,7 @@ async function rig(t: TestContext, { algorithm = 'ES256', ...rules }: Partial<Jw
   const issuer = await startIssuer(algorithm);
   t.after(() => issuer.close());
   const start = Date.now();
-  let passed = 0;
+  const { now, pass } = createClock();
   const { check } = createJwtCheck({
     issuers: [issuer.url],
     audiences: [AUDIENCE, 'https://second.example'],
@@ -19,11 +20,11 @@ async function rig(t: TestContext, { algorithm = 'ES256', ...rules }: Partial<Jw
     quota: undefined,
     ...rules,
     logger: recordTelemetry().logger,
-    clock: () => start + passed,
-    now: () => passed,
+    clock: () => start + now(),
+    now,
   });
   const send = async (token: string): Promise<Caller> => check(token, sha256(token));
-  return { issuer, check, send, pass: (ms: number) => void (passed += ms) };
+  return { issuer, check, send, pass };
 }
 
 const NOT_VALID = /error="invalid_token", error_description="the token is not valid"$/;

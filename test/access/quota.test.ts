@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Quota, type QuotaLimits } from '../../functions/access/quota.ts';
+import { createClock } from '../helpers/clock.ts';
 
 /** A quota with a clock that the test moves, in milliseconds. */
 function rig(limits: QuotaLimits) {
-  let now = 1000;
-  const quota = new Quota(limits, () => now);
-  return { quota, pass: (ms: number) => void (now += ms) };
+  const { now, pass } = createClock(1000);
+  const quota = new Quota(limits, now);
+  return { quota, pass };
 }
 
 const EXCEEDED = (retryAfter: number, message: RegExp) => ({ code: 'QUOTA_EXCEEDED', retryAfter, message });

@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync }
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { createTokens, type Tokens } from '../../functions/access/tokens.ts';
+import { createClock } from '../helpers/clock.ts';
 import { sha256 } from '../helpers/issuer.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
@@ -16,9 +17,9 @@ const fileOf = (...tokens: (string | object)[]): string =>
 /** Tokens of a file, with a clock that the test moves. */
 function rig(file: string, quota?: { rows: number }) {
   const { logger, lines } = recordTelemetry();
-  let now = 0;
-  const tokens = createTokens({ file, quota, logger, now: () => now });
-  return { tokens, lines, pass: (ms: number) => void (now += ms) };
+  const { now, pass } = createClock();
+  const tokens = createTokens({ file, quota, logger, now });
+  return { tokens, lines, pass };
 }
 
 const nameOf = (tokens: Tokens, token: string): string | undefined => tokens.find(sha256(token))?.name;

@@ -1,5 +1,6 @@
 import { describe } from 'node:test';
 import type { HostKind } from '../helpers/hosts.ts';
+import { access } from './contract/access.ts';
 import { anyRank } from './contract/any-rank.ts';
 import { batchPredict } from './contract/batch-predict.ts';
 import { company } from './contract/batching-isolation.ts';
@@ -29,6 +30,6 @@ export function contract(kind: HostKind): void {
     for (const part of [deadlines, engines, queue, values, predicting, failures, batchPredict]) part(kind);
     for (const part of [tables, company, anyRank, tritonClients, latency, versionNumbers]) part(kind);
     for (const part of [openInference, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
-    for (const part of [tensorFlowServing, vertex, openApi, codings]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi, codings, access]) part(kind);
   });
 }
