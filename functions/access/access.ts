@@ -28,10 +28,12 @@ export type Credentials = Pick<IncomingMessage, 'headers' | 'socket'>;
  */
 export type Authenticate = (req: Credentials) => Caller | Promise<Caller>;
 
-/** The latest valid token of a connection. */
+/** The latest valid credentials of a connection. */
 interface Remembered {
-  readonly token: Buffer;
-  /** As long as the token: another one is written here to be compared. */
+  readonly header: string;
+  /** The value of the header. */
+  readonly text: Buffer;
+  /** As long as the text: another one is written here to be compared. */
   readonly given: Buffer;
   readonly caller: Caller;
   readonly period: number;
@@ -39,7 +41,8 @@ interface Remembered {
 
 const SCHEME = 'bearer ';
 const IAP_HEADER = 'x-goog-iap-jwt-assertion';
-/** How long the tokens of connections are remembered. */
+const NO_TOKEN = 'send a token: Authorization: Bearer …';
+/** How long credentials are remembered, and the time between two checks of the file with tokens. */
 const PERIOD_MS = 1000;
 
 /**
@@ -53,7 +56,8 @@ export function createAccess({ tokenFile, jwt, quota, logger }: AccessOptions): 
   const behindIap = jwt?.issuers.includes(IAP) === true;
   const latest = new WeakMap<Credentials['socket'], Remembered>();
   let period = 0;
-  let periodStart = Number.NEGATIVE_INFINITY;
+  let periodEnd = performance.now() + PERIOD_MS;
+  let refreshing: Promise<void> | undefined;
 
   function find(token: string): Caller | Promise<Caller> {
     // Tokens are found by their digest, so that the time of a search tells nothing of a token.
@@ -64,46 +68,47 @@ export function createAccess({ tokenFile, jwt, quota, logger }: AccessOptions): 
     throw invalidToken('the token is not valid');
   }
 
-  function recall(token: string, socket: Credentials['socket']): Caller | Promise<Caller> {
+  function recall({ headers, socket }: Credentials): Caller | Promise<Caller> {
+    const header = behindIap && headers[IAP_HEADER] !== undefined ? IAP_HEADER : 'authorization';
+    const text = headers[header];
+    if (typeof text !== 'string') throw noCredentials(NO_TOKEN);
     const known = latest.get(socket);
-    if (known !== undefined && known.period === period && isSame(token, known)) return known.caller;
-    const at = period;
+    if (known?.period === period && known.header === header && isSame(text, known)) return known.caller;
+    const token = header === IAP_HEADER ? text : readBearer(text);
+    if (token === '') throw noCredentials(NO_TOKEN);
     const found = find(token);
-    return found instanceof Promise
-      ? found.then((caller) => remember(token, socket, caller, at))
-      : remember(token, socket, found, at);
+    const bytes = Buffer.from(text, 'latin1');
+    const one = { header, text: bytes, given: Buffer.alloc(bytes.length), period };
+    const remember = (caller: Caller): Caller => {
+      latest.set(socket, { ...one, caller });
+      return caller;
+    };
+    return found instanceof Promise ? found.then(remember) : remember(found);
   }
 
-  function remember(token: string, socket: Credentials['socket'], caller: Caller, at: number): Caller {
-    const bytes = Buffer.from(token, 'latin1');
-    latest.set(socket, { token: bytes, given: Buffer.alloc(bytes.length), caller, period: at });
-    return caller;
+  /** Starts a period: what was remembered before the file is read again must not be used after it. */
+  function startPeriod(now: number): void {
+    periodEnd = now + PERIOD_MS;
+    period += 1;
+    refreshing = tokens?.refresh().finally(() => {
+      refreshing = undefined;
+    });
   }
 
-  return ({ headers, socket }) => {
-    const assertion = behindIap ? headers[IAP_HEADER] : undefined;
-    const token = typeof assertion === 'string' ? assertion : readBearer(headers.authorization);
-    if (token === '') throw noCredentials('send a token: Authorization: Bearer …');
-    const refreshing = tokens?.refresh();
+  return (req) => {
     const now = performance.now();
-    // What was remembered before the file is read again must not be used after it.
-    if (refreshing !== undefined || now - periodStart >= PERIOD_MS) {
-      period += 1;
-      periodStart = now;
-    }
-    return refreshing === undefined ? recall(token, socket) : refreshing.then(() => recall(token, socket));
+    if (now >= periodEnd && refreshing === undefined) startPeriod(now);
+    return refreshing === undefined ? recall(req) : refreshing.then(() => recall(req));
   };
 }
 
 /** Compares in a time that does not depend on where the texts differ. A header has one byte for each character. */
-function isSame(token: string, known: Remembered): boolean {
-  if (token.length !== known.given.length) return false;
-  known.given.write(token, 'latin1');
-  return timingSafeEqual(known.given, known.token);
+function isSame(text: string, known: Remembered): boolean {
+  if (text.length !== known.given.length) return false;
+  known.given.write(text, 'latin1');
+  return timingSafeEqual(known.given, known.text);
 }
 
 /** The token; empty if there is none. */
-function readBearer(header = ''): string {
-  const isBearer = header.startsWith('Bearer ') || header.slice(0, SCHEME.length).toLowerCase() === SCHEME;
-  return isBearer ? header.slice(SCHEME.length).trim() : '';
-}
+const readBearer = (header: string): string =>
+  header.slice(0, SCHEME.length).toLowerCase() === SCHEME ? header.slice(SCHEME.length).trim() : '';

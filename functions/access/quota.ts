@@ -10,14 +10,6 @@ export interface QuotaLimits {
   readonly concurrency?: number | undefined;
 }
 
-/** The values of two header fields (draft-ietf-httpapi-ratelimit-headers-10): a structured list each. */
-export interface QuotaFields {
-  /** `RateLimit-Policy`: the limits. */
-  readonly policy: string;
-  /** `RateLimit`: what is left of them, and the seconds until they are whole again. */
-  readonly state: string;
-}
-
 /** The requests and rows of one caller, and how many more it may send. */
 export class Quota {
   readonly limits: QuotaLimits;
@@ -86,16 +78,17 @@ export class Quota {
     return Math.ceil(seconds * 1000);
   }
 
-  /** The header fields of a response, as of now. */
-  fields(): QuotaFields {
+  /**
+   * The header fields of a response, as of now, name and value in turn: `RateLimit-Policy` has the limits, `RateLimit` what is left of
+   * them, and the seconds until they are whole again (draft-ietf-httpapi-ratelimit-headers-10).
+   */
+  fields(): string[] {
     const now = this.#now();
     const { concurrency } = this.limits;
-    const state = [
-      this.#requests === undefined ? [] : `"requests";${this.#requests.left(now)}`,
-      this.#rows === undefined ? [] : `"rows";${this.#rows.left(now)}`,
-      concurrency === undefined ? [] : `"concurrency";r=${Math.max(0, concurrency - this.#running)}`,
-    ];
-    return { policy: this.#policy, state: state.flat().join(', ') };
+    let state = this.#requests === undefined ? '' : `, "requests";${this.#requests.left(now)}`;
+    if (this.#rows !== undefined) state += `, "rows";${this.#rows.left(now)}`;
+    if (concurrency !== undefined) state += `, "concurrency";r=${Math.max(0, concurrency - this.#running)}`;
+    return ['RateLimit-Policy', this.#policy, 'RateLimit', state.slice(2)];
   }
 }
 

@@ -10,10 +10,10 @@ import { parseTokens, type TokenEntry } from './token-file.ts';
 /** The tokens of `AUTH_TOKEN_FILE`, as the file has them now. */
 export interface Tokens {
   /**
-   * Checks whether the file has changed, and reads it again then; at most once in `EVERY_MS`.
-   * @returns undefined if no check is due, else a promise that settles when the callers are those of the file. Never rejects.
+   * Checks whether the file has changed, and reads it again then. Settles when the callers are those of the file, or after a second:
+   * the file may be on a network, and the check goes on without being waited for. Never rejects.
    */
-  refresh(): Promise<void> | undefined;
+  refresh(): Promise<void>;
   /** The caller whose token has this SHA-256, in hex; undefined if there is none. It takes the same work for every digest. */
   find(sha256: string): Caller | undefined;
 }
@@ -23,8 +23,6 @@ interface TokensOptions {
   /** For tokens without a quota of their own. */
   readonly quota: QuotaLimits | undefined;
   readonly logger: Pick<Logger, 'error' | 'info'>;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now?: () => number;
 }
 
 interface Known {
@@ -33,8 +31,6 @@ interface Known {
   readonly digest: Buffer;
 }
 
-const EVERY_MS = 1000;
-/** How long requests wait for a check: the file may be on a network. They are answered by the known tokens after it. */
 const LONGEST_CHECK_MS = 1000;
 const DIGEST_DIGITS = 64;
 /** Compared with digests that are not known, so that these take the same work. No text is its own digest. */
@@ -44,12 +40,10 @@ const NO_DIGEST = Buffer.alloc(DIGEST_DIGITS);
  * Reads the tokens of a file. A file that changes later and cannot be used is logged once: the known tokens stay valid.
  * @throws Error in one line if the file cannot be used at first.
  */
-export function createTokens({ file, quota, logger, now = () => performance.now() }: TokensOptions): Tokens {
+export function createTokens({ file, quota, logger }: TokensOptions): Tokens {
   let stamp = stampOf(statSync(file, { bigint: true }));
   let known = toKnown(parseTokens(readFileSync(file, 'utf8')), new Map());
-  let checkedAt = now();
   let checking: Promise<void> | undefined;
-  let waiting: Promise<void> | undefined;
   const given = Buffer.alloc(DIGEST_DIGITS);
 
   function toKnown(entries: readonly TokenEntry[], earlier: ReadonlyMap<string, Known>): Map<string, Known> {
@@ -78,20 +72,16 @@ export function createTokens({ file, quota, logger, now = () => performance.now(
   }
 
   return {
-    refresh() {
-      if (waiting !== undefined) return waiting;
-      if (checking !== undefined || now() - checkedAt < EVERY_MS) return undefined;
-      checkedAt = now();
+    async refresh() {
+      // A check that takes longer is not waited for again.
+      if (checking !== undefined) return;
       checking = check().finally(() => {
         checking = undefined;
       });
       const late = new AbortController();
       const timer = delay(LONGEST_CHECK_MS, undefined, { ref: false, signal: late.signal }).catch(() => {});
-      waiting = Promise.race([checking, timer]).finally(() => {
-        late.abort();
-        waiting = undefined;
-      });
-      return waiting;
+      await Promise.race([checking, timer]);
+      late.abort();
     },
     find(sha256) {
       const entry = known.get(sha256);

@@ -61,7 +61,7 @@ const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
  * @param headers further header fields, name and value in turn.
  */
 export async function sendCached(
-  { req, res, id }: RequestContext,
+  { req, res, id, caller }: RequestContext,
   response: CachedResponse,
   codings: readonly Coding[],
   headers: readonly string[] = [],
@@ -70,6 +70,7 @@ export async function sendCached(
   // RFC 9110, 8.8.3.3: a strong tag identifies the content in one coding.
   const tag = `"${response.hash}-${coding}"`;
   const head = ['ETag', tag, 'Cache-Control', 'no-cache', 'Vary', 'Accept-Encoding', 'X-Request-Id', id, ...headers];
+  if (caller?.quota !== undefined) head.push(...caller.quota.fields());
   if (hasTag(req.headers['if-none-match'], tag)) {
     res.writeHead(304, head);
     res.end();

@@ -26,7 +26,10 @@ export function isArriving(req: IncomingMessage): boolean {
 }
 
 /** Sends an error response. When the head of another response has been sent, the connection is closed instead. */
-export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res' | 'id'>, error: ServingError): void {
+export function sendFailure(
+  { req, res, id, caller }: Pick<RequestContext, 'req' | 'res' | 'id' | 'caller'>,
+  error: ServingError,
+): void {
   if (res.headersSent) {
     res.destroy();
     return;
@@ -43,6 +46,7 @@ export function sendFailure({ req, res, id }: Pick<RequestContext, 'req' | 'res'
     id,
   ];
   if (error.retryAfter !== undefined) headers.push('Retry-After', String(error.retryAfter));
+  if (caller?.quota !== undefined) headers.push(...caller.quota.fields());
   if (error.allow !== undefined) headers.push('Allow', error.allow);
   if (error.challenge !== undefined) headers.push('WWW-Authenticate', error.challenge);
   // RFC 9110, 11.6.1: a 401 names the scheme.

@@ -4,28 +4,15 @@ import type { RequestContext } from './request-context.ts';
 
 /** Counts a request against the quota of its caller until the response is closed. @throws ServingError `QUOTA_EXCEEDED` */
 export function startRequest({ res }: Pick<RequestContext, 'res'>, quota: Quota): void {
-  try {
-    quota.start();
-    if (!quota.limitsConcurrency) return;
-    if (res.closed) quota.end();
-    else res.once('close', () => quota.end());
-  } finally {
-    const { policy, state } = quota.fields();
-    res.setHeader('RateLimit-Policy', policy);
-    res.setHeader('RateLimit', state);
-  }
+  quota.start();
+  if (!quota.limitsConcurrency) return;
+  if (res.closed) quota.end();
+  else res.once('close', () => quota.end());
 }
 
 /** Charges rows, once they are decoded, to the quota of the caller. @throws ServingError `QUOTA_EXCEEDED`; nothing may be run then. */
-export function chargeRows({ caller, res }: Pick<RequestContext, 'caller' | 'res'>, rows: number): void {
-  const quota = caller?.quota;
-  if (quota?.limits.rows === undefined) return;
-  try {
-    quota.chargeRows(rows);
-  } finally {
-    if (!res.headersSent) res.setHeader('RateLimit', quota.fields().state);
-  }
-}
+export const chargeRows = ({ caller }: Pick<RequestContext, 'caller'>, rows: number): void =>
+  caller?.quota?.chargeRows(rows);
 
 /**
  * Charges rows of a stream to the quota of the caller, and waits until it is their turn. A stream that exceeds the quota is slowed

@@ -119,7 +119,8 @@ async function sendCompressed(
   res.end(body);
 }
 
-function writeHead({ res, id }: RequestContext, status: number, headers: string[], length: number): void {
+function writeHead({ res, id, caller }: RequestContext, status: number, headers: string[], length: number): void {
   headers.push('Content-Length', String(length), 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id);
+  if (caller?.quota !== undefined) headers.push(...caller.quota.fields());
   res.writeHead(status, headers);
 }

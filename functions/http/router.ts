@@ -200,10 +200,8 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const { path, query } = readTarget(req.url!);
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : `${idPrefix}-${(++requests).toString(36)}`;
-    void serve(
-      { req, res, id, query, params: NO_PARAMS, cancellation: new RequestState(res), startedAt: performance.now() },
-      path,
-    );
+    const [cancellation, startedAt] = [new RequestState(res), performance.now()];
+    void serve({ req, res, id, query, params: NO_PARAMS, caller: undefined, cancellation, startedAt }, path);
   };
 }
 

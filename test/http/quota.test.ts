@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { ADMIN, type Caller } from '../../functions/access/caller.ts';
 import { Quota, type QuotaLimits } from '../../functions/access/quota.ts';
@@ -88,10 +88,9 @@ test('rows of a stream wait for their turn, or until the stream has ended', asyn
 });
 
 test('without a caller, and without a quota, nothing is counted and no field is sent', async (t) => {
-  const res = { setHeader: () => assert.fail('a field was sent'), headersSent: false } as unknown as ServerResponse;
-  chargeRows({ res }, 1e9);
-  chargeRows({ res, caller: ADMIN }, 1e9);
-  chargeRows({ res, caller: callerOf({ requests: 1 }) }, 1e9);
+  chargeRows({}, 1e9);
+  chargeRows({ caller: ADMIN }, 1e9);
+  chargeRows({ caller: callerOf({ requests: 1 }) }, 1e9);
   assert.equal(delayRows({}, 1e9, AbortSignal.abort()), undefined);
   const { url } = await serveRoutes(t);
   assert.deepEqual(fields(await fetch(`${url}/read`)), [null, null, null]);
@@ -99,6 +98,6 @@ test('without a caller, and without a quota, nothing is counted and no field is 
 
 test('a request whose response is closed already is not counted', () => {
   const quota = quotaOf({ concurrency: 1 });
-  const res = { closed: true, setHeader() {}, req: {} as IncomingMessage } as unknown as ServerResponse;
+  const res = { closed: true } as ServerResponse;
   for (let i = 0; i < 3; i++) startRequest({ res }, quota);
 });

@@ -186,8 +186,9 @@ function whyStopped(complete: boolean, idleFor: string | undefined, draining: bo
     : { code: 'MODEL_CHANGED', message: 'a new version of the model serves: send the rest again' };
 }
 
-function writeHead({ res, id }: RequestContext, { type }: typeof NDJSON): void {
-  res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id]);
+function writeHead({ res, id, caller }: RequestContext, { type }: typeof NDJSON): void {
+  const quota = caller?.quota?.fields() ?? [];
+  res.writeHead(200, ['Content-Type', type, 'X-Content-Type-Options', 'nosniff', 'X-Request-Id', id, ...quota]);
 }
 
 function finish(context: RequestContext, rows: RowStream, last: string, framing: typeof NDJSON): void {
