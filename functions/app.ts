@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
+import type { Authenticate } from './access/access.ts';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
-import { createAuthorization } from './http/authorization.ts';
+import { type CallerRules, createAuthorization } from './http/authorization.ts';
 import { createResponseFields } from './http/response-fields.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
@@ -82,7 +83,7 @@ export function createApp(config: Config, logger: Logger): App {
     logger,
     metrics,
     draining: () => draining.signal.aborted,
-    authorize: createAuthorization(config.ADMIN_TOKEN_FILE),
+    authorize: createAuthorization(config.ADMIN_TOKEN_FILE, createCallerRules(config, repository, logger)),
     fields: createResponseFields(config.CORS_ORIGINS ?? [], config.TLS_CERT_FILE !== undefined),
   };
   const separate = config.ADMIN_PORT !== undefined;
@@ -153,7 +154,12 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
       logger,
     }),
     ...createTensorFlowServingRoutes(predicting),
-    ...createProbeRoutes({ model: repository.main, metrics, draining: isDraining }),
+    ...createProbeRoutes({
+      model: repository.main,
+      isMain: repository.isMain,
+      metrics,
+      draining: isDraining,
+    }),
     // After the others: a path that Vertex AI sets may be that of another route, and is served instead of it.
     ...createVertexRoutes({
       ...predicting,
@@ -167,7 +173,28 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
   // Before the others: a path that Vertex AI sets may be that of a page, and is served instead of it.
   const pages = config.PAGE === 'on' ? createPageRoutes() : [];
   const listed = config.ADMIN_PORT === undefined ? served : served.filter((route) => !isForOperators(route));
-  return [...pages, ...served, ...createOpenApiRoutes(repository.main, listed)];
+  return [...pages, ...served, ...createOpenApiRoutes(repository, listed)];
+}
+
+/** How callers are authenticated; undefined if no setting says so. */
+function createCallerRules(config: Config, repository: Repository, logger: Logger): CallerRules | undefined {
+  const { AUTH_TOKEN_FILE: tokenFile, AUTH_ISSUER: issuers, AUTH_QUOTA: quota } = config;
+  if (tokenFile === undefined && issuers === undefined) return undefined;
+  const jwt = issuers && { issuers, audiences: config.AUTH_AUDIENCE ?? [], claims: config.AUTH_CLAIMS ?? [], quota };
+  // Other servers do not load it.
+  const loading = import('./access/access.ts').then(({ createAccess }) => {
+    authenticate = createAccess({ tokenFile, jwt, quota, logger });
+    return authenticate;
+  });
+  // Each request that needs it throws the error.
+  loading.catch((error) => logger.error('callers cannot be authenticated', { error }));
+  let authenticate: Authenticate = async (req) => (await loading)(req);
+  return {
+    authenticate: (req) => authenticate(req),
+    open: config.AUTH_OPEN ?? [],
+    isMain: repository.isMain,
+    whenMainIsKnown: () => repository.main.whenLive(),
+  };
 }
 
 /** Registers the values that the metrics read at a scrape. */

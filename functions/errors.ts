@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'TOO_LARGE'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'OVERLOADED'
+  | 'QUOTA_EXCEEDED'
   | 'CLIENT_GONE'
   | 'MODEL_FAILED'
   | 'INTERNAL'
@@ -25,6 +26,8 @@ interface ErrorDetails {
   retryAfter?: number;
   /** For 405: the methods of the route, as the `Allow` field of the response lists them. */
   allow?: string;
+  /** For 401 and 403: what the caller has to prove, as the `WWW-Authenticate` field of the response says it (RFC 6750, 3). */
+  challenge?: string;
   /** For the log alone, beside the message: paths, accounts and the messages of other programs. */
   detail?: string | undefined;
   cause?: unknown;
@@ -40,6 +43,7 @@ export class ServingError extends Error {
   readonly path: string | undefined;
   readonly retryAfter: number | undefined;
   readonly allow: string | undefined;
+  readonly challenge: string | undefined;
   readonly detail: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -53,6 +57,7 @@ export class ServingError extends Error {
     this.path = details.path;
     this.retryAfter = details.retryAfter;
     this.allow = details.allow;
+    this.challenge = details.challenge;
     this.detail = details.detail;
   }
 }

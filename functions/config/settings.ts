@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { AUTH_SETTINGS, findAuthFault } from './auth.ts';
 import {
   fileBelow,
   holdsText,
@@ -141,6 +142,7 @@ export const SETTINGS = {
     'the path of a file that can be read and is not empty',
     'File that holds the bearer token for loading and unloading models over HTTP. Unset: not allowed.',
   ),
+  ...AUTH_SETTINGS,
   REDIS_URL: secret(
     '',
     optional(z.string().regex(/^rediss?:\/\/\S+$/) as z.ZodType<string, string>),
@@ -282,6 +284,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(SETTINGS) as SettingName[];
   const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
   refuseOtherModels(config);
+  const authFault = findAuthFault(config);
+  if (authFault !== undefined) throw new ConfigError(authFault);
   const { host: HOST, port: PORT } = readAddress(env);
   refuseListeners({ ...config, PORT });
   return { ...config, HOST, PORT, MODEL_URI: config.AIP_STORAGE_URI ?? config.MODEL_URI };

@@ -62,7 +62,7 @@ const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
  * @param policy the Content Security Policy of a page. Default: nothing may be loaded or framed.
  */
 export async function sendCached(
-  { req, res, id, fields = DEFAULT_FIELDS }: RequestContext,
+  { req, res, id, caller, fields = DEFAULT_FIELDS }: RequestContext,
   response: CachedResponse,
   codings: readonly Coding[],
   policy = "default-src 'none'; frame-ancestors 'none'",
@@ -72,6 +72,7 @@ export async function sendCached(
   const tag = `"${response.hash}-${coding}"`;
   const head = ['ETag', tag, 'Cache-Control', 'no-cache', 'Vary', 'Accept-Encoding', 'X-Request-Id', id];
   head.push('Content-Security-Policy', policy, ...fields.page);
+  if (caller?.quota !== undefined) head.push(...caller.quota.fields());
   if (hasTag(req.headers['if-none-match'], tag)) {
     res.writeHead(304, head);
     res.end();

@@ -39,7 +39,7 @@ function keepsConnection({ headers }: IncomingMessage, { code }: ServingError): 
  * @param status default: that of the error's code.
  */
 export function sendFailure(
-  { req, res, id, fields = DEFAULT_FIELDS }: Pick<RequestContext, 'req' | 'res' | 'id' | 'fields'>,
+  { req, res, id, caller, fields = DEFAULT_FIELDS }: Pick<RequestContext, 'req' | 'res' | 'id' | 'caller' | 'fields'>,
   error: ServingError,
   status = STATUS[error.code],
 ): void {
@@ -58,9 +58,11 @@ export function sendFailure(
     ...fields.data,
   ];
   if (error.retryAfter !== undefined) headers.push('Retry-After', String(error.retryAfter));
+  if (caller?.quota !== undefined) headers.push(...caller.quota.fields());
   if (error.allow !== undefined) headers.push('Allow', error.allow);
+  if (error.challenge !== undefined) headers.push('WWW-Authenticate', error.challenge);
   // RFC 9110, 11.6.1: a 401 names the scheme.
-  if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
+  else if (error.code === 'UNAUTHORIZED') headers.push('WWW-Authenticate', 'Bearer');
   const half = isArriving(req);
   const closes = half && !keepsConnection(req, error);
   if (closes || error.code === 'DRAINING') headers.push('Connection', 'close');

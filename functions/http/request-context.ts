@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller } from '../access/caller.ts';
 import type { Priority, RequestTerms } from '../engine/batcher.ts';
 import type { ServingError } from '../errors.ts';
 import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
@@ -16,6 +17,8 @@ export interface RequestContext {
   readonly params: Readonly<Record<string, string>>;
   /** `cancelled` once the client has left or the deadline has passed: no response can be sent then. */
   readonly cancellation: RequestState;
+  /** Who has sent it; undefined if the route may be used without authentication. */
+  caller?: Caller | undefined;
   /** A fault of the server or the model in a part of a response with status 200, for the log. */
   fault?: ServingError | undefined;
   /** Settles when the response is compressed and sent; the router waits for it. */
@@ -128,12 +131,13 @@ async function sendCompressed(
  * @param length bytes of the body; undefined if they are not known yet.
  */
 export function writeHead(
-  { res, id, fields = DEFAULT_FIELDS }: RequestContext,
+  { res, id, caller, fields = DEFAULT_FIELDS }: RequestContext,
   status: number,
   headers: string[],
   length?: number,
 ): void {
   if (length !== undefined) headers.push('Content-Length', String(length));
   headers.push('X-Request-Id', id, ...fields.data);
+  if (caller?.quota !== undefined) headers.push(...caller.quota.fields());
   res.writeHead(status, headers);
 }

@@ -1,5 +1,5 @@
 import type { ErrorCode, ServingError } from '../errors.ts';
-import type { Logger } from '../telemetry/log/logger.ts';
+import type { LogFields, Logger } from '../telemetry/log/logger.ts';
 import { createRefusalLog } from '../telemetry/log/refusal-log.ts';
 import type { Metrics, RejectReason } from '../telemetry/metrics/metrics.ts';
 import { parseTrace } from '../telemetry/trace.ts';
@@ -13,7 +13,7 @@ interface RecorderOptions {
 }
 
 /** The request and, once one is found, its route. */
-type Recorded = Pick<RequestContext, 'req' | 'id' | 'startedAt'> & {
+type Recorded = Pick<RequestContext, 'req' | 'id' | 'startedAt' | 'caller'> & {
   readonly route?: { readonly path: string; readonly probe?: boolean };
 };
 
@@ -44,7 +44,8 @@ export function createRequestRecorder(
 ): (request: Recorded, path: string, status: number, error?: ServingError) => void {
   const logRefusal = createRefusalLog(logger);
 
-  return ({ req, id, startedAt, route }, path, status, error) => {
+  return (request, path, status, error) => {
+    const { req, id, startedAt, route } = request;
     const seconds = (performance.now() - startedAt) / 1000;
     metrics.httpRequest(route?.path ?? patternOf(path) ?? 'none', req.method!, status, seconds);
     if (error !== undefined) {
@@ -64,9 +65,16 @@ export function createRequestRecorder(
       requestId: id,
       userAgent: req.headers['user-agent'],
       trace: () => parseTrace(one(req.headers.traceparent), one(req.headers['x-cloud-trace-context'])),
+      ...callerFields(request, error),
       ...(error === undefined ? {} : { code: error.code, error: WITH_STACK.has(error.code) ? error : undefined }),
     });
   };
 }
 
 const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);
+
+/** Who has sent a request; or why it is not authenticated, which its response does not say. */
+function callerFields({ caller }: Recorded, error: ServingError | undefined): Pick<LogFields, 'caller' | 'reason'> {
+  if (caller !== undefined) return { caller: caller.name };
+  return error?.code === 'UNAUTHORIZED' && error.detail !== undefined ? { reason: error.detail } : {};
+}

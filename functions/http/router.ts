@@ -31,6 +31,14 @@ interface RouteBase {
   readonly admin?: boolean;
   /** It is for operators, like those with `admin`: where there is an admin port, it is served there alone. */
   readonly internal?: boolean;
+  /** Served without authentication: platforms poll it. Its response has nothing for an anonymous caller but the status. */
+  readonly open?: boolean;
+  /** It serves the model behind `/predict`, which the path does not name. */
+  readonly main?: boolean;
+  /** It needs the right to read metrics. */
+  readonly metrics?: boolean;
+  /** The error for a model that does not exist, in the words of the route's dialect. Default: those of the native routes. */
+  unknownModel?(params: RequestContext['params']): ServingError;
 }
 
 /** A route that reads no body: what a client sends is discarded. */
@@ -69,7 +77,8 @@ export interface RouterOptions {
   readonly draining: () => boolean;
   /**
    * Checks that the caller may use the route, before the body is read: it stays unread until a returned promise settles.
-   * @throws ServingError `UNAUTHORIZED`, `FORBIDDEN`.
+   * It sets the `caller` of the context.
+   * @throws ServingError `UNAUTHORIZED`, `FORBIDDEN`; `NOT_FOUND` for a model that the caller may not use; `QUOTA_EXCEEDED`.
    */
   readonly authorize?: (context: RequestContext, route: Route) => void | Promise<void>;
   /** The fields of all responses. Default: no CORS. */
@@ -123,6 +132,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
         await authorized;
         if (cancellation.cancelled) throw leftEarly();
       }
+      cancellation.caller = context.caller?.id;
       const refusal = route.admit?.(context);
       if (refusal !== undefined) throw refusal;
       if (route.body !== undefined) {
@@ -174,7 +184,8 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const id = idOf(req);
     const startedAt = performance.now();
     const fields = responses.of(req);
-    const context = { req, res, id, query, params: NO_PARAMS, cancellation: new RequestState(res), startedAt, fields };
+    const cancellation = new RequestState(res);
+    const context = { req, res, id, query, params: NO_PARAMS, caller: undefined, cancellation, startedAt, fields };
     if (responses.preflight(req, res, id)) record(context, path, res.statusCode);
     else void serve(context, path);
   };

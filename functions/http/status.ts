@@ -11,6 +11,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   OVERLOADED: 429,
+  QUOTA_EXCEEDED: 429,
   // For the log and the metrics: the client has closed the connection. The number is nginx's.
   CLIENT_GONE: 499,
   MODEL_FAILED: 500,

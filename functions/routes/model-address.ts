@@ -1,11 +1,16 @@
+import { mayUse } from '../access/caller.ts';
 import { ServingError } from '../errors.ts';
 import type { RequestContext } from '../http/request-context.ts';
-import type { Repository } from '../model/repository/repository.ts';
+import type { ListedModel, Repository } from '../model/repository/repository.ts';
 import type { Generation } from '../model/serving/generation.ts';
 import type { Model } from '../model/serving/model.ts';
 
 /** The prefixes of the paths of a route about a model: the model behind `/predict`, any model by name, and one version of it. */
-export const MODEL_PATHS = ['', '/models/{name}', '/models/{name}/versions/{version}'] as const;
+const MODEL_PATHS = ['', '/models/{name}', '/models/{name}/versions/{version}'] as const;
+
+/** The paths of a route about a model, with each prefix. `main`: it is that of the model behind `/predict`. */
+export const modelPaths = (suffix: string): { readonly path: string; readonly main: boolean }[] =>
+  MODEL_PATHS.map((prefix) => ({ path: `${prefix}${suffix}`, main: prefix === '' }));
 
 /**
  * Makes the `admit` of routes that predict: it asks the queue of the model that the path names. A model that is not loaded has no
@@ -79,4 +84,13 @@ export async function generationAt(repository: Repository, context: Named): Prom
   const { name, version } = context.params;
   if (version === undefined || canonicalVersion(live.version) === canonicalVersion(version)) return live;
   throw new ServingError('NOT_FOUND', `the model ${name!.slice(0, 80)} has no version ${version.slice(0, 80)}`);
+}
+
+/** The models of the repository that the caller may use. @throws ServingError `NOT_READY` */
+export async function listFor(
+  repository: Repository,
+  { caller }: Pick<RequestContext, 'caller'>,
+): Promise<readonly ListedModel[]> {
+  const models = await repository.list();
+  return caller?.models === undefined ? models : models.filter(({ name }) => mayUse(caller, name, repository.isMain));
 }

@@ -8,6 +8,7 @@ import {
   SETTINGS,
   type SettingName,
 } from '../../functions/config/settings.ts';
+import { tempFiles } from '../helpers/temp-file.ts';
 
 type Row = [
   name: SettingName,
@@ -15,7 +16,12 @@ type Row = [
   good: [text: string, value: Config[SettingName]][],
   bad: string[],
   takes: string,
+  /** Settings without which it is refused. */
+  others?: Readonly<Record<string, string>>,
 ];
+
+const TOKENS = tempFiles('settings-')('tokens.json', '{"tokens":[]}');
+const ISSUER = { AUTH_ISSUER: 'https://issuer.example', AUTH_AUDIENCE: 'me' };
 
 const DAY = 86_400_000;
 const TABLE: Row[] = [
@@ -140,6 +146,56 @@ const TABLE: Row[] = [
     ['/nowhere/token', import.meta.dirname, '/dev/null'],
     'the path of a file that can be read and is not empty',
   ],
+  ['AUTH_TOKEN_FILE', undefined, [[TOKENS, TOKENS]], [], ''],
+  [
+    'AUTH_ISSUER',
+    undefined,
+    [
+      ['https://sts.windows.net/tenant/', ['https://sts.windows.net/tenant/']],
+      [
+        'http://127.0.0.1:80, http://[::1] ,http://localhost',
+        ['http://127.0.0.1:80', 'http://[::1]', 'http://localhost'],
+      ],
+    ],
+    [
+      'issuer.example',
+      'http://issuer.example',
+      'https://a.example,',
+      'https://a:b@c.example',
+      'https://a.example?b',
+      '127.0.0.1',
+    ],
+    'https URLs, separated by commas',
+    { AUTH_AUDIENCE: 'me' },
+  ],
+  ['AUTH_AUDIENCE', undefined, [['a, b', ['a', 'b']]], ['a,,b', ','], 'texts, separated by commas', ISSUER],
+  [
+    'AUTH_CLAIMS',
+    undefined,
+    [['hd=example.com', [{ name: 'hd', values: new Set(['example.com']) }]]],
+    ['hd', 'hd=', 'hd=a,', '=a', 'hd=a|', 'hd=%'],
+    'name=value|value,name=value',
+    ISSUER,
+  ],
+  [
+    'AUTH_QUOTA',
+    undefined,
+    [
+      ['requests=100', { requests: 100 }],
+      ['requests=1,rows=2,concurrency=3', { requests: 1, rows: 2, concurrency: 3 }],
+    ],
+    ['100', 'requests=0', 'requests=1.5', 'rows=-1', 'row=1', 'requests=', 'requests=1;rows=2', 'rows=9999999999'],
+    'requests=…,rows=…,concurrency=…, or some of them',
+    ISSUER,
+  ],
+  [
+    'AUTH_OPEN',
+    undefined,
+    [['/, /docs,/openapi.json,/metrics', ['/', '/docs', '/openapi.json', '/metrics']]],
+    ['/predict', '/health', '*', '/docs/', '/,'],
+    'paths among / /docs /openapi.json /metrics /v2/models/{name}/ready, separated by commas',
+    ISSUER,
+  ],
   [
     'REDIS_URL',
     undefined,
@@ -251,16 +307,16 @@ test('every setting has its row in this table', () => {
   assert.deepEqual(TABLE.map(([name]) => name).sort(), Object.keys(SETTINGS).sort());
 });
 
-for (const [name, byDefault, good, bad, takes] of TABLE) {
+for (const [name, byDefault, good, bad, takes, others] of TABLE) {
   test(`${name} is ${JSON.stringify(byDefault) ?? 'unset'} where nothing is set, and takes what it says`, () => {
     for (const env of [{}, { [name]: '' }, { [name]: '  ' }]) assert.deepEqual(readConfig(env)[name], byDefault);
     for (const [text, value] of good) {
-      assert.deepEqual(readConfig({ [name]: text })[name], value, text);
-      assert.deepEqual(readConfig({ [name]: ` ${text} ` })[name], value, 'blanks around it');
+      assert.deepEqual(readConfig({ ...others, [name]: text })[name], value, text);
+      assert.deepEqual(readConfig({ ...others, [name]: ` ${text} ` })[name], value, 'blanks around it');
     }
     for (const text of bad) {
       assert.throws(
-        () => readConfig({ [name]: text }),
+        () => readConfig({ ...others, [name]: text }),
         (error: unknown) => {
           assert.ok(error instanceof ConfigError, text);
           assert.ok(

@@ -1,5 +1,6 @@
 import { describe } from 'node:test';
 import { type HostKind, useHost } from '../helpers/hosts.ts';
+import { access } from './contract/access.ts';
 import { company } from './contract/batching-isolation.ts';
 import { codings } from './contract/coding.ts';
 import { deadlines } from './contract/deadlines.ts';
@@ -25,7 +26,7 @@ export function contract(kind: HostKind): void {
   describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
     for (const part of [deadlines, engines, queue, severalModels, company, tritonClients, versionNumbers]) part(kind);
     for (const part of [openInferenceTimeout, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
-    for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
+    for (const part of [tensorFlowServing, vertex, openApi, access]) part(kind);
 
     // One server for parts that its state does not disturb: they compare its counts before and after.
     describe('the bundled model', { concurrency: 1 }, () => {

@@ -110,10 +110,14 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
   };
 }
 
+/** The error for a model that does not exist; also for one that the caller may not use. */
+export const unknownModel = (name: string): ServingError =>
+  new ServingError('NOT_FOUND', `there is no model ${shorten(name)}`);
+
 /** The version of a number, or without one the highest. @throws ServingError `NOT_FOUND` */
 export function chooseVersion(layout: Layout, name: string, number: string | undefined): ListedVersion {
   const versions = layout.models.get(name);
-  if (versions === undefined) throw new ServingError('NOT_FOUND', `there is no model ${shorten(name)}`);
+  if (versions === undefined) throw unknownModel(name);
   const chosen = number === undefined ? versions[0] : versions.find((version) => version.number === number);
   if (chosen !== undefined) return chosen;
   throw new ServingError('NOT_FOUND', `the model ${shorten(name)} has no version ${shorten(number ?? '')}`);

@@ -43,6 +43,11 @@ export interface Repository {
    * @throws ServingError `NOT_FOUND`; `NOT_READY` if the models cannot be listed, or the model was unloaded on demand
    */
   find(name: string, number?: string): Promise<Model>;
+  /**
+   * Whether a name is that of the model behind `/predict`. Its name in its `model.json` is known once it is loaded, and its folder, if
+   * `MODEL_NAME` is not set, once the models have been listed.
+   */
+  isMain(name: string): boolean;
   /** All models. @throws ServingError `NOT_READY` if they cannot be listed */
   list(): Promise<readonly ListedModel[]>;
   /** One model of the list. @throws ServingError `NOT_FOUND`; `NOT_READY` if the models cannot be listed */
@@ -109,6 +114,11 @@ export function createRepository(options: RepositoryOptions): Repository {
     return models.get(layout, wanted, number);
   }
 
+  function isMain(wanted: string): boolean {
+    const layout = listing.latest();
+    return layout === undefined ? wanted === name : names.isMain(layout, wanted);
+  }
+
   async function list(): Promise<ListedModel[]> {
     const layout = await listing.current();
     return [...layout.models.keys()].map((folder) => describeFolder(layout, folder));
@@ -164,7 +174,8 @@ export function createRepository(options: RepositoryOptions): Repository {
   const { refresh } = updates;
   const loaded: Repository['loaded'] = (wanted, number) => models.loaded(wanted, number);
   const known = (): Model[] => models.all();
-  return { main, find, list, describe, load, unload, loaded, known, memoryBytes: () => budget.used(), refresh, close };
+  const memoryBytes = (): number => budget.used();
+  return { main, find, isMain, list, describe, load, unload, loaded, known, memoryBytes, refresh, close };
 }
 
 function describeVersions(models: ModelSet, layout: Layout, folder: string): ListedModel['versions'] {

@@ -4,15 +4,16 @@ import { ServingError } from '../../errors.ts';
 import { weightOf } from '../../http/accept.ts';
 import type { PieceReader } from '../../http/body/pieces.ts';
 import { toServingError } from '../../http/error-response.ts';
+import { delayRows } from '../../http/quota.ts';
 import { type RequestContext, writeHead } from '../../http/request-context.ts';
 import type { StreamRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { BodyReader } from '../body-reader.ts';
-import { createAdmit, MODEL_PATHS, modelOf } from '../model-address.ts';
+import { createAdmit, modelOf, modelPaths } from '../model-address.ts';
 import { createIdleTimer } from './idle-timer.ts';
-import { predictRows, type ReadRow } from './row-batch.ts';
+import { predictRows, type ReadRow, type RowResult } from './row-batch.ts';
 import { feedRows } from './row-feed.ts';
 import { type RowSource, readInstances, readLines, type SourceRow } from './row-source.ts';
 import { createRowStream, JSON_ARRAY, NDJSON, type RowStream, type RowSummary } from './row-stream.ts';
@@ -74,7 +75,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     const recorder = metrics.model(live.name);
     const framing = wantsArray(req.headers.accept) ? JSON_ARRAY : NDJSON;
     const rows = createRowStream({ framing, batchesInFlight: BATCHES_IN_FLIGHT, send });
-    let stopping = false;
+    const ended = new AbortController();
     let idleFor: string | undefined;
     let blocked = false;
     const idle = createIdleTimer(idleMs, onIdle);
@@ -93,7 +94,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     }
 
     function stop(): void {
-      stopping = true;
+      ended.abort();
       if ('stop' in body) body.stop();
     }
 
@@ -122,12 +123,13 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
       complete = await feedRows(source, rows, {
         batchSize,
         read: (row) => readRow(row, live),
-        run: (batch) => predictRows(batch, live, cancellation),
-        over: () => stopping || cancellation.cancelled,
+        run: (batch) => runBatch(context, batch, live, ended.signal),
+        over: () => ended.signal.aborted || cancellation.cancelled,
       });
       await rows.finish();
     } finally {
       idle.end();
+      ended.abort();
       for (const signal of ends) signal.removeEventListener('abort', stop);
       const { ok, failed } = rows.counts();
       recorder.rows(ok, failed);
@@ -145,7 +147,7 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     bufferedTypes: ['application/json'],
     streamTypes: ['application/x-ndjson', 'application/jsonl'],
   } as const;
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/batch_predict`, admit, body, handle }));
+  return modelPaths('/batch_predict').map((at) => ({ method: 'POST', ...at, admit, body, handle }));
 }
 
 /**
@@ -164,6 +166,18 @@ function closeLater({ req, res }: RequestContext, idleMs: number): void {
     clearInterval(timer);
     if (!over) socket.destroy();
   }, idleMs).unref();
+}
+
+/** Runs a batch when the caller's quota allows it. Once the stream has ended, it waits no longer: the last line has to be sent in time. */
+function runBatch(
+  context: RequestContext,
+  batch: readonly (ReadRow | Promise<ReadRow>)[],
+  live: Generation,
+  ended: AbortSignal,
+): Promise<readonly RowResult[]> {
+  const run = (): Promise<readonly RowResult[]> => predictRows(batch, live, context.cancellation);
+  const waiting = delayRows(context, batch.length, ended);
+  return waiting === undefined ? run() : waiting.then(run);
 }
 
 function whyStopped(complete: boolean, idleFor: string | undefined, draining: boolean): RowSummary['stopped'] {

@@ -1,3 +1,4 @@
+import { chargeRows } from '../../http/quota.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { BufferedRoute } from '../../http/router.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';
@@ -6,7 +7,7 @@ import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
-import { createAdmit, MODEL_PATHS, modelOf } from '../model-address.ts';
+import { createAdmit, modelOf, modelPaths } from '../model-address.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 import { predictionEncoderOf } from './prediction-encoder.ts';
 
@@ -37,7 +38,7 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
   }
   const body = { kind: 'buffered', limit: maxBodyBytes, mediaTypes: ['application/json'] } as const;
   const admit = createAdmit(repository);
-  return MODEL_PATHS.map((model) => ({ method: 'POST', path: `${model}/predict`, admit, body, handle }));
+  return modelPaths('/predict').map((at) => ({ method: 'POST', ...at, admit, body, handle }));
 }
 
 /**
@@ -53,6 +54,7 @@ export async function predictRow(
 ): Promise<void> {
   // Before the run: see predictRows.
   const encoder = predictionEncoderOf(live);
+  chargeRows(context, feeds.rows);
   const [outcome] = await live.predict(feeds, context.cancellation);
   const failed = 'error' in outcome!;
   recorder.rows(failed ? 0 : 1, failed ? 1 : 0);

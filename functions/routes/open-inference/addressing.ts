@@ -29,6 +29,11 @@ export const generationAt = (repository: Repository, named: Named): Promise<Gene
  */
 export function inTritonsWords(error: unknown, { params }: Named): unknown {
   if (!(error instanceof ServingError) || error.code !== 'NOT_FOUND') return error;
-  const version = params.version === undefined ? '' : ` version ${shorten(params.version)}`;
-  return new ServingError('NOT_FOUND', `Request for unknown model: '${shorten(params.name!)}'${version} is not found`);
+  return unknownModel(params);
+}
+
+/** The error for a model that does not exist, in Triton's words; also for one that the caller may not use. */
+export function unknownModel({ name, version }: Named['params']): ServingError {
+  const suffix = version === undefined ? '' : ` version ${shorten(version)}`;
+  return new ServingError('NOT_FOUND', `Request for unknown model: '${shorten(name!)}'${suffix} is not found`);
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestTerms } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
+import { chargeRows } from '../../http/quota.ts';
 import type { RequestContext } from '../../http/request-context.ts';
 import type { BufferedRoute } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
@@ -129,6 +130,7 @@ export async function runInfer(
   recorder: ModelRecorder,
 ): Promise<readonly Tensor[]> {
   const rows = live.joinsRows ? request.tensors[0]!.dims[0]! : 1;
+  chargeRows(context, rows);
   let ok = false;
   try {
     if (request.priority !== undefined) context.cancellation.priority = request.priority;

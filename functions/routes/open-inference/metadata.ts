@@ -1,9 +1,11 @@
+import { mayUseMain } from '../../access/caller.ts';
 import { ServingError } from '../../errors.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Model } from '../../model/serving/model.ts';
 import type { TensorSpec } from '../../tensor/tensor.ts';
+import { listFor } from '../model-address.ts';
 import { requireReady } from '../status/probes.ts';
 import { generationAt, MODEL_PATHS, modelAt } from './addressing.ts';
 import { DATATYPES } from './datatype.ts';
@@ -38,20 +40,20 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
   const live = (context: RequestContext): void => sendJson(context, 200, '{"live":true}');
 
   function ready(context: RequestContext): void {
-    refuseUnready(repository.main);
+    refuseUnready(repository.main, mayUseMain(context.caller, repository.isMain));
     sendJson(context, 200, '{"ready":true,"live":true}');
   }
 
   async function modelReady(context: RequestContext): Promise<void> {
-    refuseUnready(await modelAt(repository, context));
+    refuseUnready(await modelAt(repository, context), true);
     sendJson(context, 200, JSON.stringify({ name: context.params.name, ready: true }));
   }
 
   /** Also starts a lazy load, without waiting for it: the probe is repeated. */
-  function refuseUnready(model: Model): void {
+  function refuseUnready(model: Model, isShown: boolean): void {
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
     model.load();
-    requireReady(model);
+    requireReady(model, isShown);
   }
 
   async function describeModel(context: RequestContext): Promise<void> {
@@ -69,15 +71,15 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
   }
 
   async function list(context: RequestContext): Promise<void> {
-    const models = (await repository.list()).map(({ name }) => name);
+    const models = (await listFor(repository, context)).map(({ name }) => name);
     sendJson(context, 200, JSON.stringify({ models }));
   }
 
   return [
     { method: 'GET', path: '/v2', handle: describeServer },
     { method: 'GET', path: '/v2/', handle: describeServer },
-    { method: 'GET', path: '/v2/health/live', probe: true, handle: live },
-    { method: 'GET', path: '/v2/health/ready', probe: true, handle: ready },
+    { method: 'GET', path: '/v2/health/live', probe: true, open: true, handle: live },
+    { method: 'GET', path: '/v2/health/ready', probe: true, open: true, handle: ready },
     { method: 'GET', path: '/v2/models', handle: list },
     ...MODEL_PATHS.flatMap((model): Route[] => [
       { method: 'GET', path: model, handle: describeModel },

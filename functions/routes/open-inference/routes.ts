@@ -1,5 +1,6 @@
 import type { Route } from '../../http/router.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
+import { unknownModel } from './addressing.ts';
 import { createInferRoutes, type InferOptions } from './infer.ts';
 import { createMetadataRoutes } from './metadata.ts';
 import { createLogSettingsRoutes } from './triton/log-settings.ts';
@@ -25,7 +26,7 @@ interface OpenInferenceOptions extends Omit<InferOptions, 'tracer'>, ModelConfig
  */
 export function createOpenInferenceRoutes(options: OpenInferenceOptions): Route[] {
   const tracer = createTracer(options.logger);
-  return [
+  const routes = [
     ...createInferRoutes({ ...options, tracer }),
     ...createMetadataRoutes(options),
     ...createModelConfigRoutes(options),
@@ -35,4 +36,5 @@ export function createOpenInferenceRoutes(options: OpenInferenceOptions): Route[
     ...createTraceSettingsRoutes({ ...options, tracer }),
     ...createSharedMemoryRoutes(),
   ];
+  return routes.map((route) => ({ ...route, unknownModel }));
 }

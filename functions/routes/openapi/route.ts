@@ -1,18 +1,22 @@
+import { mayUseMain } from '../../access/caller.ts';
 import { type CachedResponse, cacheText, sendCached } from '../../http/cached-response.ts';
 import type { RequestContext } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
+import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import type { Model } from '../../model/serving/model.ts';
 import type { Listed } from './document.ts';
 
 const PATH = '/openapi.json';
 
 /**
  * `GET /openapi.json`: the OpenAPI document, with the types of the model behind `/predict`. It loads no model: until that model is
- * loaded, the types are general.
+ * loaded, the types are general; so they are for a caller that may not use it.
  * @param others the routes that the document lists, in addition to its own.
  */
-export function createOpenApiRoutes(model: Model, others: readonly Route[]): Route[] {
+export function createOpenApiRoutes(
+  { main: model, isMain }: Pick<Repository, 'main' | 'isMain'>,
+  others: readonly Route[],
+): Route[] {
   const listed: readonly Listed[] = [...others, { method: 'GET', path: PATH }];
   const typed = new WeakMap<Generation, Promise<CachedResponse>>();
   let general: Promise<CachedResponse> | undefined;
@@ -42,7 +46,7 @@ export function createOpenApiRoutes(model: Model, others: readonly Route[]): Rou
   }
 
   async function handle(context: RequestContext): Promise<void> {
-    const response = await responseFor(model.live());
+    const response = await responseFor(mayUseMain(context.caller, isMain) ? model.live() : undefined);
     await sendCached(context, response, ['gzip', 'deflate']);
   }
 

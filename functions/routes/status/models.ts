@@ -2,12 +2,12 @@ import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { ListedModel, Repository } from '../../model/repository/repository.ts';
 import type { ModelStatus } from '../../model/serving/model.ts';
-import { modelOf } from '../model-address.ts';
+import { listFor, modelOf } from '../model-address.ts';
 
 /** `GET /models`: the models of the repository; `GET /models/{name}[/versions/{version}]`: the status of a model. */
 export function createModelRoutes(repository: Repository): Route[] {
   async function list(context: RequestContext): Promise<void> {
-    const models = (await repository.list()).map(describe);
+    const models = (await listFor(repository, context)).map(describe);
     sendJson(context, 200, JSON.stringify({ models }));
   }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:zlib';
+import { type IsMain, mayUseMain } from '../../access/caller.ts';
 import { ServingError } from '../../errors.ts';
 import { cacheText, sendCached } from '../../http/cached-response.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
@@ -12,17 +13,19 @@ import { showStatus } from './models.ts';
 interface ProbeOptions {
   /** The model behind `/predict`. */
   readonly model: Model;
+  /** @see Repository.isMain */
+  readonly isMain: IsMain;
   readonly metrics: Metrics;
   /** Whether the server drains: it is not ready then. */
   readonly draining: () => boolean;
 }
 
 /** `GET /health` (liveness), `GET /ready` (readiness) and `GET /metrics`. */
-export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): Route[] {
+export function createProbeRoutes({ model, isMain, metrics, draining }: ProbeOptions): Route[] {
   function health(context: RequestContext): void {
     const body = {
       status: draining() ? 'draining' : 'ok',
-      model: showStatus(model.status()),
+      model: mayUseMain(context.caller, isMain) ? showStatus(model.status()) : undefined,
       uptime: process.uptime(),
     };
     sendJson(context, 200, JSON.stringify(body));
@@ -41,29 +44,36 @@ export function createProbeRoutes({ model, metrics, draining }: ProbeOptions): R
   }
 
   return [
-    { method: 'GET', path: '/health', probe: true, handle: health },
-    { method: 'GET', path: '/ready', probe: true, handle: createReadiness({ model, draining }) },
-    { method: 'GET', path: '/metrics', probe: true, internal: true, handle: scrape },
+    { method: 'GET', path: '/health', probe: true, open: true, handle: health },
+    { method: 'GET', path: '/ready', probe: true, open: true, handle: createReadiness({ model, isMain, draining }) },
+    { method: 'GET', path: '/metrics', probe: true, internal: true, metrics: true, handle: scrape },
   ];
 }
 
 /** Makes the handler of a readiness probe. It also starts a lazy load, without waiting for it: the probe is repeated. */
 export function createReadiness({
   model,
+  isMain,
   draining,
-}: Pick<ProbeOptions, 'model' | 'draining'>): BodilessRoute['handle'] {
+}: Pick<ProbeOptions, 'model' | 'isMain' | 'draining'>): BodilessRoute['handle'] {
   return (context) => {
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
     model.load();
-    const { name, version } = requireReady(model);
-    sendJson(context, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
+    const isShown = mayUseMain(context.caller, isMain);
+    const { name, version } = requireReady(model, isShown);
+    sendJson(context, 200, JSON.stringify({ status: 'ready', model: isShown ? { name, version } : undefined }));
   };
 }
 
-/** The status of a model that is ready. @throws ServingError `NOT_READY` with the model's state, phase or reason. */
-export function requireReady(model: Model): ModelStatus {
+/**
+ * The status of a model that is ready.
+ * @param isShown whether the caller may use the model.
+ * @throws ServingError `NOT_READY`; with the model's state, phase or reason, if the caller may use it.
+ */
+export function requireReady(model: Model, isShown: boolean): ModelStatus {
   const status = model.status();
   if (status.state === 'ready') return status;
+  if (!isShown) throw new ServingError('NOT_READY', 'the model is not ready', { retryAfter: 1 });
   const { state, phase, reason } = status;
   const what = reason ?? (phase === undefined ? state : `${state}: ${phase}`);
   throw new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });

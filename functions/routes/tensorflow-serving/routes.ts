@@ -1,4 +1,5 @@
 import { ServingError } from '../../errors.ts';
+import { chargeRows } from '../../http/quota.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
@@ -10,7 +11,7 @@ import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
 import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances } from '../instances/run-instances.ts';
-import { createAdmit, generationAt } from '../model-address.ts';
+import { createAdmit, generationAt, listFor } from '../model-address.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
 import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
@@ -66,7 +67,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
   }
 
   async function list(context: RequestContext): Promise<void> {
-    const models = (await repository.list()).map(({ name }) => name);
+    const models = (await listFor(repository, context)).map(({ name }) => name);
     sendJson(context, 200, JSON.stringify({ models }));
   }
 
@@ -94,14 +95,17 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
 async function responseOf(
   body: PredictBody,
   live: Generation,
-  { cancellation }: Pick<RequestContext, 'cancellation'>,
+  context: RequestContext,
   recorder: ModelRecorder,
 ): Promise<string> {
+  const { cancellation } = context;
   if (body.form === 'row') {
+    chargeRows(context, body.instances.count);
     const texts = await runInstances(body.instances, live, cancellation, recorder, createInstanceWriter(live));
     return `{"predictions":[${texts.join(',')}]}`;
   }
   const rows = live.joinsRows ? body.tensors[0]!.dims[0]! : 1;
+  chargeRows(context, rows);
   let ok = false;
   try {
     const outputs = await predictTensors(live, body.tensors, cancellation);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { requireMediaType } from '../../http/body/read-body.ts';
+import { chargeRows } from '../../http/quota.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
@@ -91,6 +92,7 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
       return sendOutputs(context, live.name, live, body.request, outputs, triton ? tritonType : undefined);
     }
     const write = valuesOnly ? createInstanceWriter(live) : predictionsOf(live);
+    chargeRows(context, body.instances.count);
     const texts = await runInstances(body.instances, live, context.cancellation, recorder, write);
     if (!context.cancellation.cancelled) sendJson(context, 200, `{"predictions":[${texts.join(',')}]}`);
   }
@@ -104,11 +106,12 @@ export function createVertexRoutes(options: VertexOptions): Route[] {
       inflates: true,
       textBytes: (req: IncomingMessage) => Number(textLengthOf(req)) || 0,
     } as const;
-    routes.push({ method: 'POST', path: predictPath, admit: createAdmit(repository), body, handle: predict });
+    const admit = createAdmit(repository);
+    routes.push({ method: 'POST', path: predictPath, main: true, admit, body, handle: predict });
   }
   if (healthPath !== undefined) {
-    const handle = createReadiness({ model: repository.main, draining: options.draining });
-    routes.push({ method: 'GET', path: healthPath, probe: true, handle });
+    const handle = createReadiness({ model: repository.main, isMain: repository.isMain, draining: options.draining });
+    routes.push({ method: 'GET', path: healthPath, probe: true, open: true, handle });
   }
   return routes;
 }

@@ -13,6 +13,8 @@ export interface LogFields {
   requestId?: string | undefined;
   /** A `ServingError` code. */
   code?: string | undefined;
+  /** The name of the caller that sent a request, never its token. */
+  caller?: string | undefined;
   model?: string | undefined;
   version?: string | undefined;
   /** The address of a model: a path or a `gs://` address. */

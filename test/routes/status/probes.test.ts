@@ -17,7 +17,7 @@ function createProbes(draining: boolean) {
   const repository = { main: model, find: async () => model } as unknown as Repository;
   const { metrics } = recordTelemetry();
   const routes = [
-    ...createProbeRoutes({ model, metrics, draining: () => draining }),
+    ...createProbeRoutes({ model, isMain: () => true, metrics, draining: () => draining }),
     ...createMetadataRoutes({ repository, draining: () => draining, admin: false }),
   ].filter(({ path }) => path.endsWith('ready'));
   return { routes, loads: () => loads };

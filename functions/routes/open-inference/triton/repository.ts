@@ -5,6 +5,7 @@ import type { ListedModel, Repository } from '../../../model/repository/reposito
 import type { ModelStatus } from '../../../model/serving/model.ts';
 import { shorten } from '../../../shorten.ts';
 import { describe } from '../../../tensor/fill.ts';
+import { listFor } from '../../model-address.ts';
 import { inTritonsWords } from '../addressing.ts';
 import { invalid, readParameters } from '../members.ts';
 import { readShortBody, SHORT_BODY } from '../short-body.ts';
@@ -16,7 +17,7 @@ export function createRepositoryRoutes(repository: Repository): Route[] {
     if (ready !== undefined && typeof ready !== 'boolean') {
       throw invalid('ready', `ready: expected true or false, got ${describe(ready)}`);
     }
-    const entries = (await repository.list()).flatMap(describeModel);
+    const entries = (await listFor(repository, context)).flatMap(describeModel);
     sendJson(context, 200, JSON.stringify(ready ? entries.filter(({ state }) => state === 'READY') : entries));
   }
 

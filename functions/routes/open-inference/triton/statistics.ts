@@ -1,3 +1,4 @@
+import { mayUse } from '../../../access/caller.ts';
 import { type RequestContext, sendJson } from '../../../http/request-context.ts';
 import type { Route } from '../../../http/router.ts';
 import type { Repository } from '../../../model/repository/repository.ts';
@@ -17,7 +18,10 @@ interface StatisticsOptions {
  * time before a request was queued, and refused requests, are not included: /metrics has them.
  */
 export function createStatisticsRoutes({ repository, metrics }: StatisticsOptions): Route[] {
-  const all = (context: RequestContext): void => send(context, metrics.statistics.all());
+  function all(context: RequestContext): void {
+    const pages = metrics.statistics.all().filter(({ name }) => mayUse(context.caller, name, repository.isMain));
+    send(context, pages);
+  }
 
   async function ofModel(context: RequestContext): Promise<void> {
     const model = await modelAt(repository, context);
