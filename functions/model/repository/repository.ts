@@ -107,9 +107,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   async function find(wanted: string, number?: string): Promise<Model> {
     const layout = await lookup.find(wanted, number);
     if (unloaded.size > 0 && unloaded.has(names.folderOf(layout, wanted))) {
-      const path = `/v2/repository/models/${encodeURIComponent(wanted)}/load`;
-      const message = `the model ${wanted} is unloaded: POST ${path} loads it`;
-      throw new ServingError('NOT_READY', message, { retryAfter: 1 });
+      throw isUnloaded(wanted);
     }
     return models.get(layout, wanted, number);
   }
@@ -176,6 +174,11 @@ export function createRepository(options: RepositoryOptions): Repository {
   const known = (): Model[] => models.all();
   const memoryBytes = (): number => budget.used();
   return { main, find, isMain, list, describe, load, unload, loaded, known, memoryBytes, refresh, close };
+}
+
+function isUnloaded(name: string): ServingError {
+  const path = `/v2/repository/models/${encodeURIComponent(name)}/load`;
+  return new ServingError('NOT_READY', `the model ${name} is unloaded: POST ${path} loads it`, { retryAfter: 1 });
 }
 
 function describeVersions(models: ModelSet, layout: Layout, folder: string): ListedModel['versions'] {

@@ -50,7 +50,6 @@ export const batchQuerySchema = z.object({
 /** `POST /batch_predict?batch_size=32`, also below the path of a model: predicts many rows, a batch at a time, and sends the predictions in the order of the rows. */
 export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRoute[] {
   const { repository, parser, metrics, maxBodyBytes, idleMs, draining } = options;
-  const admit = createAdmit(repository);
 
   async function handle(context: RequestContext, body: Buffer | PieceReader): Promise<void> {
     const batchSize = Math.min(readBatchSize(context.query), options.maxBatchSize);
@@ -147,7 +146,13 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     bufferedTypes: ['application/json'],
     streamTypes: ['application/x-ndjson', 'application/jsonl'],
   } as const;
-  return modelPaths('/batch_predict').map((at) => ({ method: 'POST', ...at, admit, body, handle }));
+  return modelPaths('/batch_predict').map((at) => ({
+    method: 'POST',
+    ...at,
+    admit: createAdmit(repository),
+    body,
+    handle,
+  }));
 }
 
 /**
