@@ -20,6 +20,8 @@ export async function resolveDigest(image: string, fetch = globalThis.fetch): Pr
     fetch(url, {
       headers: { Accept: ACCEPT, ...(token !== undefined && { Authorization: `Bearer ${token}` }) },
       signal: AbortSignal.timeout(ANSWER_MS),
+    }).catch((error: unknown) => {
+      throw new Error(`${image}: no answer from ${url}`, { cause: error });
     });
   let response = await get();
   if (response.status === 401) response = await get(await fetchToken(response, fetch));
