@@ -53,7 +53,6 @@ export function createBom(lock: Lock, folders: readonly string[], others: readon
     };
   });
   const components = [...packages, ...others.map((one) => component(one.name, one.version, one.license, one))];
-  components.sort((a, b) => (a['bom-ref'] < b['bom-ref'] ? -1 : 1));
   return {
     $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
     bomFormat: 'CycloneDX',
