@@ -13,14 +13,16 @@ ARG GPU_IMAGE=${TARGETARCH:+$CUDA_IMAGE}
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /build
-COPY package.json package-lock.json .npmrc ./
+COPY package.json package-lock.json .npmrc LICENSE ./
 RUN npm ci --no-audit --no-fund
 COPY scripts scripts
 COPY functions functions
 RUN npm run build \
  && node scripts/runtime-modules.ts /app \
  && node scripts/prune-onnxruntime.ts /app \
- && cp -r dist package.json /app/ \
+ && cp -r dist package.json LICENSE /app/ \
+ && mv /app/dist/sbom.cdx.json /app/dist/THIRD_PARTY_LICENSES.txt /app/ \
+ && node scripts/sbom.ts /app \
  && rm -r /app/dist/client /app/dist/client.js /app/dist/client.d.ts \
  && chmod -R a+rX /app
 
@@ -42,7 +44,8 @@ ARG TARGETARCH
 RUN if [ -n "$TARGETARCH" ]; then \
       node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 \
       && cp -r node_modules/onnxruntime-node/bin /app/node_modules/onnxruntime-node/ \
-      && node scripts/prune-onnxruntime.ts /app; \
+      && node scripts/prune-onnxruntime.ts /app \
+      && node scripts/sbom.ts /app; \
     fi
 
 FROM ${GPU_IMAGE:-$NODE_IMAGE} AS gpu

@@ -10,6 +10,9 @@ const PAGE = join(ROOT, 'functions/page');
 const VIEWER = ['swagger-ui-bundle.js', 'swagger-ui.css'];
 const LICENCES = ['LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt'];
 
+/** The packages of which parts are in the files of the pages. In the lock file they are of development: no server loads them. */
+export const PAGE_PACKAGES: readonly string[] = ['papaparse', 'swagger-ui-dist'];
+
 const folderOf = (name: string): string => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 const viewer = (): string => folderOf('swagger-ui-dist');
 

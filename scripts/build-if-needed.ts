@@ -6,7 +6,12 @@ import { isAlive } from './process-tree.ts';
 /** This repository. */
 const ROOT = join(import.meta.dirname, '..');
 /** Includes folders: their time is that of the last removal or renaming of a file. */
-const SOURCES = ['functions/**', 'package-lock.json', 'scripts/{build,browser-assets,build-client,externals}.ts'];
+const SOURCES = [
+  'functions/**',
+  'package-lock.json',
+  'scripts/{build,browser-assets,build-client,externals}.ts',
+  'scripts/sbom/*.ts',
+];
 /** A symbolic link whose target is the id of the process that builds: it is created atomically. */
 const LOCK = 'node_modules/.build-lock';
 const WAIT_MS = 50;

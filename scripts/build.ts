@@ -1,10 +1,12 @@
-/** `npm run build`: bundles `functions/` into `dist/`, with an entry for each host, the engine process, the fetching process and the parsing thread; and builds the client. */
+/** `npm run build`: bundles `functions/` into `dist/`, with an entry for each host, the engine process, the fetching process and the parsing thread; and builds the client. Writes which packages the files contain, and their licences. */
 import { renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { writeAssets } from './browser-assets.ts';
+import { PAGE_PACKAGES, writeAssets } from './browser-assets.ts';
 import { buildClient } from './build-client.ts';
 import { EXTERNALS } from './externals.ts';
+import { writeNotices } from './sbom/notices.ts';
+import { bundledFolders } from './sbom/packages.ts';
 
 process.chdir(join(import.meta.dirname, '..'));
 /** The time of the build: files that are edited from now on are newer, even if the build contains the edit. */
@@ -12,7 +14,7 @@ const started = new Date();
 /** The folder of the build, which replaces `dist` once it is complete: an incomplete build is never visible. */
 const made = `.dist-${process.pid}`;
 process.on('exit', () => rmSync(made, { recursive: true, force: true }));
-await build({
+const { metafile } = await build({
   entryPoints: {
     server: 'functions/server.ts',
     index: 'functions/index.ts',
@@ -32,9 +34,12 @@ await build({
   // Bundled CommonJS libraries require Node's own modules.
   banner: { js: "import { createRequire as $require } from 'node:module';const require = $require(import.meta.url);" },
   legalComments: 'linked',
+  metafile: true,
   logLevel: 'warning',
 });
 await Promise.all([buildClient(made), writeAssets(made)]);
+const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
+writeNotices(process.cwd(), made, [...bundledFolders(metafile), ...ofPages]);
 utimesSync(join(made, 'server.js'), started, started);
 rmSync('dist', { recursive: true, force: true });
 renameSync(made, 'dist');

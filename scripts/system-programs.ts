@@ -34,7 +34,12 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   },
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
   { name: 'python3', install: apt('python3'), tests: ['page', 'python-client'] },
-  { name: 'redis-server', install: apt('redis-server'), tests: ['bucket', 'redis-cache', 'redis-faults'] },
+  {
+    name: 'redis-server',
+    install: apt('redis-server'),
+    tests: ['bucket', 'connections', 'redis-cache', 'redis-faults'],
+  },
+  { name: 'strace', install: apt('strace'), tests: ['connections'] },
   {
     name: 'kubectl',
     install: 'https://kubernetes.io/docs/tasks/tools/ (1.27 or newer; Debian 13: apt-get install kubernetes-client)',

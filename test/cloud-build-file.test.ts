@@ -47,6 +47,18 @@ test('the build logs where an account of its own may', () => {
   assert.equal(BUILD.options.logging, 'CLOUD_LOGGING_ONLY');
 });
 
+test('the build signs where the image comes from, or fails: the image is named in the results, and provenance is requested', () => {
+  assert.equal(BUILD.options.requestedVerifyOption, 'VERIFIED');
+  assert.equal(BUILD.images.length, 1);
+  const pushed = BUILD.steps.find(({ id }) => id === 'push')?.env?.find((line) => line.startsWith('IMAGE='));
+  assert.equal(BUILD.images[0], `${pushed?.slice(6)}:$COMMIT_SHA`);
+});
+
+test('advisories for shipped packages are checked before anything is built', () => {
+  const ids = BUILD.steps.map(({ id }) => id);
+  assert.ok(ids.includes('audit') && ids.indexOf('audit') < ids.indexOf('build'));
+});
+
 test('a step that runs the image of a folder, of none and of several models gets what says which', () => {
   const { env = [] } = BUILD.steps.find(({ id }) => id === 'run-image')!;
   for (const line of ['MODELS=$_MODELS', 'MODEL_NAME=$_MODEL_NAME', 'GOLDEN=$_GOLDEN'])

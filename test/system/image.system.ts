@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { foldersOf } from '../../scripts/sbom/bom.ts';
+import { nameOf } from '../../scripts/sbom/packages.ts';
 import { buildImage, canBuild, docker, IMAGE, ROOT } from '../helpers/image.ts';
 import { run } from './program.ts';
 
@@ -73,6 +75,20 @@ describe('the image', () => {
       native.every((file) => /linux[/-](x64|arm64)/.test(file)),
       native.join('\n'),
     );
+  });
+
+  test('has a bill of materials with every package in it, those inside the bundles too, and the licences of all', () => {
+    const [bill, licences] = ['sbom.cdx.json', 'THIRD_PARTY_LICENSES.txt'].map((name) =>
+      docker('run', '--rm', IMAGE, '-p', `require('node:fs').readFileSync('/app/${name}','utf8')`),
+    ) as [string, string];
+    const folders = foldersOf(JSON.parse(bill));
+    const installed = filesOf(IMAGE, '/app/node_modules')
+      .map((file) => /^\/app\/(.*node_modules\/(?:@[^/]+\/)?[^/]+)\/package\.json$/.exec(file)?.[1])
+      .filter((folder) => folder !== undefined);
+    assert.ok(installed.length > 50, String(installed.length));
+    for (const folder of [...installed, 'node_modules/zod', 'node_modules/papaparse'])
+      assert.ok(folders.includes(folder), folder);
+    for (const folder of folders) assert.ok(licences.includes(`\n${nameOf(folder)} `), folder);
   });
 
   test('is owned by root, so that what runs in it cannot change it', () => {

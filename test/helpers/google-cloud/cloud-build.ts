@@ -16,7 +16,7 @@ interface BuildFile {
   substitutions: Record<string, string>;
   steps: Step[];
   images: string[];
-  options: { logging: string };
+  options: { logging: string; requestedVerifyOption: string };
 }
 
 export const BUILD = parse(readFileSync(join(ROOT, 'cloudbuild.yaml'), 'utf8')) as BuildFile;
