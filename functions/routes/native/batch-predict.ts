@@ -33,6 +33,10 @@ export interface BatchPredictOptions {
   readonly draining: AbortSignal;
 }
 
+const MEDIA_TYPES = {
+  bufferedTypes: ['application/json'],
+  streamTypes: ['application/x-ndjson', 'application/jsonl'],
+};
 const BATCHES_IN_FLIGHT = 4;
 /** The rest of a stopped upload is discarded for so many idle times, so that its client gets to read the response. */
 const LINGER_TIMES = 5;
@@ -140,19 +144,9 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     if (stopped !== undefined) closeLater(context, idleMs);
   }
 
-  const body = {
-    kind: 'streamed',
-    limit: maxBodyBytes,
-    bufferedTypes: ['application/json'],
-    streamTypes: ['application/x-ndjson', 'application/jsonl'],
-  } as const;
-  return modelPaths('/batch_predict').map((at) => ({
-    method: 'POST',
-    ...at,
-    admit: createAdmit(repository),
-    body,
-    handle,
-  }));
+  const admit = createAdmit(repository);
+  const body = { kind: 'streamed', limit: maxBodyBytes, ...MEDIA_TYPES } as const;
+  return modelPaths('/batch_predict').map((at) => ({ method: 'POST', ...at, admit, body, handle }));
 }
 
 /**
