@@ -137,7 +137,5 @@ function createNodeServer(tls: SecureContextOptions | undefined, onRequest: Requ
         );
   // Node would end the connection of a client that has ended its side, before its response. It has no public option for this.
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
-  // Beyond it Node drops fields without an error: `refuseHead` counts them. The size of a head is bounded.
-  server.maxHeadersCount = 0;
   return server as Server;
 }

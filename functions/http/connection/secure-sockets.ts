@@ -11,8 +11,7 @@ interface SecureSockets {
 }
 
 /**
- * Observes the handshakes of a server with TLS. A connection whose handshake fails is closed, counted and logged: Node would report it as
- * a `clientError`, to which this server responds in HTTP.
+ * Observes the handshakes of a server with TLS. A connection whose handshake fails is closed, counted and logged.
  * @param onClose called with `tls_handshake`.
  */
 export function trackSecureSockets(
@@ -38,7 +37,6 @@ export function trackSecureSockets(
     if (outside !== undefined) secured.set(outside, socket);
     handshaking.delete(peer);
   });
-  server.removeAllListeners('tlsClientError');
   server.on('tlsClientError', ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
     onClose('tls_handshake');
     socket.destroy();
