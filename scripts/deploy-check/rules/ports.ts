@@ -46,11 +46,12 @@ function checkCompose(node: Node, container: Container, { image }: Scope): Findi
   return [...published, ...exposed].flat();
 }
 
-/** The ports on which a container listens: ours by its setting, another by its manifest, which may have none. */
+/** The ports on which a container listens: ours by its settings, another by its manifest, which may have none. */
 function portsOf({ ours, env, node }: Container, port: number, known: boolean): number[] {
   if (!ours) return node.at('ports').items.map((one) => one.at('containerPort').number ?? Number.NaN);
-  const set = known ? env.find(({ name }) => name === 'PORT')?.value : undefined;
-  return [set === undefined ? port : Number(set)];
+  const set = (setting: string): string | undefined => env.find(({ name }) => name === setting)?.value;
+  const [own, admin] = known ? [set('PORT'), set('ADMIN_PORT')] : [];
+  return [own === undefined ? port : Number(own), ...(admin === undefined ? [] : [Number(admin)])];
 }
 
 /** Checks a port by its number, or by its name in a container. */
