@@ -127,8 +127,6 @@ function createNodeServer(tls: SecureContextOptions | undefined, onRequest: Requ
           {
             ...options,
             ...tls,
-            // As for a connection without TLS: a client may end its side before its response.
-            allowHalfOpen: true,
             handshakeTimeout: HEADERS_TIMEOUT_MS,
             requestCert: tls.ca !== undefined,
             rejectUnauthorized: true,
