@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { readImage } from '../scripts/deploy-check/image.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 // biome-ignore lint/suspicious/noExplicitAny: YAML of many shapes.
@@ -20,6 +21,12 @@ test('a roll-out on Kubernetes takes no pod away before another is ready, and en
   const { spec } = read('k8s/base/deployment.yaml');
   assert.equal(spec.strategy.rollingUpdate.maxUnavailable, 0);
   assert.equal(spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds, 5);
+});
+
+test('every image listens on all addresses: nothing outside of a container reaches its loopback', () => {
+  const { image } = readImage(ROOT);
+  assert.ok(image.stages.length > 1);
+  for (const { name, env } of image.stages) assert.equal(env.get('HOST')?.value, '*', name);
 });
 
 test('a pod has five minutes for its model before it is started again, and a minute of silence', () => {

@@ -33,7 +33,7 @@ export const SETTINGS = {
     '',
     optional(integer(0, 65_535)),
     'a port, 0 to 65535 (0: any free one)',
-    'A second port: `/metrics` and the routes that need the admin token are served there alone, probes on both.',
+    'A second port: `/metrics`, log and trace settings and the routes that need the admin token are served there alone, probes on both.',
   ),
   ADMIN_HOST: setting(
     '',

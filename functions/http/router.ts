@@ -29,7 +29,7 @@ interface RouteBase {
   readonly probe?: boolean;
   /** It changes the server, and needs the admin token: see `authorize`. */
   readonly admin?: boolean;
-  /** It is for operators, like those with `admin`: where there is an admin port, it is served there alone. */
+  /** It shows operators how the server runs: like those with `admin`, it is served on the admin port alone if there is one. */
   readonly internal?: boolean;
   /** Served without authentication: platforms poll it. Its response has nothing for an anonymous caller but the status. */
   readonly open?: boolean;

@@ -117,8 +117,6 @@ export function createBadRequestListener({ latest, logger, metrics }: BadRequest
         refuse(error, socket);
       });
     }
-    // A refusal: Node closes the connection once it is sent.
-    else if (res.writableEnded && !res.shouldKeepAlive) return;
     // A second response would be read as part of the body of the first.
     else if (res.headersSent) socket.destroy();
     else refuse(error, socket);

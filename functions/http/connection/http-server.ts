@@ -127,8 +127,6 @@ function createNodeServer(tls: SecureContextOptions | undefined, onRequest: Requ
           {
             ...options,
             ...tls,
-            // As for a connection without TLS: a client may end its side before its response.
-            allowHalfOpen: true,
             handshakeTimeout: HEADERS_TIMEOUT_MS,
             requestCert: tls.ca !== undefined,
             rejectUnauthorized: true,
@@ -137,7 +135,5 @@ function createNodeServer(tls: SecureContextOptions | undefined, onRequest: Requ
         );
   // Node would end the connection of a client that has ended its side, before its response. It has no public option for this.
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
-  // Beyond it Node drops fields without an error: `refuseHead` counts them. The size of a head is bounded.
-  server.maxHeadersCount = 0;
   return server as Server;
 }

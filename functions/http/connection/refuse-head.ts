@@ -38,21 +38,17 @@ function checkFields({ rawHeaders, httpVersion }: IncomingMessage): ServingError
     return invalid('version', `the request line: expected HTTP/1.1 or HTTP/1.0, got HTTP/${httpVersion}`);
   }
   let hosts = 0;
-  let codings = 0;
-  let coding = '';
+  let unknown = false;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
     else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
-      codings++;
-      coding = rawHeaders[i + 1]!;
+      unknown ||= httpVersion !== '1.1' || rawHeaders[i + 1]!.toLowerCase() !== 'chunked';
     }
   }
+  if (unknown) return invalid(CODING, `${CODING}: expected chunked alone, in an HTTP/1.1 request`);
   if (hosts !== 1 && (hosts > 1 || httpVersion === '1.1')) {
     return invalid('Host', `Host: expected one field in an HTTP/1.1 request, got ${hosts}`);
-  }
-  if (codings > 1 || (codings === 1 && (httpVersion !== '1.1' || coding.toLowerCase() !== 'chunked'))) {
-    return invalid(CODING, `${CODING}: expected chunked alone, in an HTTP/1.1 request`);
   }
   return undefined;
 }

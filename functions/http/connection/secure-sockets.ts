@@ -11,8 +11,8 @@ interface SecureSockets {
 }
 
 /**
- * Observes the handshakes of a server with TLS. A connection whose handshake fails is closed, counted and logged: Node would report it as
- * a `clientError`, to which this server responds in HTTP.
+ * Observes the handshakes of a server with TLS. A connection whose handshake fails is closed, counted and logged,
+ * except if its client has left.
  * @param onClose called with `tls_handshake`.
  */
 export function trackSecureSockets(
@@ -37,13 +37,18 @@ export function trackSecureSockets(
     const outside = handshaking.get(peer);
     if (outside !== undefined) secured.set(outside, socket);
     handshaking.delete(peer);
+    // From now on, as without TLS: a client may end its side before its response. Within the handshake it has left then.
+    socket.allowHalfOpen = true;
   });
-  server.removeAllListeners('tlsClientError');
   server.on('tlsClientError', ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
-    onClose('tls_handshake');
     socket.destroy();
+    // For a client certificate that is refused, Node's error says no more than that the connection was closed.
+    const reason = String(socket.authorizationError ?? code);
+    // The client has left: load balancers check ports in this way.
+    if (reason === 'ECONNRESET') return;
+    onClose('tls_handshake');
     const count = countDue();
-    if (count !== undefined) logger.warning('TLS handshakes have failed', { reason: code, count });
+    if (count !== undefined) logger.warning('TLS handshakes have failed', { reason, count });
   });
   return { inside: (socket) => secured.get(socket) };
 }

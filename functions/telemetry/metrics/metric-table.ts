@@ -42,7 +42,7 @@ export const METRICS = {
   httpDuration: histogram('http_request_duration_seconds', "From a request's headers to the end of its response."),
   connectionsClosed: counter(
     'http_connections_closed_total',
-    'Connections closed because of what the client sent, or did not send or read, by reason.',
+    'Connections closed because of what the client sent, or did not send or read, or because there were too many, by reason.',
   ),
   loopDelay: gauge('event_loop_delay_seconds', 'Delay of the event loop since the last scrape (at least 15 s).'),
   logDropped: counter('log_lines_dropped_total', 'Log lines dropped because the reader of stdout did not keep up.'),

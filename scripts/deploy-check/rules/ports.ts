@@ -30,10 +30,12 @@ function checkContainer(container: Container, scope: Scope): Finding[] {
   return [...own, ...probed].flatMap((port) => checkPort(port, container, scope));
 }
 
-/** The ports on which a container listens: ours by its setting, another by its manifest, which may have none. */
+/** The ports on which a container listens: ours by its settings, another by its manifest, which may have none. */
 function portsOf({ ours, env, node }: Container, { image }: Scope): number[] {
   if (!ours) return node.at('ports').items.map((one) => one.at('containerPort').number ?? Number.NaN);
-  return [Number(env.find(({ name }) => name === 'PORT')?.value ?? image.port)];
+  const set = (setting: string): string | undefined => env.find(({ name }) => name === setting)?.value;
+  const admin = set('ADMIN_PORT');
+  return [Number(set('PORT') ?? image.port), ...(admin === undefined ? [] : [Number(admin)])];
 }
 
 /** Checks a port by its number, or by its name in a container. */

@@ -76,17 +76,25 @@ test('rows that can no longer be run before their deadline are dropped before th
   assert.deepEqual([codeOf(late), codeOf(inTime), admission.depth], ['DEADLINE', undefined, 1]);
 });
 
-test('an estimate that was too long, as after a slow first run, does not drop every row for ever', () => {
+test('a request that finds the engine free runs, though runs took longer than its deadline: how long they take depends on their rows', () => {
+  const { clock, admission, add } = setUp();
+  admission.ran(1, 5000);
+  const entry = add({ terms: { cancelled: false, deadline: 200 } });
+  clock.now = 90;
+  assert.equal(admission.first(), entry);
+});
+
+test('an estimate that was too long, as after a slow first run, does not drop waiting rows for ever', () => {
   const { clock, admission, add } = setUp();
   admission.ran(1, 5000);
   let dropped = 0;
   for (; dropped < 100; dropped++) {
-    clock.now += 10;
     const entry = add({ terms: { cancelled: false, deadline: clock.now + 200 } });
+    clock.now += 110;
     if (admission.first() === entry) break;
     assert.equal(codeOf(entry), 'DEADLINE');
   }
-  assert.ok(dropped < 20, `${dropped} rows`);
+  assert.ok(dropped < 40, `${dropped} rows`);
 });
 
 test('rows of a cancelled request do not run, wherever they are in the queue', () => {

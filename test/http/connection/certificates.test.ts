@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -125,7 +127,7 @@ test('with authorities, a client without a certificate of one of them is refused
   const server = makeCertificate('server');
   const authority = makeCertificate('authority');
   const [good, stranger] = [makeCertificate('client', authority), makeCertificate('client', makeCertificate('x'))];
-  const { connect, closedFor } = await serveHttp(t, ROUTES, {
+  const { connect, closedFor, lines } = await serveHttp(t, ROUTES, {
     tls: { cert: server.cert, key: server.key, ca: authority.cert, authority: server.cert },
   });
   const known = connect({ cert: good.cert, key: good.key });
@@ -138,6 +140,21 @@ test('with authorities, a client without a certificate of one of them is refused
     assert.equal(await client.closed, '');
   }
   assert.equal(await closedFor('tls_handshake'), 2);
+  assert.match(String(lines[0]!.fields.reason), /CERT/);
+});
+
+test('a client that leaves before or within its handshake is neither counted nor logged', async (t) => {
+  const { cert, key } = makeCertificate('server');
+  const { http, port, closedFor, lines } = await serveHttp(t, ROUTES, { tls: { cert, key, authority: cert } });
+  for (const bytes of ['', '\x16\x03\x01']) {
+    const client = connect({ port });
+    const [socket] = (await once(http.server, 'connection')) as [Socket];
+    if (bytes !== '') client.send(Buffer.from(bytes, 'latin1'));
+    client.destroy();
+    await once(socket, 'close');
+  }
+  await new Promise(setImmediate);
+  assert.deepEqual([await closedFor('tls_handshake'), lines], [0, []]);
 });
 
 test('versions of TLS below 1.2, and requests without TLS, are refused, counted, and get no response in HTTP', async (t) => {

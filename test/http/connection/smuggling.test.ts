@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type RequestContext, sendJson } from '../../../functions/http/request-context.ts';
 import type { Route } from '../../../functions/http/router.ts';
+import { makeCertificate } from '../../helpers/certificate.ts';
 import { serveHttp } from '../../helpers/http-server.ts';
 
-async function start(t: TestContext) {
+async function start(t: TestContext, secure = false) {
   const handled: string[] = [];
   const routes: Route[] = [
     { method: 'GET', path: '/smuggled', handle: (context) => answer(context, '/smuggled') },
@@ -19,7 +20,8 @@ async function start(t: TestContext) {
     handled.push(what);
     sendJson(context, 200, JSON.stringify(context.req.headers));
   }
-  return { ...(await serveHttp(t, routes)), handled };
+  const { cert, key } = makeCertificate('localhost');
+  return { ...(await serveHttp(t, routes, secure ? { tls: { cert, key, authority: cert } } : {})), handled };
 }
 
 const POST = 'POST /write HTTP/1.1\r\nHost: a\r\n';
@@ -101,14 +103,16 @@ const AMBIGUOUS: [title: string, bytes: string][] = [
 
 for (const [title, bytes] of AMBIGUOUS) {
   test(`${title}: refused, the connection is closed, and nothing after it is read as a request`, async (t) => {
-    const { connect, handled } = await start(t);
-    const client = connect();
-    client.send(bytes + SMUGGLED);
-    const { status, headers, body } = await client.answer();
-    assert.ok(status === 400 || status === 431 || status === 413, `${status} ${body}`);
-    assert.deepEqual([headers.connection, typeof JSON.parse(body).code], ['close', 'string']);
-    assert.equal(await client.closed, '');
-    assert.deepEqual(handled, []);
+    for (const secure of [false, true]) {
+      const { connect, handled } = await start(t, secure);
+      const client = connect();
+      client.send(bytes + SMUGGLED);
+      const { status, headers, body } = await client.answer();
+      assert.ok(status === 400 || status === 431 || status === 413, `${status} ${body}`);
+      assert.deepEqual([headers.connection, typeof JSON.parse(body).code], ['close', 'string']);
+      assert.equal(await client.closed, '');
+      assert.deepEqual(handled, []);
+    }
   });
 }
 

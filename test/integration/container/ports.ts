@@ -51,11 +51,16 @@ export function ports(): void {
         post(at, '/v2/repository/models/iris/unload', {}, asAdmin);
 
       test('metrics and the admin routes are not found on PORT, not even with the token', async () => {
-        for (const { status, json } of [await call(host, '/metrics'), await unload(host)]) {
-          assert.deepEqual([status, json().code], [404, 'NOT_FOUND']);
+        for (const answer of [
+          await call(host, '/metrics'),
+          await unload(host),
+          await call(host, '/v2/logging'),
+          await post(host, '/v2/logging', {}, asAdmin),
+          await call(host, '/v2/trace/setting'),
+          await post(host, '/v2/trace/setting', {}, asAdmin),
+        ]) {
+          assert.deepEqual([answer.status, answer.json().code], [404, 'NOT_FOUND']);
         }
-        const logging = await post(host, '/v2/logging', {}, asAdmin);
-        assert.equal(logging.status, 405, 'its GET is for everyone');
         assert.equal((await predict(host, [5.1, 3.5, 1.4, 0.2])).status, 200);
         const { text } = await call(host, '/openapi.json');
         assert.doesNotMatch(text, /"\/metrics"|repository\/models\/\{name\}\/unload/);
@@ -63,10 +68,17 @@ export function ports(): void {
 
       test('they are served on ADMIN_PORT, with the token where it is needed, and predictions are not', async () => {
         assert.match((await call(admin, '/metrics')).text, /^predictions_total\{/m);
+        for (const path of ['/v2/logging', '/v2/trace/setting']) assert.equal((await call(admin, path)).status, 200);
         assert.equal((await post(admin, '/v2/repository/models/iris/unload', {})).status, 401);
         assert.notEqual((await unload(admin)).status, 404);
         for (const path of ['/predict', '/batch_predict']) assert.equal((await post(admin, path, ROW)).status, 404);
         for (const path of ['/', '/models', '/openapi.json']) assert.equal((await call(admin, path)).status, 404);
+      });
+
+      test('both are on loopback alone, unless HOST says otherwise', () => {
+        const said = host.lines.filter((line) => line.includes('listening on http'));
+        assert.equal(said.length, 2);
+        for (const line of said) assert.match(line, /, on 127\.0\.0\.1 alone"/);
       });
 
       test('probes are served on both', async () => {

@@ -11,7 +11,7 @@ const ROW = { features: [5.1, 3.5, 1.4, 0.2] };
 
 /** Tokens and JWTs, on the server as it is built. */
 export function access(kind: HostKind): void {
-  describe('access', () => {
+  describe('access', { concurrency: 1 }, () => {
     const folder = mkdtempSync(join(tmpdir(), 'access-'));
     const file = join(folder, 'tokens.json');
     let issuer: Issuer;

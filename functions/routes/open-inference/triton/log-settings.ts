@@ -60,7 +60,7 @@ export function createLogSettingsRoutes({ logger }: LogSettingsOptions): Route[]
   }
 
   return [
-    { method: 'GET', path: '/v2/logging', handle: show },
+    { method: 'GET', path: '/v2/logging', internal: true, handle: show },
     { method: 'POST', path: '/v2/logging', admin: true, body: SHORT_BODY, handle: change },
   ];
 }

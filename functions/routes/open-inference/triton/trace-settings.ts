@@ -32,7 +32,7 @@ export function createTraceSettingsRoutes({ repository, tracer }: TraceSettingsO
   }
 
   return ['/v2', '/v2/models/{name}'].flatMap((path): Route[] => [
-    { method: 'GET', path: `${path}/trace/setting`, handle: show },
+    { method: 'GET', path: `${path}/trace/setting`, internal: true, handle: show },
     { method: 'POST', path: `${path}/trace/setting`, admin: true, body: SHORT_BODY, handle: change },
   ]);
 }

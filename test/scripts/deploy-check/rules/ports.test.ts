@@ -17,6 +17,10 @@ const health = (port: string): string =>
 const GOOD: [title: string, yaml: string][] = [
   ["the image's port", SERVER],
   ['another, with PORT', deployment("env: [{ name: PORT, value: '9000' }], ports: [{ containerPort: 9000 }]")],
+  [
+    'those of requests and of administration, with ADMIN_PORT',
+    deployment("env: [{ name: ADMIN_PORT, value: '9090' }], ports: [{ containerPort: 8080 }, { containerPort: 9090 }]"),
+  ],
   ['a probe by number', deployment(probe('8080'))],
   ['a probe by name', deployment(probe('http'))],
   [
