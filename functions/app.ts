@@ -56,7 +56,9 @@ export function createApp(config: Config, logger: Logger): App {
     store: openStore(config, onCloudRun, logger, metrics),
     name: config.MODEL_NAME,
     sha256: config.MODEL_SHA256,
+    loadsOnRequest: config.MODEL_LOAD_ON_REQUEST === 'on' ? undefined : new Set(config.MODEL_NAMES),
     memoryBudget: config.MODEL_MEMORY_BUDGET,
+    maxModels: config.MAX_LOADED_MODELS,
     refreshes: config.MODEL_REFRESH_SECONDS > 0,
     engine: {
       capacity,

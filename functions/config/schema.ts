@@ -84,3 +84,9 @@ export function modelOfRoute(route: string): string | undefined {
 
 /** A schema for letters, digits, `-` and `_`, which need no percent-encoding in a path. */
 export const id = z.string().regex(/^[\w-]+$/) as z.ZodType<string, string>;
+
+/** A schema for names of models, separated by commas; blanks around a name are not part of it. */
+export const names = z
+  .string()
+  .transform((list) => list.split(',').map((name) => name.trim()))
+  .pipe(z.array(z.string().min(1))) as unknown as z.ZodType<readonly string[], string>;

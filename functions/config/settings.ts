@@ -6,6 +6,7 @@ import {
   integer,
   isModelUri,
   modelOfRoute,
+  names,
   oneOf,
   optional,
   path,
@@ -62,6 +63,24 @@ export const SETTINGS = {
     'eager or lazy',
     'Load the model at boot, or at the first request or `/ready`. Unset: the container is eager, the function lazy.',
   ),
+  MODEL_LOAD_ON_REQUEST: setting(
+    'on',
+    oneOf('on', 'listed', 'off'),
+    'on, listed or off',
+    'Which models a request for a prediction loads, beside the one behind `/predict` and those that an administrator has loaded: any, those of `MODEL_NAMES`, or none. Requests for readiness, status and metadata load none of them.',
+  ),
+  MODEL_NAMES: setting(
+    '',
+    optional(names),
+    "models' names, separated by commas",
+    'The models that requests may load if `MODEL_LOAD_ON_REQUEST` is `listed`.',
+  ),
+  MAX_LOADED_MODELS: setting(
+    '100',
+    integer(1, 10_000),
+    'a number, 1 to 10000',
+    'Most models and versions that are loaded; beyond it, those that are used least are evicted.',
+  ),
   MODEL_SHA256: setting(
     '',
     optional(
@@ -83,7 +102,7 @@ export const SETTINGS = {
     '',
     optional(integer(2 ** 26, Number.MAX_SAFE_INTEGER)),
     'bytes, 67108864 or more',
-    'Bytes of memory for all loaded models; beyond it, the least recently used are evicted. Unset: what the memory limit leaves.',
+    'Bytes of memory for all loaded models; beyond it, those that are used least are evicted. Unset: what the memory limit leaves.',
   ),
   ADMIN_TOKEN_FILE: setting(
     '',
@@ -232,6 +251,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(SETTINGS) as SettingName[];
   const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
   refuseOtherModels(config);
+  refuseNamesAlone(config);
   return {
     ...config,
     PORT: config.AIP_HTTP_PORT ?? config.PORT,
@@ -261,4 +281,12 @@ function refuseOtherModels(config: Config): void {
     const both = `${name}=${JSON.stringify(route)} is not usable: it names the model ${named}, and MODEL_NAME is ${config.MODEL_NAME}`;
     throw new ConfigError(`${both}: name the same model in both`);
   }
+}
+
+/** Refuses a list of names that has no effect, and the mode that needs one without it. */
+function refuseNamesAlone({ MODEL_NAMES, MODEL_LOAD_ON_REQUEST }: Config): void {
+  if ((MODEL_NAMES !== undefined) === (MODEL_LOAD_ON_REQUEST === 'listed')) return;
+  const message = `MODEL_LOAD_ON_REQUEST=${JSON.stringify(MODEL_LOAD_ON_REQUEST)} is not usable`;
+  if (MODEL_NAMES === undefined) throw new ConfigError(`${message}: MODEL_NAMES is not set: name the models in it`);
+  throw new ConfigError(`${message}: MODEL_NAMES names models, and takes effect only if it is listed`);
 }

@@ -82,6 +82,18 @@ const TABLE: Row[] = [
     ['now', 'EAGER'],
     'eager or lazy',
   ],
+  ['MODEL_LOAD_ON_REQUEST', 'on', [['off', 'off']], ['yes', 'On', 'all'], 'on, listed or off'],
+  ['MODEL_NAMES', undefined, [], [',', 'a,,b', 'a,'], "models' names, separated by commas"],
+  [
+    'MAX_LOADED_MODELS',
+    100,
+    [
+      ['1', 1],
+      ['10000', 10_000],
+    ],
+    ['0', '10001', 'many'],
+    'a number, 1 to 10000',
+  ],
   [
     'MODEL_SHA256',
     undefined,
@@ -288,4 +300,18 @@ test("a route of Vertex AI's that names another model than MODEL_NAME is refused
   );
   for (const AIP_PREDICT_ROUTE of ['/predict', '/v1/endpoints/1/deployedModels/2:predict', '/x/models/other:predict'])
     readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' });
+});
+
+test('a list of names and the mode that reads it are set together', () => {
+  const { MODEL_NAMES } = readConfig({ MODEL_LOAD_ON_REQUEST: 'listed', MODEL_NAMES: ' iris, team/churn ,a b' });
+  assert.deepEqual(MODEL_NAMES, ['iris', 'team/churn', 'a b']);
+  assert.throws(() => readConfig({ MODEL_LOAD_ON_REQUEST: 'listed' }), {
+    message: 'MODEL_LOAD_ON_REQUEST="listed" is not usable: MODEL_NAMES is not set: name the models in it',
+  });
+  for (const mode of ['on', 'off', '']) {
+    assert.throws(
+      () => readConfig({ MODEL_LOAD_ON_REQUEST: mode, MODEL_NAMES: 'iris' }),
+      /MODEL_NAMES names models, and takes effect only if it is listed$/,
+    );
+  }
 });

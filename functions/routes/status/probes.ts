@@ -3,9 +3,10 @@ import { ServingError } from '../../errors.ts';
 import { cacheText, sendCached } from '../../http/cached-response.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { BodilessRoute, Route } from '../../http/router.ts';
-import type { Model, ModelStatus } from '../../model/serving/model.ts';
+import type { Model } from '../../model/serving/model.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { shareRendering } from '../../telemetry/metrics/shared-rendering.ts';
+import { requireReady } from '../model-address.ts';
 import { showStatus } from './models.ts';
 
 /** What the probes report. */
@@ -58,13 +59,4 @@ export function createReadiness({
     const { name, version } = requireReady(model);
     sendJson(context, 200, JSON.stringify({ status: 'ready', model: { name, version } }));
   };
-}
-
-/** The status of a model that is ready. @throws ServingError `NOT_READY` with the model's state, phase or reason. */
-export function requireReady(model: Model): ModelStatus {
-  const status = model.status();
-  if (status.state === 'ready') return status;
-  const { state, phase, reason } = status;
-  const what = reason ?? (phase === undefined ? state : `${state}: ${phase}`);
-  throw new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });
 }

@@ -10,7 +10,7 @@ import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
 import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances } from '../instances/run-instances.ts';
-import { generationAt } from '../model-address.ts';
+import { describedAt, generationAt } from '../model-address.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
 import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
@@ -56,7 +56,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
   }
 
   async function metadata(context: RequestContext): Promise<void> {
-    const live = await generationAt(repository, context);
+    const live = await describedAt(repository, context);
     sendJson(context, 200, JSON.stringify(showMetadata(live)));
   }
 
