@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import type { EngineView } from './engine/pool.ts';
@@ -173,7 +174,7 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
     logger.info('REDIS_URL is not used: the models are local files', {});
   }
   return createStore(
-    { uri: config.MODEL_URI, file: config.MODEL_FILE, cache, filesAreMemory },
+    { uri: config.MODEL_URI, file: config.MODEL_FILE, cache, filesAreMemory, signature: signatureOptions(config) },
     {
       onRetry(message, waitMs, background) {
         metrics.fetchRetried();
@@ -189,6 +190,10 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
       },
     },
   );
+}
+
+function signatureOptions({ MODEL_PUBLIC_KEY_FILE: file, MODEL_NAME: modelName }: Config) {
+  return file === undefined ? undefined : { publicKeys: readFileSync(file, 'utf8'), modelName };
 }
 
 const enginesOf = (live: Generation | undefined): (EngineView & { model: string; version: string })[] =>

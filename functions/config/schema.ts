@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
+import { readPublicKeys } from '../model/signature/public-keys.ts';
 
 /** One setting, described completely: a test compares the table in docs/operate/settings.md with it. */
 export interface Setting<T> {
@@ -50,6 +51,15 @@ export function isModelUri(uri: string): boolean {
 export function holdsText(path: string): boolean {
   try {
     return readFileSync(path, 'utf8').trim() !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the file at `path` has public keys that may sign models, and nothing else. */
+export function holdsPublicKeys(path: string): boolean {
+  try {
+    return readPublicKeys(readFileSync(path, 'utf8')).length > 0;
   } catch {
     return false;
   }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import {
   fileBelow,
+  holdsPublicKeys,
   holdsText,
   id,
   integer,
@@ -91,6 +92,18 @@ export const SETTINGS = {
     ),
     '64 hexadecimal digits',
     'SHA-256 of the `.onnx` file behind `/predict`: any other file is refused. External data is not part of it.',
+  ),
+  MODEL_SIGNATURE: setting(
+    'off',
+    oneOf('off', 'required'),
+    'off or required',
+    'Whether every model must have a signature, `model.sig`, by a key of `MODEL_PUBLIC_KEY_FILE`. Local models are copied to `TMPDIR` then.',
+  ),
+  MODEL_PUBLIC_KEY_FILE: setting(
+    '',
+    optional(text.refine(holdsPublicKeys) as z.ZodType<string, string>),
+    'the path of a PEM file with public keys: ed25519, ECDSA (P-256, P-384, P-521) or RSA of 2048 bits or more',
+    'Public keys that may sign models. It is read at start.',
   ),
   MODEL_REFRESH_SECONDS: setting(
     '0',
@@ -252,6 +265,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
   refuseOtherModels(config);
   refuseNamesAlone(config);
+  refuseKeysAlone(config);
   return {
     ...config,
     PORT: config.AIP_HTTP_PORT ?? config.PORT,
@@ -289,4 +303,13 @@ function refuseNamesAlone({ MODEL_NAMES, MODEL_LOAD_ON_REQUEST }: Config): void 
   const message = `MODEL_LOAD_ON_REQUEST=${JSON.stringify(MODEL_LOAD_ON_REQUEST)} is not usable`;
   if (MODEL_NAMES === undefined) throw new ConfigError(`${message}: MODEL_NAMES is not set: name the models in it`);
   throw new ConfigError(`${message}: MODEL_NAMES names models, and takes effect only if it is listed`);
+}
+
+/** Refuses keys that verify nothing, and required signatures without keys. */
+function refuseKeysAlone({ MODEL_SIGNATURE, MODEL_PUBLIC_KEY_FILE }: Config): void {
+  if ((MODEL_PUBLIC_KEY_FILE !== undefined) === (MODEL_SIGNATURE === 'required')) return;
+  const message = `MODEL_SIGNATURE=${JSON.stringify(MODEL_SIGNATURE)} is not usable: MODEL_PUBLIC_KEY_FILE`;
+  if (MODEL_PUBLIC_KEY_FILE === undefined)
+    throw new ConfigError(`${message} is not set: name the file of the keys in it`);
+  throw new ConfigError(`${message} is set, and takes effect only if it is required`);
 }
