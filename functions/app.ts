@@ -70,6 +70,7 @@ export function createApp(config: Config, logger: Logger): App {
       batchDelayMs: config.BATCH_DELAY_MS,
       maxQueueSize: config.MAX_QUEUE_SIZE,
       runTimeoutMs: config.RUN_TIMEOUT_MS,
+      loadTimeoutMs: config.LOAD_TIMEOUT_MS,
     },
     telemetry: { logger, metrics },
   });

@@ -176,6 +176,12 @@ export const SETTINGS = {
     'milliseconds, 1 to 86400000',
     'The engine process of a longer run is killed and replaced.',
   ),
+  LOAD_TIMEOUT_MS: setting(
+    '600000',
+    integer(1, DAY_MS),
+    'milliseconds, 1 to 86400000',
+    'The engine process that takes longer to load its model is killed.',
+  ),
   PAGE: setting(
     'on',
     oneOf('on', 'off'),

@@ -39,6 +39,8 @@ export interface EngineOptions {
   readonly maxQueueSize: number;
   /** The time after which a run's engine process is killed. */
   readonly runTimeoutMs: number;
+  /** The time after which an engine process that loads the model is killed. Default: ten minutes. */
+  readonly loadTimeoutMs?: number;
 }
 
 /** The log and the metrics. */
