@@ -12,6 +12,7 @@ import type {
   FromWorker,
   Job,
   ModelOrder,
+  SerializedError,
   SignatureOrder,
   ToWorker,
 } from './protocol.ts';
@@ -106,8 +107,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       job?.resolve(message.result);
       return;
     }
-    const { fault, message: text } = message.error;
-    job?.reject(fault === undefined ? new ServingError('MODEL_FAILED', text) : new SourceError(fault, text));
+    job?.reject(toError(message.error));
   }
 
   function endWhenIdle(): void {
@@ -162,6 +162,10 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       old?.kill('SIGKILL');
     },
   };
+}
+
+function toError({ fault, message }: SerializedError): ServingError {
+  return fault === undefined ? new ServingError('MODEL_FAILED', message) : new SourceError(fault, message);
 }
 
 function lowerPriority(pid: number): void {

@@ -64,7 +64,7 @@ export type Job =
 export type ToWorker = { readonly open: FetchSource | undefined } | { readonly id: number; readonly job: Job };
 
 /** An error as it is sent between processes: a SourceError, or without a fault a ServingError `MODEL_FAILED`. */
-interface SerializedError {
+export interface SerializedError {
   readonly message: string;
   readonly fault: SourceFault | undefined;
 }
