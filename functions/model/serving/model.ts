@@ -128,7 +128,11 @@ class ManagedModel implements Model {
 
   load(): void {
     this.#dropStale();
-    this.#isWanted ||= this.#live === undefined;
+    if (this.#live === undefined && !this.#isWanted) {
+      this.#isWanted = true;
+      // A request found no room: the operator's load may evict more.
+      if (this.#failures.latest?.code === 'NOT_READY') this.#failures.clear();
+    }
     this.#begin();
   }
 
@@ -249,7 +253,10 @@ class ManagedModel implements Model {
       if (this.#closed) throw error;
       const failure = toLoadError(error);
       const { logger } = this.#options.telemetry;
-      const log = this.#failures.record(failure, this.#failedIn) ? logger.warning : logger.error;
+      const isRepeated = this.#failures.latest?.message === failure.message;
+      const isBusy = this.#failures.record(failure, this.#failedIn);
+      // A caller can repeat a request for which there is no room as often as it wants.
+      const log = isBusy ? (isRepeated ? logger.debug : logger.warning) : logger.error;
       log(`the model did not load: ${failure.message}`, { model: this.#label, error });
       throw failure;
     } finally {

@@ -46,10 +46,13 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
     sendJson(context, 200, JSON.stringify({ name: context.params.name, ready: true }));
   }
 
-  /** Also starts a lazy load of the model behind `/predict`, and of no other, without waiting for it: the probe is repeated. */
+  /**
+   * Also starts a lazy load of the model behind `/predict`, without waiting for it: the probe is repeated. Another model is loaded
+   * again if its file has changed, and is not loaded otherwise.
+   */
   function refuseUnready(model: Model): void {
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
-    if (model === repository.main) model.load();
+    if (model === repository.main || model.live() !== undefined) model.load();
     requireReady(model);
   }
 

@@ -448,3 +448,20 @@ test('no more models are loaded than may be, also where the memory has no limit'
   }
   assert.ok(models.main.live());
 });
+
+test('a request for which all memory is in steady use is refused with Retry-After, and is logged once', async (t) => {
+  const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a', memoryBudget: 3 * EACH });
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 2]);
+  const b = await models.find('b');
+  t.mock.method(b, 'usedSeconds', () => 5);
+  const c = await models.find('c');
+  for (const later of [0, 5000]) {
+    const { now } = performance;
+    t.mock.method(performance, 'now', () => now.call(performance) + later);
+    await assert.rejects(c.whenLive(), { code: 'NOT_READY', retryAfter: 5, message: /in use/ });
+  }
+  assert.equal(models.lines.filter(({ level, message }) => level === 'warning' && /in use/.test(message)).length, 1);
+  assert.ok(b.live());
+  await models.load('c');
+  assert.equal(b.live(), undefined, 'an administrator may evict it');
+});

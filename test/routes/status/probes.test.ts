@@ -12,6 +12,7 @@ function createProbes(draining: boolean, isMain = true) {
   let loads = 0;
   const model = {
     load: () => loads++,
+    live: () => undefined,
     loadsOnRequest: () => true,
     status: () => ({ name: 'iris', state: 'idle', seconds: 0 }),
   } as unknown as Model;
