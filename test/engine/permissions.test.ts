@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { PERMISSIONS } from '../../functions/engine/spawn.ts';
+import { attachEngine } from '../../functions/engine/engine-process.ts';
+import { permissions, spawnEngine } from '../../functions/engine/spawn.ts';
+import { stringNormalizer } from '../helpers/exported-models.ts';
+import { writeModel } from '../helpers/models.ts';
 
 test('an engine process loads its library and a thread, and can write no file and start no process', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'permissions-'));
@@ -22,11 +25,25 @@ test('an engine process loads its library and a thread, and can write no file an
       await attempt(() => writeFileSync(${JSON.stringify(file)}, '')),
       await attempt(() => spawnSync(process.execPath, ['--version'])),
     ]));`;
-  const child = spawn(process.execPath, [...PERMISSIONS, '--input-type=module', '--eval', attempts], {
+  const child = spawn(process.execPath, [...permissions(), '--input-type=module', '--eval', attempts], {
     env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
   assert.deepEqual([err, JSON.parse(out)], ['', ['allowed', 'allowed', 'ERR_ACCESS_DENIED', 'ERR_ACCESS_DENIED']]);
   assert.ok(!existsSync(file));
+});
+
+test("an engine process loads scikit-learn's text models, for which it may have to make a locale", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'permissions-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(writeModel(folder, 'lower', stringNormalizer()), 'model.onnx');
+  const engine = attachEngine(spawnEngine());
+  const { signature } = await engine.load({ path, intraOpThreads: 1, executionProviders: ['cpu'] });
+  assert.deepEqual(
+    signature.inputs.map(({ dtype }) => dtype),
+    ['string'],
+  );
+  engine.kill();
+  await engine.exited;
 });
