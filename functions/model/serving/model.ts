@@ -119,7 +119,11 @@ class ManagedModel implements Model {
     const { isRequired = false, loadsOnRequest = () => true } = options;
     this.#options = {
       ...options,
-      usedSeconds: () => (isRequired || this.#isWanted ? Number.POSITIVE_INFINITY : this.usedSeconds()),
+      usedSeconds: () => {
+        if (isRequired || this.#isWanted) return Number.POSITIVE_INFINITY;
+        // The request that started the load still waits, however long it has waited.
+        return Math.max(this.#loading === undefined ? 0 : 1, this.usedSeconds());
+      },
     };
     this.loadsOnRequest = () => isRequired || loadsOnRequest();
     this.#progress = createLoadProgress(metrics);
