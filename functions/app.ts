@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { Authenticate } from './access/access.ts';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
@@ -60,7 +61,9 @@ export function createApp(config: Config, logger: Logger): App {
     store: openStore(config, onCloudRun, logger, metrics),
     name: config.MODEL_NAME,
     sha256: config.MODEL_SHA256,
+    loadsOnRequest: config.MODEL_LOAD_ON_REQUEST === 'on' ? undefined : new Set(config.MODEL_NAMES),
     memoryBudget: config.MODEL_MEMORY_BUDGET,
+    maxModels: config.MAX_LOADED_MODELS,
     refreshes: config.MODEL_REFRESH_SECONDS > 0,
     engine: {
       capacity,
@@ -71,6 +74,7 @@ export function createApp(config: Config, logger: Logger): App {
       batchDelayMs: config.BATCH_DELAY_MS,
       maxQueueSize: config.MAX_QUEUE_SIZE,
       runTimeoutMs: config.RUN_TIMEOUT_MS,
+      loadTimeoutMs: config.LOAD_TIMEOUT_MS,
     },
     telemetry: { logger, metrics },
   });
@@ -218,7 +222,7 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
     logger.info('REDIS_URL is not used: the models are local files', {});
   }
   return createStore(
-    { uri: config.MODEL_URI, file: config.MODEL_FILE, cache, filesAreMemory },
+    { uri: config.MODEL_URI, file: config.MODEL_FILE, cache, filesAreMemory, signature: signatureOptions(config) },
     {
       onRetry(message, waitMs, background) {
         metrics.fetchRetried();
@@ -234,6 +238,10 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
       },
     },
   );
+}
+
+function signatureOptions({ MODEL_PUBLIC_KEY_FILE: file, MODEL_NAME: modelName }: Config) {
+  return file === undefined ? undefined : { publicKeys: readFileSync(file, 'utf8'), modelName };
 }
 
 const enginesOf = (live: Generation | undefined): (EngineView & { model: string; version: string })[] =>

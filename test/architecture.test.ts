@@ -27,6 +27,7 @@ const RULES: Rules = {
     ['model/repository'],
     ['model/serving'],
     ['model/fetch'],
+    ['model/signature'],
     ['model/folder'],
     ['model'],
     ['model/sources/gcs', 'model/sources/redis'],

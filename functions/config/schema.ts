@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
+import { readPublicKeys } from '../model/signature/public-keys.ts';
 
 /** One setting, described completely: a test compares the table in docs/operate/settings.md with it. */
 export interface Setting<T> {
@@ -55,6 +56,15 @@ export function holdsText(path: string): boolean {
   }
 }
 
+/** Whether the file at `path` has public keys that may sign models, and nothing else. */
+export function holdsPublicKeys(path: string): boolean {
+  try {
+    return readPublicKeys(readFileSync(path, 'utf8')).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** A schema for any text that is not empty. */
 export const text = z.string().min(1) as z.ZodType<string, string>;
 /** A schema that gives undefined if the variable is not set, else the value of `schema`. */
@@ -97,3 +107,9 @@ export const origins = z
 function isOrigin(text: string): boolean {
   return /^https?:\/\/[\w.:[\]-]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
+
+/** A schema for names of models, separated by commas; blanks around a name are not part of it. */
+export const names = z
+  .string()
+  .transform((list) => list.split(',').map((name) => name.trim()))
+  .pipe(z.array(z.string().min(1))) as unknown as z.ZodType<readonly string[], string>;

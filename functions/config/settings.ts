@@ -2,12 +2,14 @@ import * as z from 'zod';
 import { AUTH_SETTINGS, findAuthFault } from './auth.ts';
 import {
   fileBelow,
+  holdsPublicKeys,
   holdsText,
   host,
   id,
   integer,
   isModelUri,
   modelOfRoute,
+  names,
   oneOf,
   optional,
   origins,
@@ -113,6 +115,24 @@ export const SETTINGS = {
     'eager or lazy',
     'Load the model at boot, or at the first request or `/ready`. Unset: the container is eager, the function lazy.',
   ),
+  MODEL_LOAD_ON_REQUEST: setting(
+    'on',
+    oneOf('on', 'listed', 'off'),
+    'on, listed or off',
+    'Which models a request for a prediction loads, beside the one behind `/predict` and those that an administrator has loaded: any, those of `MODEL_NAMES`, or none. Requests for readiness, status and metadata load none of them.',
+  ),
+  MODEL_NAMES: setting(
+    '',
+    optional(names),
+    "models' names, separated by commas",
+    'The models that requests may load if `MODEL_LOAD_ON_REQUEST` is `listed`.',
+  ),
+  MAX_LOADED_MODELS: setting(
+    '100',
+    integer(1, 10_000),
+    'a number, 1 to 10000',
+    'Most models and versions that are loaded; beyond it, those that are used least are evicted.',
+  ),
   MODEL_SHA256: setting(
     '',
     optional(
@@ -124,6 +144,18 @@ export const SETTINGS = {
     '64 hexadecimal digits',
     'SHA-256 of the `.onnx` file behind `/predict`: any other file is refused. External data is not part of it.',
   ),
+  MODEL_SIGNATURE: setting(
+    'off',
+    oneOf('off', 'required'),
+    'off or required',
+    'Whether every model must have a signature, `model.sig`, by a key of `MODEL_PUBLIC_KEY_FILE`. Local models are copied to `TMPDIR` then.',
+  ),
+  MODEL_PUBLIC_KEY_FILE: setting(
+    '',
+    optional(text.refine(holdsPublicKeys) as z.ZodType<string, string>),
+    'the path of a PEM file with public keys: ed25519, ECDSA (P-256, P-384, P-521) or RSA of 2048 bits or more',
+    'Public keys that may sign models. It is read at start.',
+  ),
   MODEL_REFRESH_SECONDS: setting(
     '0',
     integer(0, 604_800),
@@ -134,7 +166,7 @@ export const SETTINGS = {
     '',
     optional(integer(2 ** 26, Number.MAX_SAFE_INTEGER)),
     'bytes, 67108864 or more',
-    'Bytes of memory for all loaded models; beyond it, the least recently used are evicted. Unset: what the memory limit leaves.',
+    'Bytes of memory for all loaded models; beyond it, those that are used least are evicted. Unset: what the memory limit leaves.',
   ),
   ADMIN_TOKEN_FILE: setting(
     '',
@@ -195,6 +227,12 @@ export const SETTINGS = {
     integer(1, DAY_MS),
     'milliseconds, 1 to 86400000',
     'The engine process of a longer run is killed and replaced.',
+  ),
+  LOAD_TIMEOUT_MS: setting(
+    '600000',
+    integer(1, DAY_MS),
+    'milliseconds, 1 to 86400000',
+    'The engine process that takes longer to load its model is killed.',
   ),
   PAGE: setting(
     'on',
@@ -284,6 +322,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(SETTINGS) as SettingName[];
   const config = Object.fromEntries(names.map((name) => [name, readSetting(name, env)])) as unknown as Config;
   refuseOtherModels(config);
+  refuseNamesAlone(config);
+  refuseKeysAlone(config);
   const authFault = findAuthFault(config);
   if (authFault !== undefined) throw new ConfigError(authFault);
   const { host: HOST, port: PORT } = readAddress(env);
@@ -359,4 +399,21 @@ function refuseOtherModels(config: Config): void {
     const both = `${name}=${JSON.stringify(route)} is not usable: it names the model ${named}, and MODEL_NAME is ${config.MODEL_NAME}`;
     throw new ConfigError(`${both}: name the same model in both`);
   }
+}
+
+/** Refuses a list of names that has no effect, and the mode that needs one without it. */
+function refuseNamesAlone({ MODEL_NAMES, MODEL_LOAD_ON_REQUEST }: Config): void {
+  if ((MODEL_NAMES !== undefined) === (MODEL_LOAD_ON_REQUEST === 'listed')) return;
+  const message = `MODEL_LOAD_ON_REQUEST=${JSON.stringify(MODEL_LOAD_ON_REQUEST)} is not usable`;
+  if (MODEL_NAMES === undefined) throw new ConfigError(`${message}: MODEL_NAMES is not set: name the models in it`);
+  throw new ConfigError(`${message}: MODEL_NAMES names models, and takes effect only if it is listed`);
+}
+
+/** Refuses keys that verify nothing, and required signatures without keys. */
+function refuseKeysAlone({ MODEL_SIGNATURE, MODEL_PUBLIC_KEY_FILE }: Config): void {
+  if ((MODEL_PUBLIC_KEY_FILE !== undefined) === (MODEL_SIGNATURE === 'required')) return;
+  const message = `MODEL_SIGNATURE=${JSON.stringify(MODEL_SIGNATURE)} is not usable: MODEL_PUBLIC_KEY_FILE`;
+  if (MODEL_PUBLIC_KEY_FILE === undefined)
+    throw new ConfigError(`${message} is not set: name the file of the keys in it`);
+  throw new ConfigError(`${message} is set, and takes effect only if it is required`);
 }

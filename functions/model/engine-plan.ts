@@ -15,6 +15,8 @@ export interface EnginePlanOptions {
   readonly modelCount: () => number;
   /** Keep memory for one more model: an update, or another model, may need it. */
   readonly keepsSpareMemory: () => boolean;
+  /** In how many of the last ten seconds requests used the model: see {@link MemoryBudget.reserve}. Default: infinite. */
+  readonly usedSeconds?: () => number;
 }
 
 /** The memory that a model needs. */
@@ -42,15 +44,15 @@ export class EnginePlan {
    * short at present.
    */
   static async reserve(options: EnginePlanOptions, size: ModelSize, background: boolean): Promise<EnginePlan> {
-    const { budget } = options;
+    const { budget, usedSeconds } = options;
     const { name, bytes, fileBytes } = size;
     const each = engineBytes(bytes);
     const described = `${name} (${bytes} bytes)`;
     if (!background) {
       const least = minimumBytes(options, fileBytes, each);
-      return new EnginePlan(options, size, await budget.reserve(least, `the model ${described}`));
+      return new EnginePlan(options, size, await budget.reserve(least, `the model ${described}`, usedSeconds));
     }
-    const reservation = await budget.reserveForUpdate(fileBytes + each);
+    const reservation = await budget.reserveForUpdate(fileBytes + each, usedSeconds);
     if (reservation !== undefined) return new EnginePlan(options, size, reservation);
     const message = `there is no room for a new version of ${described} beside the one that serves: raise the memory limit, or mount the bucket`;
     throw new ServingError('MODEL_FAILED', message);

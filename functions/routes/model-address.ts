@@ -3,7 +3,7 @@ import { ServingError } from '../errors.ts';
 import type { RequestContext } from '../http/request-context.ts';
 import type { ListedModel, Repository } from '../model/repository/repository.ts';
 import type { Generation } from '../model/serving/generation.ts';
-import type { Model } from '../model/serving/model.ts';
+import type { Model, ModelStatus } from '../model/serving/model.ts';
 
 /** The prefixes of the paths of a route about a model: the model behind `/predict`, any model by name, and one version of it. */
 const MODEL_PATHS = ['', '/models/{name}', '/models/{name}/versions/{version}'] as const;
@@ -75,13 +75,29 @@ async function hasNumbers(repository: Repository, name: string): Promise<boolean
 }
 
 /**
- * The loaded generation of the model that the path names. Call its `hold` in the same turn of the event loop.
+ * The generation of the model that the path names, for a prediction: a model that is not loaded is loaded, if requests may load it.
+ * Call its `hold` in the same turn of the event loop.
  * @throws ServingError `NOT_FOUND`, `NOT_READY`.
  */
 export async function generationAt(repository: Repository, context: Named): Promise<Generation> {
   const model = await modelAt(repository, context);
-  const live = model.live() ?? (await model.whenLive());
-  const { name, version } = context.params;
+  return ofVersion(model.live() ?? (await model.whenLive()), context);
+}
+
+/**
+ * As `generationAt`, to describe the model: only the model behind `/predict` is loaded for it. Anybody may request descriptions, and
+ * loading a model may evict another.
+ * @throws ServingError `NOT_FOUND`, `NOT_READY`.
+ */
+export async function describedAt(repository: Repository, context: Named): Promise<Generation> {
+  const model = await modelAt(repository, context);
+  if (model === repository.main) return ofVersion(model.live() ?? (await model.whenLive()), context);
+  const live = model.live();
+  if (live === undefined) throw notReady(model);
+  return ofVersion(live, context);
+}
+
+function ofVersion(live: Generation, { params: { name, version } }: Named): Generation {
   if (version === undefined || canonicalVersion(live.version) === canonicalVersion(version)) return live;
   throw new ServingError('NOT_FOUND', `the model ${name!.slice(0, 80)} has no version ${version.slice(0, 80)}`);
 }
@@ -93,4 +109,24 @@ export async function listFor(
 ): Promise<readonly ListedModel[]> {
   const models = await repository.list();
   return caller?.models === undefined ? models : models.filter(({ name }) => mayUse(caller, name, repository.isMain));
+}
+
+/**
+ * The status of a model that is ready.
+ * @param isShown whether the caller may use the model.
+ * @throws ServingError `NOT_READY`; with the model's state, phase or reason, if the caller may use it.
+ */
+export function requireReady(model: Model, isShown: boolean): ModelStatus {
+  const status = model.status();
+  if (status.state === 'ready') return status;
+  if (!isShown) throw new ServingError('NOT_READY', 'the model is not ready', { retryAfter: 1 });
+  throw notReady(model);
+}
+
+function notReady(model: Model): ServingError {
+  const { state, phase, reason } = model.status();
+  const loads = model.loadsOnRequest() ? 'its first prediction loads it' : 'requests do not load it';
+  const now = phase === undefined ? state : `${state}: ${phase}`;
+  const what = reason ?? (state === 'idle' ? `not loaded: ${loads}` : now);
+  return new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });
 }

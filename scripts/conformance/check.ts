@@ -1,4 +1,5 @@
 import type { ModelMetadata, ServerMetadata } from '../../functions/client/client.ts';
+import type { JsonObject } from './expect.ts';
 import type { Answer, Sent } from './http.ts';
 import type { Startup } from './startup.ts';
 
@@ -27,6 +28,8 @@ export interface Context {
   send(sent: Sent): Promise<Answer>;
   /** The model of the checks that do not need a certain one. @throws Unproven if there is none. */
   model(): Promise<ModelMetadata>;
+  /** The metadata of a model, as it was sent. A server that loads a model for predictions alone answers 503 before the first. */
+  metadata(model: string): Promise<JsonObject>;
   server(): Promise<ServerMetadata>;
   /** Whether tensors may be sent and requested as binary data. */
   hasBinary(): Promise<boolean>;

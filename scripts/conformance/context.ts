@@ -1,6 +1,6 @@
 import type { ModelMetadata, ServerMetadata } from '../../functions/client/client.ts';
 import { type Context, Unproven } from './check.ts';
-import { expectJson, parseObject } from './expect.ts';
+import { expectJson, type JsonObject, parseObject } from './expect.ts';
 import { PAIR } from './fixture.ts';
 import { exchange, type Sent } from './http.ts';
 import type { Startup } from './startup.ts';
@@ -28,12 +28,20 @@ export function createContext(target: Target, onSend: (sent: Sent) => void): Con
   const server = once(async () => expectJson(await send({ method: 'GET', path: '/v2' })) as unknown as ServerMetadata);
   const model = once(async () => {
     const name = fixture ? PAIR : (target.model ?? (await findModel(send)));
-    const path = `/v2/models/${encodeURIComponent(name)}`;
-    return expectJson(await send({ method: 'GET', path })) as unknown as ModelMetadata;
+    return (await metadata(name)) as unknown as ModelMetadata;
   });
+
+  async function metadata(name: string): Promise<JsonObject> {
+    const path = `/v2/models/${encodeURIComponent(name)}`;
+    const first = await send({ method: 'GET', path });
+    if (first.status !== 503) return expectJson(first);
+    await send({ method: 'POST', path: `${path}/infer`, body: '{"inputs":[]}' });
+    return expectJson(await send({ method: 'GET', path }));
+  }
+
   const hasBinary = async (): Promise<boolean> =>
     (await server()).extensions?.includes?.('binary_tensor_data') === true;
-  return { url, send, model, server, hasBinary, fixture, startup, pid, limitBytes };
+  return { url, send, model, metadata, server, hasBinary, fixture, startup, pid, limitBytes };
 }
 
 /** The names of the models, of a server that lists them: KServe at `GET /v2/models`, Triton and MLServer at `POST /v2/repository/index`. */

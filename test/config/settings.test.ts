@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import {
   type Config,
@@ -8,6 +11,7 @@ import {
   SETTINGS,
   type SettingName,
 } from '../../functions/config/settings.ts';
+import { signingKey } from '../helpers/signing-keys.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 
 type Row = [
@@ -127,6 +131,18 @@ const TABLE: Row[] = [
     ['now', 'EAGER'],
     'eager or lazy',
   ],
+  ['MODEL_LOAD_ON_REQUEST', 'on', [['off', 'off']], ['yes', 'On', 'all'], 'on, listed or off'],
+  ['MODEL_NAMES', undefined, [], [',', 'a,,b', 'a,'], "models' names, separated by commas"],
+  [
+    'MAX_LOADED_MODELS',
+    100,
+    [
+      ['1', 1],
+      ['10000', 10_000],
+    ],
+    ['0', '10001', 'many'],
+    'a number, 1 to 10000',
+  ],
   [
     'MODEL_SHA256',
     undefined,
@@ -137,6 +153,8 @@ const TABLE: Row[] = [
     ['a'.repeat(63), 'g'.repeat(64), `sha256:${'a'.repeat(64)}`],
     '64 hexadecimal digits',
   ],
+  ['MODEL_SIGNATURE', 'off', [], ['on', 'Required', 'optional'], 'off or required'],
+  ['MODEL_PUBLIC_KEY_FILE', undefined, [], ['/nowhere/key.pem'], 'the path of a PEM file with public keys'],
   ['MODEL_REFRESH_SECONDS', 0, [['60', 60]], ['-1', '1.5', '604801', '1m'], 'seconds, 0 to 604800'],
   ['MODEL_MEMORY_BUDGET', undefined, [['67108864', 67_108_864]], ['67108863', '2Gi'], 'bytes, 67108864 or more'],
   [
@@ -260,6 +278,7 @@ const TABLE: Row[] = [
     ['0', '86400001'],
     'milliseconds, 1 to 86400000',
   ],
+  ['LOAD_TIMEOUT_MS', 600_000, [['1', 1]], ['0', '10m'], 'milliseconds, 1 to 86400000'],
   ['PAGE', 'on', [['off', 'off']], ['no', 'true'], 'on or off'],
   [
     'LOG_LEVEL',
@@ -418,4 +437,40 @@ test("a route of Vertex AI's that names another model than MODEL_NAME is refused
   );
   for (const AIP_PREDICT_ROUTE of ['/predict', '/v1/endpoints/1/deployedModels/2:predict', '/x/models/other:predict'])
     readConfig({ AIP_PREDICT_ROUTE, MODEL_NAME: 'iris' });
+});
+
+test('a list of names and the mode that reads it are set together', () => {
+  const { MODEL_NAMES } = readConfig({ MODEL_LOAD_ON_REQUEST: 'listed', MODEL_NAMES: ' iris, team/churn ,a b' });
+  assert.deepEqual(MODEL_NAMES, ['iris', 'team/churn', 'a b']);
+  assert.throws(() => readConfig({ MODEL_LOAD_ON_REQUEST: 'listed' }), {
+    message: 'MODEL_LOAD_ON_REQUEST="listed" is not usable: MODEL_NAMES is not set: name the models in it',
+  });
+  for (const mode of ['on', 'off', '']) {
+    assert.throws(
+      () => readConfig({ MODEL_LOAD_ON_REQUEST: mode, MODEL_NAMES: 'iris' }),
+      /MODEL_NAMES names models, and takes effect only if it is listed$/,
+    );
+  }
+});
+
+test('required signatures and the keys that verify them are set together', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'keys.pem');
+  writeFileSync(file, signingKey('ed25519').pem + signingKey('p256').pem);
+  const { MODEL_PUBLIC_KEY_FILE } = readConfig({ MODEL_SIGNATURE: 'required', MODEL_PUBLIC_KEY_FILE: file });
+  assert.equal(MODEL_PUBLIC_KEY_FILE, file);
+  assert.throws(() => readConfig({ MODEL_SIGNATURE: 'required' }), {
+    message:
+      'MODEL_SIGNATURE="required" is not usable: MODEL_PUBLIC_KEY_FILE is not set: name the file of the keys in it',
+  });
+  assert.throws(() => readConfig({ MODEL_PUBLIC_KEY_FILE: file }), {
+    message:
+      'MODEL_SIGNATURE="off" is not usable: MODEL_PUBLIC_KEY_FILE is set, and takes effect only if it is required',
+  });
+  writeFileSync(file, signingKey('small-rsa').pem);
+  assert.throws(
+    () => readConfig({ MODEL_SIGNATURE: 'required', MODEL_PUBLIC_KEY_FILE: file }),
+    /it takes the path of a PEM/,
+  );
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
+import { Activity } from '../../functions/model/activity.ts';
 import { type Evictable, MemoryBudget, type Reservation } from '../../functions/model/memory-budget.ts';
 
 const MIB = 2 ** 20;
@@ -12,12 +13,14 @@ function evictable(
   reservation: Reservation,
   lastUsed: number,
   isIdle = true,
+  usedSeconds = 0,
 ): Evictable & { evicted: boolean; isIdle: boolean } {
   const made = {
     isIdle,
     evicted: false,
     bytes: () => reservation.bytes,
     lastUsed: () => lastUsed,
+    usedSeconds: () => usedSeconds,
     idle: () => made.isIdle && !made.evicted,
     async evict() {
       made.evicted = true;
@@ -29,11 +32,7 @@ function evictable(
   return made;
 }
 
-async function reserve(budget: MemoryBudget, bytes: number): Promise<Reservation> {
-  const reservation = await budget.tryReserve(bytes);
-  assert.ok(reservation);
-  return reservation;
-}
+const reserve = (budget: MemoryBudget, bytes: number): Promise<Reservation> => budget.reserve(bytes, 'the model x');
 
 test('without a limit everything fits', async () => {
   const budget = new MemoryBudget(undefined);
@@ -55,7 +54,7 @@ test('the least recently used models are evicted, as many as necessary', async (
 test('busy models are not evicted, and bytes that then do not fit are not reserved', async () => {
   const budget = new MemoryBudget(100);
   const busy = evictable(budget, await reserve(budget, 90), 1, false);
-  assert.equal(await budget.tryReserve(20), undefined);
+  assert.equal(await budget.reserveForUpdate(20), undefined);
   assert.equal(busy.evicted, false);
   assert.equal(budget.used(), 90);
 });
@@ -147,7 +146,6 @@ test('nothing is evicted for bytes that do not fit beside the busy models, or ar
   for (const lastUsed of [1, 2, 3]) models.push(evictable(budget, await reserve(budget, 100), lastUsed));
   for (const bytes of [401, 600, 1001]) {
     assert.equal(await budget.reserveForUpdate(bytes), undefined);
-    assert.equal(await budget.tryReserve(bytes), undefined);
   }
   assert.deepEqual(
     models.map(({ evicted }) => evicted),
@@ -160,7 +158,6 @@ test('bytes larger than the limit are refused without a wait for other reservati
   const budget = new MemoryBudget(100);
   const reservation = await reserve(budget, 90);
   const waiting = budget.reserve(50, 'the model x');
-  assert.equal(await budget.tryReserve(101), undefined);
   assert.equal(await budget.reserveForUpdate(101), undefined);
   reservation.release();
   await waiting;
@@ -230,7 +227,8 @@ test('in any order of reservations and releases, the limit is not exceeded and t
         const reservations: Reservation[] = [];
         for (const { bytes, give } of steps) {
           if (give) reservations.shift()?.release();
-          const reservation = await budget.tryReserve(bytes);
+          const reservation = await budget.reserveForUpdate(bytes);
+          reservation?.settle();
           if (reservation !== undefined) reservations.push(reservation);
           assert.ok(budget.used() <= 100);
           assert.equal(
@@ -240,5 +238,127 @@ test('in any order of reservations and releases, the limit is not exceeded and t
         }
       },
     ),
+  );
+});
+
+test('a model in steady use is not evicted for a request: it is refused at once, and told when to try again', async () => {
+  const budget = new MemoryBudget(100);
+  const steady = evictable(budget, await reserve(budget, 60), 1, true, 5);
+  await assert.rejects(
+    budget.reserve(60, 'the model x', () => 10),
+    { code: 'NOT_READY', retryAfter: 5, message: /^no room for the model x at present: every loaded model is in use/ },
+  );
+  assert.equal(await budget.reserveForUpdate(60, () => 10), undefined);
+  assert.equal(steady.evicted, false);
+  await budget.reserve(60, 'the model behind /predict');
+  assert.equal(steady.evicted, true, 'the operator loads it');
+});
+
+test('a request evicts only models that are used no more than the one that it names, the least used first', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const budget = new MemoryBudget(100);
+  const used = evictable(budget, await reserve(budget, 40), 1, true, 3);
+  const recent = evictable(budget, await reserve(budget, 40), 2, true, 1);
+  let requested = 1;
+  await budget.reserve(30, 'the model x', () => requested);
+  assert.deepEqual([used.evicted, recent.evicted], [false, true]);
+  const waiting = budget.reserve(60, 'the model y', () => requested);
+  await setImmediate();
+  assert.equal(used.evicted, false);
+  requested = 3;
+  t.mock.timers.tick(POLL_MS);
+  await waiting;
+  assert.equal(used.evicted, true);
+});
+
+test('without a limit of memory the number of loaded models is limited; a newer version of one of them does not count', async () => {
+  const budget = new MemoryBudget(undefined, false, 2);
+  const first = evictable(budget, await reserve(budget, 1), 1);
+  const second = await reserve(budget, 1);
+  const update = await budget.reserveForUpdate(1);
+  assert.ok(update);
+  assert.equal(first.evicted, false);
+  second.release();
+  update.settle();
+  await reserve(budget, 1);
+  assert.equal(first.evicted, true);
+});
+
+test('a load that the number of models refuses names MAX_LOADED_MODELS', async () => {
+  const budget = new MemoryBudget(undefined, false, 1);
+  evictable(budget, await reserve(budget, 1), 1, true, 9);
+  await assert.rejects(
+    budget.reserve(1, 'the model x', () => 1),
+    { code: 'NOT_READY', message: /every loaded model is in use \(MAX_LOADED_MODELS is 1\)$/ },
+  );
+});
+
+/** A model of the simulation. */
+interface Simulated {
+  readonly activity: Activity;
+  reservation: Reservation | undefined;
+  evictions: number;
+  usedAt: number;
+}
+
+test('whatever others request and however often, a model in steady use is not evicted, and the limit is not exceeded', async (t) => {
+  let now = 0;
+  let requested: Simulated[] = [];
+  const pass = (ms: number): void => {
+    // Requests go on while one waits for memory.
+    for (const end = now + ms; now < end; now += 500) for (const { activity } of requested) activity.mark(now);
+  };
+  t.mock.method(performance, 'now', () => now);
+  t.mock.method(globalThis, 'setTimeout', (run: () => void) => {
+    pass(2000);
+    queueMicrotask(run);
+  });
+  const request = fc.record({
+    ms: fc.constantFrom(0, 500, 1000),
+    model: fc.integer({ min: 1, max: 3 }),
+    times: fc.integer({ min: 1, max: 3 }),
+  });
+
+  function simulate(budget: MemoryBudget): Simulated {
+    const model: Simulated = { activity: new Activity(), reservation: undefined, evictions: 0, usedAt: 0 };
+    budget.register({
+      bytes: () => model.reservation?.bytes ?? 0,
+      lastUsed: () => model.usedAt,
+      usedSeconds: () => model.activity.seconds(now),
+      idle: () => model.reservation !== undefined,
+      async evict() {
+        model.evictions++;
+        model.reservation?.release();
+        model.reservation = undefined;
+      },
+    });
+    return model;
+  }
+
+  async function use(budget: MemoryBudget, model: Simulated): Promise<void> {
+    model.activity.mark(now);
+    model.usedAt = now;
+    const refused = (): undefined => undefined;
+    model.reservation ??= await budget.reserve(100, 'x', () => model.activity.seconds(now)).catch(refused);
+  }
+
+  await fc.assert(
+    fc.asyncProperty(fc.array(request, { minLength: 20, maxLength: 60 }), async (requests) => {
+      now = 0;
+      const budget = new MemoryBudget(200);
+      const models = Array.from({ length: 4 }, () => simulate(budget));
+      const steady = models[0]!;
+      requested = [steady];
+      await use(budget, steady);
+      pass(6000);
+      for (const { ms, model, times } of requests) {
+        pass(ms);
+        requested.push(models[model]!);
+        for (let i = 0; i < times; i++) await use(budget, models[model]!);
+        assert.ok(budget.used() <= 200);
+        assert.equal(steady.evictions, 0);
+      }
+    }),
+    { numRuns: 50 },
   );
 });

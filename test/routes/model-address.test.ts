@@ -4,7 +4,7 @@ import { ServingError } from '../../functions/errors.ts';
 import type { ListedModel, Repository } from '../../functions/model/repository/repository.ts';
 import type { Generation } from '../../functions/model/serving/generation.ts';
 import type { Model } from '../../functions/model/serving/model.ts';
-import { canonicalVersion, generationAt, modelAt, modelOf } from '../../functions/routes/model-address.ts';
+import { canonicalVersion, describedAt, generationAt, modelAt, modelOf } from '../../functions/routes/model-address.ts';
 
 /** A repository with one model, `m`: with version folders of these numbers, or with a version that its files say. */
 function repositoryOf(numbers: readonly string[], own = '1', loaded = true) {
@@ -90,4 +90,18 @@ test('a model without version folders may be any version until it is loaded, and
 test('an unknown model is NOT_FOUND', async () => {
   const { repository } = repositoryOf(['1']);
   await assert.rejects(generationAt(repository, at('1', 'x')), { code: 'NOT_FOUND', message: 'there is no model x' });
+});
+
+test('a description loads the model behind /predict, and no other', async () => {
+  const { repository } = repositoryOf([], '1', false);
+  assert.equal((await describedAt(repository, at('1'))).version, '1');
+  const other = {
+    live: () => undefined,
+    loadsOnRequest: () => false,
+    status: () => ({ state: 'idle' }),
+  } as unknown as Model;
+  await assert.rejects(describedAt({ ...repository, find: async () => other }, at()), {
+    code: 'NOT_READY',
+    message: 'the model is not ready: not loaded: requests do not load it',
+  });
 });

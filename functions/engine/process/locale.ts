@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,8 +9,11 @@ const WANTED = /locale with name:(en_US(?:\.UTF-8)?):/;
  * that of C.UTF-8 is the same file, byte for byte, as that of en_US.UTF-8 (glibc: both are i18n_ctype).
  */
 const SUBSTITUTES = ['/usr/lib/locale/C.utf8', '/usr/lib/locale/C.UTF-8'];
-/** The second is writable in a container with a read-only root and no volume for the first. */
-const folders = (): string[] => [tmpdir(), '/dev/shm'];
+/**
+ * Where the folder of the locale may be: `locale-` and six characters. The second place is writable in a container with a read-only
+ * root and no volume for the first.
+ */
+export const localeFolders = (): string[] => [tmpdir(), '/dev/shm'].map((parent) => join(parent, 'locale-'));
 
 /**
  * Loads a model. If that fails because the system lacks the locale en_US.UTF-8, loads it once more with C.UTF-8 in its place. Only
@@ -41,10 +44,11 @@ export async function withLocale<T>(load: () => Promise<T>): Promise<T> {
 function makeLocale(name: string): string | undefined {
   const locale = SUBSTITUTES.find((folder) => existsSync(folder));
   if (locale === undefined) return undefined;
-  for (const parent of folders()) {
+  for (const prefix of localeFolders()) {
     try {
-      const folder = mkdtempSync(join(parent, 'locale-'));
-      symlinkSync(locale, join(folder, name));
+      const folder = mkdtempSync(prefix);
+      // A copy, of 400 kB: with its permissions an engine process cannot make a link.
+      cpSync(locale, join(folder, name), { recursive: true });
       return folder;
     } catch {
       // Read-only, full or missing: try the next folder.

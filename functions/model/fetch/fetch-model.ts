@@ -1,10 +1,16 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { inspectModel } from '../../onnx/inspect.ts';
+import { SIGNATURE_FILE } from '../folder/layout.ts';
+import { type SignedFiles, verifyBundle } from '../signature/bundle.ts';
+import { readPublicKeys } from '../signature/public-keys.ts';
 import type { Source } from '../sources/source.ts';
 import { type DownloadOptions, download, hashFile } from './download.ts';
-import type { Checked, FetchOrder, ModelOrder } from './protocol.ts';
+import type { Checked, FetchOrder, FileOrder, ModelOrder, SignatureOrder } from './protocol.ts';
+
+/** The most bytes of a signature: about 200 for each file of the model. */
+const SIGNATURE_BYTES = 4 * 2 ** 20;
 
 /**
  * Fetches files to a folder, and inspects the model's file if it is one of them.
@@ -12,12 +18,40 @@ import type { Checked, FetchOrder, ModelOrder } from './protocol.ts';
  */
 export async function fetchModel(source: Source, order: FetchOrder, options: DownloadOptions): Promise<Checked> {
   const { folder, files, model } = order;
-  for (const { path, entry, maxBytes } of files) {
-    const file = join(folder, path);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await download(source, entry, file, { ...options, maxBytes });
-  }
+  for (const one of files) await fetchFile(source, folder, one, options);
   return model === undefined ? { external: [] } : checkModel({ ...model, path: join(folder, model.path) });
+}
+
+/**
+ * Fetches the signature of a model's files, and verifies it.
+ * @throws SourceError, or ServingError `MODEL_FAILED`
+ */
+export async function fetchSignature(
+  source: Source,
+  { folder, entry, place, publicKeys }: SignatureOrder,
+  options: DownloadOptions,
+): Promise<SignedFiles> {
+  if (entry.bytes > SIGNATURE_BYTES) {
+    throw new ServingError('MODEL_FAILED', `${place} has ${entry.bytes} bytes, and may have ${SIGNATURE_BYTES}`);
+  }
+  const file = await fetchFile(source, folder, { path: SIGNATURE_FILE, entry, maxBytes: SIGNATURE_BYTES }, options);
+  return verifyBundle(await readFile(file, 'utf8'), readPublicKeys(publicKeys), place);
+}
+
+/** @returns the path of the file */
+async function fetchFile(
+  source: Source,
+  folder: string,
+  { path, entry, maxBytes, sha256 }: FileOrder,
+  options: DownloadOptions,
+): Promise<string> {
+  const file = join(folder, path);
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await download(source, entry, file, { ...options, maxBytes });
+  const got = sha256 === undefined ? undefined : await hashFile(file, 'sha256');
+  if (got === sha256) return file;
+  const place = `${source.root}: ${entry.path}`;
+  throw new ServingError('MODEL_FAILED', `${place}: its SHA-256 is ${got}, and ${sha256} is signed`);
 }
 
 /**

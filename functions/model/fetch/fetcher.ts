@@ -2,9 +2,20 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { constants, getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ServingError } from '../../errors.ts';
+import type { SignedFiles } from '../signature/bundle.ts';
 import type { CacheEvent } from '../sources/redis/cache.ts';
 import { type Entry, type Scope, SourceError } from '../sources/source.ts';
-import type { Checked, FetchOrder, FetchSource, FromWorker, Job, ModelOrder, ToWorker } from './protocol.ts';
+import type {
+  Checked,
+  FetchOrder,
+  FetchSource,
+  FromWorker,
+  Job,
+  ModelOrder,
+  SerializedError,
+  SignatureOrder,
+  ToWorker,
+} from './protocol.ts';
 
 /**
  * Runs jobs in a fetching process, which starts for the first job and ends 2 s after the last. The jobs throw SourceError;
@@ -16,6 +27,7 @@ export interface Fetcher {
   list(scope?: Scope): Promise<readonly Entry[]>;
   folders(): Promise<readonly string[]>;
   fetchModel(order: FetchOrder, onBytes: (bytes: number) => void): Promise<Checked>;
+  verify(order: SignatureOrder): Promise<SignedFiles>;
   /** Inspects a local file. */
   check(model: ModelOrder): Promise<Checked>;
   /** Ends the process, and fails its jobs. */
@@ -95,8 +107,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       job?.resolve(message.result);
       return;
     }
-    const { fault, message: text } = message.error;
-    job?.reject(fault === undefined ? new ServingError('MODEL_FAILED', text) : new SourceError(fault, text));
+    job?.reject(toError(message.error));
   }
 
   function endWhenIdle(): void {
@@ -141,6 +152,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
     folders: () => run({ kind: 'folders' }) as Promise<readonly string[]>,
     fetchModel: (order, onBytes) => run({ kind: 'fetchModel', order }, onBytes) as Promise<Checked>,
+    verify: (order) => run({ kind: 'verify', order }) as Promise<SignedFiles>,
     check: (model) => run({ kind: 'check', model }) as Promise<Checked>,
     close() {
       closed = true;
@@ -150,6 +162,10 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       old?.kill('SIGKILL');
     },
   };
+}
+
+function toError({ fault, message }: SerializedError): ServingError {
+  return fault === undefined ? new ServingError('MODEL_FAILED', message) : new SourceError(fault, message);
 }
 
 function lowerPriority(pid: number): void {

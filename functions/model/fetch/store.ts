@@ -1,8 +1,9 @@
 import { opendir, realpath, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { ServingError } from '../../errors.ts';
-import { type Layout, type ListedVersion, placeOf, readLayout } from '../folder/layout.ts';
+import { type Layout, type ListedVersion, placeOf, readLayout, SIGNATURE_FILE } from '../folder/layout.ts';
 import { TEXT_BYTES } from '../folder/manifest.ts';
+import { checkSigned, signatureOf } from '../signature/signed-version.ts';
 import { createFileSource } from '../sources/file.ts';
 import type { Entry, Scope } from '../sources/source.ts';
 import { checkRoom, isInMemory } from './disk.ts';
@@ -19,6 +20,16 @@ interface StoreOptions {
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
   /** Files take memory in every folder, as on Cloud Run. */
   readonly filesAreMemory: boolean;
+  /** Models must be signed. Default: they need not be. */
+  readonly signature?: SignatureOptions | undefined;
+}
+
+/** Who may sign models. */
+interface SignatureOptions {
+  /** PEM. */
+  readonly publicKeys: string;
+  /** The name that a signature must have if the root is the model, whose folder may have any name; undefined: any. */
+  readonly modelName: string | undefined;
 }
 
 interface FetchOptions {
@@ -73,9 +84,13 @@ export interface ModelStore {
   close(): void;
 }
 
-/** Creates the store of a `MODEL_URI`. A `gs://` URI that is not valid fails at the first listing. */
+/**
+ * Creates the store of a `MODEL_URI`. A `gs://` URI that is not valid fails at the first listing. Signed local models are copied like
+ * those of a bucket: what is loaded must be what was verified, whoever writes to their folder meanwhile.
+ */
 export function createStore(options: StoreOptions, events: FetcherEvents): ModelStore {
-  return options.uri.startsWith('gs://') ? createBucketStore(options, events) : createLocalStore(options, events);
+  const isCopied = options.uri.startsWith('gs://') || options.signature !== undefined;
+  return isCopied ? createCopyingStore(options, events) : createLocalStore(options, events);
 }
 
 /** A fetching process for requests that wait, and one of lower priority. */
@@ -153,7 +168,8 @@ function createLister({ root, file, entries, folders }: ListerOptions): Lister {
 }
 
 /** Files that rarely have weights. `..data` and the like are in the volumes of Kubernetes, with the same files. */
-const NO_WEIGHTS = /^\.\.|^(license|readme|notice)$|\.(onnx|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
+const NO_WEIGHTS =
+  /^\.\.|^(license|readme|notice)$|\.(onnx|sig|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
 
 /** Whether a file beside a model's file is likely to have its weights: then a process is started to inspect the model's file. */
 async function hasLikelyWeights(path: string): Promise<boolean> {
@@ -178,9 +194,9 @@ async function refuseLinks(
   }
 }
 
-function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelStore {
-  const { uri, file, cache, filesAreMemory } = options;
-  const root = uri.replace(/\/+$/, '');
+function createCopyingStore(options: StoreOptions, events: FetcherEvents): ModelStore {
+  const { uri, file, cache, filesAreMemory, signature } = options;
+  const root = uri.startsWith('gs://') ? uri.replace(/\/+$/, '') : createFileSource(uri).root;
   const fetchers = createFetchers({ uri, cache }, events);
   // Cloud Storage's client loads while the server's own libraries do.
   fetchers.of(false).start();
@@ -210,8 +226,16 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
       const fetcher = fetchers.of(background);
       const release = (): Promise<void> => rm(folder, { recursive: true, force: true });
       let before = 0;
+      let signed: ReadonlyMap<string, string> | undefined;
 
-      async function fetch(files: readonly FileOrder[], model?: { path: string; place: string; sha256?: string }) {
+      async function verify({ publicKeys, modelName }: SignatureOptions): Promise<ReadonlyMap<string, string>> {
+        const entry = signatureOf(root, version);
+        const place = placeOf(root, version, SIGNATURE_FILE);
+        return checkSigned(root, version, await fetcher.verify({ folder, entry, place, publicKeys }), modelName);
+      }
+
+      async function fetch(listed: readonly FileOrder[], model?: { path: string; place: string; sha256?: string }) {
+        const files = signed === undefined ? listed : listed.map((one) => withDigest(one, signed!));
         const bytes = files.reduce((sum, { entry }) => sum + entry.bytes, 0);
         await checkRoom(dirname(folder), bytes, placeOf(root, version));
         const order = { folder, files, model: model && { ...model, sha256 } };
@@ -221,6 +245,7 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
       }
 
       try {
+        if (signature !== undefined) signed = await verify(signature);
         const texts = Object.entries(TEXT_BYTES).flatMap(([path, maxBytes]): FileOrder[] => {
           const entry = version.siblings.get(path);
           return entry === undefined ? [] : [{ path, entry, maxBytes }];
@@ -245,4 +270,11 @@ function createBucketStore(options: StoreOptions, events: FetcherEvents): ModelS
       work?.remove();
     },
   };
+}
+
+/** The order of a file that must be as it was signed. @throws ServingError `MODEL_FAILED` if it was not */
+function withDigest(order: FileOrder, signed: ReadonlyMap<string, string>): FileOrder {
+  const sha256 = signed.get(order.path);
+  if (sha256 !== undefined) return { ...order, sha256 };
+  throw new ServingError('MODEL_FAILED', `${order.entry.path} is not signed`);
 }

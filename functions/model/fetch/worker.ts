@@ -3,10 +3,11 @@
  * process. It does the jobs that its parent sends, several at once, and ends when the parent disconnects.
  */
 import { ServingError } from '../../errors.ts';
+import { createFileSource } from '../sources/file.ts';
 import { createGcsSource } from '../sources/gcs/gcs.ts';
 import { createRedisCache } from '../sources/redis/cache.ts';
 import { type Source, SourceError } from '../sources/source.ts';
-import { checkModel, fetchModel } from './fetch-model.ts';
+import { checkModel, fetchModel, fetchSignature } from './fetch-model.ts';
 import type { FetchSource, FromWorker, Job, ToWorker } from './protocol.ts';
 import { retrying } from './retry.ts';
 
@@ -23,6 +24,7 @@ function send(message: FromWorker): void {
 }
 
 function open({ uri, cache }: FetchSource): Source {
+  if (!uri.startsWith('gs://')) return createFileSource(uri);
   const origin = createGcsSource(uri);
   return cache === undefined
     ? origin
@@ -47,7 +49,10 @@ async function run(id: number, job: Job): Promise<unknown> {
     bytes += more;
   };
   try {
-    return await fetchModel(source!, job.order, { signal, onBytes, onRetry });
+    const options = { signal, onBytes, onRetry };
+    return job.kind === 'verify'
+      ? await fetchSignature(source!, job.order, options)
+      : await fetchModel(source!, job.order, options);
   } finally {
     clearInterval(timer);
     report();

@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ServingError } from '../../errors.ts';
-import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, partsOf, placeOf } from './layout.ts';
+import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, partsOf, placeOf, SIGNATURE_FILE } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
 
 /** A model's files on a local disk, with the contents of its texts: all that a load needs. */
@@ -45,7 +45,8 @@ export async function readFiles({ root, version, folder, weights, local }: Files
   ]);
   const manifest = manifestText === undefined ? {} : parseManifest(manifestText, placeOf(root, version, MANIFEST_FILE));
   const golden = goldenText === undefined ? undefined : parseGolden(goldenText, placeOf(root, version, GOLDEN_FILE));
-  const parts = [...partsOf(version, weights)].filter(([path]) => path !== MANIFEST_FILE && path !== GOLDEN_FILE);
+  const texts = [MANIFEST_FILE, GOLDEN_FILE, SIGNATURE_FILE];
+  const parts = [...partsOf(version, weights)].filter(([path]) => !texts.includes(path));
   return {
     name: manifest.name ?? version.name,
     version: version.number ?? manifest.version ?? '1',

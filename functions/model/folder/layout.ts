@@ -46,6 +46,8 @@ const DEFAULT_MODEL_FILE = 'model.onnx';
 export const MANIFEST_FILE = 'model.json';
 /** The name of the file of golden rows in a model's folder. */
 export const GOLDEN_FILE = 'golden.json';
+/** The name of the signature of a model's files, in its folder. */
+export const SIGNATURE_FILE = 'model.sig';
 const NUMBER = /^\d{1,18}$/;
 
 interface LayoutOptions {
@@ -156,12 +158,13 @@ function hintOf({ otherFiles }: Layout, folder: string): string {
 }
 
 /**
- * The files that a load reads, by path below the version's folder: the model, the manifest, the golden rows and the weights.
+ * The files that a load reads, by path below the version's folder: the model, the manifest, the golden rows, the signature and the
+ * weights.
  * @param weights paths below the folder of the external data to which the file refers
  */
 export function partsOf({ file, model, siblings }: ListedVersion, weights: readonly string[]): Map<string, Entry> {
   const parts = new Map([[file, model]]);
-  for (const path of [MANIFEST_FILE, GOLDEN_FILE, ...weights]) {
+  for (const path of [MANIFEST_FILE, GOLDEN_FILE, SIGNATURE_FILE, ...weights]) {
     const entry = siblings.get(path);
     if (entry !== undefined) parts.set(path, entry);
   }

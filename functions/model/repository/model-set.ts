@@ -1,8 +1,8 @@
+import { ServingError } from '../../errors.ts';
 import { chooseVersion, type Layout } from '../folder/layout.ts';
 import type { Evictable, MemoryBudget } from '../memory-budget.ts';
 import type { Generation, Telemetry } from '../serving/generation.ts';
-import { createModel, type Model } from '../serving/model.ts';
-import type { PreparationOptions } from '../serving/prepared-generation.ts';
+import { createModel, type Model, type ModelOptions } from '../serving/model.ts';
 import type { Listing } from './listing.ts';
 import { ModelNames } from './model-names.ts';
 
@@ -11,11 +11,21 @@ interface ModelSetOptions {
   readonly defaultName: string | undefined;
   /** SHA-256 that the file of the model behind `/predict` must have. */
   readonly sha256: string | undefined;
+  /** Whether requests may start the load of the models of a folder. */
+  readonly loadsOnRequest: (folder: string) => boolean;
   readonly listing: Listing;
   /** The options that are the same for all models. */
   readonly shared: Omit<
-    PreparationOptions,
-    'modelCount' | 'pick' | 'folder' | 'takeListing' | 'sha256' | 'onListed' | 'settleMs'
+    ModelOptions,
+    | 'modelCount'
+    | 'pick'
+    | 'folder'
+    | 'takeListing'
+    | 'sha256'
+    | 'onListed'
+    | 'settleMs'
+    | 'isRequired'
+    | 'loadsOnRequest'
   >;
 }
 
@@ -38,6 +48,8 @@ interface Entry {
 
 /** How long a model that is not loaded stays in the set after a request for it. */
 const RETENTION_MS = 60_000;
+/** The most models of the set: a request may name any of a repository's versions. */
+const MOST_MODELS = 2000;
 
 /** The models that requests have named so far. */
 export class ModelSet {
@@ -56,6 +68,7 @@ export class ModelSet {
     this.main = createModel(name ?? 'default', {
       ...shared,
       sha256,
+      isRequired: true,
       modelCount: () => 1,
       folder: name,
       onListed: (layout) => listing.onListed(layout),
@@ -63,6 +76,11 @@ export class ModelSet {
       pick: (layout) => this.names.pickMain(layout),
     });
     this.names = new ModelNames(name, this.main);
+    this.#budget.register({
+      ...evictableOf(this.main, this.main.status().name, shared.telemetry),
+      usedSeconds: () => Number.POSITIVE_INFINITY,
+      idle: () => false,
+    });
   }
 
   all(): Model[] {
@@ -100,7 +118,7 @@ export class ModelSet {
 
   /**
    * The model of a name and a version number, or without a number that of the highest version. It is added if it is new.
-   * @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version
+   * @throws ServingError `NOT_FOUND` that says what is missing: the model, or its version; `NOT_READY` if the set is full
    */
   get(layout: Layout, name: string, number: string | undefined): Model {
     const folder = this.names.folderOf(layout, name);
@@ -130,6 +148,7 @@ export class ModelSet {
       ...shared,
       // A file that must not serve behind `/predict` must not serve under its name either.
       sha256: this.names.isMainFolder(listing.latest(), folder) ? sha256 : undefined,
+      loadsOnRequest: () => this.#options.loadsOnRequest(folder),
       modelCount: () => listing.total(),
       folder,
       onListed: (layout) => listing.onListed(layout),
@@ -142,7 +161,10 @@ export class ModelSet {
     return model;
   }
 
-  /** Removes models without a state, which are created again on request: callers may request the status of every version. */
+  /**
+   * Removes models without a state, which are created again on request: callers may request the status of every version.
+   * @throws ServingError `NOT_READY` if the set is full
+   */
   #removeDiscardable(): void {
     const before = performance.now() - RETENTION_MS;
     for (const [key, { model, evictable, requestedAt }] of this.#others) {
@@ -150,6 +172,9 @@ export class ModelSet {
       this.#budget.unregister(evictable);
       this.#others.delete(key);
     }
+    if (this.#others.size < MOST_MODELS) return;
+    const message = `requests have named ${MOST_MODELS} models and versions in the last minute: try again in a minute`;
+    throw new ServingError('NOT_READY', message, { retryAfter: RETENTION_MS / 1000 });
   }
 }
 
@@ -160,6 +185,7 @@ function evictableOf(model: Model, label: string, { logger, metrics }: Telemetry
   return {
     bytes: () => model.reservedBytes(),
     lastUsed: () => model.live()?.lastUsed() ?? 0,
+    usedSeconds: () => model.usedSeconds(),
     idle: () => !model.refreshing() && (model.live()?.idle() ?? false),
     async evict() {
       metrics.unloaded();

@@ -20,6 +20,10 @@ interface RepositoryOptions {
   readonly memoryBudget: number | undefined;
   /** SHA-256 that the file of the model behind `/predict` must have, in hex. */
   readonly sha256: string | undefined;
+  /** The names of the models that requests may load beside the one behind `/predict`; undefined: all. */
+  readonly loadsOnRequest?: ReadonlySet<string> | undefined;
+  /** The most models and versions that are loaded. Default: as many as the memory allows. */
+  readonly maxModels?: number | undefined;
   /** The repository is checked for newer versions: memory for one is kept free. */
   readonly refreshes: boolean;
   readonly telemetry: Telemetry;
@@ -83,6 +87,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   const models = new ModelSet({
     defaultName: name,
     sha256: options.sha256,
+    loadsOnRequest: (folder) => options.loadsOnRequest?.has(folder) !== false || demanded.get(folder) === 'loaded',
     listing,
     shared: {
       store,
@@ -100,14 +105,15 @@ export function createRepository(options: RepositoryOptions): Repository {
   const { names, main } = models;
   const lookup = new LayoutLookup(listing, names, name !== undefined);
   const updates = createUpdates({ store, telemetry, listing, serving: () => models.serving() });
-  /** Folders of models that were unloaded on demand, until they are loaded on demand. */
-  const unloaded = new Set<string>();
+  /** By folder, the latest demand for a model. An unloaded one stays unloaded; a loaded one is loaded again on request. */
+  const demanded = new Map<string, 'loaded' | 'unloaded'>();
+  const isUnloaded = (folder: string): boolean => demanded.get(folder) === 'unloaded';
   let closed = false;
 
   async function find(wanted: string, number?: string): Promise<Model> {
     const layout = await lookup.find(wanted, number);
-    if (unloaded.size > 0 && unloaded.has(names.folderOf(layout, wanted))) {
-      throw isUnloaded(wanted);
+    if (demanded.size > 0 && isUnloaded(names.folderOf(layout, wanted))) {
+      throw unloadedError(wanted);
     }
     return models.get(layout, wanted, number);
   }
@@ -130,17 +136,18 @@ export function createRepository(options: RepositoryOptions): Repository {
   }
 
   function describeFolder(layout: Layout, folder: string): ListedModel {
-    return { name: folder, unloaded: unloaded.has(folder), versions: describeVersions(models, layout, folder) };
+    return { name: folder, unloaded: isUnloaded(folder), versions: describeVersions(models, layout, folder) };
   }
 
   async function load(wanted: string): Promise<void> {
     const layout = await lookup.list(wanted);
     const folder = names.folderOf(layout, wanted);
     const model = models.get(layout, wanted, undefined);
-    unloaded.delete(folder);
+    demanded.set(folder, 'loaded');
+    model.load();
     if (model.live() === undefined) await model.whenLive();
     else await model.refresh(layout, true);
-    if (unloaded.has(folder)) throw new ServingError('NOT_READY', `${wanted} was unloaded while it was loading`);
+    if (isUnloaded(folder)) throw new ServingError('NOT_READY', `${wanted} was unloaded while it was loading`);
     const { refused } = model.status();
     if (refused === undefined) return;
     const message = `the new version of ${wanted} failed to load; the previous version keeps serving: ${refused}`;
@@ -155,7 +162,7 @@ export function createRepository(options: RepositoryOptions): Repository {
       const message = `${wanted} cannot be unloaded: it is the model behind /predict, and /ready depends on it`;
       throw new ServingError('FORBIDDEN', message);
     }
-    unloaded.add(folder);
+    demanded.set(folder, 'unloaded');
     telemetry.logger.info('unloaded on demand', { model: wanted });
     await Promise.all(models.ofFolder(folder).map((model) => model.unload()));
   }
@@ -176,7 +183,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   return { main, find, isMain, list, describe, load, unload, loaded, known, memoryBytes, refresh, close };
 }
 
-function isUnloaded(name: string): ServingError {
+function unloadedError(name: string): ServingError {
   const path = `/v2/repository/models/${encodeURIComponent(name)}/load`;
   return new ServingError('NOT_READY', `the model ${name} is unloaded: POST ${path} loads it`, { retryAfter: 1 });
 }
@@ -192,8 +199,8 @@ function describeVersions(models: ModelSet, layout: Layout, folder: string): Lis
 }
 
 /** The operator's budget, or the memory limit if that is less. */
-function createBudget({ engine, memoryBudget }: RepositoryOptions): MemoryBudget {
+function createBudget({ engine, memoryBudget, maxModels }: RepositoryOptions): MemoryBudget {
   const limit = modelMemory(engine.capacity);
-  if (memoryBudget === undefined) return new MemoryBudget(limit);
-  return new MemoryBudget(Math.min(memoryBudget, limit ?? Number.POSITIVE_INFINITY), true);
+  if (memoryBudget === undefined) return new MemoryBudget(limit, false, maxModels);
+  return new MemoryBudget(Math.min(memoryBudget, limit ?? Number.POSITIVE_INFINITY), true, maxModels);
 }

@@ -13,6 +13,7 @@ import { ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature } from '../../tensor/tensor.ts';
+import type { Activity } from '../activity.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import type { Manifest } from '../folder/manifest.ts';
 import { createRowDecoder, type RowDecoder } from '../folder/rows.ts';
@@ -38,6 +39,8 @@ export interface EngineOptions {
   readonly maxQueueSize: number;
   /** The time after which a run's engine process is killed. */
   readonly runTimeoutMs: number;
+  /** The time after which an engine process that loads the model is killed. Default: ten minutes. */
+  readonly loadTimeoutMs?: number;
 }
 
 /** The log and the metrics. */
@@ -78,6 +81,8 @@ export interface Generation {
   idle(): boolean;
   /** `performance.now()` when it was last held or released. */
   lastUsed(): number;
+  /** When it was held. */
+  readonly activity: Activity;
   /** Aborted a minute after it has been replaced: streams that still hold it should end. */
   readonly superseded: AbortSignal;
   /** The locations of its weights, as its engine has found them: paths relative to the folder of its file. */
@@ -148,6 +153,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     release: usage.release,
     idle: usage.idle,
     lastUsed: usage.lastUsed,
+    activity: usage.activity,
     superseded: usage.superseded,
     external,
     grow: (engines) => pool.grow(warmUp, engines),

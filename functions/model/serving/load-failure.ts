@@ -64,7 +64,9 @@ export class LoadFailures {
     this.#latest = error;
     this.#reported = describeForCallers(error, phase);
     if (!isBusy) this.#failures++;
-    this.#retryAt = performance.now() + backOffMs(isBusy ? 1 : this.#failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    const busyMs = (error.retryAfter ?? 1) * 1000;
+    const waitMs = isBusy ? busyMs : backOffMs(this.#failures, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    this.#retryAt = performance.now() + waitMs;
     return isBusy;
   }
 
@@ -72,6 +74,7 @@ export class LoadFailures {
     this.#latest = undefined;
     this.#reported = undefined;
     this.#failures = 0;
+    this.#retryAt = 0;
   }
 }
 

@@ -64,7 +64,7 @@ export async function loadGeneration(
 /** @returns `start`, which loads the first engine; `lost`, which rejects if the model cannot be loaded a second time. */
 function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
   const { path, stamps, name } = files;
-  const { intraOpThreads, executionProviders, runTimeoutMs } = options;
+  const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs } = options;
   // Only the first engine reads the graph.
   const order = { path, stamps, intraOpThreads, executionProviders, findsRowIndependence: true };
   const { promise: lost, reject } = Promise.withResolvers<never>();
@@ -73,6 +73,7 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     size: options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads),
     order,
     runTimeoutMs,
+    ...(loadTimeoutMs !== undefined && { loadTimeoutMs }),
     onRestart(reason, detail, delayMs) {
       metrics.engineRestarted(reason);
       const next = delayMs === 0 ? 'replacing it now' : `replacing it in ${delayMs} ms`;

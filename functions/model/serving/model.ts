@@ -1,5 +1,7 @@
 import { ServingError } from '../../errors.ts';
+import { shorten } from '../../shorten.ts';
 import type { ModelState } from '../../telemetry/metrics/metric-table.ts';
+import { Activity } from '../activity.ts';
 import { type Layout, stampOf } from '../folder/layout.ts';
 import { SourceError } from '../sources/source.ts';
 import type { BatchingDecision } from './batching-decision.ts';
@@ -37,11 +39,17 @@ export interface ModelStatus {
 
 /** One model, from before its first load to the end of the process. */
 export interface Model {
-  /** Starts a load unless one is done or under way. A load that failed is tried again when its back-off is over. */
+  /**
+   * Starts a load unless one is done or under way. A load that failed is tried again when its back-off is over. The operator wants
+   * this load, so that it may evict models in steady use.
+   */
   load(): void;
   /** The generation that serves. A caller that uses it calls its `hold()` in the same turn of the event loop. */
   live(): Generation | undefined;
-  /** Waits for the load under way, or starts one. @throws ServingError `NOT_READY` with the reason why a load failed. */
+  /**
+   * Waits for the load under way, or starts one if requests may load the model.
+   * @throws ServingError `NOT_READY` with the reason why it is not loaded
+   */
   whenLive(): Promise<Generation>;
   /**
    * Compares the listed version with the one that serves. A different one is prepared beside it, and swapped in; one that fails
@@ -57,6 +65,10 @@ export interface Model {
   discardable(): boolean;
   /** Bytes of the memory budget that are reserved for the generation that serves, and that `unload` releases; 0 if none serves. */
   reservedBytes(): number;
+  /** Whether a request for a prediction starts its load. */
+  loadsOnRequest(): boolean;
+  /** In how many of the last ten seconds it was requested for predictions: see {@link Activity}. */
+  usedSeconds(): number;
   /** Unloads it until the next request for it. Settles when its usage count is 0 and its memory is free. */
   unload(): Promise<void>;
   status(): ModelStatus;
@@ -64,21 +76,36 @@ export interface Model {
   close(): Promise<void>;
 }
 
+/** `Retry-After` of a request for a model that requests do not load. */
+const NOT_LOADED_SECONDS = 60;
+
+/** What a model needs. */
+export interface ModelOptions extends Omit<PreparationOptions, 'usedSeconds'> {
+  /** The server is not ready without it: requests may always load it, and it may evict models in steady use. */
+  readonly isRequired?: boolean;
+  /** Whether requests may start its load. Default: they may. */
+  readonly loadsOnRequest?: (() => boolean) | undefined;
+}
+
 /**
  * Creates a model, which is not loaded yet.
  * @param label its name until its files give it another
  */
-export function createModel(label: string, options: PreparationOptions): Model {
+export function createModel(label: string, options: ModelOptions): Model {
   return new ManagedModel(label, options);
 }
 
 class ManagedModel implements Model {
   readonly #label: string;
   readonly #options: PreparationOptions;
+  readonly loadsOnRequest: () => boolean;
   readonly #progress: ReturnType<typeof createLoadProgress>;
   readonly #failures = new LoadFailures();
   readonly #refused = new RefusedVersion();
   readonly #retirement: Retirement;
+  #activity = new Activity();
+  /** The operator wants the load under way. */
+  #isWanted = false;
   #live: PreparedGeneration | undefined;
   #loading: Promise<Generation> | undefined;
   #updating: Promise<void> | undefined;
@@ -86,16 +113,30 @@ class ManagedModel implements Model {
   #failedIn: LoadPhase | undefined;
   #closed = false;
 
-  constructor(label: string, options: PreparationOptions) {
+  constructor(label: string, options: ModelOptions) {
     const { logger, metrics } = options.telemetry;
     this.#label = label;
-    this.#options = options;
+    const { isRequired = false, loadsOnRequest = () => true } = options;
+    this.#options = {
+      ...options,
+      usedSeconds: () => {
+        if (isRequired || this.#isWanted) return Number.POSITIVE_INFINITY;
+        // The request that started the load still waits, however long it has waited.
+        return Math.max(this.#loading === undefined ? 0 : 1, this.usedSeconds());
+      },
+    };
+    this.loadsOnRequest = () => isRequired || loadsOnRequest();
     this.#progress = createLoadProgress(metrics);
     this.#retirement = new Retirement(label, logger);
   }
 
   load(): void {
     this.#dropStale();
+    if (this.#live === undefined && !this.#isWanted) {
+      this.#isWanted = true;
+      // A request found no room: the operator's load may evict more.
+      if (this.#failures.latest?.code === 'NOT_READY') this.#failures.clear();
+    }
     this.#begin();
   }
 
@@ -105,10 +146,13 @@ class ManagedModel implements Model {
 
   async whenLive(): Promise<Generation> {
     if (this.#live !== undefined) return this.#live.generation;
+    this.#activity.mark(performance.now());
+    const mayLoad = this.loadsOnRequest();
     try {
-      const loading = this.#begin();
+      const loading = mayLoad ? this.#begin() : this.#loading;
       if (loading !== undefined) return await loading;
     } catch {}
+    if (!mayLoad && this.#failures.latest === undefined) throw notLoaded(this.#label);
     const { latest, reported } = this.#failures;
     const retryAfter = Math.max(1, Math.ceil(this.#failures.waitMs() / 1000));
     const message = `the model is not ready: ${reported ?? 'the server is shutting down'}`;
@@ -135,6 +179,10 @@ class ManagedModel implements Model {
 
   reservedBytes(): number {
     return this.#live?.reservedBytes() ?? 0;
+  }
+
+  usedSeconds(): number {
+    return this.#activity.seconds(performance.now());
   }
 
   async unload(): Promise<void> {
@@ -201,20 +249,30 @@ class ManagedModel implements Model {
 
   async #firstLoad(): Promise<Generation> {
     try {
-      this.#live = await this.#prepare(false);
+      this.#serve(await this.#prepare(false));
       this.#failures.clear();
       this.#logLoaded('model ready');
-      return this.#live.generation;
+      return this.#live!.generation;
     } catch (error) {
       if (this.#closed) throw error;
       const failure = toLoadError(error);
       const { logger } = this.#options.telemetry;
-      const log = this.#failures.record(failure, this.#failedIn) ? logger.warning : logger.error;
+      const isRepeated = this.#failures.latest?.message === failure.message;
+      const isBusy = this.#failures.record(failure, this.#failedIn);
+      // A caller can repeat a request for which there is no room as often as it wants.
+      const log = isBusy ? (isRepeated ? logger.debug : logger.warning) : logger.error;
       log(`the model did not load: ${failure.message}`, { model: this.#label, error });
       throw failure;
     } finally {
       this.#loading = undefined;
+      this.#isWanted = false;
     }
+  }
+
+  #serve(prepared: PreparedGeneration): void {
+    prepared.generation.activity.adopt(this.#activity);
+    this.#activity = prepared.generation.activity;
+    this.#live = prepared;
   }
 
   /** @param background see {@link fetchAndPrepare}. */
@@ -251,7 +309,7 @@ class ManagedModel implements Model {
       await next.close();
       return;
     }
-    this.#live = next;
+    this.#serve(next);
     this.#refused.clear();
     this.#options.telemetry.metrics.refreshed('swapped');
     this.#logLoaded(`a new version serves, in place of ${serving.generation.version}`);
@@ -284,4 +342,10 @@ class ManagedModel implements Model {
     const { seconds, bytes } = this.#progress.now();
     this.#options.telemetry.logger.info(message, { model: name, version, seconds, bytes });
   }
+}
+
+function notLoaded(name: string): ServingError {
+  const message = `the model ${shorten(name)} is not loaded, and requests do not load it: an administrator can`;
+  const detail = 'MODEL_LOAD_ON_REQUEST';
+  return new ServingError('NOT_READY', message, { retryAfter: NOT_LOADED_SECONDS, detail });
 }

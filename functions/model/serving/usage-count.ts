@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
+import { Activity } from '../activity.ts';
 
 /** Counts the users of a generation, which is closed when the count is 0. `Generation` describes its methods. */
 interface UsageCount {
@@ -7,6 +8,7 @@ interface UsageCount {
   release(): void;
   idle(): boolean;
   lastUsed(): number;
+  readonly activity: Activity;
   readonly superseded: AbortSignal;
   /** Settles when the count is 0. After a while `superseded` asks the remaining users to finish. */
   drained(): Promise<void>;
@@ -20,6 +22,7 @@ const FRESH_MS = 100;
 /** Creates a count of 0. @param supersededMs from the call of `drained` to the abort of `superseded` */
 export function createUsageCount(supersededMs = SUPERSEDED_MS): UsageCount {
   const superseded = new AbortController();
+  const activity = new Activity();
   // There is one listener for each open stream.
   setMaxListeners(0, superseded.signal);
   const made = performance.now();
@@ -31,6 +34,7 @@ export function createUsageCount(supersededMs = SUPERSEDED_MS): UsageCount {
     hold() {
       count++;
       used = performance.now();
+      activity.mark(used);
     },
     release() {
       count--;
@@ -39,6 +43,7 @@ export function createUsageCount(supersededMs = SUPERSEDED_MS): UsageCount {
     },
     idle: () => count === 0 && (used !== made || performance.now() - made > FRESH_MS),
     lastUsed: () => used,
+    activity,
     async drained() {
       // A caller that received it in this turn calls `hold()` before the next.
       await turn();

@@ -23,6 +23,12 @@ export const generationAt = (repository: Repository, named: Named): Promise<Gene
     throw inTritonsWords(error, named);
   });
 
+/** @see addressed.describedAt @throws ServingError `NOT_FOUND` in Triton's words, `NOT_READY`. */
+export const describedAt = (repository: Repository, named: Named): Promise<Generation> =>
+  addressed.describedAt(repository, named).catch((error: unknown) => {
+    throw inTritonsWords(error, named);
+  });
+
 /**
  * Gives a `NOT_FOUND` error Triton's text, and returns any other error unchanged. Triton's clients compare the start of the message
  * (triton-inference-server/client, simple_http_infer_client.py).

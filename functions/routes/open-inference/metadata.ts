@@ -5,9 +5,8 @@ import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Model } from '../../model/serving/model.ts';
 import type { TensorSpec } from '../../tensor/tensor.ts';
-import { listFor } from '../model-address.ts';
-import { requireReady } from '../status/probes.ts';
-import { generationAt, MODEL_PATHS, modelAt } from './addressing.ts';
+import { listFor, requireReady } from '../model-address.ts';
+import { describedAt, MODEL_PATHS, modelAt } from './addressing.ts';
 import { DATATYPES } from './datatype.ts';
 
 /**
@@ -49,15 +48,18 @@ export function createMetadataRoutes({ repository, draining, admin }: MetadataOp
     sendJson(context, 200, JSON.stringify({ name: context.params.name, ready: true }));
   }
 
-  /** Also starts a lazy load, without waiting for it: the probe is repeated. */
+  /**
+   * Also starts a lazy load of the model behind `/predict`, without waiting for it: the probe is repeated. Another model is loaded
+   * again if its file has changed, and is not loaded otherwise.
+   */
   function refuseUnready(model: Model, isShown: boolean): void {
     if (draining()) throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
-    model.load();
+    if (model === repository.main || model.live() !== undefined) model.load();
     requireReady(model, isShown);
   }
 
   async function describeModel(context: RequestContext): Promise<void> {
-    const { signature, version } = await generationAt(repository, context);
+    const { signature, version } = await describedAt(repository, context);
     const { name } = context.params;
     const { versions } = await repository.describe(name!);
     const metadata = {

@@ -4,9 +4,10 @@ import { ServingError } from '../../errors.ts';
 import { cacheText, sendCached } from '../../http/cached-response.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { BodilessRoute, Route } from '../../http/router.ts';
-import type { Model, ModelStatus } from '../../model/serving/model.ts';
+import type { Model } from '../../model/serving/model.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { shareRendering } from '../../telemetry/metrics/shared-rendering.ts';
+import { requireReady } from '../model-address.ts';
 import { showStatus } from './models.ts';
 
 /** What the probes report. */
@@ -63,18 +64,4 @@ export function createReadiness({
     const { name, version } = requireReady(model, isShown);
     sendJson(context, 200, JSON.stringify({ status: 'ready', model: isShown ? { name, version } : undefined }));
   };
-}
-
-/**
- * The status of a model that is ready.
- * @param isShown whether the caller may use the model.
- * @throws ServingError `NOT_READY`; with the model's state, phase or reason, if the caller may use it.
- */
-export function requireReady(model: Model, isShown: boolean): ModelStatus {
-  const status = model.status();
-  if (status.state === 'ready') return status;
-  if (!isShown) throw new ServingError('NOT_READY', 'the model is not ready', { retryAfter: 1 });
-  const { state, phase, reason } = status;
-  const what = reason ?? (phase === undefined ? state : `${state}: ${phase}`);
-  throw new ServingError('NOT_READY', `the model is not ready: ${what}`, { retryAfter: 1 });
 }

@@ -11,7 +11,7 @@ import { MAX_VALUES, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
 import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances } from '../instances/run-instances.ts';
-import { createAdmit, generationAt, listFor } from '../model-address.ts';
+import { createAdmit, describedAt, generationAt, listFor } from '../model-address.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
 import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
@@ -57,7 +57,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
   }
 
   async function metadata(context: RequestContext): Promise<void> {
-    const live = await generationAt(repository, context);
+    const live = await describedAt(repository, context);
     sendJson(context, 200, JSON.stringify(showMetadata(live)));
   }
 

@@ -26,7 +26,7 @@ export const MODEL_CHECKS: readonly Check[] = [
       const { name } = await context.model();
       for (const model of context.fixture ? [name, ALL_TYPES] : [name])
         await part(model, async () => {
-          const metadata = expectJson(await context.send({ method: 'GET', path: path(model) }));
+          const metadata = await context.metadata(model);
           expectEqual(metadata.name, model, 'name');
           expectEqual(metadata.platform, 'onnx_onnxv1', 'platform');
           checkTensors(metadata.inputs, 'inputs');
@@ -37,7 +37,7 @@ export const MODEL_CHECKS: readonly Check[] = [
         });
       if (!context.fixture) return;
       await part('every datatype', async () => {
-        const { inputs } = expectJson(await context.send({ method: 'GET', path: path(ALL_TYPES) }));
+        const { inputs } = await context.metadata(ALL_TYPES);
         const expected = Object.keys(DTYPES).map((datatype) => ({
           name: `in_${datatype.toLowerCase()}`,
           datatype,

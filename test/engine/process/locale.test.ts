@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
@@ -30,7 +30,7 @@ function loader(): { load: () => Promise<string>; seen: (string | undefined)[] }
   async function load(): Promise<string> {
     seen.push(process.env.LOCPATH);
     if (seen.length === 1) throw new Error(LACKS);
-    return readlinkSync(join(process.env.LOCPATH!.split(':')[0]!, 'en_US.UTF-8'));
+    return readdirSync(join(process.env.LOCPATH!.split(':')[0]!, 'en_US.UTF-8')).join();
   }
   return { load, seen };
 }
@@ -50,7 +50,7 @@ test("scikit-learn's text models load and lower the case of any script's letters
 
 test('if the locale is missing, C.UTF-8 replaces it until the model is loaded', async () => {
   const { load, seen } = loader();
-  assert.match(await withLocale(load), /^\/usr\/lib\/locale\/C\./);
+  assert.match(await withLocale(load), /LC_CTYPE/);
   assert.equal(seen[0], undefined);
   assert.match(seen[1]!, /locale-/);
   assert.deepEqual([process.env.LOCPATH, readdirSync(process.env.TMPDIR!)], [undefined, []]);

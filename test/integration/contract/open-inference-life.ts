@@ -81,8 +81,8 @@ export function openInferenceLife(kind: HostKind): void {
     test('has an index of all models and versions, or of those that are ready', async () => {
       assert.deepEqual(await index(), [
         { name: 'main', version: '1', state: 'READY', reason: '' },
-        { name: 'team/other', version: '2', state: 'UNAVAILABLE', reason: 'not loaded: its first request loads it' },
-        { name: 'team/other', version: '1', state: 'UNAVAILABLE', reason: 'not loaded: its first request loads it' },
+        { name: 'team/other', version: '2', state: 'UNAVAILABLE', reason: 'not loaded' },
+        { name: 'team/other', version: '1', state: 'UNAVAILABLE', reason: 'not loaded' },
       ]);
       assert.deepEqual(
         (await index('{"ready":true}')).map(({ name }: { name: string }) => name),

@@ -294,7 +294,13 @@ export function tensorFlowServing(kind: HostKind): void {
     });
 
     test('the metadata of a model has its signature', async () => {
-      const { status, json } = await call(host(), '/v1/models/two/versions/1/metadata');
+      const path = '/v1/models/two/versions/1/metadata';
+      const unloaded = await call(host(), path);
+      if (unloaded.status !== 200) {
+        await assertRefused(unloaded, 503, 'NOT_READY', /not loaded: its first prediction loads it/);
+        assert.equal((await post(host(), '/models/two/predict', { features: { x: [1], z: [1, 2] } })).status, 200);
+      }
+      const { status, json } = await call(host(), path);
       assert.equal(status, 200);
       assert.deepEqual(json().model_spec, { name: 'two', signature_name: '', version: '1' });
       const { inputs, outputs } = json().metadata.signature_def.signature_def.serving_default;

@@ -131,7 +131,8 @@ export function tritonClients(kind: HostKind): void {
     test('simple_http_health_metadata.py finds the server and the model, and no other', async () => {
       assert.equal((await get('/v2/health/live?test_1=1&test_2=2')).status, 200);
       assert.equal((await get('/v2/health/ready')).status, 200);
-      await until(async () => (await get('/v2/models/simple/ready')).status === 200, 'the model to be loaded');
+      assert.equal((await post('/v2/repository/models/simple/load', {}, admin)).status, 200);
+      assert.equal((await get('/v2/models/simple/ready')).status, 200);
       assert.equal(JSON.parse((await get('/v2')).body).name, 'triton');
       assert.equal(JSON.parse((await get('/v2/models/simple?test_1=1&test_2=2')).body).name, 'simple');
       const wrong = await get('/v2/models/wrong_model_name');
@@ -239,6 +240,8 @@ export function tritonClients(kind: HostKind): void {
     });
 
     test('image_client.py gets the classes of its images, by name', async () => {
+      assert.equal((await get('/v2/models/images/config')).status, 503, 'it is not loaded');
+      assert.equal((await post('/v2/repository/models/images/load', {}, admin)).status, 200);
       const config = JSON.parse((await get('/v2/models/images/config')).body);
       assert.deepEqual([config.input[0].format, config.input[0].dims], ['FORMAT_NCHW', [3, 1, 1]]);
       const images = Buffer.from(Float32Array.of(0.5, 0.25, 0.75, 3, 2, 1).buffer);

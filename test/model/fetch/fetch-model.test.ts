@@ -105,3 +105,15 @@ test('the error for a file that is not ONNX names its address in the bucket', as
   const { fetchModel } = await setUp(t, { 'model.onnx': '<html>' });
   await assert.rejects(fetchModel(), { code: 'MODEL_FAILED', message: /^gs:\/\/models\/m\/model\.onnx: .*<html>/ });
 });
+
+test('a file with another SHA-256 than the one that was signed is refused, with both', async (t) => {
+  const { bringFiles, fileOf } = await setUp(t, { 'model.onnx': identity() });
+  const [sha256, forged] = [identity(), identity('int64')].map((bytes) =>
+    createHash('sha256').update(bytes).digest('hex'),
+  );
+  await bringFiles({ ...fileOf('model.onnx'), sha256 });
+  await assert.rejects(bringFiles({ ...fileOf('model.onnx'), sha256: forged }), {
+    code: 'MODEL_FAILED',
+    message: `gs://models/m: model.onnx: its SHA-256 is ${sha256}, and ${forged} is signed`,
+  });
+});

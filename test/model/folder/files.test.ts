@@ -36,7 +36,7 @@ test("a file named model.onnx is a model with its folder's name", async (t) => {
 });
 
 test("a model's folder is a model with the folder's name, its manifest and its golden rows", async (t) => {
-  const golden = { tolerance: 0.5, rows: [{ features: [1], outputs: { y: 1 } }] };
+  const golden = { tolerance: 0.5, rows: [{ features: [1], outputs: { __proto__: null, y: 1 } }] };
   const folder = writeModel(newFolder(t), 'iris', BYTES, { version: '4', classes: ['a'] }, golden);
   const { name, version, path, place, manifest, golden: read } = await localFiles(folder);
   assert.deepEqual([name, version, path, place], ['iris', '4', join(folder, 'model.onnx'), join(folder, 'model.onnx')]);

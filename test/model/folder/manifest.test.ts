@@ -56,7 +56,7 @@ for (const [title, text, message] of BAD_MANIFESTS) {
 }
 
 test('golden rows have a tolerance of 1e-4 by default', () => {
-  const rows = [{ features: [1, 2], outputs: { y: [3] } }];
+  const rows = [{ features: [1, 2], outputs: { __proto__: null, y: [3] } }];
   assert.deepEqual(parseGolden(JSON.stringify({ rows }), 'golden.json'), { tolerance: 1e-4, rows });
   assert.equal(parseGolden(JSON.stringify({ tolerance: 0, rows }), 'golden.json').tolerance, 0);
 });

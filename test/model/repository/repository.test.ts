@@ -26,7 +26,13 @@ interface Rig extends Repository, RecordingTelemetry {
 function setUp(
   t: TestContext,
   models: Record<string, number>,
-  options: { name?: string; memoryBudget?: number; sha256?: string } = {},
+  options: {
+    name?: string;
+    memoryBudget?: number;
+    sha256?: string;
+    loadsOnRequest?: ReadonlySet<string>;
+    maxModels?: number;
+  } = {},
 ): Rig {
   const folder = mkdtempSync(join(tmpdir(), 'repository-'));
   for (const [path, constant] of Object.entries(models)) writeModel(folder, path, addConstant(constant));
@@ -41,9 +47,10 @@ function setUp(
         return store.list(background, scope);
       },
     },
-    name: options.name,
-    memoryBudget: options.memoryBudget,
-    sha256: options.sha256,
+    memoryBudget: undefined,
+    sha256: undefined,
+    name: undefined,
+    ...options,
     refreshes: false,
     engine: engineOptions(),
     telemetry,
@@ -397,4 +404,55 @@ test('the description of one model uses a listing of its folder for some seconds
   await models.unload('b');
   assert.deepEqual(await reported('b'), ['b', true, '2 undefined', '1 undefined']);
   await assert.rejects(models.describe('c'), { code: 'NOT_FOUND', message: 'there is no model c' });
+});
+
+test('requests load the models that the operator allows, the one behind /predict, and those that were loaded on demand', async (t) => {
+  const models = setUp(t, { 'a/1': 1, 'a/2': 2, b: 3, c: 4 }, { name: 'a', loadsOnRequest: new Set(['b']) });
+  const refused = {
+    code: 'NOT_READY',
+    message: /^the model [ac] is not loaded, and requests do not load it: an administrator can$/,
+    retryAfter: 60,
+    detail: 'MODEL_LOAD_ON_REQUEST',
+  };
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [2, 3]);
+  await assert.rejects(ask(models, 'c'), refused);
+  await assert.rejects(ask(models, 'a', '1'), refused);
+  assert.equal((await models.find('c')).status().state, 'idle');
+  await models.load('c');
+  assert.equal(await ask(models, 'c'), 4);
+  await (await models.find('c')).unload();
+  assert.equal(await ask(models, 'c'), 4, 'it is loaded again after it was evicted');
+  await models.unload('c');
+  await assert.rejects(ask(models, 'c'), { code: 'NOT_READY', message: /unloaded/ });
+});
+
+test('no more models are loaded than may be, also where the memory has no limit', async (t) => {
+  const models = setUp(t, { a: 1, b: 2, c: 3, d: 4 }, { name: 'a', maxModels: 2 });
+  await models.main.whenLive();
+  for (const [name, value] of [
+    ['b', 2],
+    ['c', 3],
+    ['d', 4],
+  ] as const) {
+    assert.equal(await ask(models, name), value);
+    assert.equal(models.known().filter((model) => model.live() !== undefined).length, 2);
+  }
+  assert.ok(models.main.live());
+});
+
+test('a request for which all memory is in steady use is refused with Retry-After, and is logged once', async (t) => {
+  const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a', memoryBudget: 3 * EACH });
+  assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 2]);
+  const b = await models.find('b');
+  t.mock.method(b, 'usedSeconds', () => 5);
+  const c = await models.find('c');
+  for (const later of [0, 5000]) {
+    const { now } = performance;
+    t.mock.method(performance, 'now', () => now.call(performance) + later);
+    await assert.rejects(c.whenLive(), { code: 'NOT_READY', retryAfter: 5, message: /in use/ });
+  }
+  assert.equal(models.lines.filter(({ level, message }) => level === 'warning' && /in use/.test(message)).length, 1);
+  assert.ok(b.live());
+  await models.load('c');
+  assert.equal(b.live(), undefined, 'an administrator may evict it');
 });

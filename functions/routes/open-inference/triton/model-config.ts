@@ -3,7 +3,7 @@ import type { Route } from '../../../http/router.ts';
 import type { Repository } from '../../../model/repository/repository.ts';
 import type { Generation } from '../../../model/serving/generation.ts';
 import type { DType, TensorSpec } from '../../../tensor/tensor.ts';
-import { generationAt, MODEL_PATHS } from '../addressing.ts';
+import { describedAt, MODEL_PATHS } from '../addressing.ts';
 
 /** What the model configuration routes need. */
 export interface ModelConfigOptions {
@@ -19,7 +19,7 @@ export interface ModelConfigOptions {
 /** `GET /v2/models/{name}[/versions/{version}]/config` (Triton, model configuration extension). */
 export function createModelConfigRoutes({ repository, ...options }: ModelConfigOptions): Route[] {
   async function handle(context: RequestContext): Promise<void> {
-    const live = await generationAt(repository, context);
+    const live = await describedAt(repository, context);
     sendJson(context, 200, JSON.stringify(describeConfig(context.params.name!, live, options)));
   }
   return MODEL_PATHS.map((model) => ({ method: 'GET', path: `${model}/config`, handle }));

@@ -82,5 +82,5 @@ function describeModel({ name, unloaded, versions }: ListedModel): IndexEntry[] 
 function stateOf(status: ModelStatus | undefined): Pick<IndexEntry, 'state' | 'reason'> {
   if (status?.state === 'ready') return { state: 'READY', reason: '' };
   if (status?.state === 'loading') return { state: 'LOADING', reason: status.phase ?? '' };
-  return { state: 'UNAVAILABLE', reason: status?.reason ?? 'not loaded: its first request loads it' };
+  return { state: 'UNAVAILABLE', reason: status?.reason ?? 'not loaded' };
 }

@@ -37,7 +37,7 @@ test('the index has each version with its state, and only those that are ready w
   ];
   const ask = await start(t, { list: async () => listed });
   const { json } = await ask('index');
-  const none = 'not loaded: its first request loads it';
+  const none = 'not loaded';
   assert.deepEqual(
     json().map(({ name, version, state, reason }: Record<string, string>) => [name, version, state, reason]),
     [
