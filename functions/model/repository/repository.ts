@@ -112,9 +112,7 @@ export function createRepository(options: RepositoryOptions): Repository {
 
   async function find(wanted: string, number?: string): Promise<Model> {
     const layout = await lookup.find(wanted, number);
-    if (demanded.size > 0 && isUnloaded(names.folderOf(layout, wanted))) {
-      throw unloadedError(wanted);
-    }
+    if (demanded.size > 0 && isUnloaded(names.folderOf(layout, wanted))) throw unloadedError(wanted);
     return models.get(layout, wanted, number);
   }
 
@@ -172,14 +170,13 @@ export function createRepository(options: RepositoryOptions): Repository {
     updates.close();
     // The models are closed before the store, so that a fetch that the closing store ends is not logged as a failure.
     const ends = models.all().map((model) => model.close());
-    store.close();
-    await Promise.all(ends);
+    await Promise.all([store.close(), ...ends]);
   }
 
-  const { refresh } = updates;
   const loaded: Repository['loaded'] = (wanted, number) => models.loaded(wanted, number);
   const known = (): Model[] => models.all();
   const memoryBytes = (): number => budget.used();
+  const { refresh } = updates;
   return { main, find, isMain, list, describe, load, unload, loaded, known, memoryBytes, refresh, close };
 }
 
