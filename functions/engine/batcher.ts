@@ -20,6 +20,7 @@ import type { Cancellation, Priority, RequestTerms } from './admission/terms.ts'
 import { type Batch, type BatchSlice, createBatchFormer, type Entry, type FormerOptions } from './batch-former.ts';
 import { countRows, type Feeds, findMisfit, isolateRows, joinRows, keyOf, rowBytes } from './batch-rows.ts';
 import { retriesAfter, servingErrorOf } from './failed-run.ts';
+import { createFatalRows } from './fatal-rows.ts';
 import { ALL_ROWS, type Outcome } from './outcome.ts';
 import type { JoinedTensor } from './process/frame.ts';
 
@@ -97,6 +98,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   });
   const former = createBatchFormer(admission, options, dispatch);
   let isScheduled = false;
+  const fatalRows = createFatalRows();
   const settle = createSettle((entry) => admission.settled(entry), options.onSettled);
   // Forming a run removes cancelled rows too, but while no engine is free none is formed.
   const sweepLater = createSweep(() => {
@@ -116,7 +118,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     while (runner.free() > 0) {
       const batch = former.next();
       if (batch.length === 0) return;
-      void run(batch);
+      const runnable = fatalRows.isEmpty() ? batch : refuseFatal(batch);
+      if (runnable.length > 0) void run(runnable);
     }
     if (former.isEmpty()) return;
     const fault = options.fault?.();
@@ -126,6 +129,15 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   // At once, not at the end of the turn: so the engine works while the outputs of its previous run are encoded.
   runner.onFree(dispatch);
   runner.onFault(dispatch);
+
+  /** Settles the rows that have ended their engine process before. @returns the others. */
+  function refuseFatal(batch: Batch): Batch {
+    const isolated = isolateRows(batch).flat();
+    const errors = isolated.map(fatalRows.find);
+    if (errors.every((error) => error === undefined)) return batch;
+    for (const [i, error] of errors.entries()) if (error !== undefined) settle(isolated[i]!, { rows: 1, error });
+    return isolated.filter((_, i) => errors[i] === undefined);
+  }
 
   async function run(batch: Batch): Promise<void> {
     const started = performance.now();
@@ -154,8 +166,10 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
 
   function recover(batch: Batch, error: unknown): void {
     const retries = retriesAfter(batch, error);
-    if (retries === undefined) settle(batch[0]!, { rows: 1, error: servingErrorOf(error) });
-    else former.retry(retries);
+    if (retries === undefined) {
+      fatalRows.record(batch[0]!, error);
+      settle(batch[0]!, { rows: 1, error: servingErrorOf(error) });
+    } else former.retry(retries);
     schedule();
   }
 
