@@ -20,7 +20,7 @@ import type { Cancellation, Priority, RequestTerms } from './admission/terms.ts'
 import { type Batch, type BatchSlice, createBatchFormer, type Entry, type FormerOptions } from './batch-former.ts';
 import { countRows, type Feeds, findMisfit, isolateRows, joinRows, keyOf, rowBytes } from './batch-rows.ts';
 import { retriesAfter, servingErrorOf } from './failed-run.ts';
-import { createFatalRows } from './fatal-rows.ts';
+import { createFatalRows, type FatalRows } from './fatal-rows.ts';
 import { ALL_ROWS, type Outcome } from './outcome.ts';
 import type { JoinedTensor } from './process/frame.ts';
 
@@ -118,7 +118,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     while (runner.free() > 0) {
       const batch = former.next();
       if (batch.length === 0) return;
-      const runnable = fatalRows.isEmpty() ? batch : refuseFatal(batch);
+      const runnable = fatalRows.isEmpty() ? batch : refuseFatal(batch, fatalRows, settle);
       if (runnable.length > 0) void run(runnable);
     }
     if (former.isEmpty()) return;
@@ -129,15 +129,6 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   // At once, not at the end of the turn: so the engine works while the outputs of its previous run are encoded.
   runner.onFree(dispatch);
   runner.onFault(dispatch);
-
-  /** Settles the rows that have ended their engine process before. @returns the others. */
-  function refuseFatal(batch: Batch): Batch {
-    const isolated = isolateRows(batch).flat();
-    const errors = isolated.map(fatalRows.find);
-    if (errors.every((error) => error === undefined)) return batch;
-    for (const [i, error] of errors.entries()) if (error !== undefined) settle(isolated[i]!, { rows: 1, error });
-    return isolated.filter((_, i) => errors[i] === undefined);
-  }
 
   async function run(batch: Batch): Promise<void> {
     const started = performance.now();
@@ -199,6 +190,15 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     },
     depth: () => admission.depth,
   };
+}
+
+/** Settles the rows that have ended their engine process before. @returns the others. */
+function refuseFatal(batch: Batch, fatalRows: FatalRows, settle: Settle): Batch {
+  const isolated = isolateRows(batch).flat();
+  const errors = isolated.map(fatalRows.find);
+  if (errors.every((error) => error === undefined)) return batch;
+  for (const [i, error] of errors.entries()) if (error !== undefined) settle(isolated[i]!, { rows: 1, error });
+  return isolated.filter((_, i) => errors[i] === undefined);
 }
 
 /** Gives the rows of a batch their outputs. */
