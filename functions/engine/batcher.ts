@@ -19,7 +19,7 @@ import { Admission, type AdmissionOptions } from './admission/admission.ts';
 import type { Cancellation, Priority, RequestTerms } from './admission/terms.ts';
 import { type Batch, type BatchSlice, createBatchFormer, type Entry, type FormerOptions } from './batch-former.ts';
 import { countRows, type Feeds, findMisfit, isolateRows, joinRows, keyOf, rowBytes } from './batch-rows.ts';
-import { retriesAfter, servingErrorOf } from './failed-run.ts';
+import { retriesAfter } from './failed-run.ts';
 import { createFatalRows, type FatalRows } from './fatal-rows.ts';
 import { ALL_ROWS, type Outcome } from './outcome.ts';
 import type { JoinedTensor } from './process/frame.ts';
@@ -157,10 +157,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
 
   function recover(batch: Batch, error: unknown): void {
     const retries = retriesAfter(batch, error);
-    if (retries === undefined) {
-      fatalRows.record(batch[0]!, error);
-      settle(batch[0]!, { rows: 1, error: servingErrorOf(error) });
-    } else former.retry(retries);
+    if (retries !== undefined) former.retry(retries);
+    else settle(batch[0]!, { rows: 1, error: fatalRows.record(batch[0]!, error) });
     schedule();
   }
 

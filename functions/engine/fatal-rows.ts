@@ -12,8 +12,8 @@ import { packTexts } from './process/frame.ts';
 export interface FatalRows {
   /** Whether no row is refused now: then `find` need not be called. */
   isEmpty(): boolean;
-  /** Records a row that was alone in a run that failed with `error`. */
-  record(row: Span, error: unknown): void;
+  /** Records a row that was alone in a run that failed with `error`. @returns the error of the row. */
+  record(row: Span, error: unknown): ServingError;
   /** Returns the error with which the row is refused, undefined if it may run. @param row exactly one row. */
   find(row: Span): ServingError | undefined;
 }
@@ -43,14 +43,19 @@ export function createFatalRows(now = (): number => performance.now()): FatalRow
       return rows.size === 0;
     },
     record(row, error) {
-      if (!(error instanceof RunError) || error.fault === 'failed') return;
+      const failure = servingErrorOf(error);
+      if (!(error instanceof RunError) || error.fault === 'failed') return failure;
       const digest = digestOf(row);
       const evidence = (rows.get(digest)?.evidence ?? 0) + (error.ofItself ? ENOUGH : 1);
-      const { code, message } = servingErrorOf(error);
-      const text = `${message}; the same row is not run again within ${REFUSED_MS / 60_000} minutes`;
+      const text = `${failure.message}; the same row is not run again within ${REFUSED_MS / 60_000} minutes`;
       rows.delete(digest);
-      rows.set(digest, { until: now() + REFUSED_MS, evidence, error: new ServingError(code, text, { cause: error }) });
+      rows.set(digest, {
+        until: now() + REFUSED_MS,
+        evidence,
+        error: new ServingError(failure.code, text, { cause: error }),
+      });
       removeExpired();
+      return failure;
     },
     find(row) {
       const found = rows.get(digestOf(row));

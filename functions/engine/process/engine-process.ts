@@ -76,12 +76,46 @@ interface Pending {
 }
 
 /**
+ * Starts a timeout. After a freeze, as on Cloud Run between requests, it starts again: the engine process was frozen as well.
+ * @returns the function that stops it.
+ */
+function startTimer(timeoutMs: number, onExpired: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const start = (): void => {
+    const due = performance.now() + timeoutMs;
+    timer = setTimeout(() => {
+      if (performance.now() - due > FROZEN_MS) start();
+      else onExpired();
+    }, timeoutMs);
+  };
+  start();
+  return () => clearTimeout(timer);
+}
+
+/**
+ * Watches for the end of a process.
+ * @param onEnd called at least once, first with the reason. @see RunError.ofItself
+ */
+function watchEnd(child: ChildProcess, onEnd: (reason: string, ofItself: boolean) => void): void {
+  child.once('exit', (code, signal) => {
+    if (signal === null) onEnd(`exit code ${code}`, true);
+    else onEnd(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
+  });
+  child.once('error', (error) => onEnd(`could not start: ${error.message}`, false));
+  // A prespawned process may have ended before this call. One that could not start has no pid; its error event may still
+  // follow, with the reason.
+  const early = child.exitCode ?? child.signalCode;
+  if (early !== null) onEnd(`ended early: ${early}`, false);
+  else if (child.pid === undefined) setImmediate(onEnd, 'could not start', false);
+}
+
+/**
  * Connects to a newly spawned engine process by the frame protocol.
  * @param lastId one less than the id of the first exchange. Ids count up, and continue with 0 after 2^32 - 1.
  */
 export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   let pending: Pending | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  let stopTimer = (): void => {};
   let currentId = lastId;
   let exitReason: string | undefined;
   /** Why the process was killed, if it was because of a frame. */
@@ -90,7 +124,7 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   function settle(): Pending | undefined {
     const settled = pending;
     pending = undefined;
-    clearTimeout(timer);
+    stopTimer();
     return settled;
   }
 
@@ -117,36 +151,17 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   }
 
   const exited = new Promise<string>((resolve) => {
-    const end = (how: string, ofItself = false): void => {
+    watchEnd(child, (reason, ofItself) => {
       if (exitReason !== undefined) return;
-      exitReason = how;
-      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, { ofItself }));
-      resolve(how);
-    };
-    child.once('exit', (code, signal) => {
-      if (signal === null) end(`exit code ${code}`, true);
-      else end(invalidity ?? `killed by ${signal}`, OWN_SIGNALS.includes(signal));
+      exitReason = invalidity ?? reason;
+      settle()?.reject(new RunError('crashed', `the engine process ended: ${exitReason}`, { ofItself }));
+      resolve(exitReason);
     });
-    child.once('error', (error) => end(`could not start: ${error.message}`));
-    // A prespawned process may have ended before this call. One that could not start has no pid; its error event may still
-    // follow, with the reason.
-    const early = child.exitCode ?? child.signalCode;
-    if (early !== null) end(`ended early: ${early}`);
-    else if (child.pid === undefined) setImmediate(end, 'could not start');
   });
 
   function expire(what: string, timeoutMs: number): void {
     settle()?.reject(new RunError('timed-out', `the ${what} took longer than ${timeoutMs} ms`));
     child.kill('SIGKILL');
-  }
-
-  /** Starts the timeout. After a freeze, as on Cloud Run between requests, it starts again: the engine process was frozen as well. */
-  function arm(what: string, timeoutMs: number): NodeJS.Timeout {
-    const due = performance.now() + timeoutMs;
-    return setTimeout(() => {
-      if (performance.now() - due > FROZEN_MS && pending !== undefined) timer = arm(what, timeoutMs);
-      else expire(what, timeoutMs);
-    }, timeoutMs);
   }
 
   /** @param decode reads the result, a frame of `kind`. It throws if the body is invalid. */
@@ -172,7 +187,7 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
       };
       pending = { id: currentId, accept, reject };
       channel?.send(chunks);
-      timer = arm(what, timeoutMs);
+      stopTimer = startTimer(timeoutMs, () => expire(what, timeoutMs));
     });
   }
 
