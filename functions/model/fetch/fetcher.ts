@@ -58,6 +58,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   let nextId = 1;
   let closed = false;
 
+  /** @throws Error if there is no memory for a process */
   function start(): ChildProcess {
     clearTimeout(linger);
     if (child !== undefined) return child;
@@ -76,8 +77,8 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   }
 
   function send(message: ToWorker): void {
-    // If the process has ended, its exit event fails the job.
-    child?.send(message, () => {});
+    // If the process has ended or could not start, its event fails the job.
+    if (child?.connected) child.send(message, () => {});
   }
 
   function receive(message: FromWorker): void {
@@ -123,7 +124,13 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
 
   function run(job: Job, onBytes?: (bytes: number) => void): Promise<unknown> {
     if (closed) return Promise.reject(new ServingError('DRAINING', 'the server is shutting down'));
-    const made = start();
+    let made: ChildProcess;
+    try {
+      made = start();
+    } catch (error) {
+      const message = `the fetching process could not start: ${(error as Error).message}`;
+      return Promise.reject(new SourceError('transient', message, { cause: error }));
+    }
     made.ref();
     made.channel?.ref();
     return new Promise((resolve, reject) => {
@@ -135,7 +142,12 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
 
   return {
     start() {
-      start();
+      try {
+        start();
+      } catch {
+        // The first job tries again, and fails with the reason.
+        return;
+      }
       if (pending.size === 0) endWhenIdle();
     },
     list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
