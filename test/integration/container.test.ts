@@ -1,4 +1,5 @@
 import { describe } from 'node:test';
+import { engineFaults } from './container/engine-faults.ts';
 import { idling } from './container/idle.ts';
 import { leaving } from './container/leaving.ts';
 import { manyConnections } from './container/many-connections.ts';
@@ -12,5 +13,6 @@ import { contract } from './contract.ts';
 contract('container');
 
 describe('the container host alone', { concurrency: 3 }, () => {
-  for (const part of [wire, shuttingDown, idling, leaving, starting, ports, uncaught, manyConnections]) part();
+  for (const part of [wire, shuttingDown, idling, leaving, starting, ports, uncaught, manyConnections, engineFaults])
+    part();
 });
