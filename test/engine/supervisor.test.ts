@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import childProcess from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -62,6 +63,16 @@ const NO_SPAWN: [how: string, message: RegExp, () => childProcess.ChildProcess][
     'the program cannot be executed',
     /could not start: .*ENOENT/,
     () => spawn(join(folder, 'no-such-program'), [], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] }),
+  ],
+  [
+    'no file descriptor is free',
+    /could not start: spawn EMFILE/,
+    () => {
+      // As Node does it: neither pid nor stdio, and an event later.
+      const child = Object.assign(new EventEmitter(), { exitCode: null, signalCode: null, kill: () => false });
+      process.nextTick(() => child.emit('error', new Error('spawn EMFILE')));
+      return child as unknown as childProcess.ChildProcess;
+    },
   ],
 ];
 
