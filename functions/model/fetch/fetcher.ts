@@ -58,11 +58,10 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   let nextId = 1;
   let closed = false;
 
-  /** @throws Error if there is no memory for a process */
   function start(): ChildProcess {
     clearTimeout(linger);
     if (child !== undefined) return child;
-    const made = fork(ENTRY, [], { execArgv: FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const made = startProcess();
     child = made;
     let why = '';
     made.on('message', (message: FromWorker) => receive(message));
@@ -92,12 +91,8 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     const job = pending.get(message.id);
     pending.delete(message.id);
     if (pending.size === 0) endWhenIdle();
-    if (!('error' in message)) {
-      job?.resolve(message.result);
-      return;
-    }
-    const { fault, message: text } = message.error;
-    job?.reject(fault === undefined ? new ServingError('MODEL_FAILED', text) : new SourceError(fault, text));
+    if ('error' in message) job?.reject(toError(message.error));
+    else job?.resolve(message.result);
   }
 
   function endWhenIdle(): void {
@@ -122,15 +117,9 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     pending.clear();
   }
 
-  function run(job: Job, onBytes?: (bytes: number) => void): Promise<unknown> {
-    if (closed) return Promise.reject(new ServingError('DRAINING', 'the server is shutting down'));
-    let made: ChildProcess;
-    try {
-      made = start();
-    } catch (error) {
-      const message = `the fetching process could not start: ${(error as Error).message}`;
-      return Promise.reject(new SourceError('transient', message, { cause: error }));
-    }
+  async function run(job: Job, onBytes?: (bytes: number) => void): Promise<unknown> {
+    if (closed) throw new ServingError('DRAINING', 'the server is shutting down');
+    const made = start();
     made.ref();
     made.channel?.ref();
     return new Promise((resolve, reject) => {
@@ -144,11 +133,10 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     start() {
       try {
         start();
+        if (pending.size === 0) endWhenIdle();
       } catch {
         // The first job tries again, and fails with the reason.
-        return;
       }
-      if (pending.size === 0) endWhenIdle();
     },
     list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
     folders: () => run({ kind: 'folders' }) as Promise<readonly string[]>,
@@ -162,6 +150,20 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
       old?.kill('SIGKILL');
     },
   };
+}
+
+function toError({ fault, message }: Extract<FromWorker, { error: unknown }>['error']): ServingError {
+  return fault === undefined ? new ServingError('MODEL_FAILED', message) : new SourceError(fault, message);
+}
+
+/** @throws SourceError `transient` if there is no memory for a process. Other reasons are an event of the process. */
+function startProcess(): ChildProcess {
+  try {
+    return fork(ENTRY, [], { execArgv: FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  } catch (error) {
+    const message = `the fetching process could not start: ${(error as Error).message}`;
+    throw new SourceError('transient', message, { cause: error });
+  }
 }
 
 function lowerPriority(pid: number): void {
