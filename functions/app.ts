@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { Authenticate } from './access/access.ts';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
+import { createCgroupReader } from './engine/cgroup-memory.ts';
+import { createMemoryWatch, type MemoryWatch, type WatchedEngine } from './engine/memory-watch.ts';
 import type { EngineView } from './engine/pool.ts';
 import { type CallerRules, createAuthorization } from './http/authorization.ts';
 import { createResponseFields } from './http/response-fields.ts';
@@ -80,6 +82,7 @@ export function createApp(config: Config, logger: Logger): App {
   });
   const refresher = createRefresher(repository.refresh, config.MODEL_REFRESH_SECONDS * 1000, onCloudRun);
   observe(metrics, repository, logger);
+  const memoryWatch = watchMemory(repository, logger);
   const routes = createRoutes(config, { repository, parser, metrics, logger, draining: draining.signal });
   const shared = {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
@@ -115,6 +118,7 @@ export function createApp(config: Config, logger: Logger): App {
     drain: () => draining.abort(),
     async close() {
       refresher.close();
+      memoryWatch.stop();
       parser.close();
       metrics.close();
       await repository.close();
@@ -210,6 +214,24 @@ function observe(metrics: Metrics, repository: Repository, logger: Logger): void
     models: () => repository.known().map((one) => one.status()),
     modelMemory: repository.memoryBytes,
     logDropped: logger.dropped,
+  });
+}
+
+/** Watches the memory of the engine processes of all loaded models. */
+function watchMemory(repository: Repository, logger: Logger): MemoryWatch {
+  const watched = (live: Generation | undefined): WatchedEngine[] =>
+    enginesOf(live).map((engine) => ({
+      ...engine,
+      recycle: (detail, startsFirst) => live!.recycleEngine(engine.slot, detail, startsFirst),
+    }));
+  return createMemoryWatch({
+    engines: () => repository.known().flatMap((one) => watched(one.live())),
+    readCgroup: createCgroupReader(),
+    onFailure: (model, error) =>
+      logger.warning('an engine process that has grown was not replaced: its replacement did not load', {
+        model,
+        error,
+      }),
   });
 }
 

@@ -19,7 +19,8 @@ import { Admission, type AdmissionOptions } from './admission/admission.ts';
 import type { Cancellation, Priority, RequestTerms } from './admission/terms.ts';
 import { type Batch, type BatchSlice, createBatchFormer, type Entry, type FormerOptions } from './batch-former.ts';
 import { countRows, type Feeds, findMisfit, isolateRows, joinRows, keyOf, rowBytes } from './batch-rows.ts';
-import { retriesAfter, servingErrorOf } from './failed-run.ts';
+import { retriesAfter } from './failed-run.ts';
+import { createFatalRows, type FatalRows } from './fatal-rows.ts';
 import { ALL_ROWS, type Outcome } from './outcome.ts';
 import type { JoinedTensor } from './process/frame.ts';
 
@@ -97,6 +98,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
   });
   const former = createBatchFormer(admission, options, dispatch);
   let isScheduled = false;
+  const fatalRows = createFatalRows();
   const settle = createSettle((entry) => admission.settled(entry), options.onSettled);
   // Forming a run removes cancelled rows too, but while no engine is free none is formed.
   const sweepLater = createSweep(() => {
@@ -116,7 +118,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     while (runner.free() > 0) {
       const batch = former.next();
       if (batch.length === 0) return;
-      void run(batch);
+      const runnable = fatalRows.isEmpty() ? batch : refuseFatal(batch, fatalRows, settle);
+      if (runnable.length > 0) void run(runnable);
     }
     if (former.isEmpty()) return;
     const fault = options.fault?.();
@@ -154,8 +157,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
 
   function recover(batch: Batch, error: unknown): void {
     const retries = retriesAfter(batch, error);
-    if (retries === undefined) settle(batch[0]!, { rows: 1, error: servingErrorOf(error) });
-    else former.retry(retries);
+    if (retries !== undefined) former.retry(retries);
+    else settle(batch[0]!, { rows: 1, error: fatalRows.record(batch[0]!, error) });
     schedule();
   }
 
@@ -185,6 +188,15 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     },
     depth: () => admission.depth,
   };
+}
+
+/** Settles the rows that have ended their engine process before. @returns the others. */
+function refuseFatal(batch: Batch, fatalRows: FatalRows, settle: Settle): Batch {
+  const isolated = isolateRows(batch).flat();
+  const errors = isolated.map(fatalRows.find);
+  if (errors.every((error) => error === undefined)) return batch;
+  for (const [i, error] of errors.entries()) if (error !== undefined) settle(isolated[i]!, { rows: 1, error });
+  return isolated.filter((_, i) => errors[i] === undefined);
 }
 
 /** Gives the rows of a batch their outputs. */

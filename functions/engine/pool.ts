@@ -1,23 +1,10 @@
-import { backOffMs } from '../backoff.ts';
 import type { EngineState, RestartReason } from '../telemetry/metrics/metric-table.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { attachEngine, type Engine, type Loaded, RunError } from './process/engine-process.ts';
+import { type Loaded, RunError } from './process/engine-process.ts';
 import type { JoinedTensor } from './process/frame.ts';
-import type { LoadOrder } from './process/session.ts';
-import { spawnEngine } from './process/spawn.ts';
+import { createSupervisor, emptySlot, type PoolOptions, type Slot } from './supervisor.ts';
 
 export type { RestartReason };
-
-interface PoolOptions {
-  /** Engine processes of a complete pool, at least 1. */
-  readonly size: number;
-  readonly order: LoadOrder;
-  /** Milliseconds from a run's start after which its process is killed. */
-  readonly runTimeoutMs: number;
-  /** Milliseconds that a load may take. Default: ten minutes. */
-  readonly loadTimeoutMs?: number;
-  readonly onRestart?: (reason: RestartReason, detail: string, delayMs: number) => void;
-}
 
 /** The state of one engine process, for status pages and metrics. */
 export interface EngineView {
@@ -25,6 +12,8 @@ export interface EngineView {
   readonly slot: number;
   readonly pid: number | undefined;
   readonly state: EngineState;
+  /** Runs that the process has finished since it was ready. */
+  readonly runs: number;
 }
 
 /** A crash loop. */
@@ -71,40 +60,20 @@ export interface Pool {
   /** The crash loop for which rows cannot run. Undefined while an engine works, or starts after a single crash. */
   fault(): PoolFault | undefined;
   engines(): EngineView[];
+  /**
+   * Replaces an engine that takes too much memory, without the loss of a run.
+   * @param startsFirst whether the replacement is loaded and warm before the engine ends, which takes the memory of both. Otherwise
+   * the engine ends after its run, and the replacement starts then.
+   * @param detail for `onRestart`, which is called once the engine is replaced
+   * @throws RunError if the replacement does not load: the engine stays.
+   */
+  recycle(slot: number, detail: string, startsFirst: boolean): Promise<void>;
   /** Kills the processes, and settles when all have exited. */
   close(): Promise<void>;
 }
 
-/** A place for an engine process, which is replaced when it dies. */
-interface Slot {
-  readonly index: number;
-  engine: Engine | undefined;
-  state: EngineState;
-  /** How often its engine ended or failed to load since the last finished run. */
-  failures: number;
-  /** Why the last engine ended. */
-  reason: string;
-  /** Whether the last engine ended before it had loaded the model and run the warm-up. */
-  hasFailedToLoad: boolean;
-  /** The code of the last load that failed. */
-  code: RunError['code'];
-  /** While `state` is `waiting`: `Date.now()` when the next engine starts. */
-  restartAt: number;
-  timer: NodeJS.Timeout | undefined;
-}
-
-const FIRST_DELAY_MS = 250;
-const LONGEST_DELAY_MS = 30_000;
 /** A row that ends its engine costs two: so two such rows in one run, or three one after the other, are below this. */
 const PERSISTENT_FAILURES = 5;
-
-/**
- * Milliseconds until an engine is replaced: 0 after a single crash; in a crash loop twice as long each time, up to 30 s.
- * @param failures how often the engine ended since the last finished run.
- */
-export function restartDelayMs(failures: number): number {
-  return failures <= 1 ? 0 : backOffMs(failures - 1, FIRST_DELAY_MS, LONGEST_DELAY_MS);
-}
 
 /** Creates the pool of one model. `start` starts its first engine process. */
 export function createPool(options: PoolOptions): Pool {
@@ -131,6 +100,7 @@ export function createPool(options: PoolOptions): Pool {
       try {
         const outputs = await engine.run(inputs, Math.min(timeoutMs, options.runTimeoutMs));
         slot.failures = 0;
+        slot.runs++;
         supervisor.release(slot, engine);
         return outputs;
       } catch (error) {
@@ -144,121 +114,9 @@ export function createPool(options: PoolOptions): Pool {
     onFree: supervisor.onFree,
     onFault: supervisor.onFault,
     fault: () => faultOf(slots),
-    engines: () => slots.map(({ index, engine, state }) => ({ slot: index, pid: engine?.pid, state })),
+    engines: () => slots.map(({ index, engine, state, runs }) => ({ slot: index, pid: engine?.pid, state, runs })),
+    recycle: (slot, detail, startsFirst) => supervisor.recycle(slots[slot]!, detail, startsFirst),
     close: () => supervisor.close(slots),
-  };
-}
-
-/** Starts, replaces and ends the engines of slots. */
-interface Supervisor {
-  /** Starts an engine, which then runs the feeds of `setWarmUp`. @throws RunError if it does not load, or fails on them. */
-  launch(slot: Slot): Promise<Loaded>;
-  /** Starts an engine in the background, and replaces it if that fails. */
-  relaunch(slot: Slot): void;
-  /** Replaces an engine that ended, after the back-off. */
-  replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void;
-  /** Marks an engine as free after its run. */
-  release(slot: Slot, engine: Engine): void;
-  setWarmUp(feeds: readonly (readonly JoinedTensor[])[]): void;
-  onFree(listener: () => void): void;
-  onFault(listener: () => void): void;
-  close(slots: readonly Slot[]): Promise<void>;
-}
-
-function createSupervisor(
-  { order, runTimeoutMs, loadTimeoutMs, onRestart }: PoolOptions,
-  fault: Pool['fault'],
-): Supervisor {
-  let onFree = (): void => {};
-  let onFault = (): void => {};
-  let warmUp: readonly (readonly JoinedTensor[])[] = [];
-  let isClosed = false;
-
-  async function launch(slot: Slot): Promise<Loaded> {
-    slot.state = 'starting';
-    const engine = attachEngine(spawnEngine());
-    slot.engine = engine;
-    try {
-      const loaded = await engine.load(order, loadTimeoutMs);
-      for (const inputs of warmUp) await engine.run(inputs, runTimeoutMs);
-      if (isClosed) throw new RunError('crashed', 'the pool was closed');
-      slot.state = 'idle';
-      slot.code = undefined;
-      engine.exited.then((how) => replace(slot, engine, 'crash', how));
-      onFree();
-      return loaded;
-    } catch (error) {
-      engine.kill();
-      throw error;
-    }
-  }
-
-  function relaunch(slot: Slot): void {
-    if (isClosed) return;
-    launch(slot).catch((error: Error) => {
-      slot.code = error instanceof RunError ? error.code : undefined;
-      replace(slot, slot.engine!, 'load_failed', error.message);
-    });
-  }
-
-  function replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void {
-    if (isClosed || slot.engine !== engine || slot.state === 'waiting') return;
-    // A run that took too long is no sign of a broken engine, and such restarts are at least `runTimeoutMs` apart.
-    slot.failures = reason === 'run_timeout' ? 0 : slot.failures + 1;
-    const delay = restartDelayMs(slot.failures);
-    slot.state = 'waiting';
-    slot.reason = detail;
-    slot.hasFailedToLoad = reason === 'load_failed';
-    slot.restartAt = Date.now() + delay;
-    onRestart?.(reason, detail, delay);
-    slot.timer = setTimeout(relaunch, delay, slot);
-    if (fault() !== undefined) onFault();
-  }
-
-  return {
-    launch,
-    relaunch,
-    replace,
-    release(slot, engine) {
-      if (isClosed || slot.engine !== engine) return;
-      slot.state = 'idle';
-      // The engine gets its next run here, before the outputs of its last run are returned: it works while they are encoded.
-      onFree();
-    },
-    setWarmUp(feeds) {
-      warmUp = feeds;
-    },
-    onFree(listener) {
-      onFree = listener;
-    },
-    onFault(listener) {
-      onFault = listener;
-    },
-    async close(slots) {
-      isClosed = true;
-      await Promise.all(slots.map(end));
-    },
-  };
-}
-
-async function end(slot: Slot): Promise<void> {
-  clearTimeout(slot.timer);
-  slot.state = 'closed';
-  slot.engine?.kill();
-  await slot.engine?.exited;
-}
-
-function emptySlot(index: number): Slot {
-  return {
-    index,
-    engine: undefined,
-    state: 'closed',
-    failures: 0,
-    reason: '',
-    hasFailedToLoad: false,
-    code: undefined,
-    restartAt: 0,
-    timer: undefined,
   };
 }
 

@@ -1,5 +1,7 @@
 import { mayUse } from '../access/caller.ts';
+import { memoryPressure } from '../engine/memory-pressure.ts';
 import { ServingError } from '../errors.ts';
+import { type BodyBudget, processBudget } from '../http/body/body-budget.ts';
 import type { RequestContext } from '../http/request-context.ts';
 import type { ListedModel, Repository } from '../model/repository/repository.ts';
 import type { Generation } from '../model/serving/generation.ts';
@@ -14,12 +16,16 @@ export const modelPaths = (suffix: string): { readonly path: string; readonly ma
 
 /**
  * Makes the `admit` of routes that predict: it asks the queue of the model that the path names. A model that is not loaded has no
- * queue, and admits.
+ * queue, and admits. While memory is short, a request is admitted only if no other one has a body in memory: so that requests are
+ * answered, one at a time, even if the model itself takes nearly all of the memory.
  */
 export function createAdmit(
   repository: Pick<Repository, 'loaded'>,
+  pressure = memoryPressure,
+  bodies: Pick<BodyBudget, 'used'> = processBudget,
 ): (context: RequestContext) => ServingError | undefined {
   return ({ params: { name, version }, cancellation }) =>
+    (bodies.used > 0 ? pressure() : undefined) ??
     repository.loaded(name, version && canonicalVersion(version))?.refuse(cancellation);
 }
 

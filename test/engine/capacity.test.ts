@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { availableParallelism } from 'node:os';
+import { test } from 'node:test';
 import { cpuQuota, engineCount, measureCapacity } from '../../functions/engine/capacity.ts';
-
-/** A root folder with these files in it. */
-function layOut(t: TestContext, files: Record<string, string>): string {
-  const root = mkdtempSync(join(tmpdir(), 'capacity-'));
-  t.after(() => rmSync(root, { recursive: true }));
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
-  return root;
-}
+import { layOut } from '../helpers/root-folder.ts';
 
 const V1_GROUPS = (path: string): string =>
   ['12:memory:/mem', `4:cpu,cpuacct:${path}`, '3:cpuset:/set', '1:name=systemd:/s', '0::/unified', ''].join('\n');

@@ -3,10 +3,11 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { createPool, type Pool, type RestartReason, restartDelayMs } from '../../functions/engine/pool.ts';
+import { createPool, type Pool, type RestartReason } from '../../functions/engine/pool.ts';
 import { RunError, type RunFault } from '../../functions/engine/process/engine-process.ts';
+import { restartDelayMs } from '../../functions/engine/supervisor.ts';
 import { isAlive } from '../helpers/descendants.ts';
-import { endless, identity, poisonable, unknownOperator, writeModel } from '../helpers/models.ts';
+import { endless, identity, poisonable, slow, unknownOperator, writeModel } from '../helpers/models.ts';
 import { column, float32, joined } from '../helpers/tensors.ts';
 import { until } from '../helpers/until.ts';
 
@@ -189,6 +190,60 @@ test('engines that start late do the warm-up before they are free', async (t) =>
   assert.match(pool.restarts[0]!.detail, /Gather/);
   assert.equal(pool.free(), 1, 'the first engine is not asked to');
   assert.equal(pool.fault(), undefined, 'one engine works');
+});
+
+for (const startsFirst of [true, false]) {
+  test(`an engine is recycled after its run, and no run is lost, with its replacement started ${startsFirst ? 'before' : 'after'} its end`, async (t) => {
+    const pool = makePool(t, `recycle-${startsFirst}`, slow());
+    await pool.start();
+    pool.grow([joined(column(0))]);
+    const old = pidOf(pool, 0);
+    const values: unknown[] = [];
+    let queued = 20;
+    const runNext = (): void => {
+      if (queued === 0 || pool.free() === 0) return;
+      queued--;
+      const value = queued;
+      void pool.run(joined(column(value))).then(([output]) => values.push([value, output!.data[0]]));
+    };
+    pool.onFree(runNext);
+    runNext();
+    assert.deepEqual(states(pool), ['busy']);
+    await pool.recycle(0, 'it has grown', startsFirst);
+    await until(() => values.length === 20, 'all runs');
+    assert.deepEqual(values.toSorted(), Array.from({ length: 20 }, (_, value) => [value, value]).toSorted());
+    assert.deepEqual(pool.restarts, [{ reason: 'memory', detail: 'it has grown', delayMs: 0 }]);
+    await until(() => !isAlive(old), 'the end of the old engine');
+    assert.notEqual(pidOf(pool, 0), old);
+    assert.equal(pool.fault(), undefined);
+  });
+}
+
+test('an engine whose replacement does not load stays, and a pool that is closed meanwhile leaves no process', async (t) => {
+  const pool = makePool(t, 'recycle-fails', identity());
+  await pool.start();
+  const old = pidOf(pool, 0);
+  renameSync(pool.path, `${pool.path}.away`);
+  await assert.rejects(pool.recycle(0, 'it has grown', true), ends('failed'));
+  assert.deepEqual([pidOf(pool, 0), states(pool), pool.restarts], [old, ['idle'], []]);
+  renameSync(`${pool.path}.away`, pool.path);
+  const recycled = assert.rejects(pool.recycle(0, 'it has grown', true), ends('crashed'));
+  await pool.close();
+  await recycled;
+  assert.equal(isAlive(old), false);
+});
+
+test('an engine that ends while its replacement loads is replaced once', async (t) => {
+  const pool = makePool(t, 'recycle-crash', identity());
+  await pool.start();
+  const recycled = pool.recycle(0, 'it has grown', true);
+  process.kill(pidOf(pool, 0), 'SIGKILL');
+  await recycled;
+  await until(() => pool.free() === 1, 'the replacement');
+  assert.deepEqual(
+    pool.restarts.map(({ reason }) => reason),
+    ['crash'],
+  );
 });
 
 test('a closed pool leaves no process, whether idle, in a run or starting', async (t) => {

@@ -1,5 +1,6 @@
 import { describe } from 'node:test';
 import { attacks } from './container/attacks.ts';
+import { engineFaults } from './container/engine-faults.ts';
 import { idling } from './container/idle.ts';
 import { leaving } from './container/leaving.ts';
 import { manyConnections } from './container/many-connections.ts';
@@ -14,4 +15,5 @@ contract('container');
 
 describe('the container host alone', { concurrency: 3 }, () => {
   for (const part of [wire, shuttingDown, idling, leaving, starting, ports, uncaught, manyConnections, attacks]) part();
+  engineFaults();
 });

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
+import type { RequestContext } from '../../functions/http/request-context.ts';
 import type { ListedModel, Repository } from '../../functions/model/repository/repository.ts';
 import type { Generation } from '../../functions/model/serving/generation.ts';
 import type { Model } from '../../functions/model/serving/model.ts';
-import { canonicalVersion, describedAt, generationAt, modelAt, modelOf } from '../../functions/routes/model-address.ts';
+import {
+  canonicalVersion,
+  createAdmit,
+  describedAt,
+  generationAt,
+  modelAt,
+  modelOf,
+} from '../../functions/routes/model-address.ts';
 
 /** A repository with one model, `m`: with version folders of these numbers, or with a version that its files say. */
 function repositoryOf(numbers: readonly string[], own = '1', loaded = true) {
@@ -104,4 +112,18 @@ test('a description loads the model behind /predict, and no other', async () => 
     code: 'NOT_READY',
     message: 'the model is not ready: not loaded: requests do not load it',
   });
+});
+
+test('while memory is short, a request is refused before its body is read, unless no other body is in memory', () => {
+  const short = new ServingError('OVERLOADED', 'the server is short of memory', { retryAfter: 1 });
+  const full = new ServingError('OVERLOADED', 'the queue is full', { retryAfter: 7 });
+  const context = { params: {}, cancellation: {} } as unknown as RequestContext;
+  const admit = (queue: ServingError | undefined, memory: ServingError | undefined, used: number) =>
+    createAdmit({ loaded: () => ({ refuse: () => queue }) as unknown as Generation }, () => memory, { used })(context);
+  assert.equal(admit(undefined, short, 1), short);
+  assert.equal(admit(full, short, 1), short);
+  assert.equal(admit(undefined, short, 0), undefined);
+  assert.equal(admit(full, short, 0), full);
+  assert.equal(admit(full, undefined, 1), full);
+  assert.equal(admit(undefined, undefined, 1), undefined);
 });

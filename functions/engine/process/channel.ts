@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { type Frame, HEADER_BYTES } from './frame.ts';
+import { type Frame, HEADER_BYTES, MAX_FRAME_BYTES } from './frame.ts';
 
 /** The serving process's end of the socket to one engine process. */
 interface Channel {
@@ -11,9 +11,15 @@ interface Channel {
 
 /**
  * Splits the bytes that the engine writes into frames.
- * @param onFrame called with each complete frame. Its memory is not reused, so views of it stay valid.
+ * @param onFrame called with each complete frame. Its memory is not reused, so views of it stay valid. It throws if the frame is
+ * invalid.
+ * @param onInvalid called once, with the reason, when the bytes are not valid frames. Nothing is read after that.
  */
-export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Channel {
+export function openChannel(
+  socket: Duplex,
+  onFrame: (frame: Frame) => void,
+  onInvalid: (reason: string) => void = () => {},
+): Channel {
   let pending: Buffer | undefined;
   let filled = 0;
 
@@ -22,7 +28,7 @@ export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Ch
     while (rest.length > 0) {
       if (pending === undefined) {
         // A socket delivers a frame of up to 64 KiB in one chunk, at offset 0 of its own memory; such a frame needs no copy.
-        const bytes = rest.length >= HEADER_BYTES ? rest.readUInt32LE(0) : 0;
+        const bytes = rest.length >= HEADER_BYTES ? lengthOf(rest) : 0;
         if (bytes !== 0 && bytes <= rest.length && rest.byteOffset % 8 === 0) {
           onFrame(parse(rest.subarray(0, bytes)));
           rest = rest.subarray(bytes);
@@ -40,7 +46,7 @@ export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Ch
 
   function complete(): void {
     const frame = pending!;
-    const bytes = frame.readUInt32LE(0);
+    const bytes = lengthOf(frame);
     if (frame.length < bytes) {
       pending = Buffer.allocUnsafeSlow(bytes);
       frame.copy(pending);
@@ -50,7 +56,17 @@ export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Ch
     onFrame(parse(frame));
   }
 
-  socket.on('data', take);
+  function receive(chunk: Buffer): void {
+    try {
+      take(chunk);
+    } catch (error) {
+      socket.off('data', receive);
+      socket.resume();
+      onInvalid((error as Error).message);
+    }
+  }
+
+  socket.on('data', receive);
   return {
     send(chunks) {
       if (chunks.length === 1) {
@@ -63,6 +79,13 @@ export function openChannel(socket: Duplex, onFrame: (frame: Frame) => void): Ch
     },
     close: () => socket.destroy(),
   };
+}
+
+/** The length of a frame, from its header. @throws RangeError for one that no frame has */
+function lengthOf(header: Buffer): number {
+  const bytes = header.readUInt32LE(0);
+  if (bytes >= HEADER_BYTES && bytes <= MAX_FRAME_BYTES && bytes % 8 === 0) return bytes;
+  throw new RangeError(`its length is ${bytes}, not a multiple of 8 from ${HEADER_BYTES} to ${MAX_FRAME_BYTES}`);
 }
 
 function parse(bytes: Buffer): Frame {

@@ -70,8 +70,43 @@ const FROZEN_MS = 2000;
 
 interface Pending {
   readonly id: number;
-  resolve(frame: Frame): void;
+  /** Reads the result. @throws Error if the frame is not the result */
+  accept(frame: Frame): void;
   reject(error: RunError): void;
+}
+
+/**
+ * Starts a timeout. After a freeze, as on Cloud Run between requests, it starts again: the engine process was frozen as well.
+ * @returns the function that stops it.
+ */
+function startTimer(timeoutMs: number, onExpired: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const start = (): void => {
+    const due = performance.now() + timeoutMs;
+    timer = setTimeout(() => {
+      if (performance.now() - due > FROZEN_MS) start();
+      else onExpired();
+    }, timeoutMs);
+  };
+  start();
+  return () => clearTimeout(timer);
+}
+
+/**
+ * Watches for the end of a process.
+ * @param onEnd called at least once, first with the reason. @see RunError.ofItself
+ */
+function watchEnd(child: ChildProcess, onEnd: (reason: string, ofItself: boolean) => void): void {
+  child.once('exit', (code, signal) => {
+    if (signal === null) onEnd(`exit code ${code}`, true);
+    else onEnd(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
+  });
+  child.once('error', (error) => onEnd(`could not start: ${error.message}`, false));
+  // A prespawned process may have ended before this call. One that could not start has no pid; its error event may still
+  // follow, with the reason.
+  const early = child.exitCode ?? child.signalCode;
+  if (early !== null) onEnd(`ended early: ${early}`, false);
+  else if (child.pid === undefined) setImmediate(onEnd, 'could not start', false);
 }
 
 /**
@@ -80,51 +115,48 @@ interface Pending {
  */
 export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   let pending: Pending | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  let stopTimer = (): void => {};
   let currentId = lastId;
   let exitReason: string | undefined;
+  /** Why the process was killed, if it was because of a frame. */
+  let invalidity: string | undefined;
 
   function settle(): Pending | undefined {
     const settled = pending;
     pending = undefined;
-    clearTimeout(timer);
+    stopTimer();
     return settled;
   }
 
   // Despite the type, a process that could not start for want of file descriptors has no socket; its error event follows.
   const socket = (child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined;
-  const channel = socket && openChannel(socket, receive);
+  const channel = socket && openChannel(socket, receive, discard);
   // A write to an engine that has just ended fails here; its exit event has the reason.
   socket?.on('error', () => {});
 
   function receive(frame: Frame): void {
-    // A result of another exchange: later results of this process could reach the wrong request.
-    if (frame.id !== pending?.id) child.kill('SIGKILL');
-    else if (frame.kind === KIND.failure) {
+    if (frame.id !== pending?.id) throw new RangeError(`its id is ${frame.id}, that of another exchange`);
+    if (frame.kind === KIND.failure) {
       const { message, code } = decodeJson(frame) as Failure;
       settle()?.reject(new RunError('failed', message, { code }));
     } else {
-      settle()?.resolve(frame);
+      pending.accept(frame);
     }
   }
 
+  /** After an invalid frame, later results of this process could reach the wrong request. */
+  function discard(reason: string): void {
+    invalidity = `sent an invalid frame: ${reason}`;
+    child.kill('SIGKILL');
+  }
+
   const exited = new Promise<string>((resolve) => {
-    const end = (how: string, ofItself = false): void => {
+    watchEnd(child, (reason, ofItself) => {
       if (exitReason !== undefined) return;
-      exitReason = how;
-      settle()?.reject(new RunError('crashed', `the engine process ended: ${how}`, { ofItself }));
-      resolve(how);
-    };
-    child.once('exit', (code, signal) => {
-      if (signal === null) end(`exit code ${code}`, true);
-      else end(`killed by ${signal}`, OWN_SIGNALS.includes(signal));
+      exitReason = invalidity ?? reason;
+      settle()?.reject(new RunError('crashed', `the engine process ended: ${exitReason}`, { ofItself }));
+      resolve(exitReason);
     });
-    child.once('error', (error) => end(`could not start: ${error.message}`));
-    // A prespawned process may have ended before this call. One that could not start has no pid; its error event may still
-    // follow, with the reason.
-    const early = child.exitCode ?? child.signalCode;
-    if (early !== null) end(`ended early: ${early}`);
-    else if (child.pid === undefined) setImmediate(end, 'could not start');
   });
 
   function expire(what: string, timeoutMs: number): void {
@@ -132,20 +164,14 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     child.kill('SIGKILL');
   }
 
-  /** Starts the timeout. After a freeze, as on Cloud Run between requests, it starts again: the engine process was frozen as well. */
-  function arm(what: string, timeoutMs: number): NodeJS.Timeout {
-    const due = performance.now() + timeoutMs;
-    return setTimeout(() => {
-      if (performance.now() - due > FROZEN_MS && pending !== undefined) timer = arm(what, timeoutMs);
-      else expire(what, timeoutMs);
-    }, timeoutMs);
-  }
-
-  function exchange(
+  /** @param decode reads the result, a frame of `kind`. It throws if the body is invalid. */
+  function exchange<T>(
     what: 'load' | 'run',
     encode: (id: number) => readonly Uint8Array[],
+    kind: number,
+    decode: (frame: Frame) => T,
     timeoutMs: number,
-  ): Promise<Frame> {
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (exitReason !== undefined) {
         reject(new RunError('crashed', `the engine process ended: ${exitReason}`));
@@ -153,9 +179,15 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
       }
       currentId = (currentId + 1) >>> 0;
       const chunks = encode(currentId);
-      pending = { id: currentId, resolve, reject };
+      const accept = (frame: Frame): void => {
+        if (frame.kind !== kind) throw new RangeError(`its kind is ${frame.kind}, that of a result is ${kind}`);
+        const result = decode(frame);
+        settle();
+        resolve(result);
+      };
+      pending = { id: currentId, accept, reject };
       channel?.send(chunks);
-      timer = arm(what, timeoutMs);
+      stopTimer = startTimer(timeoutMs, () => expire(what, timeoutMs));
     });
   }
 
@@ -164,12 +196,12 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
       return child.pid;
     },
     exited,
-    async load(order, timeoutMs = LOAD_TIMEOUT_MS) {
-      const frame = await exchange('load', (id) => [encodeJson(KIND.load, id, order)], timeoutMs);
-      return decodeJson(frame) as Loaded;
+    load(order, timeoutMs = LOAD_TIMEOUT_MS) {
+      const decode = (frame: Frame): Loaded => decodeJson(frame) as Loaded;
+      return exchange('load', (id) => [encodeJson(KIND.load, id, order)], KIND.loaded, decode, timeoutMs);
     },
-    async run(inputs, timeoutMs) {
-      return decodeTensors(await exchange('run', (id) => encodeTensors(KIND.run, id, inputs), timeoutMs));
+    run(inputs, timeoutMs) {
+      return exchange('run', (id) => encodeTensors(KIND.run, id, inputs), KIND.result, decodeTensors, timeoutMs);
     },
     kill: () => {
       child.kill('SIGKILL');

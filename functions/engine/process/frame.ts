@@ -119,24 +119,35 @@ export function encodeTensors(kind: Kind, id: number, tensors: readonly JoinedTe
   return chunks;
 }
 
-/** The tensors of a frame, in the frame's order. Numeric data are views of the frame's memory. */
+/**
+ * The tensors of a frame, in the frame's order. Numeric data are views of the frame's memory.
+ * @throws RangeError if the body is not as `KIND` describes it: nothing beyond the frame is read.
+ */
 export function decodeTensors(frame: Frame): SlottedTensor[] {
   const { body } = frame;
   const tensors: SlottedTensor[] = [];
   let at = 0;
   for (let i = 0; i < frame.count; i++) {
     const slot = body.readUInt32LE(at);
-    const dtype = DTYPE_NAMES[body.readUInt32LE(at + 4)]!;
+    const dtype = DTYPE_NAMES[body.readUInt32LE(at + 4)];
     const rank = body.readUInt32LE(at + 8);
     const size = body.readUInt32LE(at + 12);
     at += 16;
     const dims: number[] = [];
     for (let d = 0; d < rank; d++) dims.push(body.readUInt32LE(at + d * 4));
     at += pad8(rank * 4);
-    const data = dtype === 'string' ? unpackTexts(body, at, elementCount(dims)) : viewOf(dtype, body, at, size);
+    if (dtype === undefined) throw new RangeError(`tensor ${i} has an unknown dtype`);
+    const data =
+      dtype === 'string'
+        ? unpackTexts(body.subarray(at, at + size), elementCount(dims))
+        : viewOf(dtype, body, at, size);
+    if (data.length !== elementCount(dims)) {
+      throw new RangeError(`tensor ${i} has ${data.length} elements for the shape [${dims}]`);
+    }
     tensors.push({ slot, dtype, dims, data });
     at += pad8(size);
   }
+  if (at !== body.length) throw new RangeError(`its ${frame.count} tensors take ${at} bytes of ${body.length}`);
   return tensors;
 }
 
@@ -199,14 +210,15 @@ export function packTexts(parts: readonly TensorData[]): Uint8Array {
   return packed;
 }
 
-function unpackTexts(body: Buffer, from: number, count: number): string[] {
+function unpackTexts(bytes: Buffer, count: number): string[] {
   const texts: string[] = [];
-  let at = from;
+  let at = 0;
   for (let i = 0; i < count; i++) {
-    const length = body.readUInt32LE(at);
+    const length = bytes.readUInt32LE(at);
     at += 4;
-    texts.push(body.toString('utf8', at, at + length));
+    texts.push(bytes.toString('utf8', at, at + length));
     at += length;
   }
+  if (at !== bytes.length) throw new RangeError(`${count} texts take ${at} bytes of ${bytes.length}`);
   return texts;
 }

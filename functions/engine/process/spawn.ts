@@ -35,7 +35,11 @@ let prespawned: ChildProcess | undefined;
 
 /** Starts the first engine process before its pool exists. It waits for a load order, and ends with this process. */
 export function prespawn(): void {
-  prespawned ??= start();
+  try {
+    prespawned ??= start();
+  } catch {
+    // There is no memory for a process: the pool tries again, and reports why.
+  }
 }
 
 /** Returns the prespawned engine process, or starts one. `stdio[3]` is the socket to it. */

@@ -73,7 +73,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   function start(): ChildProcess {
     clearTimeout(linger);
     if (child !== undefined) return child;
-    const made = fork(ENTRY, [], { execArgv: FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const made = startProcess();
     child = made;
     let why = '';
     made.on('message', (message: FromWorker) => receive(message));
@@ -88,8 +88,8 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   }
 
   function send(message: ToWorker): void {
-    // If the process has ended, its exit event fails the job.
-    child?.send(message, () => {});
+    // If the process has ended or could not start, its event fails the job.
+    if (child?.connected) child.send(message, () => {});
   }
 
   function receive(message: FromWorker): void {
@@ -103,11 +103,8 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     const job = pending.get(message.id);
     pending.delete(message.id);
     if (pending.size === 0) endWhenIdle();
-    if (!('error' in message)) {
-      job?.resolve(message.result);
-      return;
-    }
-    job?.reject(toError(message.error));
+    if ('error' in message) job?.reject(toError(message.error));
+    else job?.resolve(message.result);
   }
 
   function endWhenIdle(): void {
@@ -132,8 +129,8 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
     pending.clear();
   }
 
-  function run(job: Job, onBytes?: (bytes: number) => void): Promise<unknown> {
-    if (closed) return Promise.reject(new ServingError('DRAINING', 'the server is shutting down'));
+  async function run(job: Job, onBytes?: (bytes: number) => void): Promise<unknown> {
+    if (closed) throw new ServingError('DRAINING', 'the server is shutting down');
     const made = start();
     made.ref();
     made.channel?.ref();
@@ -145,10 +142,11 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   }
 
   return {
-    start() {
-      start();
-      if (pending.size === 0) endWhenIdle();
-    },
+    start: () =>
+      attempt(() => {
+        start();
+        if (pending.size === 0) endWhenIdle();
+      }),
     list: (scope = {}) => run({ kind: 'list', scope }) as Promise<readonly Entry[]>,
     folders: () => run({ kind: 'folders' }) as Promise<readonly string[]>,
     fetchModel: (order, onBytes) => run({ kind: 'fetchModel', order }, onBytes) as Promise<Checked>,
@@ -166,6 +164,23 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
 
 function toError({ fault, message }: SerializedError): ServingError {
   return fault === undefined ? new ServingError('MODEL_FAILED', message) : new SourceError(fault, message);
+}
+
+/** @throws SourceError `transient` if there is no memory for a process. Other reasons are an event of the process. */
+function startProcess(): ChildProcess {
+  try {
+    return fork(ENTRY, [], { execArgv: FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  } catch (error) {
+    const message = `the fetching process could not start: ${(error as Error).message}`;
+    throw new SourceError('transient', message, { cause: error });
+  }
+}
+
+/** Ignores what `start` throws: the first job tries again, and fails with the reason. */
+function attempt(start: () => void): void {
+  try {
+    start();
+  } catch {}
 }
 
 function lowerPriority(pid: number): void {

@@ -70,6 +70,8 @@ export interface Generation {
   /** Rows in the queue. */
   queueDepth(): number;
   engines(): EngineView[];
+  /** Replaces an engine that takes too much memory: see `Pool.recycle`. */
+  recycleEngine: Pool['recycle'];
   /** Why it cannot predict now, for the operator's log. */
   fault(): string | undefined;
   /** Whether its files have changed since they were listed, so that no engine can load them again. */
@@ -147,6 +149,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     },
     queueDepth: batcher.depth,
     engines: pool.engines,
+    recycleEngine: pool.recycle,
     fault: () => pool.fault()?.reason,
     stale: () => pool.fault()?.code === 'FILE_CHANGED',
     hold: usage.hold,

@@ -76,6 +76,10 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     ...(loadTimeoutMs !== undefined && { loadTimeoutMs }),
     onRestart(reason, detail, delayMs) {
       metrics.engineRestarted(reason);
+      if (reason === 'memory') {
+        logger.warning(`an engine process was replaced: ${detail}`, { model: name, reason });
+        return;
+      }
       const next = delayMs === 0 ? 'replacing it now' : `replacing it in ${delayMs} ms`;
       logger.error(`an engine process was lost (${detail}); ${next}`, { model: name, reason });
       if (reason === 'load_failed') reject(new RunError('crashed', `the model does not load a second time: ${detail}`));

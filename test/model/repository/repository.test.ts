@@ -441,7 +441,7 @@ test('no more models are loaded than may be, also where the memory has no limit'
 });
 
 test('a request for which all memory is in steady use is refused with Retry-After, and is logged once', async (t) => {
-  const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a', memoryBudget: 3 * EACH });
+  const models = setUp(t, { a: 1, b: 2, c: 3 }, { name: 'a', memoryBudget: 2 * EACH });
   assert.deepEqual([await ask(models, 'a'), await ask(models, 'b')], [1, 2]);
   const b = await models.find('b');
   t.mock.method(b, 'usedSeconds', () => 5);

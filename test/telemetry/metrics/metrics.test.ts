@@ -76,6 +76,7 @@ test('closed lists of labels are there from 0 on', async (t) => {
     ['crash', 0],
     ['run_timeout', 0],
     ['load_failed', 0],
+    ['memory', 0],
   ]);
   assert.deepEqual(labels('model_refreshes_total'), [
     ['swapped', 0],

@@ -20,7 +20,7 @@ interface Config {
 }
 
 function configOf(inputs: TensorSpec[], outputs: TensorSpec[], joinsRows: boolean, options = OPTIONS): Config {
-  const engines = () => [0, 1].map((slot) => ({ slot, pid: 7, state: 'idle' as const }));
+  const engines = () => [0, 1].map((slot) => ({ slot, pid: 7, state: 'idle' as const, runs: 0 }));
   return describeConfig('m', { signature: { inputs, outputs }, joinsRows, engines }, options) as Config;
 }
 const parts = (tensors: Tensor[]) => tensors.map(({ name, data_type, dims }) => [name, data_type, dims]);
