@@ -24,9 +24,13 @@ export function retriesAfter(batch: Batch, error: unknown): Batch[] | undefined 
  * @param error the reason with which the run was rejected.
  */
 export function servingErrorOf(error: unknown): ServingError {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = withoutSources(error instanceof Error ? error.message : String(error));
   if (error instanceof RunError && error.fault === 'timed-out') {
     return new ServingError('DEADLINE', `the model did not finish: ${text}`, { cause: error });
   }
   return new ServingError('MODEL_FAILED', `the model failed on this input: ${text}`, { cause: error });
 }
+
+/** Where onnxruntime was compiled: `/onnxruntime_src/….h:91 type name(parameters) const `. Callers can do nothing with it. */
+const SOURCE = /\/onnxruntime_src\/[^ ]*:\d+ [^()]*\([^()]*\)(?: const)? */g;
+const withoutSources = (text: string): string => text.replace(SOURCE, '').trim();

@@ -28,6 +28,15 @@ test('a bad row fails alone; the other rows of its batch get results, in a numbe
   }
 });
 
+test('a message of onnxruntime is shown without the place in its sources', () => {
+  const signature = 'onnxruntime::ReshapeHelper::ReshapeHelper(const onnxruntime::TensorShape&, bool)';
+  const text = `Status Message: /onnxruntime_src/onnxruntime/core/providers/cpu/tensor/reshape_helper.h:91 ${signature} input_shape_size == size was false.\n`;
+  assert.equal(
+    servingErrorOf(new RunError('failed', text)).message,
+    'the model failed on this input: Status Message: input_shape_size == size was false.',
+  );
+});
+
 test('a bad row inside one large request fails alone', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchSize: 4 });
   const asked = ask(batcher, request(range(0, 10)));
