@@ -1,0 +1,63 @@
+import { mkdirSync } from 'node:fs';
+import { type Attack, repeat } from '../attack.ts';
+import { atLeast, type Fault } from '../fault.ts';
+import { countStatuses, goodput, isServed } from '../figures.ts';
+import { closedLoop, runFor } from '../load.ts';
+import { COPIES, echoWork, writeCopies } from '../models.ts';
+import { measurePeak } from '../peak.ts';
+import type { Target } from '../target.ts';
+
+const BUDGET_BYTES = 512 * 2 ** 20;
+const CONNECTIONS = 8;
+const SAMPLE_MS = 500;
+
+export const cyclingModels: Fault = {
+  name: 'cycling-models',
+  title: 'more models than fit into the memory, and a client that makes each of them ready in turn',
+  async run(chaos) {
+    mkdirSync(chaos.folder, { recursive: true });
+    writeCopies(chaos.folder, chaos.models);
+    const budget = { MODEL_MEMORY_BUDGET: String(BUDGET_BYTES), INFERENCE_PROCESSES: '1' };
+    const env = { MODEL_URI: chaos.folder, MODEL_NAME: 'm0', MODEL_LOAD: 'lazy', ...budget };
+    const target = await chaos.start({ env });
+    const seconds = chaos.scale(30, 6);
+    const peak = await measurePeak(target.port, echoWork(), CONNECTIONS, seconds / 2);
+    let made = 0;
+    const cycle = cycleModels(target, () => {
+      made++;
+    });
+    let most = 0;
+    const watch = repeat(SAMPLE_MS, () => {
+      most = Math.max(most, target.memory());
+    });
+    const samples = await runFor(
+      closedLoop({ port: target.port, connections: CONNECTIONS, make: echoWork() }),
+      seconds,
+    );
+    await Promise.all([cycle.stop(), watch.stop()]);
+    chaos.holds(`the model in use serves, while ${COPIES} take turns`, samples.every(isServed), countStatuses(samples));
+    const rate = goodput(samples, 0, seconds * 1000) / peak.rate;
+    chaos.compares(`its goodput / alone >= 0.8 (${made} others were made ready)`, rate, atLeast(0.8));
+    const limit = (BUDGET_BYTES * 1.25) / 1e6;
+    chaos.holds(`memory <= ${limit.toFixed(0)} MB (the budget and the server)`, most <= limit, `${most.toFixed(0)} MB`);
+  },
+};
+
+/** Makes `m1`, `m2`, … ready, one after the other, again and again. */
+function cycleModels({ send }: Target, onReady: () => void): Attack {
+  let [next, isOver] = [0, false];
+  async function run(): Promise<void> {
+    while (!isOver) {
+      next = (next % (COPIES - 1)) + 1;
+      const { status } = await send({ method: 'GET', path: `/v2/models/m${next}/ready` });
+      if (status === 200) onReady();
+    }
+  }
+  const running = run().catch(() => {});
+  return {
+    async stop() {
+      isOver = true;
+      await running;
+    },
+  };
+}
