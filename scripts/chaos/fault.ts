@@ -38,6 +38,8 @@ export interface Chaos extends Scale {
   start(options: TargetOptions): Promise<Target>;
   /** The server of several faults: the repository with ECHO behind `/predict`, two engine processes, short time limits. */
   shared(): Promise<Target>;
+  /** The settings of the shared server. */
+  readonly sharedEnv: Readonly<Record<'REQUEST_TIMEOUT_MS' | 'RUN_TIMEOUT_MS' | 'SHUTDOWN_GRACE_MS', string>>;
   /** Reports a bar of correctness: it fails the suite if it is missed. */
   holds(bar: string, met: boolean, seen: string): void;
   /** Reports a bar of speed: in the short form, it fails the suite only if it is grossly missed. */

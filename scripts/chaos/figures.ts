@@ -42,15 +42,15 @@ export function goodputWindows(samples: readonly Sample[], from: number, to: num
 /** Milliseconds until the next of arrivals that do not know of each other: a Poisson process. @param uniform a number in [0, 1) */
 export const gapMs = (perSecond: number, uniform: number): number => (-Math.log(1 - uniform) * 1000) / perSecond;
 
-/** CPU microseconds of a refusal: what the server used beyond that for its served requests, divided by its refusals. */
-export function refusalMicroseconds(used: {
+/** CPU microseconds of a refusal, of a server that did nothing else. NaN without refusals. */
+export function refusalMicroseconds({
+  cpuSeconds,
+  refused,
+}: {
   readonly cpuSeconds: number;
-  readonly served: number;
-  readonly secondsPerServed: number;
   readonly refused: number;
-}): number {
-  if (used.refused === 0) return Number.NaN;
-  return (Math.max(0, used.cpuSeconds - used.served * used.secondsPerServed) * 1e6) / used.refused;
+}) {
+  return refused === 0 ? Number.NaN : (cpuSeconds * 1e6) / refused;
 }
 
 /** Counts of samples by status, for the table: `200: 31, 429: 5`. */

@@ -56,6 +56,7 @@ export async function runFaults(
         return target;
       },
       shared: startShared,
+      sharedEnv: SHARED_ENV,
       holds: (bar, met, seen) => report(bar, seen, met ? 'met' : 'MISSED'),
       compares: (bar, value, limit, unit = '') =>
         report(bar, `${figure(value)} ${unit}`.trimEnd(), judge(value, limit, scale.quick)),

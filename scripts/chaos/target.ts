@@ -86,7 +86,8 @@ export function sumOfSamples(exposition: string, name: string, labels = ''): num
   return sum;
 }
 
-function openHandles(pid: number): number {
+/** Open file descriptors of a process; 0 if it has ended. */
+export function openHandles(pid: number): number {
   try {
     return readdirSync(`/proc/${pid}/fd`).length;
   } catch {

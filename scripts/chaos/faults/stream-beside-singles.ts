@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { runClient } from '../../bench/client.ts';
 import type { StreamResult } from '../../bench/stream.ts';
+import type { StartAttack } from '../attack.ts';
 import { atMost, type Fault } from '../fault.ts';
 import { countStatuses, isServed, quantile, type Sample } from '../figures.ts';
 import { type Load, openLoop, runFor } from '../load.ts';
@@ -34,3 +35,18 @@ const p99 = (samples: readonly Sample[]): number =>
     samples.map(({ ms }) => ms),
     0.99,
   );
+
+/** Streams of 20,000 rows, one after the other. */
+export const attackByStreams: StartAttack = ({ port }) => {
+  let isOver = false;
+  async function run(): Promise<void> {
+    while (!isOver) await runClient<StreamResult>('stream', { port, rows: 20_000, bound: 10 });
+  }
+  const running = run();
+  return {
+    async stop() {
+      isOver = true;
+      await running;
+    },
+  };
+};
