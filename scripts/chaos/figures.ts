@@ -42,15 +42,9 @@ export function goodputWindows(samples: readonly Sample[], from: number, to: num
 /** Milliseconds until the next of arrivals that do not know of each other: a Poisson process. @param uniform a number in [0, 1) */
 export const gapMs = (perSecond: number, uniform: number): number => (-Math.log(1 - uniform) * 1000) / perSecond;
 
-/** CPU microseconds of a refusal, of a server that did nothing else. NaN without refusals. */
-export function refusalMicroseconds({
-  cpuSeconds,
-  refused,
-}: {
-  readonly cpuSeconds: number;
-  readonly refused: number;
-}) {
-  return refused === 0 ? Number.NaN : (cpuSeconds * 1e6) / refused;
+/** CPU microseconds of each request of a server that did nothing else. NaN without requests. */
+export function microsecondsEach(cpuSeconds: number, requests: number): number {
+  return requests === 0 ? Number.NaN : (cpuSeconds * 1e6) / requests;
 }
 
 /** Counts of samples by status, for the table: `200: 31, 429: 5`. */

@@ -16,15 +16,18 @@ export { SLOW };
 export const IRIS = 'iris';
 /** A convolution net of about 50 ms a run, for an input of [1,3,32,32]. */
 export const CONVOLUTION = 'conv-small';
-/** `y` FP32 [N,{@link WIDTH}] = `x` [N,1] in each element: an answer of some 30 MiB for a row of a few bytes. */
+/** `y` FP32 [N,{@link WIDTH}] = `x` [N,1] in each element: a response of some 33 MB for a row of a few bytes. */
 export const WIDE = 'wide';
-const WIDTH = 3_000_000;
+const WIDTH = 1_500_000;
+/** The same with a response of some 90 kB. */
+export const HALF_WIDE = 'half-wide';
+const HALF_WIDTH = 4096;
 /** {@link SLOW} with a load of some seconds. */
 export const HEAVY = 'heavy';
 /** Copies of {@link ECHO}: `m0`, `m1`, … */
 export const COPIES = 40;
 
-/** A row of {@link WIDE} whose every value takes ten bytes of JSON. */
+/** A row of {@link WIDE} and {@link HALF_WIDE} whose every value takes eleven bytes of JSON, once as prediction and once as output. */
 export const WIDE_ROW = '{"features":[0.12345678]}';
 /** A row of {@link SLOW} and {@link HEAVY} whose run ends only with its process. */
 export const ENDLESS_ROW = '{"features":[1e12]}';
@@ -35,7 +38,8 @@ export function writeChaosModels(folder: string, loadSteps: number): void {
   mkdirSync(join(folder, IRIS));
   cpSync(join(ROOT, 'models', IRIS), join(folder, IRIS, '1'), { recursive: true });
   write(folder, CONVOLUTION, BENCH_MODELS.find(({ name }) => name === CONVOLUTION)!.bytes());
-  write(folder, WIDE, wide());
+  write(folder, WIDE, wide(WIDTH));
+  write(folder, HALF_WIDE, wide(HALF_WIDTH));
   write(folder, HEAVY, heavy(loadSteps));
 }
 
@@ -49,13 +53,13 @@ function write(folder: string, name: string, bytes: Uint8Array): void {
   writeFileSync(join(folder, name, '1', 'model.onnx'), bytes);
 }
 
-function wide(): Uint8Array {
+function wide(width: number): Uint8Array {
   return model({
     name: WIDE,
     nodes: [node('Expand', ['x', 'shape'], ['y'])],
-    initializers: [initializer('shape', 'int64', [2], BigInt64Array.of(1n, BigInt(WIDTH)))],
+    initializers: [initializer('shape', 'int64', [2], BigInt64Array.of(1n, BigInt(width)))],
     inputs: [value('x', 'float32', ['N', 1])],
-    outputs: [value('y', 'float32', ['N', WIDTH])],
+    outputs: [value('y', 'float32', ['N', width])],
   });
 }
 

@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib';
-import type { Answer } from '../../conformance/http.ts';
 import { faultOf } from '../../fuzz/check-answer.ts';
 import { watchStalls } from '../../fuzz/stalls.ts';
 import { repeat, type StartAttack } from '../attack.ts';
 import { atMost, type Fault } from '../fault.ts';
 import { ECHO } from '../models.ts';
+import type { Target } from '../target.ts';
 
 const MIB = 2 ** 20;
 const JSON_TYPE = 'application/json';
@@ -39,7 +39,6 @@ const BODIES: readonly Hostile[] = [
   { name: '1 M nested objects', body: () => `{"features":${'{"a":'.repeat(MIB)}` },
   { name: '1 M members', body: () => members(MIB, (i) => `k${i}`) },
   { name: '60,000 members that hash alike', body: () => members(60_000, (i) => String(i * 65_536)) },
-  { name: 'a duplicate key', body: () => '{"features":[1,2],"features":[3,4]}' },
   { name: '__proto__', body: () => '{"features":{"__proto__":{"polluted":true}}}' },
   { name: '__proto__ beside features', body: () => '{"features":[1,2],"__proto__":{"polluted":true}}' },
   { name: 'constructor.prototype', body: () => '{"features":{"constructor":{"prototype":{"polluted":true}}}}' },
@@ -54,6 +53,12 @@ const BODIES: readonly Hostile[] = [
   { name: 'no JSON', body: () => Buffer.from([0, 1, 2, 255]) },
 ];
 
+/** Of which JavaScript takes the last, and other readers the first. */
+const DUPLICATE: Hostile = { name: 'a duplicate key', body: () => '{"features":[1,2],"features":[3,4]}' };
+/** A body is sent so often; the shortest stall counts, as other processes stall a server too. */
+const TRIES = 3;
+const STALL_MS = 50;
+
 const KNOWN = { method: 'POST', path: '/predict', body: '{"features":[1,2]}' } as const;
 
 export const hostileJson: Fault = {
@@ -65,27 +70,43 @@ export const hostileJson: Fault = {
     const faults: string[] = [];
     let [worst, worstName] = [0, ''];
     for (const hostile of BODIES) {
-      const sent = toSent(hostile);
-      const stalls = watchStalls(target.url);
-      const answer = await target.send(sent).catch((error: Error) => error);
-      const { worstMs } = await stalls.stop();
-      if (worstMs > worst) [worst, worstName] = [worstMs, hostile.name];
-      const fault = answer instanceof Error ? answer.message : faultOfRefusal(answer);
+      const fault = await faultOfResponse(target, hostile);
       if (fault !== undefined) faults.push(`${hostile.name}: ${fault}`);
+      const stallMs = await shortestStall(target, hostile);
+      if (stallMs > worst) [worst, worstName] = [stallMs, hostile.name];
     }
     chaos.holds(`each of ${BODIES.length} gets 4xx in JSON`, faults.length === 0, faults.join('; ') || '4xx');
+    const duplicate = await faultOfResponse(target, DUPLICATE);
+    chaos.holds('a duplicate key gets 4xx', duplicate === undefined, duplicate ?? '4xx');
     const last = await target.send(KNOWN);
     chaos.holds('the server is as before', last.status === 200 && last.text === known.text, String(last.status));
-    chaos.compares(`longest /health/live <= 50 ms (${worstName})`, worst, atMost(50), 'ms');
+    chaos.compares(`longest /health/live <= ${STALL_MS} ms (${worstName})`, worst, atMost(STALL_MS), 'ms');
   },
 };
 
 const toSent = ({ path = '/predict', headers = PLAIN, body }: Hostile) =>
   ({ method: 'POST', path, headers, body: body() }) as const;
 
-function faultOfRefusal(answer: Answer): string | undefined {
-  if (answer.status < 400 || answer.status > 499) return `${answer.status} ${answer.text.slice(0, 100)}`;
-  return faultOf(answer);
+/** What is wrong with the response to a hostile body; undefined if it is refused as it should be. */
+async function faultOfResponse({ send }: Target, hostile: Hostile): Promise<string | undefined> {
+  try {
+    const answer = await send(toSent(hostile));
+    const { status, text } = answer;
+    return status < 400 || status > 499 ? `${status} ${text.slice(0, 100)}` : faultOf(answer);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Milliseconds of the longest `/health/live` while a body is sent: the least of some tries. */
+async function shortestStall(target: Target, hostile: Hostile): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < TRIES && least > STALL_MS; i++) {
+    const stalls = watchStalls(target.url);
+    await faultOfResponse(target, hostile);
+    least = Math.min(least, (await stalls.stop()).worstMs);
+  }
+  return least;
 }
 
 export const attackByHostileJson: StartAttack = ({ send }, random) =>

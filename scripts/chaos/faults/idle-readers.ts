@@ -4,7 +4,7 @@ import { type Attack, repeat, type StartAttack } from '../attack.ts';
 import type { Fault } from '../fault.ts';
 import { countStatuses, isServed } from '../figures.ts';
 import { openLoop } from '../load.ts';
-import { echoWork, WIDE, WIDE_ROW } from '../models.ts';
+import { echoWork, HALF_WIDE, WIDE, WIDE_ROW } from '../models.ts';
 import { openSocket } from '../sockets.ts';
 import type { Target } from '../target.ts';
 
@@ -16,9 +16,13 @@ const SLACK_MS = 30_000;
 const ANSWER_MB = 33;
 const LEVEL_MB = 100;
 
-const LINES = '{"features":[1,2]}\n'.repeat(2048);
+/** Rows whose results, some 5 MB, are more than the buffers of the kernel hold. */
+const LINES = `${WIDE_ROW}\n`.repeat(60);
 const CHUNK = `${Buffer.byteLength(LINES).toString(16)}\r\n${LINES}\r\n`;
-const STREAM = `POST /batch_predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNK}`;
+const STREAM = [
+  `POST /models/${HALF_WIDE}/batch_predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson`,
+  `Transfer-Encoding: chunked\r\n\r\n${CHUNK}`,
+].join('\r\n');
 const ANSWER = requestBytes('POST', `/models/${WIDE}/predict`, WIDE_ROW);
 
 export const idleReaders: Fault = {
@@ -65,11 +69,9 @@ function readNothing({ port }: Target, streams: number, answers: number): Reader
     socket.once('close', () => open.delete(socket));
     socket.write(i < streams ? STREAM : ANSWER);
   }
-  // A write to a connection that the server has closed is how a client that does not read finds out.
+  // A client that does not read finds out that the server has closed the connection when it writes.
   const writing = repeat(EVERY_MS, () => {
-    for (const [i, socket] of sockets.entries()) {
-      if (socket.writable && !socket.writableNeedDrain) socket.write(i < streams ? CHUNK : ' ');
-    }
+    for (const socket of sockets) if (socket.writable && !socket.writableNeedDrain) socket.write('\n');
   });
   return {
     async closed(boundMs) {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repeat, type StartAttack } from '../attack.ts';
 import type { Chaos, Fault } from '../fault.ts';
@@ -112,16 +113,19 @@ async function uploadUntilResponse(
     const isFlowing = socket.write(PIECE);
     if (isChunked) socket.write('\r\n');
     sent += PIECE.length;
-    if (!isFlowing)
-      await Promise.race([
-        once(socket, 'drain', { signal }),
-        once(socket, 'data', { signal }),
-        once(socket, 'close', { signal }),
-      ]).catch(() => {});
+    if (!isFlowing) await nextEvent(socket, ['drain', 'data', 'close'], signal);
   }
   await closedWithin(socket, 1000);
   socket.destroy();
   return { status: statusesOf(text)[0] ?? 0, sent };
+}
+
+/** Waits for the first of these events, or the signal. */
+async function nextEvent(socket: Socket, names: readonly string[], signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const either = AbortSignal.any([signal, over.signal]);
+  await Promise.race(names.map((name) => once(socket, name, { signal: either }))).catch(() => {});
+  over.abort();
 }
 
 export const attackByLargeBodies: StartAttack = ({ port }) =>
