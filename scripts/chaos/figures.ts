@@ -40,7 +40,7 @@ export function goodputWindows(samples: readonly Sample[], from: number, to: num
 }
 
 /** Milliseconds until the next of arrivals that do not know of each other: a Poisson process. @param uniform a number in [0, 1) */
-export const gapMs = (perSecond: number, uniform: number): number => (-Math.log(1 - uniform) * 1000) / perSecond;
+export const gapMs = (perSecond: number, uniform: number): number => (Math.log(1 / (1 - uniform)) * 1000) / perSecond;
 
 /** CPU microseconds of each request of a server that did nothing else. NaN without requests. */
 export function microsecondsEach(cpuSeconds: number, requests: number): number {

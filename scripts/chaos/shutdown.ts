@@ -16,7 +16,11 @@ export const shutdown: Fault = {
   name: 'shutdown',
   title: 'SIGTERM in the middle of each of the others',
   async run(chaos) {
-    for (const [name, attack] of Object.entries(ATTACKS)) await endDuring(chaos, name, attack);
+    const attacks = Object.entries(ATTACKS);
+    const atOnce = chaos.scale(1, 2);
+    for (let i = 0; i < attacks.length; i += atOnce) {
+      await Promise.all(attacks.slice(i, i + atOnce).map(([name, attack]) => endDuring(chaos, name, attack)));
+    }
   },
 };
 

@@ -16,6 +16,7 @@ const LEVEL_MB = 60;
 const LEVEL_SHARE = 0.2;
 const LEVEL_HANDLES = 30;
 const CALM_MS = 3000;
+const QUICK_MS = 8000;
 
 export const soak: Fault = {
   name: 'soak',
@@ -24,10 +25,10 @@ export const soak: Fault = {
     const target = await chaos.start({ env: { ...repositoryEnv(chaos.models), ...chaos.sharedEnv } });
     const load = closedLoop({ port: target.port, connections: CONNECTIONS, make: echoWork() });
     // Once each: their models are loaded, and pools are filled.
-    for (const attack of Object.values(ATTACKS)) await attackFor(chaos, target, [attack], chaos.scale(3000, 500));
+    for (const attack of Object.values(ATTACKS)) await attackFor(chaos, target, [attack], chaos.scale(3000, 400));
     await sleep(CALM_MS);
     const before = { memory: target.memory(), handles: target.handles() };
-    const end = performance.now() + (chaos.quick ? 10_000 : chaos.minutes * 60_000);
+    const end = performance.now() + (chaos.quick ? QUICK_MS : chaos.minutes * 60_000);
     while (performance.now() < end) {
       const attacks = Array.from({ length: AT_ONCE }, () => chaos.random.pick(Object.values(ATTACKS)));
       await attackFor(chaos, target, attacks, chaos.scale(10_000, 2000));

@@ -55,7 +55,6 @@ async function measureRefusals(chaos: Chaos): Promise<void> {
     // Each in a run of its own.
     await sleep(PAUSE_MS);
   }
-  const make = sameWork('/predict', '{"features":[1]}');
   const seconds = chaos.scale(10, 2);
   const measureCost = async (work: MakeWork): Promise<number> => {
     const load = closedLoop({ port: target.port, connections: PEAK_CONNECTIONS, make: work });

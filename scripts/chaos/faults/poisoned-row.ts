@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { repeat } from '../attack.ts';
 import { atLeast, type Fault } from '../fault.ts';
 import { countStatuses, goodput, isWrong } from '../figures.ts';
-import { closedLoop, runFor } from '../load.ts';
+import { closedLoop } from '../load.ts';
 import { ENDLESS_ROW, HEAVY, slowWork } from '../models.ts';
 import { measurePeak } from '../peak.ts';
 
@@ -26,11 +27,10 @@ export const poisonedRow: Fault = {
       const { status } = await target.send({ ...row, body: ENDLESS_ROW });
       if (status !== 504) refused++;
     });
-    const samples = await runFor(
-      closedLoop({ port: target.port, connections: CONNECTIONS, make: slowWork() }),
-      seconds,
-    );
+    const others = closedLoop({ port: target.port, connections: CONNECTIONS, make: slowWork() });
+    await sleep(seconds * 1000);
     await attack.stop();
+    const samples = await others.stop();
     chaos.holds('no wrong response', !samples.some(isWrong), countStatuses(samples));
     const share = goodput(samples, 0, seconds * 1000) / peak.rate;
     const what = `start of ${load.toFixed(1)} s, ${sent} poisoned rows, ${refused} of them without 504`;
