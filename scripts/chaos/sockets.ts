@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 /** What a server sent on a raw connection. */
@@ -44,3 +45,23 @@ export async function closedWithin(socket: Socket, boundMs: number): Promise<boo
 /** The statuses of the responses in a text. */
 export const statusesOf = (text: string): number[] =>
   [...text.matchAll(/HTTP\/1\.[01] (\d{3})/g)].map(([, status]) => Number(status));
+
+const ESTABLISHED = '01';
+
+/**
+ * The ports of the clients whose connections the server on `port` has not closed, by the kernel's table: a client that neither reads
+ * nor writes is not notified of the end. On Linux only.
+ */
+export const connectedPorts = (port: number): Set<number> => clientPorts(readFileSync('/proc/net/tcp', 'latin1'), port);
+
+/** The same of the text of /proc/net/tcp. */
+export function clientPorts(table: string, port: number): Set<number> {
+  const ports = new Set<number>();
+  for (const line of table.split('\n').slice(1)) {
+    const [, local = '', remote = '', state] = line.trim().split(/\s+/);
+    if (state === ESTABLISHED && portOf(local) === port) ports.add(portOf(remote));
+  }
+  return ports;
+}
+
+const portOf = (address: string): number => Number.parseInt(address.slice(address.indexOf(':') + 1), 16);

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requestBytes } from '../../bench/request.ts';
 import { type Attack, repeat, type StartAttack } from '../attack.ts';
@@ -5,21 +6,19 @@ import type { Chaos, Fault } from '../fault.ts';
 import { countStatuses, isServed } from '../figures.ts';
 import { openLoop } from '../load.ts';
 import { echoWork, HALF_WIDE, WIDE, WIDE_ROW } from '../models.ts';
-import { openSocket } from '../sockets.ts';
-import { openHandles, type Target } from '../target.ts';
+import { connectedPorts, openSocket } from '../sockets.ts';
+import type { Target } from '../target.ts';
 
 const CONNECTIONS = { full: 60, quick: 30 };
 const PER_SECOND = 20;
 const EVERY_MS = 100;
 const SAMPLE_MS = 500;
 /** Time limits of the server that may pass in turn: of the stream, of its end, and while the kernel takes the last bytes. */
-const LIMITS = 4;
+const LIMITS = 3;
 /** Memory is returned when garbage is collected. */
 const LEVEL_WITHIN_MS = 10_000;
 /** A response exists as values and as text, and as a part of both in a frame. */
 const COPIES = 3;
-/** Connections of the other load that may be open in addition. */
-const FEW = 4;
 const ANSWER_MB = 33;
 const LEVEL_MB = 100;
 
@@ -40,6 +39,7 @@ export const idleReaders: Fault = {
     const first = await target.send({ method: 'POST', path: `/models/${WIDE}/predict`, body: WIDE_ROW });
     const size = `${first.status}, ${(first.bytes.length / 1e6).toFixed(0)} MB`;
     chaos.holds('a response of 33 MB is sent', first.bytes.length > 30e6, size);
+    await target.send({ method: 'POST', path: `/models/${HALF_WIDE}/predict`, body: WIDE_ROW });
     const load = openLoop({ port: target.port, perSecond: PER_SECOND, random: chaos.random, make: echoWork() });
     await measure(chaos, target);
     const samples = await load.stop();
@@ -48,8 +48,8 @@ export const idleReaders: Fault = {
 };
 
 async function measure(chaos: Chaos, target: Target): Promise<void> {
-  const before = { memory: target.memory(), handles: openHandles(target.pid) };
-  const grown = (): number => target.memory() - before.memory;
+  const before = target.memory();
+  const grown = (): number => target.memory() - before;
   const connections = chaos.scale(CONNECTIONS.full, CONNECTIONS.quick);
   const answers = chaos.scale(connections / 2, 6);
   const senders = answers / 2;
@@ -58,12 +58,10 @@ async function measure(chaos: Chaos, target: Target): Promise<void> {
   const watch = repeat(SAMPLE_MS, () => {
     most = Math.max(most, grown());
   });
-  // Silent clients are not notified of the end: the server's own count tells.
-  const silent = (): number => Math.max(0, openHandles(target.pid) - before.handles - readers.senders());
   const end = performance.now() + LIMITS * Number(chaos.sharedEnv.REQUEST_TIMEOUT_MS);
   await sleep(2 * SAMPLE_MS);
-  while (silent() + readers.senders() > FEW && performance.now() < end) await sleep(SAMPLE_MS);
-  const left = { silent: silent(), senders: readers.senders() };
+  while (readers.silent() + readers.senders() > 0 && performance.now() < end) await sleep(SAMPLE_MS);
+  const left = { silent: readers.silent(), senders: readers.senders() };
   await readers.stop();
   const level = performance.now() + LEVEL_WITHIN_MS;
   while (grown() > LEVEL_MB && performance.now() < level) await sleep(SAMPLE_MS);
@@ -71,7 +69,7 @@ async function measure(chaos: Chaos, target: Target): Promise<void> {
   await watch.stop();
   const within = `within ${LIMITS} time limits`;
   const silents = connections - senders;
-  chaos.holds(`silent readers are disconnected ${within}`, left.silent <= FEW, `${left.silent} of ${silents} left`);
+  chaos.holds(`silent readers are disconnected ${within}`, left.silent === 0, `${left.silent} of ${silents} left`);
   chaos.holds(`and those of responses that send blank lines`, left.senders === 0, `${left.senders} of ${senders} left`);
   const bound = answers * ANSWER_MB * COPIES + LEVEL_MB;
   chaos.holds(`memory grows by <= ${bound} MB meanwhile`, most <= bound, `${most.toFixed(0)} MB`);
@@ -79,6 +77,8 @@ async function measure(chaos: Chaos, target: Target): Promise<void> {
 }
 
 interface Readers extends Attack {
+  /** How many of those that send nothing are connected. */
+  silent(): number;
   /** How many of those that send blank lines are connected. */
   senders(): number;
 }
@@ -91,8 +91,13 @@ function readNothing({ port }: Target, streams: number, answers: number, senders
   const writing = repeat(EVERY_MS, () => {
     for (const socket of sending) if (socket.writable && !socket.writableNeedDrain) socket.write('\r\n');
   });
+  const countConnected = (some: readonly Socket[]): number => {
+    const ports = connectedPorts(port);
+    return some.filter(({ localPort }) => ports.has(localPort!)).length;
+  };
   return {
-    senders: () => sending.filter(({ destroyed }) => !destroyed).length,
+    silent: () => countConnected(sockets.slice(0, sockets.length - senders)),
+    senders: () => countConnected(sending),
     async stop() {
       await writing.stop();
       for (const socket of sockets) socket.destroy();
