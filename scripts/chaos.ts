@@ -2,7 +2,7 @@
  * `npm run chaos`: loads the production build on loopback, disturbs it in every way of `chaos/faults.ts`, and prints a table of bars.
  *
  *   npm run chaos                                  # the full form: some 25 minutes, on a machine that does nothing else
- *   npm run chaos -- --quick                       # the short form: some 2 minutes
+ *   npm run chaos -- --quick                       # the short form: some 3 minutes
  *   npm run chaos -- --only overload,kill-engines --seed 7 --minutes 1
  *
  * Bars of correctness (no wrong answer, refused, exits 0 in time, memory bounded) fail the command. Bars of speed are printed, and fail
@@ -19,8 +19,8 @@ import { writeChaosModels } from './chaos/models.ts';
 import { formatFindings, header } from './chaos/report.ts';
 import { runFaults } from './chaos/run.ts';
 
-/** Steps of the load of the model that is slow to load: some 5 s, and some 2 s in the short form. */
-const LOAD_STEPS = { full: 10, quick: 4 };
+/** Steps of the load of the model that is slow to load: some 5 s, and some 1.5 s in the short form. */
+const LOAD_STEPS = { full: 10, quick: 3 };
 
 function chooseFaults(only: string | undefined): readonly Fault[] {
   if (only === undefined) return FAULTS;

@@ -7,7 +7,7 @@ import { ECHO } from './models.ts';
 import { startTarget, type Target, type TargetOptions } from './target.ts';
 
 /** Settings of the server that several faults share: limits that pass within a short run. */
-export const SHARED_ENV = { REQUEST_TIMEOUT_MS: '6000', RUN_TIMEOUT_MS: '1500', SHUTDOWN_GRACE_MS: '3000' } as const;
+export const SHARED_ENV = { REQUEST_TIMEOUT_MS: '4000', RUN_TIMEOUT_MS: '1500', SHUTDOWN_GRACE_MS: '3000' } as const;
 
 /** Settings for the repository of all models, with ECHO behind `/predict`; each model is loaded at its first request. */
 export const repositoryEnv = (models: string): Readonly<Record<string, string>> => ({

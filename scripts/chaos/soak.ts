@@ -15,8 +15,8 @@ const AT_ONCE = 2;
 const LEVEL_MB = 60;
 const LEVEL_SHARE = 0.2;
 const LEVEL_HANDLES = 30;
-const CALM_MS = 3000;
-const QUICK_MS = 8000;
+const CALM_MS = 2000;
+const QUICK_MS = 6000;
 
 export const soak: Fault = {
   name: 'soak',

@@ -19,7 +19,7 @@ export const leavingClients: Fault = {
     const { port } = await chaos.start({ env: { MODEL_URI: join(chaos.models, CONVOLUTION) } });
     const make = sameWork('/predict', convolutionRow());
     const { rate: peak, runMs } = await measurePeak(port, make, CONNECTIONS, chaos.scale(10, 3));
-    const [seconds, windowMs] = [chaos.scale(60, 9), chaos.scale(5000, 3000)];
+    const [seconds, windowMs] = [chaos.scale(60, 8), chaos.scale(5000, 2000)];
     const leaveAfterMs = chaos.quick ? Math.max(1000, PATIENCE_RUNS * runMs) : 5000;
     const load = openLoop({ port, perSecond: peak * TIMES, random: chaos.random, make, leaveAfterMs });
     await sleep(seconds * 1000);

@@ -91,7 +91,7 @@ async function loseDescriptors(chaos: Chaos, target: Target): Promise<void> {
     return;
   }
   const sockets = Array.from({ length: SOCKETS }, () => openSocket(target.port));
-  await sleep(chaos.scale(5000, 1500));
+  await sleep(chaos.scale(5000, 1000));
   for (const socket of sockets) socket.destroy();
   limit(before);
   const samples = await load.stop();
@@ -105,7 +105,7 @@ async function stopTree(chaos: Chaos, target: Target): Promise<void> {
   await sleep(500);
   const pids = processTree(target.pid);
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  await sleep(chaos.scale(5000, 2000));
+  await sleep(chaos.scale(5000, 1500));
   for (const pid of pids) process.kill(pid, 'SIGCONT');
   await sleep(1000);
   const samples = await load.stop();

@@ -37,7 +37,7 @@ export const manyConnections: Fault = {
 };
 
 async function measure(chaos: Chaos, { port }: Target, connections: number, retry: Retry, who: string): Promise<void> {
-  const seconds = chaos.scale(10, 2.5);
+  const seconds = chaos.scale(10, 1.5);
   const peak = await measurePeak(port, MAKE, PEAK_CONNECTIONS, seconds);
   const samples = await runFor(closedLoop({ port, connections, make: MAKE, retry }), seconds + 1);
   const bad = samples.filter((sample) => isWrong(sample) || isFailed(sample));
@@ -55,7 +55,7 @@ async function measureRefusals(chaos: Chaos): Promise<void> {
     // Each in a run of its own.
     await sleep(PAUSE_MS);
   }
-  const seconds = chaos.scale(10, 2);
+  const seconds = chaos.scale(10, 1.5);
   const measureCost = async (work: MakeWork): Promise<number> => {
     const load = closedLoop({ port: target.port, connections: PEAK_CONNECTIONS, make: work });
     await sleep(1000);

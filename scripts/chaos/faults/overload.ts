@@ -12,9 +12,10 @@ const DEADLINE_MS = 2000;
 const DEADLINE_RUNS = 20;
 const TIMES = 10;
 const CONNECTIONS = 4;
-/** Load after the overload, as a share of the peak: of new clients, and of the refused ones that come back. */
+/** Load of new clients after the overload, as a share of the peak. */
 const CALM_SHARE = 0.2;
-const RETURNING_SHARE = 0.4;
+/** The share of refused clients that come back: each that may is sampled with this chance. */
+const RETURNING_SHARE = 0.5;
 
 const workOf = (path: string, deadlineMs: number): MakeWork =>
   sameWork(path, convolutionRow(), [`X-Request-Timeout-Ms: ${Math.ceil(deadlineMs)}`]);
@@ -28,7 +29,7 @@ interface Seen {
   readonly samples: readonly Sample[];
   /** Requests after the overload. */
   readonly calm: readonly Sample[];
-  /** Refused clients that came back when their `Retry-After` had passed, and those of them that were accepted. */
+  /** Refused clients that came back from a second after the overload on, and those of them that were served. */
   readonly returned: { come: number; accepted: number };
 }
 
@@ -37,7 +38,7 @@ export const overload: Fault = {
   title: 'ten times as many requests as can be served, open loop',
   async run(chaos) {
     const { port } = await chaos.start({ env: { MODEL_URI: join(chaos.models, CONVOLUTION) } });
-    const [seconds, after] = [chaos.scale(30, 5), chaos.scale(30, 5)];
+    const [seconds, after] = [chaos.scale(30, 4), chaos.scale(30, 5)];
     const { rate: peak, runMs } = await measurePeak(port, workOf('/predict', 60_000), CONNECTIONS, chaos.scale(10, 3));
     const deadlineMs = chaos.quick ? Math.max(DEADLINE_MS, DEADLINE_RUNS * runMs) : DEADLINE_MS;
     const make = workOf('/predict', deadlineMs);
@@ -50,8 +51,8 @@ export const overload: Fault = {
       onReply(sample, again, now) {
         const at = now + sample.retryAfter * 1000;
         // Those that come back during the overload meet nine new clients each, from which the server cannot tell them apart.
-        const isAfter = isRefused(sample) && at > seconds * 1000 && at < (seconds + after) * 1000;
-        if (!isAfter || returned.come >= peak * RETURNING_SHARE * after) return;
+        const isAfter = isRefused(sample) && at > (seconds + 1) * 1000 && at < (seconds + after) * 1000;
+        if (!isAfter || !chaos.random.chance(RETURNING_SHARE)) return;
         returned.come++;
         setTimeout(async () => {
           if ((await again()).status === 200) returned.accepted++;

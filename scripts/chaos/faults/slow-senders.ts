@@ -26,7 +26,7 @@ export const slowSenders: Fault = {
     const target = await chaos.shared();
     const singles = (): Load =>
       openLoop({ port: target.port, perSecond: PER_SECOND, random: chaos.random, make: echoWork() });
-    const seconds = chaos.scale(30, 4);
+    const seconds = chaos.scale(30, 3);
     const alone = p99(await runFor(singles(), seconds));
     const senders = sendSlowly(target, CONNECTIONS);
     await sleep(2 * EVERY_MS);
