@@ -1,5 +1,6 @@
 import type { Fault } from './fault.ts';
 import { cyclingModels } from './faults/cycling-models.ts';
+import { fullDisk } from './faults/full-disk.ts';
 import { hostileJson } from './faults/hostile-json.ts';
 import { idleReaders } from './faults/idle-readers.ts';
 import { killEngines } from './faults/kill-engines.ts';
@@ -32,6 +33,7 @@ export const FAULTS: readonly Fault[] = [
   hostileJson,
   smuggling,
   lostDependencies,
+  fullDisk,
   shutdown,
   soak,
 ];
