@@ -5,7 +5,7 @@ import { requestBytes } from '../bench/request.ts';
 import { BENCH_MODELS } from '../bench-models.ts';
 import { IDENTITY, SLOW, writeFixture } from '../conformance/fixture.ts';
 import { graph, initializer, model, node, value } from '../onnx/build.ts';
-import type { MakeWork } from './load.ts';
+import type { MakeWork } from './clients/load.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attack, StartAttack } from './attack.ts';
 import { ATTACKS } from './attacks.ts';
+import { closedLoop } from './clients/load.ts';
 import type { Chaos, Fault } from './fault.ts';
 import { countStatuses, isServed, isWrong } from './figures.ts';
-import { closedLoop } from './load.ts';
 import { echoWork } from './models.ts';
 import { repositoryEnv } from './run.ts';
 import type { Target } from './target.ts';

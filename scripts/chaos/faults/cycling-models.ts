@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
-import { type Attack, repeat } from '../attack.ts';
+import { type Attack, repeat, type StartAttack } from '../attack.ts';
+import { closedLoop, runFor } from '../clients/load.ts';
+import { measurePeak } from '../clients/peak.ts';
 import { atLeast, type Fault } from '../fault.ts';
 import { countStatuses, goodput, isServed } from '../figures.ts';
-import { closedLoop, runFor } from '../load.ts';
-import { COPIES, echoWork, writeCopies } from '../models.ts';
-import { measurePeak } from '../peak.ts';
+import { CONVOLUTION, COPIES, ECHO, echoWork, HALF_WIDE, HEAVY, IRIS, SLOW, WIDE, writeCopies } from '../models.ts';
 import type { Target } from '../target.ts';
 
 const BUDGET_BYTES = 512 * 2 ** 20;
@@ -51,3 +51,10 @@ function cycleModels({ send }: Target): Attack {
     return send({ method: 'GET', path: `/v2/models/m${next}/ready` });
   });
 }
+
+/** Asks all models of the repository in turn whether they are ready. */
+export const attackByReadiness: StartAttack = ({ send }) => {
+  const names = [ECHO, SLOW, CONVOLUTION, WIDE, HALF_WIDE, IRIS, HEAVY];
+  let next = 0;
+  return repeat(PROBE_MS, () => send({ method: 'GET', path: `/v2/models/${names[next++ % names.length]}/ready` }));
+};

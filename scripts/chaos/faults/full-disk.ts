@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type StorageServer, startStorage } from '../../../test/helpers/storage-server.ts';
 import { VERSIONED } from '../../conformance/fixture.ts';
+import { closedLoop } from '../clients/load.ts';
 import type { Chaos, Fault } from '../fault.ts';
 import { countStatuses } from '../figures.ts';
-import { closedLoop } from '../load.ts';
 import { sameWork } from '../models.ts';
 import type { Target } from '../target.ts';
 

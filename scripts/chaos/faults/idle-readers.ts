@@ -2,11 +2,11 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requestBytes } from '../../bench/request.ts';
 import { type Attack, repeat, type StartAttack } from '../attack.ts';
+import { openLoop } from '../clients/load.ts';
+import { connectedPorts, openSocket } from '../clients/sockets.ts';
 import type { Chaos, Fault } from '../fault.ts';
 import { countStatuses, isServed } from '../figures.ts';
-import { openLoop } from '../load.ts';
 import { echoWork, HALF_WIDE, WIDE, WIDE_ROW } from '../models.ts';
-import { connectedPorts, openSocket } from '../sockets.ts';
 import type { Target } from '../target.ts';
 
 const CONNECTIONS = { full: 60, quick: 30 };

@@ -1,8 +1,8 @@
 import { kill } from '../../process-tree.ts';
 import { repeat, type StartAttack } from '../attack.ts';
+import { closedLoop, runFor } from '../clients/load.ts';
 import type { Fault } from '../fault.ts';
 import { countStatuses, isServed, isWrong } from '../figures.ts';
-import { closedLoop, runFor } from '../load.ts';
 import { echoWork } from '../models.ts';
 
 const CONNECTIONS = 16;

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repeat, type StartAttack } from '../attack.ts';
+import { closedWithin, openSocket, statusesOf } from '../clients/sockets.ts';
 import type { Chaos, Fault } from '../fault.ts';
-import { closedWithin, openSocket, statusesOf } from '../sockets.ts';
 import type { Target } from '../target.ts';
 
 const GIB = 2 ** 30;

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StartAttack } from '../attack.ts';
+import { openLoop } from '../clients/load.ts';
+import { measurePeak } from '../clients/peak.ts';
 import { atLeast, type Fault } from '../fault.ts';
 import { countStatuses, goodputWindows, isFailed, isWrong } from '../figures.ts';
-import { openLoop } from '../load.ts';
 import { CONVOLUTION, convolutionRow, sameWork } from '../models.ts';
-import { measurePeak } from '../peak.ts';
 
 const TIMES = 1.3;
 const CONNECTIONS = 4;

@@ -5,11 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisServer, startRedis } from '../../../test/helpers/redis-server.ts';
 import { type StorageServer, startStorage } from '../../../test/helpers/storage-server.ts';
 import { processTree } from '../../process-tree.ts';
+import { closedLoop, runFor } from '../clients/load.ts';
+import { openSocket } from '../clients/sockets.ts';
+import { endByTerm } from '../end.ts';
 import type { Chaos, Fault } from '../fault.ts';
 import { countStatuses, isServed, isWrong, type Sample } from '../figures.ts';
-import { closedLoop, runFor } from '../load.ts';
 import { ECHO, echoWork } from '../models.ts';
-import { openSocket } from '../sockets.ts';
 import { openHandles, type Target } from '../target.ts';
 
 const BUCKET = 'chaos';
@@ -43,6 +44,7 @@ async function loseBucket(chaos: Chaos): Promise<void> {
         STORAGE_EMULATOR_HOST: storage.url,
         MODEL_URI: `gs://${BUCKET}/m`,
         MODEL_REFRESH_SECONDS: '1',
+        SHUTDOWN_GRACE_MS: chaos.sharedEnv.SHUTDOWN_GRACE_MS,
         ...(redis !== undefined && { REDIS_URL: redis.url }),
       },
     });
@@ -72,6 +74,7 @@ async function reportLoss(
   const what = redis === undefined ? 'the bucket is' : 'the bucket and Redis are';
   chaos.holds(`${what} gone: each request is served`, samples.every(isServed), countStatuses(samples));
   chaos.holds('and the log says so', lines().length > 0, `${lines().length} lines`);
+  await endByTerm(chaos, target, 'SIGTERM meanwhile', Number(chaos.sharedEnv.SHUTDOWN_GRACE_MS));
 }
 
 async function startRedisIfInstalled(): Promise<RedisServer | undefined> {

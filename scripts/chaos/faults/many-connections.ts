@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requestBytes } from '../../bench/request.ts';
-import { createClient } from '../client.ts';
+import { createClient } from '../clients/client.ts';
+import { closedLoop, type MakeWork, runFor } from '../clients/load.ts';
+import { measurePeak } from '../clients/peak.ts';
 import { atLeast, atMost, type Chaos, type Fault } from '../fault.ts';
 import { countStatuses, goodput, isFailed, isWrong, microsecondsEach } from '../figures.ts';
-import { closedLoop, type MakeWork, runFor } from '../load.ts';
 import { ENDLESS_ROW, IRIS, IRIS_ROW, SLOW, sameWork } from '../models.ts';
-import { measurePeak } from '../peak.ts';
 import type { Target } from '../target.ts';
 
 const PEAK_CONNECTIONS = 64;

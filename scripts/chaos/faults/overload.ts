@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StartAttack } from '../attack.ts';
+import { type MakeWork, openLoop } from '../clients/load.ts';
+import { measurePeak } from '../clients/peak.ts';
 import { atLeast, atMost, type Chaos, type Fault } from '../fault.ts';
 import { countStatuses, goodput, isFailed, isRefused, isWrong, quantile, type Sample } from '../figures.ts';
-import { type MakeWork, openLoop } from '../load.ts';
 import { CONVOLUTION, convolutionRow, sameWork } from '../models.ts';
-import { measurePeak } from '../peak.ts';
 
 const DEADLINE_MS = 2000;
 /** The deadline in runs, of a machine that is so slow that this is longer. */

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repeat } from '../attack.ts';
+import { closedLoop } from '../clients/load.ts';
+import { measurePeak } from '../clients/peak.ts';
 import { atLeast, type Fault } from '../fault.ts';
 import { countStatuses, goodput, isWrong } from '../figures.ts';
-import { closedLoop } from '../load.ts';
 import { ENDLESS_ROW, HEAVY, slowWork } from '../models.ts';
-import { measurePeak } from '../peak.ts';
 
 const CONNECTIONS = 8;
 const EVERY_MS = 1000;

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Attack, repeat, type StartAttack } from '../attack.ts';
+import { type Load, openLoop, runFor } from '../clients/load.ts';
+import { openSocket } from '../clients/sockets.ts';
 import { atMost, type Fault } from '../fault.ts';
 import { countStatuses, isServed, quantile, type Sample } from '../figures.ts';
-import { type Load, openLoop, runFor } from '../load.ts';
 import { echoWork } from '../models.ts';
-import { openSocket } from '../sockets.ts';
 import type { Target } from '../target.ts';
 
 const CONNECTIONS = 500;

@@ -1,6 +1,6 @@
 import { repeat, type StartAttack } from '../attack.ts';
+import { exchangeRaw, statusesOf } from '../clients/sockets.ts';
 import type { Fault } from '../fault.ts';
-import { exchangeRaw, statusesOf } from '../sockets.ts';
 
 const BOUND_MS = 5000;
 /** A request that a server in front takes for a part of the body. */

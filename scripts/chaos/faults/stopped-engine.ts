@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repeat, type StartAttack } from '../attack.ts';
+import { openLoop } from '../clients/load.ts';
+import { endByTerm } from '../end.ts';
 import type { Chaos, Fault } from '../fault.ts';
 import { countStatuses, isServed } from '../figures.ts';
-import { openLoop } from '../load.ts';
 import { ENDLESS_ROW, SLOW, slowWork } from '../models.ts';
 import type { Target } from '../target.ts';
 
 const PER_SECOND = 50;
 const RUN_TIMEOUT_MS = 1000;
+const GRACE_MS = 2000;
 /** Rows of the run that a stopped engine had, at this load. */
 const MOST_ROWS = 3;
 
@@ -16,10 +18,15 @@ export const stoppedEngine: Fault = {
   name: 'stopped-engine',
   title: 'a run that does not end, and an engine process that is stopped',
   async run(chaos) {
-    const limits = { RUN_TIMEOUT_MS: String(RUN_TIMEOUT_MS), REQUEST_TIMEOUT_MS: '15000' };
+    const limits = {
+      RUN_TIMEOUT_MS: String(RUN_TIMEOUT_MS),
+      REQUEST_TIMEOUT_MS: '15000',
+      SHUTDOWN_GRACE_MS: String(GRACE_MS),
+    };
     const target = await chaos.start({ env: { MODEL_URI: join(chaos.models, SLOW), ...limits } });
     await hang(chaos, target);
     await pause(chaos, target);
+    await endWhilePaused(chaos, target);
   },
 };
 
@@ -44,6 +51,15 @@ async function pause(chaos: Chaos, target: Target): Promise<void> {
   chaos.holds('SIGSTOP: only the rows of its run get 504', isBounded, countStatuses(samples));
   const restarts = await target.metric('engine_restarts_total');
   chaos.holds('both engine processes were replaced', restarts >= 2, `${restarts} replaced`);
+}
+
+/** Stops all engine processes, so that requests are in flight that cannot be answered. */
+async function endWhilePaused(chaos: Chaos, target: Target): Promise<void> {
+  for (const engine of target.engines()) process.kill(engine, 'SIGSTOP');
+  const load = openLoop({ port: target.port, perSecond: PER_SECOND, random: chaos.random, make: slowWork() });
+  await sleep(RUN_TIMEOUT_MS / 2);
+  await endByTerm(chaos, target, 'SIGTERM while all are stopped', GRACE_MS);
+  await load.stop();
 }
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };

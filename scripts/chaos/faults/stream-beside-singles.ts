@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { runClient } from '../../bench/client.ts';
 import type { StreamResult } from '../../bench/stream.ts';
 import type { StartAttack } from '../attack.ts';
+import { type Load, openLoop, runFor } from '../clients/load.ts';
 import { atMost, type Fault } from '../fault.ts';
 import { countStatuses, isServed, quantile, type Sample } from '../figures.ts';
-import { type Load, openLoop, runFor } from '../load.ts';
 import { IRIS, IRIS_ROW, sameWork } from '../models.ts';
 
 const PER_SECOND = 50;

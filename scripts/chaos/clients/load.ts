@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Random } from '../fuzz/random.ts';
+import type { Random } from '../../fuzz/random.ts';
+import { gapMs, type Sample } from '../figures.ts';
 import { type Client, createClient, type Reply } from './client.ts';
-import { gapMs, type Sample } from './figures.ts';
 
 /** One request of a load, and the check of its response. */
 export interface Work {

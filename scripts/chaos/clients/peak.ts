@@ -1,4 +1,4 @@
-import { goodput, type Sample } from './figures.ts';
+import { goodput, type Sample } from '../figures.ts';
 import { closedLoop, type MakeWork, runFor } from './load.ts';
 
 /** The first part of a load is not measured: connections open, and the server's code is compiled. */

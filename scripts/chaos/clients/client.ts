@@ -1,4 +1,4 @@
-import { type Connection, connect } from '../bench/connection.ts';
+import { type Connection, connect } from '../../bench/connection.ts';
 
 /** A response; `status` is 0 if the connection ended first. */
 export interface Reply {

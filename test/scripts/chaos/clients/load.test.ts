@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { requestBytes } from '../../../scripts/bench/request.ts';
-import { createClient } from '../../../scripts/chaos/client.ts';
-import { gapMs } from '../../../scripts/chaos/figures.ts';
-import { closedLoop, type MakeWork, openLoop } from '../../../scripts/chaos/load.ts';
-import { createRandom } from '../../../scripts/fuzz/random.ts';
+import { requestBytes } from '../../../../scripts/bench/request.ts';
+import { createClient } from '../../../../scripts/chaos/clients/client.ts';
+import { closedLoop, type MakeWork, openLoop } from '../../../../scripts/chaos/clients/load.ts';
+import { gapMs } from '../../../../scripts/chaos/figures.ts';
+import { createRandom } from '../../../../scripts/fuzz/random.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientPorts, statusesOf } from '../../../scripts/chaos/sockets.ts';
+import { clientPorts, statusesOf } from '../../../../scripts/chaos/clients/sockets.ts';
 
 test('the clients of a port are those of established connections whose local end it is', () => {
   const table = `  sl  local_address rem_address   st tx_queue rx_queue
