@@ -16,7 +16,7 @@ export const shutdown: Fault = {
   title: 'SIGTERM in the middle of each of the others',
   async run(chaos) {
     const attacks = Object.entries({ ...ATTACKS, 'readiness of all models': attackByReadiness });
-    const atOnce = chaos.scale(1, 2);
+    const atOnce = chaos.scale(1, 3);
     for (let i = 0; i < attacks.length; i += atOnce) {
       await Promise.all(attacks.slice(i, i + atOnce).map(([name, attack]) => endDuring(chaos, name, attack)));
     }
@@ -28,7 +28,7 @@ async function endDuring(chaos: Chaos, name: string, attack: StartAttack): Promi
   const target = await chaos.start({ env });
   const load = closedLoop({ port: target.port, connections: CONNECTIONS, make: echoWork() });
   const running = attack(target, chaos.random);
-  await sleep(chaos.scale(5000, 1000));
+  await sleep(chaos.scale(5000, 800));
   await endByTerm(chaos, target, name, GRACE_MS);
   const [samples] = await Promise.all([load.stop(), running.stop()]);
   if (samples.some(isWrong)) chaos.holds(`${name}: no wrong response`, false, countStatuses(samples));

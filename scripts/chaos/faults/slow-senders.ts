@@ -29,7 +29,7 @@ export const slowSenders: Fault = {
     const seconds = chaos.scale(30, 3);
     const alone = p99(await runFor(singles(), seconds));
     const senders = sendSlowly(target, CONNECTIONS);
-    await sleep(2 * EVERY_MS);
+    await sleep(1.5 * EVERY_MS);
     const before = target.memory();
     const samples = await runFor(singles(), seconds);
     const grown = target.memory() - before;
