@@ -48,8 +48,8 @@ export class ServingError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const depth = Error.stackTraceLimit;
-    // An INVALID_INPUT needs no stack, and capturing one takes longer than refusing the row.
-    if (code === 'INVALID_INPUT') Error.stackTraceLimit = 0;
+    // These need no stack, and capturing one takes longer than refusing the row.
+    if (code === 'INVALID_INPUT' || code === 'OVERLOADED' || code === 'QUOTA_EXCEEDED') Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     Error.stackTraceLimit = depth;
     this.name = 'ServingError';

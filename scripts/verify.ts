@@ -17,9 +17,9 @@ if (missing.some(({ optional }) => !optional) && (process.env.CI ?? '') !== '') 
 run(['scripts/build.ts']);
 const nameOf = (file: string): string => basename(file, '.system.ts');
 const files = globSync('test/system/**/*.system.ts').filter((file) => !left.includes(nameOf(file)));
-// redis-faults measures times of Redis; those of Docker share an image, a network and names of containers.
+// chaos measures the server under load, redis-faults times of Redis; those of Docker share an image, a network and names of containers.
 const docker = SYSTEM_PROGRAMS.filter(({ name }) => name.startsWith('docker')).flatMap(({ tests }) => tests);
-const oneByOne = files.filter((file) => ['redis-faults', ...docker].includes(nameOf(file)));
+const oneByOne = files.filter((file) => ['chaos', 'redis-faults', ...docker].includes(nameOf(file)));
 test(
   files.filter((file) => !oneByOne.includes(file)),
   availableParallelism(),

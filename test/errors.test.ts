@@ -4,11 +4,11 @@ import { ServingError } from '../functions/errors.ts';
 
 test('an error carries its code, its place, what the caller may do, and its cause', () => {
   const cause = new Error('socket hang up');
-  const error = new ServingError('OVERLOADED', 'the queue is full', { path: 'features[2]', retryAfter: 1, cause });
+  const error = new ServingError('NOT_READY', 'the queue is full', { path: 'features[2]', retryAfter: 1, cause });
   assert.ok(error instanceof Error);
   assert.deepEqual(
     [error.name, error.code, error.message, error.path, error.retryAfter, error.allow],
-    ['ServingError', 'OVERLOADED', 'the queue is full', 'features[2]', 1, undefined],
+    ['ServingError', 'NOT_READY', 'the queue is full', 'features[2]', 1, undefined],
   );
   assert.equal(error.cause, cause);
   assert.match(error.stack!, /errors\.test\.ts/);

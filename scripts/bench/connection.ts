@@ -4,7 +4,7 @@ import { createResponseParser } from './response-parser.ts';
 interface ConnectionEvents {
   onOpen?(): void;
   onBody?(bytes: Buffer, from: number, to: number): void;
-  onResponse(status: number, close: boolean): void;
+  onResponse(status: number, close: boolean, retryAfter: number): void;
   /** The connection is closed. `partial`: within a response. */
   onClose(error: Error | undefined, partial: boolean): void;
 }

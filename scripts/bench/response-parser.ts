@@ -1,8 +1,12 @@
 interface ResponseEvents {
   /** Bytes of a body, without the framing of chunks. `bytes` is only valid during the call. */
   onBody?(bytes: Buffer, from: number, to: number): void;
-  /** A response is complete; `close`: the server accepts no further request on the connection. */
-  onResponse(status: number, close: boolean): void;
+  /**
+   * A response is complete.
+   * @param close the server accepts no further request on the connection.
+   * @param retryAfter seconds of its `Retry-After`; NaN if it has none.
+   */
+  onResponse(status: number, close: boolean, retryAfter: number): void;
 }
 
 interface ResponseParser {
@@ -40,8 +44,8 @@ function decimal(bytes: Buffer, from: number, to: number): number {
 }
 
 /**
- * Parses the parts of an HTTP/1.1 response that a correct load generator needs: status, Content-Length or chunked framing, and
- * Connection: close. It reads bytes, and usually creates no strings.
+ * Parses the parts of an HTTP/1.1 response that a correct load generator needs: status, Content-Length or chunked framing,
+ * Connection: close and Retry-After. It reads bytes, and usually creates no strings.
  */
 export function createResponseParser(events: ResponseEvents): ResponseParser {
   let state: State = 'status';
@@ -49,6 +53,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
   let length = NO_LENGTH;
   let chunked = false;
   let close = false;
+  let retryAfter = Number.NaN;
   let left = 0;
   let cut: Buffer | undefined;
 
@@ -56,7 +61,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
     const [was, closing] = [status, close];
     state = 'status';
     status = 0;
-    events.onResponse(was, closing);
+    events.onResponse(was, closing, retryAfter);
   }
 
   function beginBody(): void {
@@ -82,6 +87,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
     length = NO_LENGTH;
     chunked = false;
     close = false;
+    retryAfter = Number.NaN;
     state = 'header';
   }
 
@@ -90,7 +96,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
       beginBody();
       return;
     }
-    // The three fields that are needed start with c or t, and have their colons at 10, 14 and 17.
+    // The fields that are needed start with c, t or r, and have their colons at 10, 11, 14 and 17.
     const first = bytes[from]! | 32;
     if (first === 99 && bytes[from + 14] === COLON && lower(bytes, from, from + 14) === 'content-length') {
       length = decimal(bytes, from + 15, to);
@@ -99,6 +105,8 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
       close = lower(bytes, from + 11, to) === 'close';
     } else if (first === 116 && bytes[from + 17] === COLON && lower(bytes, from, from + 17) === 'transfer-encoding') {
       chunked = lower(bytes, from + 18, to).endsWith('chunked');
+    } else if (first === 114 && bytes[from + 11] === COLON && lower(bytes, from, from + 11) === 'retry-after') {
+      retryAfter = decimal(bytes, from + 12, to);
     }
   }
 

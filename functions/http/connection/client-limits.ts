@@ -18,7 +18,10 @@ export function limitClient(
   if (isArriving(req)) limitBody(req, res, idleMs, onClose);
 }
 
-/** Node starts this timer again whenever bytes arrive, and whenever the kernel takes some of the response. */
+/**
+ * Node starts this timer again whenever the kernel takes some of the response, and whenever bytes arrive. Of a complete request
+ * none are read meanwhile: a client that sends and does not read would keep its response in memory.
+ */
 function limitReading(
   req: IncomingMessage,
   res: ServerResponse,
@@ -28,6 +31,10 @@ function limitReading(
   const { socket } = req;
   // Before Node's own listener, which sets the time that the connection may be idle until its next request.
   res.prependOnceListener('finish', () => socket.setTimeout(0));
+  if (!isArriving(req)) {
+    socket.pause();
+    res.once('finish', () => socket.resume());
+  }
   res.setTimeout(idleMs, () => {
     // A response that was sent before the complete body had arrived is ended when the rest has.
     onClose(res.writableEnded ? 'response_not_read' : 'body_not_sent');

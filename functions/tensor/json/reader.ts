@@ -1,4 +1,5 @@
 import { ServingError } from '../../errors.ts';
+import { shorten } from '../../shorten.ts';
 import {
   bareFloatAt,
   closeNumbers,
@@ -47,7 +48,7 @@ export const MAX_DEPTH = 64;
  */
 export const MAX_VALUES = 100_000;
 
-/** The most members of one object, equal keys included: more than any model has inputs or features. */
+/** The most members of one object: more than any model has inputs or features. */
 const MAX_MEMBERS = 65_536;
 
 /** The position after the value just read. */
@@ -60,12 +61,10 @@ let allowed = 0;
  * Reads one JSON text (RFC 8259, strictly) from the UTF-8 `bytes` between `start` and `end`.
  *
  * It accepts and refuses the texts that `JSON.parse` does, except that:
- * - more than 64 levels of nesting, invalid UTF-8 in a string, and an object of more than 65,536 members are refused;
+ * - more than 64 levels of nesting, invalid UTF-8 in a string, equal keys in an object, and more than 65,536 members are refused;
  * - a byte order mark before the text is skipped (RFC 8259, section 8.1);
  * - integers beyond ±(2^53-1) are bigints with all their digits, and a number too large for a double is ±`BEYOND_DOUBLE`;
  * - an array of `TYPED_ARRAY_LENGTH` (32) or more plain numbers is a Float64Array.
- *
- * As with `JSON.parse`, the last of equal keys wins.
  *
  * @param maxValues the most values that the text may have. An array of plain numbers counts as one; one that is too short for a
  * Float64Array, as one more for each 4 numbers.
@@ -155,6 +154,8 @@ function readObject(bytes: Buffer, open: number, end: number, depth: number): Js
     const close = scanString(bytes, p + 1, end);
     if (++members > MAX_MEMBERS) throw tooManyMembers();
     const key = readString(bytes, p + 1, close);
+    // Programs before this one may have read the other value (RFC 8259, 4).
+    if (key in object) throw syntaxError(bytes, p, end, 'another key', `${JSON.stringify(shorten(key))} again`);
     p = skipSpace(bytes, (close < 0 ? ~close : close) + 1, end);
     if (p >= end || bytes[p] !== 0x3a) throw syntaxError(bytes, p, end, "':'");
     object[key] = readValue(bytes, skipSpace(bytes, p + 1, end), end, depth);

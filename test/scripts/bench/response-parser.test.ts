@@ -70,3 +70,12 @@ test('bytes that are no response with a length are an error', () => {
     assert.throws(() => read(wire, []), Error, wire);
   }
 });
+
+test('a response has the seconds of its Retry-After, and the next one has none', () => {
+  const seconds: number[] = [];
+  const parser = createResponseParser({ onResponse: (_status, _close, retryAfter) => seconds.push(retryAfter) });
+  const refused = 'HTTP/1.1 429 Too Many Requests\r\nretry-after: 12\r\ncontent-length: 0\r\n\r\n';
+  const wire = Buffer.from(refused + FIXED);
+  parser.push(wire, 0, wire.length);
+  assert.deepEqual(seconds, [12, Number.NaN]);
+});

@@ -35,11 +35,22 @@ function parseOrRefuse(parse: () => unknown): { value: unknown } | 'refused' {
 
 function assertAgrees(text: string): void {
   const ours = parseOrRefuse(() => normalise(read(text)));
+  // JSON.parse takes the last of equal keys.
+  if (hasEqualKeys(text)) return;
   assert.deepEqual(
     ours,
     parseOrRefuse(() => JSON.parse(text)),
     text,
   );
+}
+
+function hasEqualKeys(text: string): boolean {
+  try {
+    read(text);
+    return false;
+  } catch (error) {
+    return /expected another key/.test((error as Error).message);
+  }
 }
 
 const rows = fc.array(fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { maxLength: 80 }), {
@@ -115,18 +126,18 @@ test('texts on which parsers disagree are accepted or refused as by JSON.parse',
     '\u000b1',
     '"\\/\\b\\f\\n\\r\\t\\"\\\\"',
   );
-  cases.push(
-    '{"":1}',
-    '{"a":1,"a":2}',
-    '{"10":1,"9":2}',
-    ' [ ] ',
-    ' { } ',
-    '[[],[[]]]',
-    '[1,null]',
-    '[null,1]',
-    '[1,[2]]',
-  );
+  cases.push('{"":1}', '{"10":1,"9":2}', ' [ ] ', ' { } ', '[[],[[]]]', '[1,null]', '[null,1]', '[1,[2]]');
   for (const text of cases) assertAgrees(text);
+});
+
+test('an object with equal keys is refused: programs before this one may have read the other value', () => {
+  for (const text of ['{"a":1,"a":2}', '{"a":1,"b":{},"\\u0061":1}', '{"__proto__":1,"__proto__":2}']) {
+    assert.throws(() => read(text), {
+      code: 'INVALID_INPUT',
+      message: /expected another key at byte \d+, got "\w+" again/,
+    });
+  }
+  assertAgrees('{"a":{"a":1},"b":{"a":2}}');
 });
 
 test('__proto__ is a key like any other', () => {
@@ -229,8 +240,6 @@ test('an object of 65,536 members is read, one of more is refused, and an array 
   const object = (count: number) => `{${Array.from({ length: count }, (_, i) => `"k${i}":1`).join(',')}}`;
   assert.equal(Object.keys(read(object(65_536)) as object).length, 65_536);
   assert.throws(() => read(object(65_537)), { code: 'INVALID_INPUT', message: /an object of more than 65536 members/ });
-  const repeated = `{${'"a":1,'.repeat(65_536)}"a":1}`;
-  assert.throws(() => read(repeated), { code: 'INVALID_INPUT', message: /an object of more than 65536 members/ });
   const rows = `[${Array.from({ length: 300 }, () => object(300)).join(',')}]`;
   assert.equal((read(rows) as unknown[]).length, 300);
 });
