@@ -94,3 +94,15 @@ test('the rows of the run that ended the last engine are rejected too, though it
   await quiet();
   assert.deepEqual([asked.settled, asked.times], ['NOT_READY', 1]);
 });
+
+test('an entry that was rejected while a part of it ran is not rejected again, nor does its run disturb the queue', async () => {
+  const error = new ServingError('NOT_READY', 'the engines keep ending');
+  const { runner, batcher } = setUpBatcher({ maxBatchSize: 2, fault: () => error }, 1);
+  const cut = ask(batcher, request([1, 2, 3, 4]));
+  await quiet();
+  // The end of the last engine is known before its run has failed.
+  runner.reportFault();
+  runner.open[0]!.fail('crashed');
+  await quiet();
+  assert.deepEqual([cut.settled, cut.times, batcher.depth()], ['NOT_READY', 1, 0]);
+});

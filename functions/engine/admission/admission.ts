@@ -135,18 +135,22 @@ export class Admission<E extends AdmittedEntry> {
   /** Rejects all cancelled and late entries. Forming a run does so too, but while no engine is free they would stay. */
   sweep(): void {
     this.#sweptAt = this.#now();
-    for (const entry of this.#queue.entries()) this.#dropIfUseless(entry);
+    const errors = new Map<E, ServingError>();
+    // All at once: removing one after the other from between the rest would take quadratic time.
+    const useless = this.#queue.remove((entry) => {
+      const error = this.#findUseless(entry);
+      if (error !== undefined) errors.set(entry, error);
+      return error !== undefined;
+    });
+    for (const entry of useless) entry.reject(errors.get(entry)!);
     this.#observeLoad();
   }
 
   /** Rejects a cancelled entry with `CLIENT_GONE`. @returns whether it was cancelled. */
   dropIfCancelled(entry: E): boolean {
-    if (!entry.terms.cancelled) return false;
-    if (!entry.isBulk && entry.taken < entry.feeds.rows) {
-      this.#overload.left(entry.feeds.rows, this.#now() - entry.queuedAt);
-    }
-    this.reject(entry, new ServingError('CLIENT_GONE', 'the client left before its rows were run'));
-    return true;
+    const error = this.#findCancelled(entry);
+    if (error !== undefined) this.reject(entry, error);
+    return error !== undefined;
   }
 
   /** Rejects an entry: its rows that are not in a run yet are not run. */
@@ -192,39 +196,51 @@ export class Admission<E extends AdmittedEntry> {
     const queue = this.#queue;
     const wasActive = this.#overload.isActive();
     if (!this.#overload.update(this.#runTimes.drainMs(queue.shortRows)) || wasActive) return;
-    const entries = queue.remove(({ isBulk, taken }) => !isBulk && taken === 0);
-    const newestFirst = entries.toSorted((a, b) => priorityOf(a) - priorityOf(b) || b.queuedAt - a.queuedAt);
+    const isWaiting = ({ isBulk, taken }: E): boolean => !isBulk && taken === 0;
+    const waiting = queue.entries().filter(isWaiting);
+    waiting.sort((a, b) => priorityOf(a) - priorityOf(b) || b.queuedAt - a.queuedAt);
+    let rows = waiting.reduce((sum, { feeds }) => sum - feeds.rows, queue.shortRows);
     const kept = new Set<E>();
-    let rows = queue.shortRows;
-    for (const entry of newestFirst) {
+    for (const entry of waiting) {
       rows += entry.feeds.rows;
       if (this.#runTimes.drainMs(rows) > this.#overload.targetMs()) break;
       kept.add(entry);
     }
-    for (const entry of entries) {
-      if (kept.has(entry)) {
-        queue.add(entry);
-        continue;
-      }
+    for (const entry of queue.remove((entry) => isWaiting(entry) && !kept.has(entry))) {
       this.#overload.lost(entry.feeds.rows);
       entry.reject(this.#overloaded(TOO_MANY, entry.feeds.rows));
     }
   }
 
-  /** Rejects an entry that is cancelled, or too late to be run before its deadline. @returns whether it was rejected. */
+  /** Rejects an entry that is cancelled or late. @returns whether it was. */
   #dropIfUseless(entry: E): boolean {
-    if (this.dropIfCancelled(entry)) return true;
-    const { deadline } = entry.terms;
-    if (deadline === undefined) return false;
+    const error = this.#findUseless(entry);
+    if (error !== undefined) this.reject(entry, error);
+    return error !== undefined;
+  }
+
+  /** The error of an entry that is cancelled, or too late to be run before its deadline: it is lost. */
+  #findUseless(entry: E): ServingError | undefined {
+    return this.#findCancelled(entry) ?? this.#findLate(entry);
+  }
+
+  #findCancelled({ terms, isBulk, taken, feeds, queuedAt }: E): ServingError | undefined {
+    if (!terms.cancelled) return undefined;
+    if (!isBulk && taken < feeds.rows) this.#overload.left(feeds.rows, this.#now() - queuedAt);
+    return new ServingError('CLIENT_GONE', 'the client left before its rows were run');
+  }
+
+  #findLate({ terms, isBulk, feeds, queuedAt }: E): ServingError | undefined {
+    const { deadline } = terms;
+    if (deadline === undefined) return undefined;
     const now = this.#now();
     if (now < deadline) {
       // How long a run takes depends on its rows: the estimate counts only if the request has spent most of its time waiting.
-      if (now + this.#runTimes.runMs(1) < deadline || now - entry.queuedAt < deadline - now) return false;
+      if (now + this.#runTimes.runMs(1) < deadline || now - queuedAt < deadline - now) return undefined;
       this.#runTimes.doubt();
     }
-    if (!entry.isBulk) this.#overload.lost(entry.feeds.rows);
-    this.reject(entry, new ServingError('DEADLINE', 'the request waited in the queue until its deadline'));
-    return true;
+    if (!isBulk) this.#overload.lost(feeds.rows);
+    return new ServingError('DEADLINE', 'the request waited in the queue until its deadline');
   }
 }
 

@@ -174,7 +174,7 @@ export class RowQueue<E extends QueueEntry> {
     );
   }
 
-  /** Removes all entries for which `condition` holds. @returns them, oldest first in each flow. */
+  /** Removes the rest of all entries for which `condition` holds, in linear time. @returns them, oldest first in each flow. */
   remove(condition: (entry: E) => boolean): E[] {
     const removed: E[] = [];
     for (const { keys } of this.#lanes) {
@@ -194,6 +194,7 @@ export class RowQueue<E extends QueueEntry> {
     }
     for (const entry of removed) {
       this.#count(entry, entry.taken - entry.feeds.rows);
+      entry.taken = entry.feeds.rows;
       this.#uncountBulk(entry);
     }
     return removed;

@@ -177,8 +177,12 @@ test('in any order of arrivals, runs and removals, rows are counted, none is los
           queue.discard(one);
           queued.delete(one.name);
         } else {
-          for (const one of queue.remove(({ feeds, isBulk: bulk }) => feeds.rows === rows && bulk === isBulk)) {
-            removed += one.feeds.rows - one.taken;
+          const before = queue.rows;
+          const ended = queue.remove(({ feeds, isBulk: bulk }) => feeds.rows === rows && bulk === isBulk);
+          removed += before - queue.rows;
+          for (const one of ended) {
+            // As for a part of it that is to run once more: there is nothing left to remove.
+            queue.discard(one);
             queued.delete(one.name);
           }
         }
