@@ -96,6 +96,8 @@ type Routed = Omit<RequestContext, 'params'> & {
   params: RequestContext['params'];
   /** The memory that is reserved for the body. */
   reservation?: BodyReservation;
+  /** The caller may use the route: `admit` must not be called before. */
+  isAuthorized?: boolean;
 };
 
 /**
@@ -132,6 +134,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
         await authorized;
         if (cancellation.cancelled) throw leftEarly();
       }
+      context.isAuthorized = true;
       cancellation.caller = context.caller?.id;
       const refusal = route.admit?.(context);
       if (refusal !== undefined) throw refusal;
@@ -163,7 +166,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
   }
 
   function expire(context: Routed, timeoutMs: number): void {
-    const { req, res, route, cancellation } = context;
+    const { req, res, route, cancellation, isAuthorized = false } = context;
     // The handler may never end.
     releaseBody(context);
     if (cancellation.left || res.headersSent) return;
@@ -171,7 +174,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const error = isArriving(req)
       ? new ServingError('REQUEST_TIMEOUT', `the body did not arrive within ${timeoutMs} ms`)
       : new ServingError('DEADLINE', `no response within ${timeoutMs} ms`, {
-          retryAfter: route!.admit?.(context)?.retryAfter ?? 1,
+          retryAfter: (isAuthorized && route!.admit?.(context)?.retryAfter) || 1,
         });
     sendFailure(context, error);
     // The handler may wait for the rest of the body: this ends its wait.

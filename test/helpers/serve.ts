@@ -35,7 +35,7 @@ export async function serveRoutes(
   t: TestContext,
   handle: Handle = answerQuery,
   options: Partial<RouterOptions> = {},
-  write: Partial<Pick<Route, 'body' | 'admin'>> & { readonly handle?: Handle } = {},
+  write: Partial<Pick<Route, 'body' | 'admin' | 'admit'>> & { readonly handle?: Handle } = {},
 ): Promise<RecordingTelemetry & { port: number; url: string }> {
   const telemetry = recordTelemetry();
   const routes: Route[] = [

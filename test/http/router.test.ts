@@ -307,3 +307,18 @@ test('a router without a check of the caller refuses routes that need the admin 
   createRouter([{ ...route, admin: true }], { ...options, authorize() {} });
   createRouter([route], options);
 });
+
+test('a caller whose authorization outlasts the deadline does not learn how long the queue of the model is', async (t) => {
+  async function ask(authorize: () => void | Promise<void>): Promise<[retryAfter: string | null, calls: number]> {
+    let calls = 0;
+    const full = new ServingError('OVERLOADED', 'the queue is full', { retryAfter: 77 });
+    // It is full for the second call: a request that is authorized is handled.
+    const admit = () => (++calls === 1 ? undefined : full);
+    const { url } = await serveRoutes(t, never, { requestTimeoutMs: 20, authorize }, { admit });
+    const response = await fetch(`${url}/write`, { method: 'POST' });
+    assert.equal(response.status, 504);
+    return [response.headers.get('retry-after'), calls];
+  }
+  assert.deepEqual(await ask(never), ['1', 0]);
+  assert.deepEqual(await ask(() => {}), ['77', 2]);
+});
