@@ -9,6 +9,7 @@ import { sha256 } from '../helpers/issuer.ts';
 import { identity, writeModel } from '../helpers/models.ts';
 import { serve } from '../helpers/serve.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
+import { until } from '../helpers/until.ts';
 
 const ROW = [1, 2, 3, 4];
 const rows = (count: number): number[][] => Array.from({ length: count }, () => ROW);
@@ -80,6 +81,16 @@ test('a stream waits for its quota, and ends at once when the server drains', as
   const all = text.trim().split('\n');
   assert.match(all.at(-1)!, /^\{"done":(true,"ok":256|false,"next_index":\d+,"code":"DRAINING")/);
   assert.doesNotMatch(text, /"error"/);
+});
+
+test('a stream whose client leaves while it waits for its quota stops waiting, and no longer holds the model', async (t) => {
+  const { app, send } = await start(t, ['web']);
+  const response = await send('web', '/batch_predict?batch_size=64', lines(256));
+  const reader = response.body!.getReader();
+  await reader.read();
+  assert.equal(app.model.live()!.idle(), false);
+  await reader.cancel();
+  await until(() => app.model.live()!.idle(), 'the release of the model');
 });
 
 test('callers do not share a quota', async (t) => {

@@ -118,6 +118,8 @@ export function createBatchPredictRoutes(options: BatchPredictOptions): StreamRo
     for (const signal of ends) signal.addEventListener('abort', stop);
     // A signal may have been aborted while this request waited for the body or the model.
     if (ends.some(({ aborted }) => aborted)) stop();
+    // Batches of a client that has left must not wait for its quota, and hold the model meanwhile.
+    res.once('close', () => ended.abort());
     idle.refresh();
     const lines = { limit: maxBodyBytes, parser, owner: context, onPiece: idle.onPiece };
     const source = 'stop' in body ? readLines(body, lines) : body;
