@@ -84,7 +84,7 @@ export class Admission<E extends AdmittedEntry> {
       reason = find();
     }
     if (reason === undefined) return undefined;
-    if (!bulk) this.#overload.lost(rows);
+    if (!bulk) this.#lose(rows, terms, this.#now());
     this.#observeLoad();
     return this.#overloaded(reason, rows);
   }
@@ -164,6 +164,12 @@ export class Admission<E extends AdmittedEntry> {
     for (const entry of this.#queue.remove(() => true)) entry.reject(error);
   }
 
+  /** Counts lost rows, unless a queue as short as that of an overload could not have met their deadline either. */
+  #lose(rows: number, { deadline }: RequestTerms, arrivedAt: number): void {
+    const isMeetable = deadline === undefined || (deadline - arrivedAt) * WAIT_SHARE >= this.#overload.targetMs();
+    if (isMeetable) this.#overload.lost(rows);
+  }
+
   /** Why rows of a short request may not be queued now. */
   #obstacle(rows: number, terms: RequestTerms): string | undefined {
     const { shortRows } = this.#queue;
@@ -239,7 +245,7 @@ export class Admission<E extends AdmittedEntry> {
       if (now + this.#runTimes.runMs(1) < deadline || now - queuedAt < deadline - now) return undefined;
       this.#runTimes.doubt();
     }
-    if (!isBulk) this.#overload.lost(feeds.rows);
+    if (!isBulk) this.#lose(feeds.rows, terms, queuedAt);
     return new ServingError('DEADLINE', 'the request waited in the queue until its deadline');
   }
 }

@@ -166,6 +166,14 @@ test('when an overload begins, the requests that have waited longest are refused
   );
 });
 
+test('requests whose deadline no queue could meet are refused, and make no overload for those that wait patiently', () => {
+  const { admission, add } = setUp();
+  const patient = range(0, 20).map(() => add());
+  for (let i = 0; i < 100; i++) assert.ok(admission.refuse(1, { cancelled: false, deadline: 1 }, {}));
+  assert.deepEqual([admission.depth, patient.find(codeOf)], [20, undefined]);
+  assert.equal(admission.refuse(1, { cancelled: false }, {}), undefined);
+});
+
 test('all entries are rejected with an error, and nothing is left', () => {
   const { admission, add } = setUp();
   const entries = [add(), add({ isBulk: true, rows: 3 })];
