@@ -134,6 +134,11 @@ export class Admission<E extends AdmittedEntry> {
 
   /** Rejects all cancelled and late entries. Forming a run does so too, but while no engine is free they would stay. */
   sweep(): void {
+    this.#removeUseless();
+    this.#observeLoad();
+  }
+
+  #removeUseless(): void {
     this.#sweptAt = this.#now();
     const errors = new Map<E, ServingError>();
     // All at once: removing one after the other from between the rest would take quadratic time.
@@ -143,7 +148,6 @@ export class Admission<E extends AdmittedEntry> {
       return error !== undefined;
     });
     for (const entry of useless) entry.reject(errors.get(entry)!);
-    this.#observeLoad();
   }
 
   /** Rejects a cancelled entry with `CLIENT_GONE`. @returns whether it was cancelled. */
@@ -202,6 +206,7 @@ export class Admission<E extends AdmittedEntry> {
     const queue = this.#queue;
     const wasActive = this.#overload.isActive();
     if (!this.#overload.update(this.#runTimes.drainMs(queue.shortRows)) || wasActive) return;
+    this.#removeUseless();
     const isWaiting = ({ isBulk, taken }: E): boolean => !isBulk && taken === 0;
     const waiting = queue.entries().filter(isWaiting);
     waiting.sort((a, b) => priorityOf(a) - priorityOf(b) || b.queuedAt - a.queuedAt);

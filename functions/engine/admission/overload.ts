@@ -58,6 +58,8 @@ export function createOverload(runMs: () => number, now: () => number): Overload
       lost += rows;
     },
     left(rows, waitedMs) {
+      // The shortest queue could not have served them either: one client that leaves at once makes no overload for the others.
+      if (waitedMs < TARGET_RUNS * runMs()) return;
       lost += rows;
       patienceMs = patienceMs < waitedMs * 100 ? patienceMs + (waitedMs - patienceMs) * LATEST : waitedMs;
     },

@@ -174,6 +174,28 @@ test('requests whose deadline no queue could meet are refused, and make no overl
   assert.equal(admission.refuse(1, { cancelled: false }, {}), undefined);
 });
 
+test('clients that leave at once make no overload for those that wait patiently', () => {
+  const { admission, add } = setUp();
+  const gone = { cancelled: false };
+  const patient = range(0, 10).map(() => add());
+  range(0, 50).map(() => add({ terms: gone }));
+  gone.cancelled = true;
+  admission.sweep();
+  assert.deepEqual([admission.depth, patient.find(codeOf)], [10, undefined]);
+});
+
+test('when an overload begins, requests whose clients have left make room before others are refused', () => {
+  const { clock, admission, add } = setUp();
+  const waiting = range(0, 4).map(() => add());
+  const gone = { cancelled: false };
+  const left = range(0, 20).map(() => add({ terms: gone }));
+  clock.now = 1;
+  admission.sweep();
+  gone.cancelled = true;
+  for (let i = 0; i < 20; i++) admission.refuse(1, { cancelled: false, deadline: 1500 }, {});
+  assert.deepEqual([left.every((entry) => codeOf(entry) === 'CLIENT_GONE'), waiting.find(codeOf)], [true, undefined]);
+});
+
 test('all entries are rejected with an error, and nothing is left', () => {
   const { admission, add } = setUp();
   const entries = [add(), add({ isBulk: true, rows: 3 })];
