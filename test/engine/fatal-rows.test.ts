@@ -46,7 +46,9 @@ test('a row that was killed from outside, or took too long, is refused after the
     const rows = createFatalRows();
     rows.record(row([1], 0), error);
     assert.equal(rows.find(row([1], 0)), undefined);
+    assert.ok(rows.isEmpty(), 'no row has to be compared with it');
     rows.record(row([1], 0), error);
+    assert.equal(rows.isEmpty(), false);
     assert.equal(rows.find(row([1], 0))?.code, code);
   }
 });
