@@ -189,8 +189,10 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
     const fields = responses.of(req);
     const cancellation = new RequestState(res);
     const context = { req, res, id, query, params: NO_PARAMS, caller: undefined, cancellation, startedAt, fields };
-    if (responses.preflight(req, res, id)) record(context, path, res.statusCode);
-    else void serve(context, path);
+    if (responses.preflight(req, res, id)) {
+      record(context, path, res.statusCode);
+      limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
+    } else void serve(context, path);
   };
 }
 

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
 import { cacheText, sendCached } from '../../functions/http/cached-response.ts';
 import { createResponseFields } from '../../functions/http/response-fields.ts';
+import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 
 const ORIGIN = 'https://app.example';
@@ -64,6 +65,15 @@ test('a preflight request of an allowed origin is answered before authentication
     assert.equal(refused.status, 401);
     assert.equal(refused.headers.get('access-control-allow-origin'), allowed, 'a script may read why');
   }
+});
+
+test('a preflight request whose body does not arrive is closed, like any other request', async (t) => {
+  const fields = createResponseFields([ORIGIN], false);
+  const { port } = await serveRoutes(t, answerQuery, { fields, requestTimeoutMs: 20 });
+  const client = connect({ port });
+  client.send(`OPTIONS /write HTTP/1.1\r\nHost: x\r\nOrigin: ${ORIGIN}\r\nAccess-Control-Request-Method: POST\r\n`);
+  client.send('Content-Length: 10\r\n\r\nhalf');
+  assert.match(await client.closed, /^HTTP\/1.1 204 /);
 });
 
 test('responses to an allowed origin may be read by its scripts, with the fields of retries and ids', async (t) => {
