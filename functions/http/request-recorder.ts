@@ -22,7 +22,7 @@ const SLOW_SECONDS = 10;
 /** Faults of the server or the model, not of load or the caller: they are logged with their stack. */
 const WITH_STACK: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'MODEL_FAILED']);
 /** Refusals that come by the thousand: they are counted in the log. */
-const IN_BULK: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'DRAINING']);
+const IN_BULK: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'DRAINING', 'QUOTA_EXCEEDED']);
 const REASONS: Partial<Record<ErrorCode, RejectReason>> = {
   OVERLOADED: 'overloaded',
   DEADLINE: 'deadline',
@@ -53,7 +53,7 @@ export function createRequestRecorder(
       if (reason !== undefined) metrics.rejected(reason);
       if (route?.probe === true && (error.code === 'NOT_READY' || error.code === 'DRAINING')) return;
       if (IN_BULK.has(error.code) && logRequests !== 'all') {
-        logRefusal(error.code);
+        logRefusal(error.code, error.code === 'QUOTA_EXCEEDED' ? request.caller?.name : undefined);
         return;
       }
     } else if (logRequests !== 'all' && seconds < SLOW_SECONDS) return;

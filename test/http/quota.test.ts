@@ -30,7 +30,7 @@ const fields = ({ headers }: Response): (string | null)[] =>
   ['ratelimit-policy', 'ratelimit', 'retry-after'].map((name) => headers.get(name));
 
 test('each response has the limits and what is left of them; beyond them it is 429 with Retry-After', async (t) => {
-  const { url, requests } = await serveCaller(t, callerOf({ requests: 2, rows: 100 }));
+  const { url, requests, lines } = await serveCaller(t, callerOf({ requests: 2, rows: 100 }));
   const policy = '"requests";q=2;w=1, "rows";q=100;w=1;qu="rows"';
   assert.deepEqual(fields(await fetch(`${url}/read`)), [policy, '"requests";r=1;t=1, "rows";r=97;t=1', null]);
   assert.deepEqual(fields(await fetch(`${url}/read`)), [policy, '"requests";r=0;t=1, "rows";r=94;t=1', null]);
@@ -39,9 +39,11 @@ test('each response has the limits and what is left of them; beyond them it is 4
   assert.deepEqual(fields(refused), [policy, '"requests";r=0;t=1, "rows";r=94;t=1', '1']);
   const { code, error } = (await refused.json()) as { code: string; error: string };
   assert.deepEqual([code, error], ['QUOTA_EXCEEDED', 'the quota of this caller is 2 requests per second']);
+  for (let i = 0; i < 5; i++) await fetch(`${url}/read`);
+  assert.deepEqual(requests, [], 'a caller may repeat them by the thousand');
   assert.deepEqual(
-    requests.map(({ caller, code }) => [caller, code]),
-    [['web', 'QUOTA_EXCEEDED']],
+    lines.map(({ fields }) => fields),
+    [{ code: 'QUOTA_EXCEEDED', caller: 'web', count: 1 }],
   );
 });
 
