@@ -33,6 +33,15 @@ interface ErrorDetails {
   cause?: unknown;
 }
 
+/** Errors that come by the thousand: they need no stack, and capturing one takes longer than refusing the row. */
+const WITHOUT_STACK: ReadonlySet<ErrorCode> = new Set([
+  'INVALID_INPUT',
+  'OVERLOADED',
+  'QUOTA_EXCEEDED',
+  'CLIENT_GONE',
+  'DEADLINE',
+]);
+
 /**
  * The one error type that crosses rooms. `message` is sent to the caller: it names the place, what was expected and what was
  * given. `detail` and `cause` are for the log alone. A `MODEL_FAILED` of a load is only logged: callers get a
@@ -48,8 +57,7 @@ export class ServingError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const depth = Error.stackTraceLimit;
-    // These need no stack, and capturing one takes longer than refusing the row.
-    if (code === 'INVALID_INPUT' || code === 'OVERLOADED' || code === 'QUOTA_EXCEEDED') Error.stackTraceLimit = 0;
+    if (WITHOUT_STACK.has(code)) Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     Error.stackTraceLimit = depth;
     this.name = 'ServingError';

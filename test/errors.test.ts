@@ -18,3 +18,10 @@ test('an error without a cause has none, not an undefined one', () => {
   assert.equal('cause' in new ServingError('NOT_FOUND', 'nothing here'), false);
   assert.equal(new ServingError('METHOD_NOT_ALLOWED', 'no', { allow: 'GET, HEAD' }).allow, 'GET, HEAD');
 });
+
+test('what thousands of requests may get at once has no stack, which takes longer than the refusal', () => {
+  for (const code of ['INVALID_INPUT', 'OVERLOADED', 'QUOTA_EXCEEDED', 'CLIENT_GONE', 'DEADLINE'] as const) {
+    assert.doesNotMatch(new ServingError(code, 'no').stack!, / at /, code);
+  }
+  assert.match(new Error('after it').stack!, / at /);
+});
