@@ -204,6 +204,7 @@ export class Admission<E extends AdmittedEntry> {
   /** When an overload begins, refuses the short requests that have waited longest: the rest waits no longer than the target. */
   #observeLoad(): void {
     const queue = this.#queue;
+    if (queue.shortRows === 0) this.#retries.clear();
     const wasActive = this.#overload.isActive();
     if (!this.#overload.update(this.#runTimes.drainMs(queue.shortRows)) || wasActive) return;
     this.#removeUseless();

@@ -6,6 +6,8 @@ export interface RetrySchedule {
    * @returns seconds for the `Retry-After` field, at least 1.
    */
   reserve(waitMs: number, workMs: number): number;
+  /** Forgets the times that were given: clients that do not wait for theirs must not lengthen the wait of others for ever. */
+  clear(): void;
 }
 
 /** The share of the capacity that is promised to those who come back: the rest serves new clients. */
@@ -25,6 +27,9 @@ export function createRetrySchedule(now: () => number): RetrySchedule {
       const latest = at + LONGEST_SECONDS * 1000;
       next = Math.min(latest, Math.max(next, at + waitMs) + workMs / PROMISED_SHARE);
       return Math.max(1, Math.ceil((next - at) / 1000));
+    },
+    clear() {
+      next = 0;
     },
   };
 }

@@ -196,6 +196,23 @@ test('when an overload begins, requests whose clients have left make room before
   assert.deepEqual([left.every((entry) => codeOf(entry) === 'CLIENT_GONE'), waiting.find(codeOf)], [true, undefined]);
 });
 
+test('clients that do not wait as long as they were told lengthen the wait of others no longer than the queue has rows', () => {
+  const { admission, add } = setUp();
+  const refuse = (): number | undefined => admission.refuse(1, { cancelled: false, deadline: 1000 }, {})?.retryAfter;
+  const first = range(0, 20).map(() => add());
+  for (let i = 0; i < 10_000; i++) refuse();
+  assert.equal(refuse(), 600);
+  for (const entry of first) {
+    if (admission.first() !== entry) continue;
+    admission.begin(entry);
+    admission.take(entry, 1);
+    admission.ran(1, 100);
+  }
+  assert.equal(admission.depth, 0);
+  range(0, 20).map(() => add());
+  assert.equal(refuse(), 3);
+});
+
 test('all entries are rejected with an error, and nothing is left', () => {
   const { admission, add } = setUp();
   const entries = [add(), add({ isBulk: true, rows: 3 })];
