@@ -75,7 +75,7 @@ export function createAuthorization(
 
   /** Its names may be known only after it is loaded. */
   async function permitMain(caller: Caller): Promise<void> {
-    if (caller.models!.size > 0) await rules!.whenMainIsKnown();
+    if (caller.models!.size > 0) await rules!.whenMainIsKnown().catch(refuseUnknown);
     if (!mayUseMain(caller, rules!.isMain)) throw new ServingError('NOT_FOUND', 'there is no model at this path');
   }
 
@@ -107,6 +107,12 @@ export function createAuthorization(
       ? caller.then((known) => permit(context, route, known))
       : permit(context, route, caller);
   };
+}
+
+/** The model may be one that the caller may not use: the reason why it is not loaded names it. */
+function refuseUnknown(cause: unknown): never {
+  const retryAfter = cause instanceof ServingError ? (cause.retryAfter ?? 1) : 1;
+  throw new ServingError('NOT_READY', 'the model is not ready', { retryAfter, cause });
 }
 
 function readToken(file: string): string {

@@ -130,4 +130,10 @@ test('the model behind /predict is the right one by any of its names, which may 
   const whenMainIsKnown = () => assert.fail('it was waited for');
   const authenticate = () => ({ ...WEB, models: new Set<string>() });
   await assert.rejects(authorize({ authenticate, whenMainIsKnown }, main), { code: 'NOT_FOUND' });
+  const why = new ServingError('NOT_READY', 'no room for the model tulip (17 bytes)', { retryAfter: 5 });
+  await assert.rejects(
+    authorize({ isMain: () => false, whenMainIsKnown: () => Promise.reject(why) }, main),
+    { code: 'NOT_READY', message: 'the model is not ready', retryAfter: 5, cause: why },
+    'it may be the model of others',
+  );
 });
