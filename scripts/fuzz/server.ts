@@ -59,7 +59,10 @@ export async function readSignatures(url: string): Promise<Signature[]> {
   const names = new Set([MAIN, ...(JSON.parse(listed.text) as { name: string }[]).map(({ name }) => name)]);
   const signatures: Signature[] = [];
   for (const name of names) {
-    const answer = await exchange(url, { method: 'GET', path: `/v2/models/${name}` }, ASK_MS);
+    const path = `/v2/models/${name}`;
+    // A prediction loads the model, whatever its body is; a description does not.
+    await exchange(url, { method: 'POST', path: `${path}/infer`, body: '{}' }, ASK_MS);
+    const answer = await exchange(url, { method: 'GET', path }, ASK_MS);
     if (answer.status !== 200) throw new Error(`no metadata of ${name}: ${answer.status} ${answer.text}`);
     signatures.push(JSON.parse(answer.text) as Signature);
   }

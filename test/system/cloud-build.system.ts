@@ -77,7 +77,7 @@ function serveFirst(file = 'service.yaml'): void {
 test('the steps end with a deployment without traffic, its smoke test, the traffic and latest, in this order', () => {
   assert.deepEqual(
     BUILD.steps.map(({ id }) => id),
-    ['install', 'test', 'build', 'run-image', 'test-image', 'push', ...STEPS, 'tag-latest', 'push-latest'],
+    ['install', 'audit', 'test', 'build', 'run-image', 'test-image', 'push', ...STEPS, 'tag-latest', 'push-latest'],
   );
 });
 
