@@ -12,8 +12,8 @@ const MIB = 2 ** 20;
 const LIMIT_BYTES = 31 * MIB;
 /** A buffer of unknown length grows by doubling. */
 const GROWTH = 2;
-/** The buffers of the kernel at both ends. */
-const IN_FLIGHT_BYTES = 12 * MIB;
+/** The buffers of the kernel at both ends, and what a client sends on a busy machine before it reads the response. */
+const IN_FLIGHT_BYTES = 48 * MIB;
 const LEVEL_MB = 10;
 const BOUND_MS = 20_000;
 const HEAD = 'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
