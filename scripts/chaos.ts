@@ -6,7 +6,7 @@
  *   npm run chaos -- --only overload,kill-engines --seed 7 --minutes 1
  *
  * Bars of correctness (no wrong answer, refused, exits 0 in time, memory bounded) fail the command. Bars of speed are printed, and fail
- * it too; with `--quick` only if they are missed by more than a factor of four, as machines of CI are shared.
+ * it too, but not with `--quick`, as machines of CI are shared.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

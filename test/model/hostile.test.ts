@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createRepository, type Repository } from '../../functions/model/repository/repository.ts';
+import { engineOptions } from '../helpers/engine-options.ts';
 import {
   declaring,
   EXPANSIONS,
@@ -18,17 +19,7 @@ import { addConstant, endless, writeModel } from '../helpers/models.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 import { float32 } from '../helpers/tensors.ts';
 
-const ENGINE = {
-  capacity: { cpus: 1, memoryBytes: undefined },
-  processes: 1,
-  intraOpThreads: 1,
-  executionProviders: ['cpu'],
-  maxBatchSize: 8,
-  batchDelayMs: 0,
-  maxQueueSize: 100,
-  runTimeoutMs: 3000,
-  loadTimeoutMs: 10_000,
-};
+const ENGINE = engineOptions({ runTimeoutMs: 3000, loadTimeoutMs: 10_000 });
 /** Dims of a weight of which the file has 8 bytes. */
 const DECLARED = { huge: [2n ** 40n], overflow: [2n ** 62n, 4n], negative: [-1n] };
 /** Places of external data. */

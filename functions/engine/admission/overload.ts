@@ -6,7 +6,7 @@ export interface Overload {
   lost(rows: number): void;
   /** Rows whose client left after so long: how long clients are willing to wait. */
   left(rows: number, waitedMs: number): void;
-  /** Decides whether there is an overload, given the wait of the next row. @returns true if it has just begun. */
+  /** Decides whether there is an overload, given the wait of the next row. @returns whether there is. */
   update(waitMs: number): boolean;
   isActive(): boolean;
   /** The longest wait that is accepted during an overload, in milliseconds. */
@@ -61,7 +61,7 @@ export function createOverload(runMs: () => number, now: () => number): Overload
       // The shortest queue could not have served them either: one client that leaves at once makes no overload for the others.
       if (waitedMs < TARGET_RUNS * runMs()) return;
       lost += rows;
-      patienceMs = patienceMs < waitedMs * 100 ? patienceMs + (waitedMs - patienceMs) * LATEST : waitedMs;
+      patienceMs = Number.isFinite(patienceMs) ? patienceMs + (waitedMs - patienceMs) * LATEST : waitedMs;
     },
     update(waitMs) {
       decay();

@@ -276,6 +276,18 @@ test('a response that is not read is ended although its client continues to send
   client.destroy();
 });
 
+test('a response that is not read is ended although its client, whose request is complete, sends empty lines', async (t) => {
+  const { port, open, metrics } = await start(t);
+  const client = connect({ port });
+  client.socket.pause();
+  client.send(postText('/answer-at-length', 'x'));
+  await until(() => open() === 1, 'the request');
+  const trickle = setInterval(() => client.send('\r\n'), TIMEOUT_MS / 10);
+  await until(() => open() === 0, 'the end of its connection', 10_000).finally(() => clearInterval(trickle));
+  client.destroy();
+  assert.match((await metrics.render()).text, /http_connections_closed_total\{reason="response_not_read"\} 1/);
+});
+
 test('a body that arrives in time behind its response leaves the connection open for the next request', async (t) => {
   const { port } = await start(t);
   const client = connect({ port });

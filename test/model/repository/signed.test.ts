@@ -6,20 +6,12 @@ import { test } from 'node:test';
 import { createStore } from '../../../functions/model/fetch/store.ts';
 import { createRepository } from '../../../functions/model/repository/repository.ts';
 import { signFolder } from '../../../scripts/sign-model/sign.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { addConstant, writeModel } from '../../helpers/models.ts';
 import { signingKey } from '../../helpers/signing-keys.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 
-const ENGINE = {
-  capacity: { cpus: 1, memoryBytes: undefined },
-  processes: 1,
-  intraOpThreads: 1,
-  executionProviders: ['cpu'],
-  maxBatchSize: 8,
-  batchDelayMs: 0,
-  maxQueueSize: 100,
-  runTimeoutMs: 10_000,
-};
+const ENGINE = engineOptions();
 
 test('an unsigned new version changes nothing and is logged; once it is signed it serves', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'signed-'));

@@ -5,20 +5,12 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { createModel, type ModelOptions } from '../../../functions/model/serving/model.ts';
+import { engineOptions } from '../../helpers/engine-options.ts';
 import { localStore, pickMain } from '../../helpers/local-models.ts';
 import { addConstant, writeModel } from '../../helpers/models.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 
-const ENGINE = {
-  capacity: { cpus: 1, memoryBytes: undefined },
-  processes: 1,
-  intraOpThreads: 1,
-  executionProviders: ['cpu'],
-  maxBatchSize: 8,
-  batchDelayMs: 0,
-  maxQueueSize: 100,
-  runTimeoutMs: 10_000,
-};
+const ENGINE = engineOptions();
 
 /** A model whose load gets no memory before the test ends, and what it tells the budget of its use. */
 function setUp(t: TestContext, options: Partial<ModelOptions> = {}) {
