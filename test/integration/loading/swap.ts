@@ -36,17 +36,21 @@ function uploadHalves(
   return () => storage.requests.slice(before);
 }
 
-/** One client: asks until it is told to stop. Gives the versions that answered, each once, in their order. */
+/**
+ * One client: sends requests until `over`, and one more that begins after it.
+ * @returns the versions that responded, each once, in their order.
+ */
 async function client(host: Host, over: AbortSignal): Promise<string[]> {
   const versions: string[] = [];
-  while (!over.aborted) {
+  for (let last = false; !last; ) {
+    last = over.aborted;
     const { status, json, text } = await predict(host, [10, 20]);
     assert.equal(status, 200, text);
     const { prediction, model } = json();
     const constant = Number(model.version);
     assert.deepEqual(prediction, [10 + constant, 20 + constant], `version ${model.version} gave another's answer`);
     if (versions.at(-1) !== model.version) versions.push(model.version);
-    await pause(PAUSE_MS);
+    if (!last) await pause(PAUSE_MS);
   }
   return versions;
 }
@@ -78,10 +82,11 @@ export function swapping(): void {
           }
 
           await Promise.race([upload(), clients]).finally(() => over.abort());
-          // A client whose last answer was under way when the third came has not seen it.
-          const seen = await clients;
-          for (const versions of seen) assert.deepEqual(versions, ['1', '2', '3'].slice(0, versions.length));
-          assert.ok(seen.some((versions) => versions.includes('3')));
+          // A client of a busy machine may send nothing while the second serves.
+          for (const versions of await clients) {
+            assert.deepEqual(versions, versions.toSorted());
+            assert.equal(versions.at(-1), '3');
+          }
           assert.equal(await swaps(host), 2);
           assert.equal(await metric(host, 'model_refreshes_total', { outcome: 'failed' }), 0);
         });
