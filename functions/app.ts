@@ -7,6 +7,7 @@ import { createCgroupReader } from './engine/cgroup-memory.ts';
 import { createMemoryWatch, type MemoryWatch, type WatchedEngine } from './engine/memory-watch.ts';
 import type { EngineView } from './engine/pool.ts';
 import { type CallerRules, createAuthorization } from './http/authorization.ts';
+import { createRefusalPace } from './http/connection/refusal-pace.ts';
 import { createResponseFields } from './http/response-fields.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
@@ -54,6 +55,7 @@ const BODY_THREAD = new URL(source ? './routes/body-thread.ts' : './body-thread.
 export function createApp(config: Config, logger: Logger): App {
   const metrics = createMetrics();
   const draining = new AbortController();
+  const refusals = createRefusalPace();
   // Each open stream adds a listener.
   setMaxListeners(0, draining.signal);
   const capacity = measureCapacity();
@@ -90,6 +92,7 @@ export function createApp(config: Config, logger: Logger): App {
     logger,
     metrics,
     draining: () => draining.signal.aborted,
+    refusals,
     authorize: createAuthorization(config.ADMIN_TOKEN_FILE, createCallerRules(config, repository, logger)),
     fields: createResponseFields(config.CORS_ORIGINS ?? [], config.TLS_CERT_FILE !== undefined),
   };
@@ -115,7 +118,10 @@ export function createApp(config: Config, logger: Logger): App {
     model: repository.main,
     metrics,
     routes,
-    drain: () => draining.abort(),
+    drain() {
+      draining.abort();
+      refusals.stop();
+    },
     async close() {
       refresher.close();
       memoryWatch.stop();

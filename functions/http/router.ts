@@ -7,6 +7,7 @@ import { type BodyBudget, BodyReservation, processBudget } from './body/body-bud
 import type { PieceReader } from './body/pieces.ts';
 import { type BufferedBody, receiveBody, type StreamedBody } from './body/receive-body.ts';
 import { limitClient } from './connection/client-limits.ts';
+import { createRefusalPace, type RefusalPace } from './connection/refusal-pace.ts';
 import { isArriving, sendFailure, toServingError } from './error-response.ts';
 import { type RequestContext, RequestState } from './request-context.ts';
 import { createRequestRecorder } from './request-recorder.ts';
@@ -85,6 +86,8 @@ export interface RouterOptions {
   readonly fields?: FieldsOfResponses;
   /** The memory for all bodies together. Default: the process's budget. */
   readonly budget?: BodyBudget;
+  /** When refusals of `Route.admit` are sent. Default: at a rate of their own. */
+  readonly refusals?: RefusalPace;
 }
 
 /** Handles one request. It never throws: every error becomes a response. */
@@ -106,7 +109,7 @@ type Routed = Omit<RequestContext, 'params'> & {
  */
 export function createRouter(routes: readonly Route[], options: RouterOptions): RequestHandler {
   const { metrics, requestTimeoutMs, authorize, budget = processBudget } = options;
-  const { fields: responses = createResponseFields([], false) } = options;
+  const { fields: responses = createResponseFields([], false), refusals = createRefusalPace() } = options;
   const table = createRouteTable(routes);
   const record = createRequestRecorder(options, table.patternOf);
   if (authorize === undefined && routes.some(({ admin }) => admin === true)) {
@@ -137,7 +140,10 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       context.isAuthorized = true;
       cancellation.caller = context.caller?.id;
       const refusal = route.admit?.(context);
-      if (refusal !== undefined) throw refusal;
+      if (refusal !== undefined) {
+        await refusals.wait();
+        throw cancellation.left ? leftEarly() : refusal;
+      }
       if (route.body !== undefined) {
         context.reservation = new BodyReservation(budget);
         const received = receiveBody(req, route.body, context.reservation);

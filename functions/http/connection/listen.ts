@@ -14,6 +14,12 @@ interface ListenOptions {
   readonly fail: () => void;
 }
 
+/**
+ * Connections that the kernel has opened and the server has not accepted yet. Beyond Node's default of 511 they
+ * are dropped when thousands connect at once, and their clients try again only after seconds. Linux lowers it to `net.core.somaxconn`, 4096.
+ */
+const BACKLOG = 4096;
+
 /** Listens on a port. Later errors of the server are logged only. */
 export function listen(server: Server, { name, port, host, logger, fail }: ListenOptions): void {
   function onListenError(error: NodeJS.ErrnoException): void {
@@ -21,7 +27,7 @@ export function listen(server: Server, { name, port, host, logger, fail }: Liste
     fail();
   }
   server.once('error', onListenError);
-  server.listen({ port, ...(host !== '*' && { host }) }, () => {
+  server.listen({ port, backlog: BACKLOG, ...(host !== '*' && { host }) }, () => {
     server.off('error', onListenError);
     // A later error concerns one connection: the server goes on serving the others.
     server.on('error', (error) => logger.error('a connection could not be accepted', { error }));

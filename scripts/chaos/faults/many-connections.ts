@@ -46,7 +46,10 @@ async function measure(chaos: Chaos, { port }: Target, connections: number, retr
   chaos.compares(`${who}: goodput / peak >= 0.7`, rate, atLeast(0.7));
 }
 
-/** Rows that do not end occupy both engines and the queue, so that the server does nothing but refuse. */
+/**
+ * Rows that do not end occupy both engines and the queue, so that the server does nothing but refuse. The engines are stopped
+ * meanwhile: they would share the CPUs' caches with the server.
+ */
 async function measureRefusals(chaos: Chaos): Promise<void> {
   const target = await chaos.start({ env: { MODEL_URI: join(chaos.models, SLOW), MAX_QUEUE_SIZE: '1' } });
   const owners = Array.from({ length: ENDLESS }, () => createClient(target.port));
@@ -55,6 +58,7 @@ async function measureRefusals(chaos: Chaos): Promise<void> {
     // Each in a run of its own.
     await sleep(PAUSE_MS);
   }
+  for (const engine of target.engines()) process.kill(engine, 'SIGSTOP');
   const seconds = chaos.scale(10, 1.5);
   const measureCost = async (work: MakeWork): Promise<number> => {
     const load = closedLoop({ port: target.port, connections: PEAK_CONNECTIONS, make: work });

@@ -60,3 +60,12 @@ test('an address that the machine does not have stops the start, with a line tha
   await promise;
   assert.equal(lines[0]!.message, '192.0.2.1 is no address of this machine: set HOST=* for all');
 });
+
+test('thousands of connections may wait to be accepted', (t) => {
+  const { logger } = recordTelemetry();
+  const server = createServer();
+  const spy = t.mock.method(server, 'listen', () => server);
+  listen(server, { name: 'PORT', port: 0, host: '*', logger, fail: () => assert.fail('the start failed') });
+  const [options] = spy.mock.calls[0]!.arguments as unknown as [{ backlog: number }];
+  assert.ok(options.backlog >= 4096, `backlog ${options.backlog}`);
+});
