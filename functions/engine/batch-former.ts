@@ -101,7 +101,7 @@ export function createBatchFormer(
   function takeJoined(head: Entry): Batch {
     const now = performance.now();
     const batch: BatchSlice[] = [];
-    let rowsLeft = maxBatchSize;
+    let rowsLeft = Math.min(maxBatchSize, admission.usefulRows());
     let bytesLeft = maxBatchBytes;
     let entry: Entry | undefined = head;
     while (entry !== undefined) {

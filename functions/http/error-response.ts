@@ -48,11 +48,12 @@ export function sendFailure(
     return;
   }
   const body = failureBody(error, id);
+  const length = Buffer.byteLength(body);
   const headers = [
     'Content-Type',
     'application/json',
     'Content-Length',
-    String(Buffer.byteLength(body)),
+    String(length),
     'X-Request-Id',
     id,
     ...fields.data,
@@ -68,7 +69,8 @@ export function sendFailure(
   if (closes || error.code === 'DRAINING') headers.push('Connection', 'close');
   res.writeHead(status, headers);
   if (!closes) {
-    res.end(body);
+    // As of `sendText`.
+    res.end(body, length === body.length ? 'latin1' : 'utf8');
     if (half) discard(req);
     return;
   }

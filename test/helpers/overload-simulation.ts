@@ -64,10 +64,11 @@ export function simulate(world: World, arrivals: readonly number[]): SimulatedRe
     ) {
       admission.begin(head);
       const batch: Entry[] = [];
+      const mostRows = admission.usefulRows();
       for (let entry: Entry | undefined = head; entry !== undefined; ) {
         admission.take(entry, 1);
         batch.push(entry);
-        entry = batch.length < world.maxRunRows ? admission.next(head.key) : undefined;
+        entry = batch.length < mostRows ? admission.next(head.key) : undefined;
       }
       free--;
       const ms = world.runMs(batch.length);

@@ -114,6 +114,11 @@ export class Admission<E extends AdmittedEntry> {
     return entry;
   }
 
+  /** The most rows of the next run: see `RunTimes`. */
+  usefulRows(): number {
+    return this.#runTimes.usefulRows();
+  }
+
   /** Takes rows of an entry for a run. @returns the index of the first of them. */
   take(entry: E, rows: number): number {
     return this.#queue.take(entry, rows);

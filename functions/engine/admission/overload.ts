@@ -22,12 +22,17 @@ const ENDS_BELOW = 0.05;
 const TARGET_MS = 500;
 /** A shorter queue than so many runs would leave engines idle while clients come back. */
 const TARGET_RUNS = 2;
+/** The share of the time after which clients left that others may be expected to wait. */
+const PATIENCE_SHARE = 0.8;
+/** How long it is remembered: other clients may wait longer. */
+const PATIENCE_KNOWN_MS = 60_000;
 /** The weight of the latest client that left in the average of their waits. */
 const LATEST = 1 / 16;
 
 /**
  * Recognizes an overload by its effect, rows that are lost although they were queued for long, because arrivals alone do not tell
- * it: a hundred clients that wait patiently are no overload, ten that give up after a second are. Then only as many rows are queued
+ * it: a hundred clients that wait patiently are no overload, ten that give up after a second are. For a minute
+ * after one in which clients left, a wait as long as theirs is an overload at once. Then only as many rows are queued
  * as wait for `targetMs`: more would raise the wait, not the throughput, and engines would work on rows that nobody waits for
  * any more (the reason for CoDel, RFC 8289).
  * @param runMs how long a run takes.
@@ -39,6 +44,9 @@ export function createOverload(runMs: () => number, now: () => number): Overload
   let isActive = false;
   /** How long clients that left had waited, on average. */
   let patienceMs = Number.POSITIVE_INFINITY;
+  /** A wait that clients have not awaited in the last overload, until `limitKnownUntil`. */
+  let limitMs = Number.POSITIVE_INFINITY;
+  let limitKnownUntil = 0;
 
   function decay(): void {
     const at = now();
@@ -72,7 +80,11 @@ export function createOverload(runMs: () => number, now: () => number): Overload
       }
       const share = lost / (served + lost + Number.EPSILON);
       if (isActive) isActive = share > ENDS_BELOW;
-      else isActive = share > BEGINS_ABOVE && waitMs > targetMs();
+      else if (share > BEGINS_ABOVE && waitMs > targetMs()) {
+        isActive = true;
+        limitMs = patienceMs * PATIENCE_SHARE;
+        limitKnownUntil = countedAt + PATIENCE_KNOWN_MS;
+      } else isActive = waitMs > limitMs && countedAt < limitKnownUntil;
       return isActive;
     },
     isActive: () => isActive,

@@ -6,10 +6,23 @@ export interface RunTimes {
   doubt(): void;
   /** Milliseconds that a run of so many rows takes; 0 before the first run has ended. */
   runMs(rows: number): number;
+  /**
+   * The most rows of the next run. Once runs take long, they grow only as far as that saves time for each row: for a network
+   * that computes four rows in four times the time of one, a larger run would only delay the first of its rows.
+   */
+  usefulRows(): number;
   /** Milliseconds until so many rows have been run, if no others are run meanwhile; 0 before the first run has ended. */
   drainMs(rows: number): number;
 }
 
+/** Shorter runs are not limited. */
+const LONG_RUN_MS = 20;
+/** A larger run has to save this share of the time of a row. */
+const WORTHWHILE = 0.1;
+/** How long a run of a size that was not seen may be expected to take, if that size is not the next one. */
+const TRIED_RUN_MS = 100;
+/** So often a run may be larger, because the times of larger runs may have changed. */
+const TRIED_EVERY = 100;
 /** The weight of the latest run: an estimate follows a change of speed within about ten runs. */
 const LATEST = 1 / 8;
 
@@ -20,8 +33,11 @@ const LATEST = 1 / 8;
 export function createRunTimes(maxRows: number, engines: () => number): RunTimes {
   /** The average duration of runs of 2^i to 2^(i+1)-1 rows, in milliseconds; 0 if there was none. */
   const averages = new Float64Array(32);
+  /** The average number of their rows. */
+  const averageRows = new Float64Array(32);
   /** The most rows of a run so far. Limits of bytes may keep runs smaller than `maxRows`. */
   let largest = 0;
+  let limitedRuns = 0;
 
   function runMs(rows: number): number {
     const wanted = sizeClass(rows);
@@ -31,23 +47,51 @@ export function createRunTimes(maxRows: number, engines: () => number): RunTimes
     return 0;
   }
 
+  const perRow = (size: number): number =>
+    averages[size] === 0 ? Number.POSITIVE_INFINITY : averages[size]! / averageRows[size]!;
+
+  /** The most rows of a run that is not longer than it has to be. Sizes that were not seen are tried one after the other. */
+  function usefulRows(): number {
+    let best = Number.POSITIVE_INFINITY;
+    for (let size = 0; size < averages.length; size++) best = Math.min(best, perRow(size));
+    if (best === Number.POSITIVE_INFINITY) return maxRows;
+    const enough = best / (1 - WORTHWHILE);
+    let useful = 0;
+    for (let size = 0; size < averages.length; size++) {
+      if (perRow(size) > enough) continue;
+      useful = size;
+      if (averages[size]! > LONG_RUN_MS) break;
+    }
+    const isTried = averages[useful + 1] !== 0;
+    const shortRun = Math.floor((isTried ? LONG_RUN_MS : TRIED_RUN_MS) / best);
+    return Math.min(maxRows, Math.max(shortRun, largestOf(isTried ? useful : useful + 1)));
+  }
+
   return {
     record(rows, ms) {
       const size = sizeClass(rows);
       const before = averages[size]!;
-      averages[size] = before === 0 ? ms : before + (ms - before) * LATEST;
+      const weight = before === 0 ? 1 : LATEST;
+      averages[size] = before + (ms - before) * weight;
+      averageRows[size]! += (rows - averageRows[size]!) * weight;
       largest = Math.max(largest, rows);
     },
     doubt() {
       for (let i = 0; i < averages.length; i++) averages[i]! *= 1 - LATEST;
     },
     runMs,
+    usefulRows() {
+      const rows = usefulRows();
+      return rows < maxRows && ++limitedRuns % TRIED_EVERY === 0 ? Math.min(maxRows, 2 * rows) : rows;
+    },
     drainMs(rows) {
       // Runs grow with the queue, but no run larger than twice those that were seen is counted on.
-      const rowsInRun = Math.max(1, Math.min(rows, maxRows, 2 * largest));
+      const rowsInRun = Math.max(1, Math.min(rows, usefulRows(), 2 * largest));
       return ((rows / rowsInRun) * runMs(rowsInRun)) / Math.max(1, engines());
     },
   };
 }
 
 const sizeClass = (rows: number): number => 31 - Math.clz32(Math.max(1, rows));
+/** The most rows of a class. */
+const largestOf = (size: number): number => 2 ** (size + 1) - 1;

@@ -250,6 +250,9 @@ const served = (requests: readonly SimulatedRequest[], from: number, to: number)
     ({ outcome, settledAt }) => outcome === 'served' && settledAt >= from * 1000 && settledAt < to * 1000,
   );
 
+/** The same network, whose rows are joined: a run takes as long as its rows one after the other. */
+const JOINED: World = { ...CONVOLUTION, maxRunRows: 64, runMs: (rows) => 50 * rows };
+
 for (const [deadlineMs, patienceMs] of [
   [60_000, Number.POSITIVE_INFINITY],
   [5000, Number.POSITIVE_INFINITY],
@@ -259,11 +262,14 @@ for (const [deadlineMs, patienceMs] of [
 ] as const) {
   for (const factor of [1.3, 3, 10]) {
     test(`at ${factor} times the capacity, with a deadline of ${deadlineMs / 1000} s and clients that leave after ${patienceMs / 1000} s, nine tenths of it are served in each two seconds`, () => {
-      const world = { ...CONVOLUTION, deadlineMs, patienceMs };
-      const requests = simulate(world, arrivalsOf(factor * PEAK, 0, 60, createRandom()));
-      for (let second = 2; second < 58; second += 2) {
-        const { length } = served(requests, second, second + 2);
-        assert.ok(length >= 0.9 * 2 * PEAK, `second ${second}: ${length} in two seconds`);
+      for (const net of [CONVOLUTION, JOINED]) {
+        const world = { ...net, deadlineMs, patienceMs };
+        const requests = simulate(world, arrivalsOf(factor * PEAK, 0, 60, createRandom()));
+        for (let second = 2; second < 58; second += 2) {
+          const { length } = served(requests, second, second + 2);
+          const where = `runs of ${net.maxRunRows}, second ${second}`;
+          assert.ok(length >= 0.9 * 2 * PEAK, `${where}: ${length} in two seconds`);
+        }
       }
     });
   }

@@ -62,3 +62,23 @@ test('the target keeps engines busy for two runs, and is half of the time that c
   for (let i = 0; i < 100; i++) overload.left(1, 60_000);
   assert.equal(overload.targetMs(), 500);
 });
+
+test('for a minute after an overload in which clients left, a wait nearly as long as theirs is one at once', () => {
+  const { clock, overload } = setUp(50);
+  for (let i = 0; i < 10; i++) overload.left(1, 5000);
+  assert.equal(overload.update(4500), true);
+  overload.update(0);
+  clock.now = 59_000;
+  assert.equal(overload.update(3900), false);
+  assert.equal(overload.update(4100), true);
+  overload.update(0);
+  clock.now = 61_000;
+  assert.equal(overload.update(4100), false);
+});
+
+test('a client that leaves, without an overload, does not shorten the wait of others', () => {
+  const { overload } = setUp(50);
+  overload.served(100);
+  overload.left(1, 200);
+  assert.equal(overload.update(5000), false);
+});
