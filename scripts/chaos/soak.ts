@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spread } from '../bench/summary.ts';
 import type { Attack, StartAttack } from './attack.ts';
 import { ATTACKS } from './attacks.ts';
 import { closedLoop } from './clients/load.ts';
@@ -27,26 +28,27 @@ export const soak: Fault = {
     // Once each: their models are loaded, and pools are filled.
     for (const attack of Object.values(ATTACKS)) await attackFor(chaos, target, [attack], chaos.scale(3000, 400));
     await sleep(CALM_MS);
-    const before = { memory: target.memory(), handles: target.handles() };
+    const handlesBefore = target.handles();
+    const levels = [target.memory()];
     const end = performance.now() + (chaos.quick ? QUICK_MS : chaos.minutes * 60_000);
     while (performance.now() < end) {
       const attacks = Array.from({ length: AT_ONCE }, () => chaos.random.pick(Object.values(ATTACKS)));
       await attackFor(chaos, target, attacks, chaos.scale(10_000, 2000));
+      levels.push(target.memory());
     }
     await sleep(CALM_MS);
-    const after = { memory: target.memory(), handles: target.handles() };
+    const handlesAfter = target.handles();
     const samples = await load.stop();
     chaos.holds('no wrong response', !samples.some(isWrong), `${samples.filter(isWrong).length} of ${samples.length}`);
     chaos.holds('each request is served', samples.every(isServed), countStatuses(samples));
-    const most = before.memory + Math.max(LEVEL_MB, before.memory * LEVEL_SHARE);
-    const show = (value: number): string => value.toFixed(0);
-    chaos.holds(
-      `memory <= ${show(most)} MB`,
-      after.memory <= most,
-      `${show(before.memory)}, then ${show(after.memory)} MB`,
-    );
-    const handles = before.handles + LEVEL_HANDLES;
-    chaos.holds(`handles <= ${handles}`, after.handles <= handles, `${before.handles}, then ${after.handles}`);
+    // After a large body the serving process has up to a few hundred MB that V8 has not collected yet.
+    const half = Math.ceil(levels.length / 2);
+    const [before, after] = [spread(levels.slice(0, half)).median, spread(levels.slice(half)).median];
+    const most = before + Math.max(LEVEL_MB, before * LEVEL_SHARE);
+    const seen = `${before.toFixed(0)}, then ${after.toFixed(0)} MB (medians of the halves)`;
+    chaos.holds(`memory <= ${most.toFixed(0)} MB`, after <= most, seen);
+    const handles = handlesBefore + LEVEL_HANDLES;
+    chaos.holds(`handles <= ${handles}`, handlesAfter <= handles, `${handlesBefore}, then ${handlesAfter}`);
   },
 };
 
