@@ -311,6 +311,25 @@ test('a load balancer reaches no route for operators, and would if ADMIN_PORT we
   assert.match(check().join('\n'), /forwards POST \/v2\/repository\/models\/\{name\}\/load, which is for operators/);
 });
 
+test('the overlay of one replica takes every component, and has no autoscaler and no disruption budget', (t) => {
+  for (const component of COMPONENTS) {
+    const root = copyManifests(t);
+    edit(root, 'dev', (kustomization) => {
+      kustomization.components = [`../../components/${component}`];
+    });
+    const documents = render(root, 'dev');
+    const objects = valuesOf(documents);
+    const kinds = objects.map(({ kind }) => kind);
+    assert.ok(!kinds.includes('HorizontalPodAutoscaler') && !kinds.includes('PodDisruptionBudget'), component);
+    assert.deepEqual(checkTogether(documents), [], component);
+    assert.ok(
+      objects.every(({ metadata }) => metadata.labels[INSTANCE] === 'ml-model'),
+      component,
+    );
+    assert.equal(objects.find(({ kind }) => kind === 'Deployment').spec.replicas, 1, component);
+  }
+});
+
 /** Runs the lines of a page's shell block that change files, in a copy of the project. */
 function runLines(root: string, page: string, heading: string): void {
   const [block] = blocks(section(page, heading)).filter(({ text }) => /^(cp|sed) /m.test(text));
