@@ -63,6 +63,11 @@ export function ofKind(documents: readonly Node[], kind: string): Node[] {
   return documents.filter((object) => object.at('kind').text === kind && object.at('apiVersion').text !== KNATIVE);
 }
 
+/** The value of a setting in a container, as the server reads it: an empty one is not set. */
+export function settingOf({ env }: Container, setting: string): string | undefined {
+  return env.find(({ name }) => name === setting)?.value?.trim() || undefined;
+}
+
 /** Whether a map of labels has all labels of a selector. An empty selector selects everything. */
 export function selects(matchLabels: Node, labels: Node): boolean {
   return matchLabels.entries.every(([name, wanted]) => labels.at(name).text === wanted.text);

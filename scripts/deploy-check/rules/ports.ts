@@ -1,4 +1,4 @@
-import { type Container, ofKind, type Rule, type Scope, selects } from '../containers.ts';
+import { type Container, ofKind, type Rule, type Scope, selects, settingOf } from '../containers.ts';
 import type { Finding, Node } from '../yaml.ts';
 
 const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'];
@@ -53,11 +53,11 @@ function checkContainer(container: Container, scope: Scope): Finding[] {
 }
 
 /** The ports on which a container listens: ours by its settings, another by its manifest, which may have none. */
-function portsOf({ ours, env, node }: Container, { image }: Scope): number[] {
+function portsOf(container: Container, { image }: Scope): number[] {
+  const { ours, node } = container;
   if (!ours) return node.at('ports').items.map((one) => one.at('containerPort').number ?? Number.NaN);
-  const set = (setting: string): string | undefined => env.find(({ name }) => name === setting)?.value;
-  const admin = set('ADMIN_PORT')?.trim() || undefined;
-  return [Number(set('PORT') ?? image.port), ...(admin === undefined ? [] : [Number(admin)])];
+  const admin = settingOf(container, 'ADMIN_PORT');
+  return [Number(settingOf(container, 'PORT') ?? image.port), ...(admin === undefined ? [] : [Number(admin)])];
 }
 
 /** Checks a port by its number, or by its name in a container. */

@@ -1,5 +1,5 @@
 import { SETTINGS } from '../../../functions/config/settings.ts';
-import { type Container, ofKind, type Rule } from '../containers.ts';
+import { type Container, ofKind, type Rule, settingOf } from '../containers.ts';
 import { ROUTES } from '../image.ts';
 import type { Finding, Node } from '../yaml.ts';
 
@@ -23,7 +23,8 @@ export const checkProbes: Rule = ({ containers, documents }) => [
   ),
 ];
 
-function checkContainer({ platform, node, env }: Container): Finding[] {
+function checkContainer(container: Container): Finding[] {
+  const { platform, node } = container;
   if (platform === 'compose') {
     const test = node.at('healthcheck', 'test');
     const [how, program] = test.items.map(({ text }) => text);
@@ -39,7 +40,7 @@ function checkContainer({ platform, node, env }: Container): Finding[] {
   const hooks = ['preStop', 'postStart'].map((hook) => node.at('lifecycle', hook));
   return [
     ...probes,
-    ...(platform === 'kubernetes' ? checkStartup(node.at('startupProbe'), env) : []),
+    ...(platform === 'kubernetes' ? checkStartup(container) : []),
     ...[...hooks, ...Object.keys(PATHS).map((probe) => node.at(probe))]
       .map((one) => one.at('exec', 'command'))
       .filter((command) => command.given && command.at(0).text !== NODE)
@@ -48,11 +49,11 @@ function checkContainer({ platform, node, env }: Container): Finding[] {
 }
 
 /** A container is killed when its startup probe gives up: the server's own limit for a load comes first. Cloud Run allows 240 s. */
-function checkStartup(probe: Node, env: Container['env']): Finding[] {
+function checkStartup(container: Container): Finding[] {
+  const probe = container.node.at('startupProbe');
   if (probe.at('httpGet', 'path').text !== '/ready') return [];
   const seconds = (probe.at('periodSeconds').number ?? 10) * (probe.at('failureThreshold').number ?? 3);
-  const set = env.find(({ name }) => name === 'LOAD_TIMEOUT_MS')?.value;
-  const load = Number(set ?? SETTINGS.LOAD_TIMEOUT_MS.default);
+  const load = Number(settingOf(container, 'LOAD_TIMEOUT_MS') ?? SETTINGS.LOAD_TIMEOUT_MS.default);
   if (!(load > seconds * 1000)) return [];
   return [probe.finding(`gives up after ${seconds} s, but a model may load for LOAD_TIMEOUT_MS, ${load} ms`)];
 }

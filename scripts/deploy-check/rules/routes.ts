@@ -1,4 +1,4 @@
-import { ofKind, type Rule } from '../containers.ts';
+import { ofKind, type Rule, settingOf } from '../containers.ts';
 import { isForOperators, ROUTES } from '../image.ts';
 import type { Finding, Node } from '../yaml.ts';
 
@@ -8,7 +8,7 @@ import type { Finding, Node } from '../yaml.ts';
  */
 export const checkRoutes: Rule = ({ documents, containers }) => {
   const matches = matchesOf(documents);
-  const exposed = containers.filter(({ ours, init }) => ours && !init).some(({ env }) => !env.some(isAdminPort));
+  const exposed = containers.some((one) => one.ours && !one.init && settingOf(one, 'ADMIN_PORT') === undefined);
   return matches.flatMap((path) => [...checkPath(path), ...(exposed ? checkOperators(path) : [])]);
 };
 
@@ -39,6 +39,3 @@ function checkOperators(path: Node): Finding[] {
   if (forwarded.length === 0) return [];
   return [path.finding(`forwards ${forwarded[0]}, which is for operators: set ADMIN_PORT, which serves it elsewhere`)];
 }
-
-const isAdminPort = ({ name, value }: { name: string; value: string | undefined }): boolean =>
-  name === 'ADMIN_PORT' && value !== '';
