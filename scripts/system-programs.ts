@@ -43,7 +43,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   {
     name: 'kubectl',
     install: 'https://kubernetes.io/docs/tasks/tools/ (1.27 or newer; Debian 13: apt-get install kubernetes-client)',
-    tests: ['kustomize'],
+    tests: ['kustomize', 'releases'],
     isUsable: () => findMissingKubectl() === undefined,
   },
   {

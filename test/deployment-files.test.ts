@@ -3,7 +3,10 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { readImage } from '../scripts/deploy-check/image.ts';
+import { SETTINGS } from '../functions/config/settings.ts';
+import { ROUTES, readImage } from '../scripts/deploy-check/image.ts';
+import { forwards, matchesOf } from '../scripts/deploy-check/rules/routes.ts';
+import { readYaml } from '../scripts/deploy-check/yaml.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 // biome-ignore lint/suspicious/noExplicitAny: YAML of many shapes.
@@ -34,14 +37,31 @@ test('every image listens on all addresses: nothing outside of a container reach
     );
 });
 
-test('a pod has five minutes for its model before it is started again, and a minute of silence', () => {
-  const [container] = read('k8s/base/deployment.yaml').spec.template.spec.containers;
-  assert.ok(bound(container.startupProbe) >= 300);
+test('a pod is asked each second whether its model is loaded, has longer for it than a load may take, and a minute of silence', () => {
+  const { progressDeadlineSeconds, template } = read('k8s/base/deployment.yaml').spec;
+  const [container] = template.spec.containers;
+  assert.equal(container.startupProbe.periodSeconds, 1);
+  assert.ok(bound(container.startupProbe) * 1000 > Number(SETTINGS.LOAD_TIMEOUT_MS.default));
+  assert.ok(progressDeadlineSeconds > bound(container.startupProbe));
   assert.ok(bound(container.livenessProbe) >= 60);
   assert.deepEqual(
     ['startupProbe', 'readinessProbe', 'livenessProbe'].map((probe) => container[probe].httpGet.path),
     ['/ready', '/ready', '/health'],
   );
+});
+
+test('the gateway forwards every route of the server, in every dialect, but metrics', () => {
+  const file = 'k8s/components/gateway-route/http-route.yaml';
+  const matches = matchesOf(readYaml(file, readFileSync(join(ROOT, file), 'utf8')).documents);
+  const paths = ROUTES.map((route) => route.slice(route.indexOf(' ') + 1));
+  const isForwarded = (path: string): boolean => matches.some((match) => forwards(match, path));
+  assert.deepEqual(
+    paths.filter((path) => !isForwarded(path)),
+    ['/metrics'],
+  );
+  // Settings of the server below /v2 are on the admin port, which the load balancer does not reach.
+  assert.equal(read('k8s/components/gateway-route/health-check-policy.yaml').spec.default.config.type, 'HTTP');
+  assert.match(readFileSync(join(ROOT, 'k8s/base/config.env'), 'utf8'), /^ADMIN_PORT=8081$/m);
 });
 
 test('the autoscaler keeps 2 to 10 pods at 70 % of their CPU', () => {

@@ -4,12 +4,16 @@ import { createScope, type Rule, type Scope } from './containers.ts';
 import { readImage } from './image.ts';
 import { buildAll } from './kustomize.ts';
 import { checkCloudRun } from './rules/cloud-run.ts';
+import { checkEgress } from './rules/egress.ts';
 import { checkEnvironment, checkImageEnvironment } from './rules/environment.ts';
 import { checkImages } from './rules/images.ts';
 import { checkPods } from './rules/pods.ts';
 import { checkPorts } from './rules/ports.ts';
 import { checkProbes } from './rules/probes.ts';
 import { checkReferences } from './rules/references.ts';
+import { checkReleases } from './rules/releases.ts';
+import { checkRoutes } from './rules/routes.ts';
+import { checkSelectors } from './rules/selectors.ts';
 import { checkShutdown } from './rules/shutdown.ts';
 import { checkSchemas } from './schema.ts';
 import { type Finding, type Node, readYaml } from './yaml.ts';
@@ -18,6 +22,9 @@ const RULES: readonly Rule[] = [
   checkEnvironment,
   checkPorts,
   checkProbes,
+  checkRoutes,
+  checkSelectors,
+  checkEgress,
   checkPods,
   checkImages,
   checkShutdown,
@@ -41,6 +48,11 @@ export function checkDeployment(root: string, kustomize: boolean) {
   const plain = documents.filter(({ source: { file } }) => !/^k8s\/.*(?<!\/kustomization\.yaml)$/.test(file));
   const builds = kustomize ? buildAll(root) : [];
   const built = builds.flatMap((build) => build.documents);
+  // Overlays of one namespace run beside each other.
+  const overlays = Map.groupBy(
+    builds.filter(({ overlay }) => overlay).map(({ documents }) => documents),
+    namespaceOf,
+  );
   const apply = (scope: Scope): Finding[] => RULES.flatMap((rule) => rule(scope));
   const findings = [
     ...ofImage,
@@ -48,7 +60,16 @@ export function checkDeployment(root: string, kustomize: boolean) {
     ...read.flatMap((one) => one.findings),
     ...apply(createScope(plain, image)),
     ...builds.flatMap((build) => build.findings),
-    ...builds.flatMap((build) => apply(createScope(build.documents, image, build.overlay))),
+    ...builds.flatMap(({ documents, overlay: deployed }) => {
+      const others = deployed ? overlays.get(namespaceOf(documents))!.flat() : built;
+      return apply(createScope(documents, image, { deployed, others }));
+    }),
+    ...[...overlays].flatMap(([namespace, releases]) => {
+      // Those without a namespace are applied to any, each on its own.
+      if (namespace === undefined || releases.length === 1) return [];
+      const scope = createScope(releases.flat(), image);
+      return [...checkSelectors(scope), ...checkReleases(scope)];
+    }),
     ...checkSchemas([...plain, ...withoutCopies(built, (object) => JSON.stringify(object.value))]),
   ];
   return {
@@ -60,6 +81,11 @@ export function checkDeployment(root: string, kustomize: boolean) {
     builds: builds.map(({ name }) => name),
     objects: plain.length + built.length,
   };
+}
+
+/** The namespace of a build's objects; undefined if it sets none. */
+function namespaceOf(documents: readonly Node[]): string | undefined {
+  return documents.map((object) => object.at('metadata', 'namespace').text).find((name) => name !== undefined);
 }
 
 /** The first of those with the same key. */

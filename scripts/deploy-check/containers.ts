@@ -10,6 +10,8 @@ export interface Scope {
   readonly containers: readonly Container[];
   /** Whether it is the build of an overlay, which is deployed to a cluster. */
   readonly deployed: boolean;
+  /** The objects of builds that may run beside this one, whose Gateway it may use. */
+  readonly others: readonly Node[];
 }
 
 /** Finds faults in a scope. */
@@ -36,6 +38,8 @@ export interface Variable {
 /** A pod of Kubernetes, or a revision of Cloud Run. */
 export interface Pod {
   readonly platform: 'kubernetes' | 'cloud-run';
+  /** The Deployment, or another object that makes the pod. */
+  readonly owner: Node;
   readonly labels: Node;
   readonly spec: Node;
   readonly containers: readonly Container[];
@@ -44,15 +48,24 @@ export interface Pod {
 /** Cloud Run's Service has the `apiVersion` of Knative. */
 export const KNATIVE = 'serving.knative.dev/v1';
 
-export function createScope(documents: readonly Node[], image: Image, deployed = false): Scope {
+export function createScope(
+  documents: readonly Node[],
+  image: Image,
+  { deployed = false, others = [] }: Partial<Pick<Scope, 'deployed' | 'others'>> = {},
+): Scope {
   const pods = documents.flatMap((object) => readPod(object, documents));
   const containers = [...pods.flatMap((pod) => pod.containers), ...documents.flatMap(readCompose)];
-  return { image, documents, pods, containers, deployed };
+  return { image, documents, pods, containers, deployed, others };
 }
 
 /** The objects of a kind. */
 export function ofKind(documents: readonly Node[], kind: string): Node[] {
   return documents.filter((object) => object.at('kind').text === kind && object.at('apiVersion').text !== KNATIVE);
+}
+
+/** The value of a setting in a container, as the server reads it: an empty one is not set. */
+export function settingOf({ env }: Container, setting: string): string | undefined {
+  return env.find(({ name }) => name === setting)?.value?.trim() || undefined;
 }
 
 /** Whether a map of labels has all labels of a selector. An empty selector selects everything. */
@@ -75,7 +88,7 @@ function readPod(object: Node, documents: readonly Node[]): Pod[] {
     ...spec.at('initContainers').items.map((node) => read(node, node.at('restartPolicy').text !== 'Always')),
     ...spec.at('containers').items.map((node) => read(node, false)),
   ];
-  return [{ platform, labels: template.at('metadata', 'labels'), spec, containers }];
+  return [{ platform, owner: object, labels: template.at('metadata', 'labels'), spec, containers }];
 }
 
 /** The variables of a pod's container: its `env`, and the ConfigMaps of its `envFrom`. */

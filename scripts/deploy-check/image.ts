@@ -3,11 +3,18 @@ import { join } from 'node:path';
 import { NATIVE } from '../../functions/routes/openapi/native.ts';
 import { OPEN_INFERENCE } from '../../functions/routes/openapi/open-inference.ts';
 import { TENSORFLOW_SERVING } from '../../functions/routes/openapi/tensorflow-serving.ts';
+import { createPageRoutes } from '../../functions/routes/pages/page.ts';
 import type { Finding } from './yaml.ts';
 
 export const DOCKERFILE = 'Dockerfile.ml';
 /** The server's routes, as method and path: `POST /models/{name}/predict`. */
-export const ROUTES = Object.keys({ ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING });
+export const ROUTES: readonly string[] = [
+  ...Object.keys({ ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING }),
+  ...createPageRoutes().map(({ method, path }) => `${method} ${path}`),
+];
+/** Routes that are served on the admin port alone, if there is one. */
+const FOR_OPERATORS =
+  /^GET \/metrics$|^\w+ \/v2\/(logging|trace\/setting|models\/\{name\}\/trace\/setting|repository\/models\/\{name\}\/(un)?load)$/;
 /** The image's name, without its repository. */
 const NAME = 'ml-model';
 /** The name of the image of target gpu in manifests, which kustomize replaces by one with a repository and a tag. */
@@ -90,6 +97,11 @@ export function readReference(text: string): { name: string; version: string | u
 /** Whether it is an image of Dockerfile.ml, in any repository. */
 export function isOurs(reference: string): boolean {
   return [NAME, GPU_NAME].includes(readReference(reference).name);
+}
+
+/** Whether a route of `ROUTES` shows operators how the server runs, or changes the server. */
+export function isForOperators(route: string): boolean {
+  return FOR_OPERATORS.test(route);
 }
 
 /** Whether it is the image of target gpu. */

@@ -39,7 +39,8 @@ export function buildAll(root: string) {
   }
 }
 
-function build(name: string, folder: string, overlay: boolean) {
+/** Builds a folder. @param overlay whether it is deployed to a cluster. */
+export function build(name: string, folder: string, overlay: boolean) {
   const { stdout, stderr, status } = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
   // Besides errors, it prints warnings about deprecated fields.
   const problem = stderr.trim().replaceAll(/\s*\n\s*/g, ' ');

@@ -107,6 +107,14 @@ for (const page of PAGES) {
   });
 }
 
+test('the pages of k8s/: gcloud knows every command and flag that is shown', async () => {
+  const all = globSync('k8s/**/README.md', { cwd: ROOT }).flatMap((page) => shellBlocks(readPage(page)));
+  const text = all.filter((block) => block.includes('gcloud ')).join('\n');
+  const shown = await gcloudCommands(`cd '${copyFiles()}'\n${text}`, join(folder, 'shown'));
+  assert.ok(shown.length > 15, String(shown.length));
+  assert.deepEqual(complaints(shown, [], join(folder, 'gcloud')), []);
+});
+
 test('docs/models/sources.md, In a bucket: gcloud knows every command that is shown, and the account is made before it may read', async () => {
   const lines = shellBlocks(section('docs/models/sources.md', 'In a bucket'));
   const commands = await gcloudCommands(`cd '${ROOT}'; set -u\n${lines.join('\n')}`, join(folder, 'shown'));

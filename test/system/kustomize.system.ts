@@ -71,6 +71,24 @@ test('a fault of the base is reported once, although every build has it', (t) =>
   );
 });
 
+/** An overlay in a namespace, with the suffix of a release and the label by which it differs. */
+const release = (suffix: string, more = ''): string =>
+  `${overlay}namespace: team\nnameSuffix: ${suffix}\nlabels: [{ pairs: { app: server${suffix} }, includeSelectors: true }]\n${more}`;
+
+test('two releases in one namespace that differ by a label have no findings', (t) => {
+  const files = {
+    'k8s/overlays/a/kustomization.yaml': release('-a'),
+    'k8s/overlays/b/kustomization.yaml': release('-b'),
+  };
+  assert.deepEqual(check(t, files), []);
+});
+
+const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: route }
+spec: { parentRefs: [{ name: gateway }], rules: [{ filters: [{ type: RequestRedirect, requestRedirect: { scheme: https } }] }] }
+`;
+
 const BROKEN: [title: string, files: Record<string, string>, line: RegExp][] = [
   [
     'a component whose patch makes an unknown field',
@@ -104,6 +122,30 @@ const BROKEN: [title: string, files: Record<string, string>, line: RegExp][] = [
     'an overlay that leaves the image without a tag',
     { 'k8s/overlays/dev/kustomization.yaml': 'resources: [../../base]\n' },
     /^k8s\/overlays\/dev: .*image: ml-model has no tag/,
+  ],
+  [
+    'an overlay whose suffix alone makes it another release',
+    {
+      'k8s/overlays/a/kustomization.yaml': release('-a'),
+      'k8s/overlays/b/kustomization.yaml': release('-b').replace('server-b', 'server-a'),
+    },
+    /^k8s\/overlays\/b: Deployment\/server-b spec\.selector\.matchLabels: selects the pods of Deployment\/server-a and Deployment\/server-b/,
+  ],
+  [
+    'two overlays with the same names in one namespace',
+    {
+      'k8s/overlays/a/kustomization.yaml': release('-a'),
+      'k8s/overlays/b/kustomization.yaml': release('-a'),
+    },
+    /^k8s\/overlays\/b: Deployment\/server-a: is also in k8s\/overlays\/a: the release that is applied last replaces it/,
+  ],
+  [
+    'a route to a Gateway that no overlay of the namespace has',
+    {
+      'k8s/overlays/a/kustomization.yaml': release('-a').replace('resources: [', 'resources: [route.yaml, '),
+      'k8s/overlays/a/route.yaml': ROUTE,
+    },
+    /^k8s\/overlays\/a: HTTPRoute\/route-a spec\.parentRefs\[0\]\.name: there is no Gateway gateway/,
   ],
   [
     'an overlay that is not built',

@@ -1,4 +1,4 @@
-import { ofKind, type Rule, type Scope } from '../containers.ts';
+import { ofKind, type Pod, type Rule, type Scope } from '../containers.ts';
 import { isGpu, isOurs, readReference } from '../image.ts';
 import type { Finding, Node } from '../yaml.ts';
 
@@ -10,7 +10,13 @@ export const OTHERS: Readonly<Record<string, string>> = {
     'collects metrics on Cloud Run',
 };
 
-/** Rule: every image is ours or in the list above; a GPU has the image of target gpu; overlays set a tag. */
+/** The label for the version of what a pod runs. */
+const VERSION = 'app.kubernetes.io/version';
+
+/**
+ * Rule: every image is ours or in the list above; a GPU has the image of target gpu; overlays set a tag, and a label that says it
+ * says the same.
+ */
 export const checkImages: Rule = (scope) => [
   ...scope.containers.filter(({ node }) => node.at('image').given).flatMap(({ node }) => checkImage(node, scope)),
   // kustomize does not report a replacement of an image that no container has.
@@ -19,7 +25,19 @@ export const checkImages: Rule = (scope) => [
     .flatMap((one) => [one.at('name'), one.at('newName')])
     .filter((name) => name.given && !isKnown(name.text ?? ''))
     .map(unknown),
+  ...scope.pods.flatMap(checkVersion),
 ];
+
+/** The image of target gpu has a tag that ends with -gpu. A digest says nothing of a version. */
+function checkVersion({ labels, containers }: Pod): Finding[] {
+  const label = labels.at(VERSION);
+  if (!label.given) return [];
+  return containers
+    .filter(({ ours, init }) => ours && !init)
+    .map(({ node }) => node.at('image').text ?? '')
+    .filter((text) => !text.includes('@') && readReference(text).version?.replace(/-gpu$/, '') !== label.text)
+    .map((text) => label.finding(`${VERSION} is ${label.text}, and the image is ${text}`));
+}
 
 function checkImage(container: Node, { deployed }: Scope): Finding[] {
   const image = container.at('image');

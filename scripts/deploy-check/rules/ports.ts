@@ -1,4 +1,4 @@
-import { type Container, ofKind, type Rule, type Scope, selects } from '../containers.ts';
+import { type Container, ofKind, type Rule, type Scope, selects, settingOf } from '../containers.ts';
 import type { Finding, Node } from '../yaml.ts';
 
 const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'];
@@ -11,7 +11,29 @@ export const checkPorts: Rule = (scope) => [
     .map((policy) => policy.at('spec', 'default', 'config', 'httpHealthCheck', 'port'))
     .filter((port) => port.given && port.number !== scope.image.port)
     .map((port) => wrong(port, [scope.image.port])),
+  ...ofKind(scope.documents, 'PodMonitoring').flatMap((one) => checkMetrics(one, scope)),
 ];
+
+/** Metrics are served on the admin port alone, if there is one. */
+function checkMetrics(monitoring: Node, scope: Scope): Finding[] {
+  const selector = monitoring.at('spec', 'selector', 'matchLabels');
+  const containers = scope.pods
+    .filter(({ labels }) => selects(selector, labels))
+    .flatMap((pod) => pod.containers.filter(({ ours, init }) => ours && !init));
+  const ports = monitoring.at('spec', 'endpoints').items.map((endpoint) => endpoint.at('port'));
+  return containers.flatMap((container) => {
+    const [requests, admin] = portsOf(container, scope);
+    const numberOf = (port: Node): number | undefined =>
+      port.number ??
+      container.node
+        .at('ports')
+        .items.find((one) => one.at('name').text === port.text)
+        ?.at('containerPort').number;
+    return ports
+      .filter((port) => admin !== undefined && numberOf(port) === requests)
+      .map((port) => port.finding(`port ${requests}, but metrics are on ADMIN_PORT, ${admin}`));
+  });
+}
 
 function checkContainer(container: Container, scope: Scope): Finding[] {
   const { platform, node, ours } = container;
@@ -31,11 +53,11 @@ function checkContainer(container: Container, scope: Scope): Finding[] {
 }
 
 /** The ports on which a container listens: ours by its settings, another by its manifest, which may have none. */
-function portsOf({ ours, env, node }: Container, { image }: Scope): number[] {
+function portsOf(container: Container, { image }: Scope): number[] {
+  const { ours, node } = container;
   if (!ours) return node.at('ports').items.map((one) => one.at('containerPort').number ?? Number.NaN);
-  const set = (setting: string): string | undefined => env.find(({ name }) => name === setting)?.value;
-  const admin = set('ADMIN_PORT');
-  return [Number(set('PORT') ?? image.port), ...(admin === undefined ? [] : [Number(admin)])];
+  const admin = settingOf(container, 'ADMIN_PORT');
+  return [Number(settingOf(container, 'PORT') ?? image.port), ...(admin === undefined ? [] : [Number(admin)])];
 }
 
 /** Checks a port by its number, or by its name in a container. */

@@ -1,4 +1,5 @@
-import { type Container, ofKind, type Rule } from '../containers.ts';
+import { SETTINGS } from '../../../functions/config/settings.ts';
+import { type Container, ofKind, type Rule, settingOf } from '../containers.ts';
 import { ROUTES } from '../image.ts';
 import type { Finding, Node } from '../yaml.ts';
 
@@ -20,25 +21,10 @@ export const checkProbes: Rule = ({ containers, documents }) => [
   ...ofKind(documents, 'PodMonitoring').flatMap((object) =>
     object.at('spec', 'endpoints').items.flatMap((one) => checkPath(one.at('path'), ['/metrics'])),
   ),
-  ...ofKind(documents, 'HTTPRoute')
-    .flatMap((route) => route.at('spec', 'rules').items)
-    .filter((rule) => rule.at('backendRefs').given)
-    .flatMap((rule) => rule.at('matches').items)
-    .flatMap((match) => checkMatch(match.at('path'))),
 ];
 
-/** A path that a load balancer forwards is a route of the server, or a prefix of one. */
-function checkMatch(path: Node): Finding[] {
-  const value = path.at('value');
-  if (!value.given) return [];
-  const below = `${value.text?.replace(/\/$/, '')}/`;
-  const prefix = path.at('type').text !== 'Exact';
-  const paths = ROUTES.map((route) => route.slice(route.indexOf(' ') + 1));
-  if (paths.some((one) => one === value.text || (prefix && `${one}/`.startsWith(below)))) return [];
-  return [value.finding(`${value.text} is no route of the server`)];
-}
-
-function checkContainer({ platform, node }: Container): Finding[] {
+function checkContainer(container: Container): Finding[] {
+  const { platform, node } = container;
   if (platform === 'compose') {
     const test = node.at('healthcheck', 'test');
     const [how, program] = test.items.map(({ text }) => text);
@@ -54,11 +40,22 @@ function checkContainer({ platform, node }: Container): Finding[] {
   const hooks = ['preStop', 'postStart'].map((hook) => node.at('lifecycle', hook));
   return [
     ...probes,
+    ...(platform === 'kubernetes' ? checkStartup(container) : []),
     ...[...hooks, ...Object.keys(PATHS).map((probe) => node.at(probe))]
       .map((one) => one.at('exec', 'command'))
       .filter((command) => command.given && command.at(0).text !== NODE)
       .map((command) => command.finding(`runs ${command.at(0).text}, and the image has ${NODE} alone`)),
   ];
+}
+
+/** A container is killed when its startup probe gives up: the server's own limit for a load comes first. Cloud Run allows 240 s. */
+function checkStartup(container: Container): Finding[] {
+  const probe = container.node.at('startupProbe');
+  if (probe.at('httpGet', 'path').text !== '/ready') return [];
+  const seconds = (probe.at('periodSeconds').number ?? 10) * (probe.at('failureThreshold').number ?? 3);
+  const load = Number(settingOf(container, 'LOAD_TIMEOUT_MS') ?? SETTINGS.LOAD_TIMEOUT_MS.default);
+  if (!(load > seconds * 1000)) return [];
+  return [probe.finding(`gives up after ${seconds} s, but a model may load for LOAD_TIMEOUT_MS, ${load} ms`)];
 }
 
 function checkPath(path: Node, expected: readonly string[]): Finding[] {

@@ -1,9 +1,10 @@
 import { ofKind, type Rule } from '../containers.ts';
 import type { Finding, Node } from '../yaml.ts';
 
-/** Rule: the objects that an object names are among the others. Secrets are not: they are created by hand, and in no file. */
-export const checkReferences: Rule = ({ documents, pods }) => {
-  const find = (kind: string, name: Node) => documents.find((one) => one.object === `${kind}/${name.text}`);
+/** Rule: the objects that an object names are among the others, a Gateway also among those of other releases. Secrets are not: they are created by hand, and in no file. */
+export const checkReferences: Rule = ({ documents, pods, others }) => {
+  const find = (kind: string, name: Node) =>
+    (kind === 'Gateway' ? [...documents, ...others] : documents).find((one) => one.object === `${kind}/${name.text}`);
   const expect = (kind: string, name: Node): Finding[] =>
     !name.given || find(kind, name) ? [] : [name.finding(`there is no ${kind} ${name.text}`)];
   /** Names that ports or listeners of the named object do not have. */

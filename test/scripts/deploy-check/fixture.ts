@@ -20,7 +20,7 @@ export function documentsOf(yaml: string): readonly Node[] {
 
 /** The findings of a rule in the YAML. @param deployed whether it is an overlay. */
 export function check(rule: Rule, yaml: string, deployed = true): string[] {
-  return rule(createScope(documentsOf(yaml), IMAGE, deployed)).map(showFinding);
+  return rule(createScope(documentsOf(yaml), IMAGE, { deployed })).map(showFinding);
 }
 
 /** A Deployment of our image, with `pod` in the pod's spec and `container` in its container, both as JSON's inside. */

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { readImage } from '../../../scripts/deploy-check/image.ts';
+import { createApp } from '../../../functions/app.ts';
+import { readConfig } from '../../../functions/config/settings.ts';
+import { isForOperators, ROUTES, readImage } from '../../../scripts/deploy-check/image.ts';
 import { showFinding } from '../../../scripts/deploy-check/yaml.ts';
+import { recordTelemetry } from '../../helpers/telemetry.ts';
 import { DOCKERFILE, IMAGE, makeProject } from './fixture.ts';
 
 function read(t: TestContext, dockerfile: string): { lines: string[]; image: typeof IMAGE } {
@@ -64,3 +68,15 @@ for (const [title, from, to, line] of BAD) {
     );
   });
 }
+
+test('the routes are those of the server, and those for operators are the ones that the admin port has alone', async (t) => {
+  const token = join(makeProject(t, { token: 'secret' }), 'token');
+  const app = createApp(readConfig({ MODEL_URI: 'models', ADMIN_TOKEN_FILE: token }), recordTelemetry().logger);
+  t.after(() => app.close());
+  const named = (routes: typeof app.routes): string[] => routes.map(({ method, path }) => `${method} ${path}`).sort();
+  assert.deepEqual([...ROUTES].sort(), named(app.routes));
+  assert.deepEqual(
+    ROUTES.filter(isForOperators).sort(),
+    named(app.routes.filter(({ admin, internal }) => admin === true || internal === true)),
+  );
+});

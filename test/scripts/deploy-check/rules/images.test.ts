@@ -5,6 +5,11 @@ import { check, cloudRun, compose, deployment } from '../fixture.ts';
 
 const image = (name: string, more = ''): string => deployment(more).replace('ml-model:1', name);
 const GPU = "resources: { limits: { nvidia.com/gpu: '1' } }";
+const version = (label: string, name: string, more = ''): string =>
+  image(name, more).replace(
+    'labels: { app: server }',
+    `labels: { app: server, app.kubernetes.io/version: '${label}' }`,
+  );
 const replaced = (name: string, more = ''): string =>
   `---\n{ apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization, images: [{ name: ${name}${more} }] }`;
 
@@ -17,6 +22,10 @@ const GOOD: [title: string, yaml: string][] = [
   ['a version of it', image('r/ml-model:1-gpu', GPU)],
   ['a Redis of a version', image('redis:8-alpine')],
   ['what kustomize replaces', deployment() + replaced('ml-model')],
+  ['that of the version in a label', version('1', 'r/ml-model:1')],
+  ['that of the version in a label, for a GPU', version('1', 'r/ml-model:1-gpu', GPU)],
+  ['one by digest, whatever the version', version('1', 'r/ml-model:1@sha256:abc')],
+  ['a Redis beside our version', version('1', 'redis:8-alpine')],
 ];
 
 for (const [title, yaml] of GOOD) test(`images may be ${title}`, () => assert.deepEqual(check(checkImages, yaml), []));
@@ -26,6 +35,11 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
   ['one without a tag in an overlay', image('ml-model'), /image: ml-model has no tag/],
   ['the image without CUDA for a GPU', image('ml-model:1', GPU), /ml-model:1, but a GPU needs the image of target gpu/],
   ['the image with CUDA for no GPU', image('ml-model:gpu'), /ml-model:gpu, but the container has no GPU/],
+  [
+    'a version in a label that is not the tag',
+    version('1', 'r/ml-model:2'),
+    /labels\.app\.kubernetes\.io\/version: app\.kubernetes\.io\/version is 1, and the image is r\/ml-model:2/,
+  ],
   [
     'an image to replace that nothing has',
     deployment() + replaced('server'),

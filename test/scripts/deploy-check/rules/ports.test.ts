@@ -31,6 +31,17 @@ const GOOD: [title: string, yaml: string][] = [
   ['a Service without targetPort', service('{ port: 8080 }')],
   ['a Service without a selector', service('{ port: 80 }').replace('selector: { app: server }, ', '')],
   ['a PodMonitoring', monitoring('http')],
+  [
+    'a PodMonitoring of the admin port',
+    monitoring('admin').replace(
+      'ports: [',
+      "env: [{ name: ADMIN_PORT, value: '8081' }], ports: [{ name: admin, containerPort: 8081 }, ",
+    ),
+  ],
+  [
+    'a PodMonitoring without ADMIN_PORT, which is empty',
+    monitoring('http').replace('ports: [', "env: [{ name: ADMIN_PORT, value: '' }], ports: ["),
+  ],
   ['a NetworkPolicy', policy('8080')],
   ['a HealthCheckPolicy', health('8080')],
   ['a port of docker-compose', compose(`ports: ['127.0.0.1:\${PORT:-80}:8080']`)],
@@ -89,6 +100,11 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
     'a probe of another image, by a name it has not',
     REDIS.replace('image:', 'livenessProbe: { tcpSocket: { port: web } }, image:'),
     /named web/,
+  ],
+  [
+    'a PodMonitoring of the port for requests, where metrics have another',
+    monitoring('http').replace('ports: [', "env: [{ name: ADMIN_PORT, value: '8081' }], ports: ["),
+    /endpoints\[0\]\.port: port 8080, but metrics are on ADMIN_PORT, 8081/,
   ],
   ['a NetworkPolicy', policy('80'), /ingress\[0\]\.ports\[0\]\.port: port 80/],
   ['a HealthCheckPolicy', health('80'), /httpHealthCheck\.port: port 80/],

@@ -4,26 +4,25 @@ import { checkProbes } from '../../../../scripts/deploy-check/rules/probes.ts';
 import { check, cloudRun, compose, deployment } from '../fixture.ts';
 
 const asks = (probe: string, path: string): string => `${probe}: { httpGet: { path: ${path}, port: 8080 } }`;
+const startup = (period: string, threshold: string): string =>
+  `startupProbe: { httpGet: { path: /ready, port: 8080 }, periodSeconds: ${period}, failureThreshold: ${threshold} }`;
 const health = (path: string): string =>
   `{ apiVersion: networking.gke.io/v1, kind: HealthCheckPolicy, spec: { default: { config: { httpHealthCheck: { requestPath: ${path} } } } } }`;
 const monitoring = (path: string): string =>
   `{ apiVersion: monitoring.googleapis.com/v1, kind: PodMonitoring, spec: { endpoints: [{ path: ${path} }] } }`;
 
-const route = (type: string, value: string): string =>
-  `{ apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, spec: { rules: [{ matches: [{ path: { type: ${type}, value: ${value} } }], backendRefs: [{ name: s }] }] } }`;
-
 const GOOD: [title: string, yaml: string][] = [
   [
     '/ready and /health',
-    deployment(
-      `${asks('readinessProbe', '/ready')}, ${asks('livenessProbe', '/health')}, ${asks('startupProbe', '/ready')}`,
-    ),
+    deployment(`${asks('readinessProbe', '/ready')}, ${asks('livenessProbe', '/health')}, ${startup('1', '900')}`),
   ],
   ['those of Cloud Run', cloudRun(`${asks('startupProbe', '/ready')}, ${asks('livenessProbe', '/health')}`)],
   ['a health check of a load balancer', health('/ready')],
-  ['a route that a load balancer lets through', route('Exact', '/predict')],
-  ['routes below a prefix', route('PathPrefix', '/models/')],
   ['metrics', monitoring('/metrics')],
+  [
+    '/ready for less long, with a shorter LOAD_TIMEOUT_MS',
+    deployment(`env: [{ name: LOAD_TIMEOUT_MS, value: '60000' }], ${startup('1', '60')}`),
+  ],
   [
     "the image's health check in docker-compose",
     compose('healthcheck: { test: [CMD, /nodejs/bin/node, dist/health-check.js] }'),
@@ -51,14 +50,18 @@ const BAD: [title: string, yaml: string, line: RegExp][] = [
     deployment(asks('readinessProbe', '/health')),
     /requests \/health, expected \/ready/,
   ],
-  ['no path', deployment('startupProbe: { httpGet: { port: 8080 } }'), /startupProbe\.httpGet: has no path/],
-  ['a load balancer that asks for /', health('/'), /requestPath: \/ is no route/],
   [
-    'a load balancer that lets through what is not there',
-    route('Exact', '/predictions'),
-    /rules\[0\]\.matches\[0\]\.path\.value: \/predictions is no route/,
+    'a startup probe that ends a load before the server does',
+    deployment(startup('5', '60')),
+    /startupProbe: gives up after 300 s, but a model may load for LOAD_TIMEOUT_MS, 600000 ms/,
   ],
-  ['a prefix of nothing', route('PathPrefix', '/model'), /\/model is no route/],
+  [
+    'a startup probe of 30 s, as by default',
+    deployment(asks('startupProbe', '/ready')),
+    /startupProbe: gives up after 30 s/,
+  ],
+  ['no path', deployment('startupProbe: { httpGet: { port: 8080 } }'), /startupProbe\.httpGet: has no path/],
+  ['a load balancer that asks for /', health('/'), /requestPath: requests \/, expected \/ready/],
   ['metrics elsewhere', monitoring('/health'), /endpoints\[0\]\.path: requests \/health, expected \/metrics/],
   [
     'a program that is not in the image',

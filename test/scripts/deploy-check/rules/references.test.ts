@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createScope } from '../../../../scripts/deploy-check/containers.ts';
 import { checkReferences } from '../../../../scripts/deploy-check/rules/references.ts';
-import { check, cloudRun, deployment } from '../fixture.ts';
+import { showFinding } from '../../../../scripts/deploy-check/yaml.ts';
+import { check, cloudRun, deployment, documentsOf, IMAGE } from '../fixture.ts';
 
 const object = (kind: string, more = ''): string =>
   `---\n{ apiVersion: v1, kind: ${kind}, metadata: { name: a }${more === '' ? '' : `, ${more}`} }\n`;
@@ -29,6 +31,17 @@ test('a build may name what is in it, what is optional, and secrets', () => {
     cloudRun('', 'serviceAccountName: a'),
   ])
     assert.deepEqual(check(checkReferences, yaml), []);
+});
+
+test('a build may use the Gateway of another build, and no other of its objects', () => {
+  const others = documentsOf(`${object('Gateway', 'spec: { listeners: [{ name: https }] }')}${object('Service')}`);
+  const used = documentsOf(
+    '{ apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, spec: { parentRefs: [{ name: a, sectionName: http }], rules: [{ backendRefs: [{ name: a }] }] } }',
+  );
+  const found = checkReferences(createScope(used, IMAGE, { others })).map(showFinding);
+  assert.equal(found.length, 2, found.join('\n'));
+  assert.match(found[0]!, /Gateway\/a has no name http among its listeners: https/);
+  assert.match(found[1]!, /there is no Service a/);
 });
 
 const BAD: [title: string, yaml: string, lines: RegExp[]][] = [
