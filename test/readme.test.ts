@@ -66,6 +66,17 @@ test('README shows the page and the architecture, in light and dark, with a text
   }
 });
 
+test('every picture that a page shows exists', () => {
+  for (const page of DOCUMENTATION) {
+    const paths = Array.from(withoutBlocks(readPage(page)).matchAll(/(?:src|srcset)="([^"]+)"/g), ([, path]) => path!);
+    assert.deepEqual(
+      paths.filter((path) => !existsSync(join(ROOT, dirname(page), path))),
+      [],
+      page,
+    );
+  }
+});
+
 /** The rows of the benchmarks page, in which a row without a workload belongs to the one above. */
 function measured(): Map<string, string> {
   const found = new Map<string, string>();
