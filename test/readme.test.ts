@@ -172,6 +172,16 @@ test('the table of metrics has every metric', () => {
   assert.deepEqual(table(section('docs/operate/observability.md', 'Metrics'), 'metric'), expected);
 });
 
+test('every alert is about metrics that exist', () => {
+  const names = Object.values(METRICS).map(({ name }) => name);
+  const alerts = table(section('docs/operate/observability.md', 'Alerts'), 'alert if');
+  assert.ok(alerts.length >= 7);
+  for (const [, expression] of alerts) {
+    const [, metric] = /([a-z_]+?)(?:_bucket)?(?:\{|\[)/.exec(expression!)!;
+    assert.ok((names as string[]).includes(metric!), `${metric}: ${expression}`);
+  }
+});
+
 test('every npm script that is named exists', () => {
   for (const page of PAGES) {
     const named = Array.from(
