@@ -115,6 +115,8 @@ test('every warning and error that the server logs has its line in troubleshooti
   const unexplained: string[] = [];
   let found = 0;
   for (const { path, text } of SOURCES) {
+    // Commander's `error` ends the command line with its message.
+    if (path.startsWith('functions/cli/')) continue;
     for (const [call, argument] of text.matchAll(CALL)) {
       const parts = /^[`']/.test(argument!) ? partsOf(argument!.slice(1)) : [];
       const isNamed = !call.startsWith('.') || /^(?:z|console)\b/.test(argument!);
