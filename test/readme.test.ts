@@ -66,6 +66,14 @@ test('README shows the page and the architecture, in light and dark, with a text
   }
 });
 
+test('every page that shows the Dockerfile of one’s own image shows the same', () => {
+  const shown = DOCUMENTATION.flatMap((page) =>
+    blocks(readPage(page)).flatMap(({ language, text }) => (language === 'dockerfile' ? [text] : [])),
+  );
+  assert.ok(shown.length >= 3);
+  assert.deepEqual([...new Set(shown)], ['FROM ml-model\nCOPY my-models /models\n']);
+});
+
 test('every picture that a page shows exists', () => {
   for (const page of DOCUMENTATION) {
     const paths = Array.from(withoutBlocks(readPage(page)).matchAll(/(?:src|srcset)="([^"]+)"/g), ([, path]) => path!);
