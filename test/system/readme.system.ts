@@ -56,7 +56,7 @@ describe('the ways into the product that README and the tutorial show', () => {
   after(() => rmSync(folder, { recursive: true }));
 
   describe('npx', () => {
-    before(buildIfNeeded);
+    before(() => buildIfNeeded());
 
     async function withServer(line: string, cwd: string, body: (port: number, server: ServerProcess) => Promise<void>) {
       const port = await freePort();
