@@ -19,7 +19,9 @@ const USAGE: Usage = {
   pods: 2,
 };
 
-const HELP = `node scripts/costs.ts [options]: the monthly bill of a model in US dollars, see docs/deploy/costs.md
+const HELP = `usage: node scripts/costs.ts [options]
+
+Prints the monthly bill of a model in US dollars, as docs/deploy/costs.md explains it.
 
   --requests N      requests a month (${USAGE.requests})
   --ms N            time of a request in milliseconds; Cloud Run rounds up to 100 (${USAGE.ms})

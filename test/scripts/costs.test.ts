@@ -76,7 +76,7 @@ test('the command takes other numbers and prices, has a help text, and refuses w
     costs('--requests', '1e6', '--price', 'millionRequests=4').stdout,
     /from 0 instances +\$ +0\.00 .*\$ +6\.65\n/,
   );
-  assert.match(costs('--help').stdout, /--overlap N/);
+  assert.match(costs('--help').stdout, /^usage: node scripts\/costs\.ts .*--overlap N/s);
   for (const args of [['--cpu', 'x'], ['--price', 'cpu=1'], ['--unknown'], ['--overlap', '0']]) {
     const { status, stderr, stdout } = costs(...args);
     assert.equal(status, 2, args.join(' '));
