@@ -59,7 +59,7 @@ test('a file that is not JSON is refused, and nothing of it is shown', () => {
 });
 
 test('the file of the documentation is a valid one', () => {
-  const [, json] = /```json\n([\s\S]+?)```/.exec(readPage('docs/operate/access.md'))!;
+  const [, json] = /```json\n([\s\S]+?)```/.exec(readPage('docs/operate/authentication.md'))!;
   assert.deepEqual(
     parseTokens(json!).map(({ name }) => name),
     ['web-shop', 'prometheus'],

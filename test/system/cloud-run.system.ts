@@ -13,8 +13,11 @@ import { ROOT, run } from './program.ts';
 const VARIABLES = { PROJECT_ID: 'my-project', REGION: 'us-central1', BUCKET: 'my-bucket' };
 /** Pages with commands of gcloud that a reader runs one after the other. */
 const PAGES = [
-  ...['cloud-run', 'functions', 'cloud-build', 'gke', 'vertex-ai', 'ci'].map((name) => `docs/deploy/${name}.md`),
+  ...['cloud-run', 'private', 'functions', 'cloud-build', 'gke', 'vertex-ai', 'ci'].map(
+    (name) => `docs/deploy/${name}.md`,
+  ),
   'docs/tutorial.md',
+  'README.md',
 ];
 const FILES = globSync(['service.yaml', 'cloud-run/*.yaml'], { cwd: ROOT }).sort();
 
