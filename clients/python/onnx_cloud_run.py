@@ -370,7 +370,7 @@ class Client:
         body: Union[bytes, List[Any], None] = None,
         headers: Optional[Headers] = None,
         retries: Optional[int] = None,
-    ) -> Tuple[Headers, bytes]:
+    ) -> Tuple[http.client.HTTPMessage, bytes]:
         """Send a request and read its response. Repeats the call after a transient failure."""
         limit = _deadline(self._timeout if timeout is None else _seconds(timeout))
         attempts = self._retries if retries is None else retries
@@ -677,7 +677,7 @@ class _Connections:
     @contextlib.contextmanager
     def exchange(
         self, write: Callable[[_Connection], None], limit: Callable[[], float]
-    ) -> Iterator[http.client.HTTPResponse]:
+    ) -> Generator[http.client.HTTPResponse, None, None]:
         """Write a request, and give its response once its head has arrived, with a status below 300. Keeps the connection if the
         block read the response to its end. Raises ClientError for an error status, and for an error of the connection in the block."""
         connection, response = self._begin(write, limit)
@@ -1100,7 +1100,7 @@ def _tensor_of(name: str, value: Any) -> Tensor:
     """A tensor, or a numpy array as one. numpy is not imported: its arrays are recognized by what they can do."""
     if isinstance(value, Tensor):
         return value
-    dtype = getattr(value, "dtype", None)
+    dtype: Any = getattr(value, "dtype", None)
     if not (hasattr(dtype, "newbyteorder") and hasattr(value, "tobytes")):
         raise TypeError(f"{name}: expected a Tensor or a numpy array, got {type(value).__name__}")
     if dtype.kind in "USO":
@@ -1249,7 +1249,7 @@ def _write_infer(
     return {"Content-Type": "application/octet-stream", _HEADER_LENGTH: str(len(head))}, [head, *blobs]
 
 
-def _read_infer(headers: Headers, body: bytes) -> InferResult:
+def _read_infer(headers: http.client.HTTPMessage, body: bytes) -> InferResult:
     given = headers.get(_HEADER_LENGTH)
     length = len(body) if given is None else int(given) if given.isdecimal() else -1
     if not 0 <= length <= len(body):
@@ -1271,7 +1271,8 @@ def _read_outputs(items: Any, data: memoryview) -> Dict[str, Tensor]:
     outputs: Dict[str, Tensor] = {}
     for i, item in enumerate(items):
         member = _object(item, f"outputs[{i}]")
-        name, datatype, shape = member.get("name"), member.get("datatype"), member.get("shape")
+        shape: Any = member.get("shape")
+        name, datatype = member.get("name"), member.get("datatype")
         is_shape = isinstance(shape, list) and all(type(dim) is int and dim >= 0 for dim in shape)
         if not (isinstance(name, str) and datatype in _TYPES and is_shape):
             raise _bad_answer(f"outputs[{i}]: expected a name, a datatype and a shape, got {str(item)[:200]}")

@@ -281,7 +281,8 @@ print(next_index)
   }
 });
 
-for (const page of ['docs/clients.md', 'clients/python/README.md'])
+const README = 'clients/python/README.md';
+for (const page of ['docs/clients.md', README])
   test(`the programs of ${page} with the client run as they are`, async () => {
     const server = await serve(['scripts/start.ts']);
     try {
@@ -291,8 +292,11 @@ for (const page of ['docs/clients.md', 'clients/python/README.md'])
       assert.ok(programs.length > 0);
       for (const { text } of programs) {
         const code = text.replaceAll('localhost:8080', `localhost:${server.port}`);
-        const { stderr, code: exit } = await run(PYTHONS[0]!, [...WITH_CLIENT.flags, '-c', code], WITH_CLIENT.env);
+        const program = [...WITH_CLIENT.flags, '-c', code];
+        const { stdout, stderr, code: exit } = await run(PYTHONS[0]!, program, WITH_CLIENT.env);
         assert.deepEqual([exit, stderr], [0, ''], text);
+        const printed = blocks(readPage(page)).find(({ language }) => language === 'text')!.text;
+        if (page === README) assert.equal(stdout, printed);
       }
     } finally {
       await server.stop();
