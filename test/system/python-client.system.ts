@@ -163,6 +163,22 @@ with Client(url) as client:
 print(json.dumps([count, peak() - first < 4096]))
 `;
 
+/** Calls and streams of 8 threads with one client: each gets its own results. */
+const THREADS = `
+from concurrent.futures import ThreadPoolExecutor
+with Client(url) as client:
+    def work(number):
+        for i in range(50):
+            assert client.predict([number, i]).prediction == [number, i]
+            y = client.infer({"x": Tensor("FP32", [1, 2], [i, number])}, model="float32").outputs["y"]
+            assert list(y.data) == [i, number]
+        rows = client.batch_predict([number, i] for i in range(2000))
+        assert [row.prediction for row in rows] == [[number, i] for i in range(2000)]
+        return number
+    with ThreadPoolExecutor(8) as pool:
+        print(json.dumps(list(pool.map(work, range(8)))))
+`;
+
 const models = mkdtempSync(join(tmpdir(), 'python-client-'));
 for (const dtype of [
   ...(['bool', 'uint8', 'uint16', 'uint32', 'uint64', 'int8', 'int16', 'int32', 'int64'] as const),
@@ -223,6 +239,11 @@ for (const kind of ['container', 'functions'] as const)
       const { stdout, stderr, code } = await python(NUMPY, [host().url]);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^(the arrays are the same|there is no numpy)\n$/);
+    });
+
+    test('gives each of 8 threads its own results', async () => {
+      const { stdout, stderr, code } = await python(THREADS, [host().url]);
+      assert.deepEqual([code, stderr, stdout], [0, '', '[0, 1, 2, 3, 4, 5, 6, 7]\n']);
     });
 
     test('streams 100 000 rows in flat memory', async () => {
