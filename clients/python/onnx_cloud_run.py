@@ -568,6 +568,8 @@ class _Channel:
 
     def read_into(self, buffer: Any) -> int:
         while True:
+            # A response that never ends may never be waited for.
+            self.limit()
             self._send()
             try:
                 count = self._sock.recv_into(buffer)

@@ -368,7 +368,7 @@ with Client(url, model="m", retries=0, timeout=20) as client:
     assert.deepEqual(await printed(code, url), ['TOO_LARGE']);
   });
 
-  test('the time limit holds for a server that is silent, and for one that sends a byte at a time', async (t) => {
+  test('the time limit holds for a server that is silent, sends a byte at a time, or never ends', async (t) => {
     const drip = (write: (text: string) => void) => {
       const timer = setInterval(() => write('x'), 20);
       t.after(() => clearInterval(timer));
@@ -376,6 +376,13 @@ with Client(url, model="m", retries=0, timeout=20) as client:
     for (const handle of [
       () => {},
       (res: { write(text: string): void }) => drip((text) => res.write(text)),
+      (res: { write(text: string): void; destroyed: boolean }) => {
+        const write = () => {
+          for (let i = 0; i < 100; i++) res.write('x'.repeat(100));
+          if (!res.destroyed) setImmediate(write);
+        };
+        write();
+      },
       ({ socket }: { socket: { write(text: string): void } | null }) => {
         socket!.write('HTTP/1.1 200 OK\r\nX-Long: ');
         drip((text) => socket!.write(text));
