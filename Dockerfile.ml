@@ -23,7 +23,6 @@ RUN npm run build \
  && cp -r dist package.json LICENSE /app/ \
  && mv /app/dist/sbom.cdx.json /app/dist/THIRD_PARTY_LICENSES.txt /app/ \
  && node scripts/sbom.ts /app \
- && rm -r /app/dist/client /app/dist/client.js /app/dist/client.d.ts \
  && chmod -R a+rX /app
 
 # A separate stage, so that a changed model does not rebuild the layers of the server.

@@ -1,19 +1,21 @@
+/** Builds the client, before it is packed: `clients/typescript/dist/`. */
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
-const ROOT = join(import.meta.dirname, '..');
-const ENTRY = join(ROOT, 'functions/client/client.ts');
+const PACKAGE = join(import.meta.dirname, '../clients/typescript');
 
 /**
- * Writes `client.js`, one file for browsers and Node 20, and its types, `client.d.ts` and `client/`, into `dist`.
+ * Writes `client.js`, one file for browsers and Node 20, and its types, `client.d.ts` and those that it imports.
+ * @param dist a folder, which is emptied first
  * @throws Error with the compiler's output if the client needs more than web standards.
  */
 export async function buildClient(dist: string): Promise<void> {
+  rmSync(dist, { recursive: true, force: true });
   await build({
-    entryPoints: { client: ENTRY },
+    entryPoints: { client: join(PACKAGE, 'src/client.ts') },
     outdir: dist,
     bundle: true,
     platform: 'neutral',
@@ -21,35 +23,29 @@ export async function buildClient(dist: string): Promise<void> {
     format: 'esm',
     logLevel: 'warning',
   });
-  declareTypes(join(dist, 'client'));
-  writeFileSync(join(dist, 'client.d.ts'), "export * from './client/client.js';\n");
+  declareTypes(dist);
 }
 
-function declareTypes(folder: string): void {
-  const options = {
-    declaration: true,
-    emitDeclarationOnly: true,
-    outDir: folder,
-    // Not this project's libraries: code that needs more than a browser must not compile.
-    lib: 'ES2022,DOM,DOM.Iterable,DOM.AsyncIterable',
-    types: '',
-    target: 'ES2022',
-    module: 'ESNext',
-    moduleResolution: 'Bundler',
-    allowImportingTsExtensions: true,
-    strict: true,
-    noUncheckedIndexedAccess: true,
-    exactOptionalPropertyTypes: true,
-  };
-  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+function declareTypes(dist: string): void {
   const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
-  const { status, stdout } = spawnSync(process.execPath, [compiler, '--ignoreConfig', ENTRY, ...flags], {
+  const { status, stdout } = spawnSync(process.execPath, [compiler, '-p', PACKAGE, '--outDir', dist], {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`the types of the client: ${stdout}`);
-  // The compiler does not change the imports of declarations: they have the names of the sources.
-  for (const name of globSync('*.d.ts', { cwd: folder })) {
-    const file = join(folder, name);
-    writeFileSync(file, readFileSync(file, 'utf8').replace(/(from '\.\/[\w-]+)\.ts'/g, "$1.js'"));
+  const imports = new Map<string, readonly string[]>();
+  for (const name of globSync('*.d.ts', { cwd: dist })) {
+    const file = join(dist, name);
+    const text = readFileSync(file, 'utf8');
+    imports.set(
+      name,
+      Array.from(text.matchAll(/from '\.\/([\w-]+)\.ts'/g), ([, target]) => `${target}.d.ts`),
+    );
+    // The compiler does not change the imports of declarations: they have the names of the sources.
+    writeFileSync(file, text.replace(/(from '\.\/[\w-]+)\.ts'/g, "$1.js'"));
   }
+  const used = new Set(['client.d.ts']);
+  for (const name of used) for (const target of imports.get(name)!) used.add(target);
+  for (const name of imports.keys()) if (!used.has(name)) rmSync(join(dist, name));
 }
+
+if (import.meta.main) await buildClient(join(PACKAGE, 'dist'));

@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..');
 const SOURCES = [
   'functions/**',
   'package-lock.json',
-  'scripts/{build,browser-assets,build-client,externals}.ts',
+  'scripts/{build,browser-assets,externals}.ts',
   'scripts/sbom/*.ts',
 ];
 /** A symbolic link whose target is the id of the process that builds: it is created atomically. */

@@ -1,9 +1,8 @@
-/** `npm run build`: bundles `functions/` into `dist/`, with an entry for each host, the engine process, the fetching process and the parsing thread; and builds the client. Writes which packages the files contain, and their licences. */
+/** `npm run build`: bundles `functions/` into `dist/`, with an entry for each host, the engine process, the fetching process and the parsing thread. Writes which packages the files contain, and their licences. */
 import { renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { PAGE_PACKAGES, writeAssets } from './browser-assets.ts';
-import { buildClient } from './build-client.ts';
 import { EXTERNALS } from './externals.ts';
 import { writeNotices } from './sbom/notices.ts';
 import { bundledFolders } from './sbom/packages.ts';
@@ -37,7 +36,7 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
-await Promise.all([buildClient(made), writeAssets(made)]);
+await writeAssets(made);
 const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
 writeNotices(process.cwd(), made, [...bundledFolders(metafile), ...ofPages]);
 utimesSync(join(made, 'server.js'), started, started);

@@ -16,7 +16,11 @@ interface Workflow {
 interface Job {
   readonly 'timeout-minutes': number;
   readonly permissions?: Readonly<Record<string, string>>;
-  readonly steps: readonly { readonly uses?: string; readonly run?: string }[];
+  readonly steps: readonly {
+    readonly uses?: string;
+    readonly run?: string;
+    readonly with?: Readonly<Record<string, string>>;
+  }[];
 }
 
 const workflow = (name: string): Workflow => parse(read(`.github/workflows/${name}.yml`));
@@ -59,7 +63,7 @@ for (const file of FILES) {
   });
 }
 
-test('a tag of a version is released: published with provenance and no token, with its bills of materials', () => {
+test('a tag of a version is released: published with its clients, with provenance and no token, with its bills of materials', () => {
   const { on, permissions, jobs } = workflow('release');
   assert.deepEqual(on, { push: { tags: ['v[0-9]+.[0-9]+.[0-9]+'] } });
   assert.deepEqual(permissions, {});
@@ -68,6 +72,10 @@ test('a tag of a version is released: published with provenance and no token, wi
   assert.match(text, /^npm run audit -- --require$/m);
   assert.match(text, /^npm publish --provenance /m);
   assert.match(text, /gh release create .* bundle\.cdx\.json dependencies\.cdx\.json dist\/THIRD_PARTY_LICENSES\.txt/);
+  assert.equal(text.match(/^npm publish --provenance /gm)?.length, 2, 'the server and its TypeScript client');
+  assert.match(text, /^pipx run --spec build==[\d.]+ pyproject-build clients\/python$/m);
+  const action = jobs.release?.steps.find(({ uses = '' }) => uses.startsWith('pypa/gh-action-pypi-publish@'));
+  assert.deepEqual(action?.with, { 'packages-dir': 'clients/python/dist' }, 'without a password');
   assert.doesNotMatch(read('.github/workflows/release.yml'), /secrets\.|NPM_TOKEN|NODE_AUTH_TOKEN/);
 });
 

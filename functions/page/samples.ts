@@ -4,35 +4,67 @@ export type Language = 'curl' | 'Python' | 'TypeScript';
 /** Most characters of a body in a sample; a longer one is read from a file. */
 const LONGEST = 4000;
 
-/** The request as code. @param body JSON on one line. */
-export function sampleOf(language: Language, url: string, body: string): string {
+/**
+ * The request as code: for curl, and for the clients of this server.
+ * @param url of `/predict`, or of that of a model and version
+ * @param body JSON on one line, with the member `features`
+ * @param hasToken whether it needs a token: that in the variable `TOKEN`
+ */
+export function sampleOf(language: Language, url: string, body: string, hasToken = false): string {
   const isLong = body.length > LONGEST;
-  if (language === 'curl') return curl(url, isLong ? '@row.json' : body);
-  if (language === 'Python') return python(url, isLong ? undefined : body);
-  return typeScript(url, isLong ? undefined : body);
+  if (language === 'curl') return curl(url, isLong ? '@row.json' : body, hasToken);
+  const sample = language === 'Python' ? python : typeScript;
+  return sample(addressOf(url), isLong ? undefined : body, hasToken);
 }
 
 /** Quotes a text for a POSIX shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-function curl(url: string, data: string): string {
-  return `curl ${quoted(url)} \\\n  -H 'Content-Type: application/json' \\\n  --data-binary ${quoted(data)}`;
+function curl(url: string, data: string, hasToken: boolean): string {
+  return [
+    `curl ${quoted(url)}`,
+    "-H 'Content-Type: application/json'",
+    ...(hasToken ? ['-H "Authorization: Bearer $TOKEN"'] : []),
+    `--data-binary ${quoted(data)}`,
+  ].join(' \\\n  ');
 }
 
-function python(url: string, body: string | undefined): string {
-  const data = body === undefined ? 'open("row.json", "rb").read()' : 'json.dumps(row).encode()';
+/** The server, and what the address names below it. */
+interface Address {
+  readonly server: string;
+  readonly model?: string;
+  readonly version?: string;
+}
+
+function addressOf(url: string): Address {
+  const [, server, model, version] = /^(.*?)(?:\/models\/([^/]+)(?:\/versions\/([^/]+))?)?\/predict$/.exec(url)!;
+  return {
+    server: server!,
+    ...(model !== undefined && { model: decodeURIComponent(model) }),
+    ...(version !== undefined && { version: decodeURIComponent(version) }),
+  };
+}
+
+const textOf = (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : JSON.stringify(text);
+
+/** `name` and value of each value that is known, joined by `sign`. */
+function named(values: Readonly<Record<string, string | undefined>>, sign: string): string[] {
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name + sign + value]));
+}
+
+function python({ server, model, version }: Address, body: string | undefined, hasToken: boolean): string {
+  const token = hasToken ? 'os.environ["TOKEN"]' : undefined;
+  const options = named({ model: textOf(model), version: textOf(version), token }, '=');
+  const imports = [...(body === undefined ? ['import json'] : []), ...(hasToken ? ['import os'] : [])];
   return [
-    'import json',
-    'import urllib.request',
+    '# pip install onnx-cloud-run-client',
+    ...(imports.length === 0 ? [] : [...imports, '']),
+    'from onnx_cloud_run import Client',
     '',
-    ...(body === undefined ? [] : [`row = ${pythonOf(body)}`]),
-    'request = urllib.request.Request(',
-    `    ${pythonOf(JSON.stringify(url))},`,
-    `    data=${data},`,
-    '    headers={"Content-Type": "application/json"},',
-    ')',
-    'with urllib.request.urlopen(request) as response:',
-    '    print(json.load(response))',
+    `row = ${body === undefined ? 'json.load(open("row.json"))' : pythonOf(body)}`,
+    `with Client(${[textOf(server), ...options].join(', ')}) as client:`,
+    '    print(client.predict(row["features"]))',
   ].join('\n');
 }
 
@@ -44,21 +76,25 @@ function pythonOf(json: string): string {
 
 const unslash = (text: string): string => text.replace(/\\./g, (pair) => (pair === '\\/' ? '/' : pair));
 
-function typeScript(url: string, body: string | undefined): string {
-  const lines = body === undefined ? ["import { readFile } from 'node:fs/promises';", ''] : [];
-  const data = body === undefined ? "await readFile('row.json')" : scriptOf(body);
+function typeScript({ server, model, version }: Address, body: string | undefined, hasToken: boolean): string {
+  const token = hasToken ? 'process.env.TOKEN' : undefined;
+  const options = named({ url: textOf(server), model: textOf(model), version: textOf(version), token }, ': ');
+  const row = body === undefined ? "JSON.parse(await readFile('row.json', 'utf8'))" : scriptOf(body);
   return [
-    ...lines,
-    `const response = await fetch(${JSON.stringify(url)}, {`,
-    "  method: 'POST',",
-    "  headers: { 'Content-Type': 'application/json' },",
-    `  body: ${data},`,
-    '});',
-    'console.log(await response.json());',
+    '// npm install onnx-cloud-run-client',
+    ...(body === undefined ? ["import { readFile } from 'node:fs/promises';"] : []),
+    "import { createClient } from 'onnx-cloud-run-client';",
+    '',
+    `const row = ${row};`,
+    `const client = createClient({ ${options.join(', ')} });`,
+    'console.log(await client.predict(row.features));',
   ].join('\n');
 }
 
-/** The body as an object literal, or as a string if a literal would change it: it rounds long numbers, and `__proto__` is not a key in it. */
+/** JSON as an object literal: in that, long integers need an `n` to keep their digits, and `__proto__` is a key only in brackets. */
 function scriptOf(body: string): string {
-  return /\d{16}|__proto__/.test(body) ? JSON.stringify(body) : `JSON.stringify(${body})`;
+  return body.replace(/("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*/g, (token, text?: string, colon?: string) => {
+    if (text === undefined) return /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token)) ? `${token}n` : token;
+    return colon !== undefined && JSON.parse(text) === '__proto__' ? `[${text}]${colon}` : token;
+  });
 }

@@ -1,4 +1,4 @@
-import type { ModelMetadata, ServerMetadata } from '../../functions/client/client.ts';
+import type { ModelMetadata, ServerMetadata } from '../../clients/typescript/src/client.ts';
 import type { JsonObject } from './expect.ts';
 import type { Answer, Sent } from './http.ts';
 import type { Startup } from './startup.ts';

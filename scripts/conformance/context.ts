@@ -1,4 +1,4 @@
-import type { ModelMetadata, ServerMetadata } from '../../functions/client/client.ts';
+import type { ModelMetadata, ServerMetadata } from '../../clients/typescript/src/client.ts';
 import { type Context, Unproven } from './check.ts';
 import { expectJson, type JsonObject, parseObject } from './expect.ts';
 import { PAIR } from './fixture.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Datatype } from '../../functions/client/client.ts';
+import type { Datatype } from '../../clients/typescript/src/client.ts';
 import { DATA_TYPES, type DataTypeName } from '../../functions/onnx/data-type.ts';
 import { graph, initializer, model, node, type Shape, value } from '../onnx/build.ts';
 

@@ -1,8 +1,8 @@
-import type { AnyTensor, InferResponse } from '../../functions/client/client.ts';
-import { ClientError } from '../../functions/client/client-error.ts';
-import { readInfer } from '../../functions/client/infer.ts';
-import { writeJson } from '../../functions/client/json.ts';
-import { encodeTensor } from '../../functions/client/tensor-bytes.ts';
+import type { AnyTensor, InferResponse } from '../../clients/typescript/src/client.ts';
+import { ClientError } from '../../clients/typescript/src/client-error.ts';
+import { readInfer } from '../../clients/typescript/src/infer.ts';
+import { writeJson } from '../../clients/typescript/src/json.ts';
+import { encodeTensor } from '../../clients/typescript/src/tensor-bytes.ts';
 import { type Context, Wrong } from './check.ts';
 import type { Answer } from './http.ts';
 import type { Inputs } from './sample.ts';

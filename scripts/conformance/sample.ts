@@ -1,4 +1,4 @@
-import type { AnyTensor, Datatype, ModelMetadata, TensorMetadata } from '../../functions/client/client.ts';
+import type { AnyTensor, Datatype, ModelMetadata, TensorMetadata } from '../../clients/typescript/src/client.ts';
 import { Unproven } from './check.ts';
 
 export type Inputs = Readonly<Record<string, AnyTensor>>;

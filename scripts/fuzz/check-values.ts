@@ -1,5 +1,5 @@
 import { gunzipSync, inflateSync } from 'node:zlib';
-import type { Datatype } from '../../functions/client/client.ts';
+import type { Datatype } from '../../clients/typescript/src/client.ts';
 import type { Answer } from '../conformance/http.ts';
 import { type Column, type Columns, columnOf, columnOfBytes, isSame } from './columns.ts';
 import type { FuzzRequest, Signature } from './generate.ts';

@@ -1,4 +1,4 @@
-import type { Datatype } from '../../functions/client/client.ts';
+import type { Datatype } from '../../clients/typescript/src/client.ts';
 import { Digits, isObject, type Json } from './loose-json.ts';
 
 /** The values of a tensor, row-major, each as a text by its datatype: equal texts are equal values. */

@@ -1,6 +1,6 @@
 import { deflateSync, gzipSync } from 'node:zlib';
-import type { Datatype } from '../../functions/client/client.ts';
-import { encodeTensor } from '../../functions/client/tensor-bytes.ts';
+import type { Datatype } from '../../clients/typescript/src/client.ts';
+import { encodeTensor } from '../../clients/typescript/src/tensor-bytes.ts';
 import { writeText } from './json-text.ts';
 import { blankLines, stretched } from './long.ts';
 import { mutate, mutateBytes } from './mutate.ts';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { stripTypeScriptTypes } from 'node:module';
 import { test } from 'node:test';
+import { type ClientOptions, createClient, type Fetch } from '../../clients/typescript/src/client.ts';
 import { sampleOf } from '../../functions/page/samples.ts';
 
 const URL = 'https://host/predict';
@@ -20,21 +21,39 @@ test('curl: a shell passes the body unchanged', () => {
   }
 });
 
-test('TypeScript: the code is sound, and sends the body', async () => {
-  for (const body of [ODD, TYPED, '{"features":{"__proto__":1}}']) {
-    const script = stripTypeScriptTypes(sampleOf('TypeScript', URL, body));
-    const sent: { url: string; body: string }[] = [];
-    const fetched = async (url: string, init: { body: string }) => {
-      sent.push({ url, body: init.body });
-      return { json: async () => 0 };
+test('TypeScript: the code is sound, and its client sends the body', async () => {
+  for (const body of [ODD, TYPED, '{"features":{"__proto__":1}}', '{"features":[-9007199254740993,1e3,-0.5]}']) {
+    const sent: string[] = [];
+    const fetch: Fetch = async (_, init) => {
+      sent.push(init.body as string);
+      return new Response('{}');
     };
+    const script = stripTypeScriptTypes(sampleOf('TypeScript', URL, body)).replace(/^import .*$/m, '');
     const AsyncFunction = (async () => {}).constructor as new (
       ...parts: string[]
     ) => (...given: unknown[]) => Promise<void>;
-    await new AsyncFunction('fetch', 'console', script)(fetched, { log() {} });
-    assert.deepEqual(JSON.parse(sent[0]!.body), JSON.parse(body));
-    if (body === TYPED) assert.ok(sent[0]!.body.includes('9007199254740993'));
+    const made = (options: ClientOptions) => createClient({ ...options, fetch });
+    await new AsyncFunction('createClient', 'console', script)(made, { log() {} });
+    assert.deepEqual(JSON.parse(sent[0]!), JSON.parse(body));
+    for (const [digits] of body.matchAll(/-?\d{16}/g)) assert.ok(sent[0]!.includes(digits), sent[0]);
   }
+});
+
+test('the clients call the model and the version that the address names, below the path of the server', () => {
+  const url = 'https://host/base/models/team%2Firis/versions/2/predict';
+  assert.match(
+    sampleOf('TypeScript', url, TYPED),
+    /createClient\(\{ url: "https:\/\/host\/base", model: "team\/iris", version: "2" \}\)/,
+  );
+  assert.match(sampleOf('Python', url, TYPED), /Client\("https:\/\/host\/base", model="team\/iris", version="2"\) as/);
+  assert.match(sampleOf('Python', 'https://host/models/a/predict', TYPED), /Client\("https:\/\/host", model="a"\) as/);
+  assert.match(sampleOf('Python', URL, TYPED), /Client\("https:\/\/host"\) as/);
+});
+
+test('with a token, each sample reads it from a variable: a link or a screenshot of the code has no secret', () => {
+  assert.match(sampleOf('curl', URL, TYPED, true), /\n {2}-H "Authorization: Bearer \$TOKEN" \\\n/);
+  assert.match(sampleOf('Python', URL, TYPED, true), /import os\n[\s\S]*token=os\.environ\["TOKEN"\]\)/);
+  assert.match(sampleOf('TypeScript', URL, TYPED, true), /token: process\.env\.TOKEN \}/);
 });
 
 test('Python: words and escapes of JSON become those of Python', () => {

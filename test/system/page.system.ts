@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
+import { buildClient } from '../../scripts/build-client.ts';
 import { evaluate, launch, open, violations } from './browser.ts';
-import { run, type Served, serve } from './program.ts';
+import { ROOT, run, type Served, serve } from './program.ts';
+import { PYTHONS, WITH_CLIENT } from './python.ts';
 
 let server: Served;
 let browser: Browser;
@@ -89,12 +93,20 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     await page.context().close();
   });
 
-  test('the request as curl, Python and TypeScript runs as it stands, and answers what the page does', async () => {
+  test('the request as curl, Python and TypeScript runs as it stands with the clients, and answers what the page does', async (t) => {
     const { page } = await openForm({ permissions: ['clipboard-read', 'clipboard-write'] });
+    const folder = mkdtempSync(join(tmpdir(), 'samples-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const client = join(folder, 'node_modules/onnx-cloud-run-client');
+    await buildClient(join(client, 'dist'));
+    copyFileSync(join(ROOT, 'clients/typescript/package.json'), join(client, 'package.json'));
     const programs = {
       curl: (code: string) => run('sh', ['-c', code]),
-      Python: (code: string) => run('python3', ['-c', code]),
-      TypeScript: (code: string) => run(process.execPath, ['--input-type=module-typescript', '-e', code]),
+      Python: (code: string) => run(PYTHONS[0]!, ['-c', code], WITH_CLIENT.env),
+      TypeScript: (code: string) => {
+        writeFileSync(join(folder, 'sample.mts'), code);
+        return run(process.execPath, [join(folder, 'sample.mts')]);
+      },
     };
     for (const [language, start] of Object.entries(programs)) {
       await page.getByRole('tab', { name: language }).click();

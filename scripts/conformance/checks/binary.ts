@@ -1,6 +1,6 @@
-import type { AnyTensor, ModelMetadata } from '../../../functions/client/client.ts';
-import { writeJson } from '../../../functions/client/json.ts';
-import { encodeTensor } from '../../../functions/client/tensor-bytes.ts';
+import type { AnyTensor, ModelMetadata } from '../../../clients/typescript/src/client.ts';
+import { writeJson } from '../../../clients/typescript/src/json.ts';
+import { encodeTensor } from '../../../clients/typescript/src/tensor-bytes.ts';
 import { type Check, type Context, type Part, Unproven } from '../check.ts';
 import { expect, expectEqual, expectError, expectJson } from '../expect.ts';
 import { IDENTITY } from '../fixture.ts';

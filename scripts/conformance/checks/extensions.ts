@@ -1,4 +1,4 @@
-import type { ModelMetadata } from '../../../functions/client/client.ts';
+import type { ModelMetadata } from '../../../clients/typescript/src/client.ts';
 import { type Check, type Context, Unproven } from '../check.ts';
 import { expect, expectEqual, expectError, expectJson, type JsonObject } from '../expect.ts';
 import { IDENTITY } from '../fixture.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateSync, gzipSync } from 'node:zlib';
-import { writeJson } from '../../../functions/client/json.ts';
+import { writeJson } from '../../../clients/typescript/src/json.ts';
 import { type Check, type Context, type Part, Unproven } from '../check.ts';
 import { expect, expectEqual, expectError } from '../expect.ts';
 import type { Answer } from '../http.ts';

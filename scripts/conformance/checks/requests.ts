@@ -1,5 +1,5 @@
-import type { AnyTensor, ModelMetadata } from '../../../functions/client/client.ts';
-import { writeJson } from '../../../functions/client/json.ts';
+import type { AnyTensor, ModelMetadata } from '../../../clients/typescript/src/client.ts';
+import { writeJson } from '../../../clients/typescript/src/json.ts';
 import { type Check, type Context, Unproven } from '../check.ts';
 import { expect, expectEqual, expectError } from '../expect.ts';
 import {

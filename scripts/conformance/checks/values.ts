@@ -1,4 +1,4 @@
-import type { AnyTensor } from '../../../functions/client/client.ts';
+import type { AnyTensor } from '../../../clients/typescript/src/client.ts';
 import { type Check, type Context, Unproven } from '../check.ts';
 import { expect, expectEqual, expectError, expectJson, type JsonObject } from '../expect.ts';
 import { ALL_TYPES, IDENTITY, LOGARITHM } from '../fixture.ts';

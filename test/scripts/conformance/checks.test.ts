@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createClient } from '../../../functions/client/client.ts';
+import { createClient } from '../../../clients/typescript/src/client.ts';
 import { CHECKS } from '../../../scripts/conformance/checks.ts';
 import type { Target } from '../../../scripts/conformance/context.ts';
 import { PAIR, writeFixture } from '../../../scripts/conformance/fixture.ts';

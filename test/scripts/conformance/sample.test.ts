@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkTensor, type Datatype } from '../../../functions/client/tensor.ts';
+import { checkTensor, type Datatype } from '../../../clients/typescript/src/tensor.ts';
 import { Unproven } from '../../../scripts/conformance/check.ts';
 import { DTYPES } from '../../../scripts/conformance/fixture.ts';
 import { sampleInputs } from '../../../scripts/conformance/sample.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ClientError } from '../../functions/client/client-error.ts';
-import type { AnyTensor, Datatype } from '../../functions/client/tensor.ts';
-import { decodeTensor, encodeTensor } from '../../functions/client/tensor-bytes.ts';
+import { ClientError } from '../../../clients/typescript/src/client-error.ts';
+import type { AnyTensor, Datatype } from '../../../clients/typescript/src/tensor.ts';
+import { decodeTensor, encodeTensor } from '../../../clients/typescript/src/tensor-bytes.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 

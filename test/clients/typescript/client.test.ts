@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createClient, type Fetch } from '../../functions/client/client.ts';
+import { createClient, type Fetch } from '../../../clients/typescript/src/client.ts';
 
 /** Answers 200 with `body`, and keeps what was asked. */
 function recording(body: unknown = {}, status = 200) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ClientError } from '../../functions/client/client-error.ts';
-import { readInfer, writeInfer } from '../../functions/client/infer.ts';
+import { ClientError } from '../../../clients/typescript/src/client-error.ts';
+import { readInfer, writeInfer } from '../../../clients/typescript/src/infer.ts';
 
 const inputs = {
   x: { datatype: 'FP32', shape: [1, 2], data: Float32Array.of(1, 2) },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoff, isTransient, parseRetryAfter } from '../../functions/client/backoff.ts';
-import { ClientError } from '../../functions/client/client-error.ts';
+import { backoff, isTransient, parseRetryAfter } from '../../../clients/typescript/src/backoff.ts';
+import { ClientError } from '../../../clients/typescript/src/client-error.ts';
 
 const least = (): number => 0;
 const most = (): number => 1;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkTensor, isDatatype, type Tensor } from '../../functions/client/tensor.ts';
+import { checkTensor, isDatatype, type Tensor } from '../../../clients/typescript/src/tensor.ts';
 
 test('a tensor whose data, shape and datatype do not go together is named with what is expected and given', () => {
   const wrong = (tensor: object): Tensor => tensor as Tensor;

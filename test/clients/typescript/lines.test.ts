@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readLines } from '../../functions/client/lines.ts';
+import { readLines } from '../../../clients/typescript/src/lines.ts';
 
 function answer(pieces: readonly Uint8Array[], onCancel = (): void => {}): Response {
   const left = pieces.map((piece) => new Uint8Array(piece));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { createRowWindow } from '../../functions/client/row-window.ts';
+import { createRowWindow } from '../../../clients/typescript/src/row-window.ts';
 
 const lines = (...rows: number[]): string => rows.map((row) => `{"features":[${row}]}\n`).join('');
 

@@ -122,7 +122,7 @@ async function* exchange(
       watch.waits(true);
     }
   } catch (error) {
-    throw toFailure(error, watch.signal);
+    throw toFailure(error, watch.signal, connection.url);
   } finally {
     stall.end();
     watch.end();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ClientError } from '../../functions/client/client-error.ts';
-import { parseJson, writeJson } from '../../functions/client/json.ts';
+import { ClientError } from '../../../clients/typescript/src/client-error.ts';
+import { parseJson, writeJson } from '../../../clients/typescript/src/json.ts';
 
 test('a plain value is read back as it was', () => {
   fc.assert(

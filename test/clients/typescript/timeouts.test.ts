@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { type TestContext, test } from 'node:test';
-import { ClientError } from '../../functions/client/client-error.ts';
-import { createDeadline, createIdleWatch, createStall } from '../../functions/client/timeouts.ts';
+import { ClientError } from '../../../clients/typescript/src/client-error.ts';
+import { createDeadline, createIdleWatch, createStall } from '../../../clients/typescript/src/timeouts.ts';
 
 /** Timers and `performance.now()` of one clock, which only the test moves on. */
 function useClock(t: TestContext): (ms: number) => void {

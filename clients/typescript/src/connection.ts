@@ -51,7 +51,7 @@ export async function call(connection: Connection, request: Request): Promise<Ra
         const response = await send(connection, request, headers, deadline.signal);
         return { headers: response.headers, bytes: await response.arrayBuffer() };
       } catch (error) {
-        const failure = toFailure(error, deadline.signal);
+        const failure = toFailure(error, deadline.signal, connection.url);
         if (!(failure instanceof ClientError) || retries === connection.retries || !isTransient(failure)) throw failure;
         const ms = backoff(retries, failure.retryAfter);
         // No time would be left for a response.
@@ -93,13 +93,23 @@ export async function send(
   throw await readFailure(response);
 }
 
-/** The error that the caller gets: the signal's reason if it is aborted, else a ClientError. */
-export function toFailure(error: unknown, signal: AbortSignal): unknown {
+/** The error that the caller gets: the signal's reason if it is aborted, else a ClientError. @param url the server's */
+export function toFailure(error: unknown, signal: AbortSignal, url: string): unknown {
   if (signal.aborted) return signal.reason;
   if (error instanceof ClientError) return error;
   const { message, cause } = error as Error;
   const why = cause instanceof Error && cause.message !== '' ? `${message}: ${cause.message}` : message;
-  return new ClientError('NETWORK', why, { cause: error });
+  return new ClientError('NETWORK', why + (possibleCause(url) ?? ''), { cause: error });
+}
+
+/** What a browser does not say of a request that failed in a page of another origin. Undefined outside of a page, and in one of the server. */
+export function possibleCause(url: string, page: Platform = globalThis as Platform): string | undefined {
+  const { origin, protocol } = page.location ?? {};
+  const server = new URL(url);
+  if (origin === undefined || origin === server.origin) return undefined;
+  if (protocol === 'https:' && server.protocol === 'http:')
+    return `: a page of ${origin} may not call ${server.origin}, which has no TLS`;
+  return `: there is no connection, or ${server.origin} does not allow pages of ${origin}, which its setting CORS_ORIGINS must name`;
 }
 
 async function readFailure(response: Response): Promise<ClientError> {
@@ -145,6 +155,8 @@ function parseObject(text: string): Record<string, unknown> {
 interface Platform {
   readonly Deno?: unknown;
   readonly process?: { readonly versions?: { readonly node?: string; readonly bun?: string } };
+  /** Of a page or a worker. */
+  readonly location?: { readonly origin: string; readonly protocol: string } | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The typed client: a server's predictions over `fetch`, without a dependency. For Node 20 and later, Deno, and pages that the server's
- * own origin serves: the server sends no CORS headers.
+ * The typed client: a server's predictions over `fetch`, without a dependency. For Node 20 and later, Deno, and browsers: pages of the
+ * server's own origin, and of those that its setting `CORS_ORIGINS` names.
  */
 import { batchPredict, type RowLine } from './batch-predict.ts';
 import { ClientError } from './client-error.ts';

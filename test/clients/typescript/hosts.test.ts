@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type AnyTensor, ClientError, createClient } from '../../functions/client/client.ts';
-import type { DType } from '../../functions/tensor/tensor.ts';
-import { metric } from '../helpers/calls.ts';
-import { freePort, type Host, type HostKind, startHost } from '../helpers/hosts.ts';
-import { identity, notFinite, slow, writeModel } from '../helpers/models.ts';
-import { until } from '../helpers/until.ts';
+import { type AnyTensor, ClientError, createClient } from '../../../clients/typescript/src/client.ts';
+import type { DType } from '../../../functions/tensor/tensor.ts';
+import { metric } from '../../helpers/calls.ts';
+import { freePort, type Host, type HostKind, startHost } from '../../helpers/hosts.ts';
+import { identity, notFinite, slow, writeModel } from '../../helpers/models.ts';
+import { until } from '../../helpers/until.ts';
 
 /** A tensor [1,2] of every datatype, with values at the ends of its range. */
 const TENSORS: readonly (readonly [DType, AnyTensor])[] = [

@@ -1,40 +1,15 @@
 import assert from 'node:assert/strict';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { type BatchOptions, ClientError, createClient } from '../../functions/client/client.ts';
-import { serve } from '../helpers/serve.ts';
-
-const rowOf = (line: string): number => (JSON.parse(line) as { features: [number] }).features[0];
-const written = (index: number, row: number): string => `{"index":${index},"prediction":${row * 10},"outputs":{}}\n`;
-const stopped = (code: string, next: number): string =>
-  `{"done":false,"next_index":${next},"code":"${code}","message":"send the rest again"}\n`;
-
-type Handler = (lines: AsyncIterable<string>, res: ServerResponse, req: IncomingMessage) => Promise<void>;
-
-/** Answers each row as it comes, after `limit` rows with this code. */
-const echo =
-  (limit = Number.POSITIVE_INFINITY, code?: string): Handler =>
-  async (lines, res) => {
-    let index = 0;
-    for await (const line of lines) {
-      if (index === limit) {
-        if (code === undefined) res.destroy();
-        else res.end(stopped(code, index));
-        return;
-      }
-      res.write(written(index++, rowOf(line)));
-    }
-    res.end(`{"done":true,"ok":${index},"failed":0}\n`);
-  };
+import { type BatchOptions, ClientError, createClient } from '../../../clients/typescript/src/client.ts';
+import { echo, type RowHandler as Handler, inTurn, whole, written } from '../../helpers/row-answers.ts';
+import { serve } from '../../helpers/serve.ts';
 
 async function client(t: Parameters<typeof serve>[0], handlers: readonly Handler[], retries = 3, timeoutMs = 10_000) {
   const asked: { handled: number } = { handled: 0 };
-  const { url } = await serve(t, (req, res) => {
-    const handler = handlers[Math.min(asked.handled++, handlers.length - 1)]!;
-    req.on('error', () => {});
-    void handler(createInterface({ input: req }), res, req).catch(() => {});
-  });
+  const { url } = await serve(
+    t,
+    inTurn(handlers, () => asked.handled++),
+  );
   const made = createClient<number>({ url, retries, timeoutMs });
   return {
     asked,
@@ -82,13 +57,11 @@ for (const duplex of [true, false]) {
 test('where a body is read to its end before it is answered, each window becomes a request', async (t) => {
   /** Whether the length of each body was known when it was sent. */
   const streamed: boolean[] = [];
-  const whole: Handler = async (lines, res, req) => {
+  const noting: Handler = (lines, res, req) => {
     streamed.push(req.headers['content-length'] === undefined);
-    const rows: number[] = [];
-    for await (const line of lines) rows.push(rowOf(line));
-    res.end(`${rows.map((row, i) => written(i, row)).join('')}{"done":true,"ok":${rows.length},"failed":0}\n`);
+    return whole(lines, res, req);
   };
-  const { batch, asked } = await client(t, [whole]);
+  const { batch, asked } = await client(t, [noting]);
   await check(batch(upTo(500), { duplex: true, maxUnanswered: 100 }), 500);
   assert.deepEqual(streamed, [true, ...streamed.slice(1).fill(false)], 'the first request shows it for all after it');
   assert.ok(asked.handled >= 5 && asked.handled <= 10, `${asked.handled} requests`);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ClientError } from '../../functions/client/client-error.ts';
-import type { Datatype } from '../../functions/client/tensor.ts';
-import { readData, writeData } from '../../functions/client/tensor-json.ts';
+import { ClientError } from '../../../clients/typescript/src/client-error.ts';
+import type { Datatype } from '../../../clients/typescript/src/tensor.ts';
+import { readData, writeData } from '../../../clients/typescript/src/tensor-json.ts';
 
 test('data is written flat with all digits, and FP16 not at all', () => {
   assert.equal(

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createClient } from '../../functions/client/client.ts';
-import { ClientError } from '../../functions/client/client-error.ts';
-import { type Fetch, sendsWhileItReads } from '../../functions/client/connection.ts';
+import { createClient } from '../../../clients/typescript/src/client.ts';
+import { ClientError } from '../../../clients/typescript/src/client-error.ts';
+import { type Fetch, possibleCause, sendsWhileItReads } from '../../../clients/typescript/src/connection.ts';
 
 const refused = (): never => {
   throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') });
@@ -216,4 +216,25 @@ test('Node and Deno send and read at once, browsers and Bun do not', () => {
   assert.equal(sendsWhileItReads({ Deno: {} }), true);
   assert.equal(sendsWhileItReads({}), false);
   assert.equal(sendsWhileItReads({ process: { versions: { node: '22', bun: '1' } } }), false);
+});
+
+test('a failed request of a page of another origin names what a browser does not say', () => {
+  const page = (origin: string) => ({ location: { origin, protocol: new URL(origin).protocol } });
+  const server = 'https://server/base';
+  assert.equal(possibleCause(server, {}), undefined);
+  assert.equal(possibleCause(server, page('https://server')), undefined);
+  assert.match(
+    possibleCause(server, page('https://app')) ?? '',
+    /https:\/\/server does not allow pages of https:\/\/app/,
+  );
+  assert.match(possibleCause('http://server', page('https://app')) ?? '', /http:\/\/server, which has no TLS$/);
+});
+
+test('the possible cause follows the message of fetch in the error', async (t) => {
+  t.after(() => Reflect.deleteProperty(globalThis, 'location'));
+  Object.defineProperty(globalThis, 'location', { configurable: true, value: new URL('https://app/page') });
+  const { fetch } = script(() => Promise.reject(new TypeError('Failed to fetch')));
+  const error = await failure(createClient({ url: 'https://server', fetch, retries: 0 }).predict([1]));
+  assert.equal(error.code, 'NETWORK');
+  assert.match(error.message, /^Failed to fetch: there is no connection, or .* CORS_ORIGINS must name$/);
 });
