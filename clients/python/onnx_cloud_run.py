@@ -725,9 +725,11 @@ class _Connections:
 
     def _take(self, limit: Callable[[], float]) -> Optional[_Connection]:
         with self._lock:
-            # After a fork, those of the parent are the parent's.
+            # After a fork, those of the parent are the parent's: to close a socket here has no effect there.
             if self._process != os.getpid():
-                self._process, self._idle = os.getpid(), []
+                self._process = os.getpid()
+                while self._idle:
+                    self._idle.pop().channel.shut()
             if not self._idle:
                 return None
             connection = self._idle.pop()

@@ -179,6 +179,19 @@ with Client(url) as client:
         print(json.dumps(list(pool.map(work, range(8)))))
 `;
 
+/** A process and its child, which has the sockets of the parent. */
+const FORK = `
+import os
+with Client(url) as client:
+    client.predict([0, 0])
+    child = os.fork()
+    me = 1 if child == 0 else 2
+    ok = all(client.predict([me, i]).prediction == [me, i] for i in range(200))
+    if child == 0:
+        os._exit(0 if ok else 1)
+    print(json.dumps([ok, os.waitpid(child, 0)[1]]))
+`;
+
 const models = mkdtempSync(join(tmpdir(), 'python-client-'));
 for (const dtype of [
   ...(['bool', 'uint8', 'uint16', 'uint32', 'uint64', 'int8', 'int16', 'int32', 'int64'] as const),
@@ -239,6 +252,11 @@ for (const kind of ['container', 'functions'] as const)
       const { stdout, stderr, code } = await python(NUMPY, [host().url]);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^(the arrays are the same|there is no numpy)\n$/);
+    });
+
+    test('has connections of its own in a child process', async () => {
+      const { stdout, stderr, code } = await python(FORK, [host().url]);
+      assert.deepEqual([code, stderr, stdout], [0, '', '[true, 0]\n']);
     });
 
     test('gives each of 8 threads its own results', async () => {

@@ -50,7 +50,10 @@ def error_of(call):
 url = sys.argv[1]
 `;
 
+/** The first call of each model loads it, which takes longer on a busy machine. */
+const BOUND_MS = 180_000;
+
 /** Runs a program that uses the client. Its arguments are `sys.argv[1:]`; the first is `url`. */
 export function python(code: string, args: readonly string[], program = PYTHONS[0]!): Promise<Ran> {
-  return run(program, [...WITH_CLIENT.flags, '-c', PRELUDE + code, ...args], WITH_CLIENT.env);
+  return run(program, [...WITH_CLIENT.flags, '-c', PRELUDE + code, ...args], WITH_CLIENT.env, BOUND_MS);
 }
