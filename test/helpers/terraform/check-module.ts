@@ -1,5 +1,10 @@
-import { parse } from '@cdktn/hcl2json';
+import { createRequire } from 'node:module';
 import type { Block, ProviderSchema } from './schema.ts';
+
+// Not imported: its types bring those of a browser into every file.
+const { parse } = createRequire(import.meta.url)('@cdktn/hcl2json') as {
+  parse(filename: string, contents: string): Promise<Record<string, unknown>>;
+};
 
 /** The blocks of a module as HCL's own parser has them: a block is a list of objects, an expression a text in `${}`. */
 export interface Module {
