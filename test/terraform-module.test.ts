@@ -5,6 +5,7 @@ import { before, test } from 'node:test';
 import { parse } from 'yaml';
 import { SETTINGS } from '../functions/config/settings.ts';
 import { BUILD } from './helpers/google-cloud/cloud-build.ts';
+import { section } from './helpers/readme.ts';
 import { type Body, checkModule, type Module, parseModule } from './helpers/terraform/check-module.ts';
 import type { ProviderSchema } from './helpers/terraform/schema.ts';
 
@@ -126,6 +127,15 @@ test('the substitutions of the trigger are some of cloudbuild.yaml', () => {
   assert.deepEqual(
     named.filter((name) => !(name in BUILD.substitutions)),
     [],
+  );
+});
+
+test("the build's account has the roles that docs/deploy/cloud-build.md gives it", () => {
+  const roles = (text: string): string[] =>
+    [...new Set(Array.from(text.matchAll(/roles\/[A-Za-z.]+[A-Za-z]/g), ([role]) => role))].sort();
+  assert.deepEqual(
+    roles(read('deploy/terraform/trigger.tf')),
+    roles(section('docs/deploy/cloud-build.md', 'Accounts')),
   );
 });
 

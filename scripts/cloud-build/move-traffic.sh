@@ -30,11 +30,13 @@ shares() {
 
 # The name of a revision among these shares that is newer than this one; empty if there is none.
 newer_of() {
-  local serving theirs
+  local serving name theirs
   for serving in $1; do
-    theirs="$(created "${serving%=*}")" || return 1
+    name="${serving%=*}"
+    if [ "$name" = "$revision" ]; then continue; fi
+    theirs="$(created "$name")" || return 1
     if [ "$theirs" -gt "$own" ]; then
-      echo "${serving%=*}"
+      echo "$name"
       # In a trap, a bare `return` has the status of what ran before the trap.
       return 0
     fi
