@@ -5,7 +5,7 @@ import { findUnset } from './helpers/shell-variables.ts';
 
 const PAGES = DOCUMENTATION.filter((page) => page.startsWith('docs/deploy/'));
 /** Values that a reader would have to put into a line, though the page has a variable for each. */
-const PLACEHOLDER = /(?<![\w$/{-])(PROJECT_ID|PROJECT_NUMBER|REGION|BUCKET|ENDPOINT_ID|MODEL_ID|SERVICE_URL)(?![\w=])/;
+const PLACEHOLDER = /(?<![\w${-])(PROJECT_ID|PROJECT_NUMBER|REGION|BUCKET|ENDPOINT_ID|MODEL_ID|SERVICE_URL)(?![\w=])/;
 
 const shellOf = (page: string): string =>
   blocks(readPage(page))
