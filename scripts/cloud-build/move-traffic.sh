@@ -74,7 +74,7 @@ roll_back() {
   echo "the traffic goes back to ${before//,/, }; $revision keeps its tag build-${BUILD_ID:0:8}" >&2
   gcloud run services update-traffic "$SERVICE" "${where[@]}" --to-revisions "$before"
 }
-trap 'exit 1' INT TERM
+trap 'kill $(jobs -p) 2>/dev/null || true; exit 1' INT TERM
 for percent in $TRAFFIC_STEPS; do
   newer="$(newer_of "$now")"
   if [ -n "$newer" ]; then
