@@ -5,6 +5,7 @@ import { readImage } from './image.ts';
 import { buildAll } from './kustomize.ts';
 import { checkCloudRun } from './rules/cloud-run.ts';
 import { checkEgress } from './rules/egress.ts';
+import { checkCloudRunLimits } from './rules/cloud-run-limits.ts';
 import { checkEnvironment, checkImageEnvironment } from './rules/environment.ts';
 import { checkImages } from './rules/images.ts';
 import { checkPods } from './rules/pods.ts';
@@ -29,6 +30,7 @@ const RULES: readonly Rule[] = [
   checkImages,
   checkShutdown,
   checkCloudRun,
+  checkCloudRunLimits,
   checkReferences,
 ];
 

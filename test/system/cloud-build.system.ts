@@ -19,6 +19,9 @@ const FIRST_REVISION = 'ml-model-1111111-aaaaaaaa';
 const SECOND_REVISION = 'ml-model-2222222-bbbbbbbb';
 const THIRD_REVISION = 'ml-model-3333333-cccccccc';
 
+/** The steps of cloudbuild.yaml; other tests have one, because each costs seconds. test/scripts/cloud-build/ has more of the script. */
+const IN_STEPS = { _TRAFFIC_STEPS: BUILD.substitutions._TRAFFIC_STEPS! };
+
 const SERVICE_URL = 'https://ml-model-abc-uc.a.run.app';
 
 let stub: ModelStub;
@@ -39,7 +42,12 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-type Build = typeof FIRST & { readonly _SERVICE_FILE?: string; readonly _SERVICE_GOLDEN?: string };
+interface Build {
+  readonly COMMIT_SHA: string;
+  readonly BUILD_ID: string;
+  /** Other values of substitutions. */
+  readonly [name: `_${string}`]: string;
+}
 
 /** Runs steps of a build in order, to the one that fails, which it names. */
 async function build(values: Build, steps: readonly string[] = STEPS, image = IMAGE): Promise<string | undefined> {
@@ -52,7 +60,7 @@ async function build(values: Build, steps: readonly string[] = STEPS, image = IM
     GCE_METADATA_HOST: new URL(stub.url).host,
   };
   for (const id of steps) {
-    const { code, stdout, stderr } = await runStep(id, values, env);
+    const { code, stdout, stderr } = await runStep(id, { _TRAFFIC_STEPS: '100', _STEP_SECONDS: '0', ...values }, env);
     if (code === 0) continue;
     said = `${stdout}${stderr}`;
     return id;
@@ -72,6 +80,19 @@ function serveFirst(file = 'service.yaml'): void {
   };
   const service = JSON.parse(firstService(readFileSync(join(ROOT, file), 'utf8'), names));
   api.services.put(service, true);
+}
+
+/** A revision as the steps leave it before the traffic moves: the service has it under the build's tag, and the traffic as before. */
+function deployWithoutTraffic(revision: string, { BUILD_ID }: Build): void {
+  const service = structuredClone(api.services.get('ml-model'));
+  const others = Object.entries(api.services.serving('ml-model')).map(([revisionName, percent]) => ({
+    revisionName,
+    percent,
+  }));
+  const tagged = Object.entries(api.services.tags('ml-model')).map(([tag, revisionName]) => ({ tag, revisionName }));
+  service.spec.template.metadata!.name = revision;
+  service.spec.traffic = [...others, ...tagged, { revisionName: revision, tag: `build-${BUILD_ID.slice(0, 8)}` }];
+  api.services.put(service, false);
 }
 
 test('the steps end with a deployment without traffic, its smoke test, the traffic and latest, in this order', () => {
@@ -104,6 +125,48 @@ test('a later deployment gets no traffic until its smoke test has passed, then a
   assert.equal(await build(SECOND, ['test-revision', 'move-traffic']), undefined, said);
   assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
   assert.deepEqual(api.services.tags('ml-model'), {});
+});
+
+/** The shares of the new revision at each reading of the request logs, which have `errors` of 1000 responses from the share `from` on. */
+function logErrors(errors: number, from = 0): number[] {
+  const shares: number[] = [];
+  api.statuses = (revision) => {
+    const share = api.services.serving('ml-model')[revision] ?? 0;
+    shares.push(share);
+    return Array.from({ length: 1000 }, (_, i) => (share >= from && i < errors ? 500 + (i % 5) : 200 + (i % 300)));
+  };
+  return shares;
+}
+
+test('the traffic moves in steps, each of which ends with a reading of the request logs', async () => {
+  serveFirst();
+  deployWithoutTraffic(SECOND_REVISION, SECOND);
+  const shares = logErrors(10);
+  assert.equal(await build({ ...SECOND, ...IN_STEPS }, ['move-traffic']), undefined, said);
+  assert.deepEqual(shares, [10, 50, 100]);
+  assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), {});
+});
+
+test('more errors than allowed give the old revision its traffic back, and fail the build', async () => {
+  serveFirst();
+  deployWithoutTraffic(SECOND_REVISION, SECOND);
+  const shares = logErrors(11, 50);
+  assert.equal(await build({ ...SECOND, ...IN_STEPS }, ['move-traffic']), 'move-traffic');
+  assert.deepEqual(shares, [10, 50]);
+  assert.match(said, /11 of 1000 requests got a server error; 1 % are allowed/);
+  assert.match(said, /the traffic goes back to ml-model-1111111-aaaaaaaa=100; ml-model-2222222-bbbbbbbb keeps its tag/);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), { 'build-bbbbbbbb': SECOND_REVISION });
+});
+
+test('request logs that the build may not read fail it, with the traffic where it was', async () => {
+  serveFirst();
+  deployWithoutTraffic(SECOND_REVISION, SECOND);
+  api.refuses = /entries:list$/;
+  assert.equal(await build(SECOND, ['move-traffic']), 'move-traffic');
+  assert.match(said, /PERMISSION_DENIED|refused/i);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
 });
 
 test('a later deployment changes the image and keeps the settings that the service has', async () => {

@@ -17,9 +17,13 @@ interface BuildFile {
   steps: Step[];
   images: string[];
   options: { logging: string; requestedVerifyOption: string };
+  timeout: string;
 }
 
 export const BUILD = parse(readFileSync(join(ROOT, 'cloudbuild.yaml'), 'utf8')) as BuildFile;
+
+/** A step calls gcloud up to twenty times, each of which takes a second or more. */
+const BOUND_MS = 180_000;
 
 /** What Cloud Build itself fills in. */
 export const BUILT_IN = { PROJECT_ID: 'my-project', COMMIT_SHA: '0123456789abcdef', BUILD_ID: 'aaaaaaaa-1111' };
@@ -41,8 +45,6 @@ export function runStep(id: string, values: Record<string, string>, env: Record<
   const all = { ...BUILD.substitutions, ...BUILT_IN, ...values };
   const words = [step.entrypoint ?? '', ...step.args].map((word) => substitute(word, all));
   const own = (step.env ?? []).map((line) => substitute(line, all).split(/=(.*)/s).slice(0, 2) as [string, string]);
-  return run('bash', ['-c', 'cd "$1" && shift && exec "$@"', 'step', ROOT, ...words], {
-    ...env,
-    ...Object.fromEntries(own),
-  });
+  const args = ['-c', 'cd "$1" && shift && exec "$@"', 'step', ROOT, ...words];
+  return run('bash', args, { ...env, ...Object.fromEntries(own) }, BOUND_MS);
 }
