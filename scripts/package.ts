@@ -1,5 +1,6 @@
 /**
- * npm runs this when it packs the package: `prepack` and `postpack` of package.json.
+ * npm runs this when it packs the package: `prepack` and `postpack` of package.json. The archive is what is published: `npm publish` of
+ * the folder would send the dependencies of the repository to the registry.
  *
  * The packed package has one dependency. `dist/node_modules` has the others that the bundles load: onnxruntime-node without its install
  * script, which fetches CUDA's libraries from NuGet on Linux, and without the platforms on which this server does not run. So an
@@ -10,6 +11,9 @@ import { copyFileSync, existsSync, globSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { readCommandLine } from './command-line.ts';
 import { copyPackages } from './runtime-modules.ts';
+import { type Bom, foldersOf } from './sbom/bom.ts';
+import { writeNotices } from './sbom/notices.ts';
+import { installedFolders, readLock } from './sbom/packages.ts';
 
 const USAGE = `node scripts/package.ts: prepares the package for npm pack: builds, copies packages into dist/node_modules, and
 replaces package.json by that of the published package.
@@ -19,6 +23,7 @@ Usage: node scripts/package.ts [--restore]
   --restore   puts package.json of the repository back`;
 
 const ROOT = join(import.meta.dirname, '..');
+const DIST = join(ROOT, 'dist');
 const MANIFEST = join(ROOT, 'package.json');
 /** The repository's package.json, while npm packs. */
 const SAVED = join(ROOT, 'package.json.bak');
@@ -35,27 +40,21 @@ interface Manifest {
 }
 
 const { values } = readCommandLine(USAGE, { restore: { type: 'boolean', default: false } });
-// A pack that failed has left the published one.
-if (existsSync(SAVED)) renameSync(SAVED, MANIFEST);
-if (!values.restore) {
-  runScript('build.ts');
-  copyPackages(ROOT, join(ROOT, 'dist'), COPIED);
+if (values.restore) {
+  if (existsSync(SAVED)) renameSync(SAVED, MANIFEST);
+} else {
+  const { status } = spawnSync(process.execPath, [join(ROOT, 'scripts/build.ts')], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+  copyPackages(ROOT, DIST, COPIED);
   removePlatforms();
-  runScript('sbom.ts', 'dist');
+  const bill = JSON.parse(readFileSync(join(DIST, 'sbom.cdx.json'), 'utf8')) as Bom;
+  writeNotices(ROOT, DIST, [...foldersOf(bill), ...installedFolders(readLock(ROOT), DIST)]);
   copyFileSync(MANIFEST, SAVED);
   writeFileSync(MANIFEST, `${JSON.stringify(publishedManifest(), undefined, 2)}\n`);
 }
 
-function runScript(name: string, ...args: string[]): void {
-  const { status } = spawnSync(process.execPath, [join(ROOT, 'scripts', name), ...args], {
-    cwd: ROOT,
-    stdio: 'inherit',
-  });
-  if (status !== 0) process.exit(status ?? 1);
-}
-
 function removePlatforms(): void {
-  const bin = join(ROOT, 'dist/node_modules/onnxruntime-node/bin');
+  const bin = join(DIST, 'node_modules/onnxruntime-node/bin');
   for (const folder of globSync('napi-v*/*/*', { cwd: bin })) {
     if (!PLATFORMS.some((platform) => folder.endsWith(`/${platform}`))) rmSync(join(bin, folder), { recursive: true });
   }

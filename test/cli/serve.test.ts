@@ -81,6 +81,18 @@ test('on a terminal a line shows the progress of a download, and the log is quie
     { bytesPerSecond: 2 ** 20 },
   ));
 
+test('a reader of stderr that ends does not end the server', async () => {
+  const server = start([IRIS, '--port', '0']);
+  server.child.stderr!.destroy();
+  try {
+    await until(() => Promise.resolve(server.lines.some((line) => line.includes('model ready'))), 'the model');
+    const { port } = JSON.parse(server.lines.find((line) => line.includes('listening on'))!);
+    assert.equal((await fetch(`http://localhost:${port}/ready`)).status, 200);
+  } finally {
+    assert.equal((await server.stop()).code, 0);
+  }
+});
+
 test('a program in production reports nothing on stderr: its log is the report', async () => {
   const server = start([IRIS, '--port', '0'], { NODE_ENV: 'production' });
   try {

@@ -40,6 +40,6 @@ for (const file of [...programs].sort()) {
 test('an argument too many and one too few are refused', async () => {
   const prune = await run(process.execPath, [join(ROOT, 'scripts/prune-onnxruntime.ts'), 'a', 'b']);
   assert.deepEqual([prune.code, prune.stderr], [2, 'unexpected argument "b"; --help prints the usage\n']);
-  const sbom = await run(process.execPath, [join(ROOT, 'scripts/sbom.ts')]);
-  assert.deepEqual([sbom.code, sbom.stderr], [2, 'expected 1 argument, got 0; --help prints the usage\n']);
+  const models = await run(process.execPath, [join(ROOT, 'scripts/bench-models.ts')]);
+  assert.deepEqual([models.code, models.stderr], [2, 'expected 1 argument, got 0; --help prints the usage\n']);
 });

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { type ServerProcess, watchServer } from '../../scripts/server-process.ts';
 import { until } from '../helpers/until.ts';
 import { npm, npmEnvironment } from './npm.ts';
-import { ROOT } from './program.ts';
+import { ROOT, run } from './program.ts';
 
 /** What people do: `npm install` of the published package in a folder of their own, then `npx onnx-cloud-run`. */
 const temp = mkdtempSync(join(tmpdir(), 'package-'));
@@ -33,6 +33,12 @@ const readJson = (...path: string[]) => JSON.parse(readFileSync(join(...path), '
 
 test('npm pack leaves package.json as it was', () => {
   assert.deepEqual(readJson(sources, 'package.json'), readJson(ROOT, 'package.json'));
+});
+
+test('npm publish of the folder is refused, as it would publish the dependencies of the repository', async () => {
+  const { stderr, code } = await run('bash', ['-c', 'cd "$0" && npm publish --dry-run', sources], npmEnvironment());
+  assert.equal(code, 1);
+  assert.match(stderr, /publish the archive that npm pack writes: npm publish \.\/onnx-cloud-run-\*\.tgz/);
 });
 
 test('no script of onnxruntime-node runs in this repository: package-lock.json does not have the flag for it', () => {
