@@ -1,12 +1,19 @@
 /** `npm run build`: bundles `functions/` into `dist/`, with an entry for each host, the engine process, the fetching process and the parsing thread. Writes which packages the files contain, and their licences. */
-import { renameSync, rmSync, utimesSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { PAGE_PACKAGES, writeAssets } from './browser-assets.ts';
+import { readCommandLine } from './command-line.ts';
 import { EXTERNALS } from './externals.ts';
 import { writeNotices } from './sbom/notices.ts';
 import { bundledFolders } from './sbom/packages.ts';
 
+readCommandLine(
+  `npm run build: bundles functions/ into dist/: the servers, the command line, the pages and the client.
+
+Usage: npm run build`,
+  {},
+);
 process.chdir(join(import.meta.dirname, '..'));
 /** The time of the build: files that are edited from now on are newer, even if the build contains the edit. */
 const started = new Date();
@@ -21,6 +28,7 @@ const { metafile } = await build({
     fetcher: 'functions/model/fetch/worker.ts',
     'health-check': 'functions/health-check.ts',
     'body-thread': 'functions/routes/body-thread.ts',
+    cli: 'functions/cli/main.ts',
   },
   outdir: made,
   bundle: true,
@@ -39,6 +47,7 @@ const { metafile } = await build({
 await writeAssets(made);
 const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
 writeNotices(process.cwd(), made, [...bundledFolders(metafile), ...ofPages]);
+chmodSync(join(made, 'cli.js'), 0o755);
 utimesSync(join(made, 'server.js'), started, started);
 rmSync('dist', { recursive: true, force: true });
 renameSync(made, 'dist');

@@ -10,6 +10,7 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 
 const RULES: Rules = {
   order: [
+    ['cli'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
@@ -56,6 +57,7 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
+    commander: ['cli/program.ts', 'cli/serve.ts', 'cli/verb.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     papaparse: ['page/csv.ts'],
     winston: ['telemetry/log/winston-output.ts'],

@@ -87,7 +87,7 @@ test('a tag of a version is released: published with its clients, with provenanc
   const text = commands('release');
   assert.match(text, /^npm run audit -- --require$/m);
   assert.match(text, /^npm publish --provenance /m);
-  assert.match(text, /gh release create .* bundle\.cdx\.json dependencies\.cdx\.json dist\/THIRD_PARTY_LICENSES\.txt/);
+  assert.match(text, /gh release create .* dist\/sbom\.cdx\.json dist\/THIRD_PARTY_LICENSES\.txt/);
   assert.equal(text.match(/^npm publish --provenance /gm)?.length, 2, 'the server and its TypeScript client');
   assert.match(text, /^pipx run --spec build==[\d.]+ pyproject-build clients\/python$/m);
   const action = jobs.release?.steps.find(({ uses = '' }) => uses.startsWith('pypa/gh-action-pypi-publish@'));

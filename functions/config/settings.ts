@@ -308,6 +308,9 @@ export type SettingName = keyof typeof SETTINGS;
 /** The parsed value of every setting, by name; undefined for an optional one that is not set. */
 export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never };
 
+/** Settings by name, with the text of each as a variable has it: those of a command line. */
+export type GivenSettings = Readonly<Partial<Record<SettingName, string>>>;
+
 /** A setting has an invalid value. The message is one line for the operator. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -329,6 +332,21 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const { host: HOST, port: PORT } = readAddress(env);
   refuseListeners({ ...config, PORT });
   return { ...config, HOST, PORT, MODEL_URI: config.AIP_STORAGE_URI ?? config.MODEL_URI };
+}
+
+/** The environment, in which `given` replaces settings. */
+export function environmentWith(given: GivenSettings): NodeJS.ProcessEnv {
+  return { ...process.env, ...given };
+}
+
+/** The text of a setting in the environment; undefined if it is not set. */
+export function textOfSetting(name: SettingName): string | undefined {
+  return process.env[name]?.trim() || undefined;
+}
+
+/** Whether the process runs for others than its developer: libraries take their production paths, or Cloud Run has started it. */
+export function isInProduction(): boolean {
+  return process.env.NODE_ENV === 'production' || textOfSetting('K_SERVICE') !== undefined;
 }
 
 /** Where a server listens. */
