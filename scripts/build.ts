@@ -22,6 +22,7 @@ const { metafile } = await build({
     fetcher: 'functions/model/fetch/worker.ts',
     'health-check': 'functions/health-check.ts',
     'body-thread': 'functions/routes/body-thread.ts',
+    cli: 'functions/cli/main.ts',
   },
   outdir: made,
   bundle: true,

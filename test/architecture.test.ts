@@ -8,6 +8,7 @@ const ROOT = join(import.meta.dirname, '..', 'functions');
 
 const RULES: Rules = {
   order: [
+    ['cli'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
@@ -54,6 +55,7 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
+    commander: ['cli/program.ts', 'cli/verb.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     papaparse: ['page/csv.ts'],
     winston: ['telemetry/log/winston-output.ts'],

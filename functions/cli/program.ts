@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { serve } from './serve.ts';
+import { EXIT, type Verb } from './verb.ts';
+
+/** The verbs, in the order of the help text. */
+export const VERBS: readonly Verb[] = [serve];
+
+const NAME = 'onnx-cloud-run';
+
+/** Creates the program. Errors throw a `CommanderError` after their line was written. */
+export function createProgram(): Command {
+  const program = new Command(NAME)
+    .description('Serves ONNX models over HTTP.')
+    .version(readVersion(), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this text')
+    .helpCommand('help [verb]', 'print the help text of a verb')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(errorLine(text)) });
+  for (const verb of VERBS) verb.add(program.command(verb.name).description(verb.summary));
+  return program;
+}
+
+/** Runs the program with the arguments of the command line, and sets the exit code. */
+export async function run(args: readonly string[]): Promise<void> {
+  // The reader of a pipe, such as `head`, has read enough.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit();
+    });
+  }
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+/** Commander gives errors of usage the code 1, and its own errors a name; `command.error` of a verb has its own exit code. */
+function exitCodeOf({ code, exitCode }: CommanderError): number {
+  if (exitCode === 0 || code === 'commander.error') return exitCode;
+  return EXIT.usage;
+}
+
+/** `error: unknown option '--prot'\n(Did you mean --port?)\n` as one line of this program. */
+function errorLine(text: string): string {
+  return `${NAME}: ${text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')}\n`;
+}
+
+function readVersion(): string {
+  const { version } = JSON.parse(readFileSync(findPackageJSON(import.meta.url)!, 'utf8')) as { version: string };
+  return version;
+}
