@@ -21,6 +21,7 @@ const { metafile } = await build({
     engine: 'functions/engine/process/worker.ts',
     fetcher: 'functions/model/fetch/worker.ts',
     'health-check': 'functions/health-check.ts',
+    'smoke-test': 'scripts/smoke-test.ts',
     'body-thread': 'functions/routes/body-thread.ts',
     cli: 'functions/cli/main.ts',
   },

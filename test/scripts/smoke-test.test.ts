@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -91,6 +91,32 @@ test('integers beyond 2^53 are sent with all their digits', async () => {
   stub.change = () => ({ label: 1 });
   assert.equal((await smoke(['--golden', file])).code, 0);
   assert.deepEqual(stub.bodies, ['{"features":[9007199254740993]}']);
+});
+
+test('of a folder of models it sends the golden rows of the model that is served: of the version, of the model, or of the folder', async () => {
+  for (const place of ['iris/1', 'iris', '.']) {
+    const models = mkdtempSync(join(folder, 'models-'));
+    mkdirSync(join(models, place), { recursive: true });
+    mkdirSync(join(models, 'other'));
+    writeFileSync(join(models, 'other/golden.json'), 'of another model');
+    cpSync(GOLDEN, join(models, place, 'golden.json'));
+    const { code, lines } = await smoke(['--golden', models]);
+    assert.deepEqual([code, lines.length], [0, 7], lines.join('\n'));
+  }
+});
+
+test('a model without golden rows gets the example of its OpenAPI document, with all digits, and the error if it fails', async () => {
+  stub.description = '{"example":{"features":[9007199254740993]}}';
+  const passed = await smoke(['--golden', folder]);
+  assert.equal(passed.code, 0, passed.lines.join('\n'));
+  assert.deepEqual(stub.bodies, ['{"features":[9007199254740993]}']);
+  stub.description = '{}';
+  const { code, lines } = await smoke(['--golden', folder]);
+  assert.equal(code, 1);
+  assert.match(
+    lines[1]!,
+    /^FAILED {2}example, .*: \/openapi\.json shows no example, .*: add golden\.json to the model$/,
+  );
 });
 
 test('it waits for a server that is not ready, and sends no row before it is', async () => {
