@@ -5,6 +5,7 @@ import { build } from 'esbuild';
 import { PAGE_PACKAGES, writeAssets } from './browser-assets.ts';
 import { buildClient } from './build-client.ts';
 import { EXTERNALS } from './externals.ts';
+import { writeTemplate } from './project-template.ts';
 import { writeNotices } from './sbom/notices.ts';
 import { bundledFolders } from './sbom/packages.ts';
 
@@ -40,6 +41,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 });
 await Promise.all([buildClient(made), writeAssets(made)]);
+writeTemplate(process.cwd(), made);
 const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
 writeNotices(process.cwd(), made, [...bundledFolders(metafile), ...ofPages]);
 utimesSync(join(made, 'server.js'), started, started);

@@ -9,6 +9,7 @@ const ROOT = join(import.meta.dirname, '..', 'functions');
 const RULES: Rules = {
   order: [
     ['cli'],
+    ['cli/init'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],

@@ -12,14 +12,17 @@ export interface Step {
   args: string[];
   env?: string[];
 }
-interface BuildFile {
+export interface BuildFile {
   substitutions: Record<string, string>;
   steps: Step[];
   images: string[];
   options: { logging: string; requestedVerifyOption: string };
 }
 
-export const BUILD = parse(readFileSync(join(ROOT, 'cloudbuild.yaml'), 'utf8')) as BuildFile;
+/** Reads the cloudbuild.yaml of a folder. */
+export const readBuild = (folder: string): BuildFile => parse(readFileSync(join(folder, 'cloudbuild.yaml'), 'utf8'));
+
+export const BUILD = readBuild(ROOT);
 
 /** What Cloud Build itself fills in. */
 export const BUILT_IN = { PROJECT_ID: 'my-project', COMMIT_SHA: '0123456789abcdef', BUILD_ID: 'aaaaaaaa-1111' };
@@ -34,15 +37,28 @@ export function substitute(text: string, values: Record<string, string>): string
   });
 }
 
-/** Runs a step's command here, in the project's folder. @param env what the machine of the build has beside the step's own variables */
-export function runStep(id: string, values: Record<string, string>, env: Record<string, string>): Promise<Ran> {
-  const step = BUILD.steps.find((each) => each.id === id);
+/**
+ * Runs a step's command here, in the folder of its cloudbuild.yaml.
+ * @param env what the machine of the build has beside the step's own variables
+ */
+export function runStep(
+  id: string,
+  values: Record<string, string>,
+  env: Record<string, string>,
+  folder = ROOT,
+): Promise<Ran> {
+  const { steps, substitutions } = readBuild(folder);
+  const step = steps.find((each) => each.id === id);
   if (step === undefined) throw new Error(`cloudbuild.yaml has no step ${id}`);
-  const all = { ...BUILD.substitutions, ...BUILT_IN, ...values };
+  const own = { ...substitutions, ...BUILT_IN, ...values };
+  // With dynamicSubstitutions a value may contain others.
+  const all = Object.fromEntries(Object.entries(own).map(([name, value]) => [name, substitute(value, own)]));
   const words = [step.entrypoint ?? '', ...step.args].map((word) => substitute(word, all));
-  const own = (step.env ?? []).map((line) => substitute(line, all).split(/=(.*)/s).slice(0, 2) as [string, string]);
-  return run('bash', ['-c', 'cd "$1" && shift && exec "$@"', 'step', ROOT, ...words], {
+  const variables = (step.env ?? []).map(
+    (line) => substitute(line, all).split(/=(.*)/s).slice(0, 2) as [string, string],
+  );
+  return run('bash', ['-c', 'cd "$1" && shift && exec "$@"', 'step', folder, ...words], {
     ...env,
-    ...Object.fromEntries(own),
+    ...Object.fromEntries(variables),
   });
 }
