@@ -39,6 +39,26 @@ test('what a step runs is there, and gets every variable that it asks for', () =
   }
 });
 
+test('every image of a step has an exact version, and the one that a script runs is that of the steps', () => {
+  const images = new Set(BUILD.steps.map(({ name }) => name));
+  for (const image of images) assert.match(image, /:\d+\.\d+\.\d+(-[a-z]+)?(@sha256:[0-9a-f]{64})?$/);
+  const [, own] = /^image=(\S+)$/m.exec(readFileSync(join(ROOT, 'scripts/cloud-build/test-image.sh'), 'utf8')) ?? [];
+  assert.ok(images.has(own!), own);
+});
+
+test("the steps run the package's own Node", () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const nodes = BUILD.steps.flatMap(({ name }) => /^node:([\d.]+)/.exec(name)?.[1] ?? []);
+  assert.deepEqual([...new Set(nodes)], [devDependencies.node]);
+});
+
+test('the traffic moves in steps, and the build has time for them', () => {
+  const { _TRAFFIC_STEPS = '', _STEP_SECONDS } = BUILD.substitutions;
+  const steps = _TRAFFIC_STEPS.split(' ').map(Number);
+  assert.deepEqual(steps, [10, 50, 100]);
+  assert.ok(steps.length * Number(_STEP_SECONDS) <= Number.parseInt(BUILD.timeout, 10) / 4);
+});
+
 test('the shell scripts are executable', () => {
   for (const name of globSync('scripts/cloud-build/*.sh', { cwd: ROOT })) accessSync(join(ROOT, name), constants.X_OK);
 });

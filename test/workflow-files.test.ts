@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { findImages, IMAGE_FILES } from '../scripts/pin-images/references.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const FILES = globSync('.github/workflows/*.yml', { cwd: ROOT }).sort();
@@ -25,8 +26,11 @@ const commands = (name: string): string =>
     .flatMap(({ steps }) => steps.map(({ run = '' }) => run))
     .join('\n');
 
-test('there are two workflows, for a change and for a release', () => {
-  assert.deepEqual(FILES, ['.github/workflows/ci.yml', '.github/workflows/release.yml']);
+test('there are workflows for a change, for the digests of images, and for a release', () => {
+  assert.deepEqual(
+    FILES,
+    ['ci', 'images', 'release'].map((name) => `.github/workflows/${name}.yml`),
+  );
 });
 
 for (const file of FILES) {
@@ -55,9 +59,21 @@ for (const file of FILES) {
     const text = commands(name);
     for (const [, script] of text.matchAll(/npm run ([\w-]+)/g)) assert.ok(script! in scripts, script);
     assert.ok(!text.includes('${{'), 'a run: has an expression: pass it as a variable');
+    for (const [, script] of text.matchAll(/node (scripts\/[\w-]+\.ts)/g))
+      assert.ok(existsSync(join(ROOT, script!)), script);
     assert.match(text, /^\.ci\/run$/m);
   });
 }
+
+test('each week the digests of images are read, and proposed after all tests', () => {
+  const { on, permissions, jobs } = workflow('images');
+  assert.match((on.schedule as { cron: string }[])[0]!.cron, /^\d+ \d+ \* \* [0-6]$/);
+  assert.deepEqual(permissions, {});
+  assert.deepEqual(jobs.images?.permissions, { contents: 'write', 'pull-requests': 'write' });
+  const text = commands('images');
+  assert.ok(text.indexOf('node scripts/pin-images.ts --write') < text.indexOf('.ci/run'));
+  assert.ok(text.indexOf('.ci/run') < text.indexOf('git push'));
+});
 
 test('a tag of a version is released: published with provenance and no token, with its bills of materials', () => {
   const { on, permissions, jobs } = workflow('release');
@@ -79,6 +95,25 @@ test('Renovate pins images and actions, waits a week with packages of npm, and k
   const find = (key: string, value: unknown) => rules.find((rule) => rule[key] === value);
   assert.deepEqual(find('minimumReleaseAge', '7 days')?.matchDatasources, ['npm']);
   for (const group of ['onnxruntime', 'google-cloud', 'node']) assert.ok(find('groupName', group), group);
+});
+
+/** The files that Renovate's managers read by default: https://docs.renovatebot.com/modules/manager/ */
+const DEFAULT_FILES = [
+  /(^|\/)([Dd]ocker|[Cc]ontainer)file[^/]*$/,
+  /(^|\/)(?:docker-)?compose[^/]*\.ya?ml$/,
+  /(^|\/)cloudbuild\.ya?ml/,
+];
+
+test('Renovate reads every file that names an image of others', () => {
+  const { customManagers, kubernetes } = JSON.parse(read('.github/renovate.json'));
+  const own = [kubernetes, ...customManagers].flatMap(({ managerFilePatterns }) => managerFilePatterns as string[]);
+  const patterns = [...DEFAULT_FILES, ...own.map((text) => new RegExp(text.slice(1, -1)))];
+  const files = globSync(IMAGE_FILES, { cwd: ROOT }).filter((file) => findImages(read(file)).length > 0);
+  assert.ok(files.length > 5, String(files));
+  assert.deepEqual(
+    files.filter((file) => !patterns.some((pattern) => pattern.test(file))),
+    [],
+  );
 });
 
 test("each of Renovate's own patterns finds an image in its files", () => {

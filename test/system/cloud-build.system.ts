@@ -19,6 +19,9 @@ const FIRST_REVISION = 'ml-model-1111111-aaaaaaaa';
 const SECOND_REVISION = 'ml-model-2222222-bbbbbbbb';
 const THIRD_REVISION = 'ml-model-3333333-cccccccc';
 
+/** The values of cloudbuild.yaml; other tests have one step, because each costs seconds. */
+const IN_STEPS = { _TRAFFIC_STEPS: BUILD.substitutions._TRAFFIC_STEPS! };
+
 const SERVICE_URL = 'https://ml-model-abc-uc.a.run.app';
 
 let stub: ModelStub;
@@ -39,7 +42,12 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-type Build = typeof FIRST & { readonly _SERVICE_FILE?: string; readonly _SERVICE_GOLDEN?: string };
+interface Build {
+  readonly COMMIT_SHA: string;
+  readonly BUILD_ID: string;
+  /** Other values of substitutions. */
+  readonly [name: `_${string}`]: string;
+}
 
 /** Runs steps of a build in order, to the one that fails, which it names. */
 async function build(values: Build, steps: readonly string[] = STEPS, image = IMAGE): Promise<string | undefined> {
@@ -52,7 +60,7 @@ async function build(values: Build, steps: readonly string[] = STEPS, image = IM
     GCE_METADATA_HOST: new URL(stub.url).host,
   };
   for (const id of steps) {
-    const { code, stdout, stderr } = await runStep(id, values, env);
+    const { code, stdout, stderr } = await runStep(id, { _TRAFFIC_STEPS: '100', _STEP_SECONDS: '0', ...values }, env);
     if (code === 0) continue;
     said = `${stdout}${stderr}`;
     return id;
@@ -105,6 +113,104 @@ test('a later deployment gets no traffic until its smoke test has passed, then a
   assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
   assert.deepEqual(api.services.tags('ml-model'), {});
 });
+
+/** The shares of the new revision at each reading of the request logs, which have `errors` of 1000 responses from the share `from` on. */
+function logErrors(errors: number, from = 0): number[] {
+  const shares: number[] = [];
+  api.statuses = (revision) => {
+    const share = api.services.serving('ml-model')[revision] ?? 0;
+    shares.push(share);
+    return Array.from({ length: 1000 }, (_, i) => (share >= from && i < errors ? 500 + (i % 5) : 200 + (i % 300)));
+  };
+  return shares;
+}
+
+test('the traffic moves in steps, each of which ends with a reading of the request logs', async () => {
+  serveFirst();
+  const shares = logErrors(10);
+  assert.equal(await build({ ...SECOND, ...IN_STEPS }), undefined, said);
+  assert.deepEqual(shares, [10, 50, 100]);
+  assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
+  assert.deepEqual(api.services.tags('ml-model'), {});
+});
+
+for (const from of [10, 50, 100]) {
+  test(`more errors than allowed at ${from} % give the old revision its traffic back, and fail the build`, async () => {
+    serveFirst();
+    const shares = logErrors(11, from);
+    assert.equal(await build({ ...SECOND, ...IN_STEPS }), 'move-traffic');
+    assert.equal(shares.at(-1), from);
+    assert.match(said, /11 of 1000 requests got a server error; 1 % are allowed/);
+    assert.match(
+      said,
+      /the traffic goes back to ml-model-1111111-aaaaaaaa=100; ml-model-2222222-bbbbbbbb keeps its tag/,
+    );
+    assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+    assert.deepEqual(api.services.tags('ml-model'), { 'build-bbbbbbbb': SECOND_REVISION });
+  });
+}
+
+test('traffic that several revisions share is as it was after a step that failed', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND), undefined, said);
+  const service = api.services.get('ml-model');
+  const traffic = [
+    { revisionName: FIRST_REVISION, percent: 30, tag: 'stable' },
+    { revisionName: SECOND_REVISION, percent: 70 },
+  ];
+  api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
+  logErrors(11);
+  assert.equal(await build({ ...THIRD, ...IN_STEPS }), 'move-traffic');
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 30, [SECOND_REVISION]: 70 });
+});
+
+test('request logs that the build may not read fail it, with the traffic where it was', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
+  api.refuses = /entries:list$/;
+  assert.equal(await build(SECOND, ['move-traffic']), 'move-traffic');
+  assert.match(said, /PERMISSION_DENIED|refused/i);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+});
+
+for (const statuses of [[], [500]]) {
+  test(`a newer revision that gets traffic during a step keeps it, though the older one ${statuses.length === 0 ? 'has no errors' : 'fails'}`, async () => {
+    serveFirst();
+    assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
+    assert.equal(await build(THIRD, ['service-file', 'deploy']), undefined, said);
+    api.statuses = () => {
+      const service = api.services.get('ml-model');
+      const traffic = [{ revisionName: THIRD_REVISION, percent: 100 }];
+      api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
+      return statuses;
+    };
+    assert.equal(await build({ ...SECOND, ...IN_STEPS }, ['move-traffic']), 'move-traffic');
+    assert.match(said, /ml-model-3333333-cccccccc, which serves, is newer/);
+    assert.doesNotMatch(said, /goes back/);
+    assert.deepEqual(api.services.serving('ml-model'), { [THIRD_REVISION]: 100 });
+  });
+}
+
+test('an API that fails between two steps gives the old revision its traffic back', async () => {
+  serveFirst();
+  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
+  api.statuses = () => {
+    // The next describes a revision that serves.
+    api.refuses = /\/revisions\//;
+    return [];
+  };
+  assert.equal(await build({ ...SECOND, ...IN_STEPS }, ['move-traffic']), 'move-traffic');
+  assert.match(said, /the traffic goes back to ml-model-1111111-aaaaaaaa=100/);
+  assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });
+});
+
+for (const steps of ['10 50', '0 100', '10,50,100', '100 100', '10 ten 100']) {
+  test(`steps of the traffic that do not end with 100, or are no percents, are refused before anything moves: ${steps}`, async () => {
+    assert.equal(await build({ ...SECOND, _TRAFFIC_STEPS: steps }, ['move-traffic']), 'move-traffic');
+    assert.match(said, /TRAFFIC_STEPS: expected percents that end with 100, such as "10 50 100", got/);
+    assert.deepEqual(api.calls, []);
+  });
+}
 
 test('a later deployment changes the image and keeps the settings that the service has', async () => {
   serveFirst();

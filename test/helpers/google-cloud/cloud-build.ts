@@ -17,12 +17,16 @@ export interface BuildFile {
   steps: Step[];
   images: string[];
   options: { logging: string; requestedVerifyOption: string };
+  timeout: string;
 }
 
 /** Reads the cloudbuild.yaml of a folder. */
 export const readBuild = (folder: string): BuildFile => parse(readFileSync(join(folder, 'cloudbuild.yaml'), 'utf8'));
 
 export const BUILD = readBuild(ROOT);
+
+/** A step calls gcloud up to twenty times, each of which takes a second or more. */
+const BOUND_MS = 180_000;
 
 /** What Cloud Build itself fills in. */
 export const BUILT_IN = { PROJECT_ID: 'my-project', COMMIT_SHA: '0123456789abcdef', BUILD_ID: 'aaaaaaaa-1111' };
@@ -50,15 +54,11 @@ export function runStep(
   const { steps, substitutions } = readBuild(folder);
   const step = steps.find((each) => each.id === id);
   if (step === undefined) throw new Error(`cloudbuild.yaml has no step ${id}`);
-  const own = { ...substitutions, ...BUILT_IN, ...values };
+  const given = { ...substitutions, ...BUILT_IN, ...values };
   // With dynamicSubstitutions a value may contain others.
-  const all = Object.fromEntries(Object.entries(own).map(([name, value]) => [name, substitute(value, own)]));
+  const all = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, substitute(value, given)]));
   const words = [step.entrypoint ?? '', ...step.args].map((word) => substitute(word, all));
-  const variables = (step.env ?? []).map(
-    (line) => substitute(line, all).split(/=(.*)/s).slice(0, 2) as [string, string],
-  );
-  return run('bash', ['-c', 'cd "$1" && shift && exec "$@"', 'step', folder, ...words], {
-    ...env,
-    ...Object.fromEntries(variables),
-  });
+  const own = (step.env ?? []).map((line) => substitute(line, all).split(/=(.*)/s).slice(0, 2) as [string, string]);
+  const args = ['-c', 'cd "$1" && shift && exec "$@"', 'step', folder, ...words];
+  return run('bash', args, { ...env, ...Object.fromEntries(own) }, BOUND_MS);
 }

@@ -14,12 +14,16 @@ export interface CloudRunApi {
   afterChange: (() => void) | undefined;
   /** Paths that the caller may not use. */
   refuses: RegExp | undefined;
+  /** The statuses of the requests that a revision has got, as the request logs have them. */
+  statuses: (revision: string) => readonly number[];
   close(): Promise<void>;
 }
 
 const PROJECT = /^\/v1\/projects\/[^/]+/;
 const SERVICES = /^\/apis\/serving\.knative\.dev\/v1\/namespaces\/[^/]+\/services(?:\/([^/]+))?$/;
 const REVISION = /^\/apis\/serving\.knative\.dev\/v1\/namespaces\/[^/]+\/revisions\/([^/]+)$/;
+const LOG_FILTER =
+  /^resource\.type=cloud_run_revision AND resource\.labels\.revision_name=(\S+) AND resource\.labels\.location=us-central1 AND log_id\("run\.googleapis\.com\/requests"\) AND timestamp>="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"$/;
 
 /** @param urlOf where a service, or a tag of it, is served */
 export async function startCloudRunApi(
@@ -47,6 +51,7 @@ export async function startCloudRunApi(
     const body = await text(request);
     if (api.refuses?.test(pathname)) throw new Refusal(403, 'Permission denied: refused by the test.');
     if (host.startsWith('serviceusage')) return { name: pathname, state: 'ENABLED' };
+    if (host.startsWith('logging')) return listEntries((JSON.parse(body) as { filter: string }).filter);
     const [, revision] = REVISION.exec(pathname) ?? [];
     if (revision !== undefined) return describeRevision(revision);
     const [, name] = SERVICES.exec(pathname) ?? [undefined, undefined];
@@ -60,6 +65,13 @@ export async function startCloudRunApi(
     api.afterChange = undefined;
     other?.();
     return changed;
+  }
+
+  /** The entries of Cloud Logging for the one filter that the steps use, which must have all its parts. */
+  function listEntries(filter: string): unknown {
+    const [, revision] = LOG_FILTER.exec(filter) ?? [];
+    if (revision === undefined) throw new Refusal(400, `not the expected filter: ${filter}`);
+    return { entries: api.statuses(revision).map((status) => ({ httpRequest: { status } })) };
   }
 
   function describeRevision(name: string): unknown {
@@ -88,6 +100,7 @@ export async function startCloudRunApi(
     calls,
     afterChange: undefined,
     refuses: undefined,
+    statuses: () => [],
     async close() {
       server.closeAllConnections();
       server.close();
@@ -107,6 +120,7 @@ export function gcloudEnvironment(api: CloudRunApi, folder: string): Record<stri
     CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK: '1',
     CLOUDSDK_AUTH_DISABLE_CREDENTIALS: 'true',
     CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: 'http://run.test/',
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING: 'http://logging.test/',
     CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE: 'http://serviceusage.test/',
     CLOUDSDK_PROXY_TYPE: 'http_no_tunnel',
     CLOUDSDK_PROXY_ADDRESS: '127.0.0.1',

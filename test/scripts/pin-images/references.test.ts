@@ -47,7 +47,7 @@ test('every base image of the Dockerfile, and the image that a script runs, is o
   );
   assert.deepEqual(
     findImages(read('scripts/cloud-build/test-image.sh')).map(({ image }) => image),
-    ['node:24'],
+    ['node:24.21.0-trixie'],
   );
 });
 
