@@ -5,12 +5,12 @@
  * token: `IDENTITY_TOKEN` is the token, or `--audience URL` requests one for that URL from Google's metadata server, on Cloud Build and
  * Cloud Run.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { GOLDEN_FILE } from '../functions/model/folder/layout.ts';
-import { type Golden, parseGolden } from '../functions/model/folder/manifest.ts';
+import { GOLDEN_FILE, MANIFEST_FILE } from '../functions/model/folder/layout.ts';
+import { type Golden, parseGolden, parseManifest } from '../functions/model/folder/manifest.ts';
 import { findDifference } from '../functions/tensor/compare.ts';
 import { decodeNested } from '../functions/tensor/decode.ts';
 import { type JsonObject, type JsonValue, readJson } from '../functions/tensor/json/reader.ts';
@@ -48,11 +48,22 @@ async function readBody(response: Response): Promise<JsonObject> {
   return readJson(Buffer.from(text)) as JsonObject;
 }
 
-/** The golden.json below a folder of models of the model in the response of `/ready`; undefined if it has none. */
+/**
+ * The golden.json below a folder of models whose model has the name and the version in the response of `/ready`; undefined if there is
+ * none. Names and versions are those of the server: of the manifest or the folder.
+ */
 function findGolden(folder: string, ready: string): string | undefined {
-  const { name = '', version = '' } = (JSON.parse(ready) as { model?: Record<string, string> }).model ?? {};
-  const places = [join(name, version), name, version, ''];
-  return places.map((place) => join(folder, place, GOLDEN_FILE)).find((file) => existsSync(file));
+  const { model } = JSON.parse(ready) as { model?: { name: string; version: string } };
+  return globSync(`**/${GOLDEN_FILE}`, { cwd: folder })
+    .map((file) => join(folder, file))
+    .find((file) => {
+      const manifestFile = join(dirname(file), MANIFEST_FILE);
+      const manifest = existsSync(manifestFile) ? parseManifest(readFileSync(manifestFile, 'utf8'), manifestFile) : {};
+      const parts = relative(folder, dirname(file)).split(sep);
+      const number = /^\d+$/.test(parts.at(-1)!) ? parts.pop() : undefined;
+      const name = manifest.name ?? (parts.join('/') || basename(resolve(folder)));
+      return name === model?.name && (number ?? manifest.version ?? '1') === model.version;
+    });
 }
 
 /** @throws Error that names the first output that differs from golden.json. */

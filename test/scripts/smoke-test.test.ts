@@ -93,13 +93,22 @@ test('integers beyond 2^53 are sent with all their digits', async () => {
   assert.deepEqual(stub.bodies, ['{"features":[9007199254740993]}']);
 });
 
-test('of a folder of models it sends the golden rows of the model that is served: of the version, of the model, or of the folder', async () => {
-  for (const place of ['iris/1', 'iris', '.']) {
-    const models = mkdtempSync(join(folder, 'models-'));
+test('of a folder of models it sends the golden rows of the model and version that are served', async () => {
+  const named = join(folder, 'iris');
+  const places: [models: string, place: string, manifest?: object][] = [
+    [join(folder, 'versions'), 'iris/1'],
+    [join(folder, 'models'), 'iris', { version: '1' }],
+    [join(folder, 'other-name'), 'flowers', { name: 'iris' }],
+    [named, '.'],
+  ];
+  for (const [models, place, manifest] of places) {
+    for (const other of ['other', 'iris/2']) {
+      mkdirSync(join(models, other), { recursive: true });
+      writeFileSync(join(models, other, 'golden.json'), 'of another model or version');
+    }
     mkdirSync(join(models, place), { recursive: true });
-    mkdirSync(join(models, 'other'));
-    writeFileSync(join(models, 'other/golden.json'), 'of another model');
     cpSync(GOLDEN, join(models, place, 'golden.json'));
+    if (manifest !== undefined) writeFileSync(join(models, place, 'model.json'), JSON.stringify(manifest));
     const { code, lines } = await smoke(['--golden', models]);
     assert.deepEqual([code, lines.length], [0, 7], lines.join('\n'));
   }
