@@ -22,7 +22,7 @@ import { checkDeployment } from '../../scripts/deploy-check/check.ts';
 import { showFinding } from '../../scripts/deploy-check/yaml.ts';
 import { BUILD, BUILT_IN, ROOT, readBuild, substitute } from '../helpers/google-cloud/cloud-build.ts';
 import { externalWeights } from '../helpers/models.ts';
-import { blocks } from '../helpers/readme.ts';
+import { blocks, readPage, table } from '../helpers/readme.ts';
 import { run } from '../system/program.ts';
 
 const SOURCES = { template: join(ROOT, 'dist/template'), example: join(ROOT, 'models/iris') };
@@ -325,6 +325,22 @@ describe("GitHub's workflow", () => {
     const inWorkflow = words(steps.at(-1).run).filter((word) => !['--project', '$PROJECT_ID'].includes(word));
     assert.deepEqual(inWorkflow.slice(0, -1), words(shown).slice(0, inWorkflow.length - 1));
   });
+});
+
+test('the line and the files of docs/deploy/own-image.md are those of the program', async () => {
+  const page = readPage('docs/deploy/own-image.md');
+  const [line] = blocks(page);
+  writeFileSync(join(root, 'model.onnx'), readFileSync(IRIS));
+  const typed = line!.text.replace(
+    'npx onnx-cloud-run',
+    `'${process.execPath}' '${join(ROOT, 'functions/cli/main.ts')}'`,
+  );
+  const { code, stderr } = await run('bash', ['-c', `cd '${root}' && ${typed}`]);
+  assert.equal(code, 0, stderr);
+  const named = table(page, 'file').flatMap(([cell]) => cell!.replaceAll('`', '').split(', '));
+  for (const file of named) assert.ok(existsSync(join(folder, file)), file);
+  const { stdout: help } = await init('--help');
+  for (const [option] of table(page, 'option').slice(1)) assert.ok(help.includes(option!.replaceAll('`', '')), option);
 });
 
 test('README names files that exist', () => {

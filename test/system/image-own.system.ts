@@ -17,13 +17,18 @@ import { BUILT_IN, runStep } from '../helpers/google-cloud/cloud-build.ts';
 import { buildFolder, buildImage, canBuild, docker, IMAGE, ROOT, startImage } from '../helpers/image.ts';
 import { startModelStub } from '../helpers/model-stub.ts';
 import { addConstant, writeModel } from '../helpers/models.ts';
+import { blocks, section } from '../helpers/readme.ts';
 import { until } from '../helpers/until.ts';
 import { run } from './program.ts';
 
 /** Images that are built on the server's: their tags. */
 const OWN = 'onnx-cloud-run-test:own';
 const READY_MS = 30_000;
-const LINES = `FROM ${IMAGE}\nCOPY my-models /models\n`;
+/** The lines of the documentation. */
+const LINES = blocks(section('docs/deploy/docker.md', 'Your own model'))[0]!.text.replace(
+  'FROM ml-model\n',
+  `FROM ${IMAGE}\n`,
+);
 
 const root = mkdtempSync(join(tmpdir(), 'image-own-'));
 const made = new Set<string>();
@@ -61,6 +66,7 @@ describe('an image that copies models to /models', () => {
   const folder = mkdtempSync(join(root, 'own-'));
 
   test('serves them without any setting, and not the bundled model', async () => {
+    assert.equal(LINES, `FROM ${IMAGE}\nCOPY my-models /models\n`);
     writeModel(join(folder, 'my-models'), 'add', addConstant(1));
     await serving(buildOwn(folder), async (host) => {
       assert.deepEqual((await predict(host, [1])).json().prediction, 2);
