@@ -19,7 +19,7 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc LICENSE ./
 RUN npm ci --no-audit --no-fund
-COPY scripts/runtime-modules.ts scripts/prune-onnxruntime.ts scripts/externals.ts scripts/
+COPY scripts/runtime-modules.ts scripts/prune-onnxruntime.ts scripts/externals.ts scripts/command-line.ts scripts/
 # The locale is the one that engines use in place of en_US.UTF-8, for scikit-learn's text models: 0.4 MB, of the glibc of the image.
 RUN node scripts/runtime-modules.ts /layers/modules/app \
  && node scripts/prune-onnxruntime.ts /layers/modules/app \

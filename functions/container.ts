@@ -1,6 +1,6 @@
-import { createApp } from './app.ts';
+import { type App, createApp } from './app.ts';
 import { bootstrap } from './bootstrap.ts';
-import type { Config } from './config/settings.ts';
+import type { Config, GivenSettings } from './config/settings.ts';
 import {
   type Certificates,
   readCertificates,
@@ -10,23 +10,44 @@ import {
 import { possibleConnections } from './http/connection/connection-limit.ts';
 import { createHttpServer } from './http/connection/http-server.ts';
 import { listen } from './http/connection/listen.ts';
-import type { Logger } from './telemetry/log/logger.ts';
+import type { LogFields, Logger } from './telemetry/log/logger.ts';
 
 /** The part of `SHUTDOWN_GRACE_MS` that is reserved for ending the engine processes and writing the last log lines. */
 const CLOSING_MS = 500;
 /** Connections of the admin port: probes, scrapes, and a few operators. */
 const ADMIN_CONNECTIONS = 64;
 
-/** Listens, loads the model, and serves until a signal or an uncaught error. */
-export function main(): void {
-  const { config, logger } = bootstrap();
-  const fail = (): void => void logger.flush(CLOSING_MS).then(() => process.exit(1));
-  const tls = readTls(config, logger);
-  if (tls === 'invalid') {
-    fail();
+/** A program that runs the server in its own process, and reports its state to a person. */
+export interface Supervisor {
+  /** Called once, before the server listens and the model loads. */
+  started(app: App, config: Config, logger: Logger): void;
+  /** Called when the server listens on `PORT`, with the port. */
+  listening(port: number): void;
+  /** Called with the reason why the server cannot start; the process then ends with exit code 1. */
+  failed(message: string): void;
+}
+
+/**
+ * Listens, loads the model, and serves until a signal or an uncaught error.
+ * @param given settings of a command line, which replace those of the environment
+ */
+export function main(given: GivenSettings = {}, supervisor?: Supervisor): void {
+  const { config, logger } = bootstrap(given);
+  function fail(message: string, fields: LogFields): void {
+    supervisor?.failed(message);
+    // On a terminal the log is beside the report.
+    if (supervisor === undefined || !process.stdout.isTTY) logger.critical(message, fields);
+    void logger.flush(CLOSING_MS).then(() => process.exit(1));
+  }
+  let tls: Tls | undefined;
+  try {
+    tls = readTls(config);
+  } catch (error) {
+    fail((error as Error).message, {});
     return;
   }
   const app = createApp(config, logger);
+  supervisor?.started(app, config, logger);
   const servers = createServers(config, app, tls, logger);
   const inFlight = (): number => servers.reduce((sum, { http }) => sum + http.inFlight(), 0);
   let shuttingDown = false;
@@ -61,7 +82,10 @@ export function main(): void {
     });
   }
 
-  for (const { http, name, port, host } of servers) listen(http.server, { name, port, host, logger, fail });
+  for (const { http, name, port, host } of servers) {
+    const listening = name === 'PORT' ? supervisor?.listening : undefined;
+    listen(http.server, { name, port, host, logger, fail, listening });
+  }
   if (config.MODEL_LOAD !== 'lazy') app.model.load();
 }
 
@@ -115,17 +139,12 @@ function createServers(
   return servers;
 }
 
-/** Reads the files of TLS; `invalid`, and a line in the log, if they cannot be used. */
-function readTls(config: Config, logger: Logger): Tls | 'invalid' | undefined {
+/** Reads the files of TLS. @throws Error that names a file that cannot be used. */
+function readTls(config: Config): Tls | undefined {
   const { TLS_CERT_FILE: certificate, TLS_KEY_FILE: key, TLS_CLIENT_CA_FILE: clientAuthorities } = config;
   if (certificate === undefined || key === undefined) return undefined;
   const files = { certificate, key, clientAuthorities };
-  try {
-    return { files, certificates: readCertificates(files) };
-  } catch (error) {
-    logger.critical((error as Error).message, {});
-    return 'invalid';
-  }
+  return { files, certificates: readCertificates(files) };
 }
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

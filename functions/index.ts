@@ -17,4 +17,7 @@ const { config, logger } = bootstrap();
 const app = createApp(config, logger);
 if (config.MODEL_LOAD === 'eager') app.model.load();
 
+/** For a program that runs the framework in its own process. */
+export const host = { app, config, logger };
+
 http('predict', createTurns(app.handler, app.metrics.connectionClosed).handler);

@@ -1,14 +1,13 @@
 /**
  * `npm run audit`: fails if npm's registry knows an advisory of severity high or critical for a package that is shipped: one of production,
- * or one that the pages bundle. Advisories of other packages, and less severe ones, are printed. `--level LEVEL` is the least severity that
- * fails; with `none` nothing fails. A registry that does not answer, as mirrors without the audit endpoint do, is reported; it fails only
- * with `--require`.
+ * or one that the pages bundle. Advisories of other packages, and less severe ones, are printed. A registry
+ * that does not answer, as mirrors without the audit endpoint do, is reported.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { PAGE_PACKAGES } from './browser-assets.ts';
+import { readCommandLine, refuseUsage } from './command-line.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const SEVERITIES = ['info', 'low', 'moderate', 'high', 'critical', 'none'];
@@ -42,11 +41,23 @@ interface Lock {
   readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
 }
 
-const { values } = parseArgs({
-  options: { level: { type: 'string', default: 'high' }, require: { type: 'boolean', default: false } },
+const USAGE = `npm run audit: fails if npm's registry knows a severe advisory for a package that is shipped.
+
+Usage: npm run audit [-- OPTIONS]
+
+  --level LEVEL   the least severity that fails: ${SEVERITIES.join(', ')}; default: high
+  --require       fails, too, if the registry does not answer
+
+Examples:
+  npm run audit
+  npm run audit -- --level moderate --require`;
+
+const { values } = readCommandLine(USAGE, {
+  level: { type: 'string', default: 'high' },
+  require: { type: 'boolean', default: false },
 });
 if (!SEVERITIES.includes(values.level))
-  throw new Error(`--level is ${values.level}: expected one of ${SEVERITIES.join(', ')}`);
+  refuseUsage(`--level is ${values.level}: expected one of ${SEVERITIES.join(', ')}`);
 
 const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
 const report = readReport();

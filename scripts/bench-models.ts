@@ -1,12 +1,10 @@
 /**
  * The models of the benchmarks, generated from a seed: the bytes are the same each time, and nothing is downloaded.
- *
- *   node scripts/bench-models.ts <folder>
- *
  * Writes `<folder>/<name>/model.onnx` and model.json for each of BENCH_MODELS.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readCommandLine } from './command-line.ts';
 import { initializer, model, node, value } from './onnx/build.ts';
 import type { NodeProto, TensorProto } from './onnx/onnx_pb.ts';
 
@@ -151,11 +149,11 @@ export function writeBenchModels(dir: string): string[] {
 }
 
 if (import.meta.main) {
-  const dir = process.argv[2];
-  if (dir === undefined) {
-    console.error('usage: node scripts/bench-models.ts <folder>');
-    process.exitCode = 2;
-  } else {
-    for (const folder of writeBenchModels(dir)) console.log(folder);
-  }
+  const usage = `node scripts/bench-models.ts: writes the models of the benchmarks, each into a folder of its own.
+
+Usage: node scripts/bench-models.ts FOLDER
+
+Models: ${BENCH_MODELS.map(({ name, description }) => `\n  ${name.padEnd(12)}${description}`).join('')}`;
+  const { positionals } = readCommandLine(usage, {}, [1, 1]);
+  for (const folder of writeBenchModels(positionals[0]!)) console.log(folder);
 }

@@ -2,17 +2,12 @@
  * Measures the production build side by side with baselines, in one run and on one machine, and prints a table for each
  * workload and a summary. Speed is reported, not asserted: the exit code is 0 whatever the figures are.
  *
- *   npm run bench -- [--only iris,mlp] [--rounds 3] [--quick] [--cpu-prof DIR] [--server FILE]
- *
- * --server measures an existing build, without building.
- *
  * Each workload is a file in bench/workloads, with its bars.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { makeInputs } from './bench/bench-inputs.ts';
 import { busyCores } from './bench/machine.ts';
 import { unmeasured, type Verdict } from './bench/summary.ts';
@@ -34,6 +29,7 @@ import { repository } from './bench/workloads/repository.ts';
 import { shutdown } from './bench/workloads/shutdown.ts';
 import { start } from './bench/workloads/start.ts';
 import { swaps } from './bench/workloads/swaps.ts';
+import { readCommandLine, refuseUsage } from './command-line.ts';
 import { SERVER_FLAGS } from './node-flags.ts';
 
 const WORKLOADS: readonly Workload[] = [
@@ -57,23 +53,33 @@ const WORKLOADS: readonly Workload[] = [
 const REPOSITORY = join(import.meta.dirname, '..');
 const FRAMEWORK_COMMAND = join(REPOSITORY, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    rounds: { type: 'string', default: '3' },
-    quick: { type: 'boolean', default: false },
-    'cpu-prof': { type: 'string' },
-    server: { type: 'string' },
-  },
+const USAGE = `npm run bench: measures the production build beside baselines, and prints a table for each workload.
+
+Usage: npm run bench [-- OPTIONS]
+
+  --only NAMES     workloads, separated by commas: ${WORKLOADS.map(({ name }) => name).join(', ')}
+  --rounds N       rounds of each measurement; default: 3
+  --quick          shorter rounds, rough figures
+  --cpu-prof DIR   writes CPU profiles of the server to DIR
+  --server FILE    measures an existing build, without building
+
+Examples:
+  npm run bench
+  npm run bench -- --only iris,mlp --quick`;
+
+const { values } = readCommandLine(USAGE, {
+  only: { type: 'string' },
+  rounds: { type: 'string', default: '3' },
+  quick: { type: 'boolean', default: false },
+  'cpu-prof': { type: 'string' },
+  server: { type: 'string' },
 });
 
 const names = values.only?.split(',') ?? WORKLOADS.map(({ name }) => name);
 const unknown = names.filter((name) => !WORKLOADS.some((workload) => workload.name === name));
 const rounds = Number(values.rounds);
-if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`--only takes ${WORKLOADS.map(({ name }) => name).join(',')}; --rounds an integer from 1`);
-  process.exit(2);
-}
+if (unknown.length > 0) refuseUsage(`--only: no workload ${unknown.join(', ')}`);
+if (!Number.isInteger(rounds) || rounds < 1) refuseUsage(`--rounds takes an integer from 1, got ${values.rounds}`);
 
 const server = resolve(values.server ?? join(REPOSITORY, 'dist/server.js'));
 if (values.server === undefined) {

@@ -1,14 +1,21 @@
 /** `npm run build`: bundles `functions/` into `dist/`, with an entry for each host, the engine process, the fetching process and the parsing thread; and builds the client. Writes which packages the files contain, and their licences. */
-import { renameSync, rmSync, utimesSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { PAGE_PACKAGES, writeAssets } from './browser-assets.ts';
 import { buildClient } from './build-client.ts';
+import { readCommandLine } from './command-line.ts';
 import { EXTERNALS } from './externals.ts';
 import { writeTemplate } from './project-template.ts';
 import { writeNotices } from './sbom/notices.ts';
 import { bundledFolders } from './sbom/packages.ts';
 
+readCommandLine(
+  `npm run build: bundles functions/ into dist/: the servers, the command line, the pages and the client.
+
+Usage: npm run build`,
+  {},
+);
 process.chdir(join(import.meta.dirname, '..'));
 /** The time of the build: files that are edited from now on are newer, even if the build contains the edit. */
 const started = new Date();
@@ -44,6 +51,7 @@ await Promise.all([buildClient(made), writeAssets(made)]);
 writeTemplate(process.cwd(), made);
 const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
 writeNotices(process.cwd(), made, [...bundledFolders(metafile), ...ofPages]);
+chmodSync(join(made, 'cli.js'), 0o755);
 utimesSync(join(made, 'server.js'), started, started);
 rmSync('dist', { recursive: true, force: true });
 renameSync(made, 'dist');

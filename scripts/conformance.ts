@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildIfNeeded } from './build-if-needed.ts';
+import { printHelp } from './command-line.ts';
 import { type Arguments, readArguments, USAGE } from './conformance/arguments.ts';
 import { CHECKS } from './conformance/checks.ts';
 import { STARTING, writeFixture } from './conformance/fixture.ts';
@@ -58,6 +59,7 @@ and another with ${folder} as its model repository. Then: npm run conformance --
 }
 
 async function main(): Promise<number> {
+  printHelp(USAGE);
   let options: Arguments;
   try {
     options = readArguments(process.argv.slice(2));

@@ -3,12 +3,22 @@
  * Cloud Build and Kubernetes. Prints a line for each finding. Without kubectl, k8s/ is not checked, which is a failure in CI.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCommandLine } from './command-line.ts';
 import { checkDeployment } from './deploy-check/check.ts';
 import { findMissingKubectl } from './deploy-check/kustomize.ts';
 import { showFinding } from './deploy-check/yaml.ts';
 
-const { values } = parseArgs({ options: { root: { type: 'string', default: join(import.meta.dirname, '..') } } });
+const USAGE = `npm run deploy-check: checks that the deployment files agree with the image, the settings and their schemas.
+
+Usage: npm run deploy-check [-- --root FOLDER]
+
+  --root FOLDER   the folder of the deployment files; default: this repository
+
+Exit code: 1 if there are findings. Without kubectl, k8s/ is not checked, which is a failure if CI is set.`;
+
+const { values } = readCommandLine(USAGE, {
+  root: { type: 'string', default: join(import.meta.dirname, '..') },
+});
 const missing = findMissingKubectl();
 const { findings, files, builds, objects } = checkDeployment(values.root, missing === undefined);
 for (const finding of findings) console.log(showFinding(finding));

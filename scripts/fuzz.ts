@@ -1,21 +1,33 @@
 /** `npm run fuzz`: sends almost valid bodies to the production server, and checks every response against the contract. */
-import { parseArgs } from 'node:util';
 import { treePss } from './bench/memory.ts';
+import { readCommandLine, refuseUsage } from './command-line.ts';
 import { exchange } from './conformance/http.ts';
 import { createTally, describeFailure, sendAlone, sendBodies, type Tally } from './fuzz/run.ts';
 import { isReady, readSignatures, startFuzzed } from './fuzz/server.ts';
 import { watchStalls } from './fuzz/stalls.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    count: { type: 'string', default: '50000' },
-    server: { type: 'string', default: 'dist/server.js' },
-  },
+const USAGE = `npm run fuzz: sends almost valid bodies to the production server, and checks every response.
+
+Usage: npm run fuzz [-- OPTIONS]
+
+  --seed N        seed of the random numbers; default: 1
+  --count N       number of bodies; default: 50000
+  --server FILE   the server's build; default: dist/server.js
+
+Examples:
+  npm run build && npm run fuzz
+  npm run fuzz -- --seed 7 --count 5000
+
+Exit code: 1 if a response was wrong.`;
+
+const { values } = readCommandLine(USAGE, {
+  seed: { type: 'string', default: '1' },
+  count: { type: 'string', default: '50000' },
+  server: { type: 'string', default: 'dist/server.js' },
 });
 const [seed, count] = [Number(values.seed), Number(values.count)];
 if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(count) || count < 1)
-  throw new Error('--seed and --count take integers, --count one above 0');
+  refuseUsage('--seed and --count take integers, --count one above 0');
 
 /** Longest duration of a run, in milliseconds. */
 const BOUND_MS = 60_000 + count * 20;

@@ -5,12 +5,18 @@
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCommandLine } from './command-line.ts';
 import { findImages, IMAGE_FILES, pinImages } from './pin-images/references.ts';
 import { resolveDigest } from './pin-images/registry.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const { values } = parseArgs({ options: { write: { type: 'boolean', default: false } } });
+const USAGE = `node scripts/pin-images.ts: lists the images of others in the deployment files, with their digests.
+
+Usage: node scripts/pin-images.ts [--write]
+
+  --write   gives each image the digest that its tag has now, in the files`;
+
+const { values } = readCommandLine(USAGE, { write: { type: 'boolean', default: false } });
 
 const texts = new Map(
   globSync(IMAGE_FILES, { cwd: ROOT })

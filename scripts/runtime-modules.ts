@@ -4,6 +4,7 @@
  */
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { readCommandLine } from './command-line.ts';
 import { CONTAINER_EXTERNALS } from './externals.ts';
 
 interface LockedPackage {
@@ -64,8 +65,10 @@ export function isRuntimeFile(path: string): boolean {
 }
 
 if (import.meta.main) {
-  const target = process.argv[2];
-  if (target === undefined) throw new Error('usage: node scripts/runtime-modules.ts FOLDER');
+  const usage = `node scripts/runtime-modules.ts: copies the packages that the container's bundle loads into FOLDER/node_modules.
+
+Usage: node scripts/runtime-modules.ts FOLDER`;
+  const target = readCommandLine(usage, {}, [1, 1]).positionals[0]!;
   const root = join(import.meta.dirname, '..');
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Lock };
   for (const folder of dependencyFolders(lock.packages, CONTAINER_EXTERNALS)) {

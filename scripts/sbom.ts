@@ -5,13 +5,17 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readCommandLine } from './command-line.ts';
 import { type Bom, foldersOf } from './sbom/bom.ts';
 import { writeNotices } from './sbom/notices.ts';
 import { installedFolders, readLock } from './sbom/packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const [target, modules] = process.argv.slice(2);
-if (target === undefined || modules === undefined) throw new Error('usage: node scripts/sbom.ts FOLDER MODULES');
+const USAGE = `node scripts/sbom.ts: adds the packages of MODULES/node_modules to the bill of materials FOLDER/sbom.cdx.json, and
+writes their licences to FOLDER/THIRD_PARTY_LICENSES.txt.
+
+Usage: node scripts/sbom.ts FOLDER MODULES`;
+const [target, modules] = readCommandLine(USAGE, {}, [2, 2]).positionals as [string, string];
 
 const lock = readLock(ROOT);
 const bill = JSON.parse(readFileSync(join(target, 'sbom.cdx.json'), 'utf8')) as Bom;

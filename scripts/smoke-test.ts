@@ -1,22 +1,34 @@
 /**
  * `node scripts/smoke-test.ts URL`, in the image `dist/smoke-test.js`: waits until a server is ready, sends the rows of golden.json and
  * compares the responses. Of a folder of models it takes the golden.json of the model that the server serves; if there is none, it sends
- * the server's own example. Prints a line for each check; exit code 0 if all passed, else 1. For a server that requires an identity
- * token: `IDENTITY_TOKEN` is the token, or `--audience URL` requests one for that URL from Google's metadata server, on Cloud Build and
- * Cloud Run.
+ * the server's own example. Prints a line for each check; exit code 0 if all passed, else 1.
  */
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { GOLDEN_FILE, MANIFEST_FILE } from '../functions/model/folder/layout.ts';
 import { type Golden, parseGolden, parseManifest } from '../functions/model/folder/manifest.ts';
 import { findDifference } from '../functions/tensor/compare.ts';
 import { decodeNested } from '../functions/tensor/decode.ts';
 import { type JsonObject, type JsonValue, readJson } from '../functions/tensor/json/reader.ts';
 import type { DType } from '../functions/tensor/tensor.ts';
+import { readCommandLine, refuseUsage } from './command-line.ts';
 
-const USAGE = 'usage: smoke-test URL [--golden FILE|FOLDER] [--audience URL] [--wait SECONDS]';
+const USAGE = `npm run smoke-test: waits until a server is ready, sends the rows of golden.json and compares the responses.
+
+Usage: npm run smoke-test -- [OPTIONS] URL
+
+  --golden PATH    the rows; default: models/iris/golden.json. Of a folder of models: those of the model that the server serves, or
+                   without any the example of the server
+  --audience URL   requests an identity token for URL from Google's metadata server; else IDENTITY_TOKEN is the token, if set
+  --wait SECONDS   the longest wait until the server is ready; default: 120
+
+Examples:
+  npm run smoke-test -- http://localhost:8080
+  IDENTITY_TOKEN=$(gcloud auth print-identity-token) npm run smoke-test -- https://ml-model-abc-uc.a.run.app
+  docker run --rm --network host ml-model dist/smoke-test.js http://localhost:8080 --golden /models
+
+Exit code: 1 if a check failed.`;
 const POLL_MS = 1_000;
 const ANSWER_MS = 60_000;
 const METADATA = '/computeMetadata/v1/instance/service-accounts/default/identity?format=full&audience=';
@@ -155,18 +167,15 @@ async function check(name: string, run: () => Promise<string | undefined>): Prom
 }
 
 function readArguments() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      golden: { type: 'string', default: 'models/iris/golden.json' },
-      audience: { type: 'string' },
-      wait: { type: 'string', default: '120' },
-    },
-  });
-  const url = positionals[0]?.replace(/\/+$/, '');
-  if (url === undefined || positionals.length > 1) throw new Error('expected one URL');
-  if (!/^https?:\/\//.test(url)) throw new Error(`expected a URL with http:// or https://, got ${url}`);
-  if (!(Number(values.wait) > 0)) throw new Error(`--wait takes seconds, got ${values.wait}`);
+  const options = {
+    golden: { type: 'string', default: 'models/iris/golden.json' },
+    audience: { type: 'string' },
+    wait: { type: 'string', default: '120' },
+  } as const;
+  const { values, positionals } = readCommandLine(USAGE, options, [1, 1]);
+  const url = positionals[0]!.replace(/\/+$/, '');
+  if (!/^https?:\/\//.test(url)) refuseUsage(`expected a URL with http:// or https://, got ${url}`);
+  if (!(Number(values.wait) > 0)) refuseUsage(`--wait takes seconds, got ${values.wait}`);
   return { ...values, url, wait: Number(values.wait) };
 }
 
@@ -210,6 +219,6 @@ function checkExample(url: string, headers: Record<string, string>): Promise<boo
 try {
   process.exitCode = (await main()) ? 0 : 1;
 } catch (error) {
-  console.error(`${(error as Error).message}\n${USAGE}`);
+  console.error((error as Error).message);
   process.exitCode = 1;
 }

@@ -2,12 +2,11 @@
  * Trains the bundled model: multinomial logistic regression on Fisher's iris data, in float64 and in a fixed number of
  * steps, so that every run on every machine gives the same bytes.
  *
- *   node scripts/train-iris.ts [folder, models/iris unless given]
- *
  * Writes model.onnx, model.json and golden.json to the folder, and prints the accuracy on rows that were not used for training.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readCommandLine } from './command-line.ts';
 import { initializer, model, node, value } from './onnx/build.ts';
 
 interface Row {
@@ -132,6 +131,13 @@ const predict = (classifier: Classifier, features: readonly number[]) => {
   return { label: all.indexOf(Math.max(...all)), probabilities: all };
 };
 
+const USAGE = `node scripts/train-iris.ts: trains the bundled model: the same bytes on every machine.
+
+Usage: node scripts/train-iris.ts [FOLDER]
+
+  FOLDER   receives model.onnx, model.json and golden.json; default: models/iris`;
+const { positionals } = readCommandLine(USAGE, {}, [0, 1]);
+
 const { rows, classes } = readCsv(join(HOME, 'iris.csv'));
 const { train, heldOut } = split(rows, classes.length);
 const classifier = fit(train, 4, classes.length);
@@ -157,7 +163,7 @@ const golden = classes.flatMap((_, label) => {
 });
 const goldenLines = golden.map((row) => `    ${JSON.stringify(row)}`).join(',\n');
 
-const folder = process.argv[2] ?? HOME;
+const folder = positionals[0] ?? HOME;
 mkdirSync(folder, { recursive: true });
 writeFileSync(join(folder, 'model.onnx'), toOnnx(classifier));
 writeFileSync(join(folder, 'model.json'), `${JSON.stringify(manifest, null, 2)}\n`);

@@ -8,9 +8,18 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { spawnEngine } from '../functions/engine/process/spawn.ts';
 import { buildIfNeeded } from './build-if-needed.ts';
+import { printHelp } from './command-line.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
+printHelp(`npm run unit: runs all tests that need no program of the system: test/**/*.test.ts.
+
+Usage: npm run unit [-- OPTIONS OF node --test]
+
+Examples:
+  npm run unit
+  npm run unit -- --test-name-pattern=batch
+  node --test test/engine/pool.test.ts           one file`);
 buildIfNeeded('ctimeMs');
 // Each file runs in its own process, and most of them load the same modules.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/compile');

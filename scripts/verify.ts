@@ -6,8 +6,20 @@ import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
+import { readCommandLine } from './command-line.ts';
 import { findMissing, SYSTEM_PROGRAMS } from './system-programs.ts';
 
+readCommandLine(
+  `npm run verify: builds, and runs the tests of the production build: test/system/*.system.ts.
+
+Usage: npm run verify
+
+Tests whose program of the system is missing are left out, and the program is named; with CI set that is a failure.
+
+Example, one file alone:
+  npm run build && node --test test/system/package.system.ts`,
+  {},
+);
 process.chdir(join(import.meta.dirname, '..'));
 const missing = findMissing(process.env.PATH ?? '');
 const left = missing.flatMap(({ tests }) => tests);

@@ -1,3 +1,4 @@
+#!/usr/bin/env -S node --max-semi-space-size=2
 /** The command-line program `onnx-cloud-run`. The imports are dynamic: an old Node could not read what they contain. */
 const MIN_NODE = 24;
 

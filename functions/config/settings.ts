@@ -315,6 +315,9 @@ export type SettingName = keyof typeof SETTINGS;
 /** The parsed value of every setting, by name; undefined for an optional one that is not set. */
 export type Config = { readonly [K in SettingName]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never };
 
+/** Settings by name, with the text of each as a variable has it: those of a command line. */
+export type GivenSettings = Readonly<Partial<Record<SettingName, string>>>;
+
 /** A setting has an invalid value. The message is one line for the operator. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -343,6 +346,21 @@ function chooseModels({ AIP_STORAGE_URI, MODEL_URI, DEFAULT_MODEL_FOLDER }: Conf
   if (AIP_STORAGE_URI !== undefined) return AIP_STORAGE_URI;
   if (env.MODEL_URI?.trim() || DEFAULT_MODEL_FOLDER === undefined) return MODEL_URI;
   return isWithoutFiles(DEFAULT_MODEL_FOLDER) ? MODEL_URI : DEFAULT_MODEL_FOLDER;
+}
+
+/** The environment, in which `given` replaces settings. */
+export function environmentWith(given: GivenSettings): NodeJS.ProcessEnv {
+  return { ...process.env, ...given };
+}
+
+/** The text of a setting in the environment; undefined if it is not set. */
+export function textOfSetting(name: SettingName): string | undefined {
+  return process.env[name]?.trim() || undefined;
+}
+
+/** Whether the process runs for others than its developer: libraries take their production paths, or Cloud Run has started it. */
+export function isInProduction(): boolean {
+  return process.env.NODE_ENV === 'production' || textOfSetting('K_SERVICE') !== undefined;
 }
 
 /** Where a server listens. */

@@ -15,6 +15,9 @@ export const USAGE = `usage: npm run conformance -- URL [options]      checks th
   --only 1,2             these checks only
   --timeout SECONDS      longest wait for a response (20)
   --verbose              show all that failed
+  --help                 print this text
+
+example: npm run conformance -- http://localhost:8080 --only 1,2
 
 exit code: 0 if nothing failed, 1 if a check failed, 2 for a usage error`;
 

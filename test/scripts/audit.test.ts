@@ -67,6 +67,6 @@ test('a registry without the endpoint is reported and fails nothing, unless an a
 
 test('a level that npm does not have is refused, with those that it has', async (t) => {
   const { code, stderr } = await audit(t, {}, ['--level', 'hihg']);
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.match(stderr, /--level is hihg: expected one of info, low, moderate, high, critical, none/);
 });

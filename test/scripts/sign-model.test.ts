@@ -43,8 +43,8 @@ test('a call that cannot be done ends with one line and exit code 1', async () =
   writeFileSync(key, signingKey('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
   const empty = mkdtempSync(join(folder, 'empty-'));
   for (const [args, message] of [
-    [[], /^usage: /],
-    [['--key', key], /^usage: /],
+    [[], /^expected 1 argument, got 0/],
+    [[empty], /^--key is missing/],
     [['--key', key, empty], /has no \.onnx file$/],
     [['--key', join(folder, 'missing.pem'), empty], /ENOENT/],
   ] as const) {

@@ -167,15 +167,15 @@ test('the error of an account that may not call the server, or get a token, name
 });
 
 test('bad arguments and a bad golden.json end it with what it expects', async () => {
-  const bad: [string[], RegExp][] = [
-    [['--wait', 'soon'], /--wait takes seconds, got soon\nusage: /],
-    [['http://another'], /expected one URL\nusage: /],
-    [['--golden', join(folder, 'nowhere.json')], /no such file/],
-    [['--golden', golden([])], /golden\.json: rows: /],
+  const bad: [string[], RegExp, number][] = [
+    [['--wait', 'soon'], /--wait takes seconds, got soon; --help/, 2],
+    [['http://another'], /unexpected argument "http:\/\/another"; --help/, 2],
+    [['--golden', join(folder, 'nowhere.json')], /no such file/, 1],
+    [['--golden', golden([])], /golden\.json: rows: /, 1],
   ];
-  for (const [args, message] of bad) {
+  for (const [args, message, expected] of bad) {
     const { code, stderr } = await smoke(args);
-    assert.equal(code, 1);
+    assert.equal(code, expected);
     assert.match(stderr, message);
   }
 });

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Logger } from '../../telemetry/log/logger.ts';
+import type { LogFields, Logger } from '../../telemetry/log/logger.ts';
 
 /** Where a server listens. */
 interface ListenOptions {
@@ -10,15 +10,16 @@ interface ListenOptions {
   /** An address or host name; `*` for all addresses, IPv6 as well if the machine has it. */
   readonly host: string;
   readonly logger: Logger;
-  /** Called once the reason is logged when the server cannot listen. */
-  readonly fail: () => void;
+  /** Called when the server cannot listen, with the reason, the error and the port. */
+  readonly fail: (message: string, fields: Pick<LogFields, 'error' | 'port'>) => void;
+  /** Called with the port on which it listens. */
+  readonly listening?: ((port: number) => void) | undefined;
 }
 
 /** Listens on a port. Later errors of the server are logged only. */
-export function listen(server: Server, { name, port, host, logger, fail }: ListenOptions): void {
+export function listen(server: Server, { name, port, host, logger, fail, listening }: ListenOptions): void {
   function onListenError(error: NodeJS.ErrnoException): void {
-    logger.critical(explain(error, name, port, host), { error, port });
-    fail();
+    fail(explain(error, name, port, host), { error, port });
   }
   server.once('error', onListenError);
   server.listen({ port, ...(host !== '*' && { host }) }, () => {
@@ -31,6 +32,7 @@ export function listen(server: Server, { name, port, host, logger, fail }: Liste
     const scheme = 'setSecureContext' in server ? 'https' : 'http';
     const what = name === 'PORT' ? '' : ' for /metrics and administration';
     logger.info(`listening on ${scheme}://localhost:${bound}${what}, on ${where}`, { port: bound });
+    listening?.(bound);
   });
 }
 

@@ -21,9 +21,12 @@ export interface StdoutOutput extends Output {
   drain(): void;
 }
 
+/** Moves to the start of a terminal's line and clears it: a line that shows progress may be there. */
+const CLEAR_LINE = '\r\x1b[K';
+
 /** Creates the output to stdout: each entry is a line of JSON or, with `readable`, a short coloured line. */
 export function createStdoutOutput(readable: boolean): StdoutOutput {
-  const format = readable ? readableLine : jsonLine;
+  const format = readable ? (entry: LogEntry) => `${CLEAR_LINE}${readableLine(entry)}` : jsonLine;
   const notice = (count: number) => {
     const message = `${count} log lines were dropped: the reader of stdout did not keep up`;
     return format(makeEntry('warning', message, { count }, undefined));
