@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -23,6 +24,7 @@ import { run } from './program.ts';
 
 /** Images that are built on the server's: their tags. */
 const OWN = 'onnx-cloud-run-test:own';
+const BASE = /^ARG RUN_IMAGE=(\S+)$/m.exec(readFileSync(join(ROOT, 'Dockerfile.ml'), 'utf8'))![1]!;
 const READY_MS = 30_000;
 /** The lines of the documentation. */
 const LINES = blocks(section('docs/deploy/docker.md', 'Your own model'))[0]!.text.replace(
@@ -69,7 +71,7 @@ describe('an image that copies models to /models', () => {
     assert.equal(LINES, `FROM ${IMAGE}\nCOPY my-models /models\n`);
     writeModel(join(folder, 'my-models'), 'add', addConstant(1));
     await serving(buildOwn(folder), async (host) => {
-      assert.deepEqual((await predict(host, [1])).json().prediction, 2);
+      assert.deepEqual((await predict(host, [1, 1])).json().prediction, [2, 2]);
       const { models } = (await call(host, '/models')).json();
       assert.deepEqual(
         models.map(({ name }: { name: string }) => name),
@@ -81,7 +83,7 @@ describe('an image that copies models to /models', () => {
   test('may be of one file', async () => {
     writeFileSync(join(folder, 'model.onnx'), addConstant(1));
     await serving(buildOwn(folder, `FROM ${IMAGE}\nCOPY model.onnx /models/\n`), async (host) => {
-      assert.deepEqual((await predict(host, [1])).json().prediction, 2);
+      assert.deepEqual((await predict(host, [1, 1])).json().prediction, [2, 2]);
     });
   });
 
@@ -126,7 +128,8 @@ describe('layers', () => {
   before(() => {
     for (const part of PARTS)
       cpSync(join(ROOT, part), join(source, part), { recursive: true, preserveTimestamps: true });
-    writeModel(join(own, 'my-models'), 'add', addConstant(1));
+    writeModel(join(own, 'models'), 'add', addConstant(1));
+    writeFileSync(join(own, '.dockerignore'), '*\n!models\n');
   });
 
   for (const builder of ['0', '1'].filter((value) => canBuild({ DOCKER_BUILDKIT: value }))) {
@@ -136,29 +139,38 @@ describe('layers', () => {
     function build(name: string): { server: string[]; own: string[] } {
       buildImage(tagged(name), [], env, source);
       made.add(tagged(name));
-      const text = `FROM ${tagged(name)}\nCOPY my-models /models\n`;
+      // As the build of a project does: the times of a checkout would make another layer.
+      execFileSync('find', ['models', '-exec', 'touch', '-h', '-d', '@0', '{}', '+'], { cwd: own });
+      const text = `FROM ${tagged(name)}\nCOPY . /\n`;
       return { server: layersOf(tagged(name)), own: layersOf(buildOwn(own, text, tagged(`own-${name}`), env)) };
     }
 
     test(`DOCKER_BUILDKIT=${builder}: a changed source changes the layer of the server alone, a changed model that of the model`, () => {
       const first = build('first');
+      // The layers of the base, of the locale and of the packages come first.
+      const bundled = layersOf(BASE).length + 2;
+      const server = bundled + 1;
       // Its packages are collected again, and every file has another time.
       appendFileSync(join(source, 'scripts/runtime-modules.ts'), '// Changed.\n');
       appendFileSync(join(source, 'functions/server.ts'), "\nconsole.log('changed');\n");
-      for (const file of [join(source, 'models/iris/model.onnx'), join(own, 'my-models/add/model.onnx')])
+      for (const file of [join(source, 'models/iris/model.onnx'), join(own, 'models/add/model.onnx')])
         utimesSync(file, 1e9, 1e9);
       const changed = build('changed');
       const differing = (a: readonly string[], b: readonly string[]) =>
         a.flatMap((layer, i) => (layer === b[i] ? [] : [i]));
-      const last = first.server.length - 1;
-      assert.deepEqual(differing(first.server, changed.server), [last]);
-      assert.deepEqual(differing(first.own, changed.own), [last], 'the layer of the models is the same');
+      assert.deepEqual(differing(first.server, changed.server), [server]);
+      assert.deepEqual(differing(first.own, changed.own), [server], 'the layer of the models is the same');
 
-      writeModel(join(own, 'my-models'), 'add', addConstant(2));
-      writeModel(join(source, 'models'), 'iris', addConstant(2));
+      const model = addConstant(2 + Number(builder));
+      writeModel(join(own, 'models'), 'add', model);
+      writeModel(join(source, 'models'), 'iris', model);
       const other = build('other');
-      assert.deepEqual(differing(changed.server, other.server), [last - 1], 'the bundled models');
-      assert.deepEqual(differing(changed.own, other.own), [last - 1, last + 1], 'the bundled models and the own ones');
+      assert.deepEqual(differing(changed.server, other.server), [bundled], 'the bundled models');
+      assert.deepEqual(
+        differing(changed.own, other.own),
+        [bundled, other.own.length - 1],
+        'the bundled models and the own ones',
+      );
     });
   }
 });
@@ -208,18 +220,6 @@ describe('the project of onnx-cloud-run init', () => {
     assert.deepEqual([HostConfig.ReadonlyRootfs, HostConfig.CapDrop], [true, ['ALL']]);
   });
 
-  test('a golden row that comes out differently fails its build, which shows what the image logged', async () => {
-    const golden = join(project, 'models/fraud/golden.json');
-    const text = readFileSync(golden, 'utf8');
-    writeFileSync(golden, text.replace(/"label": ?\d/, '"label": 7'));
-    assert.notEqual(readFileSync(golden, 'utf8'), text);
-    assert.equal((await step('build')).code, 0);
-    const { code, stdout } = await step('golden-rows', { WAIT_SECONDS: '5' });
-    writeFileSync(golden, text);
-    assert.equal(code, 1);
-    assert.match(stdout, /The log of the image:\n.*golden/s);
-  });
-
   test('its smoke test sends the golden rows of the image to the revision, with a token for the service', async () => {
     const stub = await startModelStub();
     try {
@@ -236,5 +236,16 @@ describe('the project of onnx-cloud-run init', () => {
     } finally {
       await stub.close();
     }
+  });
+
+  test('a golden row that comes out differently fails its build, which shows what the image logged', async () => {
+    const golden = join(project, 'models/fraud/golden.json');
+    const text = readFileSync(golden, 'utf8');
+    writeFileSync(golden, text.replace(/"label": ?\d/, '"label": 7'));
+    assert.notEqual(readFileSync(golden, 'utf8'), text);
+    assert.equal((await step('build')).code, 0);
+    const { code, stdout } = await step('golden-rows', { WAIT_SECONDS: '5' });
+    assert.equal(code, 1);
+    assert.match(stdout, /The log of the image:\n.*golden/s);
   });
 });
