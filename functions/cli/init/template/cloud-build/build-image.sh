@@ -6,4 +6,5 @@ set -euo pipefail
 
 find models -exec touch -h -d @0 {} +
 chmod -R a+rX models
-docker build --build-arg "BASE=$BASE" --label "org.opencontainers.image.revision=$COMMIT_SHA" --tag "$IMAGE:$COMMIT_SHA" .
+# The classic builder: BuildKit of some versions gives folders the time of the build.
+DOCKER_BUILDKIT=0 docker build --build-arg "BASE=$BASE" --label "org.opencontainers.image.revision=$COMMIT_SHA" --tag "$IMAGE:$COMMIT_SHA" .
