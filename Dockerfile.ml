@@ -1,5 +1,7 @@
 # The server with a model in it, or without one:
 #   docker build -f Dockerfile.ml -t ml-model:latest .
+# An image of your own models is built on it: FROM ml-model:latest, COPY my-models /models. What is in /models is served in place of
+# the models below.
 #   docker build -f Dockerfile.ml -t ml-model:latest --build-arg MODELS=my-models .   your own folder; MODELS= for none
 #   docker build -f Dockerfile.ml -t ml-model:gpu --target gpu .                      with CUDA; linux/amd64
 # To pin a base image, give it with its digest: --build-arg NODE_IMAGE=node:24-trixie-slim@sha256:…
@@ -11,48 +13,60 @@ ARG CUDA_IMAGE=nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
 #   DOCKER_BUILDKIT=0 docker build -f Dockerfile.ml -t ml-model:gpu --target gpu --build-arg TARGETARCH=amd64 .
 ARG GPU_IMAGE=${TARGETARCH:+$CUDA_IMAGE}
 
+# What is copied into the image lies in /layers, a folder for each layer, with the same times in every build: a layer whose files are
+# the same has the same digest, and is not pushed again. Each holds the folder app, whose time is copied with it.
 FROM ${NODE_IMAGE} AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc LICENSE ./
 RUN npm ci --no-audit --no-fund
+COPY scripts/runtime-modules.ts scripts/prune-onnxruntime.ts scripts/externals.ts scripts/command-line.ts scripts/
+# The locale is the one that engines use in place of en_US.UTF-8, for scikit-learn's text models: 0.4 MB, of the glibc of the image.
+RUN node scripts/runtime-modules.ts /layers/modules/app \
+ && node scripts/prune-onnxruntime.ts /layers/modules/app \
+ && mkdir -p /layers/locale/usr/lib/locale \
+ && cp -r /usr/lib/locale/C.utf8 /layers/locale/usr/lib/locale/ \
+ && chmod -R a+rX /layers \
+ && find /layers -exec touch --no-dereference --date @0 {} +
 COPY scripts scripts
 COPY functions functions
 RUN npm run build \
- && node scripts/runtime-modules.ts /app \
- && node scripts/prune-onnxruntime.ts /app \
- && cp -r dist package.json LICENSE /app/ \
- && mv /app/dist/sbom.cdx.json /app/dist/THIRD_PARTY_LICENSES.txt /app/ \
- && node scripts/sbom.ts /app \
- && chmod -R a+rX /app
+ && mkdir -p /layers/server/app \
+ && cp -r dist package.json LICENSE /layers/server/app/ \
+ && cd /layers/server/app \
+ && mv dist/sbom.cdx.json dist/THIRD_PARTY_LICENSES.txt . \
+ && rm -r dist/cli.js dist/template \
+ && node /build/scripts/sbom.ts . /layers/modules/app \
+ && chmod -R a+rX /layers/server \
+ && find /layers/server -exec touch --no-dereference --date @0 {} +
 
-# A separate stage, so that a changed model does not rebuild the layers of the server.
+# A stage of its own: only a change of the models runs it again.
 FROM ${NODE_IMAGE} AS models
 ARG MODELS=models
-COPY . /context
-RUN mkdir /models \
- && if [ -n "$MODELS" ] && [ ! -d "/context/$MODELS" ]; then \
-      echo "MODELS=$MODELS: there is no such folder below the one given to docker build, or .dockerignore leaves it out" >&2; \
-      exit 1; \
-    fi \
- && if [ -n "$MODELS" ]; then cp -r "/context/$MODELS/." /models/; fi \
- && chmod -R a+rX /models
+# The contents of the folder. Without one, a file that is always there, because COPY needs one.
+COPY ${MODELS:-LICENSE} /layers/models/app/models/
+RUN if [ -z "$MODELS" ]; then rm /layers/models/app/models/LICENSE; fi \
+ && chmod -R a+rX /layers/models \
+ && find /layers/models -exec touch --no-dereference --date @0 {} +
 
 # onnxruntime's CUDA provider, of the version that package-lock.json names, from NuGet.
 FROM build AS cuda
 ARG TARGETARCH
 RUN if [ -n "$TARGETARCH" ]; then \
       node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 \
-      && cp -r node_modules/onnxruntime-node/bin /app/node_modules/onnxruntime-node/ \
-      && node scripts/prune-onnxruntime.ts /app \
-      && node scripts/sbom.ts /app; \
+      && cp -r node_modules/onnxruntime-node/bin /layers/modules/app/node_modules/onnxruntime-node/ \
+      && node scripts/prune-onnxruntime.ts /layers/modules/app \
+      && node scripts/sbom.ts /layers/server/app /layers/modules/app \
+      && chmod -R a+rX /layers \
+      && find /layers -exec touch --no-dereference --date @0 {} +; \
     fi
 
 FROM ${GPU_IMAGE:-$NODE_IMAGE} AS gpu
 COPY --from=build /usr/local/bin/node /nodejs/bin/node
-COPY --from=cuda /app /app
-COPY --from=models /models /app/models
+COPY --from=cuda /layers/modules/ /
+COPY --from=models /layers/models/ /
+COPY --from=cuda /layers/server/ /
 WORKDIR /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080 EXECUTION_PROVIDERS=cuda,cpu
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080 DEFAULT_MODEL_FOLDER=/models EXECUTION_PROVIDERS=cuda,cpu
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]
@@ -69,12 +83,13 @@ LABEL org.opencontainers.image.title=onnx-cloud-run \
 # V8's compile cache is left out: it saved 10 ms of a start, less than the variation of Docker's own time, and it is silently
 # ignored on another processor.
 FROM ${RUN_IMAGE} AS cpu
-# The locale that engines use in place of en_US.UTF-8, for scikit-learn's text models: 0.4 MB, of the same glibc.
-COPY --from=build /usr/lib/locale/C.utf8 /usr/lib/locale/C.utf8
-COPY --from=build /app /app
-COPY --from=models /models /app/models
+COPY --from=build /layers/locale/ /
+# The layer of the server changes most often, and is the last: the builder takes the others from its cache.
+COPY --from=build /layers/modules/ /
+COPY --from=models /layers/models/ /
+COPY --from=build /layers/server/ /
 WORKDIR /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080 DEFAULT_MODEL_FOLDER=/models
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]

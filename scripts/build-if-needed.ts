@@ -9,7 +9,8 @@ const ROOT = join(import.meta.dirname, '..');
 const SOURCES = [
   'functions/**',
   'package-lock.json',
-  'scripts/{build,browser-assets,externals}.ts',
+  'scripts/{build,browser-assets,externals,project-template,smoke-test}.ts',
+  'scripts/cloud-build/*.sh',
   'scripts/sbom/*.ts',
 ];
 /** A symbolic link whose target is the id of the process that builds: it is created atomically. */

@@ -5,6 +5,7 @@ import { build } from 'esbuild';
 import { PAGE_PACKAGES, writeAssets } from './browser-assets.ts';
 import { readCommandLine } from './command-line.ts';
 import { EXTERNALS } from './externals.ts';
+import { writeTemplate } from './project-template.ts';
 import { writeNotices } from './sbom/notices.ts';
 import { bundledFolders } from './sbom/packages.ts';
 
@@ -27,6 +28,7 @@ const { metafile } = await build({
     engine: 'functions/engine/process/worker.ts',
     fetcher: 'functions/model/fetch/worker.ts',
     'health-check': 'functions/health-check.ts',
+    'smoke-test': 'scripts/smoke-test.ts',
     'body-thread': 'functions/routes/body-thread.ts',
     cli: 'functions/cli/main.ts',
   },
@@ -45,6 +47,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 });
 await writeAssets(made);
+writeTemplate(process.cwd(), made);
 const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
 writeNotices(process.cwd(), made, [...bundledFolders(metafile), ...ofPages]);
 chmodSync(join(made, 'cli.js'), 0o755);

@@ -1,10 +1,13 @@
 /**
- * `node scripts/smoke-test.ts URL`: waits until a server is ready, sends the rows of golden.json and compares the responses. Prints a
- * line for each check; exit code 0 if all passed, else 1.
+ * `node scripts/smoke-test.ts URL`, in the image `dist/smoke-test.js`: waits until a server is ready, sends the rows of golden.json and
+ * compares the responses. Of a folder of models it takes the golden.json of the model that the server serves; if there is none, it sends
+ * the server's own example. Prints a line for each check; exit code 0 if all passed, else 1.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Golden, parseGolden } from '../functions/model/folder/manifest.ts';
+import { GOLDEN_FILE, MANIFEST_FILE } from '../functions/model/folder/layout.ts';
+import { type Golden, parseGolden, parseManifest } from '../functions/model/folder/manifest.ts';
 import { findDifference } from '../functions/tensor/compare.ts';
 import { decodeNested } from '../functions/tensor/decode.ts';
 import { type JsonObject, type JsonValue, readJson } from '../functions/tensor/json/reader.ts';
@@ -15,13 +18,15 @@ const USAGE = `npm run smoke-test: waits until a server is ready, sends the rows
 
 Usage: npm run smoke-test -- [OPTIONS] URL
 
-  --golden FILE    the rows; default: models/iris/golden.json
+  --golden PATH    the rows; default: models/iris/golden.json. Of a folder of models: those of the model that the server serves, or
+                   without any the example of the server
   --audience URL   requests an identity token for URL from Google's metadata server; else IDENTITY_TOKEN is the token, if set
   --wait SECONDS   the longest wait until the server is ready; default: 120
 
 Examples:
   npm run smoke-test -- http://localhost:8080
   IDENTITY_TOKEN=$(gcloud auth print-identity-token) npm run smoke-test -- https://ml-model-abc-uc.a.run.app
+  docker run --rm --network host ml-model dist/smoke-test.js http://localhost:8080 --golden /models
 
 Exit code: 1 if a check failed.`;
 const POLL_MS = 1_000;
@@ -31,16 +36,46 @@ const METADATA = '/computeMetadata/v1/instance/service-accounts/default/identity
 type Row = Golden['rows'][number];
 
 /** The outputs of a response of `/predict`, by name. @throws Error with the status and the text of an error response. */
-async function predict(url: string, headers: Record<string, string>, row: Row): Promise<JsonObject> {
+async function predict(url: string, headers: Record<string, string>, features: JsonValue): Promise<JsonObject> {
   const response = await fetch(`${url}/predict`, {
     method: 'POST',
     headers: { ...headers, 'Content-Type': 'application/json' },
-    body: `{"features":${writeJson(row.features)}}`,
+    body: `{"features":${writeJson(features)}}`,
     signal: AbortSignal.timeout(ANSWER_MS),
   });
+  return (await readBody(response)).outputs as JsonObject;
+}
+
+/** The features of the row that the server's OpenAPI document shows. */
+async function exampleOf(url: string, headers: Record<string, string>): Promise<JsonValue> {
+  const response = await fetch(`${url}/openapi.json`, { headers, signal: AbortSignal.timeout(ANSWER_MS) });
+  const model = (await readBody(response))['x-model'] as { example?: { features: JsonValue } } | undefined;
+  if (model?.example !== undefined) return model.example.features;
+  throw new Error('/openapi.json shows no example, because a row is too large: add golden.json to the model');
+}
+
+async function readBody(response: Response): Promise<JsonObject> {
   const text = await response.text();
   if (!response.ok) throw new Error(`returned ${response.status}: ${text.slice(0, 300)}`);
-  return (readJson(Buffer.from(text)) as { outputs?: JsonObject }).outputs ?? {};
+  return readJson(Buffer.from(text)) as JsonObject;
+}
+
+/**
+ * The golden.json below a folder of models whose model has the name and the version in the response of `/ready`; undefined if there is
+ * none. Names and versions are those of the server: of the manifest or the folder.
+ */
+function findGolden(folder: string, ready: string): string | undefined {
+  const { model } = JSON.parse(ready) as { model?: { name: string; version: string } };
+  return globSync(`**/${GOLDEN_FILE}`, { cwd: folder })
+    .map((file) => join(folder, file))
+    .find((file) => {
+      const manifestFile = join(dirname(file), MANIFEST_FILE);
+      const manifest = existsSync(manifestFile) ? parseManifest(readFileSync(manifestFile, 'utf8'), manifestFile) : {};
+      const parts = relative(folder, dirname(file)).split(sep);
+      const number = /^\d+$/.test(parts.at(-1)!) ? parts.pop() : undefined;
+      const name = manifest.name ?? (parts.join('/') || basename(resolve(folder)));
+      return name === model?.name && (number ?? manifest.version ?? '1') === model.version;
+    });
 }
 
 /** @throws Error that names the first output that differs from golden.json. */
@@ -91,7 +126,7 @@ async function waitUntilReady(url: string, headers: Record<string, string>, seco
   for (;;) {
     const left = Math.max(1, Math.ceil(end - performance.now()));
     const said = await fetch(`${url}/ready`, { headers, signal: AbortSignal.timeout(left) }).then(
-      async (response) => ({ ok: response.ok, text: `${response.status} ${(await response.text()).slice(0, 300)}` }),
+      async (response) => ({ ok: response.ok, text: `${response.status} ${(await response.text()).slice(0, 2000)}` }),
       (error: Error) => ({ ok: false, text: String(error.cause ?? error) }),
     );
     if (said.ok) return said.text;
@@ -145,8 +180,9 @@ function readArguments() {
 }
 
 async function main(): Promise<boolean> {
-  const { url, golden: file, audience, wait } = readArguments();
-  const golden = parseGolden(readFileSync(file, 'utf8'), file);
+  const { url, golden: path, audience, wait } = readArguments();
+  // Read before anything is sent: a mistake in it is reported at once.
+  const given = statSync(path).isDirectory() ? undefined : parseGolden(readFileSync(path, 'utf8'), path);
   const headers: Record<string, string> = {};
   const token = async (): Promise<undefined> => {
     const found = await identityToken(audience);
@@ -154,16 +190,30 @@ async function main(): Promise<boolean> {
   };
   if (audience === undefined) await token();
   else if (!(await check('identity token', token))) return false;
-  if (!(await check('ready', () => waitUntilReady(url, headers, wait)))) return false;
+  let ready = '';
+  if (!(await check('ready', async () => (ready = await waitUntilReady(url, headers, wait))))) return false;
+  const file = given === undefined ? findGolden(path, ready.replace(/^\d+ /, '')) : undefined;
+  const golden = file === undefined ? given : parseGolden(readFileSync(file, 'utf8'), file);
+  return golden === undefined ? checkExample(url, headers) : checkRows(url, headers, golden);
+}
+
+async function checkRows(url: string, headers: Record<string, string>, { rows, tolerance }: Golden): Promise<boolean> {
   let right = true;
-  for (const [i, row] of golden.rows.entries()) {
+  for (const [i, row] of rows.entries()) {
     const passed = await check(`row ${i}`, async () => {
-      compare(row, await predict(url, headers, row), golden.tolerance);
+      compare(row, await predict(url, headers, row.features), tolerance);
       return Object.keys(row.outputs).join(', ');
     });
     right &&= passed;
   }
   return right;
+}
+
+function checkExample(url: string, headers: Record<string, string>): Promise<boolean> {
+  return check('example, as the model has no golden.json', async () => {
+    const outputs = await predict(url, headers, await exampleOf(url, headers));
+    return Object.keys(outputs).join(', ');
+  });
 }
 
 try {

@@ -28,7 +28,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   {
     name: 'gcloud',
     install: 'https://cloud.google.com/sdk/docs/install',
-    tests: ['cloud-build', 'cloud-run'],
+    tests: ['cloud-build', 'cloud-run', 'init'],
     // Only in Google's repository, which not every machine can reach.
     optional: true,
   },
@@ -56,7 +56,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   {
     name: 'docker',
     install: `${apt('docker.io')}, and have its daemon run`,
-    tests: ['image', 'image-contract', 'image-running', 'cloud-build-image', 'compose'],
+    tests: ['image', 'image-contract', 'image-own', 'image-running', 'cloud-build-image', 'compose'],
     probes: [['docker', 'info']],
   },
   {

@@ -11,6 +11,7 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
+    ['cli/init'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { readPublicKeys } from '../model/signature/public-keys.ts';
@@ -53,6 +53,15 @@ export function holdsText(path: string): boolean {
     return readFileSync(path, 'utf8').trim() !== '';
   } catch {
     return false;
+  }
+}
+
+/** Whether there is nothing at `folder`, or an empty folder. One that cannot be read counts as one with files: serving it reports why. */
+export function isWithoutFiles(folder: string): boolean {
+  try {
+    return readdirSync(folder).length === 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
   }
 }
 

@@ -8,6 +8,7 @@ import {
   id,
   integer,
   isModelUri,
+  isWithoutFiles,
   modelOfRoute,
   names,
   oneOf,
@@ -96,6 +97,12 @@ export const SETTINGS = {
     text.refine(isModelUri) as z.ZodType<string, string>,
     'a path, file://… or gs://bucket/…',
     "One `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`. A path, or the same under `gs://bucket/`.",
+  ),
+  DEFAULT_MODEL_FOLDER: setting(
+    '',
+    optional(text),
+    'the path of a folder',
+    'Set by the image to `/models`: the folder that is served if `MODEL_URI` is not set. If it is empty or does not exist, the default of `MODEL_URI` is served, which in the image are the models that it was built with.',
   ),
   MODEL_NAME: setting(
     '',
@@ -331,7 +338,29 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (authFault !== undefined) throw new ConfigError(authFault);
   const { host: HOST, port: PORT } = readAddress(env);
   refuseListeners({ ...config, PORT });
-  return { ...config, HOST, PORT, MODEL_URI: config.AIP_STORAGE_URI ?? config.MODEL_URI };
+  return { ...config, HOST, PORT, MODEL_URI: chooseModels(config, env) };
+}
+
+/** The address of the models: that of Vertex AI, else that which is set, else the default folder if there is anything in it. */
+function chooseModels({ AIP_STORAGE_URI, MODEL_URI, DEFAULT_MODEL_FOLDER }: Config, env: NodeJS.ProcessEnv): string {
+  if (AIP_STORAGE_URI !== undefined) return AIP_STORAGE_URI;
+  if (env.MODEL_URI?.trim() || DEFAULT_MODEL_FOLDER === undefined) return MODEL_URI;
+  return isWithoutFiles(DEFAULT_MODEL_FOLDER) ? MODEL_URI : DEFAULT_MODEL_FOLDER;
+}
+
+/** The environment, in which `given` replaces settings. */
+export function environmentWith(given: GivenSettings): NodeJS.ProcessEnv {
+  return { ...process.env, ...given };
+}
+
+/** The text of a setting in the environment; undefined if it is not set. */
+export function textOfSetting(name: SettingName): string | undefined {
+  return process.env[name]?.trim() || undefined;
+}
+
+/** Whether the process runs for others than its developer: libraries take their production paths, or Cloud Run has started it. */
+export function isInProduction(): boolean {
+  return process.env.NODE_ENV === 'production' || textOfSetting('K_SERVICE') !== undefined;
 }
 
 /** The environment, in which `given` replaces settings. */

@@ -43,7 +43,8 @@ const RULES: readonly Rule[] = [
  */
 export function checkDeployment(root: string, kustomize: boolean) {
   const { image, findings: ofImage } = readImage(root);
-  const exclude = ['node_modules', 'dist', '.git', 'test'];
+  // functions/ has the template of `onnx-cloud-run init`, whose names are placeholders.
+  const exclude = ['node_modules', 'dist', '.git', 'test', 'functions'];
   const files = globSync(['**/*.yaml', '**/*.yml'], { cwd: root, exclude }).map((path) => path.split(sep).join('/'));
   const read = files.sort().map((file) => readYaml(file, readFileSync(join(root, file), 'utf8')));
   const documents = read.flatMap((one) => one.documents);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -110,6 +110,7 @@ const TABLE: Row[] = [
     ['s3://bucket/model', 'https://example.com/model.onnx', 'GS://bucket', 'file://models/iris'],
     'a path, file://… or gs://bucket/…',
   ],
+  ['DEFAULT_MODEL_FOLDER', undefined, [['/nowhere', '/nowhere']], [], ''],
   ['MODEL_NAME', undefined, [['iris', 'iris']], [], ''],
   [
     'MODEL_FILE',
@@ -357,6 +358,25 @@ test('the port and the address that Vertex AI sets replace those of the image', 
   // It sets an empty address where the model was uploaded without files.
   const without = readConfig({ ...image, AIP_HTTP_PORT: '', AIP_STORAGE_URI: '' });
   assert.deepEqual([without.PORT, without.MODEL_URI], [9000, '/models']);
+});
+
+test('without MODEL_URI the default folder is served if there is anything in it, else the default of MODEL_URI', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'default-models-'));
+  const image = { DEFAULT_MODEL_FOLDER: folder };
+  const served = (env: NodeJS.ProcessEnv = image): string => readConfig(env).MODEL_URI;
+  try {
+    assert.equal(served(), 'models');
+    mkdirSync(join(folder, 'fraud'));
+    assert.equal(served(), folder);
+    assert.equal(served({ ...image, MODEL_URI: ' ' }), folder);
+    assert.equal(served({ ...image, MODEL_URI: 'models' }), 'models', 'an address that is set goes before it');
+    assert.equal(served({ ...image, AIP_STORAGE_URI: 'gs://b/m' }), 'gs://b/m');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  assert.equal(served(), 'models', 'a folder that does not exist');
+  // `COPY model.onnx /models` makes a file of that name: its load fails, and another model must not be served in its place.
+  assert.equal(served({ DEFAULT_MODEL_FOLDER: import.meta.filename }), import.meta.filename);
 });
 
 test('the error of an invalid value is one line, whatever the value', () => {

@@ -25,14 +25,19 @@ export function docker(...args: string[]): string {
   return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
 }
 
+/** Builds an image of `Dockerfile.ml`. @throws Error as `buildFolder` does. */
+export function buildImage(tag = IMAGE, args: readonly string[] = [], env: Env = {}, folder = ROOT): void {
+  buildFolder(folder, tag, ['-f', 'Dockerfile.ml', ...args], env);
+}
+
 /**
- * Builds an image of `Dockerfile.ml`: with the host's network, so that it reaches whatever registry the machine is set up for.
+ * Builds an image of a folder: with the host's network, so that it reaches whatever registry the machine is set up for.
  * @throws Error with the end of what the build wrote.
  */
-export function buildImage(tag = IMAGE, args: readonly string[] = [], env: Env = {}): void {
-  const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: 'pipe', timeout: BUILD_BOUND_MS } as const;
+export function buildFolder(folder: string, tag: string, args: readonly string[] = [], env: Env = {}): void {
+  const options = { cwd: folder, env: { ...process.env, ...env }, stdio: 'pipe', timeout: BUILD_BOUND_MS } as const;
   try {
-    execFileSync('docker', ['build', '--network=host', '-f', 'Dockerfile.ml', '-t', tag, ...args, '.'], options);
+    execFileSync('docker', ['build', '--network=host', '-t', tag, ...args, '.'], options);
   } catch (error) {
     const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer };
     throw new Error(`docker build failed:\n${String(stdout).slice(-3000)}\n${String(stderr).slice(-3000)}`);
@@ -46,14 +51,14 @@ export function canBuild(env: Env): boolean {
 }
 
 /** Runs the image, hardened, on a port of loopback that names its container, and waits until it takes connections. */
-export async function startImage(env: Env): Promise<ListeningServer & { engines(): number[] }> {
+export async function startImage(env: Env, image = IMAGE): Promise<ListeningServer & { engines(): number[] }> {
   const port = await freePort();
   const name = `ml-model-test-${port}`;
   const variables = Object.entries(env).flatMap(([key, value]) =>
     MODEL_SETTINGS.includes(key) && existsSync(value) ? mountModel(key, value) : ['-e', `${key}=${value}`],
   );
   const args = ['run', '--rm', '--init=false', '--name', name, '-p', `127.0.0.1:${port}:8080`, ...HARDENED];
-  const child = spawn('docker', [...args, ...variables, IMAGE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('docker', [...args, ...variables, image], { stdio: ['ignore', 'pipe', 'pipe'] });
   const signal = (which: NodeJS.Signals): void => signalContainer(name, which);
   const server = await listening(watchServer(child, { pid: () => containerPid(name), signal }), () => answers(port));
   const pid = await until(() => containerPid(name), 'the process of the container');

@@ -15,6 +15,8 @@ export interface ModelStub {
   audience: string | undefined;
   /** Whether the metadata server gives tokens. */
   tokens: boolean;
+  /** The JSON of the model's description in the OpenAPI document. */
+  description: string;
   /** The paths asked for. */
   readonly paths: string[];
   /** The bodies of `/predict`. */
@@ -26,6 +28,7 @@ interface Golden {
   rows: { features: unknown; outputs: Record<string, unknown> }[];
 }
 const GOLDEN = JSON.parse(readFileSync(new URL('../../models/iris/golden.json', import.meta.url), 'utf8')) as Golden;
+const READY = '{"status":"ready","model":{"name":"iris","version":"1"}}';
 const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
 
 export async function startModelStub(): Promise<ModelStub> {
@@ -42,9 +45,10 @@ export async function startModelStub(): Promise<ModelStub> {
     if (stub.audience !== undefined && request.headers.authorization !== `Bearer token-for-${stub.audience}`)
       return end(403, 'your client does not have permission');
     if (pathname === '/ready') {
-      const { status, body } = stub.notReady.shift() ?? { status: 200, body: '{"status":"ready"}' };
+      const { status, body } = stub.notReady.shift() ?? { status: 200, body: READY };
       return end(status, body);
     }
+    if (pathname === '/openapi.json') return end(200, `{"x-model":${stub.description}}`);
     const body = await text(request);
     bodies.push(body);
     const { features } = JSON.parse(body) as { features: unknown };
@@ -58,6 +62,7 @@ export async function startModelStub(): Promise<ModelStub> {
     change: (outputs) => outputs,
     audience: undefined,
     tokens: true,
+    description: '{"name":"iris"}',
     paths,
     bodies,
     async close() {

@@ -5,10 +5,13 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Folders that hold no pages of the project. */
 const OTHERS = ['node_modules', 'dist', 'coverage', 'tmp', 'shared'];
 
+/** Its README is of another project: test/cli/init.test.ts checks it. */
+const TEMPLATE = 'functions/cli/init/template';
+
 /** Paths of all Markdown files of the project, from its root. */
 export const PAGES: readonly string[] = globSync('**/*.md', {
   cwd: ROOT,
-  exclude: (path) => OTHERS.includes(path.split(/[/\\]/)[0]!),
+  exclude: (path) => OTHERS.includes(path.split(/[/\\]/)[0]!) || path.replaceAll('\\', '/') === TEMPLATE,
 })
   .map((path) => path.replaceAll('\\', '/'))
   .sort();

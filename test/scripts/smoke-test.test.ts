@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -91,6 +91,41 @@ test('integers beyond 2^53 are sent with all their digits', async () => {
   stub.change = () => ({ label: 1 });
   assert.equal((await smoke(['--golden', file])).code, 0);
   assert.deepEqual(stub.bodies, ['{"features":[9007199254740993]}']);
+});
+
+test('of a folder of models it sends the golden rows of the model and version that are served', async () => {
+  const named = join(folder, 'iris');
+  const places: [models: string, place: string, manifest?: object][] = [
+    [join(folder, 'versions'), 'iris/1'],
+    [join(folder, 'models'), 'iris', { version: '1' }],
+    [join(folder, 'other-name'), 'flowers', { name: 'iris' }],
+    [named, '.'],
+  ];
+  for (const [models, place, manifest] of places) {
+    for (const other of ['other', 'iris/2']) {
+      mkdirSync(join(models, other), { recursive: true });
+      writeFileSync(join(models, other, 'golden.json'), 'of another model or version');
+    }
+    mkdirSync(join(models, place), { recursive: true });
+    cpSync(GOLDEN, join(models, place, 'golden.json'));
+    if (manifest !== undefined) writeFileSync(join(models, place, 'model.json'), JSON.stringify(manifest));
+    const { code, lines } = await smoke(['--golden', models]);
+    assert.deepEqual([code, lines.length], [0, 7], lines.join('\n'));
+  }
+});
+
+test('a model without golden rows gets the example of its OpenAPI document, with all digits, and the error if it fails', async () => {
+  stub.description = '{"example":{"features":[9007199254740993]}}';
+  const passed = await smoke(['--golden', folder]);
+  assert.equal(passed.code, 0, passed.lines.join('\n'));
+  assert.deepEqual(stub.bodies, ['{"features":[9007199254740993]}']);
+  stub.description = '{}';
+  const { code, lines } = await smoke(['--golden', folder]);
+  assert.equal(code, 1);
+  assert.match(
+    lines[1]!,
+    /^FAILED {2}example, .*: \/openapi\.json shows no example, .*: add golden\.json to the model$/,
+  );
 });
 
 test('it waits for a server that is not ready, and sends no row before it is', async () => {

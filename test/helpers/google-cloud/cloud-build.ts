@@ -12,7 +12,7 @@ export interface Step {
   args: string[];
   env?: string[];
 }
-interface BuildFile {
+export interface BuildFile {
   substitutions: Record<string, string>;
   steps: Step[];
   images: string[];
@@ -20,7 +20,10 @@ interface BuildFile {
   timeout: string;
 }
 
-export const BUILD = parse(readFileSync(join(ROOT, 'cloudbuild.yaml'), 'utf8')) as BuildFile;
+/** Reads the cloudbuild.yaml of a folder. */
+export const readBuild = (folder: string): BuildFile => parse(readFileSync(join(folder, 'cloudbuild.yaml'), 'utf8'));
+
+export const BUILD = readBuild(ROOT);
 
 /** A step calls gcloud up to twenty times, each of which takes a second or more. */
 const BOUND_MS = 180_000;
@@ -38,13 +41,24 @@ export function substitute(text: string, values: Record<string, string>): string
   });
 }
 
-/** Runs a step's command here, in the project's folder. @param env what the machine of the build has beside the step's own variables */
-export function runStep(id: string, values: Record<string, string>, env: Record<string, string>): Promise<Ran> {
-  const step = BUILD.steps.find((each) => each.id === id);
+/**
+ * Runs a step's command here, in the folder of its cloudbuild.yaml.
+ * @param env what the machine of the build has beside the step's own variables
+ */
+export function runStep(
+  id: string,
+  values: Record<string, string>,
+  env: Record<string, string>,
+  folder = ROOT,
+): Promise<Ran> {
+  const { steps, substitutions } = readBuild(folder);
+  const step = steps.find((each) => each.id === id);
   if (step === undefined) throw new Error(`cloudbuild.yaml has no step ${id}`);
-  const all = { ...BUILD.substitutions, ...BUILT_IN, ...values };
+  const given = { ...substitutions, ...BUILT_IN, ...values };
+  // With dynamicSubstitutions a value may contain others.
+  const all = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, substitute(value, given)]));
   const words = [step.entrypoint ?? '', ...step.args].map((word) => substitute(word, all));
   const own = (step.env ?? []).map((line) => substitute(line, all).split(/=(.*)/s).slice(0, 2) as [string, string]);
-  const args = ['-c', 'cd "$1" && shift && exec "$@"', 'step', ROOT, ...words];
+  const args = ['-c', 'cd "$1" && shift && exec "$@"', 'step', folder, ...words];
   return run('bash', args, { ...env, ...Object.fromEntries(own) }, BOUND_MS);
 }

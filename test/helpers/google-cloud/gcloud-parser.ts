@@ -5,7 +5,7 @@ import { run } from '../../system/program.ts';
 
 const PARSER = join(import.meta.dirname, 'gcloud_parser.py');
 /** Programs that the lines of the documentation run beside gcloud: they do nothing here. */
-const IDLE = ['curl', 'docker', 'git', 'kubectl', 'node', 'npm', 'npx', 'pip', 'python'];
+const IDLE = ['curl', 'docker', 'gh', 'git', 'kubectl', 'node', 'npm', 'npx', 'pip', 'python'];
 
 /**
  * What `gcloud`'s own parsers have against command lines and build files; without a call to anywhere.

@@ -22,7 +22,7 @@ async function complete(t: TestContext, files: readonly string[]): Promise<{ bil
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), '');
   }
-  const { code, stderr } = await run(process.execPath, [SCRIPT, folder]);
+  const { code, stderr } = await run(process.execPath, [SCRIPT, folder, folder]);
   assert.equal(code, 0, stderr);
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
   return { bill: JSON.parse(read('sbom.cdx.json')), licences: read('THIRD_PARTY_LICENSES.txt') };
