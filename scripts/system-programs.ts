@@ -22,7 +22,7 @@ const apt = (name: string): string => `apt-get install -y ${name}`;
 
 /** The programs that the system tests need. */
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
-  { name: 'chromium', install: apt('chromium'), tests: ['page'] },
+  { name: 'chromium', install: apt('chromium'), tests: ['page', 'site'] },
   { name: 'curl', install: apt('curl'), tests: ['examples', 'page', 'quick-start'] },
   { name: 'git', install: apt('git'), tests: ['cloud-run', 'functions-source'] },
   {

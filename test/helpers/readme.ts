@@ -8,7 +8,7 @@ const OTHERS = ['node_modules', 'dist', 'coverage', 'tmp', 'shared'];
 /** Paths of all Markdown files of the project, from its root. */
 export const PAGES: readonly string[] = globSync('**/*.md', {
   cwd: ROOT,
-  exclude: (path) => OTHERS.includes(path.split(/[/\\]/)[0]!),
+  exclude: (path) => OTHERS.includes(path.split(/[/\\]/)[0]!) || path.endsWith('node_modules'),
 })
   .map((path) => path.replaceAll('\\', '/'))
   .sort();
