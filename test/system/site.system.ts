@@ -30,9 +30,17 @@ const read = (path: string): string => readFileSync(join(SITE, path), 'utf8');
 const valuesOf = (html: string, attributes: string): string[] =>
   Array.from(html.matchAll(new RegExp(`\\s(?:${attributes})="([^"]*)"`, 'g')), ([, value]) => value!);
 
+/** What npm needs to reach the registry where the packages of docs/ are not installed yet. */
+function registryEnvironment(): Record<string, string> {
+  const names = /^(npm_config_registry|.*_proxy|NODE_EXTRA_CA_CERTS)$/i;
+  const found = Object.entries(process.env).filter(([name, value]) => names.test(name) && value !== undefined);
+  return Object.fromEntries(found) as Record<string, string>;
+}
+
 before(async () => {
   // As GitHub Pages has it: below the name of the repository.
-  const { code, stdout, stderr } = await run('npm', ['run', 'docs'], { SITE_BASE: BASE }, BUILD_BOUND_MS);
+  const env = { ...registryEnvironment(), SITE_BASE: BASE };
+  const { code, stdout, stderr } = await run('npm', ['run', 'docs'], env, BUILD_BOUND_MS);
   assert.equal(code, 0, stdout + stderr);
 });
 
