@@ -6,7 +6,10 @@ import { initializer, model, node, value } from '../onnx/build.ts';
 import { type ConvNet, classify, createNet, mapParameters, train } from './conv-net.ts';
 import { rounded, shuffled, writeModel } from './files.ts';
 
-/** The handwritten digits of scikit-learn: 64 pixels from 0 to 16, and the digit, a line. */
+/**
+ * 64 pixels from 0 to 16, and the digit, a line. E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine
+ * Learning Repository, 1998 (CC BY 4.0), as scikit-learn ships it.
+ */
 const DATA = join(import.meta.dirname, 'digits.csv.gz');
 const SEED = 1998;
 const TRAINING_ROWS = 1400;
