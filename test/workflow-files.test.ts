@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { repositoryUrl } from '../scripts/site/repository.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const FILES = globSync('.github/workflows/*.yml', { cwd: ROOT }).sort();
@@ -18,22 +17,6 @@ interface Job {
   readonly 'timeout-minutes': number;
   readonly permissions?: Readonly<Record<string, string>>;
   readonly steps: readonly { readonly uses?: string; readonly run?: string }[];
-}
-
-interface IssueForm {
-  readonly name: string;
-  readonly description: string;
-  readonly labels: readonly string[];
-  readonly body: readonly {
-    readonly type: string;
-    readonly id?: string;
-    readonly attributes: {
-      readonly label?: string;
-      readonly description?: string;
-      readonly options?: readonly string[];
-    };
-    readonly validations?: { readonly required: boolean };
-  }[];
 }
 
 const workflow = (name: string): Workflow => parse(read(`.github/workflows/${name}.yml`));
@@ -78,72 +61,6 @@ for (const file of FILES) {
     if (name !== 'docs') assert.match(text, /^\.ci\/run$/m);
   });
 }
-
-test('the documentation is built below the address of its site, and published by a job with the rights of Pages alone', () => {
-  const { on, permissions, jobs } = workflow('docs');
-  assert.deepEqual(Object.keys(on).sort(), ['push', 'workflow_dispatch']);
-  assert.deepEqual(permissions, { contents: 'read' });
-  assert.deepEqual(jobs.build?.permissions, { contents: 'read', pages: 'read' });
-  assert.deepEqual(jobs.deploy?.permissions, { pages: 'write', 'id-token': 'write' });
-  assert.equal(commands('docs').trim(), 'npm run docs');
-  const text = read('.github/workflows/docs.yml');
-  assert.match(text, /SITE_BASE: \$\{\{ steps\.pages\.outputs\.base_path \}\}/);
-  assert.match(text, /path: docs\/\.vitepress\/dist/);
-  const [, paths] = /paths: \[(.*)\]/.exec(text)!;
-  for (const path of paths!.split(', ').map((one) => one.replaceAll("'", '').replace('/**', '')))
-    assert.ok(existsSync(join(ROOT, path)), path);
-});
-
-const FORMS = globSync('.github/ISSUE_TEMPLATE/*.yml', { cwd: ROOT }).sort();
-
-test('an issue is a bug or a feature; questions and vulnerabilities have another place', () => {
-  assert.deepEqual(
-    FORMS,
-    ['bug', 'config', 'feature'].map((name) => `.github/ISSUE_TEMPLATE/${name}.yml`),
-  );
-  const { blank_issues_enabled: blank, contact_links: links } = parse(read('.github/ISSUE_TEMPLATE/config.yml'));
-  assert.equal(blank, false);
-  assert.deepEqual(
-    links.map(({ name }: { name: string }) => name),
-    ['Question', 'Vulnerability'],
-  );
-});
-
-test('each issue form has a label, and fields with ids of their own; each required one says what it takes', () => {
-  for (const file of FORMS.filter((path) => !path.endsWith('config.yml'))) {
-    const { name, description, labels, body } = parse(read(file)) as IssueForm;
-    assert.ok(name && description && labels.length === 1, file);
-    const fields = body.filter(({ type }) => type !== 'markdown');
-    const ids = fields.map(({ id }) => id);
-    assert.ok(ids.every((id) => /^[a-z]+$/.test(id ?? '')) && new Set(ids).size === ids.length, file);
-    for (const { type, attributes } of fields) {
-      assert.ok(['input', 'textarea', 'dropdown'].includes(type), type);
-      assert.ok(
-        attributes.label && (type === 'dropdown' ? attributes.options!.length > 1 : attributes.description),
-        file,
-      );
-    }
-    assert.ok(fields.some(({ validations }) => validations?.required));
-  }
-});
-
-test('the forms have the address of the repository, and the pages that they name exist', () => {
-  const repository = repositoryUrl({}, JSON.parse(read('package.json')));
-  const addresses = FORMS.flatMap((file) => read(file).match(/https:\/\/github\.com\/[^\s)]+/g) ?? []);
-  assert.ok(addresses.length >= 3);
-  for (const address of addresses) {
-    assert.ok(address.startsWith(`${repository}/`), `${address} is not below ${repository}`);
-    const [, path] = /\/blob\/main\/(.*)$/.exec(address) ?? [];
-    if (path !== undefined) assert.ok(existsSync(join(ROOT, path)), path);
-  }
-});
-
-test('the template of a pull request names commands that exist', () => {
-  const text = read('.github/pull_request_template.md');
-  const { scripts } = JSON.parse(read('package.json')) as { scripts: object };
-  for (const [, script] of text.matchAll(/npm run ([\w-]+)/g)) assert.ok(script! in scripts, script);
-  assert.match(text, /a test whose title states the promise/);
-});
 
 test('a tag of a version is released: published with provenance and no token, with its bills of materials', () => {
   const { on, permissions, jobs } = workflow('release');
