@@ -18,6 +18,12 @@ test('what builds the site is pinned in docs/, runs no install scripts, and is n
   assert.match(readFileSync(join(ROOT, 'docs/.npmrc'), 'utf8'), /^ignore-scripts=true$/m);
 });
 
+test('vite is of a version that gets fixes, which the one that VitePress asks for no longer does', () => {
+  const { overrides } = json('docs/package.json') as { overrides: { vite: string } };
+  assert.match(overrides.vite, /^[6-9]\./);
+  assert.equal(json('docs/package-lock.json').packages['node_modules/vite'].version, overrides.vite);
+});
+
 test('docs --help says what it builds', () => {
   const help = execFileSync(process.execPath, [join(ROOT, 'scripts/docs.ts'), '--help'], { encoding: 'utf8' });
   assert.match(help, /^usage: npm run docs .*docs\/\.vitepress\/dist/);
