@@ -8,7 +8,7 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Browser } from 'playwright-core';
-import { launch } from '../test/system/browser.ts';
+import { evaluate, launch } from '../test/system/browser.ts';
 import { buildIfNeeded } from './build-if-needed.ts';
 import { HOST_ARGUMENTS, startServer } from './server-process.ts';
 
@@ -19,8 +19,8 @@ Takes the pictures of the page in the browser, with the bundled model, and write
 to FOLDER (docs/pictures). Needs chromium.`;
 
 /** README shows a picture 450 px wide, beside that of the architecture, which has the same shape. The form and its result are side by side. */
-const VIEWPORT = { width: 880, height: 660 };
-const PIXELS_PER_POINT = 1.5;
+const VIEWPORT = { width: 960, height: 720 };
+const PIXELS_PER_POINT = 1.375;
 const MAX_BYTES = 150_000;
 const WARM_UPS = 3;
 const BOUND_MS = 30_000;
@@ -45,8 +45,9 @@ async function takePicture(browser: Browser, url: string, colorScheme: 'light' |
     }
     await page.reload();
     await page.getByRole('button', { name: 'Predict' }).click();
-    await page.getByText('setosa').first().waitFor();
-    // The pointer and the focus would be in the picture.
+    await page.getByText('Answered in').waitFor();
+    // The page scrolls to its result; the pointer and the focus would be in the picture.
+    await evaluate(page, 'scrollTo(0, 0)');
     await page.mouse.move(0, 0);
     await page.locator(':focus').blur();
     const picture = await page.screenshot();

@@ -22,8 +22,8 @@ const apt = (name: string): string => `apt-get install -y ${name}`;
 
 /** The programs that the system tests need. */
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
-  { name: 'chromium', install: apt('chromium'), tests: ['browser-client', 'page'] },
-  { name: 'curl', install: apt('curl'), tests: ['page', 'quick-start'] },
+  { name: 'chromium', install: apt('chromium'), tests: ['browser-client', 'page', 'site'] },
+  { name: 'curl', install: apt('curl'), tests: ['examples', 'page', 'quick-start'] },
   { name: 'git', install: apt('git'), tests: ['cloud-run', 'functions-source'] },
   {
     name: 'gcloud',
@@ -40,7 +40,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
     optional: true,
   },
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
-  { name: 'python3', install: apt('python3'), tests: ['page', 'python-client', 'python-faults'] },
+  { name: 'python3', install: apt('python3'), tests: ['examples', 'page', 'python-client', 'python-faults'] },
   {
     name: 'redis-server',
     install: apt('redis-server'),

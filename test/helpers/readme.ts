@@ -11,7 +11,8 @@ const TEMPLATE = 'functions/cli/init/template';
 /** Paths of all Markdown files of the project, from its root. */
 export const PAGES: readonly string[] = globSync('**/*.md', {
   cwd: ROOT,
-  exclude: (path) => OTHERS.includes(path.split(/[/\\]/)[0]!) || path.replaceAll('\\', '/') === TEMPLATE,
+  exclude: (path) =>
+    OTHERS.includes(path.split(/[/\\]/)[0]!) || path.endsWith('node_modules') || path.replaceAll('\\', '/') === TEMPLATE,
 })
   .map((path) => path.replaceAll('\\', '/'))
   .sort();

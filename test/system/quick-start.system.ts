@@ -6,12 +6,8 @@ import { after, before, test } from 'node:test';
 import type { ErrorCode } from '../../functions/errors.ts';
 import { STATUS } from '../../functions/http/status.ts';
 import { blocks, DOCUMENTATION, readPage } from '../helpers/readme.ts';
+import { checkLike } from './like.ts';
 import { run, type Served, serve } from './program.ts';
-
-/** Members whose values no two runs share. */
-const VOLATILE = ['request_id', 'uptime', 'load_seconds'];
-/** Another CPU's arithmetic may round the last bit of a float32 the other way. */
-const TOLERANCE = 1e-6;
 
 let server: Served;
 const curlHome = mkdtempSync(join(tmpdir(), 'quick-start-'));
@@ -60,27 +56,20 @@ for (const [i, { page, text, shown }] of found.entries()) {
     const typed = text.replaceAll('localhost:8080', `localhost:${server.port}`);
     const { stdout, stderr, code } = await run('bash', ['-o', 'pipefail', '-c', typed], { CURL_HOME: curlHome });
     assert.equal(code, 0, stderr);
-    const expected = shown?.trim().split('\n').map(parse);
+    const expected = shown
+      ?.trim()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line));
     const failure = (expected?.[0] as { code?: ErrorCode } | undefined)?.code;
     assert.equal(Number(stderr), failure === undefined ? 200 : STATUS[failure]);
-    if (expected !== undefined) checkLike(stdout.trim().split('\n').map(parse), expected, 'the answer');
+    if (expected !== undefined)
+      checkLike(
+        stdout
+          .trim()
+          .split('\n')
+          .map((line): unknown => JSON.parse(line)),
+        expected,
+        'the answer',
+      );
   });
-}
-
-function parse(line: string): unknown {
-  return JSON.parse(line);
-}
-
-/** Same members in the same order, same values; numbers that are no integers within the tolerance. */
-function checkLike(got: unknown, expected: unknown, place: string): void {
-  if (typeof expected === 'number' && typeof got === 'number' && !Number.isInteger(expected)) {
-    assert.ok(Math.abs(got - expected) <= TOLERANCE, `${place}: ${got}, the page shows ${expected}`);
-  } else if (typeof expected === 'object' && expected !== null && typeof got === 'object' && got !== null) {
-    assert.deepEqual(Object.keys(got), Object.keys(expected), place);
-    for (const [name, value] of Object.entries(expected)) {
-      const inner: unknown = (got as Record<string, unknown>)[name];
-      if (VOLATILE.includes(name)) assert.equal(typeof inner, typeof value, `${place}.${name}`);
-      else checkLike(inner, value, `${place}.${name}`);
-    }
-  } else assert.equal(got, expected, place);
 }
