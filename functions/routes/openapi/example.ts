@@ -12,18 +12,26 @@ const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 /** Most elements of an example's tensor: those of an image would make the document too large to read. */
 const MAX_ELEMENTS = 1000;
 
+/** The length of a free dimension after the second of an image or a volume: a model may take no picture of one pixel. */
+const FREE_SIDE = 224;
+
 /**
- * Makes examples of a valid row: the manifest's example, or else a synthetic row. Undefined if the row has too many elements to
- * be shown.
+ * Makes examples of a valid row: the manifest's example, or else a golden row, or else a synthetic row. Undefined if the row has
+ * too many elements to be shown.
  */
 export function makeExamples({
   manifest,
   signature,
   rows,
-}: Pick<Generation, 'manifest' | 'signature' | 'rows'>): Examples | undefined {
+  examples,
+}: Pick<Generation, 'manifest' | 'signature' | 'rows' | 'examples'>): Examples | undefined {
   const { inputs } = signature;
-  const { example } = manifest;
-  const least = inputs.map(({ shape }) => elementCount(shape.map((dim) => (dim === -1 ? 1 : dim))));
+  const example = manifest.example ?? examples[0];
+  const free = (shape: readonly number[], axis: number): number =>
+    example === undefined && shape.length > 3 && axis > 1 ? FREE_SIDE : 1;
+  const least = inputs.map(({ shape }) =>
+    elementCount(shape.map((dim, axis) => (dim === -1 ? free(shape, axis) : dim))),
+  );
   if (least.some((count) => count > MAX_ELEMENTS)) return undefined;
   const decoded =
     example === undefined ? syntheticRow(signature, undefined, 0) : rows.decode(example.features, 'example');
@@ -49,7 +57,8 @@ function parse(text: string): unknown {
   return toPlain(readJson(bytes));
 }
 
-function toPlain(value: JsonValue): unknown {
+/** A value of a JSON text as `JSON.stringify` takes it, with all digits of its integers. */
+export function toPlain(value: JsonValue): unknown {
   if (typeof value === 'bigint') return raw(String(value));
   if (value instanceof Float64Array) return Array.from(value);
   if (Array.isArray(value)) return value.map(toPlain);
