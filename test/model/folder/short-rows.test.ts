@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GoldenRow } from '../../../functions/model/folder/manifest.ts';
-import { shortRows } from '../../../functions/model/serving/golden-examples.ts';
+import { shortRows } from '../../../functions/model/folder/short-rows.ts';
 
 const row = (features: GoldenRow['features']): GoldenRow => ({ features, outputs: { y: [1] } });
 

@@ -1,5 +1,5 @@
 import type { JsonValue } from '../../tensor/json/reader.ts';
-import type { GoldenRow } from '../folder/manifest.ts';
+import type { GoldenRow } from './manifest.ts';
 
 /** Most golden rows that a loaded model keeps, and most characters of their JSON: they are shown to people. */
 const MOST_ROWS = 20;
