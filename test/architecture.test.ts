@@ -55,7 +55,6 @@ const RULES: Rules = {
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
-    papaparse: ['page/csv.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     zod: [
       'access/token-file.ts',
