@@ -1,7 +1,7 @@
 import { byId, el } from './dom.ts';
 import { toJson } from './json.ts';
 import { type GoldenRow, inputsOf, type ModelInfo } from './model.ts';
-import { expectedOf } from './result/words.ts';
+import { expectedOf, plainOf } from './result/words.ts';
 import { cut } from './text.ts';
 
 /** Most characters of a card's text. */
@@ -11,11 +11,11 @@ const LONGEST = 90;
 export function showGallery(model: ModelInfo, rows: readonly GoldenRow[], onChosen: (features: unknown) => void): void {
   byId('gallery').hidden = rows.length === 0;
   byId('cards').replaceChildren(
-    ...rows.map((row) => {
+    ...rows.map((row, i) => {
       const card = el(
         'button',
         { type: 'button', class: 'card' },
-        el('strong', {}, cut(expectedOf(model, row), 60)),
+        el('strong', {}, cut(expectedOf(model, row) ?? `Example ${i + 1}`, 60)),
         el('span', {}, inputText(model, row.features)),
       );
       card.addEventListener('click', () => onChosen(row.features));
@@ -38,6 +38,6 @@ function inputText(model: ModelInfo, features: unknown): string {
 }
 
 function plain(value: unknown): string {
-  const only = Array.isArray(value) && value.length === 1 ? value[0] : value;
+  const only = plainOf(value);
   return typeof only === 'string' ? only : toJson(only ?? null);
 }

@@ -70,6 +70,7 @@ function hideModel(): void {
   form = undefined;
   described = '';
   byId('main').hidden = true;
+  byId('signature-section').hidden = true;
   byId('waiting').hidden = false;
   byId('description').textContent = '';
   byId('version').textContent = '';
@@ -132,6 +133,7 @@ function show(model: ModelInfo, examples: readonly GoldenRow[]): void {
   });
   showNothing();
   byId('main').hidden = false;
+  byId('signature-section').hidden = false;
   byId('waiting').hidden = true;
   if (pending !== undefined) form.fill(parseJson(pending));
   pending = undefined;

@@ -27,7 +27,7 @@ type OnStatus = (status: Status | undefined) => boolean;
 
 /**
  * Polls the status of a model: every second while it loads, every 10 s when it serves, never while the page is hidden. A model that
- * is not loaded is loaded: that behind `/predict` by the readiness probe, any other by a first prediction.
+ * is not loaded is loaded: that behind `/predict` by the readiness probe, any other by a first request for predictions.
  */
 export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): void; now(): void } {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -50,9 +50,10 @@ export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): 
       const status = await read();
       // The user has chosen another model in the meantime.
       if (asked !== target) return;
-      if (status === undefined || status.state === 'ready') wait = LATER_MS;
+      const isShown = onStatus(status);
+      if (!isShown || status === undefined || status.state === 'ready') wait = LATER_MS;
       else requestLoad(status);
-      if (!onStatus(status)) setState('idle', '');
+      if (!isShown) setState('idle', '');
       else if (status !== undefined) show(status);
     } catch (error) {
       if (asked !== target) return;
@@ -74,8 +75,8 @@ export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): 
     }
     if (state !== 'idle' || isRequested) return;
     isRequested = true;
-    // It is answered once the model is loaded: with an error, as these features are none.
-    send(urlOf(pathOf(asked, 'predict')), 'application/json', '{"features":null}').catch((error) => {
+    // A batch of no rows is answered once the model is loaded.
+    send(urlOf(pathOf(asked, 'batch_predict')), 'application/json', '[]').catch((error) => {
       if (asked !== target || !(error instanceof Failure)) return;
       if (error.code === 'NOT_READY') setState('failed', error.detail);
       else void ask();

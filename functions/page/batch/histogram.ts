@@ -1,5 +1,5 @@
 import { numberOf, type Score } from '../result/scores.ts';
-import { shortNumber } from '../result/words.ts';
+import { plainOf, shortNumber } from '../result/words.ts';
 
 /** Most different values that are counted; the values of a model that has more are divided into ranges. */
 const MOST_CLASSES = 1000;
@@ -24,7 +24,7 @@ export function createHistogram(): Histogram {
   let left = 0;
   return {
     add(label, prediction) {
-      const only = Array.isArray(prediction) && prediction.length === 1 ? prediction[0] : prediction;
+      const only = plainOf(prediction);
       const number = label === undefined ? numberOf(only) : undefined;
       if (number !== undefined && numbers.length < MOST_NUMBERS) numbers.push(number);
       if (label === undefined && (typeof only === 'object' || only === undefined)) return;

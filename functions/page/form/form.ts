@@ -21,6 +21,7 @@ interface Item {
   readonly control: Control;
   readonly element: HTMLElement;
   readonly note: HTMLElement;
+  readonly hint: HTMLElement;
 }
 
 /** The number of fields from which on they can be searched. */
@@ -31,6 +32,7 @@ export function createForm(model: ModelInfo, onChange: () => void): InputForm {
   const groups = planFields(model);
   const made = groups.map(({ fields }, i) => fields.map((field, j) => createItem(field, `field-${i}-${j}`, onChange)));
   const all = made.flat();
+  showDtype(all);
   byId('fields').replaceChildren(
     ...(all.length >= MANY ? [createSearch(all)] : []),
     ...arrange(
@@ -77,6 +79,15 @@ export function createForm(model: ModelInfo, onChange: () => void): InputForm {
   };
 }
 
+/** Fields of one dtype have it in the heading alone; screen readers find it at each field. */
+function showDtype(items: readonly Item[]): void {
+  const hints = new Set(items.map(({ field }) => hintOf(field)));
+  const only = items.length > 1 && hints.size === 1 ? [...hints][0]! : '';
+  byId('dtype').textContent = only;
+  if (only === '') return;
+  for (const { hint } of items) hint.classList.add('hidden');
+}
+
 /** Single fields of several inputs share a grid; several fields of one of several inputs have a frame with its name. */
 function arrange(names: readonly string[], made: readonly (readonly Item[])[]): HTMLElement[] {
   const parts: HTMLElement[] = [];
@@ -108,7 +119,7 @@ function createItem(field: Field, id: string, onChange: () => void): Item {
   control.main.setAttribute('aria-describedby', `${id}-hint ${id}-error`);
   const label = el('label', { for: id, title: field.label }, field.label);
   const element = el('div', { class: 'field' }, el('div', { class: 'label' }, label, hint), control.element, note);
-  return { field, control, element, note };
+  return { field, control, element, note, hint };
 }
 
 function createSearch(items: readonly Item[]): HTMLElement {

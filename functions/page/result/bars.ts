@@ -5,6 +5,8 @@ import { scoreText } from './words.ts';
 
 /** The number of bars shown at first. */
 const BARS = 10;
+/** Characters of a name that has a line of its own. */
+const LONG_NAME = 16;
 /** Most bars that are added at once. */
 const MORE = 100;
 
@@ -25,15 +27,17 @@ function createBars(
   textOf: (value: number) => string,
   scale: Pick<Scores, 'low' | 'high'>,
 ): HTMLElement {
-  const list = el('ul', { class: 'bars', 'aria-label': label });
+  const isWide = scores.slice(0, BARS).some(({ name }) => name.length > LONG_NAME);
+  const list = el('ul', { class: isWide ? 'bars' : 'bars narrow', 'aria-label': label });
   const more = el('button', { type: 'button', class: 'quiet' });
   let shown = 0;
   function add(number: number): void {
     const next = scores.slice(shown, shown + number);
     list.append(...next.map((score) => createBar(score, textOf(score.value), scale)));
     shown += next.length;
-    more.textContent = `Show more of ${count(scores.length - shown)} others`;
-    more.hidden = shown === scores.length;
+    const left = scores.length - shown;
+    more.textContent = left === 0 ? '' : `Show more of ${count(left)} others`;
+    more.hidden = left === 0;
   }
   more.addEventListener('click', () => {
     const first = shown;

@@ -6,11 +6,13 @@ import { pictureOf } from '../picture.ts';
 import { cut, millisecondsText } from '../text.ts';
 import { showBars } from './bars.ts';
 import { numberOf, type Scores, scoresOf } from './scores.ts';
-import { scoreText, shortNumber, titleOf } from './words.ts';
+import { plainOf, scoreText, shortNumber, titleOf } from './words.ts';
 
 /** Most outputs with bars; the values of others are texts. */
 const MOST_BARS = 4;
 const LONGEST = 2000;
+/** Characters of a value that is shown beside its name. */
+const SHORT = 100;
 
 /** The probability of a label, if an output has it. */
 function shareOf(label: string | undefined, scores: readonly Scores[]): string | undefined {
@@ -38,35 +40,49 @@ export function showPrediction(model: ModelInfo, prediction: Prediction, { milli
   const head = el(
     'div',
     { class: 'headline' },
-    el('p', { class: title.length > 40 ? 'prediction long' : 'prediction' }, title),
+    el('p', { class: title.length > 40 || title.startsWith('Tensor ') ? 'prediction long' : 'prediction' }, title),
     ...(share === undefined ? [] : [el('p', { class: 'share' }, share)]),
   );
   const duration = el('p', { class: 'muted' }, `Answered in ${millisecondsText(milliseconds)}`);
-  const isTitle = (name: string): boolean => name === model.output && prediction.label === undefined;
   const rest = Object.entries(prediction.outputs).filter(([name]) => !scores.some(({ output }) => output === name));
   // The title is all of a lone output's value, unless that is too long for it.
-  const others = rest.filter(([name, value]) => !(isTitle(name) && rest.length === 1 && isShort(value)));
+  const isTold =
+    rest.length === 1 && rest[0]![0] === model.output && prediction.label === undefined && isShort(rest[0]![1]);
+  const short = isTold ? [] : rest.filter(([, value]) => textOf(value).length <= SHORT);
+  const long = rest.filter(([, value]) => textOf(value).length > SHORT);
   return [
     head,
     duration,
     ...scores.flatMap((one) => [el('h3', {}, one.output), showBars(one)]),
-    ...others.flatMap(([name, value]) => showOutput(name, value)),
+    ...(short.length === 0 ? [] : [showShort(short)]),
+    ...long.flatMap(([name, value]) => showLong(name, value)),
     showResponse(text),
   ];
 }
 
-const isShort = (value: unknown): boolean => {
-  const only = Array.isArray(value) && value.length === 1 ? value[0] : value;
-  return !Array.isArray(only) && (typeof only !== 'number' || String(only) === shortNumber(only));
-};
+type Output = readonly [name: string, value: unknown];
 
-function showOutput(name: string, value: unknown): Node[] {
+function isShort(value: unknown): boolean {
+  const only = plainOf(value);
+  if (Array.isArray(only)) return false;
+  return typeof only === 'number' ? String(only) === shortNumber(only) : String(only).length <= 200;
+}
+
+function textOf(value: unknown): string {
+  const only = plainOf(value);
+  return typeof only === 'string' ? only : toJson(only ?? null);
+}
+
+const showShort = (outputs: readonly Output[]): HTMLElement =>
+  el('dl', {}, ...outputs.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, textOf(value))]));
+
+function showLong(name: string, value: unknown): Node[] {
   const shape = nestedShape(value);
   const flat = shape.length > 1 ? [value].flat(64) : [];
   const picture = pictureOf(shape, (index) => numberOf(flat[index]) ?? 0, `The output ${name} as a picture`);
   const size = shape.length === 0 ? [] : [el('span', { class: 'hint' }, shapeText(shape))];
-  const text = el('pre', { class: 'value', tabindex: '0', 'aria-label': name }, cut(toJson(value ?? null), LONGEST));
-  return [el('div', { class: 'label' }, el('h3', {}, name), ...size), ...(picture === undefined ? [text] : [picture])];
+  const text = el('pre', { class: 'value', tabindex: '0', 'aria-label': name }, cut(textOf(value), LONGEST));
+  return [el('div', { class: 'label' }, el('h3', {}, name), ...size), picture ?? text];
 }
 
 /** The response itself, folded. */

@@ -11,13 +11,15 @@ export interface Scores {
   readonly output: string;
   /** Whether they are probabilities that add up to 1. */
   readonly areShares: boolean;
-  /** The highest first; NaN last. */
+  /** The highest first; NaN last. A few without classes keep their order. */
   readonly scores: readonly Score[];
   /** The ends of the bars' scale, which has 0 in it. */
   readonly low: number;
   readonly high: number;
 }
 
+/** The most values that are all shown. */
+const FEW = 10;
 /** How much a sum of probabilities may differ from 1. */
 const TOLERANCE = 0.01;
 const NUMBERS: Readonly<Record<string, number>> = {
@@ -57,16 +59,15 @@ function rank(output: string, values: readonly number[], classes: readonly strin
   const [low, high] = bounds(finite);
   const isUnit = finite.length === values.length && low === 0 && high <= 1;
   const sum = finite.reduce((total, value) => total + value, 0);
+  const areShares = isUnit && Math.abs(sum - 1) <= TOLERANCE;
   const names = classes?.length === values.length ? classes : undefined;
-  const scores = values.map((value, i) => ({ name: names?.[i] ?? String(i), value }));
+  const nameOf = (i: number): string => names?.[i] ?? (areShares ? `class ${i}` : `${output}[${i}]`);
+  const scores = values.map((value, i) => ({ name: nameOf(i), value }));
+  const range = { low, high: isUnit || high === low ? 1 : high };
+  // A few values without names, such as coordinates, keep their order.
+  if (names === undefined && !areShares && values.length <= FEW) return { output, areShares, scores, ...range };
   scores.sort((a, b) => Number(Number.isNaN(a.value)) - Number(Number.isNaN(b.value)) || compare(b.value, a.value));
-  return {
-    output,
-    areShares: isUnit && Math.abs(sum - 1) <= TOLERANCE,
-    scores,
-    low,
-    high: isUnit || high === low ? 1 : high,
-  };
+  return { output, areShares, scores, ...range };
 }
 
 /** Infinities have no difference. */

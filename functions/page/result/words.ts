@@ -7,19 +7,25 @@ import { type Scores, scoresOf } from './scores.ts';
 export const shortNumber = (value: number): string =>
   Number.isFinite(value) ? String(Number(value.toPrecision(6))) : String(value).replace('Infinity', '∞');
 
-const percent = (value: number): string => `${(value * 100).toFixed(value > 0 && value < 0.001 ? 4 : 1)} %`;
+function percent(share: number): string {
+  if (share > 0 && share < 1e-6) return '< 0.0001 %';
+  return `${share === 0 ? 0 : (share * 100).toFixed(share < 0.001 ? 4 : 1)} %`;
+}
 
 /** The text of a score. */
 export const scoreText = ({ areShares }: Pick<Scores, 'areShares'>, value: number): string =>
   areShares ? percent(value) : shortNumber(value);
 
+/** A value without the brackets of a column. */
+export const plainOf = (value: unknown): unknown => (Array.isArray(value) && value.length === 1 ? value[0] : value);
+
 /** A value in a few words: that of a column without its brackets, and of a large tensor its shape. */
 export function summaryOf(value: unknown): string {
-  const only = Array.isArray(value) && value.length === 1 ? value[0] : value;
+  const only = plainOf(value);
   if (typeof only === 'string') return cut(only, 200);
   if (!Array.isArray(only)) return typeof only === 'number' ? shortNumber(only) : toJson(only ?? null);
   const text = toJson(only);
-  return text.length <= 60 ? text : shapeText(nestedShape(only));
+  return text.length <= 60 ? text : `Tensor ${shapeText(nestedShape(value))}`;
 }
 
 /** The prediction in a few words. */
@@ -28,21 +34,24 @@ export function titleOf(model: ModelInfo, prediction: Prediction): string {
   const [main] = scoresOf(model, prediction);
   if (main === undefined || main.output !== model.output) return summaryOf(prediction.prediction);
   const [best] = main.scores;
-  return main.areShares ? `Class ${best!.name}` : `${main.scores.length} scores`;
+  if (main.areShares) return best!.name;
+  return main.scores.length <= 3
+    ? main.scores.map(({ value }) => shortNumber(value)).join(', ')
+    : `${main.scores.length} values`;
 }
 
-/** The expected prediction in a few words: the class, if the manifest names the classes. */
-export function expectedOf(model: ModelInfo, { outputs }: GoldenRow): string {
+/** The expected prediction in a few words: the class, if the manifest names the classes. Undefined if the main output is not given. */
+export function expectedOf(model: ModelInfo, { outputs }: GoldenRow): string | undefined {
   const prediction = outputs[model.output ?? ''];
   const label = labelOf(model, prediction, outputs);
-  if (label === undefined && prediction === undefined) return 'Example';
+  if (label === undefined && prediction === undefined) return undefined;
   return titleOf(model, { prediction, outputs, ...(label !== undefined && { label }) });
 }
 
 function labelOf(model: ModelInfo, value: unknown, outputs: Prediction['outputs']): string | undefined {
   const { classes } = model;
   if (classes === undefined) return undefined;
-  const only = Array.isArray(value) && value.length === 1 ? value[0] : value;
+  const only = plainOf(value);
   if (typeof only === 'number' || typeof only === 'bigint') return classes[Number(only)];
   const [scores] = scoresOf(model, { outputs });
   return scores?.output === model.output && scores?.scores.length === classes.length

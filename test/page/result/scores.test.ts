@@ -22,13 +22,13 @@ test('probabilities are those of the classes, the highest first', () => {
     low: 0,
     high: 1,
   });
-  assert.deepEqual(of([0.25, 0.75])[0]!.scores[0], { name: '1', value: 0.75 });
+  assert.deepEqual(of([0.25, 0.75])[0]!.scores[0], { name: 'class 1', value: 0.75 });
 });
 
 test('logits are shown as they are, on a scale with 0 in it', () => {
   const [only] = of([-4, 2]);
   assert.deepEqual([only!.areShares, only!.low, only!.high], [false, -4, 2]);
-  assert.deepEqual(only!.scores[0], { name: '1', value: 2 });
+  assert.deepEqual(only!.scores[0], { name: 'p[0]', value: -4 });
   const [negative] = of([-4, -2]);
   assert.deepEqual([negative!.low, negative!.high], [-4, 0]);
   const [zeros] = of([0, 0]);
@@ -59,7 +59,7 @@ test('the main output comes first; texts, lone numbers and integers have no scor
 });
 
 test('NaN comes last, and infinities are scores', () => {
-  const [only] = of(['NaN', 1, 'Infinity', '-Infinity']);
+  const [only] = of(['NaN', 1, 'Infinity', '-Infinity'], { classes: ['a', 'b', 'c', 'd'] });
   assert.deepEqual(
     only!.scores.map(({ value }) => value),
     [Number.POSITIVE_INFINITY, 1, Number.NEGATIVE_INFINITY, Number.NaN],
