@@ -188,6 +188,8 @@ async function predict(): Promise<void> {
     const prediction = parseJson(text) as Prediction;
     result.replaceChildren(...showPrediction(now.model, prediction, { milliseconds, text }));
     history.add({ features, title: titleOf(now.model, prediction), milliseconds });
+    // On narrow screens it is below the inputs.
+    result.parentElement!.scrollIntoView({ block: 'nearest' });
   } catch (error) {
     if (own !== started || now !== shown) return;
     const failure = toFailure(error, 'The prediction failed.');

@@ -9,7 +9,7 @@ const COLUMNS = 12;
 const CELL = 40;
 
 const scrolling = (label: string, ...rows: HTMLElement[]): HTMLElement =>
-  el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label }, el('table', {}, ...rows));
+  el('div', { class: 'scroll tall', tabindex: '0', role: 'region', 'aria-label': label }, el('table', {}, ...rows));
 
 const cellsOf = (cells: readonly string[], columns: number): HTMLElement[] =>
   Array.from({ length: Math.min(columns, COLUMNS) }, (_, i) => el('td', {}, cut(cells[i] ?? '', CELL)));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromJson, fromNpy, typicalValue } from '../../../functions/page/form/tensor.ts';
 import { nestedShape, type Spec } from '../../../functions/page/model.ts';
-import { header, npy } from './npy.test.ts';
+import { header, npy } from './npy-file.ts';
 
 const spec = (dtype: string, ...shape: number[]): Spec => ({ name: 'image', dtype, shape });
 const floats = (shape: string, ...values: number[]): Uint8Array =>
