@@ -19,12 +19,19 @@ export function writeLink({ name, version, features }: Linked): string | undefin
   return text.length > LONGEST ? undefined : text;
 }
 
-/** Reads the fragment of a link. What is not as `writeLink` has it is left out: a link may be of anybody. */
-export function readLink(hash: string): Linked {
+/**
+ * Reads the fragment of a link; undefined if it is none, but names a part of the page. What is not as `writeLink` has it is left
+ * out: a link may be of anybody.
+ */
+export function readLink(hash: string): Linked | undefined {
   if (hash.length > LONGEST + 1) return {};
+  if (/^#[\w-]+$/.test(hash)) return undefined;
   const parts = new URLSearchParams(hash.replace(/^#/, ''));
-  const name = parts.get('model') || undefined;
-  const version = name === undefined ? undefined : parts.get('version') || undefined;
+  const given = parts.get('model') ?? '';
+  // As a part of a path these are other folders.
+  const name = /^\.{0,2}$/.test(given) ? undefined : given;
+  const number = parts.get('version') ?? '';
+  const version = name === undefined || /^\.{0,2}$/.test(number) ? undefined : number;
   const features = parts.get('features') ?? undefined;
   return {
     ...(name !== undefined && { name }),

@@ -6,7 +6,7 @@ import { createForm, type InputForm } from './form/form.ts';
 import { showGallery } from './gallery.ts';
 import { parseJson } from './json.ts';
 import { readLink, writeLink } from './link.ts';
-import { createLive } from './live.ts';
+import { createLive } from './live/live.ts';
 import { type GoldenRow, type ModelInfo, type Prediction, pathOf, type Spec, shapeText, type Target } from './model.ts';
 import { type Listed, listModels, showCatalogue, showPicker } from './picker.ts';
 import { createHistory } from './result/history.ts';
@@ -16,7 +16,7 @@ import { tokenNow } from './session.ts';
 import { createStatusWatch, type Status, serves } from './status.ts';
 import { createTokenBar } from './token.ts';
 
-const linked = readLink(location.hash);
+const linked = readLink(location.hash) ?? {};
 let target: Target = targetOf(linked);
 /** The features of a link, until the form is there. */
 let pending = linked.features;
@@ -225,10 +225,17 @@ byId('inputs').addEventListener('input', drawCode);
 byId('inputs').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void predict();
 });
+document.querySelector('.skip')!.addEventListener('click', (event) => {
+  // The address keeps its link.
+  event.preventDefault();
+  byId('inputs').querySelector<HTMLElement>('input, textarea, select')?.focus();
+});
 byId('reset').addEventListener('click', () => fill(shown?.model.example?.features));
 byId('share').addEventListener('click', () => void share());
 window.addEventListener('hashchange', () => {
-  const { features, ...next } = readLink(location.hash);
+  const link = readLink(location.hash);
+  if (link === undefined) return;
+  const { features, ...next } = link;
   if (JSON.stringify(next) !== JSON.stringify(target)) choose(next);
   if (shown === undefined) pending = features;
   else if (features !== undefined) fill(parseJson(features));

@@ -105,6 +105,10 @@ function setState(state: string, words: string): void {
 }
 
 function show({ state, phase, reason, ...status }: Status): void {
+  byId('waiting').textContent =
+    state === 'failed'
+      ? `The model did not load: ${reason ?? 'the log says why'}.`
+      : 'The form appears once the model is loaded.';
   setState(state, phase === undefined || state === 'ready' ? state : `${state}: ${phase}`);
   const rows: [string, string | undefined][] = [
     ['Name', status.name],

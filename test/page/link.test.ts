@@ -20,7 +20,9 @@ test('features that are too long have no link', () => {
 });
 
 test('what is no link of this page is left out', () => {
-  for (const hash of ['', '#', '#inputs', '#features=', '#features={', '#version=1', `#features=${'1'.repeat(9000)}`])
+  for (const hash of ['', '#', '#features=', '#features={', '#version=1', '#model=..', `#features=${'1'.repeat(9000)}`])
     assert.deepEqual(readLink(hash), {}, hash);
+  assert.deepEqual(readLink('#model=a&version=..'), { name: 'a' });
+  assert.equal(readLink('#inputs'), undefined);
   assert.deepEqual(readLink('#features=%5B1%5D&model=&other=1'), { features: '[1]' });
 });

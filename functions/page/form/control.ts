@@ -1,7 +1,7 @@
 import { el } from '../dom.ts';
 import { Failure } from '../failure.ts';
 import { toJson } from '../json.ts';
-import { sizeOf } from '../model.ts';
+import { rowShapeOf, sizeOf } from '../model.ts';
 import { pictureOf } from '../picture.ts';
 import { bytesText, cut } from '../text.ts';
 import { type Field, reasonFor, tokenOf } from './fields.ts';
@@ -80,7 +80,7 @@ const MOST_BYTES = 2 ** 28;
 /** A field for JSON, with a button for a file. A large value is not put into the field, but shown by its shape, and as a picture. */
 function createTensorControl(field: Field, id: string, onChange: () => void): Control {
   const { spec, label } = field;
-  const text = el('textarea', { ...typed(id), rows: '5' });
+  const text = el('textarea', { ...typed(id), rows: rowShapeOf(spec).length > 1 ? '6' : '2' });
   const file = el('input', { type: 'file', class: 'hidden', id: `${id}-file`, accept: '.npy,.json,application/json' });
   const title = el('p');
   const picture = el('div');

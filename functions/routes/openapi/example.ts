@@ -1,8 +1,10 @@
+import type { Feeds } from '../../engine/batch-rows.ts';
+import type { Manifest } from '../../model/folder/manifest.ts';
 import { syntheticRow } from '../../model/serving/batching-decision.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
-import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Signature, type Tensor } from '../../tensor/tensor.ts';
 import { DATATYPES } from '../open-inference/datatype.ts';
 import type { Examples } from './document-context.ts';
 
@@ -34,7 +36,9 @@ export function makeExamples({
   );
   if (least.some((count) => count > MAX_ELEMENTS)) return undefined;
   const decoded =
-    example === undefined ? syntheticRow(signature, undefined, 0) : rows.decode(example.features, 'example');
+    example === undefined
+      ? withCategories(syntheticRow(signature, undefined, 0), signature, manifest)
+      : rows.decode(example.features, 'example');
   const tensors = decoded.tensors as readonly Tensor[];
   if (tensors.some(({ dims }) => elementCount(dims) > MAX_ELEMENTS)) return undefined;
   const values = inputs.map(({ name, shape }, i) => {
@@ -50,6 +54,20 @@ export function makeExamples({
     }),
     columns: Object.fromEntries(inputs.map(({ name }, i) => [name, parse(encodeNested(tensors[i]!))])),
   };
+}
+
+/** Puts the first category of each feature or input that has some into a synthetic row. */
+function withCategories<T extends Feeds>(row: T, { inputs }: Signature, { input }: Manifest): T {
+  for (const [name, [first]] of Object.entries(input?.categories ?? {})) {
+    const place = input?.features?.indexOf(name) ?? -1;
+    const slot = place === -1 ? inputs.findIndex((spec) => spec.name === name) : 0;
+    const { dtype, data } = row.tensors[slot] as Tensor;
+    const value = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(first!) : first;
+    // The elements of a float16 are bits.
+    if (dtype === 'float16') continue;
+    (data as unknown[]).fill(value, place === -1 ? 0 : place, place === -1 ? data.length : place + 1);
+  }
+  return row;
 }
 
 function parse(text: string): unknown {

@@ -4,7 +4,7 @@ import { type Json, ref } from './json-schema.ts';
 
 /** The three addresses of a model: path, suffix of the operations' ids, text in their summaries, and prefix of the schemas' names. */
 const ADDRESSES = [
-  { path: '', id: '', of: 'the model behind `/predict`', any: '' },
+  { path: '', id: '', of: 'the model behind /predict', any: '' },
   { path: '/models/{name}', id: 'Named', of: 'a model of the repository: its highest version', any: 'Any' },
   { path: '/models/{name}/versions/{version}', id: 'Version', of: 'one version of a model', any: 'Any' },
 ] as const;

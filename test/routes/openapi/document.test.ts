@@ -241,3 +241,10 @@ test('the descriptions of the models and their golden rows are listed where the 
   assert.ok(!ROUTES.some(({ path }) => path.endsWith('/examples')));
   assert.ok(isDescribed({ method: 'GET', path: '/models/{name}/examples' }));
 });
+
+test('a summary is plain text: viewers show no Markdown in it', () => {
+  const document = documentOf(modelOf({ inputs: [tensor('x', 'float32', -1, 2)] }));
+  for (const [path, item] of Object.entries<Json>(document.paths)) {
+    for (const { summary } of Object.values<Json>(item)) assert.match(summary, /^[^`*_]+\.$/, path);
+  }
+});

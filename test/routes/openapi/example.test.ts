@@ -79,3 +79,12 @@ test('a made-up picture is not of one pixel: an example of free sides is too lar
   assert.equal(makeExamples(modelOf([tensorSpec('image', 'float32', -1, 3, -1, -1)])), undefined);
   assert.notEqual(makeExamples(modelOf([tensorSpec('ids', 'int64', -1, -1)])), undefined);
 });
+
+test('a made-up row has the first category of a feature, or of an input', () => {
+  const input = { features: ['size', 'colour'], categories: { colour: [7, 8] } };
+  assert.deepEqual(makeExamples(modelOf([tensorSpec('x', 'float32', -1, 2)], true, { input }))!.features, [0.1, 7]);
+  const table = [tensorSpec('city', 'string', -1, 1), tensorSpec('id', 'int64', -1)];
+  const categories = { city: ['Oslo', 'Rome'], id: [9_007_199_254_740_993n] };
+  const { tensors } = makeExamples(modelOf(table, true, { input: { categories } }))!;
+  assert.match(JSON.stringify(tensors), /"data":\["Oslo"\].*"data":\[9007199254740993\]/);
+});

@@ -1,7 +1,7 @@
-import { byId, urlOf } from './dom.ts';
-import { type Figures, quantileOf, readFigures } from './metrics.ts';
-import { credentials } from './session.ts';
-import { count, millisecondsText } from './text.ts';
+import { byId, urlOf } from '../dom.ts';
+import { credentials } from '../session.ts';
+import { count, millisecondsText } from '../text.ts';
+import { type Figures, quantileOf, readFigures } from './figures.ts';
 
 const EVERY_MS = 5000;
 /** Durations that are kept for the line of this page. */

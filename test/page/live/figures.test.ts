@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quantileOf, readFigures } from '../../functions/page/metrics.ts';
-import { createMetrics } from '../../functions/telemetry/metrics/metrics.ts';
+import { quantileOf, readFigures } from '../../../functions/page/live/figures.ts';
+import { createMetrics } from '../../../functions/telemetry/metrics/metrics.ts';
 
 const TEXT = `# HELP predictions_total Rows.
 predictions_total{model="a\\"b}",outcome="ok"} 10
