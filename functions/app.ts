@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Authenticate } from './access/access.ts';
+import { isOpened } from './access/open-routes.ts';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import { createCgroupReader } from './engine/cgroup-memory.ts';
@@ -19,7 +20,9 @@ import { type BodyReader, createBodyReader } from './routes/body-reader.ts';
 import { createBatchPredictRoutes } from './routes/native/batch-predict.ts';
 import { createPredictRoutes } from './routes/native/predict.ts';
 import { createOpenInferenceRoutes } from './routes/open-inference/routes.ts';
+import type { IsOpen } from './routes/openapi/document.ts';
 import { createOpenApiRoutes } from './routes/openapi/route.ts';
+import { createExampleRoutes } from './routes/pages/examples.ts';
 import { createPageRoutes } from './routes/pages/page.ts';
 import { createModelRoutes } from './routes/status/models.ts';
 import { createProbeRoutes } from './routes/status/probes.ts';
@@ -158,6 +161,7 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
       draining,
     }),
     ...createModelRoutes(repository),
+    ...(config.PAGE === 'on' ? createExampleRoutes(repository) : []),
     ...createOpenInferenceRoutes({
       ...predicting,
       draining: isDraining,
@@ -187,7 +191,13 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
   // Before the others: a path that Vertex AI sets may be that of a page, and is served instead of it.
   const pages = config.PAGE === 'on' ? createPageRoutes() : [];
   const listed = config.ADMIN_PORT === undefined ? served : served.filter((route) => !isForOperators(route));
-  return [...pages, ...served, ...createOpenApiRoutes(repository, listed)];
+  return [...pages, ...served, ...createOpenApiRoutes(repository, listed, openRoutes(config))];
+}
+
+/** Which routes need no token; undefined if no caller needs one. */
+function openRoutes({ AUTH_TOKEN_FILE, AUTH_ISSUER, AUTH_OPEN = [] }: Config): IsOpen {
+  if (AUTH_TOKEN_FILE === undefined && AUTH_ISSUER === undefined) return undefined;
+  return (route) => route.open === true || isOpened(AUTH_OPEN, route);
 }
 
 /** How callers are authenticated; undefined if no setting says so. */

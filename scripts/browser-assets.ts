@@ -11,7 +11,7 @@ const VIEWER = ['swagger-ui-bundle.js', 'swagger-ui.css'];
 const LICENCES = ['LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt'];
 
 /** The packages of which parts are in the files of the pages. In the lock file they are of development: no server loads them. */
-export const PAGE_PACKAGES: readonly string[] = ['papaparse', 'swagger-ui-dist'];
+export const PAGE_PACKAGES: readonly string[] = ['swagger-ui-dist'];
 
 const folderOf = (name: string): string => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 const viewer = (): string => folderOf('swagger-ui-dist');
@@ -63,6 +63,5 @@ export async function writeAssets(dist: string): Promise<void> {
       brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
     );
   }
-  writeFileSync(join(dist, 'page/papaparse.LICENSE'), readFileSync(join(folderOf('papaparse'), 'LICENSE')));
   for (const name of LICENCES) writeFileSync(join(dist, 'docs', name), readFileSync(join(viewer(), name)));
 }

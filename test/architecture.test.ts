@@ -60,7 +60,6 @@ const RULES: Rules = {
     '@redis/client': ['model/sources/redis/connection.ts'],
     commander: ['cli/program.ts', 'cli/serve.ts', 'cli/verb.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
-    papaparse: ['page/csv.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     zod: [
       'access/token-file.ts',
@@ -81,7 +80,7 @@ const RULES: Rules = {
     // Node's agent reads the names of proxies in what it is given.
     'model/sources/gcs/json-api.ts': ');',
     // Text of a sample that the page shows.
-    'page/samples.ts': ".TOKEN' :",
+    'page/code/samples.ts': ".TOKEN' :",
     // onnxruntime reads this one variable itself, from the environment, when it loads.
     'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },

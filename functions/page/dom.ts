@@ -24,18 +24,12 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
 /** The address of a route, also if the server is behind a path. @param path without a slash at its start. */
 export const urlOf = (path: string): string => new URL(path, document.baseURI).href;
 
-/** A number with separators between thousands. */
-export const count = (number: number): string => number.toLocaleString('en');
-
-/** A number of bytes with its unit, in powers of 1000. */
-export function bytesText(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB'];
-  let size = bytes;
-  let unit = 0;
-  for (; size >= 1000 && unit < units.length - 1; unit++) size /= 1000;
-  return `${unit === 0 ? count(size) : size.toFixed(1)} ${units[unit]}`;
+/** Copies a text. Without TLS a page has no access to the clipboard: the result is false then. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
-
-/** The first `length` characters of a text, with an ellipsis if it is longer. */
-export const cut = (text: string, length: number): string =>
-  text.length > length ? `${text.slice(0, length)}…` : text;

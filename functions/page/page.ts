@@ -1,99 +1,222 @@
-import { createBatch } from './batch.ts';
-import { createCode } from './code.ts';
-import { byId, el, urlOf } from './dom.ts';
-import { Failure, send } from './failure.ts';
-import type { ModelInfo, Spec } from './fields.ts';
-import { createForm, type InputForm } from './form.ts';
+import { createBatch, type Shown } from './batch/batch.ts';
+import { createCode } from './code/code.ts';
+import { byId, copyText, el, urlOf } from './dom.ts';
+import { get, send, toFailure } from './failure.ts';
+import { createForm, type InputForm } from './form/form.ts';
+import { showGallery } from './gallery.ts';
 import { parseJson } from './json.ts';
-import { createHistory, type Prediction, showFailure, showPrediction } from './result.ts';
-import { type Status, watchStatus } from './status.ts';
+import { readLink, writeLink } from './link.ts';
+import { createLive } from './live/live.ts';
+import { type GoldenRow, type ModelInfo, type Prediction, pathOf, type Spec, shapeText, type Target } from './model.ts';
+import { type Listed, listModels, showCatalogue, showPicker } from './picker.ts';
+import { createHistory } from './result/history.ts';
+import { showFailure, showPrediction } from './result/result.ts';
+import { titleOf } from './result/words.ts';
+import { tokenNow } from './session.ts';
+import { createStatusWatch, type Status, serves } from './status.ts';
+import { createTokenBar } from './token.ts';
 
-let model: ModelInfo | undefined;
+const linked = readLink(location.hash) ?? {};
+let target: Target = targetOf(linked);
+/** The features of a link, until the form is there. */
+let pending = linked.features;
+let shown: Shown | undefined;
 let form: InputForm | undefined;
-/** The name and version of the model that the page shows, or loads. */
-let shown = '';
+let models: readonly Listed[] = [];
+/** What the form is made for, or is being made for. */
+let described = '';
+let isReady = false;
+/** Predictions that were started: only the last one is shown. */
+let started = 0;
 
-const code = createCode();
-const history = createHistory((body) => {
-  form?.fill((parseJson(body) as { features: unknown }).features);
-  drawCode();
-  byId('inputs').querySelector<HTMLElement>('input, textarea, select')?.focus();
-});
 const predictButton = byId<HTMLButtonElement>('predict');
 const result = byId('result');
+const live = createLive();
+const code = createCode();
+const history = createHistory((features) => fill(parseJson(features)));
+const batch = createBatch(() => shown);
+const tokenBar = createTokenBar(() => {
+  live.restart();
+  connect();
+});
+const status = createStatusWatch(onStatus);
 
-async function onStatus({ state, name, version }: Status): Promise<void> {
-  const serves = state === 'ready' || state === 'degraded';
-  predictButton.disabled = !serves;
-  const wanted = JSON.stringify([name, version]);
-  if (!serves || wanted === shown) return;
-  shown = wanted;
+function targetOf({ name, version }: Target): Target {
+  return { ...(name !== undefined && { name }), ...(version !== undefined && { version }) };
+}
+
+/** Lists the models, and follows the state of the one that is shown. */
+function connect(): void {
+  described = '';
+  listModels()
+    .then((listed) => {
+      models = listed;
+    })
+    .catch(() => {})
+    .finally(() => status.watch(target));
+}
+
+function choose(next: Target): void {
+  target = next;
+  pending = undefined;
+  const fragment = writeLink(next) ?? '';
+  window.history.replaceState(null, '', fragment === '' ? location.pathname + location.search : `#${fragment}`);
+  hideModel();
+  connect();
+}
+
+function hideModel(): void {
+  shown = undefined;
+  form = undefined;
+  described = '';
+  byId('main').hidden = true;
+  byId('signature-section').hidden = true;
+  byId('waiting').hidden = false;
+  byId('description').textContent = '';
+  byId('version').textContent = '';
+  history.clear();
+  batch.clear();
+  showNothing();
+}
+
+function onStatus(now: Status | undefined): boolean {
+  const isMain = target.name === undefined;
+  const main = isMain && now !== undefined && now.state !== 'idle' ? now.name : undefined;
+  const isListed = models.some(({ name }) => name === now?.name);
+  const hasNone = isMain && models.length > 0 && (now === undefined || (now.state === 'failed' && !isListed));
+  byId('catalogue').hidden = !hasNone;
+  byId('waiting').hidden = hasNone || shown !== undefined;
+  byId('status-title').parentElement!.hidden = hasNone;
+  if (hasNone) {
+    byId('name').textContent = 'Models';
+    showCatalogue(models, choose);
+  }
+  if (now === undefined && !hasNone) tokenBar.ask(tokenNow() !== '');
+  showPicker({ models, main: hasNone ? undefined : main, target, onChosen: choose });
+  isReady = now !== undefined && serves(now);
+  predictButton.disabled = !isReady;
+  if (now !== undefined && isReady) void describe(now);
+  else if (now !== undefined && !hasNone && shown === undefined) byId('name').textContent = target.name ?? now.name;
+  return now !== undefined && !hasNone;
+}
+
+async function describe({ name, version }: Status): Promise<void> {
+  const wanted = JSON.stringify([target, name, version]);
+  if (wanted === described) return;
+  described = wanted;
   try {
-    const document = parseJson(await (await fetch(urlOf('openapi.json'))).text()) as { 'x-model'?: ModelInfo };
-    if (document['x-model'] === undefined) shown = '';
-    else show(document['x-model']);
+    const path = pathOf({ ...target, name: target.name ?? name }, 'examples');
+    const text = await (await get(urlOf(path))).text();
+    if (wanted !== described) return;
+    const { model, examples } = parseJson(text) as { model: ModelInfo; examples: GoldenRow[] };
+    show(model, examples);
   } catch {
     // The next status tries again.
-    shown = '';
+    if (wanted === described) described = '';
   }
 }
 
-function show(next: ModelInfo): void {
-  model = next;
-  document.title = `${next.name}: try the model`;
-  byId('name').textContent = next.name;
-  byId('version').textContent = `version ${next.version}`;
-  byId('description').textContent = next.description ?? '';
+function show(model: ModelInfo, examples: readonly GoldenRow[]): void {
+  shown = { model, target };
+  document.title = `${model.name}: try the model`;
+  byId('name').textContent = model.name;
+  byId('version').textContent = `version ${model.version}`;
+  byId('description').textContent = model.description ?? '';
   byId('signature').replaceChildren(
-    ...next.inputs.map(signatureRow('Input')),
-    ...next.outputs.map(signatureRow('Output')),
+    ...model.inputs.map(signatureRow('Input')),
+    ...model.outputs.map(signatureRow('Output')),
   );
-  form = createForm(next);
+  form = createForm(model, drawCode);
+  showGallery(model, examples, (features) => {
+    fill(features);
+    void predict();
+  });
+  showNothing();
   byId('main').hidden = false;
+  byId('signature-section').hidden = false;
   byId('waiting').hidden = true;
+  if (pending !== undefined) form.fill(parseJson(pending));
+  pending = undefined;
   drawCode();
 }
 
 const signatureRow =
   (what: string) =>
-  ({ name, dtype, shape }: Spec): HTMLElement =>
+  ({ name, dtype, shape, anyRank }: Spec): HTMLElement =>
     el(
       'tr',
       {},
       el('td', {}, what),
       el('td', {}, el('code', {}, name)),
       el('td', {}, dtype),
-      el('td', {}, `[${shape.map((dim) => (dim === -1 ? 'any' : dim)).join(', ')}]`),
+      el('td', {}, anyRank ? 'any' : shapeText(shape)),
     );
+
+function showNothing(): void {
+  result.replaceChildren(
+    el('p', { class: 'empty' }, 'Nothing predicted yet.', el('br'), 'Fill the inputs in, and press Predict.'),
+  );
+}
+
+function fill(features: unknown): void {
+  form?.fill(features);
+  drawCode();
+}
 
 /** Shows the request as code; an incomplete form changes nothing. */
 function drawCode(): void {
+  byId('shared').textContent = '';
   try {
-    if (form !== undefined) code.show(form.body());
+    if (form !== undefined && shown !== undefined) code.show(shown.target, form.features());
   } catch {}
 }
 
 async function predict(): Promise<void> {
-  if (model === undefined || form === undefined || predictButton.disabled) return;
-  form.clearMarks();
+  const [now, inputs] = [shown, form];
+  if (now === undefined || inputs === undefined || !isReady) return;
+  const own = ++started;
+  inputs.clearMarks();
   try {
-    const body = form.body();
+    const features = inputs.features();
     result.setAttribute('aria-busy', 'true');
-    const started = performance.now();
-    const text = await (await send(urlOf('predict'), 'application/json', body)).text();
-    const milliseconds = performance.now() - started;
+    const from = performance.now();
+    const url = urlOf(pathOf(now.target, 'predict'));
+    const text = await (await send(url, 'application/json', `{"features":${features}}`)).text();
+    const milliseconds = performance.now() - from;
+    live.answered(milliseconds);
+    if (own !== started || now !== shown) return;
     const prediction = parseJson(text) as Prediction;
-    result.replaceChildren(...showPrediction(model, prediction, milliseconds));
-    history.add(body, prediction, milliseconds);
+    result.replaceChildren(...showPrediction(now.model, prediction, { milliseconds, text }));
+    history.add({ features, title: titleOf(now.model, prediction), milliseconds });
+    // On narrow screens it is below the inputs.
+    result.parentElement!.scrollIntoView({ block: 'nearest' });
   } catch (error) {
-    const failure = error instanceof Failure ? error : new Failure('The prediction failed.', String(error));
-    result.replaceChildren(...showFailure(failure));
-    form.mark(failure);
+    if (own !== started || now !== shown) return;
+    const failure = toFailure(error, 'The prediction failed.');
+    result.replaceChildren(...showFailure(failure, inputs.mark(failure)));
   } finally {
-    result.removeAttribute('aria-busy');
+    if (own === started) result.removeAttribute('aria-busy');
   }
 }
 
+async function share(): Promise<void> {
+  if (form === undefined) return;
+  const note = byId('shared');
+  try {
+    const fragment = writeLink({ ...target, features: form.features() });
+    if (fragment === undefined) {
+      note.textContent = 'These inputs are too long for a link.';
+      return;
+    }
+    window.history.replaceState(null, '', `#${fragment}`);
+    note.textContent = (await copyText(location.href)) ? 'Link copied' : 'The link is in the address bar';
+  } catch (error) {
+    form.mark(toFailure(error, ''));
+  }
+}
+
+// Makes scrollable elements accessible by keyboard.
+for (const scroller of document.querySelectorAll<HTMLElement>('.scroll')) scroller.tabIndex = 0;
 byId('inputs').addEventListener('submit', (event) => {
   event.preventDefault();
   void predict();
@@ -102,11 +225,19 @@ byId('inputs').addEventListener('input', drawCode);
 byId('inputs').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void predict();
 });
-byId('reset').addEventListener('click', () => {
-  if (model !== undefined) form?.fill(model.example?.features);
-  drawCode();
+document.querySelector('.skip')!.addEventListener('click', (event) => {
+  // The address keeps its link.
+  event.preventDefault();
+  byId('inputs').querySelector<HTMLElement>('input, textarea, select')?.focus();
 });
-// Makes scrollable elements accessible by keyboard.
-for (const scroller of document.querySelectorAll<HTMLElement>('.scroll')) scroller.tabIndex = 0;
-createBatch(() => model);
-watchStatus((status) => void onStatus(status));
+byId('reset').addEventListener('click', () => fill(shown?.model.example?.features));
+byId('share').addEventListener('click', () => void share());
+window.addEventListener('hashchange', () => {
+  const link = readLink(location.hash);
+  if (link === undefined) return;
+  const { features, ...next } = link;
+  if (JSON.stringify(next) !== JSON.stringify(target)) choose(next);
+  if (shown === undefined) pending = features;
+  else if (features !== undefined) fill(parseJson(features));
+});
+connect();

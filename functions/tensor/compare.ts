@@ -50,7 +50,7 @@ export function syntheticTensor(dtype: Tensor['dtype'], dims: readonly number[],
   for (let i = 0; i < count; i++) {
     if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(integer(i));
     else if (!dtype.startsWith('float')) (data as Uint8Array)[i] = integer(i);
-    else if (dtype !== 'float16') (data as Float32Array)[i] = 0.1 + 0.2 * ((row * 7 + i) % 5) + 0.05 * row;
+    else if (dtype !== 'float16') (data as Float32Array)[i] = (10 + 20 * ((row * 7 + i) % 5) + 5 * row) / 100;
   }
   if (dtype === 'float16') {
     const halves = Float16Array.from({ length: count }, (_, i) => 0.1 + 0.2 * ((row * 7 + i) % 5) + 0.05 * row);

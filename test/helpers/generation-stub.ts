@@ -13,6 +13,8 @@ export interface StubbedModel {
   /** Default: true. */
   readonly joinsRows?: boolean;
   readonly manifest?: Manifest;
+  /** Golden rows that are shown. Default: none. */
+  readonly examples?: Generation['examples'];
   readonly version?: string;
   readonly superseded?: AbortSignal;
   /** Whether its queue refuses requests. Default: it does not. */
@@ -57,6 +59,7 @@ export function stubGeneration(model: StubbedModel): GenerationStub {
     version,
     signature,
     manifest,
+    examples: model.examples ?? [],
     joinsRows,
     labelled: [],
     rows: createRowDecoder(signature, manifest.input?.features, joinsRows),

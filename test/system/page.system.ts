@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,6 +38,12 @@ async function predict(page: Page): Promise<void> {
 
 const rowsOfCsv = (count: number): string =>
   `petal_length,petal_width,sepal_length,sepal_width,note\n${'1.4,0.2,5.1,3.5,"a, b"\n'.repeat(count)}`;
+/** Chooses a file, sees its preview and predicts its rows. */
+async function predictFile(page: Page, name: string, text: string): Promise<void> {
+  await page.getByLabel('Choose a CSV').setInputFiles(file(name, text));
+  await page.getByRole('button', { name: 'Predict all rows' }).click();
+}
+
 const file = (name: string, text: string) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(text) });
 
 async function download(page: Page, button: string): Promise<string> {
@@ -58,7 +65,7 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     assert.equal(await page.locator('.prediction').textContent(), 'setosa');
     assert.match((await page.locator('#result').textContent()) ?? '', /Answered in \d+(\.\d)? ms/);
     const bars = page.locator('.bars li');
-    assert.deepEqual(await bars.allTextContents(), ['setosa97.8 %', 'versicolor2.2 %', 'virginica0.0001 %']);
+    assert.deepEqual(await bars.allTextContents(), ['setosa97.8 %', 'versicolor2.2 %', 'virginica< 0.0001 %']);
     const widths = await evaluate<number[]>(
       page,
       "[...document.querySelectorAll('.bar')].map((bar) => bar.firstChild.offsetWidth / bar.offsetWidth)",
@@ -111,7 +118,7 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     for (const [language, start] of Object.entries(programs)) {
       await page.getByRole('tab', { name: language }).click();
       const code = (await page.locator('#code').textContent()) ?? '';
-      await page.getByRole('button', { name: 'Copy' }).click();
+      await page.getByRole('button', { name: 'Copy', exact: true }).click();
       await page.getByText('Copied').waitFor();
       assert.equal(await evaluate(page, 'navigator.clipboard.readText()'), code);
       const { stdout, stderr, code: exit } = await start(code);
@@ -125,19 +132,17 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     const { page } = await openForm();
     const field = page.getByLabel('sepal_width');
     for (const [typed, words] of [
-      ['wide', /Give a number/],
-      ['1e60', /features\[1\]: .*float32/],
+      ['wide', /^sepal_width: give a number/],
+      ['1e60', /^sepal_width: .*float32/],
     ] as const) {
       await field.fill(typed);
       await page.getByRole('button', { name: 'Predict' }).click();
       await page.locator('[aria-invalid]').waitFor();
-      const note = page.locator(`#${await field.getAttribute('aria-describedby')}`);
-      assert.match((await note.textContent()) ?? '', words);
+      const described = (await field.getAttribute('aria-describedby')) ?? '';
+      assert.match((await page.locator(`#${described.split(' ')[1]}`).textContent()) ?? '', words);
       assert.equal(await evaluate(page, 'document.activeElement.id'), await field.getAttribute('id'));
-      assert.match(
-        (await page.locator('.failure').textContent()) ?? '',
-        /sepal_width is not a number|does not take this/,
-      );
+      assert.match((await page.locator('.failure').textContent()) ?? '', /does not take this/);
+      assert.match((await page.locator('.detail').textContent()) ?? '', words);
     }
     await field.fill('3.5');
     await predict(page);
@@ -145,7 +150,7 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     await page.context().close();
   });
 
-  test('a server that cannot be reached is told of kindly', async () => {
+  test('a server that cannot be reached is reported in words', async () => {
     const { page } = await openForm();
     await page.context().setOffline(true);
     await page.getByRole('button', { name: 'Predict' }).click();
@@ -153,18 +158,43 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     await page.context().close();
   });
 
-  test('1000 rows of CSV, and what came of them as NDJSON and CSV', async () => {
+  test('1000 rows of CSV: a preview, a histogram, a table, and the results with the columns of the file', async () => {
     const { page, complaints } = await openForm();
-    await page.getByLabel('Drop a CSV').setInputFiles(file('rows.csv', rowsOfCsv(1000)));
+    await page.getByLabel('Choose a CSV').setInputFiles(file('rows.csv', rowsOfCsv(1000)));
+    const heads = page.locator('#batch-result th');
+    await heads.first().waitFor();
+    assert.deepEqual(await heads.allTextContents(), [
+      ...['petal_length', 'petal_width', 'sepal_length', 'sepal_width'].map((name) => `${name}input`),
+      'notekept',
+    ]);
+    assert.equal(await page.locator('#batch-result tbody tr').count(), 5);
+    await page.getByRole('button', { name: 'Predict all rows' }).click();
     await page.getByText(/^1,000 rows in .* 0 failed/).waitFor();
+    assert.deepEqual(await page.locator('#batch-result .bars li').allTextContents(), ['setosa1,000']);
+    assert.equal(await page.locator('#batch-result tbody tr').count(), 100);
     const ndjson = (await download(page, 'Download NDJSON')).trim().split('\n');
     assert.equal(ndjson.length, 1000);
     assert.ok(ndjson.every((line, i) => JSON.parse(line).index === i && JSON.parse(line).label === 'setosa'));
     const csv = (await download(page, 'Download CSV')).trim().split('\r\n');
     assert.equal(csv.length, 1001);
-    assert.match(csv[0]!, /^index,prediction,label,label,probabilities\[setosa\],/);
-    assert.match(csv[1000]!, /^999,0,setosa,0,0\.97\d+,/);
+    assert.match(csv[0]!, /^index,petal_length,petal_width,sepal_length,sepal_width,note,prediction,label,label,prob/);
+    assert.match(csv[1000]!, /^999,1\.4,0\.2,5\.1,3\.5,"a, b",0,setosa,0,0\.97\d+,/);
     assert.deepEqual(complaints, []);
+    await page.context().close();
+  });
+
+  test('an empty number of a file is a missing value, and a row that fails is shown with its reason', async () => {
+    const { page } = await openForm();
+    await predictFile(
+      page,
+      'rows.csv',
+      'id,sepal_length,sepal_width,petal_length,petal_width\na,,3.5,1.4,0.2\nb,x,3.5,1.4,0.2\n',
+    );
+    await page.getByText(/^2 rows in .* 1 failed/).waitFor();
+    assert.deepEqual(await page.locator('.failures li').allTextContents(), [
+      'Row 2 sepal_length: expected a number (float32), got "x"',
+    ]);
+    assert.match((await page.locator('#batch-result tbody tr').nth(1).textContent()) ?? '', /^2failedbx/);
     await page.context().close();
   });
 
@@ -179,6 +209,7 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
         drop.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
       }`,
     );
+    await page.getByRole('button', { name: 'Predict all rows' }).click();
     await page.getByText(/^3 rows in .* 1 failed/).waitFor();
     const lines = (await download(page, 'Download NDJSON')).trim().split('\n');
     assert.deepEqual(
@@ -198,7 +229,7 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
         else third.resolve();
       }),
     );
-    await page.getByLabel('Drop a CSV').setInputFiles(file('rows.csv', rowsOfCsv(2000)));
+    await predictFile(page, 'rows.csv', rowsOfCsv(2000));
     const bar = page.getByRole('progressbar');
     await third.promise;
     assert.ok((await evaluate<number>(page, "document.getElementById('progress').position")) > 0.4);
@@ -212,10 +243,10 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
   test('a file that is none of the kind is refused in words', async () => {
     const { page } = await openForm();
     for (const [text, words] of [
-      ['', /file has no rows/],
+      ['', /It has no rows/],
       ['sepal_length,sepal_width\n1,2\n', /no column petal_length, petal_width/],
     ] as const) {
-      await page.getByLabel('Drop a CSV').setInputFiles(file('rows.csv', text));
+      await page.getByLabel('Choose a CSV').setInputFiles(file('rows.csv', text));
       await page.locator('#batch-result').getByText(words).waitFor();
     }
     await page.context().close();
@@ -224,9 +255,9 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
   test('what a model says of itself is text, and nothing of it is run', async () => {
     const evil = '<img src=x onerror="document.title=\'run\'"><b>x</b>';
     const { page, complaints } = await openForm({}, (one) =>
-      one.route('**/openapi.json', async (route) => {
+      one.route('**/examples', async (route) => {
         const document = await (await route.fetch()).json();
-        const model = document['x-model'];
+        const { model } = document;
         Object.assign(model, {
           name: evil,
           description: evil,
@@ -256,10 +287,10 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
   });
 
   for (const colorScheme of ['light', 'dark'] as const) {
-    for (const width of [360, 1280]) {
+    for (const width of [360, 1440]) {
       test(`${colorScheme}, ${width} px wide: nothing sticks out, and axe finds nothing`, async () => {
         const { page } = await openForm({ colorScheme, viewport: { width, height: 800 }, reducedMotion: 'reduce' });
-        await page.getByLabel('Drop a CSV').setInputFiles(file('rows.csv', rowsOfCsv(10)));
+        await predictFile(page, 'rows.csv', rowsOfCsv(10));
         await page.getByText(/^10 rows in/).waitFor();
         await predict(page);
         assert.deepEqual(await violations(page), []);
@@ -280,8 +311,89 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
 test('/docs shows the document and sends its examples, from this server alone', async () => {
   const { page, complaints } = await open(browser, `${url}docs`);
   await page.locator('#operations-Predict-predict .opblock-summary-control').click();
+  const summary = await page.locator('#operations-Predict-predict .opblock-summary-description').textContent();
+  assert.equal(summary, 'Predicts one row with the model behind /predict.');
   await page.locator('#operations-Predict-predict .execute').click();
   await page.locator('.live-responses-table').getByText('setosa').first().waitFor();
   assert.deepEqual(complaints, []);
   await page.context().close();
+});
+
+describe('a server that authenticates callers', { concurrency: 1 }, () => {
+  const TOKEN = 'token-of-the-page';
+  let folder = '';
+  let closed: Served;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'page-token-'));
+    const tokens = [{ name: 'page', sha256: createHash('sha256').update(TOKEN).digest('hex') }];
+    writeFileSync(join(folder, 'tokens.json'), JSON.stringify({ tokens }));
+    closed = await serve(['dist/server.js'], {
+      AUTH_TOKEN_FILE: join(folder, 'tokens.json'),
+      AUTH_OPEN: '/,/docs',
+      INFERENCE_PROCESSES: '1',
+    });
+  });
+  after(async () => {
+    await closed?.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  test('the page asks for a token, refuses a wrong one in words, and predicts with the right one', async () => {
+    const { page } = await open(browser, `http://localhost:${closed.port}/`);
+    await page.getByText('The server asks for a token.').waitFor();
+    assert.equal(await page.locator('#main').isVisible(), false);
+    assert.deepEqual(await violations(page), []);
+    for (const [token, seen] of [
+      ['wrong', page.getByText('The server does not take this token')],
+      [TOKEN, page.getByRole('button', { name: 'Predict' }).and(page.locator(':enabled'))],
+    ] as const) {
+      await page.getByLabel('Bearer token').fill(token);
+      await page.getByRole('button', { name: 'Use it' }).click();
+      await seen.waitFor();
+    }
+    await predict(page);
+    assert.equal(await page.locator('.prediction').textContent(), 'setosa');
+    const code = (await page.locator('#code').textContent()) ?? '';
+    assert.match(code, /-H "Authorization: Bearer \$TOKEN"/);
+    const { stdout } = await run('sh', ['-c', code], { TOKEN });
+    assert.match(stdout, /setosa/);
+    assert.ok(!(await page.content()).includes(TOKEN) && !page.url().includes(TOKEN));
+    assert.equal(await page.locator('#server-figures').isVisible(), false);
+    // It is in this tab alone, and stays there until it is forgotten.
+    await page.reload();
+    await page.getByRole('button', { name: 'Predict' }).and(page.locator(':enabled')).waitFor();
+    await page.getByRole('button', { name: 'Token' }).click();
+    await page.getByRole('button', { name: 'Forget it' }).click();
+    await page.getByText('The server asks for a token.').waitFor();
+    await page.context().close();
+  });
+
+  test('/docs sends the token of the page, and says which operations need one', async () => {
+    const { page } = await open(browser, `http://localhost:${closed.port}/`);
+    await page.getByLabel('Bearer token').fill(TOKEN);
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.getByRole('link', { name: 'API', exact: true }).click();
+    const operation = page.locator('#operations-Predict-predict');
+    await operation.locator('.authorization__btn').waitFor();
+    await operation.locator('.opblock-summary-control').click();
+    await operation.locator('.execute').click();
+    await page.locator('.live-responses-table').getByText('setosa').first().waitFor();
+    await page.context().close();
+  });
+});
+
+test('live figures of the server are shown, and are left out where its metrics are on another port', async () => {
+  const { page } = await openForm();
+  await page.locator('#server-figures').waitFor();
+  assert.match((await page.locator('#server-figures').textContent()) ?? '', /Queue\s*0.*Engines busy\s*0 \/ \d/s);
+  await page.context().close();
+  const other = await open(browser, url, {}, (one) =>
+    one.route('**/metrics', (route) => route.fulfill({ status: 404 })),
+  );
+  await other.page.getByRole('button', { name: 'Predict' }).and(other.page.locator(':enabled')).waitFor();
+  await predict(other.page);
+  await other.page.locator('#page-figures').waitFor();
+  assert.equal(await other.page.locator('#server-figures').isVisible(), false);
+  await other.page.context().close();
 });

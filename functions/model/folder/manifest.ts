@@ -12,20 +12,39 @@ const MOST_FEATURES = 16_384;
 const MOST_CLASSES = 65_536;
 /** Characters of a name. */
 const LONGEST_NAME = 1024;
+/** Values of a feature that has categories: more do not fit into a list to choose from. */
+const MOST_CATEGORIES = 1000;
 
 const named = z.string().min(1).max(LONGEST_NAME);
 const jsonValue = z.custom<JsonValue>((value) => value !== undefined, 'is missing');
 /** Not a record of the library, which drops a key `__proto__`: an output of that name would not be checked. */
 const jsonObject = z.custom<JsonObject>((value) => isObject(value as JsonValue | undefined), 'expected an object');
 
+/** The reader gives a long array of numbers as a Float64Array. */
+const categories = z.preprocess(
+  (value) => (value instanceof Float64Array ? Array.from(value) : value),
+  z
+    .array(z.union([z.string().max(LONGEST_NAME), z.number(), z.bigint()]))
+    .min(1)
+    .max(MOST_CATEGORIES),
+);
+
 const manifestSchema = z.strictObject({
   name: named.optional(),
   version: z.union([named, z.number().int()]).transform(String).optional(),
   description: z.string().optional(),
-  /** The names of the values in a row of a one-input model, in order. */
-  input: z.strictObject({ features: z.array(named).min(1).max(MOST_FEATURES).optional() }).optional(),
+  input: z
+    .strictObject({
+      /** The names of the values in a row of a one-input model, in order. */
+      features: z.array(named).min(1).max(MOST_FEATURES).optional(),
+      /** The values that a feature or an input has, by its name: the page has a drop-down of them. Requests may have others. */
+      categories: z.record(named, categories).optional(),
+    })
+    .optional(),
   /** The output from which `prediction` is taken. Default: the model's first. */
   output: named.optional(),
+  /** What the page applies to the scores of that output before it shows them. Responses have the model's own values. */
+  activation: z.literal('softmax').optional(),
   /** Names of the classes, by class index. */
   classes: z.array(z.string().max(LONGEST_NAME)).min(1).max(MOST_CLASSES).optional(),
   /** A valid body of `/predict`: shown on the page and in the OpenAPI document, and used for the warm-up. */
@@ -45,6 +64,8 @@ const goldenSchema = z.strictObject({
 
 /** `golden.json`: rows with the outputs that the model must give before it serves. */
 export type Golden = z.infer<typeof goldenSchema>;
+/** A row with the outputs that the model must give for it. */
+export type GoldenRow = Golden['rows'][number];
 
 /**
  * Parses `model.json`.

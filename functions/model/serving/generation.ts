@@ -15,8 +15,9 @@ import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 import type { Activity } from '../activity.ts';
 import type { ModelFiles } from '../folder/files.ts';
-import type { Manifest } from '../folder/manifest.ts';
+import type { GoldenRow, Manifest } from '../folder/manifest.ts';
 import { createRowDecoder, type RowDecoder } from '../folder/rows.ts';
+import { shortRows } from '../folder/short-rows.ts';
 import type { BatchingDecision } from './batching-decision.ts';
 import { IN_THE_LOG } from './load-failure.ts';
 import { createExplainFailure } from './unequal-dims.ts';
@@ -56,6 +57,8 @@ export interface Generation {
   readonly bytes: number;
   readonly signature: Signature;
   readonly manifest: Manifest;
+  /** Some of the golden rows, in their order: those that are short enough to be shown. */
+  readonly examples: readonly GoldenRow[];
   /** Whether rows of different requests share runs now, and why. A run that shows that they must not changes it. */
   readonly batching: BatchingDecision;
   /** Whether runs join rows of different requests now: `batching.enabled`. */
@@ -128,6 +131,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     bytes,
     signature,
     manifest,
+    examples: shortRows(files.golden?.rows ?? []),
     get batching() {
       return batching;
     },

@@ -6,7 +6,8 @@ import type { Manifest } from '../folder/manifest.ts';
  * Checks `model.json` against the model's signature.
  * @throws ServingError `MODEL_FAILED` that names the field, its value and what the model has
  */
-export function checkManifest({ output, input, batching, classes }: Manifest, { inputs, outputs }: Signature): void {
+export function checkManifest(manifest: Manifest, { inputs, outputs }: Signature): void {
+  const { output, input, activation, batching, classes } = manifest;
   // Outputs are not checked: exporters often declare a fixed first dimension that is free, and the manifest overrides them.
   const fixed = inputs.find(({ shape }) => shape[0] !== -1);
   if (batching === true && fixed !== undefined) {
@@ -25,6 +26,23 @@ export function checkManifest({ output, input, batching, classes }: Manifest, { 
     throw misfit(`input.features names ${named} values, but ${has}`);
   }
   if (classes !== undefined) checkClasses(classes.length, main);
+  if (activation !== undefined && !main.dtype.startsWith('float'))
+    throw misfit(`activation is for scores of floats, but the output ${main.name} is ${main.dtype}: leave it out`);
+  checkCategories(input, inputs);
+}
+
+/** Checks that each name is that of a feature or an input, and each value one of its dtype. */
+function checkCategories(input: Manifest['input'], inputs: Signature['inputs']): void {
+  for (const [name, values] of Object.entries(input?.categories ?? {})) {
+    const spec = input?.features?.includes(name) ? inputs[0] : inputs.find((one) => one.name === name);
+    if (spec === undefined) throw misfit(`input.categories: the model has no feature and no input ${name}`);
+    const type = spec.dtype === 'string' ? 'string' : 'number';
+    const other = values.find((value) => (typeof value === 'string') !== (type === 'string'));
+    if (spec.dtype === 'bool' || other !== undefined) {
+      const what = spec.dtype === 'bool' ? 'leave it out' : `a ${type} is needed, not ${JSON.stringify(other)}`;
+      throw misfit(`input.categories: ${name} is ${spec.dtype}: ${what}`);
+    }
+  }
 }
 
 /** Checks the number of classes. Floats are a score for each class; one column is a class index, and rank 3 or more has no scores. */

@@ -1,3 +1,5 @@
+import { credentials } from '../session.ts';
+
 /** The global function of `swagger-ui-bundle.js`. */
 declare const SwaggerUIBundle: (options: object) => unknown;
 
@@ -15,6 +17,9 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   // The default validator is on another host, which the page's policy forbids.
   validatorUrl: null,
+  // The token that was given to the page at `/`; one that is given here goes before it.
+  requestInterceptor(request: { headers: Record<string, string> }) {
+    request.headers = { ...credentials(), ...request.headers };
+    return request;
+  },
 });
-
-export {};

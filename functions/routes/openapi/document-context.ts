@@ -37,7 +37,11 @@ export const json = (schema: Json, examples?: Json): Json => ({
 /** The response with status 200. */
 export const ok = (description: string, content: Json): Json => ({ 200: { description, content } });
 
-/** An operation without its parameters and request body. @param tag one of the document's. */
+/**
+ * An operation without its parameters and request body.
+ * @param tag one of the document's.
+ * @param summary a plain text, by OpenAPI: viewers show backticks as they are.
+ */
 export const operation = (operationId: string, tag: string, summary: string, responses: Json): Json => ({
   operationId,
   tags: [tag],

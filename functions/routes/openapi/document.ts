@@ -5,8 +5,9 @@ import { LOAD_PHASES, MODEL_STATES } from '../../telemetry/metrics/metric-table.
 import { batchQuerySchema } from '../native/batch-predict.ts';
 import { envelope } from '../native/prediction.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
-import type { DocumentContext, Examples } from './document-context.ts';
-import { ERROR_SCHEMAS, errorResponses } from './errors.ts';
+import { describeModel } from './describe-model.ts';
+import type { DocumentContext } from './document-context.ts';
+import { ERROR_SCHEMAS, errorResponses, failing } from './errors.ts';
 import { makeExamples } from './example.ts';
 import { type Json, record, ref } from './json-schema.ts';
 import { anySchemas, modelSchemas, type Typed } from './model-schemas.ts';
@@ -15,7 +16,10 @@ import { describeRoute } from './operations.ts';
 import { TENSORFLOW_SERVING_SCHEMAS } from './tensorflow-serving.ts';
 
 /** The parts of a route that the document lists. */
-export type Listed = Pick<Route, 'method' | 'path'>;
+export type Listed = Pick<Route, 'method' | 'path' | 'admin' | 'open'>;
+
+/** Whether a route is served to callers without a token; undefined on a server that authenticates no callers. */
+export type IsOpen = ((route: Listed) => boolean) | undefined;
 
 const text = { type: 'string' };
 const count = { type: 'integer', minimum: 0 };
@@ -78,6 +82,17 @@ const SHARED: Json = {
       }),
     },
   }),
+  Examples: record({
+    model: { type: 'object', description: 'What `x-model` of this document has for the model behind `/predict`.' },
+    examples: {
+      type: 'array',
+      maxItems: 20,
+      items: record({
+        features: { description: 'The `features` of a body of `/predict`.' },
+        outputs: { type: 'object', description: 'The values that the model gives, by output.' },
+      }),
+    },
+  }),
   Health: record({
     status: { enum: ['ok', 'draining'] },
     model: ref('ModelStatus'),
@@ -92,8 +107,9 @@ const SHARED: Json = {
 /**
  * Writes the OpenAPI 3.1 document of the routes, as JSON. Features and predictions have the types of the loaded model; without
  * one they are of any type.
+ * @param isOpen undefined: the routes without `admin` need no token, and the document says nothing of one.
  */
-export function writeDocument(routes: readonly Listed[], live: Generation | undefined): string {
+export function writeDocument(routes: readonly Listed[], live: Generation | undefined, isOpen?: IsOpen): string {
   const batchQuery = (z.toJSONSchema(batchQuerySchema) as Json).properties as Json;
   const examples = live === undefined ? undefined : makeExamples(live);
   const context: DocumentContext =
@@ -102,7 +118,9 @@ export function writeDocument(routes: readonly Listed[], live: Generation | unde
       : { batchQuery, name: live.name, version: live.version, ...(examples && { examples }) };
   const paths: Record<string, Json> = {};
   for (const route of routes) {
-    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: describeRoute(route, context) };
+    const described = describeRoute(route, context);
+    const operation = isOpen === undefined || isOpen(route) || route.admin ? described : forCallers(described);
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation };
   }
   return JSON.stringify({
     openapi: '3.1.0',
@@ -119,10 +137,23 @@ export function writeDocument(routes: readonly Listed[], live: Generation | unde
       responses: errorResponses(),
       securitySchemes: {
         adminToken: { type: 'http', scheme: 'bearer', description: 'The token in `ADMIN_TOKEN_FILE`.' },
+        ...(isOpen !== undefined && {
+          callerToken: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'A token of `AUTH_TOKEN_FILE`, or a JWT of `AUTH_ISSUER`.',
+          },
+        }),
       },
     },
     ...(live !== undefined && { 'x-model': describeModel(live, examples) }),
   });
+}
+
+/** The operation of a route that needs a caller's token. */
+function forCallers(operation: Json): Json {
+  const responses = { ...(operation.responses as Json), ...failing(401, 403) };
+  return { ...operation, responses, security: [{ callerToken: [] }] };
 }
 
 function schemasOf(live: Generation | undefined): Json {
@@ -153,21 +184,4 @@ function bodies(any: string): Json {
 function typedOf(live: Generation): Typed {
   const { signature, manifest, joinsRows } = live;
   return { signature, manifest, joinsRows, labels: predictionEncoderOf(live).labels };
-}
-
-/** The description of the model from which the page makes its form. */
-function describeModel(live: Generation, examples: Examples | undefined): Json {
-  const { name, version, manifest, signature, joinsRows } = live;
-  return {
-    name,
-    version,
-    description: manifest.description,
-    inputs: signature.inputs,
-    outputs: signature.outputs,
-    features: manifest.input?.features,
-    output: manifest.output ?? signature.outputs[0]?.name,
-    classes: predictionEncoderOf(live).labels,
-    batching: joinsRows,
-    ...(examples && { example: { features: examples.features } }),
-  };
 }

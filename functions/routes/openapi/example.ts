@@ -1,8 +1,10 @@
+import type { Feeds } from '../../engine/batch-rows.ts';
+import type { Manifest } from '../../model/folder/manifest.ts';
 import { syntheticRow } from '../../model/serving/batching-decision.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
-import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Signature, type Tensor } from '../../tensor/tensor.ts';
 import { DATATYPES } from '../open-inference/datatype.ts';
 import type { Examples } from './document-context.ts';
 
@@ -12,21 +14,31 @@ const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 /** Most elements of an example's tensor: those of an image would make the document too large to read. */
 const MAX_ELEMENTS = 1000;
 
+/** The length of a free dimension after the second of an image or a volume: a model may take no picture of one pixel. */
+const FREE_SIDE = 224;
+
 /**
- * Makes examples of a valid row: the manifest's example, or else a synthetic row. Undefined if the row has too many elements to
- * be shown.
+ * Makes examples of a valid row: the manifest's example, or else a golden row, or else a synthetic row. Undefined if the row has
+ * too many elements to be shown.
  */
 export function makeExamples({
   manifest,
   signature,
   rows,
-}: Pick<Generation, 'manifest' | 'signature' | 'rows'>): Examples | undefined {
+  examples,
+}: Pick<Generation, 'manifest' | 'signature' | 'rows' | 'examples'>): Examples | undefined {
   const { inputs } = signature;
-  const { example } = manifest;
-  const least = inputs.map(({ shape }) => elementCount(shape.map((dim) => (dim === -1 ? 1 : dim))));
+  const example = manifest.example ?? examples[0];
+  const free = (shape: readonly number[], axis: number): number =>
+    example === undefined && shape.length > 3 && axis > 1 ? FREE_SIDE : 1;
+  const least = inputs.map(({ shape }) =>
+    elementCount(shape.map((dim, axis) => (dim === -1 ? free(shape, axis) : dim))),
+  );
   if (least.some((count) => count > MAX_ELEMENTS)) return undefined;
   const decoded =
-    example === undefined ? syntheticRow(signature, undefined, 0) : rows.decode(example.features, 'example');
+    example === undefined
+      ? withCategories(syntheticRow(signature, undefined, 0), signature, manifest)
+      : rows.decode(example.features, 'example');
   const tensors = decoded.tensors as readonly Tensor[];
   if (tensors.some(({ dims }) => elementCount(dims) > MAX_ELEMENTS)) return undefined;
   const values = inputs.map(({ name, shape }, i) => {
@@ -44,12 +56,27 @@ export function makeExamples({
   };
 }
 
+/** Puts the first category of each feature or input that has some into a synthetic row. */
+function withCategories<T extends Feeds>(row: T, { inputs }: Signature, { input }: Manifest): T {
+  for (const [name, [first]] of Object.entries(input?.categories ?? {})) {
+    const place = input?.features?.indexOf(name) ?? -1;
+    const slot = place === -1 ? inputs.findIndex((spec) => spec.name === name) : 0;
+    const { dtype, data } = row.tensors[slot] as Tensor;
+    const value = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(first!) : first;
+    // The elements of a float16 are bits.
+    if (dtype === 'float16') continue;
+    (data as unknown[]).fill(value, place === -1 ? 0 : place, place === -1 ? data.length : place + 1);
+  }
+  return row;
+}
+
 function parse(text: string): unknown {
   const bytes = Buffer.from(text);
   return toPlain(readJson(bytes));
 }
 
-function toPlain(value: JsonValue): unknown {
+/** A value of a JSON text as `JSON.stringify` takes it, with all digits of its integers. */
+export function toPlain(value: JsonValue): unknown {
   if (typeof value === 'bigint') return raw(String(value));
   if (value instanceof Float64Array) return Array.from(value);
   if (Array.isArray(value)) return value.map(toPlain);

@@ -4,7 +4,7 @@ import { type Json, ref } from './json-schema.ts';
 
 /** The three addresses of a model: path, suffix of the operations' ids, text in their summaries, and prefix of the schemas' names. */
 const ADDRESSES = [
-  { path: '', id: '', of: 'the model behind `/predict`', any: '' },
+  { path: '', id: '', of: 'the model behind /predict', any: '' },
   { path: '/models/{name}', id: 'Named', of: 'a model of the repository: its highest version', any: 'Any' },
   { path: '/models/{name}/versions/{version}', id: 'Version', of: 'one version of a model', any: 'Any' },
 ] as const;
@@ -20,6 +20,7 @@ export const NATIVE: Operations = {
       ...failing(500, 503, 504),
     }),
   ...Object.assign({}, ...ADDRESSES.slice(1).map(status)),
+  ...Object.assign({}, ...ADDRESSES.slice(1).map(exampleRows)),
   'GET /health': () =>
     operation('health', 'Probes', 'Whether the process serves, and the state of the model.', {
       ...ok('It serves.', json(ref('Health'))),
@@ -54,6 +55,16 @@ function status({ path, id, of }: Address): Operations {
     [`GET ${path}`]: () =>
       operation(`status${id}`, 'Models', `The state of ${of}.`, {
         ...ok('Its state.', json(ref('ModelStatus'))),
+        ...failing(400, 404, 500, 503, 504),
+      }),
+  };
+}
+
+function exampleRows({ path, id, of }: Address): Operations {
+  return {
+    [`GET ${path}/examples`]: () =>
+      operation(`examples${id}`, 'Models', `The description and some golden rows of ${of}.`, {
+        ...ok('At most 20 rows of 64 kB in all.', json(ref('Examples'))),
         ...failing(400, 404, 500, 503, 504),
       }),
   };

@@ -150,7 +150,7 @@ export const OPEN_INFERENCE: Operations = {
       ...failing(500),
     }),
   'GET /v2/health/ready': () =>
-    operation('inferReady', TAG, 'Whether the model behind `/predict` is ready.', {
+    operation('inferReady', TAG, 'Whether the model behind /predict is ready.', {
       ...ok('It is.', json(record({ ready: { const: true }, live: { const: true } }))),
       ...failing(500, 503),
     }),

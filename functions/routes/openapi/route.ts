@@ -4,7 +4,7 @@ import type { RequestContext } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import type { Listed } from './document.ts';
+import type { IsOpen, Listed } from './document.ts';
 
 const PATH = '/openapi.json';
 
@@ -12,10 +12,12 @@ const PATH = '/openapi.json';
  * `GET /openapi.json`: the OpenAPI document, with the types of the model behind `/predict`. It loads no model: until that model is
  * loaded, the types are general; so they are for a caller that may not use it.
  * @param others the routes that the document lists, in addition to its own.
+ * @param isOpen see `writeDocument`.
  */
 export function createOpenApiRoutes(
   { main: model, isMain }: Pick<Repository, 'main' | 'isMain'>,
   others: readonly Route[],
+  isOpen?: IsOpen,
 ): Route[] {
   const listed: readonly Listed[] = [...others, { method: 'GET', path: PATH }];
   const typed = new WeakMap<Generation, Promise<CachedResponse>>();
@@ -24,7 +26,7 @@ export function createOpenApiRoutes(
   async function write(live: Generation | undefined): Promise<CachedResponse> {
     // Most servers never serve the document: the modules that write it are loaded for the first request.
     const { writeDocument } = await import('./document.ts');
-    return cacheText('application/json', writeDocument(listed, live));
+    return cacheText('application/json', writeDocument(listed, live, isOpen));
   }
 
   function responseFor(live: Generation | undefined): Promise<CachedResponse> {

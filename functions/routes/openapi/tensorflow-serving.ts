@@ -9,8 +9,8 @@ const PLACES = [
   { path: '/v1/models/{name}/versions/{version}', id: 'Version' },
 ] as const;
 const UNSUPPORTED = [
-  ['classify', 'Classify', 'Not supported: ONNX models do not take `tf.train.Example`.'],
-  ['regress', 'Regress', 'Not supported: ONNX models do not take `tf.train.Example`.'],
+  ['classify', 'Classify', 'Not supported: ONNX models do not take tf.train.Example.'],
+  ['regress', 'Regress', 'Not supported: ONNX models do not take tf.train.Example.'],
   ['explain', 'Explain', 'Not supported: the server has no explainers.'],
 ] as const;
 const LABEL = '/v1/models/{name}/labels/{label}';

@@ -8,8 +8,9 @@ test('a manifest may have every field, or none', () => {
     name: 'iris',
     version: '3',
     description: 'Flowers.',
-    input: { features: ['length', 'width'] },
+    input: { features: ['length', 'width'], categories: { length: [1, 2.5], colour: ['red', 'green'] } },
     output: 'label',
+    activation: 'softmax',
     classes: ['a', 'b'],
     example: { features: { length: [1.5, null], width: 'x' } },
     batching: false,
@@ -21,6 +22,13 @@ test('a manifest may have every field, or none', () => {
 test('an int64 in an example keeps its digits', () => {
   const { example } = parseManifest('{"example":{"features":[9007199254740993]}}', 'model.json');
   assert.deepEqual(example!.features, [9007199254740993n]);
+});
+
+test('categories may be as many numbers as the reader gives as a typed array, and keep the digits of an int64', () => {
+  const numbers = Array.from({ length: 100 }, (_, i) => i / 2);
+  const text = `{"input":{"categories":{"a":${JSON.stringify(numbers)},"b":[9007199254740993]}}}`;
+  const { input } = parseManifest(text, 'model.json');
+  assert.deepEqual(input?.categories, { a: numbers, b: [9007199254740993n] });
 });
 
 test('a version may be written as a number', () => {
@@ -36,6 +44,9 @@ const BAD_MANIFESTS: [title: string, text: string, message: RegExp][] = [
   ['an empty name', '{"name":""}', /^\/m\/model\.json: name: /],
   ['a fraction as a version', '{"version":1.5}', /^\/m\/model\.json: version: /],
   ['text for a switch', '{"batching":"yes"}', /^\/m\/model\.json: batching: .*expected boolean/],
+  ['no categories', '{"input":{"categories":{"a":[]}}}', /^\/m\/model\.json: input\.categories\.a: /],
+  ['a category of no kind', '{"input":{"categories":{"a":[true]}}}', /^\/m\/model\.json: input\.categories\.a\.0: /],
+  ['an unknown activation', '{"activation":"sigmoid"}', /^\/m\/model\.json: activation: .*softmax/],
   ['no classes', '{"classes":[]}', /^\/m\/model\.json: classes: /],
   ['a number among the classes', '{"classes":["a",1]}', /^\/m\/model\.json: classes\.1: .*expected string/],
   ['a name that is too long', `{"name":"${'x'.repeat(1025)}"}`, /^\/m\/model\.json: name: .*1024/],

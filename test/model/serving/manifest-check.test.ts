@@ -32,6 +32,13 @@ const FITS: [title: string, manifest: Manifest, model: Signature][] = [
     signature([spec('y', [-1])], [{ ...spec('x', []), anyRank: true }]),
   ],
   ['batching of free rows', { batching: true }, PLAIN],
+  ['softmax of scores', { output: 'scores', activation: 'softmax' }, PLAIN],
+  ['categories of a feature', { input: { features: ['a', 'b', 'c', 'd'], categories: { b: [0, 1] } } }, PLAIN],
+  [
+    'categories of an input',
+    { input: { categories: { city: ['Oslo', 'Rome'] } } },
+    signature([spec('y', [-1])], [spec('age', [-1, 1]), spec('city', [-1, 1], 'string')]),
+  ],
 ];
 for (const [title, manifest, model] of FITS) test(`${title}: fits`, () => checkManifest(manifest, model));
 
@@ -47,6 +54,30 @@ const MISFITS: [title: string, manifest: Manifest, model: Signature, message: st
     { classes: ABC },
     signature([spec('y', [2], 'float16')]),
     'classes names 3 classes, but the output y has 2 scores: name one for each',
+  ],
+  [
+    'softmax of labels',
+    { activation: 'softmax' },
+    PLAIN,
+    'activation is for scores of floats, but the output label is int64: leave it out',
+  ],
+  [
+    'categories of something else',
+    { input: { categories: { colour: ['red'] } } },
+    PLAIN,
+    'input.categories: the model has no feature and no input colour',
+  ],
+  [
+    'a text for a number',
+    { input: { categories: { x: [1, 'red'] } } },
+    PLAIN,
+    'input.categories: x is float32: a number is needed, not "red"',
+  ],
+  [
+    'categories of a boolean',
+    { input: { categories: { x: [0, 1] } } },
+    signature([spec('y', [-1])], [spec('x', [-1, 1], 'bool')]),
+    'input.categories: x is bool: leave it out',
   ],
   ['a missing output', { output: 'z' }, PLAIN, 'output: the model has no output z; it has label, scores'],
   [

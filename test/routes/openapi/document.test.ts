@@ -40,7 +40,16 @@ function modelOf({ inputs, outputs = inputs, manifest = {}, joinsRows = true, la
   const signature = { inputs, outputs };
   const rows = createRowDecoder(signature, manifest.input?.features, joinsRows);
   const labelled = labels === undefined ? [] : [{ output: outputs[0]!.name, labels, of: 'string' }];
-  return { name: 'm', version: '1', signature, manifest, joinsRows, rows, labelled } as unknown as Generation;
+  return {
+    name: 'm',
+    version: '1',
+    signature,
+    manifest,
+    examples: [],
+    joinsRows,
+    rows,
+    labelled,
+  } as unknown as Generation;
 }
 
 const documentOf = (live: Generation | undefined): Json => JSON.parse(writeDocument(ROUTES, live));
@@ -203,4 +212,39 @@ test('a row as large as an image has no example, whether synthetic or of model.j
   const manifest = { example: { features } } as Manifest;
   const document = documentOf(modelOf({ inputs: [tensor('x', 'float32', -1, -1)], manifest }));
   assert.equal(document['x-model'].example, undefined);
+});
+
+test('a server that authenticates callers says which routes need a token, and what is answered without one', async () => {
+  const isOpen = ({ path }: Listed): boolean => path === '/health';
+  const document: Json = JSON.parse(writeDocument(ROUTES, undefined, isOpen));
+  assert.equal(await faultOf(document), undefined);
+  assert.equal(document.components.securitySchemes.callerToken.scheme, 'bearer');
+  for (const path of ['/predict', '/models/{name}', '/v2/models/{name}/infer']) {
+    for (const { security, responses } of Object.values<Json>(document.paths[path])) {
+      assert.deepEqual(security, [{ callerToken: [] }], path);
+      assert.ok(responses['401'] && responses['403'], path);
+    }
+  }
+  assert.equal(document.paths['/health'].get.security, undefined);
+  assert.deepEqual(document.paths['/v2/logging'].post.security, [{ adminToken: [] }]);
+});
+
+test('a server that authenticates nobody says nothing of tokens of callers', () => {
+  const document = documentOf(undefined);
+  assert.equal(document.components.securitySchemes.callerToken, undefined);
+  assert.equal(document.paths['/predict'].post.security, undefined);
+});
+
+test('the descriptions of the models and their golden rows are listed where the page is', async () => {
+  const paths = (await routesOf()).map(({ path }) => path);
+  assert.ok(paths.includes('/models/{name}/examples') && paths.includes('/models/{name}/versions/{version}/examples'));
+  assert.ok(!ROUTES.some(({ path }) => path.endsWith('/examples')));
+  assert.ok(isDescribed({ method: 'GET', path: '/models/{name}/examples' }));
+});
+
+test('a summary is plain text: viewers show no Markdown in it', () => {
+  const document = documentOf(modelOf({ inputs: [tensor('x', 'float32', -1, 2)] }));
+  for (const [path, item] of Object.entries<Json>(document.paths)) {
+    for (const { summary } of Object.values<Json>(item)) assert.match(summary, /^[^`*_]+\.$/, path);
+  }
 });

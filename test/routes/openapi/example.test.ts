@@ -12,7 +12,7 @@ import { tensorSpec } from '../../helpers/generation-stub.ts';
 
 function modelOf(inputs: readonly TensorSpec[], joinsRows = true, manifest: Manifest = {}) {
   const signature = { inputs, outputs: [] };
-  return { signature, manifest, rows: createRowDecoder(signature, manifest.input?.features, joinsRows) };
+  return { signature, manifest, examples: [], rows: createRowDecoder(signature, manifest.input?.features, joinsRows) };
 }
 const reread = (value: unknown): JsonValue => readJson(Buffer.from(JSON.stringify(value)));
 
@@ -66,4 +66,25 @@ test('a row of more than 1000 elements has no example', () => {
   assert.equal(of([-1, 2 ** 20, 2 ** 20]), undefined, 'and none is made: there is no memory for it');
   assert.notEqual(of([-1, -1], new Array(1000).fill(1)), undefined);
   assert.equal(of([-1, -1], new Array(1001).fill(1)), undefined);
+});
+
+test('without an example in the manifest it is the first golden row', () => {
+  const model = modelOf([tensorSpec('x', 'float32', -1, 2)]);
+  const { features, tensors } = makeExamples({ ...model, examples: [{ features: [3, 4], outputs: {} }] })!;
+  assert.deepEqual(features, [3, 4]);
+  assert.deepEqual(tensors[0]!.data, [3, 4]);
+});
+
+test('a made-up picture is not of one pixel: an example of free sides is too large to be shown', () => {
+  assert.equal(makeExamples(modelOf([tensorSpec('image', 'float32', -1, 3, -1, -1)])), undefined);
+  assert.notEqual(makeExamples(modelOf([tensorSpec('ids', 'int64', -1, -1)])), undefined);
+});
+
+test('a made-up row has the first category of a feature, or of an input', () => {
+  const input = { features: ['size', 'colour'], categories: { colour: [7, 8] } };
+  assert.deepEqual(makeExamples(modelOf([tensorSpec('x', 'float32', -1, 2)], true, { input }))!.features, [0.1, 7]);
+  const table = [tensorSpec('city', 'string', -1, 1), tensorSpec('id', 'int64', -1)];
+  const categories = { city: ['Oslo', 'Rome'], id: [9_007_199_254_740_993n] };
+  const { tensors } = makeExamples(modelOf(table, true, { input: { categories } }))!;
+  assert.match(JSON.stringify(tensors), /"data":\["Oslo"\].*"data":\[9007199254740993\]/);
 });

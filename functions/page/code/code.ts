@@ -1,10 +1,12 @@
-import { byId, el, urlOf } from './dom.ts';
+import { byId, copyText, el, urlOf } from '../dom.ts';
+import { pathOf, type Target } from '../model.ts';
+import { tokenNow } from '../session.ts';
 import { type Language, sampleOf } from './samples.ts';
 
 const LANGUAGES: readonly Language[] = ['curl', 'Python', 'TypeScript'];
 
-/** Creates the tabs with the request as code; arrow keys select the next tab (ARIA Authoring Practices, "Tabs"). `show` takes the body. */
-export function createCode(): { show(body: string): void } {
+/** Creates the tabs with the request as code; arrow keys select the next tab (ARIA Authoring Practices, "Tabs"). */
+export function createCode(): { show(target: Target, features: string): void } {
   const tabs = LANGUAGES.map((language) =>
     el('button', { type: 'button', role: 'tab', id: `tab-${language}`, 'aria-controls': 'code-panel' }, language),
   );
@@ -12,6 +14,7 @@ export function createCode(): { show(body: string): void } {
   const panel = byId('code-panel');
   const copied = byId('copied');
   let chosen = 0;
+  let url = '';
   let body = '';
 
   function choose(index: number): void {
@@ -25,7 +28,7 @@ export function createCode(): { show(body: string): void } {
   }
 
   function draw(): void {
-    shown.textContent = sampleOf(LANGUAGES[chosen]!, urlOf('predict'), body);
+    shown.textContent = sampleOf(LANGUAGES[chosen]!, url, body, tokenNow() !== '');
     copied.textContent = '';
   }
 
@@ -40,27 +43,17 @@ export function createCode(): { show(body: string): void } {
   }
   byId('tabs').append(...tabs);
   byId('copy').addEventListener('click', () => {
-    void copy(shown).then((done) => {
+    void copyText(shown.textContent ?? '').then((done) => {
       copied.textContent = done ? 'Copied' : 'Press Ctrl+C to copy';
+      if (!done) getSelection()?.selectAllChildren(shown);
     });
   });
   choose(0);
   return {
-    show(next) {
-      if (next === body) return;
-      body = next;
+    show(target, features) {
+      url = urlOf(pathOf(target, 'predict'));
+      body = `{"features":${features}}`;
       draw();
     },
   };
-}
-
-/** Copies the text. Without TLS a page has no access to the clipboard: the text is selected then, and the result is false. */
-async function copy(element: HTMLElement): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(element.textContent ?? '');
-    return true;
-  } catch {
-    getSelection()?.selectAllChildren(element);
-    return false;
-  }
 }

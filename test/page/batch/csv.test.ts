@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createCsvReader, writeCsv } from '../../functions/page/csv.ts';
+import Papa from 'papaparse';
+import { createCsvReader, createResultsCsv, writeCsv } from '../../../functions/page/batch/csv.ts';
 
 /** All rows of a text that comes in pieces of `size` characters. */
 function read(text: string, size = text.length || 1): string[][] {
@@ -89,4 +90,38 @@ test('a quote that is never closed is refused before it fills the memory', () =>
   assert.throws(() => {
     for (let i = 0; i < 5; i++) reader.push('x'.repeat(8 * 2 ** 20));
   }, /longer than 32 MB/);
+});
+
+test('texts of commas, quotes and line breaks are read as papaparse reads them', () => {
+  const piece = fc.constantFrom('a', '"', '""', ',', '\n', ' ', '"b"', '"c,\nd"', 'é');
+  const isEven = (text: string): boolean => text.split('"').length % 2 === 1;
+  // After a closing quote, and for a quote within a field, each reader has its own way.
+  const isSound = (text: string): boolean =>
+    isEven(text) && !/[^,\n"]"|"[^,\n"]/.test(text.replace(/(^|[,\n])"(?:[^"]|"")*"(?=[,\n]|$)/g, '$1'));
+  fc.assert(
+    fc.property(
+      fc
+        .array(piece, { maxLength: 30 })
+        .map((parts) => `x,y\n${parts.join('')}`)
+        .filter(isSound),
+      (text) => {
+        const { data } = Papa.parse<string[]>(text, { delimiter: ',', newline: '\n' });
+        const rows = data.filter((row) => row.length > 1 || row[0]!.trim() !== '');
+        assert.deepEqual(read(text, 3), rows);
+      },
+    ),
+  );
+});
+
+test('results have the columns of the file, with names that are no result, and the reason of a failure', () => {
+  const outputs = [
+    { name: 'label', dtype: 'int64', shape: [-1] },
+    { name: 'p', dtype: 'float32', shape: [-1, 2] },
+  ];
+  const writer = createResultsCsv({ outputs, classes: ['no', 'yes'] }, ['id', 'label']);
+  assert.equal(writer.header(), 'index,id,label (file),prediction,label,label,p[no],p[yes],error\r\n');
+  const good = { index: 0, prediction: 1, label: 'yes', outputs: { label: 1, p: [0.25, 0.75] } };
+  const bad = { index: 1, error: { message: 'no' } };
+  const rows = [writer.row(good, ['a7', '=x'], undefined), writer.row(bad, ['a8'], 'age: it is empty')];
+  assert.equal(writeCsv(rows), "0,a7,'=x,1,yes,1,0.25,0.75,\r\n1,a8,,,,,,,age: it is empty\r\n");
 });

@@ -1,16 +1,38 @@
+import { type Group, inWords, isAt, joinInputs, nest, planFields, reasonFor, tokenOf } from '../form/fields.ts';
+import { isFixed, type ModelInfo, sizeOf } from '../model.ts';
 import { createCsvReader } from './csv.ts';
-import { type Group, isFixed, joinInputs, type ModelInfo, nest, planFields, sizeOf, tokenOf } from './fields.ts';
 
-/** Converts the text of a file, in pieces, into bodies of `/predict`, each on one line. */
-interface LineMaker {
-  /** The bodies that are complete with this piece of text. @throws Error for a file that cannot be read. */
-  push(text: string): string[];
-  /** The last body, if no line break ends it. */
-  end(): string[];
+/** A row of a file. */
+export interface Line {
+  /** The body of `/predict`, on one line. */
+  readonly body: string;
+  /** The row as the file has it: a cell for each column. */
+  readonly cells: readonly string[];
+}
+
+/** The columns of a file. */
+export interface Table {
+  readonly names: readonly string[];
+  /** For each column, the name of the value that it has for the model; undefined if it has none, such as an id. */
+  readonly uses: readonly (string | undefined)[];
+  /** A failure of a row in the name of its column, with a reason for an empty cell. @param path the place in the input. */
+  explain(message: string, path: string | undefined, cells: readonly string[]): string;
+}
+
+/** Converts the text of a file, in pieces, into rows. */
+export interface LineMaker {
+  /** The rows that are complete with this piece of text. @throws Error for a file that cannot be read. */
+  push(text: string): Line[];
+  /** The last row, if no line break ends it. */
+  end(): Line[];
+  /** The columns, once the first row is read. */
+  table(): Table | undefined;
 }
 
 /** Most characters of a line. */
 const MAX_LINE = 32 * 2 ** 20;
+/** Most characters of a line of NDJSON that are kept beside its result. */
+const KEPT_CHARACTERS = 10_000;
 
 /** Creates a line maker. A file whose first character is `{` or `[` is NDJSON, of bodies or of their features; any other is CSV. */
 export function createLineMaker(model: ModelInfo): LineMaker {
@@ -25,48 +47,59 @@ export function createLineMaker(model: ModelInfo): LineMaker {
       return maker.push(text.replace(/^\uFEFF/, ''));
     },
     end: () => maker?.end() ?? [],
+    table: () => maker?.table(),
   };
 }
 
+const JSON_TABLE: Table = { names: ['row'], uses: ['features'], explain: (message) => message };
+
 function createJsonLines(): LineMaker {
   let rest = '';
-  const bodyOf = (line: string): string[] => {
-    const body = line.trim();
-    if (body === '') return [];
-    return [body.startsWith('{') ? body : `{"features":${body}}`];
+  const linesOf = (text: string): Line[] => {
+    const line = text.trim();
+    if (line === '') return [];
+    const cells = [line.length > KEPT_CHARACTERS ? `${line.slice(0, KEPT_CHARACTERS)}…` : line];
+    return [{ body: line.startsWith('{') ? line : `{"features":${line}}`, cells }];
   };
   return {
     push(text) {
       const lines = (rest + text).split('\n');
       rest = lines.pop()!;
       if (rest.length > MAX_LINE) throw new Error('A line is longer than 32 MB: this is not NDJSON.');
-      return lines.flatMap(bodyOf);
+      return lines.flatMap(linesOf);
     },
-    end: () => bodyOf(rest),
+    end: () => linesOf(rest),
+    table: () => JSON_TABLE,
   };
 }
 
 function createCsvLines(model: ModelInfo): LineMaker {
   const reader = createCsvReader();
-  let toBody: ((cells: string[]) => string) | undefined;
-  const bodiesOf = (rows: string[][]): string[] =>
+  let columns: Columns | undefined;
+  const linesOf = (rows: string[][]): Line[] =>
     rows.flatMap((cells) => {
-      if (toBody !== undefined) return [toBody(cells)];
-      const columns = readColumns(model, cells);
-      toBody = columns.toBody;
-      return columns.isHeader ? [] : [toBody(cells)];
+      const isFirst = columns === undefined;
+      columns ??= readColumns(model, cells);
+      return isFirst && columns.isHeader ? [] : [{ body: columns.toBody(cells), cells }];
     });
-  return { push: (text) => bodiesOf(reader.push(text)), end: () => bodiesOf(reader.end()) };
+  return {
+    push: (text) => linesOf(reader.push(text)),
+    end: () => linesOf(reader.end()),
+    table: () => columns?.table,
+  };
 }
 
 interface Column {
   readonly label: string;
   readonly dtype: string;
+  /** The path of its value in the server's errors. */
+  readonly path: string;
   readonly isJson: boolean;
 }
 
 interface Columns {
   readonly isHeader: boolean;
+  readonly table: Table;
   toBody(cells: readonly string[]): string;
 }
 
@@ -91,6 +124,7 @@ export function readColumns(model: ModelInfo, first: readonly string[]): Columns
     isNamed || all.some(({ dtype, isJson }, i) => !isJson && tokenOf(dtype, first[i] ?? '') === undefined);
   return {
     isHeader,
+    table: tableOf(all, places, first, isHeader),
     toBody(cells) {
       let offset = 0;
       const texts = groups.map((group, i) => {
@@ -108,17 +142,53 @@ export function readColumns(model: ModelInfo, first: readonly string[]): Columns
   };
 }
 
+/** @param places the index of each column in the file. */
+function tableOf(
+  columns: readonly Column[],
+  places: readonly number[],
+  first: readonly string[],
+  hasNames: boolean,
+): Table {
+  const uses = first.map((_, i) => columns[places.indexOf(i)]?.label);
+  return {
+    names: first.map((name, i) => (hasNames ? name.trim() : (uses[i] ?? `column ${i + 1}`))),
+    uses,
+    explain(message, path, cells) {
+      const at = path === undefined ? -1 : columns.findIndex((column) => isAt(path, column.path));
+      const column = columns[at];
+      if (column === undefined) return message;
+      const cell = cells[places[at]!] ?? '';
+      return cell.trim() === '' && !column.isJson
+        ? `${column.label}: ${reasonFor(column.dtype, cell)}`
+        : inWords(message, column);
+    },
+  };
+}
+
 /** A column for each value of a row of fixed size, or one with the row as JSON. */
 function columnsOf({ features }: ModelInfo, { spec, shape, fields }: Group, found: number): Column[] {
   const { dtype } = spec;
-  if (fields[0]?.kind !== 'json') return fields.map(({ label }) => ({ label, dtype, isJson: false }));
+  if (fields[0]?.kind !== 'tensor') return fields.map(({ label, path }) => ({ label, dtype, path, isJson: false }));
+  const base = fields[0].path;
   const size = isFixed(shape) ? sizeOf(shape) : shape.length === 1 ? found : -1;
-  if (found <= 1 || size < 1) return [{ label: spec.name, dtype, isJson: true }];
+  if (found <= 1 || size < 1) return [{ label: spec.name, dtype, path: base, isJson: true }];
   return Array.from({ length: size }, (_, i) => ({
     label: features?.[i] ?? `${spec.name}[${i}]`,
     dtype,
+    path: `${base}${indexPath(i, shape)}`,
     isJson: false,
   }));
+}
+
+/** The place of an element by its row-major index, as the server's errors have it: `[1][0]`. */
+function indexPath(index: number, shape: readonly number[]): string {
+  let rest = index;
+  let path = '';
+  for (const dim of shape.slice(1).toReversed()) {
+    path = `[${rest % dim}]${path}`;
+    rest = Math.floor(rest / dim);
+  }
+  return `[${rest}]${path}`;
 }
 
 /** The JSON of a cell. An invalid value is sent as a text: the server refuses that row alone, with a reason. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { stripTypeScriptTypes } from 'node:module';
 import { test } from 'node:test';
-import { type ClientOptions, createClient, type Fetch } from '../../clients/typescript/src/client.ts';
-import { sampleOf } from '../../functions/page/samples.ts';
+import { type ClientOptions, createClient, type Fetch } from '../../../clients/typescript/src/client.ts';
+import { sampleOf } from '../../../functions/page/code/samples.ts';
 
 const URL = 'https://host/predict';
 const ODD = JSON.stringify({
@@ -68,4 +68,18 @@ test('a long body is shown as a file', () => {
     const code = sampleOf(language, URL, long);
     assert.ok(code.length < 500 && code.includes('row.json'), code);
   }
+});
+
+test('with a token, each sample reads it from a variable: a link or a screenshot of the code has no secret', () => {
+  assert.match(sampleOf('curl', URL, TYPED, true), /\n {2}-H "Authorization: Bearer \$TOKEN" \\\n/);
+  assert.match(
+    sampleOf('Python', URL, TYPED, true),
+    /import os\n[\s\S]*"Authorization": f"Bearer \{os\.environ\['TOKEN'\]\}"/,
+  );
+  assert.match(sampleOf('TypeScript', URL, TYPED, true), /Authorization: `Bearer \$\{process\.env\.TOKEN\}`/);
+  const { stdout } = spawnSync('sh', ['-c', sampleOf('curl', URL, TYPED, true).replace('curl', "printf '%s\\n'")], {
+    encoding: 'utf8',
+    env: { ...process.env, TOKEN: 'abc' },
+  });
+  assert.match(stdout, /^Authorization: Bearer abc$/m);
 });

@@ -1,6 +1,5 @@
-import { Failure, send } from './failure.ts';
-import type { ModelInfo } from './fields.ts';
-import { createLineMaker } from './rows.ts';
+import { Failure, send } from '../failure.ts';
+import type { Line, LineMaker } from './rows.ts';
 
 /** The progress of a file. */
 export interface BatchProgress {
@@ -16,12 +15,12 @@ export interface BatchProgress {
 interface BatchOptions {
   /** The address of `/batch_predict`. */
   readonly url: string;
-  readonly model: ModelInfo;
+  readonly maker: LineMaker;
   /** Ends the run. */
   readonly signal: AbortSignal;
   onProgress(progress: BatchProgress): void;
-  /** Called with the results of some rows, as NDJSON, with their indexes in the file. */
-  onResults(ndjson: string): void;
+  /** Called with the results of some rows, as NDJSON, with their indexes in the file, and these rows. */
+  onResults(ndjson: string, lines: readonly Line[]): void;
 }
 
 /** Most rows of a request, and about as many characters: a browser can't stream a request's body. */
@@ -36,11 +35,10 @@ const LONGEST_WAIT_MS = 5000;
  * @throws Failure, or the reason of `signal`.
  */
 export async function runBatch(file: Blob, options: BatchOptions): Promise<BatchProgress> {
-  const { model, signal, onProgress, onResults } = options;
-  const maker = createLineMaker(model);
+  const { maker, signal, onProgress, onResults } = options;
   const decoder = new TextDecoder('utf-8');
   const reader = file.stream().getReader();
-  let lines: string[] = [];
+  let lines: Line[] = [];
   let characters = 0;
   let progress: BatchProgress = { bytes: 0, rows: 0, failed: 0 };
   /** Bytes of the file that the rows so far took. */
@@ -55,11 +53,11 @@ export async function runBatch(file: Blob, options: BatchOptions): Promise<Batch
     onProgress(progress);
   }
 
-  async function take(made: readonly string[], bytes: number): Promise<void> {
+  async function take(made: readonly Line[], bytes: number): Promise<void> {
     const before = taken;
     for (const [i, line] of made.entries()) {
       lines.push(line);
-      characters += line.length;
+      characters += line.body.length;
       taken = before + (bytes * (i + 1)) / made.length;
       if (lines.length >= ROWS || characters >= CHARACTERS) await flush();
     }
@@ -85,17 +83,18 @@ export async function runBatch(file: Blob, options: BatchOptions): Promise<Batch
 
 /** Sends rows until all have a result: a server may end a response early, or refuse with `Retry-After`. @returns how many failed. */
 async function sendLines(
-  lines: readonly string[],
+  lines: readonly Line[],
   first: number,
   { url, signal }: BatchOptions,
-  onResults: (ndjson: string) => void,
+  onResults: BatchOptions['onResults'],
 ): Promise<number> {
   let done = 0;
   let failed = 0;
   for (let tries = 1; done < lines.length; ) {
     let results: Results;
     try {
-      const body = `${lines.slice(done).join('\n')}\n`;
+      const bodies = lines.slice(done).map((line) => line.body);
+      const body = `${bodies.join('\n')}\n`;
       const response = await send(url, 'application/x-ndjson', body, signal);
       results = readResults(await response.text(), first + done);
     } catch (error) {
@@ -103,7 +102,7 @@ async function sendLines(
       await pause(Math.min(error.retryAfter * 1000, LONGEST_WAIT_MS), signal);
       continue;
     }
-    onResults(results.text);
+    onResults(results.text, lines.slice(done, done + results.rows));
     failed += results.failed;
     done += results.rows;
     if (done < lines.length && results.rows === 0 && tries++ === TRIES)

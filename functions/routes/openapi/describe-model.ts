@@ -1,0 +1,26 @@
+import type { Generation } from '../../model/serving/generation.ts';
+import type { JsonValue } from '../../tensor/json/reader.ts';
+import { predictionEncoderOf } from '../native/prediction-encoder.ts';
+import type { Examples } from './document-context.ts';
+import { toPlain } from './example.ts';
+import type { Json } from './json-schema.ts';
+
+/** The description of a model from which the page makes its form: `x-model` of the OpenAPI document. */
+export function describeModel(live: Generation, examples: Examples | undefined): Json {
+  const { name, version, manifest, signature, joinsRows } = live;
+  const { input, output, activation, description } = manifest;
+  return {
+    name,
+    version,
+    description,
+    inputs: signature.inputs,
+    outputs: signature.outputs,
+    features: input?.features,
+    categories: input?.categories && toPlain(input.categories as JsonValue),
+    output: output ?? signature.outputs[0]?.name,
+    activation,
+    classes: predictionEncoderOf(live).labels,
+    batching: joinsRows,
+    ...(examples && { example: { features: examples.features } }),
+  };
+}

@@ -1,0 +1,23 @@
+import { type RequestContext, sendJson } from '../../http/request-context.ts';
+import type { Route } from '../../http/router.ts';
+import type { Repository } from '../../model/repository/repository.ts';
+import { describedAt } from '../model-address.ts';
+import { describeModel } from '../openapi/describe-model.ts';
+import { makeExamples, toPlain } from '../openapi/example.ts';
+
+/**
+ * `GET /models/{name}[/versions/{version}]/examples`: the description of a model, from which the page makes its form, and the
+ * golden rows that it keeps. Like other descriptions, it loads no model but the one behind `/predict`.
+ */
+export function createExampleRoutes(repository: Repository): Route[] {
+  async function handle(context: RequestContext): Promise<void> {
+    const live = await describedAt(repository, context);
+    const model = describeModel(live, makeExamples(live));
+    sendJson(context, 200, JSON.stringify({ model, examples: live.examples.map((row) => toPlain({ ...row })) }));
+  }
+
+  return [
+    { method: 'GET', path: '/models/{name}/examples', handle },
+    { method: 'GET', path: '/models/{name}/versions/{version}/examples', handle },
+  ];
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createExampleRoutes } from '../../../functions/routes/pages/examples.ts';
+import { call } from '../../helpers/calls.ts';
+import { stubGeneration, tensorSpec } from '../../helpers/generation-stub.ts';
+import { serveOnly } from '../../helpers/route-host.ts';
+
+const signature = { inputs: [tensorSpec('x', 'int64', -1, 2)], outputs: [tensorSpec('y', 'float32', -1, 3)] };
+const manifest = {
+  input: { features: ['size', 'colour'], categories: { colour: [0, 9_007_199_254_740_993n] } },
+  activation: 'softmax' as const,
+};
+const examples = [{ features: [9_007_199_254_740_993n, 1], outputs: { y: [0.5, 'NaN', 1] } }];
+
+test('a model is described with its golden rows, with every digit', async (t) => {
+  const { repository } = stubGeneration({ signature, manifest, examples });
+  const host = await serveOnly(t, createExampleRoutes(repository));
+  for (const path of ['/models/m/examples', '/models/m/versions/1/examples']) {
+    const { status, text } = await call(host, path);
+    assert.equal(status, 200);
+    assert.match(text, /"examples":\[\{"features":\[9007199254740993,1\],"outputs":\{"y":\[0.5,"NaN",1\]\}\}\]/);
+    assert.match(text, /"categories":\{"colour":\[0,9007199254740993\]\}/);
+    const { model } = JSON.parse(text);
+    assert.deepEqual([model.features, model.activation], [['size', 'colour'], 'softmax']);
+  }
+});
+
+test('a model that does not exist has none', async (t) => {
+  const { repository } = stubGeneration({ signature });
+  const { status, json } = await call(await serveOnly(t, createExampleRoutes(repository)), '/models/none/examples');
+  assert.deepEqual([status, json().code], [404, 'NOT_FOUND']);
+});
+
+test('a model that is not loaded stays so', async (t) => {
+  const { repository } = stubGeneration({ signature });
+  const idle = {
+    live: () => undefined,
+    whenLive: () => assert.fail('it is loaded'),
+    loadsOnRequest: () => true,
+    status: () => ({ name: 'other', state: 'idle' }),
+  };
+  const host = await serveOnly(t, createExampleRoutes({ ...repository, find: async () => idle } as never));
+  const { status, json } = await call(host, '/models/other/examples');
+  assert.deepEqual([status, json().code], [503, 'NOT_READY']);
+});
