@@ -58,7 +58,7 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
-    commander: ['cli/program.ts', 'cli/serve.ts', 'cli/verb.ts'],
+    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/verb.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     zod: [

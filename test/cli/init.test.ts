@@ -138,18 +138,21 @@ describe('the files', () => {
 
 describe('values', () => {
   const bad: [Partial<ProjectOptions>, RegExp][] = [
-    [{ name: 'Fraud' }, /^--name "Fraud" is not usable: it takes lowercase letters/],
-    [{ name: '1st' }, /^--name "1st"/],
-    [{ name: 'fraud-' }, /^--name "fraud-"/],
-    [{ name: 'a_b' }, /^--name "a_b"/],
-    [{ name: '' }, /^--name ""/],
-    [{ name: 'a'.repeat(47) }, /at most 46 characters$/],
-    [{ folder: '/tmp/My Models' }, /^the name of the folder, "My Models", is not one for a service: give --name/],
-    [{ project: 'My Project' }, /^--project "My Project" is not usable: it takes the id of a project/],
-    [{ project: 'short' }, /^--project "short"/],
-    [{ region: 'europe' }, /^--region "europe" is not usable: it takes a region such as europe-west1$/],
-    [{ image: 'ml-model\nRUN x' }, /^--image "ml-model\\nRUN x"/],
-    [{ image: '' }, /^--image ""/],
+    [{ name: 'Fraud' }, /^--name: it takes lowercase letters, .*, and not "Fraud"$/],
+    [{ name: '1st' }, /and not "1st"$/],
+    [{ name: 'fraud-' }, /and not "fraud-"$/],
+    [{ name: 'a_b' }, /and not "a_b"$/],
+    [{ name: '' }, /^--name: .* and not ""$/],
+    [{ name: 'a'.repeat(47) }, /at most 46 characters, and not /],
+    [
+      { folder: '/tmp/My Models' },
+      /^the name of the folder is not one for a service, give --name: it takes .*, and not "My Models"$/,
+    ],
+    [{ project: 'My Project' }, /^--project: it takes the id of a project: .*, and not "My Project"$/],
+    [{ project: 'short' }, /and not "short"$/],
+    [{ region: 'europe' }, /^--region: it takes a region such as europe-west1, and not "europe"$/],
+    [{ image: 'ml-model\nRUN x' }, /and not "ml-model\\nRUN x"$/],
+    [{ image: '' }, /^--image: .* and not ""$/],
   ];
   for (const [options, message] of bad) {
     test(`${JSON.stringify(options)} are refused before anything is written`, () => {
@@ -157,6 +160,15 @@ describe('values', () => {
       assert.ok(!existsSync(folder));
     });
   }
+
+  test('on the command line are wrong usage: one line, and exit code 2', async () => {
+    const { code, stdout, stderr } = await init(folder, '--name', 'Fraud');
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(
+      stderr,
+      /^onnx-cloud-run: .*'--name <name>' argument 'Fraud' is invalid\. It takes lowercase letters.*\n$/,
+    );
+  });
 
   test('a name of 46 characters leaves room for those of a revision, and a project of an organisation has a colon', () => {
     create({ name: 'a'.repeat(46), project: 'example.com:my-project' });
@@ -222,7 +234,10 @@ describe('the build', () => {
     const { steps, options, images } = readBuild(folder);
     assert.deepEqual(
       steps.map(({ id }) => id),
-      ['build', 'golden-rows', 'push', 'service-file', 'deploy', 'smoke-test', 'move-traffic'],
+      [
+        ...['build', 'golden-rows', 'push', 'service-file', 'deploy', 'smoke-test', 'move-traffic'],
+        ...['tag-latest', 'push-latest'],
+      ],
     );
     assert.deepEqual([options.logging, options.requestedVerifyOption], ['CLOUD_LOGGING_ONLY', 'VERIFIED']);
     const pushed = steps.find(({ id }) => id === 'push')?.env?.find((line) => line.startsWith('IMAGE='));
@@ -246,7 +261,7 @@ describe('the build', () => {
     for (const { name, args, env = [] } of steps) for (const text of [name, ...args, ...env]) substitute(text, spy);
     for (const text of [...images, ...Object.values(substitutions)]) substitute(text, spy);
     assert.deepEqual([...used].sort(), [...Object.keys(substitutions), ...Object.keys(BUILT_IN)].sort());
-    for (const { id, args, env = [] } of steps) {
+    for (const { id, args, env = [] } of steps.filter(({ entrypoint }) => entrypoint === 'bash')) {
       accessSync(join(folder, args[0]!), constants.X_OK);
       const asked = Array.from(read(args[0]!).matchAll(/\$\{([A-Z_]+):?\?/g), ([, name]) => name!);
       const given = env.map((line) => line.split('=')[0]);

@@ -211,6 +211,9 @@ describe('the project of onnx-cloud-run init', () => {
     });
     const list = "JSON.stringify(require('node:fs').readdirSync('/models/fraud').sort())";
     assert.deepEqual(JSON.parse(docker('run', '--rm', OWN, '-p', list)), ['golden.json', 'model.json', 'model.onnx']);
+    // Whatever else is in the folder stays out.
+    const top = (image: string) => JSON.parse(docker('run', '--rm', image, '-p', list.replace('/models/fraud', '/')));
+    assert.deepEqual(top(OWN), [...top(IMAGE), 'models'].sort());
   });
 
   test('its build tries the image with the golden rows, hardened', async () => {

@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, wri
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { inspectModel } from '../../onnx/inspect.ts';
+import { findFault, VALUES } from './values.ts';
 
 /** The choices for a new project. */
 export interface ProjectOptions {
@@ -60,21 +61,6 @@ const DEFAULT_REGION = 'us-central1';
 const UNKNOWN_PROJECT = 'PROJECT_ID';
 const BASE = 'ml-model';
 
-/** What each value must look like: it becomes a part of YAML, of shell lines and of names. */
-const RULES = {
-  // Cloud Run takes 49 characters, and 63 for a revision, whose name has 17 more.
-  name: [/^[a-z]([a-z0-9-]{0,44}[a-z0-9])?$/, 'lowercase letters, digits and -, a letter first, at most 46 characters'],
-  project: [
-    /^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/,
-    'the id of a project: 6 to 30 lowercase letters, digits and -',
-  ],
-  region: [/^[a-z]+(-[a-z]+)+\d+$/, 'a region such as europe-west1'],
-  image: [
-    /^[a-z0-9][\w.:@/-]*$/,
-    'the name of an image such as ml-model or REGION-docker.pkg.dev/PROJECT/ml/ml-model:1',
-  ],
-} as const;
-
 /**
  * Writes the files of a project for one's own model: the model, its Dockerfile, its service and its build.
  * @throws ServingError `INVALID_INPUT` for an invalid value and if files exist that would be replaced, `MODEL_FAILED` for a file that is
@@ -82,15 +68,16 @@ const RULES = {
  */
 export function createProject(options: ProjectOptions, { template, example }: ProjectSources): Created {
   const { folder, model, force = false } = options;
-  const name = check('name', options.name ?? basename(resolve(folder)), options.name === undefined);
-  const project = options.project === undefined ? UNKNOWN_PROJECT : check('project', options.project);
-  const region = check('region', options.region ?? DEFAULT_REGION);
-  const base = check('image', options.image ?? BASE);
+  for (const value of VALUES) {
+    const fault = options[value] === undefined ? undefined : findFault(value, options[value]);
+    if (fault !== undefined) throw new ServingError('INVALID_INPUT', `--${value}: ${fault}`);
+  }
+  const name = options.name ?? nameOf(folder);
   const values: Readonly<Record<string, string>> = {
     __NAME__: name,
-    __PROJECT__: project,
-    __REGION__: region,
-    __BASE__: base,
+    __PROJECT__: options.project ?? UNKNOWN_PROJECT,
+    __REGION__: options.region ?? DEFAULT_REGION,
+    __BASE__: options.image ?? BASE,
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a substitution of Cloud Build.
     __BUILD_BASE__: options.image ?? '${_REGION}-docker.pkg.dev/$PROJECT_ID/ml/ml-model:latest',
   };
@@ -112,15 +99,11 @@ export function createProject(options: ProjectOptions, { template, example }: Pr
   return { files, replaced };
 }
 
-function check(what: keyof typeof RULES, value: string, ofFolder = false): string {
-  const [pattern, takes] = RULES[what];
-  if (pattern.test(value)) return value;
-  const option = `--${what} ${JSON.stringify(value)}`;
-  if (!ofFolder) throw new ServingError('INVALID_INPUT', `${option} is not usable: it takes ${takes}`);
-  throw new ServingError(
-    'INVALID_INPUT',
-    `the name of the folder, ${JSON.stringify(value)}, is not one for a service: give --${what}, ${takes}`,
-  );
+function nameOf(folder: string): string {
+  const name = basename(resolve(folder));
+  const fault = findFault('name', name);
+  if (fault === undefined) return name;
+  throw new ServingError('INVALID_INPUT', `the name of the folder is not one for a service, give --name: ${fault}`);
 }
 
 /**
