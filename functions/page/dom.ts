@@ -16,6 +16,10 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** A name that may be broken after its separators. */
+export const breakable = (name: string): Child[] =>
+  name.split(/(?<=[_./:-])/).flatMap((part, i) => (i === 0 ? [part] : [el('wbr'), part]));
+
 /** The element of the page with this id, which must exist. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T;

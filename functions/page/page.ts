@@ -25,6 +25,8 @@ let form: InputForm | undefined;
 let models: readonly Listed[] = [];
 /** What the form is made for, or is being made for. */
 let described = '';
+/** The name of the model behind `/predict`, once it is known. */
+let main: string | undefined;
 let isReady = false;
 /** Predictions that were started: only the last one is shown. */
 let started = 0;
@@ -81,9 +83,9 @@ function hideModel(): void {
 
 function onStatus(now: Status | undefined): boolean {
   const isMain = target.name === undefined;
-  const main = isMain && now !== undefined && now.state !== 'idle' ? now.name : undefined;
   const isListed = models.some(({ name }) => name === now?.name);
   const hasNone = isMain && models.length > 0 && (now === undefined || (now.state === 'failed' && !isListed));
+  if (isMain) main = hasNone || now === undefined || now.state === 'idle' ? undefined : now.name;
   byId('catalogue').hidden = !hasNone;
   byId('waiting').hidden = hasNone || shown !== undefined;
   byId('status-title').parentElement!.hidden = hasNone;
@@ -92,7 +94,7 @@ function onStatus(now: Status | undefined): boolean {
     showCatalogue(models, choose);
   }
   if (now === undefined && !hasNone) tokenBar.ask(tokenNow() !== '');
-  showPicker({ models, main: hasNone ? undefined : main, target, onChosen: choose });
+  showPicker({ models, main, target, onChosen: choose });
   isReady = now !== undefined && serves(now);
   predictButton.disabled = !isReady;
   if (now !== undefined && isReady) void describe(now);

@@ -211,3 +211,30 @@ describe('the page of each kind of model, in a repository without a main model',
     await page.context().close();
   });
 });
+
+test('a repository with a main model begins with it; the picker changes the address of the requests, and back', async () => {
+  const settings = { MODEL_URI: join(folder, 'models'), MODEL_NAME: 'versions', INFERENCE_PROCESSES: '1' };
+  const main = await startServer(['dist/server.js'], settings, ROOT);
+  try {
+    const { page, complaints } = await open(browser, `${main.url}/`);
+    const code = async () => (await page.locator('#code').textContent()) ?? '';
+    await ready(page);
+    assert.match(await code(), /'http:\/\/[^/]+\/predict'/);
+    const model = page.getByLabel('Model', { exact: true });
+    assert.equal(await model.locator('option:checked').textContent(), 'versions (/predict)');
+    for (const [name, address] of [
+      ['tags', /\/models\/tags\/predict'/],
+      ['versions', /'http:\/\/[^/]+\/predict'/],
+    ] as const) {
+      await model.selectOption(name);
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+      await ready(page);
+      await predict(page);
+      assert.match(await code(), address);
+    }
+    assert.deepEqual(complaints, []);
+    await page.context().close();
+  } finally {
+    await main.stop();
+  }
+});

@@ -95,9 +95,12 @@ function createTensorControl(field: Field, id: string, onChange: () => void): Co
   const problem = el('p', { class: 'field-error', role: 'alert' });
   const hint = el('span', { class: 'hint' }, '.npy or .json');
   let large: LargeValue | undefined;
+  /** The JSON of it: it is asked for at every change of the form. */
+  let json: string | undefined;
 
   function show(next: LargeValue | undefined): void {
     large = next;
+    json = undefined;
     text.hidden = next !== undefined;
     shown.hidden = next === undefined;
     title.textContent = next?.title ?? '';
@@ -138,7 +141,10 @@ function createTensorControl(field: Field, id: string, onChange: () => void): Co
     main: text,
     read() {
       try {
-        if (large !== undefined) return large.json();
+        if (large !== undefined) {
+          json ??= large.json();
+          return json;
+        }
         JSON.parse(text.value);
       } catch (error) {
         throw invalid(field, `this is not JSON: ${(error as Error).message}`);

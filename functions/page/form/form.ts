@@ -1,4 +1,4 @@
-import { byId, el } from '../dom.ts';
+import { breakable, byId, el } from '../dom.ts';
 import type { Failure } from '../failure.ts';
 import type { ModelInfo } from '../model.ts';
 import { type Control, createControl } from './control.ts';
@@ -117,7 +117,7 @@ function createItem(field: Field, id: string, onChange: () => void): Item {
   const note = el('p', { class: 'field-error', id: `${id}-error` });
   const hint = el('span', { class: 'hint', id: `${id}-hint` }, hintOf(field));
   control.main.setAttribute('aria-describedby', `${id}-hint ${id}-error`);
-  const label = el('label', { for: id, title: field.label }, field.label);
+  const label = el('label', { for: id, title: field.label }, ...breakable(field.label));
   const element = el('div', { class: 'field' }, el('div', { class: 'label' }, label, hint), control.element, note);
   return { field, control, element, note, hint };
 }

@@ -58,6 +58,8 @@ export function createLive(): Live {
       const sorted = durations.toSorted((a, b) => a - b);
       set('figure-median', millisecondsText(sorted[Math.floor(sorted.length / 2)]!));
       byId('page-figures').hidden = false;
+      // The first prediction may have loaded the model.
+      if (durations.length === 1) void ask();
       byId('spark-line').setAttribute('points', pointsOf(durations));
       byId('spark').toggleAttribute('hidden', durations.length < 2);
     },
