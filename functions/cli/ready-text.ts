@@ -24,7 +24,10 @@ export function addressLines({ url, hasPage }: Address, predict: string | undefi
 }
 
 /** A shell line that predicts the model's example, or zeros of its signature; a sentence if the row is too long for a line. */
-export function exampleCall(live: Pick<Generation, 'manifest' | 'signature' | 'rows' | 'examples'>, address: Address): string {
+export function exampleCall(
+  live: Pick<Generation, 'manifest' | 'signature' | 'rows' | 'examples'>,
+  address: Address,
+): string {
   const examples = makeExamples(live);
   if (examples === undefined) {
     const inputs = live.signature.inputs.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.join(', ')}]`);

@@ -362,3 +362,90 @@ export function textOfSetting(name: SettingName): string | undefined {
 export function isInProduction(): boolean {
   return process.env.NODE_ENV === 'production' || textOfSetting('K_SERVICE') !== undefined;
 }
+
+/** Where a server listens. */
+interface Address {
+  /** As `HOST`. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The address and port for requests; other settings are not read. @throws ConfigError as `readConfig` does. */
+function readAddress(env: NodeJS.ProcessEnv): Address {
+  const port = readSetting('AIP_HTTP_PORT', env);
+  // Both platforms send requests and probes from outside of the container.
+  const isReached = port !== undefined || readSetting('K_SERVICE', env) !== undefined;
+  const host = isReached && !env.HOST?.trim() ? '*' : readSetting('HOST', env);
+  return { host, port: port ?? readSetting('PORT', env) };
+}
+
+/**
+ * The address and port that respond to probes without a client certificate, and whether over TLS; other settings are not read.
+ * @throws ConfigError as `readConfig` does.
+ */
+export function readProbeAddress(env: NodeJS.ProcessEnv = process.env): Address & { readonly tls: boolean } {
+  const tls = readSetting('TLS_CERT_FILE', env) !== undefined;
+  const address = readAddress(env);
+  const port = readSetting('ADMIN_PORT', env);
+  if (port === undefined) return { ...address, tls };
+  return { host: readSetting('ADMIN_HOST', env) ?? address.host, port, tls };
+}
+
+function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Config[K] {
+  const { default: fallback, schema, takes, secret: hidden }: Setting<unknown> = SETTINGS[name];
+  const given = env[name]?.trim() || fallback;
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data as Config[K];
+  throw new ConfigError(`${name}=${hidden ? '…' : JSON.stringify(given)} is not usable: it takes ${takes}`);
+}
+
+/** Refuses settings of ports and certificates that contradict each other. */
+function refuseListeners(config: Config): void {
+  const { PORT, ADMIN_PORT, ADMIN_HOST, TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE } = config;
+  if ((TLS_CERT_FILE === undefined) !== (TLS_KEY_FILE === undefined)) {
+    const [set, unset] = TLS_KEY_FILE === undefined ? ['CERT', 'KEY'] : ['KEY', 'CERT'];
+    throw new ConfigError(`TLS_${set}_FILE is set and TLS_${unset}_FILE is not: set both, or none`);
+  }
+  if (TLS_CLIENT_CA_FILE !== undefined && TLS_CERT_FILE === undefined) {
+    throw new ConfigError('TLS_CLIENT_CA_FILE is set and TLS_CERT_FILE is not: client certificates need TLS');
+  }
+  if (TLS_CLIENT_CA_FILE !== undefined && ADMIN_PORT === undefined) {
+    throw new ConfigError(
+      'TLS_CLIENT_CA_FILE is set and ADMIN_PORT is not: set it for probes, which have no client certificate',
+    );
+  }
+  if (ADMIN_HOST !== undefined && ADMIN_PORT === undefined) {
+    throw new ConfigError('ADMIN_HOST is set and ADMIN_PORT is not: set both, or none');
+  }
+  if (ADMIN_PORT === PORT && PORT !== 0) {
+    throw new ConfigError(`ADMIN_PORT=${PORT} is not usable: it is the port for requests too`);
+  }
+}
+
+/** Refuses a path of Vertex AI that names another model than `MODEL_NAME`: both paths serve the model behind `/predict`. */
+function refuseOtherModels(config: Config): void {
+  for (const name of ['AIP_PREDICT_ROUTE', 'AIP_HEALTH_ROUTE'] as const) {
+    const route = config[name];
+    const named = route === undefined ? undefined : modelOfRoute(route);
+    if (named === undefined || config.MODEL_NAME === undefined || named === config.MODEL_NAME) continue;
+    const both = `${name}=${JSON.stringify(route)} is not usable: it names the model ${named}, and MODEL_NAME is ${config.MODEL_NAME}`;
+    throw new ConfigError(`${both}: name the same model in both`);
+  }
+}
+
+/** Refuses a list of names that has no effect, and the mode that needs one without it. */
+function refuseNamesAlone({ MODEL_NAMES, MODEL_LOAD_ON_REQUEST }: Config): void {
+  if ((MODEL_NAMES !== undefined) === (MODEL_LOAD_ON_REQUEST === 'listed')) return;
+  const message = `MODEL_LOAD_ON_REQUEST=${JSON.stringify(MODEL_LOAD_ON_REQUEST)} is not usable`;
+  if (MODEL_NAMES === undefined) throw new ConfigError(`${message}: MODEL_NAMES is not set: name the models in it`);
+  throw new ConfigError(`${message}: MODEL_NAMES names models, and takes effect only if it is listed`);
+}
+
+/** Refuses keys that verify nothing, and required signatures without keys. */
+function refuseKeysAlone({ MODEL_SIGNATURE, MODEL_PUBLIC_KEY_FILE }: Config): void {
+  if ((MODEL_PUBLIC_KEY_FILE !== undefined) === (MODEL_SIGNATURE === 'required')) return;
+  const message = `MODEL_SIGNATURE=${JSON.stringify(MODEL_SIGNATURE)} is not usable: MODEL_PUBLIC_KEY_FILE`;
+  if (MODEL_PUBLIC_KEY_FILE === undefined)
+    throw new ConfigError(`${message} is not set: name the file of the keys in it`);
+  throw new ConfigError(`${message} is set, and takes effect only if it is required`);
+}

@@ -10,7 +10,7 @@ const ADDRESS = { url: 'http://localhost:8080', hasPage: true, needsToken: false
 function live(inputs: Signature['inputs'], features?: unknown) {
   const signature: Signature = { inputs, outputs: [] };
   const manifest = features === undefined ? {} : { example: { features: features as never } };
-  return { signature, manifest, rows: createRowDecoder(signature, undefined, false) };
+  return { signature, manifest, examples: [], rows: createRowDecoder(signature, undefined, false) };
 }
 
 const FLOATS = [{ name: 'x', dtype: 'float32', shape: [-1, 2] }] as const;

@@ -12,7 +12,9 @@ const TEMPLATE = 'functions/cli/init/template';
 export const PAGES: readonly string[] = globSync('**/*.md', {
   cwd: ROOT,
   exclude: (path) =>
-    OTHERS.includes(path.split(/[/\\]/)[0]!) || path.endsWith('node_modules') || path.replaceAll('\\', '/') === TEMPLATE,
+    OTHERS.includes(path.split(/[/\\]/)[0]!) ||
+    path.endsWith('node_modules') ||
+    path.replaceAll('\\', '/') === TEMPLATE,
 })
   .map((path) => path.replaceAll('\\', '/'))
   .sort();
