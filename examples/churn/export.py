@@ -38,6 +38,7 @@ onx = to_onnx(model, initial_types=inputs, options={"zipmap": False})
 
 manifest = {
     "description": "Whether a customer of a phone company leaves within the next three months.",
+    "input": {"categories": {name: sorted(customers[name].unique()) for name in CATEGORIES}},
     "output": "label",
     "classes": ["stays", "leaves"],
     "example": {"features": X_test.iloc[0].to_dict()},

@@ -52,6 +52,7 @@ export function makeChurn(folder: string): string {
     model: toOnnx(pipeline),
     manifest: {
       description: 'Whether a customer of a phone company leaves within the next three months.',
+      input: { categories: CATEGORIES },
       output: 'label',
       classes: ['stays', 'leaves'],
       example: { features: example },
