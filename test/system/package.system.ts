@@ -16,12 +16,11 @@ let archive: string;
 after(() => rmSync(temp, { recursive: true }));
 
 before(async () => {
-  mkdirSync(sources);
   // npm takes the nearest folder with a package.json or node_modules for the user's own.
   mkdirSync(join(user, 'node_modules'), { recursive: true });
   // A copy: npm replaces package.json while it packs, and other tests read it.
-  for (const name of ['functions', 'scripts', 'models', 'package.json', 'package-lock.json', 'README.md', 'LICENSE'])
-    cpSync(join(ROOT, name), join(sources, name), { recursive: true });
+  const left = /[/\\](node_modules|\.?dist(-\d+)?|\.git|shared|coverage|tmp)$/;
+  cpSync(ROOT, sources, { recursive: true, filter: (path) => path === ROOT || !left.test(path) });
   symlinkSync(join(ROOT, 'node_modules'), join(sources, 'node_modules'));
   await npm(sources, `pack --pack-destination ${temp}`);
   const [packed] = globSync('*.tgz', { cwd: temp });
