@@ -1,4 +1,5 @@
 import { ServingError } from '../../errors.ts';
+import { decodeNested } from '../../tensor/decode.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 import type { Manifest } from '../folder/manifest.ts';
 
@@ -41,6 +42,11 @@ function checkCategories(input: Manifest['input'], inputs: Signature['inputs']):
     if (spec.dtype === 'bool' || other !== undefined) {
       const what = spec.dtype === 'bool' ? 'leave it out' : `a ${type} is needed, not ${JSON.stringify(other)}`;
       throw misfit(`input.categories: ${name} is ${spec.dtype}: ${what}`);
+    }
+    try {
+      decodeNested(values, spec.dtype, [values.length], `input.categories.${name}`);
+    } catch (error) {
+      throw misfit((error as ServingError).message);
     }
   }
 }

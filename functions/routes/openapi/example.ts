@@ -2,6 +2,7 @@ import type { Feeds } from '../../engine/batch-rows.ts';
 import type { Manifest } from '../../model/folder/manifest.ts';
 import { syntheticRow } from '../../model/serving/batching-decision.ts';
 import type { Generation } from '../../model/serving/generation.ts';
+import { decodeNested } from '../../tensor/decode.ts';
 import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { elementCount, type Signature, type Tensor } from '../../tensor/tensor.ts';
@@ -62,9 +63,7 @@ function withCategories<T extends Feeds>(row: T, { inputs }: Signature, { input 
     const place = input?.features?.indexOf(name) ?? -1;
     const slot = place === -1 ? inputs.findIndex((spec) => spec.name === name) : 0;
     const { dtype, data } = row.tensors[slot] as Tensor;
-    const value = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(first!) : first;
-    // The elements of a float16 are bits.
-    if (dtype === 'float16') continue;
+    const [value] = decodeNested([first!], dtype, [1], name).data;
     (data as unknown[]).fill(value, place === -1 ? 0 : place, place === -1 ? data.length : place + 1);
   }
   return row;

@@ -74,6 +74,24 @@ const MISFITS: [title: string, manifest: Manifest, model: Signature, message: st
     'input.categories: x is float32: a number is needed, not "red"',
   ],
   [
+    'a fraction for an integer',
+    { input: { categories: { x: [1, 1.5] } } },
+    signature([spec('y', [-1])], [spec('x', [-1, 1], 'int64')]),
+    'input.categories.x[1]: expected an integer from -9223372036854775808 to 9223372036854775807 (int64), got 1.5',
+  ],
+  [
+    'a number beyond its type',
+    { input: { categories: { x: [255, 256] } } },
+    signature([spec('y', [-1])], [spec('x', [-1, 1], 'uint8')]),
+    'input.categories.x[1]: expected an integer from 0 to 255 (uint8), got 256',
+  ],
+  [
+    'an integer beyond int64',
+    { input: { categories: { x: [9_223_372_036_854_775_808n] } } },
+    signature([spec('y', [-1])], [spec('x', [-1, 1], 'int64')]),
+    'input.categories.x[0]: expected an integer from -9223372036854775808 to 9223372036854775807 (int64), got 9223372036854775808',
+  ],
+  [
     'categories of a boolean',
     { input: { categories: { x: [0, 1] } } },
     signature([spec('y', [-1])], [spec('x', [-1, 1], 'bool')]),

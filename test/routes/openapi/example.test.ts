@@ -88,3 +88,13 @@ test('a made-up row has the first category of a feature, or of an input', () => 
   const { tensors } = makeExamples(modelOf(table, true, { input: { categories } }))!;
   assert.match(JSON.stringify(tensors), /"data":\["Oslo"\].*"data":\[9007199254740993\]/);
 });
+
+test('a made-up row has a category of any type of floats, also one that JSON gives as a long integer', () => {
+  const features = (dtype: 'float16' | 'float32' | 'float64', value: number | bigint) => {
+    const input = { categories: { x: [value] } };
+    return JSON.stringify(makeExamples(modelOf([tensorSpec('x', dtype, -1, 1)], true, { input }))!.features);
+  };
+  assert.equal(features('float16', 1.5), '[1.5]');
+  assert.equal(features('float32', 9_007_199_254_740_993n), '[9007199000000000]');
+  assert.equal(features('float64', 9_007_199_254_740_993n), '[9007199254740992]');
+});
