@@ -5,10 +5,12 @@ import {
   cpSync,
   existsSync,
   globSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -199,6 +201,21 @@ describe('a model', () => {
     create({ model: join(root, 'iris') });
     for (const path of ['1/model.onnx', '2/golden.json'])
       assert.ok(existsSync(join(folder, 'models/fraud', path)), path);
+  });
+
+  test('whose files are links, as in a cache of downloads, is copied as the files themselves', () => {
+    mkdirSync(join(root, 'snapshot'));
+    for (const file of ['model.onnx', 'golden.json']) {
+      cpSync(join(SOURCES.example, file), join(root, `blob-${file}`));
+      symlinkSync(`../blob-${file}`, join(root, 'snapshot', file));
+    }
+    for (const model of [join(root, 'snapshot'), join(root, 'snapshot/model.onnx')]) {
+      create({ model, force: true });
+      const copy = join(folder, 'models/fraud/model.onnx');
+      assert.ok(lstatSync(copy).isFile(), model);
+      assert.deepEqual(readFileSync(copy), readFileSync(IRIS));
+      assert.ok(lstatSync(join(folder, 'models/fraud/golden.json')).isFile());
+    }
   });
 
   test('that cannot be used is refused with what was expected, and nothing is written', () => {

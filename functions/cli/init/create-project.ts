@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { inspectModel } from '../../onnx/inspect.ts';
@@ -95,7 +95,11 @@ export function createProject(options: ProjectOptions, { template, example }: Pr
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), text, { mode: statSync(from).mode });
   }
-  for (const [file, from] of copies) cpSync(from, join(folder, file), { recursive: true });
+  for (const [file, from] of copies) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    // Follows links, which the files of a cache of downloads are.
+    copyFileSync(from, join(folder, file));
+  }
   return { files, replaced };
 }
 
@@ -124,8 +128,8 @@ function filesOf(model: string): (readonly [file: string, from: string])[] {
 }
 
 function filesOfFolder(model: string): (readonly [file: string, from: string])[] {
-  const entries = readdirSync(model, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const files = entries.map(({ parentPath, name }) => relative(model, join(parentPath, name)));
+  const paths = readdirSync(model, { recursive: true, encoding: 'utf8' });
+  const files = paths.filter((path) => statSync(join(model, path), { throwIfNoEntry: false })?.isFile());
   const onnx = files.filter((file) => /^(\d+[/\\])?model\.onnx$/.test(file));
   if (onnx.length === 0)
     throw refuseModel(model, `expected ${MODEL_FILE} in it, or in a folder with the number of a version`);
