@@ -7,6 +7,7 @@ export const IMAGE_FILES: readonly string[] = [
   'cloud-run/*.yaml',
   'k8s/**/*.yaml',
   'scripts/cloud-build/*.sh',
+  'functions/cli/init/template/*.yaml',
 ];
 
 /** The images of others, without tags. */
