@@ -38,6 +38,7 @@ export function buildIfNeeded(time: Time = 'mtimeMs', root = ROOT): void {
   }
   try {
     if (isFresh(time, root)) return;
+    process.stderr.write('building dist/, because its sources have changed\n');
     const { status } = spawnSync(process.execPath, [join(root, 'scripts/build.ts')], { stdio: ['ignore', 2, 2] });
     if (status !== 0) process.exit(status ?? 1);
   } finally {

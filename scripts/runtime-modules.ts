@@ -64,14 +64,10 @@ export function isRuntimeFile(path: string): boolean {
   return !name.startsWith('.') && !/\.(map|[cm]?ts|md|markdown|flow|tsbuildinfo)$/i.test(name);
 }
 
-if (import.meta.main) {
-  const usage = `node scripts/runtime-modules.ts: copies the packages that the container's bundle loads into FOLDER/node_modules.
-
-Usage: node scripts/runtime-modules.ts FOLDER`;
-  const target = readCommandLine(usage, {}, [1, 1]).positionals[0]!;
-  const root = join(import.meta.dirname, '..');
+/** Copies the packages `names` and their dependencies, by the lock file of `root`, into `target`/node_modules. */
+export function copyPackages(root: string, target: string, names: readonly string[]): void {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Lock };
-  for (const folder of dependencyFolders(lock.packages, CONTAINER_EXTERNALS)) {
+  for (const folder of dependencyFolders(lock.packages, names)) {
     // Types only, and the packages of other platforms that npm left out.
     if (folder.includes('node_modules/@types/') || !existsSync(join(root, folder))) continue;
     const own = join(root, folder);
@@ -80,4 +76,12 @@ Usage: node scripts/runtime-modules.ts FOLDER`;
       filter: (path) => isRuntimeFile(path) && !path.slice(own.length).startsWith('/node_modules'),
     });
   }
+}
+
+if (import.meta.main) {
+  const usage = `node scripts/runtime-modules.ts: copies the packages that the container's bundle loads into FOLDER/node_modules.
+
+Usage: node scripts/runtime-modules.ts FOLDER`;
+  const target = readCommandLine(usage, {}, [1, 1]).positionals[0]!;
+  copyPackages(join(import.meta.dirname, '..'), target, CONTAINER_EXTERNALS);
 }

@@ -83,7 +83,7 @@ test('a tag of a version is released: published with provenance and no token, wi
   const text = commands('release');
   assert.match(text, /^npm run audit -- --require$/m);
   assert.match(text, /^npm publish --provenance /m);
-  assert.match(text, /gh release create .* bundle\.cdx\.json dependencies\.cdx\.json dist\/THIRD_PARTY_LICENSES\.txt/);
+  assert.match(text, /gh release create .* dist\/sbom\.cdx\.json dist\/THIRD_PARTY_LICENSES\.txt/);
   assert.doesNotMatch(read('.github/workflows/release.yml'), /secrets\.|NPM_TOKEN|NODE_AUTH_TOKEN/);
 });
 

@@ -26,11 +26,10 @@ export function createProgram(): Command {
 
 /** Runs the program with the arguments of the command line, and sets the exit code. */
 export async function run(args: readonly string[]): Promise<void> {
-  // The reader of a pipe, such as `head`, has read enough.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
+      // The reader of a pipe, such as `head`, has read enough: a server serves on.
       if (error.code !== 'EPIPE') throw error;
-      process.exit();
     });
   }
   try {

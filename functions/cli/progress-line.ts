@@ -10,20 +10,21 @@ const PHASES: Readonly<Record<NonNullable<ModelStatus['phase']>, string>> = {
   warming: 'warming up',
 };
 const BAR = 24;
+const DEFAULT_COLUMNS = 80;
 const UNITS = ['bytes', 'kB', 'MB', 'GB'];
 
 /**
  * The progress of a load as one line: a bar while its bytes are fetched, else the phase and its seconds.
  * @param uri the address of the model: its name is not known before its files are
- * @param columns of the terminal: a longer line is cut, because one that wraps cannot be rewritten
+ * @param columns of the terminal: a longer line is cut, because one that wraps cannot be rewritten; 0: not known
  */
-export function progressLine(status: Progress, uri: string, columns = 80): string {
+export function progressLine(status: Progress, uri: string, columns: number): string {
   const { phase = 'listing', fetched, bytes, seconds } = status;
   const line =
     fetched === undefined || !bytes
       ? `loading ${uri}: ${PHASES[phase]}, ${seconds.toFixed(1)} s`
       : `loading ${uri}: ${bar(fetched / bytes)} ${formatBytes(fetched)} of ${formatBytes(bytes)}`;
-  return line.slice(0, Math.max(1, columns - 1));
+  return line.slice(0, (columns || DEFAULT_COLUMNS) - 1);
 }
 
 function bar(part: number): string {

@@ -30,26 +30,29 @@ export function createReport(options: ReportOptions = {}): Supervisor {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
   async function report(port: number): Promise<void> {
-    const { app, config, logger } = started;
+    const { config } = started;
     const address = addressOf(config, port);
     if (process.stderr.isTTY) process.once('SIGINT', () => say('stopping: requests in flight are finished first'));
-    if (config.MODEL_LOAD === 'lazy') {
-      say(addressLines(address, 'the model is loaded at the first request').join('\n'));
-      return;
-    }
+    const isLazy = config.MODEL_LOAD === 'lazy';
+    const predict = isLazy ? 'the model is loaded at the first request' : await load(address);
+    say(addressLines(address, predict).join('\n'));
+    if (options.opensPage && address.hasPage) openPage(`${address.url}/`, say);
+  }
+
+  /** Reports the load of the model. @returns how to call it; undefined if it did not load */
+  async function load(address: Address): Promise<string | undefined> {
+    const { app, config, logger } = started;
     const levels = logger.levels();
     if (options.isQuiet) logger.setLevels(['critical']);
     try {
       const live = await withProgress(app.model, config.MODEL_URI);
-      const seconds = app.model.status().seconds.toFixed(1);
-      say(`${live.name} ${live.version} is ready, after ${seconds} s\n`);
-      say(addressLines(address, exampleCall(live, address)).join('\n'));
-      if (options.opensPage) openPage(`${address.url}/`, say);
+      say(`${live.name} ${live.version} is ready, after ${app.model.status().seconds.toFixed(1)} s\n`);
+      return exampleCall(live, address);
     } catch (error) {
       const reason = reasonOf(error);
       if (options.endsIfFailed) await end(reason);
       say(`the model behind /predict is not ready: ${reason}\n`);
-      say(addressLines(address, undefined).join('\n'));
+      return undefined;
     } finally {
       logger.setLevels(levels);
     }

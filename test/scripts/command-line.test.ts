@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { run } from '../system/program.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -22,24 +23,26 @@ test('the programs are found', () => {
     assert.ok(programs.has(`scripts/${name}.ts`), name);
 });
 
-for (const file of [...programs].sort()) {
-  test(`${file} --help prints its usage, and does nothing else`, async () => {
-    const { stdout, stderr, code } = await run(process.execPath, [join(ROOT, file), '--help']);
-    assert.deepEqual([code, stderr], [0, '']);
-    assert.match(stdout, /^usage: (npm|node|onnx-cloud-run) /im);
-  });
-  if (PASS_ON.has(file)) continue;
-  test(`${file} refuses an unknown option with one line, and exit code 2`, async () => {
-    const { stdout, stderr, code } = await run(process.execPath, [join(ROOT, file), '--colour']);
-    assert.deepEqual([code, stdout], [2, '']);
-    assert.match(stderr.split('\n')[0]!, /Unknown option '--colour'/);
-    if (file !== 'scripts/conformance.ts') assert.equal(stderr.trimEnd().split('\n').length, 1);
-  });
-}
+describe('each program', { concurrency: availableParallelism() * 2 }, () => {
+  for (const file of [...programs].sort()) {
+    test(`${file} --help prints its usage, and does nothing else`, async () => {
+      const { stdout, stderr, code } = await run(process.execPath, [join(ROOT, file), '--help']);
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.match(stdout, /^usage: (npm|node|onnx-cloud-run) /im);
+    });
+    if (PASS_ON.has(file)) continue;
+    test(`${file} refuses an unknown option with one line, and exit code 2`, async () => {
+      const { stdout, stderr, code } = await run(process.execPath, [join(ROOT, file), '--colour']);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr.split('\n')[0]!, /Unknown option '--colour'/);
+      if (file !== 'scripts/conformance.ts') assert.equal(stderr.trimEnd().split('\n').length, 1);
+    });
+  }
+});
 
 test('an argument too many and one too few are refused', async () => {
   const prune = await run(process.execPath, [join(ROOT, 'scripts/prune-onnxruntime.ts'), 'a', 'b']);
   assert.deepEqual([prune.code, prune.stderr], [2, 'unexpected argument "b"; --help prints the usage\n']);
-  const sbom = await run(process.execPath, [join(ROOT, 'scripts/sbom.ts')]);
-  assert.deepEqual([sbom.code, sbom.stderr], [2, 'expected 1 argument, got 0; --help prints the usage\n']);
+  const models = await run(process.execPath, [join(ROOT, 'scripts/bench-models.ts')]);
+  assert.deepEqual([models.code, models.stderr], [2, 'expected 1 argument, got 0; --help prints the usage\n']);
 });

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { filesForUpload } from '../helpers/google-cloud/upload.ts';
-import { ROOT, run, type Served, serve } from './program.ts';
+import { npm } from './npm.ts';
+import { ROOT, type Served, serve } from './program.ts';
 
 /** What `gcloud run deploy --source . --function predict` does: uploads the sources, and lets Google's buildpack build them. */
-const NPM_BOUND_MS = 300_000;
 const files = filesForUpload(ROOT);
 const folder = mkdtempSync(join(tmpdir(), 'functions-source-'));
 let server: Served | undefined;
@@ -18,9 +18,10 @@ before(async () => {
     cpSync(join(ROOT, file), join(folder, file));
   }
   // The buildpack's own steps. It sets NODE_ENV so that what the build needs is installed, too.
-  await npm('ci --prefer-offline --no-audit --no-fund', { NODE_ENV: 'development' });
-  await npm('run gcp-build');
-  await npm('prune --omit=dev --no-audit --no-fund');
+  const { stderr } = await npm(folder, 'ci --prefer-offline --no-audit --no-fund', { NODE_ENV: 'development' });
+  assert.equal(stderr, '', 'npm ci prints no warning');
+  await npm(folder, 'run gcp-build');
+  await npm(folder, 'prune --omit=dev --no-audit --no-fund');
   const framework = join(folder, 'node_modules/.bin/functions-framework');
   server = await serve(
     [framework, '--target', 'predict'],
@@ -32,17 +33,6 @@ after(async () => {
   await server?.stop();
   rmSync(folder, { recursive: true });
 });
-
-async function npm(command: string, env: Record<string, string> = {}): Promise<void> {
-  // Where packages come from is the machine's business; the settings of an npm that runs this test are not.
-  const inherited = Object.entries(process.env).filter(([name]) =>
-    /^(npm_config_registry|.*_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name),
-  );
-  const all = { ...(Object.fromEntries(inherited) as Record<string, string>), ...env };
-  const line = ['-c', `cd "$0" && exec npm ${command}`, folder];
-  const { code, stdout, stderr } = await run('bash', line, all, NPM_BOUND_MS);
-  assert.equal(code, 0, `npm ${command}: ${stdout}${stderr}`.slice(-4000));
-}
 
 test('what is uploaded is what the build needs, and nothing that was built or is a secret', () => {
   for (const file of ['package.json', 'package-lock.json', '.npmrc', 'scripts/build.ts', 'models/iris/model.onnx'])
