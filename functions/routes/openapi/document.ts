@@ -111,7 +111,7 @@ const SHARED: Json = {
  */
 export function writeDocument(routes: readonly Listed[], live: Generation | undefined, isOpen?: IsOpen): string {
   const batchQuery = (z.toJSONSchema(batchQuerySchema) as Json).properties as Json;
-  const examples = live === undefined ? undefined : makeExamples(live);
+  const examples = live === undefined ? undefined : makeExamples(isPublic(routes, isOpen) ? withoutRows(live) : live);
   const context: DocumentContext =
     live === undefined
       ? { batchQuery }
@@ -149,6 +149,18 @@ export function writeDocument(routes: readonly Listed[], live: Generation | unde
     ...(live !== undefined && { 'x-model': describeModel(live, examples) }),
   });
 }
+
+/** Whether everybody may read the document, on a server where only callers may use the models. */
+const isPublic = (routes: readonly Listed[], isOpen: IsOpen): boolean =>
+  isOpen !== undefined && routes.some((route) => route.path === '/openapi.json' && isOpen(route));
+
+/** What an example is made of, without the golden rows: they may be data that is not for everybody. */
+const withoutRows = ({ manifest, signature, rows }: Generation): Parameters<typeof makeExamples>[0] => ({
+  manifest,
+  signature,
+  rows,
+  examples: [],
+});
 
 /** The operation of a route that needs a caller's token. */
 function forCallers(operation: Json): Json {

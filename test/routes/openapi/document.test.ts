@@ -235,6 +235,23 @@ test('a server that authenticates nobody says nothing of tokens of callers', () 
   assert.equal(document.paths['/predict'].post.security, undefined);
 });
 
+test('a document that everybody may read has no golden row, on a server where other routes need a token', () => {
+  const iris = modelOf({ inputs: [tensor('x', 'float32', -1, 2)] });
+  const live = { ...iris, examples: [{ features: [41, 42], outputs: {} }] } as unknown as Generation;
+  const routes: Listed[] = [...ROUTES, { method: 'GET', path: '/openapi.json' }];
+  const shown = (isOpen?: (route: Listed) => boolean): boolean =>
+    writeDocument(routes, live, isOpen).includes('[41,42]');
+  assert.equal(shown(), true);
+  assert.equal(
+    shown(() => false),
+    true,
+  );
+  assert.equal(
+    shown(({ path }) => path === '/openapi.json'),
+    false,
+  );
+});
+
 test('the descriptions of the models and their golden rows are listed where the page is', async () => {
   const paths = (await routesOf()).map(({ path }) => path);
   assert.ok(paths.includes('/models/{name}/examples') && paths.includes('/models/{name}/versions/{version}/examples'));
