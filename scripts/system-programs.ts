@@ -22,8 +22,8 @@ const apt = (name: string): string => `apt-get install -y ${name}`;
 
 /** The programs that the system tests need. */
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
-  { name: 'chromium', install: apt('chromium'), tests: ['browser-client', 'page', 'site'] },
-  { name: 'curl', install: apt('curl'), tests: ['examples', 'page', 'quick-start'] },
+  { name: 'chromium', install: apt('chromium'), tests: ['browser-client', 'page', 'page-kinds', 'site'] },
+  { name: 'curl', install: apt('curl'), tests: ['examples', 'page', 'quick-start', 'readme'] },
   { name: 'git', install: apt('git'), tests: ['cloud-run', 'functions-source'] },
   {
     name: 'gcloud',
@@ -40,7 +40,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
     optional: true,
   },
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
-  { name: 'python3', install: apt('python3'), tests: ['examples', 'page', 'python-client', 'python-faults'] },
+  { name: 'python3', install: apt('python3'), tests: ['examples', 'page', 'python-client', 'python-faults', 'readme'] },
   {
     name: 'redis-server',
     install: apt('redis-server'),
@@ -56,7 +56,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   {
     name: 'docker',
     install: `${apt('docker.io')}, and have its daemon run`,
-    tests: ['image', 'image-contract', 'image-own', 'image-running', 'cloud-build-image', 'compose'],
+    tests: ['image', 'image-contract', 'image-own', 'image-running', 'cloud-build-image', 'compose', 'readme'],
     probes: [['docker', 'info']],
   },
   {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { findMissing, SYSTEM_PROGRAMS } from '../../scripts/system-programs.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
 
 /** A folder with a file of each name: an executable one, or not. */
 function withPrograms(files: Record<string, boolean>, body: (folder: string) => void): void {
@@ -46,5 +48,21 @@ test('a program with probes is missing until one of them succeeds: a client with
 test('every test that a program is needed for exists', () => {
   for (const name of SYSTEM_PROGRAMS.flatMap(({ tests }) => tests)) {
     assert.ok(existsSync(join(import.meta.dirname, `../system/${name}.system.ts`)), name);
+  }
+});
+
+test('a test that starts a browser, Docker, Python or kubectl is listed for it: without the program it is left out', () => {
+  const uses: readonly (readonly [program: string, source: RegExp])[] = [
+    ['chromium', /from '(\.\/browser\.ts|playwright-core)'/],
+    ['docker', /from '\.\.\/helpers\/image\.ts'/],
+    ['python3', /from '\.\/python\.ts'|run\('python3'/],
+    ['kubectl', /'kubectl'/],
+  ];
+  for (const file of globSync('test/system/*.system.ts', { cwd: ROOT })) {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    for (const [program] of uses.filter(([, source]) => source.test(text))) {
+      const { tests } = SYSTEM_PROGRAMS.find(({ name }) => name === program)!;
+      assert.ok(tests.includes(basename(file, '.system.ts')), `${file} needs ${program}`);
+    }
   }
 });
