@@ -72,7 +72,8 @@ function findGolden(folder: string, ready: string): string | undefined {
       const manifestFile = join(dirname(file), MANIFEST_FILE);
       const manifest = existsSync(manifestFile) ? parseManifest(readFileSync(manifestFile, 'utf8'), manifestFile) : {};
       const parts = relative(folder, dirname(file)).split(sep);
-      const number = /^\d+$/.test(parts.at(-1)!) ? parts.pop() : undefined;
+      // The server leaves out leading zeros.
+      const number = /^\d+$/.test(parts.at(-1)!) ? BigInt(parts.pop()!).toString() : undefined;
       const name = manifest.name ?? (parts.join('/') || basename(resolve(folder)));
       return name === model?.name && (number ?? manifest.version ?? '1') === model.version;
     });

@@ -97,6 +97,7 @@ test('of a folder of models it sends the golden rows of the model and version th
   const named = join(folder, 'iris');
   const places: [models: string, place: string, manifest?: object][] = [
     [join(folder, 'versions'), 'iris/1'],
+    [join(folder, 'zeros'), 'iris/001'],
     [join(folder, 'models'), 'iris', { version: '1' }],
     [join(folder, 'other-name'), 'flowers', { name: 'iris' }],
     [named, '.'],
