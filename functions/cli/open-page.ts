@@ -2,8 +2,6 @@ import { spawn } from 'node:child_process';
 
 const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly [program: string, ...args: string[]]>>> = {
   darwin: ['open'],
-  // An empty title: `start` takes its first quoted argument for one.
-  win32: ['cmd', '/c', 'start', '""'],
 };
 
 /** Opens a page in the default browser, without waiting for it. @param say called with a line if there is none */

@@ -2,7 +2,7 @@
 # Builds IMAGE:COMMIT_SHA, TARGET of Dockerfile.ml, with the models of the folder MODELS. BuildKit's inline cache keeps the layers
 # of one stage: those of the build stage, including npm ci, are stored in an image of their own, IMAGE:cache.
 set -euo pipefail
-: "${IMAGE:?}" "${TARGET:?}" "${MODELS?}" "${COMMIT_SHA:?is set by a trigger; by hand give --substitutions COMMIT_SHA=$(git rev-parse HEAD)}"
+: "${IMAGE:?}" "${TARGET:?}" "${MODELS?}" "${COMMIT_SHA:?is set by a trigger; by hand give --substitutions COMMIT_SHA=\$(git rev-parse HEAD)}"
 
 # A docker client older than 23 has BuildKit, a newer one needs its buildx plugin, and Google does not document which of them its
 # builder has. Without BuildKit the image is the same, built without the cache.

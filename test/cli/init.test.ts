@@ -290,6 +290,18 @@ describe('the build', () => {
     }
   });
 
+  test('a build by hand without a commit says what to give, as it is typed', async () => {
+    const env = { ...BUILT_IN, COMMIT_SHA: '', IMAGE: 'a', BASE: 'b', TARGET: 'cpu', MODELS: '' };
+    for (const script of [
+      join(folder, 'cloud-build/build-image.sh'),
+      join(ROOT, 'scripts/cloud-build/build-image.sh'),
+    ]) {
+      const { code, stderr } = await run('bash', [script], env);
+      assert.notEqual(code, 0);
+      assert.match(stderr, /by hand give --substitutions COMMIT_SHA=\$\(git rev-parse HEAD\)\n$/, script);
+    }
+  });
+
   test('the first service is service.yaml with the image by digest, the project and the name of the revision', async () => {
     const state = join(root, 'state');
     mkdirSync(state);

@@ -2,7 +2,7 @@
 # Builds IMAGE:COMMIT_SHA on BASE. A checkout gives every file a new time: with the same time in every build, the layer of models that
 # have not changed has the same digest, and is not pushed again.
 set -euo pipefail
-: "${IMAGE:?}" "${BASE:?}" "${COMMIT_SHA:?is set by a trigger; by hand give --substitutions COMMIT_SHA=$(git rev-parse HEAD)}"
+: "${IMAGE:?}" "${BASE:?}" "${COMMIT_SHA:?is set by a trigger; by hand give --substitutions COMMIT_SHA=\$(git rev-parse HEAD)}"
 
 find models -exec touch -h -d @0 {} +
 chmod -R a+rX models
