@@ -32,6 +32,13 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
     // Only in Google's repository, which not every machine can reach.
     optional: true,
   },
+  {
+    name: 'terraform',
+    install: 'https://developer.hashicorp.com/terraform/install (1.11 or newer)',
+    tests: ['terraform'],
+    // Only in HashiCorp's repository. test/terraform-module.test.ts checks the module without it.
+    optional: true,
+  },
   { name: 'openssl', install: apt('openssl'), tests: ['redis-faults'] },
   { name: 'python3', install: apt('python3'), tests: ['page', 'python-client'] },
   {

@@ -73,3 +73,68 @@ for (const file of globSync(['service.yaml', 'cloud-run/*.yaml'], { cwd: ROOT })
     assert.doesNotMatch(text, /allUsers|invoker-iam-disabled/);
   });
 }
+
+/** The values in which a variant is not service.yaml, besides its account and its label, by their path in the template. */
+const DIFFERENCES: Readonly<Record<string, readonly string[]>> = {
+  'always-on': ['cpu-throttling', 'env.MODEL_URI', 'env.MODEL_REFRESH_SECONDS'],
+  bucket: ['env.MODEL_URI'],
+  gpu: [
+    'maxScale',
+    'cpu-throttling',
+    'gpu-zonal-redundancy-disabled',
+    'nodeSelector.run.googleapis.com/accelerator',
+    'image',
+    'env.EXECUTION_PROVIDERS',
+    'env.INFERENCE_PROCESSES',
+    'resources.limits.cpu',
+    'resources.limits.memory',
+    'resources.limits.nvidia.com/gpu',
+  ],
+  mounted: ['env.MODEL_URI', 'volumeMounts', 'volumes'],
+  prometheus: ['cpu-throttling', 'container-dependencies', 'name'],
+  redis: ['network-interfaces', 'vpc-access-egress', 'env.MODEL_URI', 'env.REDIS_URL'],
+};
+
+/** The values of a service by their paths: those of its revision, and of the container that serves. */
+// biome-ignore lint/suspicious/noExplicitAny: YAML of many shapes.
+function valuesOf({ metadata, spec: { template } }: any): Map<string, string> {
+  const { containers, ...spec } = template.spec;
+  // biome-ignore lint/suspicious/noExplicitAny: YAML of many shapes.
+  const { env = [], ...container } = containers.find(({ ports }: any) => ports !== undefined);
+  const variables = env.map(({ name, ...value }: { name: string }) => [name, value]);
+  const values = new Map<string, string>();
+  const add = (value: unknown, path: string): void => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) values.set(path, JSON.stringify(value));
+    else for (const [name, inner] of Object.entries(value)) add(inner, path === '' ? name : `${path}.${name}`);
+  };
+  const annotations = Object.entries({
+    ...template.metadata.annotations,
+    ingress: metadata.annotations['run.googleapis.com/ingress'],
+  });
+  for (const [name, value] of annotations) values.set(name.replace(/^.*\//, ''), JSON.stringify(value));
+  for (const [name, value] of variables) values.set(`env.${name}`, JSON.stringify(value));
+  add({ ...spec, ...container }, '');
+  return values;
+}
+
+for (const [name, expected] of Object.entries(DIFFERENCES)) {
+  test(`cloud-run/${name}.yaml has an account of its own, and is service.yaml in all but what it is for`, () => {
+    const variant = valuesOf(read(`cloud-run/${name}.yaml`));
+    const base = valuesOf(read('service.yaml'));
+    assert.equal(variant.get('serviceAccountName'), '"ml-model@PROJECT_ID.iam.gserviceaccount.com"');
+    variant.delete('serviceAccountName');
+    const paths = new Set([...variant.keys(), ...base.keys()]);
+    const different = [...paths].filter((path) => variant.get(path) !== base.get(path));
+    assert.deepEqual(different.sort(), expected.toSorted());
+  });
+}
+
+for (const file of globSync(['service.yaml', 'cloud-run/*.yaml'], { cwd: ROOT }).sort()) {
+  test(`${file} names its ingress, and has the same labels on the service and on its revisions`, () => {
+    const { metadata, spec } = read(file);
+    assert.equal(metadata.annotations['run.googleapis.com/ingress'], 'all');
+    const variant = file === 'service.yaml' ? 'image' : file.replace(/^.*\/|\.yaml$/g, '');
+    assert.deepEqual(metadata.labels, { app: 'ml-model', variant });
+    assert.deepEqual(spec.template.metadata.labels, metadata.labels);
+  });
+}

@@ -85,7 +85,7 @@ test('every npm script that is named exists', () => {
   assert.match(readPage('README.md'), /npm run bench/);
 });
 
-const FOLDERS = 'cloud-run|docs|functions|k8s|models|scripts|test';
+const FOLDERS = 'cloud-run|deploy|docs|functions|k8s|models|scripts|test';
 
 for (const page of [...DOCUMENTATION, 'CONTRIBUTING.md']) {
   test(`every path of the project that ${page} names in backticks exists`, () => {

@@ -30,11 +30,13 @@ shares() {
 
 # The name of a revision among these shares that is newer than this one; empty if there is none.
 newer_of() {
-  local serving theirs
+  local serving name theirs
   for serving in $1; do
-    theirs="$(created "${serving%=*}")" || return 1
+    name="${serving%=*}"
+    if [ "$name" = "$revision" ]; then continue; fi
+    theirs="$(created "$name")" || return 1
     if [ "$theirs" -gt "$own" ]; then
-      echo "${serving%=*}"
+      echo "$name"
       # In a trap, a bare `return` has the status of what ran before the trap.
       return 0
     fi
@@ -72,7 +74,7 @@ roll_back() {
   echo "the traffic goes back to ${before//,/, }; $revision keeps its tag build-${BUILD_ID:0:8}" >&2
   gcloud run services update-traffic "$SERVICE" "${where[@]}" --to-revisions "$before"
 }
-trap 'exit 1' INT TERM
+trap 'kill $(jobs -p) 2>/dev/null || true; exit 1' INT TERM
 for percent in $TRAFFIC_STEPS; do
   newer="$(newer_of "$now")"
   if [ -n "$newer" ]; then

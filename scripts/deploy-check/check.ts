@@ -4,6 +4,7 @@ import { createScope, type Rule, type Scope } from './containers.ts';
 import { readImage } from './image.ts';
 import { buildAll } from './kustomize.ts';
 import { checkCloudRun } from './rules/cloud-run.ts';
+import { checkCloudRunLimits } from './rules/cloud-run-limits.ts';
 import { checkEnvironment, checkImageEnvironment } from './rules/environment.ts';
 import { checkImages } from './rules/images.ts';
 import { checkPods } from './rules/pods.ts';
@@ -22,6 +23,7 @@ const RULES: readonly Rule[] = [
   checkImages,
   checkShutdown,
   checkCloudRun,
+  checkCloudRunLimits,
   checkReferences,
 ];
 

@@ -66,9 +66,12 @@ for (const file of FILES) {
     assert.equal(code, 0, stderr);
     const text = readFileSync(join(ROOT, file), 'utf8');
     const filledIn = Object.entries(VARIABLES).reduce((all, [name, value]) => all.replaceAll(name, value), text);
-    const given = parse(filledIn).spec;
-    const { spec } = api.services.get('ml-model');
-    assert.deepEqual(spec.template, given.template);
+    const given = parse(filledIn);
+    const { metadata, spec } = api.services.get('ml-model');
+    assert.deepEqual(spec.template, given.spec.template);
+    for (const kind of ['annotations', 'labels'] as const)
+      for (const [name, value] of Object.entries(given.metadata[kind]))
+        assert.equal(metadata[kind]?.[name], value, name);
     assert.deepEqual(api.services.serving('ml-model'), { 'ml-model-00001-abc': 100 });
   });
 }

@@ -4,7 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 export interface Service {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; generation?: number; resourceVersion?: string; annotations?: Record<string, string> };
+  metadata: {
+    name: string;
+    generation?: number;
+    resourceVersion?: string;
+    annotations?: Record<string, string>;
+    labels?: Record<string, string>;
+  };
   spec: { template: Template; traffic?: Traffic[] };
   status?: Status;
 }
