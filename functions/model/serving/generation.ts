@@ -8,7 +8,7 @@ import {
 } from '../../engine/batcher.ts';
 import type { Capacity } from '../../engine/capacity.ts';
 import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
-import type { PatchedOutput } from '../../engine/process/session.ts';
+import type { PatchedOutput } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';

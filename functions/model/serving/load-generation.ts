@@ -2,7 +2,7 @@ import { engineCount } from '../../engine/capacity.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
-import type { PatchedOutput } from '../../engine/process/session.ts';
+import type { PatchedOutput, WeightState } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
 import type { ModelFiles } from '../folder/files.ts';
@@ -41,9 +41,10 @@ export async function loadGeneration(
   const { pool, start, lost } = openPool(files, options, telemetry);
   try {
     onPhase('loading');
-    const { signature, patched, rows: graph, external } = await start();
+    const { signature, patched, rows: graph, external, weights } = await start();
     checkManifest(files.manifest, signature);
     logPatched(patched, files.name, telemetry);
+    logWeights(weights, files.name, telemetry);
     onPhase('checking');
     const { batching, known } = await check(files, pool, { signature, manifest: files.manifest.batching, graph });
     logDecision(batching, files.name, telemetry);
@@ -125,6 +126,11 @@ function logPatched(patched: readonly PatchedOutput[], model: string, { logger }
     const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
     logger.info(`output ${output}: ZipMap removed, so it is a tensor; its classes are ${classes}`, { model });
   }
+}
+
+function logWeights({ use, mappedBytes, why }: WeightState, model: string, { logger }: Telemetry): void {
+  const detail = why === undefined ? `${mappedBytes} bytes of the file are mapped` : why;
+  logger.debug(`weights are ${use}: ${detail}`, { model });
 }
 
 function logDecision({ decidedBy, enabled, reason }: BatchingDecision, model: string, { logger }: Telemetry): void {
