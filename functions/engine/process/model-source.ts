@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Inspection } from '../../onnx/inspect.ts';
 import { mapWeights, type WeightMapping } from '../../onnx/map-weights.ts';
 import { openBytes } from '../../onnx/wire.ts';
@@ -17,7 +17,7 @@ export type WeightChoice = WeightUse | { readonly copied: string };
 export interface WeightState {
   /** `copied`: onnxruntime has read the file into memory of its own. */
   readonly use: WeightUse | 'copied';
-  /** Bytes of the model's file that onnxruntime maps. */
+  /** Bytes of the model's file and of its external data that onnxruntime maps. */
   readonly mappedBytes: number;
   /** Why they are copied. */
   readonly why?: string;
@@ -63,7 +63,8 @@ export async function readSource(
   const file = external.length === 0 ? realpathSync(path) : resolve(path);
   const mapping = typeof choice === 'string' ? findMapping(path, basename(file)) : undefined;
   const isMapped = mapping !== undefined && mapping.bytes >= bytes * LEAST_MAPPED_SHARE;
-  const weights = weightState(choice, isMapped ? mapping.bytes : 0);
+  // onnxruntime maps external data itself.
+  const weights = weightState(choice, (isMapped ? mapping.bytes : 0) + sizeOf(external, dirname(file)));
   // An output without a type in the file is left out here: onnxruntime infers its type, which is checked after the load.
   const others = outputs.filter(({ isTensor, type }) => !isTensor && type !== undefined);
   if (others.length === 0 && !isMapped) return { model: path, folder: dirname(file), patched: [], weights };
@@ -73,6 +74,11 @@ export async function readSource(
     return { output, labels: values, of: kind === 'strings' ? 'string' : 'int64' };
   });
   return { model: patch.bytes, folder: dirname(file), patched, weights };
+}
+
+function sizeOf(external: readonly string[], folder: string): number {
+  const sizes = external.map((location) => statSync(join(folder, location), { throwIfNoEntry: false })?.size ?? 0);
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 function findMapping(path: string, file: string): WeightMapping {

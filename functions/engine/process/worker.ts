@@ -129,7 +129,7 @@ async function serve(): Promise<never> {
         session = await openSession(order.path, order);
         checkAll();
         const { signature, patched, external, weights } = session;
-        mapped = weights.mappedBytes > 0 || external.length > 0 ? files : undefined;
+        mapped = weights.mappedBytes > 0 ? files : undefined;
         const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
         writeChunks([
           encodeJson(KIND.loaded, frame.id, { signature, patched, external, weights, rows } satisfies Loaded),

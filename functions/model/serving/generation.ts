@@ -14,6 +14,7 @@ import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 import type { Activity } from '../activity.ts';
+import type { WeightSetting } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import type { Manifest } from '../folder/manifest.ts';
 import { createRowDecoder, type RowDecoder } from '../folder/rows.ts';
@@ -31,6 +32,8 @@ export interface EngineOptions {
   readonly intraOpThreads: number;
   /** onnxruntime's names, in the order of preference. */
   readonly executionProviders: readonly string[];
+  /** `WEIGHTS`. Default: auto, which is packed where no memory is planned. */
+  readonly weights?: WeightSetting;
   /** The most rows of a run. */
   readonly maxBatchSize: number;
   /** The longest time that a row waits for others to share its run. */

@@ -1,10 +1,12 @@
 import { engineCount } from '../../engine/capacity.ts';
+import { privateBytes } from '../../engine/memory-watch.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
-import type { PatchedOutput, WeightState } from '../../engine/process/model-source.ts';
+import type { PatchedOutput, WeightState, WeightUse } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
+import type { FirstEngine } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from '../folder/rows.ts';
 import {
@@ -28,7 +30,8 @@ const NAMED_CLASSES = 10;
 /**
  * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up. Settles when
  * the first engine is warm; the others start after it.
- * @param startEngines how many engines to start now; there may be no memory for more before another generation is closed
+ * @param countEngines gets the first engine, and returns how many engines to start now; there may be no memory for more before
+ * another generation is closed
  * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed
  */
 export async function loadGeneration(
@@ -36,7 +39,7 @@ export async function loadGeneration(
   options: EngineOptions,
   telemetry: Telemetry,
   onPhase: (phase: LoadPhase) => void,
-  startEngines = Number.POSITIVE_INFINITY,
+  countEngines: (first: FirstEngine) => number = () => Number.POSITIVE_INFINITY,
 ): Promise<Generation> {
   const { pool, start, lost } = openPool(files, options, telemetry);
   try {
@@ -51,7 +54,9 @@ export async function loadGeneration(
     onPhase('warming');
     const rowsInRun = batching.enabled ? options.maxBatchSize : 1;
     const runs = await warmUp(pool, warmUpRow(files, known, signature), rowsInRun, lost);
-    pool.grow(runs, startEngines);
+    const { pid } = pool.engines()[0]!;
+    const { mappedBytes } = weights;
+    pool.grow(runs, countEngines({ privateBytes: pid === undefined ? undefined : privateBytes(pid), mappedBytes }));
     return createGeneration({ files, pool, signature, patched, external, batching, warmUp: runs }, options, telemetry);
   } catch (cause) {
     await pool.close();
@@ -65,9 +70,10 @@ export async function loadGeneration(
 /** @returns `start`, which loads the first engine; `lost`, which rejects if the model cannot be loaded a second time. */
 function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
   const { path, stamps, name } = files;
-  const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs } = options;
+  const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs, weights } = options;
   // Only the first engine reads the graph.
-  const order = { path, stamps, intraOpThreads, executionProviders, findsRowIndependence: true };
+  const use: WeightUse = weights === 'mapped' ? 'mapped' : 'packed';
+  const order = { path, stamps, intraOpThreads, executionProviders, weights: use, findsRowIndependence: true };
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {});
   const pool = createPool({

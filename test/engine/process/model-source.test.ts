@@ -95,12 +95,12 @@ test('the file of a tree ensemble and of a small model is read as it is: there i
   }
 });
 
-test('a model that is external data already is loaded by its path', async () => {
+test('external data that a model has already is mapped by its path', async () => {
   const { model, data, location } = externalWeights('w.bin');
   const path = write(model);
   writeFileSync(join(path, '..', location), data);
   const session = await open(path, 'mapped');
-  assert.equal(session.weights.use, 'copied');
+  assert.deepEqual(session.weights, { use: 'mapped', mappedBytes: 8 });
   assert.deepEqual(session.external, ['w.bin']);
   assert.deepEqual((await session.run([{ slot: 0, ...float32([1, 2], [1, 2]) }]))[0]!.data, Float32Array.of(10, 20));
 });
