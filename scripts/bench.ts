@@ -34,6 +34,7 @@ import { repository } from './bench/workloads/repository.ts';
 import { shutdown } from './bench/workloads/shutdown.ts';
 import { start } from './bench/workloads/start.ts';
 import { swaps } from './bench/workloads/swaps.ts';
+import { weights } from './bench/workloads/weights.ts';
 import { SERVER_FLAGS } from './node-flags.ts';
 
 const WORKLOADS: readonly Workload[] = [
@@ -44,6 +45,7 @@ const WORKLOADS: readonly Workload[] = [
   convImage,
   start,
   memory,
+  weights,
   batch,
   batching,
   shutdown,
