@@ -1,15 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { attachEngine, type Engine } from '../../../functions/engine/process/engine-process.ts';
 import type { WeightChoice } from '../../../functions/engine/process/model-source.ts';
-import { spawnEngine } from '../../../functions/engine/process/spawn.ts';
+import { startEngine } from '../../../functions/engine/process/spawn.ts';
 import { identity } from '../../../test/helpers/models.ts';
 import { COLUMNS, writeMatrixModel } from '../matrix-model.ts';
 import { canMeasureMemory, treePss } from '../memory.ts';
 import { type Bar, judge, ratios, spread, unmeasured } from '../summary.ts';
 import { figure, table } from '../table.ts';
-import type { Workload } from '../workload.ts';
+import { NOT_BUILT, type Workload } from '../workload.ts';
 
 const NAME = 'weights';
 const atMost = (limit: number, unit: string, of: string): Bar => ({ want: 'at most', limit, unit, of });
@@ -55,6 +55,9 @@ export const weights: Workload = {
   bars: Object.values(BARS),
   async run(bench) {
     if (!canMeasureMemory) return this.bars.map((bar) => unmeasured(NAME, bar, 'needs /proc of Linux'));
+    const server = bench.product(bench.inputs.models.iris)?.command.at(-1);
+    if (server === undefined) return this.bars.map((bar) => unmeasured(NAME, bar, NOT_BUILT));
+    const program = join(dirname(server), 'engine.js');
     const folder = mkdtempSync(join(tmpdir(), 'bench-weights-'));
     try {
       const path = join(folder, 'matrices.onnx');
@@ -64,7 +67,7 @@ export const weights: Workload = {
       const measured: Record<Choice, Figures[]> = { copied: [], packed: [], mapped: [] };
       for (let round = 0; round < bench.rounds; round += 1) {
         for (const choice of Object.keys(CHOICES) as Choice[])
-          measured[choice].push(await measure(choice, path, empty));
+          measured[choice].push(await measure(program, choice, path, empty));
       }
       console.log(tableOf(measured));
       const { copied, packed, mapped } = measured;
@@ -116,7 +119,7 @@ function tableOf(measured: Readonly<Record<Choice, readonly Figures[]>>): string
   return table(head, rows);
 }
 
-async function measure(choice: Choice, path: string, empty: string): Promise<Figures> {
+async function measure(program: string, choice: Choice, path: string, empty: string): Promise<Figures> {
   const engines: Engine[] = [];
   const order = (file: string) => ({
     path: file,
@@ -126,7 +129,7 @@ async function measure(choice: Choice, path: string, empty: string): Promise<Fig
   });
   // An engine that has loaded another model has loaded onnxruntime.
   async function start(): Promise<Engine> {
-    const engine = attachEngine(spawnEngine());
+    const engine = attachEngine(startEngine(program));
     engines.push(engine);
     await engine.load(order(empty));
     return engine;
