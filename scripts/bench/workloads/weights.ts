@@ -5,6 +5,7 @@ import { attachEngine, type Engine } from '../../../functions/engine/process/eng
 import type { WeightChoice } from '../../../functions/engine/process/model-source.ts';
 import { startEngine } from '../../../functions/engine/process/spawn.ts';
 import { identity } from '../../../test/helpers/models.ts';
+import { startLimited } from '../limited-start.ts';
 import { COLUMNS, writeMatrixModel } from '../matrix-model.ts';
 import { canMeasureMemory, treePss } from '../memory.ts';
 import { type Bar, judge, ratios, spread, unmeasured } from '../summary.ts';
@@ -21,6 +22,7 @@ const BARS = {
   packedPeak: atMost(2.2, 'x', 'peak of one engine that loads, packed / file'),
   mappedPeak: atMost(1.25, 'x', 'peak of one engine that loads, mapped / file'),
   fourth: atMost(80, 'MB', 'PSS of a fourth engine, mapped'),
+  limited: atMost(1, 'x', 'peak from a bucket / memory limit of 1.6 x file + 256 MiB'),
 };
 
 /** 420 MB of weights; a fifth of it for a rough run. */
@@ -55,13 +57,14 @@ export const weights: Workload = {
   bars: Object.values(BARS),
   async run(bench) {
     if (!canMeasureMemory) return this.bars.map((bar) => unmeasured(NAME, bar, 'needs /proc of Linux'));
-    const server = bench.product(bench.inputs.models.iris)?.command.at(-1);
-    if (server === undefined) return this.bars.map((bar) => unmeasured(NAME, bar, NOT_BUILT));
-    const program = join(dirname(server), 'engine.js');
+    const product = bench.product(bench.inputs.models.iris);
+    if (product === undefined) return this.bars.map((bar) => unmeasured(NAME, bar, NOT_BUILT));
+    const program = join(dirname(product.command.at(-1)!), 'engine.js');
     const folder = mkdtempSync(join(tmpdir(), 'bench-weights-'));
     try {
       const path = join(folder, 'matrices.onnx');
-      const megabytes = writeMatrixModel(path, bench.quick ? QUICK_MATRICES : MATRICES) / 1e6;
+      const bytes = writeMatrixModel(path, bench.quick ? QUICK_MATRICES : MATRICES);
+      const megabytes = bytes / 1e6;
       const empty = join(folder, 'empty.onnx');
       writeFileSync(empty, identity());
       const measured: Record<Choice, Figures[]> = { copied: [], packed: [], mapped: [] };
@@ -70,6 +73,8 @@ export const weights: Workload = {
           measured[choice].push(await measure(program, choice, path, empty));
       }
       console.log(tableOf(measured));
+      const limit = Math.round(1.6 * bytes) + 256 * 2 ** 20;
+      const peakInBucket = await startLimited(product, path, limit);
       const { copied, packed, mapped } = measured;
       const of = (figures: readonly Figures[], pick: (one: Figures) => number): number[] => figures.map(pick);
       const against = (own: readonly Figures[], pick: (one: Figures) => number) =>
@@ -99,6 +104,9 @@ export const weights: Workload = {
         judge(NAME, BARS.packedPeak, peak(packed)),
         judge(NAME, BARS.mappedPeak, peak(mapped)),
         judge(NAME, BARS.fourth, spread(of(mapped, ({ fourth }) => fourth!))),
+        peakInBucket === undefined
+          ? unmeasured(NAME, BARS.limited, 'needs the right to make control groups')
+          : judge(NAME, BARS.limited, spread([peakInBucket / limit])),
       ];
     } finally {
       rmSync(folder, { recursive: true });
