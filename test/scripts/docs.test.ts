@@ -26,5 +26,5 @@ test('vite is of a version that gets fixes, which the one that VitePress asks fo
 
 test('docs --help says what it builds', () => {
   const help = execFileSync(process.execPath, [join(ROOT, 'scripts/docs.ts'), '--help'], { encoding: 'utf8' });
-  assert.match(help, /^usage: npm run docs .*docs\/\.vitepress\/dist/);
+  assert.match(help, /^npm run docs: .*docs\/\.vitepress\/dist/);
 });
