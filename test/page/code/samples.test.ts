@@ -50,12 +50,6 @@ test('the clients call the model and the version that the address names, below t
   assert.match(sampleOf('Python', URL, TYPED), /Client\("https:\/\/host"\) as/);
 });
 
-test('with a token, each sample reads it from a variable: a link or a screenshot of the code has no secret', () => {
-  assert.match(sampleOf('curl', URL, TYPED, true), /\n {2}-H "Authorization: Bearer \$TOKEN" \\\n/);
-  assert.match(sampleOf('Python', URL, TYPED, true), /import os\n[\s\S]*token=os\.environ\["TOKEN"\]\)/);
-  assert.match(sampleOf('TypeScript', URL, TYPED, true), /token: process\.env\.TOKEN \}/);
-});
-
 test('Python: words and escapes of JSON become those of Python', () => {
   const code = sampleOf('Python', URL, TYPED);
   assert.ok(code.includes(String.raw`row = {"features":["a/b","\\/","\u00e9\ud83d\ude00",9007199254740993]}`), code);
@@ -72,11 +66,8 @@ test('a long body is shown as a file', () => {
 
 test('with a token, each sample reads it from a variable: a link or a screenshot of the code has no secret', () => {
   assert.match(sampleOf('curl', URL, TYPED, true), /\n {2}-H "Authorization: Bearer \$TOKEN" \\\n/);
-  assert.match(
-    sampleOf('Python', URL, TYPED, true),
-    /import os\n[\s\S]*"Authorization": f"Bearer \{os\.environ\['TOKEN'\]\}"/,
-  );
-  assert.match(sampleOf('TypeScript', URL, TYPED, true), /Authorization: `Bearer \$\{process\.env\.TOKEN\}`/);
+  assert.match(sampleOf('Python', URL, TYPED, true), /import os\n[\s\S]*token=os\.environ\["TOKEN"\]\)/);
+  assert.match(sampleOf('TypeScript', URL, TYPED, true), /token: process\.env\.TOKEN \}/);
   const { stdout } = spawnSync('sh', ['-c', sampleOf('curl', URL, TYPED, true).replace('curl', "printf '%s\\n'")], {
     encoding: 'utf8',
     env: { ...process.env, TOKEN: 'abc' },
