@@ -77,6 +77,8 @@ export function createApp(config: Config, logger: Logger): App {
       processes: config.INFERENCE_PROCESSES,
       intraOpThreads: config.INTRA_OP_THREADS,
       executionProviders: config.EXECUTION_PROVIDERS,
+      // Other providers have memory of their own, to which they copy the weights.
+      weights: config.EXECUTION_PROVIDERS.every((provider) => provider === 'cpu') ? config.WEIGHTS : 'packed',
       maxBatchSize: config.MAX_BATCH_SIZE,
       batchDelayMs: config.BATCH_DELAY_MS,
       maxQueueSize: config.MAX_QUEUE_SIZE,

@@ -29,6 +29,7 @@ import { repository } from './bench/workloads/repository.ts';
 import { shutdown } from './bench/workloads/shutdown.ts';
 import { start } from './bench/workloads/start.ts';
 import { swaps } from './bench/workloads/swaps.ts';
+import { weights } from './bench/workloads/weights.ts';
 import { readCommandLine, refuseUsage } from './command-line.ts';
 import { SERVER_FLAGS } from './node-flags.ts';
 
@@ -40,6 +41,7 @@ const WORKLOADS: readonly Workload[] = [
   convImage,
   start,
   memory,
+  weights,
   batch,
   batching,
   shutdown,

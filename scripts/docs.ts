@@ -5,11 +5,14 @@
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCommandLine } from './command-line.ts';
 
 const DOCS = join(import.meta.dirname, '../docs');
-const USAGE = `usage: npm run docs              builds the site into docs/.vitepress/dist
-       npm run docs -- --serve   shows it at http://localhost:5173, and follows changes of the pages
+const USAGE = `npm run docs: builds README, docs/ and the examples into a site with search, in docs/.vitepress/dist.
+
+Usage: npm run docs [-- --serve]
+
+  --serve   shows the site at http://localhost:5173, and follows changes of the pages
 
 SITE_BASE=/path builds it for a place below the root of a server.`;
 
@@ -24,10 +27,6 @@ function isInstalled(): boolean {
   return time('node_modules/.package-lock.json') > Math.max(time('package-lock.json'), time('package.json'));
 }
 
-const { values } = parseArgs({ options: { serve: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
-if (values.help) {
-  console.log(USAGE);
-  process.exit();
-}
+const { values } = readCommandLine(USAGE, { serve: { type: 'boolean' } });
 if (!isInstalled()) run('npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund');
 run(process.execPath, join(DOCS, 'node_modules/vitepress/bin/vitepress.js'), values.serve ? 'dev' : 'build');

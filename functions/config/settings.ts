@@ -216,6 +216,12 @@ export const SETTINGS = {
     'cpu, cuda, or both, separated by a comma',
     "onnxruntime's providers, first choice first.",
   ),
+  WEIGHTS: setting(
+    'auto',
+    oneOf('auto', 'packed', 'mapped'),
+    'auto, packed or mapped',
+    'Whether engine processes copy the weights into the order that is fastest for batches, or share the pages of the file. auto: packed, unless mapped weights let twice as many processes fit into memory.',
+  ),
   MAX_BATCH_SIZE: setting('64', integer(1, 65_536), 'a number, 1 to 65536', 'Most rows in one run.'),
   BATCH_DELAY_MS: setting(
     '0',

@@ -19,6 +19,12 @@ const SERVER_BYTES = 128 * 2 ** 20;
 const ENGINE_BYTES = 72 * 2 ** 20;
 /** While a session is created, weights take about twice the bytes of their file: its content and the prepacked copy. */
 const MODEL_FACTOR = 2;
+/** Mapped weights that are packed: 1.0 of the file for matrix products and convolutions, and one tensor more while it loads. */
+const PACKED_FACTOR = 1.25;
+/** An engine that loads takes more than one that has loaded, by a tensor or two; and runs take memory. */
+const LOAD_FACTOR = 1.1;
+/** Of {@link ENGINE_BYTES}, what an engine without a model has as memory of its own: 30 to 48 MiB; the rest is pages of programs. */
+const OWN_BYTES = 48 * 2 ** 20;
 
 /**
  * Reads what this process may use.
@@ -38,9 +44,19 @@ export function modelMemory({ memoryBytes }: Capacity): number | undefined {
   return memoryBytes === undefined ? undefined : Math.max(0, memoryBytes - SERVER_BYTES);
 }
 
-/** Bytes that one engine process takes while it loads a model. @param modelBytes the bytes of the model's files. */
+/** Bytes that one engine process takes while it loads a model that it copies. @param modelBytes the bytes of the model's files. */
 export function engineBytes(modelBytes: number): number {
   return ENGINE_BYTES + MODEL_FACTOR * modelBytes;
+}
+
+/** As {@link engineBytes}, for weights that are mapped and packed; the mapped pages are not counted. */
+export function packedEngineBytes(mappedBytes: number, copiedBytes = 0): number {
+  return engineBytes(copiedBytes) + Math.ceil(PACKED_FACTOR * mappedBytes);
+}
+
+/** Bytes that a further engine process of a model takes. @param privateBytes those of the first, when it has loaded the model */
+export function furtherEngineBytes(privateBytes: number): number {
+  return ENGINE_BYTES + Math.ceil(LOAD_FACTOR * Math.max(0, privateBytes - OWN_BYTES));
 }
 
 /** For how many engine processes the CPUs are enough, rounded down; may be 0. */

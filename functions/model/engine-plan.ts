@@ -1,4 +1,5 @@
-import { type Capacity, cpuShare, engineBytes } from '../engine/capacity.ts';
+import { type Capacity, cpuShare, engineBytes, furtherEngineBytes, packedEngineBytes } from '../engine/capacity.ts';
+import type { WeightUse } from '../engine/process/model-source.ts';
 import { ServingError } from '../errors.ts';
 import type { MemoryBudget, Reservation } from './memory-budget.ts';
 
@@ -10,6 +11,8 @@ export interface EnginePlanOptions {
     /** Engine processes; undefined: as many as CPUs and memory allow. */
     readonly processes: number | undefined;
     readonly intraOpThreads: number;
+    /** `WEIGHTS`. Default: auto. */
+    readonly weights?: WeightSetting;
   };
   /** Models that share the CPUs with this one. */
   readonly modelCount: () => number;
@@ -19,6 +22,20 @@ export interface EnginePlanOptions {
   readonly usedSeconds?: () => number;
 }
 
+/** For a smaller model the estimate is near enough, and does not depend on what an engine without a model takes. */
+const LEAST_MEASURED_BYTES = 16 * 2 ** 20;
+
+/** How engines have their weights; auto: packed, unless mapped ones let twice as many engine processes fit into memory. */
+export type WeightSetting = 'auto' | WeightUse;
+
+/** The first engine process of a model, when it has loaded the model and is warm. */
+export interface FirstEngine {
+  /** Its memory without the pages of files; undefined if it cannot be measured. */
+  readonly privateBytes: number | undefined;
+  /** The bytes of the model's file that it maps. */
+  readonly mappedBytes: number;
+}
+
 /** The memory that a model needs. */
 interface ModelSize {
   readonly name: string;
@@ -26,14 +43,22 @@ interface ModelSize {
   readonly bytes: number;
   /** Those of them that take memory as files, as on Cloud Run and tmpfs; else 0. */
   readonly fileBytes: number;
+  /** The bytes of the model's file that engines can map; undefined if that is not known before it is loaded. */
+  readonly mappableBytes?: number | undefined;
 }
 
 /** The engine processes of one model, and the memory that is reserved for them. */
 export class EnginePlan {
   /** How many engine processes the model gets if there is memory for all. */
   readonly wanted: number;
-  readonly #each: number;
-  readonly #fileBytes: number;
+  readonly weights: WeightUse;
+  /** Whether less than the estimate is reserved: the model may turn out not to fit. */
+  readonly isShort: boolean;
+  readonly #processes: number | undefined;
+  readonly #spare: number;
+  #each: number;
+  /** Bytes that all engines share. */
+  #shared: number;
   readonly #budget: MemoryBudget;
   readonly #reservation: Reservation;
 
@@ -46,10 +71,10 @@ export class EnginePlan {
   static async reserve(options: EnginePlanOptions, size: ModelSize, background: boolean): Promise<EnginePlan> {
     const { budget, usedSeconds } = options;
     const { name, bytes, fileBytes } = size;
-    const each = engineBytes(bytes);
+    const each = firstEngineBytes(size);
     const described = `${name} (${bytes} bytes)`;
     if (!background) {
-      const least = minimumBytes(options, fileBytes, each);
+      const least = minimumBytes(options, size);
       return new EnginePlan(options, size, await budget.reserve(least, `the model ${described}`, usedSeconds));
     }
     const reservation = await budget.reserveForUpdate(fileBytes + each, usedSeconds);
@@ -58,25 +83,39 @@ export class EnginePlan {
     throw new ServingError('MODEL_FAILED', message);
   }
 
-  private constructor(options: EnginePlanOptions, { bytes, fileBytes }: ModelSize, reservation: Reservation) {
-    const { budget, engine, modelCount, keepsSpareMemory } = options;
-    const each = engineBytes(bytes);
-    const byCpu = Math.max(1, Math.floor(cpuShare(engine.capacity, engine.intraOpThreads) / modelCount()));
-    const spare = keepsSpareMemory() ? fileBytes + each : 0;
-    const byMemory = budget.limit === undefined ? byCpu : Math.floor((budget.limit - fileBytes - spare) / each);
-    this.wanted = engine.processes ?? Math.max(1, Math.min(byCpu, byMemory));
-    this.#each = each;
-    this.#fileBytes = fileBytes;
+  private constructor(options: EnginePlanOptions, size: ModelSize, reservation: Reservation) {
+    const { budget, engine, keepsSpareMemory } = options;
+    const { bytes, fileBytes } = size;
+    this.weights = chooseWeights(options, size);
+    this.#processes = engine.processes;
+    this.#each = firstEngineBytes(size);
+    this.#shared = fileBytes;
+    this.isShort = reservation.bytes < fileBytes + this.#each;
+    this.#spare = keepsSpareMemory() ? fileBytes + engineBytes(bytes) : 0;
+    const most = budget.limit === undefined ? Number.POSITIVE_INFINITY : budget.limit - this.#spare;
+    this.wanted = engine.processes ?? Math.max(1, Math.min(countByCpu(options), enginesIn(most, size, this.weights)));
     this.#budget = budget;
     this.#reservation = reservation;
   }
 
+  /** Replaces the estimate for further engines by the memory of the first, if it maps the model's file. */
+  measure({ privateBytes, mappedBytes }: FirstEngine): void {
+    if (privateBytes === undefined || mappedBytes < LEAST_MEASURED_BYTES) return;
+    this.#each = furtherEngineBytes(privateBytes);
+    // Packed weights are a copy, after which the pages of the file are free again.
+    if (this.weights === 'mapped') this.#shared = Math.max(this.#shared, mappedBytes);
+  }
+
   /** Reserves memory for as many of the wanted engines as fit. @returns how many, at least 1. */
   reserveEngines(): number {
-    const free = this.#budget.free() + this.#reservation.bytes - this.#fileBytes;
-    const fitting = Math.max(1, Math.min(this.wanted, Math.floor(free / this.#each)));
-    this.#reservation.resize(this.#fileBytes + fitting * this.#each);
-    return fitting;
+    const { limit } = this.#budget;
+    const free = this.#budget.free() + this.#reservation.bytes - this.#shared;
+    const most = limit === undefined ? free : Math.min(free, limit - this.#spare - this.#shared);
+    // A number that the operator has set takes the spare memory, too.
+    const fitting = Math.floor((this.#processes === undefined ? most : free) / this.#each);
+    const count = Math.max(1, Math.min(this.wanted, fitting));
+    this.#reservation.resize(this.#shared + count * this.#each);
+    return count;
   }
 
   /** See {@link Reservation.bytes}. */
@@ -94,14 +133,49 @@ export class EnginePlan {
   }
 }
 
+/** For how many engines the CPUs are enough. */
+function countByCpu({ engine, modelCount }: EnginePlanOptions): number {
+  return Math.max(1, Math.floor(cpuShare(engine.capacity, engine.intraOpThreads) / modelCount()));
+}
+
+/** The bytes of the first engine while it loads. What is mapped may be copied once: onnxruntime reorders the weights of convolutions. */
+function firstEngineBytes({ bytes, mappableBytes = 0 }: ModelSize): number {
+  return packedEngineBytes(mappableBytes, bytes - mappableBytes);
+}
+
+/** How many engines fit into a number of bytes if all that may be mapped is. */
+function enginesIn(most: number, { bytes, fileBytes, mappableBytes = bytes }: ModelSize, use: WeightUse): number {
+  const copied = bytes - mappableBytes;
+  if (use === 'packed') return Math.floor((most - fileBytes) / packedEngineBytes(mappableBytes, copied));
+  return Math.floor((most - Math.max(fileBytes, bytes)) / engineBytes(copied));
+}
+
+function chooseWeights(options: EnginePlanOptions, size: ModelSize): WeightUse {
+  const { budget, engine } = options;
+  const { weights = 'auto', processes = countByCpu(options) } = engine;
+  if (weights !== 'auto') return weights;
+  if (budget.limit === undefined) return 'packed';
+  const [packed, mapped] = (['packed', 'mapped'] as const).map((use) =>
+    Math.min(processes, Math.max(0, enginesIn(budget.limit!, size, use))),
+  ) as [number, number];
+  return mapped > 0 && mapped >= 2 * packed ? 'mapped' : 'packed';
+}
+
 /**
  * The least memory with which a model may load. An estimate must not refuse the only model of a server: under the machine's limit
- * alone, it may load if its file and its weights fit.
+ * alone, it may load if its file and its weights fit. Mapped weights are the file.
  */
-function minimumBytes({ budget, engine }: EnginePlanOptions, fileBytes: number, each: number): number {
-  const estimate = fileBytes + each;
+function minimumBytes(options: EnginePlanOptions, size: ModelSize): number {
+  const { budget, engine } = options;
+  const { bytes, fileBytes, mappableBytes = bytes } = size;
+  const estimate = fileBytes + firstEngineBytes(size);
   if (budget.strict || budget.limit === undefined || engine.capacity.memoryBytes === undefined) return estimate;
-  return budget.used() === 0 ? Math.min(estimate, fileBytes + each / 2) : estimate;
+  if (budget.used() > 0) return estimate;
+  const isMapped = chooseWeights(options, size) === 'mapped';
+  const least = isMapped
+    ? Math.max(fileBytes, mappableBytes) + engineBytes(bytes - mappableBytes) / 2
+    : fileBytes + engineBytes(bytes) / 2;
+  return Math.min(estimate, least);
 }
 
 /**

@@ -44,9 +44,14 @@ interface SourceNode {
  * The rest of the file stays the same, byte by byte, and is not decoded.
  *
  * @param outputs those that are not tensors
+ * @param editGraph further edits of a part of the graph: each replaces one of its fields
  * @throws ServingError `MODEL_FAILED` that names the outputs that come from other nodes; WireError for a damaged file
  */
-export function patchOutputs(path: string, outputs: readonly Pick<Value, 'name' | 'type'>[]): OutputPatch {
+export function patchOutputs(
+  path: string,
+  outputs: readonly Pick<Value, 'name' | 'type'>[],
+  editGraph: (graph: Field) => readonly Edit[] = () => [],
+): OutputPatch {
   const bytes = openBytes(path);
   try {
     const model = [...fields(bytes, 0, bytes.size)];
@@ -67,7 +72,9 @@ export function patchOutputs(path: string, outputs: readonly Pick<Value, 'name' 
     );
     const splices = model.flatMap((part) => {
       if (part.number !== 7) return [splice(part.start, part.to, [])];
-      const graph = splice(part.from, part.to, graphEdits(bytes, part, plan));
+      const edits = [...editGraph(part), ...graphEdits(bytes, part, plan)];
+      // Edits replace entire fields: of two for one field, that of the outputs counts.
+      const graph = splice(part.from, part.to, [...new Map(edits.map((edit) => [edit.start, edit])).values()]);
       return [fresh(header(7, graph.bytes)), graph];
     });
     const scores = [...plan.scores].map(([output, labels]) => ({ output, labels }));

@@ -4,14 +4,14 @@ import type { Bytes } from './wire.ts';
 export interface Edit {
   readonly start: number;
   readonly to: number;
-  readonly content: Uint8Array;
+  readonly content: Uint8Array | Splice;
 }
 
 /** New bytes, or a range of the file that stays. */
 type Piece = Uint8Array | { readonly from: number; readonly to: number };
 
 /** A part of the new file, and its length in bytes. */
-interface Splice {
+export interface Splice {
   readonly pieces: readonly Piece[];
   readonly bytes: number;
 }
@@ -21,7 +21,10 @@ export function splice(from: number, to: number, edits: readonly Edit[]): Splice
   const pieces: Piece[] = [];
   let at = from;
   for (const { start, to: end, content } of edits.toSorted((a, b) => a.start - b.start)) {
-    pieces.push({ from: at, to: start }, content);
+    pieces.push({ from: at, to: start });
+    // One by one: a call takes some hundred thousand arguments at most.
+    if (content instanceof Uint8Array) pieces.push(content);
+    else for (const piece of content.pieces) pieces.push(piece);
     at = end;
   }
   pieces.push({ from: at, to });

@@ -29,15 +29,15 @@ type OnStatus = (status: Status | undefined) => boolean;
  * Polls the status of a model: every second while it loads, every 10 s when it serves, never while the page is hidden. A model that
  * is not loaded is loaded: that behind `/predict` by the readiness probe, any other by a first request for predictions.
  */
-export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): void; now(): void } {
+export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): void } {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let target: Target = {};
+  let target: Target | undefined;
   /** Whether the load of the target was requested. */
   let isRequested = false;
 
-  async function read(): Promise<Status | undefined> {
-    const { name } = target;
-    const response = await get(urlOf(name === undefined ? 'health' : pathOf(target, '')));
+  async function read(asked: Target): Promise<Status | undefined> {
+    const { name } = asked;
+    const response = await get(urlOf(name === undefined ? 'health' : pathOf(asked, '')));
     const json = await response.json();
     return (name === undefined ? json.model : json) as Status | undefined;
   }
@@ -45,14 +45,18 @@ export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): 
   async function ask(): Promise<void> {
     clearTimeout(timer);
     const asked = target;
+    // The page is not connected yet.
+    if (asked === undefined) return;
     let wait = SOON_MS;
     try {
-      const status = await read();
+      const status = await read(asked);
       // The user has chosen another model in the meantime.
       if (asked !== target) return;
       const isShown = onStatus(status);
       if (!isShown || status === undefined || status.state === 'ready') wait = LATER_MS;
-      else requestLoad(status);
+      else requestLoad(asked, status);
+      // It is tried again, but not at once.
+      if (status?.state === 'failed') wait = LATER_MS;
       if (!isShown) setState('idle', '');
       else if (status !== undefined) show(status);
     } catch (error) {
@@ -61,13 +65,14 @@ export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): 
       if (code !== undefined) wait = LATER_MS;
       setState('offline', code === undefined ? 'The server does not respond' : message);
     }
+    // Another request may have ended in the meantime.
+    clearTimeout(timer);
     timer = setTimeout(() => {
       if (!document.hidden) void ask();
     }, wait);
   }
 
-  function requestLoad({ state }: Status): void {
-    const asked = target;
+  function requestLoad(asked: Target, { state }: Status): void {
     if (asked.name === undefined) {
       // If the server loads on demand, this request starts the load.
       void fetch(urlOf('ready')).catch(() => {});
@@ -76,11 +81,16 @@ export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): 
     if (state !== 'idle' || isRequested) return;
     isRequested = true;
     // A batch of no rows is answered once the model is loaded.
-    send(urlOf(pathOf(asked, 'batch_predict')), 'application/json', '[]').catch((error) => {
-      if (asked !== target || !(error instanceof Failure)) return;
-      if (error.code === 'NOT_READY') setState('failed', error.detail);
-      else void ask();
-    });
+    send(urlOf(pathOf(asked, 'batch_predict')), 'application/json', '[]').then(
+      () => {
+        if (asked === target) void ask();
+      },
+      (error) => {
+        if (asked !== target || !(error instanceof Failure)) return;
+        if (error.code === 'NOT_READY') setState('failed', error.detail);
+        else void ask();
+      },
+    );
   }
 
   document.addEventListener('visibilitychange', () => {
@@ -92,7 +102,6 @@ export function createStatusWatch(onStatus: OnStatus): { watch(target: Target): 
       isRequested = false;
       void ask();
     },
-    now: () => void ask(),
   };
 }
 

@@ -231,7 +231,8 @@ describe('the build', () => {
   });
 
   test('its steps are: image, golden rows, push, deployment without traffic, smoke test, traffic', () => {
-    const { steps, options, images } = readBuild(folder);
+    const { steps, options, images, substitutions } = readBuild(folder);
+    assert.equal(substitutions._TRAFFIC_STEPS, '10 50 100');
     assert.deepEqual(
       steps.map(({ id }) => id),
       [

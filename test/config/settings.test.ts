@@ -248,6 +248,7 @@ const TABLE: Row[] = [
     ['gpu', 'cpu,', 'cuda;cpu', 'cuda, cpu'],
     'cpu, cuda, or both, separated by a comma',
   ],
+  ['WEIGHTS', 'auto', [['mapped', 'mapped']], ['shared', 'auto,packed'], 'auto, packed or mapped'],
   [
     'MAX_BATCH_SIZE',
     64,

@@ -218,7 +218,10 @@ test('a build that a newer one has overtaken fails at the traffic, and leaves it
   assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
   assert.equal(await build(THIRD), undefined, said);
   assert.equal(await build(SECOND, ['move-traffic']), 'move-traffic');
-  assert.match(said, /ml-model-2222222-bbbbbbbb gets no more traffic: ml-model-3333333-cccccccc, which serves, is newer/);
+  assert.match(
+    said,
+    /ml-model-2222222-bbbbbbbb gets no more traffic: ml-model-3333333-cccccccc, which serves, is newer/,
+  );
   assert.deepEqual(api.services.serving('ml-model'), { [THIRD_REVISION]: 100 });
   assert.deepEqual(api.services.tags('ml-model'), { 'build-bbbbbbbb': SECOND_REVISION });
 });

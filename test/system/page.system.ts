@@ -275,12 +275,12 @@ describe('the page in Chromium', { concurrency: 1 }, () => {
     await page.context().close();
   });
 
-  test('a model that did not load is told of with its reason, and nothing can be sent to it', async () => {
+  test('a model that did not load is shown with its reason, and nothing can be sent to it', async () => {
     const status = { name: 'iris', state: 'failed', load_seconds: 1, reason: 'golden.json: rows[0] differs' };
     const { page } = await open(browser, url, {}, (one) =>
       one.route('**/health', (route) => route.fulfill({ json: { status: 'ok', model: status, uptime: 1 } })),
     );
-    await page.getByText('golden.json: rows[0] differs').waitFor();
+    await page.getByText('The model did not load: golden.json: rows[0] differs').waitFor();
     assert.equal(await page.locator('#state').textContent(), 'failed');
     assert.equal(await page.getByRole('button', { name: 'Predict' }).count(), 0);
     await page.context().close();

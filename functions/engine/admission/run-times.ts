@@ -15,12 +15,12 @@ export interface RunTimes {
   drainMs(rows: number): number;
 }
 
-/** Shorter runs are not limited. */
+/** From this duration on the smallest size that is good enough is chosen, below it the largest. */
 const LONG_RUN_MS = 20;
 /** A larger run has to save this share of the time of a row. */
 const WORTHWHILE = 0.1;
-/** How long a run of a size that was not seen may be expected to take, if that size is not the next one. */
-const TRIED_RUN_MS = 100;
+/** A run that is expected to take no longer may have any size. */
+const SHORT_RUN_MS = 50;
 /** So often a run may be larger, because the times of larger runs may have changed. */
 const TRIED_EVERY = 100;
 /** The weight of the latest run: an estimate follows a change of speed within about ten runs. */
@@ -63,7 +63,7 @@ export function createRunTimes(maxRows: number, engines: () => number): RunTimes
       if (averages[size]! > LONG_RUN_MS) break;
     }
     const isTried = averages[useful + 1] !== 0;
-    const shortRun = Math.floor((isTried ? LONG_RUN_MS : TRIED_RUN_MS) / best);
+    const shortRun = Math.floor(SHORT_RUN_MS / best);
     return Math.min(maxRows, Math.max(shortRun, largestOf(isTried ? useful : useful + 1)));
   }
 

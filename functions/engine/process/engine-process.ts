@@ -25,8 +25,8 @@ export class RunError extends Error {
   }
 }
 
-/** Signals that a process gets for a fault in its own code. */
-const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
+/** Signals that a process gets for a fault in its own code. Not SIGBUS: it is for a mapped file that was cut short. */
+const OWN_SIGNALS: readonly string[] = ['SIGSEGV', 'SIGABRT', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'];
 
 /** The body of a failure frame: why a load or a run failed. */
 export interface Failure {
@@ -36,7 +36,7 @@ export interface Failure {
 }
 
 /** The body of the frame that an engine process sends when it has loaded a model. */
-export type Loaded = Pick<Session, 'signature' | 'patched' | 'external'> & {
+export type Loaded = Pick<Session, 'signature' | 'patched' | 'external' | 'weights'> & {
   /** Whether rows of several requests may share a run. Undefined unless the order has `findsRowIndependence`. */
   readonly rows?: RowIndependence | undefined;
 };

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { fstatSync, openSync, statSync } from 'node:fs';
 
 interface Times {
   readonly size: bigint;
@@ -25,4 +25,20 @@ export function checkStamp(path: string, stamp: string): void {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (found === undefined) throw new StampError(`${path}: the file is gone since it was listed`);
   if (stampOfFile(found) !== stamp) throw new StampError(`${path}: the file has changed since it was listed`);
+}
+
+/** Files that are open, so that a file which takes the place of one of them is not mistaken for it. */
+export interface OpenFiles {
+  /**
+   * Whether one of them was written to since `openFiles`. A mapping shows what is written to its file, so that the results of a
+   * session that maps one are wrong from then on; files that were replaced or removed stay as they were.
+   */
+  areChanged(): boolean;
+}
+
+/** Opens files for the life of this process. @throws the error of `openSync` */
+export function openFiles(paths: readonly string[]): OpenFiles {
+  const stampOf = (file: number): string => stampOfFile(fstatSync(file, { bigint: true }));
+  const opened = paths.map((path) => openSync(path, 'r')).map((file) => ({ file, stamp: stampOf(file) }));
+  return { areChanged: () => opened.some(({ file, stamp }) => stampOf(file) !== stamp) };
 }

@@ -1,4 +1,4 @@
-import { dirname, posix, resolve } from 'node:path';
+import { posix } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../../onnx/inspect.ts';
 import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../../onnx/invalid-model.ts';
@@ -7,12 +7,21 @@ import { type DType, isDType, type Signature, type Tensor, type TensorSpec } fro
 import type { SlottedTensor } from './frame.ts';
 import { loadError } from './load-errors.ts';
 import { withLocale } from './locale.ts';
+import {
+  type ModelSource,
+  type PatchedOutput,
+  readSource,
+  type WeightChoice,
+  type WeightState,
+} from './model-source.ts';
 
 interface SessionOptions {
   /** Threads for one operator. */
   readonly intraOpThreads: number;
   /** onnxruntime's names of the execution providers, in the order of preference: `['cpu']`, `['cuda', 'cpu']`. */
   readonly executionProviders: readonly string[];
+  /** Default: packed. Execution providers other than the CPU copy the weights. */
+  readonly weights?: WeightChoice;
 }
 
 /**
@@ -33,21 +42,13 @@ export interface LoadOrder extends SessionOptions {
   readonly stamps?: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
 
-/** An output that was a ZipMap's sequence of maps in the file, and is the tensor of its scores in the session: [rows, classes]. */
-export interface PatchedOutput {
-  readonly output: string;
-  /** The classes, by column. */
-  readonly labels: readonly string[];
-  /** The type of the labels in the model. An int64 label is in `labels` as decimal digits. */
-  readonly of: 'string' | 'int64';
-}
-
 /** One onnxruntime session. A run blocks the thread that calls it, so it lives in an engine process. */
 export interface Session {
   readonly signature: Signature;
   readonly patched: readonly PatchedOutput[];
   /** Files with weights, by their paths relative to the model's folder. */
   readonly external: readonly string[];
+  readonly weights: WeightState;
   /**
    * @param feeds a tensor for each input; `slot` is its index in the signature.
    * @returns a tensor for each output, in the order of the signature, of its dtype, with the dims of the run.
@@ -55,9 +56,6 @@ export interface Session {
    */
   run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]>;
 }
-
-/** onnxruntime's session setting for the folder of the external data. */
-const EXTERNAL_DATA_FOLDER = 'model_external_initializers_file_folder_path';
 
 /**
  * Loads the model at `path`, with its external data beside it. Outputs of ZipMaps, and sequences of tensors, become tensors.
@@ -70,21 +68,21 @@ export async function openSession(path: string, options: SessionOptions): Promis
   const inspection = inspectModel(path);
   if (inspection.outputs.length === 0) throw invalidModelError(path, 'it has no output: there is nothing to return');
   const { external } = inspection;
-  const { source, patched, isPatched } = await sourceOf(path, inspection);
-  const session = await createSession(ort, source, {
-    intraOpNumThreads: options.intraOpThreads,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-    executionProviders: [...options.executionProviders],
-    // 4: fatal errors only. The error of a run is thrown anyway, and its log line could contain values of a caller.
-    logSeverityLevel: 4,
-    // A model given as bytes has no folder: onnxruntime finds its external data by this setting.
-    ...(source !== path && { extra: { session: { [EXTERNAL_DATA_FOLDER]: dirname(resolve(path)) } } }),
-  }).catch((cause) => {
-    // onnxruntime's own text for such a value contains neither its name nor its type.
-    const unsupported = unsupportedInFile(inspection, isPatched);
-    throw unsupported.length > 0 ? unsupportedValueError(path, unsupported) : loadError(cause, { path, external });
-  });
+  const isCpu = options.executionProviders.every((provider) => provider === 'cpu');
+  const choice = isCpu ? (options.weights ?? 'packed') : { copied: 'an execution provider has memory of its own' };
+  let source = await readSource(path, inspection, choice);
+  const session = await createSession(ort, source, options)
+    .catch(async (error: Error) => {
+      if (source.weights.use === 'copied') throw error;
+      // The entire file opens, or fails with the better reason.
+      source = await readSource(path, inspection, { copied: `onnxruntime does not map them: ${error.message}` });
+      return createSession(ort, source, options);
+    })
+    .catch((cause) => {
+      // onnxruntime's own text for such a value contains neither its name nor its type.
+      const unsupported = unsupportedInFile(inspection);
+      throw unsupported.length > 0 ? unsupportedValueError(path, unsupported) : loadError(cause, { path, external });
+    });
   const unsupported = [
     ...unsupportedIn(session.inputMetadata, 'input', inspection.inputs),
     ...unsupportedIn(session.outputMetadata, 'output', inspection.outputs),
@@ -103,48 +101,21 @@ export async function openSession(path: string, options: SessionOptions): Promis
   }
   return {
     signature: { inputs, outputs },
-    patched,
+    patched: source.patched,
     external: external.map((location) => posix.normalize(location)),
+    weights: source.weights,
     run,
   };
 }
 
-interface SessionSource {
-  readonly source: string | Uint8Array<ArrayBuffer>;
-  readonly patched: readonly PatchedOutput[];
-  /** Whether an output was replaced in `source`. */
-  readonly isPatched: (output: string) => boolean;
-}
-
-/** The model for onnxruntime to load: the path if the file needs no patch, else its patched bytes. */
-async function sourceOf(path: string, { outputs }: Inspection): Promise<SessionSource> {
-  // An output without a type in the file is left out here: onnxruntime infers its type, which is checked after the load.
-  const others = outputs.filter(({ isTensor, type }) => !isTensor && type !== undefined);
-  if (others.length === 0) return { source: path, patched: [], isPatched: () => false };
-  const { patchOutputs } = await import('../../onnx/patch-outputs.ts');
-  const { bytes, scores } = patchOutputs(path, others);
-  return {
-    source: bytes,
-    patched: scores.map(({ output, labels: { kind, values } }) => ({
-      output,
-      labels: values,
-      of: kind === 'strings' ? 'string' : 'int64',
-    })),
-    isPatched: (output) => others.some(({ name }) => name === output),
-  };
-}
-
-/** The inputs and outputs whose type, as the file has it, onnxruntime-node does not support. */
-function unsupportedInFile(
-  { inputs, outputs }: Inspection,
-  isPatched: (output: string) => boolean,
-): UnsupportedValue[] {
+/** The inputs and outputs whose type, as the file has it, onnxruntime-node does not support; outputs that became tensors are not. */
+function unsupportedInFile({ inputs, outputs }: Inspection): UnsupportedValue[] {
   const isSupported = ({ type, isTensor, element }: Value): boolean =>
     type === undefined || (isTensor && (element === undefined || isDType(element)));
   return [
     ...inputs.filter((value) => !isSupported(value)).map(({ name, type }) => ({ kind: 'input' as const, name, type })),
     ...outputs
-      .filter((value) => !isSupported(value) && !isPatched(value.name))
+      .filter((value) => value.isTensor && !isSupported(value))
       .map(({ name, type }) => ({ kind: 'output' as const, name, type })),
   ];
 }
@@ -161,13 +132,28 @@ function unsupportedIn(
 
 async function createSession(
   { InferenceSession }: typeof import('onnxruntime-node'),
-  source: SessionSource['source'],
-  options: InferenceSession.SessionOptions,
+  { model, folder, weights }: ModelSource,
+  { intraOpThreads, executionProviders }: SessionOptions,
 ): Promise<InferenceSession> {
-  if (typeof source === 'string') return withLocale(() => InferenceSession.create(source, options));
-  const session = await withLocale(() => InferenceSession.create(source, options));
+  const options: InferenceSession.SessionOptions = {
+    intraOpNumThreads: intraOpThreads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    executionProviders: [...executionProviders],
+    // 4: fatal errors only. The error of a run is thrown anyway, and its log line could contain values of a caller.
+    logSeverityLevel: 4,
+    extra: {
+      session: {
+        // A model given as bytes has no folder: onnxruntime finds its external data by this setting.
+        ...(typeof model !== 'string' && { model_external_initializers_file_folder_path: folder }),
+        ...(weights.use === 'mapped' && { disable_prepacking: '1' }),
+      },
+    },
+  };
+  if (typeof model === 'string') return withLocale(() => InferenceSession.create(model, options));
+  const session = await withLocale(() => InferenceSession.create(model, options));
   // onnxruntime has a copy now. Freed at once: an engine allocates so little that the garbage collector might never run.
-  source.buffer.transfer(0);
+  model.buffer.transfer(0);
   return session;
 }
 

@@ -36,7 +36,7 @@ let prespawned: ChildProcess | undefined;
 /** Starts the first engine process before its pool exists. It waits for a load order, and ends with this process. */
 export function prespawn(): void {
   try {
-    prespawned ??= start();
+    prespawned ??= startEngine();
   } catch {
     // There is no memory for a process: the pool tries again, and reports why.
   }
@@ -44,13 +44,14 @@ export function prespawn(): void {
 
 /** Returns the prespawned engine process, or starts one. `stdio[3]` is the socket to it. */
 export function spawnEngine(): ChildProcess {
-  const process = prespawned ?? start();
+  const process = prespawned ?? startEngine();
   prespawned = undefined;
   return process;
 }
 
-function start(): ChildProcess {
-  const child = spawn(process.execPath, [...FLAGS, ...permissions(), ENTRY], {
+/** Starts an engine process. @param entry its program, for benchmarks of a build */
+export function startEngine(entry = ENTRY): ChildProcess {
+  const child = spawn(process.execPath, [...FLAGS, ...permissions(), entry], {
     env: engineEnvironment(process.env),
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
   });

@@ -6,7 +6,7 @@ import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { RowIndependence } from '../../batching/row-independence.ts';
 import type { Failure, Loaded } from './engine-process.ts';
-import { checkStamp, StampError } from './file-stamp.ts';
+import { checkStamp, type OpenFiles, openFiles, StampError } from './file-stamp.ts';
 import {
   decodeJson,
   decodeTensors,
@@ -103,25 +103,40 @@ async function rowIndependenceOf(path: string): Promise<RowIndependence> {
   return readRowIndependence(path);
 }
 
+/** Ends a process whose results may be wrong. By a signal, as if from outside: the rows of the run are not the cause. */
+function endItself(): never {
+  process.kill(process.pid, 'SIGKILL');
+  // The signal may arrive a moment later.
+  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
 async function serve(): Promise<never> {
   let session: Session | undefined;
+  /** The files that the session maps, if others can write to them. */
+  let mapped: OpenFiles | undefined;
   for (;;) {
     const frame = readFrame();
     let outputs: Uint8Array[] = [];
     try {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
+        const stamps = order.stamps ?? [];
         const checkAll = (): void => {
-          for (const [path, stamp] of order.stamps ?? []) checkStamp(path, stamp);
+          for (const [path, stamp] of stamps) checkStamp(path, stamp);
         };
         checkAll();
+        const files = openFiles(stamps.map(([path]) => path));
         session = await openSession(order.path, order);
         checkAll();
-        const { signature, patched, external } = session;
+        const { signature, patched, external, weights } = session;
+        mapped = weights.mappedBytes > 0 ? files : undefined;
         const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
-        writeChunks([encodeJson(KIND.loaded, frame.id, { signature, patched, external, rows } satisfies Loaded)]);
+        writeChunks([
+          encodeJson(KIND.loaded, frame.id, { signature, patched, external, weights, rows } satisfies Loaded),
+        ]);
       } else {
         outputs = await runFrame(frame, session!);
+        if (mapped?.areChanged()) endItself();
         writeChunks(outputs);
       }
     } catch (error) {

@@ -1,7 +1,9 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { inspectModel } from '../../onnx/inspect.ts';
+import { mapWeights } from '../../onnx/map-weights.ts';
+import { openBytes } from '../../onnx/wire.ts';
 import { SIGNATURE_FILE } from '../folder/layout.ts';
 import { type SignedFiles, verifyBundle } from '../signature/bundle.ts';
 import { readPublicKeys } from '../signature/public-keys.ts';
@@ -54,6 +56,15 @@ async function fetchFile(
   throw new ServingError('MODEL_FAILED', `${place}: its SHA-256 is ${got}, and ${sha256} is signed`);
 }
 
+function mappableBytesOf(path: string): number {
+  const bytes = openBytes(path);
+  try {
+    return mapWeights(bytes, basename(path)).bytes;
+  } finally {
+    bytes.close();
+  }
+}
+
 /**
  * Inspects a local `.onnx` file. Reads synchronously: only for a process that serves no requests.
  * @throws ServingError `MODEL_FAILED` if its SHA-256 differs, or if it is not an ONNX model
@@ -65,7 +76,9 @@ export async function checkModel({ path, place, sha256 }: ModelOrder): Promise<C
     if (got !== sha256) throw new ServingError('MODEL_FAILED', message);
   }
   try {
-    return { external: inspectModel(path).external };
+    const { external } = inspectModel(path);
+    const mappableBytes = mappableBytesOf(path);
+    return { external, ...(mappableBytes > 0 && { mappableBytes }) };
   } catch (error) {
     if (!(error instanceof ServingError)) throw error;
     throw new ServingError('MODEL_FAILED', error.message.replace(path, place), { cause: error });

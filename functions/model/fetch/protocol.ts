@@ -50,6 +50,8 @@ export interface SignatureOrder extends Pick<FileOrder, 'entry'> {
 export interface Checked {
   /** The locations of its weights, as the file has them: paths relative to the file's folder. */
   readonly external: readonly string[];
+  /** Bytes of the file that engines can map; undefined for none. */
+  readonly mappableBytes?: number;
 }
 
 /** A job of a fetching process. Its result: entries, names of folders, `Checked`, or `SignedFiles`. */

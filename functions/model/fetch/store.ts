@@ -52,6 +52,8 @@ export interface FetchedModel {
    * inspected, because no file beside it is likely to have weights: its engine reports them.
    */
   readonly external: readonly string[];
+  /** Bytes of the model's file that engines can map; undefined if the file was not inspected. */
+  readonly mappableBytes: number | undefined;
   /**
    * Fetches the weights, unless they are on the disk already.
    * @param weights by path below the model's folder
@@ -126,13 +128,15 @@ function createLocalStore({ uri, file }: StoreOptions, events: FetcherEvents): M
       const folder = join(rootFolder, version.folder);
       const path = join(folder, version.file);
       let external: readonly string[] = [];
+      let mappableBytes: number | undefined;
       if (sha256 !== undefined || thorough || (await hasLikelyWeights(path))) {
         const place = placeOf(source.root, version);
-        ({ external } = await fetchers.of(background).check({ path, place, sha256 }));
+        ({ external, mappableBytes = 0 } = await fetchers.of(background).check({ path, place, sha256 }));
       }
       return {
         folder,
         external,
+        mappableBytes,
         fetchWeights: (weights) => refuseLinks(folder, path, weights),
         release: async () => {},
       };
@@ -251,10 +255,12 @@ function createCopyingStore(options: StoreOptions, events: FetcherEvents): Model
           return entry === undefined ? [] : [{ path, entry, maxBytes }];
         });
         const model = { path: version.file, entry: version.model, maxBytes: undefined };
-        const { external } = await fetch([...texts, model], { path: version.file, place: placeOf(root, version) });
+        const order = { path: version.file, place: placeOf(root, version) };
+        const { external, mappableBytes = 0 } = await fetch([...texts, model], order);
         return {
           folder,
           external,
+          mappableBytes,
           async fetchWeights(weights) {
             if (weights.length > 0) await fetch(weights.map(([path, entry]) => ({ path, entry, maxBytes: undefined })));
           },

@@ -25,6 +25,8 @@ function spend(value: JsonValue, left: number): number {
   if (typeof value !== 'object' || value === null) return left - String(value).length;
   let rest = left - 2;
   if (value instanceof Float64Array) {
+    // Each element takes two characters at least.
+    if (value.length * 2 - 1 > rest) return -1;
     for (let i = 0; i < value.length && rest >= 0; i++) rest -= String(value[i]).length + 1;
     return rest;
   }

@@ -8,12 +8,13 @@ import {
 } from '../../engine/batcher.ts';
 import type { Capacity } from '../../engine/capacity.ts';
 import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
-import type { PatchedOutput } from '../../engine/process/session.ts';
+import type { PatchedOutput } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 import type { Activity } from '../activity.ts';
+import type { WeightSetting } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import type { GoldenRow, Manifest } from '../folder/manifest.ts';
 import { createRowDecoder, type RowDecoder } from '../folder/rows.ts';
@@ -32,6 +33,8 @@ export interface EngineOptions {
   readonly intraOpThreads: number;
   /** onnxruntime's names, in the order of preference. */
   readonly executionProviders: readonly string[];
+  /** `WEIGHTS`. Default: auto, which is packed where no memory is planned. */
+  readonly weights?: WeightSetting;
   /** The most rows of a run. */
   readonly maxBatchSize: number;
   /** The longest time that a row waits for others to share its run. */

@@ -1,10 +1,12 @@
 import { engineCount } from '../../engine/capacity.ts';
+import { privateBytes } from '../../engine/memory-watch.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
-import type { PatchedOutput } from '../../engine/process/session.ts';
+import type { PatchedOutput, WeightState, WeightUse } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
+import type { FirstEngine } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from '../folder/rows.ts';
 import {
@@ -28,7 +30,8 @@ const NAMED_CLASSES = 10;
 /**
  * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up. Settles when
  * the first engine is warm; the others start after it.
- * @param startEngines how many engines to start now; there may be no memory for more before another generation is closed
+ * @param countEngines gets the first engine, and returns how many engines to start now; there may be no memory for more before
+ * another generation is closed
  * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed
  */
 export async function loadGeneration(
@@ -36,21 +39,24 @@ export async function loadGeneration(
   options: EngineOptions,
   telemetry: Telemetry,
   onPhase: (phase: LoadPhase) => void,
-  startEngines = Number.POSITIVE_INFINITY,
+  countEngines: (first: FirstEngine) => number = () => Number.POSITIVE_INFINITY,
 ): Promise<Generation> {
   const { pool, start, lost } = openPool(files, options, telemetry);
   try {
     onPhase('loading');
-    const { signature, patched, rows: graph, external } = await start();
+    const { signature, patched, rows: graph, external, weights } = await start();
     checkManifest(files.manifest, signature);
     logPatched(patched, files.name, telemetry);
+    logWeights(weights, files.name, telemetry);
     onPhase('checking');
     const { batching, known } = await check(files, pool, { signature, manifest: files.manifest.batching, graph });
     logDecision(batching, files.name, telemetry);
     onPhase('warming');
     const rowsInRun = batching.enabled ? options.maxBatchSize : 1;
     const runs = await warmUp(pool, warmUpRow(files, known, signature), rowsInRun, lost);
-    pool.grow(runs, startEngines);
+    const { pid } = pool.engines()[0]!;
+    const { mappedBytes } = weights;
+    pool.grow(runs, countEngines({ privateBytes: pid === undefined ? undefined : privateBytes(pid), mappedBytes }));
     return createGeneration({ files, pool, signature, patched, external, batching, warmUp: runs }, options, telemetry);
   } catch (cause) {
     await pool.close();
@@ -64,9 +70,10 @@ export async function loadGeneration(
 /** @returns `start`, which loads the first engine; `lost`, which rejects if the model cannot be loaded a second time. */
 function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
   const { path, stamps, name } = files;
-  const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs } = options;
+  const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs, weights } = options;
   // Only the first engine reads the graph.
-  const order = { path, stamps, intraOpThreads, executionProviders, findsRowIndependence: true };
+  const use: WeightUse = weights === 'mapped' ? 'mapped' : 'packed';
+  const order = { path, stamps, intraOpThreads, executionProviders, weights: use, findsRowIndependence: true };
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {});
   const pool = createPool({
@@ -125,6 +132,11 @@ function logPatched(patched: readonly PatchedOutput[], model: string, { logger }
     const classes = [...labels.slice(0, NAMED_CLASSES), ...(labels.length > NAMED_CLASSES ? ['…'] : [])].join(', ');
     logger.info(`output ${output}: ZipMap removed, so it is a tensor; its classes are ${classes}`, { model });
   }
+}
+
+function logWeights({ use, mappedBytes, why }: WeightState, model: string, { logger }: Telemetry): void {
+  const detail = why === undefined ? `${mappedBytes} bytes of the file are mapped` : why;
+  logger.debug(`weights are ${use}: ${detail}`, { model });
 }
 
 function logDecision({ decidedBy, enabled, reason }: BatchingDecision, model: string, { logger }: Telemetry): void {

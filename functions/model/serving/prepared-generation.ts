@@ -135,13 +135,16 @@ class Preparation {
     }
   }
 
-  /** Reserves memory for the files that are known so far. */
-  async #reserve(): Promise<void> {
+  /** Reserves memory for the files that are known so far. @param mappableBytes those of the model's file, if they are known */
+  async #reserve(mappableBytes?: number): Promise<void> {
     const { version, weights } = this.#listed;
     const bytes = bytesOf(version, weights);
     this.#progress.found(version, bytes);
     const fileBytes = (await this.#options.store.inMemory()) ? bytes : 0;
-    this.#plan = await EnginePlan.reserve(this.#options, { name: version.name, bytes, fileBytes }, this.#background);
+    // onnxruntime maps external data itself.
+    const mappable = mappableBytes === undefined ? undefined : mappableBytes + bytes - version.model.bytes;
+    const size = { name: version.name, bytes, fileBytes, mappableBytes: mappable };
+    this.#plan = await EnginePlan.reserve(this.#options, size, this.#background);
   }
 
   async #fetch(): Promise<void> {
@@ -155,10 +158,11 @@ class Preparation {
     this.#files = files;
     this.#listed = await findWeights(this.#options, version, files.external, background);
     const { weights } = this.#listed;
-    if (weights.length > 0) {
+    const { mappableBytes } = files;
+    if (weights.length > 0 || (this.#plan!.isShort && mappableBytes !== undefined)) {
       // The reservation for the file alone is released first: two loads must not wait for each other's second reservation.
       this.#plan!.release();
-      await this.#reserve();
+      await this.#reserve(mappableBytes);
       // The comparison before was without the weights.
       await awaitUpload(this.#options, this.#listed, background);
     }
@@ -174,8 +178,12 @@ class Preparation {
     const read = await readFiles({ root: store.root, version, weights, folder, local: store.local });
     checkFitsBudget(budget, version.name, read.bytes);
     const load = (): Promise<Generation> => {
-      const fitting = plan.reserveEngines();
-      return loadGeneration(read, { ...engine, processes: plan.wanted }, telemetry, this.#progress.phase, fitting);
+      plan.reserveEngines();
+      const own = { ...engine, processes: plan.wanted, weights: plan.weights };
+      return loadGeneration(read, own, telemetry, this.#progress.phase, (first) => {
+        plan.measure(first);
+        return plan.reserveEngines();
+      });
     };
     const generation = await (this.#background ? inLoadTurn(load) : load());
     // From here on `#end` closes it.

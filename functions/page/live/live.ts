@@ -34,6 +34,7 @@ export function createLive(): Live {
       before = undefined;
     }
     byId('server-figures').hidden = !isAllowed || before === undefined;
+    clearTimeout(timer);
     if (isAllowed) timer = setTimeout(() => void ask(), EVERY_MS);
   }
 

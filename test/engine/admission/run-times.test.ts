@@ -84,7 +84,7 @@ test('sizes that were not seen are tried one after the other, unless a run is ex
   assert.equal(times.usefulRows(), 3, 'seven took no less');
   const short = createRunTimes(64, () => 1);
   short.record(1, 10);
-  assert.equal(short.usefulRows(), 10);
+  assert.equal(short.usefulRows(), 5);
 });
 
 test('one run of a hundred may have twice the rows, so that a change is noticed', () => {

@@ -192,7 +192,7 @@ export function openInferenceLife(kind: HostKind): void {
     const host = await startHost(kind, env);
     try {
       await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready', 30_000);
-      const [running, next] = [connect(host), connect(host)];
+      const running = connect(host);
       const body = inferBody([{ name: 'x', datatype: 'FP32', shape: [1, 1], data: '[1500]' }]).text;
       running.send(postText('/v2/models/slow-end/infer', body));
       await until(async () => (await metric(host, 'engine_processes', { state: 'busy' })) === 1, 'the run');
@@ -205,6 +205,8 @@ export function openInferenceLife(kind: HostKind): void {
         return;
       }
       const release = await holdRequest(host, '/v2/models/slow-end/infer', body.replace('1500', '1'));
+      // The server closes a connection that sends nothing for 10 s.
+      const next = connect(host);
       const stopped = host.stop();
       await until(async () => (await call(host, '/health')).json().status === 'draining', 'the server to drain');
       next.send(postText('/v2/models/slow-end/infer', body));

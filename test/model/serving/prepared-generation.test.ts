@@ -3,12 +3,14 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { engineBytes } from '../../../functions/engine/capacity.ts';
+import { engineBytes, packedEngineBytes } from '../../../functions/engine/capacity.ts';
 import { createStore } from '../../../functions/model/fetch/store.ts';
 import { stampOf } from '../../../functions/model/folder/layout.ts';
 import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { fetchAndPrepare, type PreparationOptions } from '../../../functions/model/serving/prepared-generation.ts';
 import { pickListed } from '../../../functions/model/serving/version-listing.ts';
+import { DATA_TYPES } from '../../../functions/onnx/data-type.ts';
+import { initializer, model, node, value } from '../../../scripts/onnx/build.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { engineOptions } from '../../helpers/engine-options.ts';
 import { pickMain } from '../../helpers/local-models.ts';
@@ -145,6 +147,23 @@ test('the memory of file and engines is counted, and released with the generatio
   assert.equal(options.budget.used(), 0);
 });
 
+test('further engines are counted with the memory that the first takes, and mapped weights once', async (t) => {
+  const { storage, prepare, options } = await setUp(t, { cpus: 2 });
+  const table = initializer('table', 'float32', [6_000_000], new Float32Array(6_000_000));
+  const bytes = model({
+    name: 'table',
+    nodes: [node('Cast', ['x'], ['at'], { to: BigInt(DATA_TYPES.int64) }), node('Gather', ['table', 'at'], ['y'])],
+    initializers: [table],
+    inputs: [value('x', 'float32', ['N', 1])],
+    outputs: [value('y', 'float32', ['N', 1])],
+  });
+  storage.put('models', 'm/model.onnx', bytes);
+  await prepare();
+  const used = options.budget.used();
+  assert.ok(used >= bytes.length + 2 * EACH, `${used} bytes`);
+  assert.ok(used < bytes.length + 2 * EACH + bytes.length, `${used} bytes: no copy of the weights`);
+});
+
 test('if memory is short there are fewer engines, and beside another generation one, until that is closed', async (t) => {
   const { storage, prepare, options } = await setUp(t, { limit: 3.5 * EACH, cpus: 2 });
   storage.put('models', 'm/model.onnx', addConstant(1));
@@ -237,7 +256,7 @@ test('files to which the model refers are fetched and counted, with any name and
     assert.deepEqual(weights, [path]);
     assert.equal(generation.bytes, model.length + data.length);
     const total = model.length + data.length;
-    assert.equal(options.budget.used(), total + engineBytes(total));
+    assert.equal(options.budget.used(), total + packedEngineBytes(data.length, model.length));
     storage.put('models', `m/${path}`, data, OLD);
     const next = await prepare(true);
     assert.notEqual(next.stamp, stamp);
