@@ -83,13 +83,10 @@ test('a failure is explained in the name of the column; an empty cell without a 
   assert.equal(line?.body, '{"features":{"age":"","city":"Oslo","grid":[[1]]}}');
   const { explain } = maker.table()!;
   assert.match(
-    explain('features.age: no', 'features.age[0]', line.cells),
+    explain('features.age: no', 'features.age', line.cells),
     /^age: it is empty, and int64 has no missing value/,
   );
-  assert.equal(
-    explain('features.age: expected an integer', 'features.age[0]', ['a', 'x']),
-    'age: expected an integer',
-  );
+  assert.equal(explain('features.age: expected an integer', 'features.age', ['a', 'x']), 'age: expected an integer');
   assert.equal(explain('features.grid[0]: expected 2', 'features.grid[0]', line.cells), 'grid[0]: expected 2');
   assert.equal(explain('the model failed', undefined, line.cells), 'the model failed');
 });
