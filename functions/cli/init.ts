@@ -14,8 +14,9 @@ const SOURCES = {
 };
 
 const HELP = `
-The folder gets the model, a Dockerfile, a service of Cloud Run, a build of Cloud Build, a workflow of GitHub, and a README.md with
-the next commands. Nothing is written if one of the files exists, unless --force is given.
+The folder gets the model, a Dockerfile, a service of Cloud Run, a build of
+Cloud Build, a workflow of GitHub, and a README.md with the next commands.
+Nothing is written if one of the files exists, unless --force is given.
 
 Examples:
   onnx-cloud-run init fraud --model model.onnx --project my-project --region europe-west1
@@ -62,6 +63,8 @@ export const init: Verb = {
 function report(folder: string, files: readonly string[], replaced: readonly string[], project?: string): string {
   const lines = files.map((file) => `  ${file}${replaced.includes(file) ? ' (replaced)' : ''}\n`);
   const missing =
-    project === undefined ? '\nReplace PROJECT_ID in README.md, service.yaml and deploy.yml, or use --project.\n' : '';
+    project === undefined
+      ? '\nReplace PROJECT_ID in README.md, service.yaml and .github/workflows/deploy.yml, or use --project.\n'
+      : '';
   return `Created in ${resolve(folder)}:\n${lines.join('')}${missing}\nREADME.md has the next commands.\n`;
 }

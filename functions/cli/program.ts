@@ -33,11 +33,23 @@ export async function run(args: readonly string[]): Promise<void> {
     });
   }
   try {
-    await createProgram().parseAsync(args, { from: 'user' });
+    const program = createProgram();
+    refuseUnknownVerb(program, args);
+    await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = exitCodeOf(error);
   }
+}
+
+/** Errors that commander does not have: a model without `serve` before it, and help for a verb that does not exist. */
+function refuseUnknownVerb(program: Command, [first = '', second]: readonly string[]): void {
+  const names = VERBS.map(({ name }) => name);
+  const usage = { exitCode: EXIT.usage };
+  if (/\.onnx$|[/\\]/.test(first) && !first.startsWith('-'))
+    program.error(`unknown command '${first}'. To serve a model: ${NAME} serve ${first}`, usage);
+  if (first === 'help' && second !== undefined && !/^(-|help$)/.test(second) && !names.includes(second))
+    program.error(`unknown command '${second}': the commands are ${names.join(', ')}`, usage);
 }
 
 /** Commander gives errors of usage the code 1, and its own errors a name; `command.error` of a verb has its own exit code. */

@@ -12,7 +12,8 @@ interface Options {
 }
 
 const HELP = `
-Every other setting is an environment variable: docs/operate/settings.md lists them.
+Every other setting is an environment variable; docs/operate/settings.md lists
+them.
 
 Examples:
   onnx-cloud-run serve model.onnx                  one model, on http://localhost:8080

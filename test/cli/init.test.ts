@@ -132,7 +132,7 @@ describe('the files', () => {
     assert.equal(code, 0);
     assert.match(stdout, /^Replace PROJECT_ID in .*, or use --project\.$/m);
     for (const file of ['README.md', 'service.yaml', '.github/workflows/deploy.yml']) {
-      assert.ok(stdout.includes(file.replace('.github/workflows/', '')), file);
+      assert.ok(stdout.includes(file), file);
       assert.match(read(file), /(?<!\$)PROJECT_ID(?=[^=:])/, file);
     }
   });

@@ -27,6 +27,12 @@ test('--version prints the version of the package', async () => {
 
 const WRONG: [args: string[], line: RegExp][] = [
   [['surve'], /^onnx-cloud-run: unknown command 'surve' \(Did you mean serve\?\)\n$/],
+  [
+    ['model.onnx'],
+    /^onnx-cloud-run: unknown command 'model\.onnx'\. To serve a model: onnx-cloud-run serve model\.onnx\n$/,
+  ],
+  [['gs://bucket/m', '--open'], /^onnx-cloud-run: .* To serve a model: onnx-cloud-run serve gs:\/\/bucket\/m\n$/],
+  [['help', 'surve'], /^onnx-cloud-run: unknown command 'surve': the commands are serve, init\n$/],
   [['serve', '--prt', '1'], /^onnx-cloud-run: unknown option '--prt' \(Did you mean --port\?\)\n$/],
   [['serve', '--port'], /^onnx-cloud-run: option '-p, --port <port>' argument missing\n$/],
   [['serve', '--port', 'x'], /^onnx-cloud-run: .* argument 'x' is invalid\. It takes a port, 0 to 65535.*\n$/],
@@ -45,6 +51,17 @@ test('without a verb it prints its help text on stderr, with exit code 2', async
   const { stdout, stderr, code } = await cli();
   assert.deepEqual([code, stdout], [2, '']);
   assert.match(stderr, /^Usage: onnx-cloud-run /);
+});
+
+test('no line of a help text is wider than a terminal of 100 columns', async () => {
+  for (const { name } of VERBS) {
+    const { stdout } = await cli('help', name);
+    assert.deepEqual(
+      stdout.split('\n').filter((line) => line.length > 100),
+      [],
+      name,
+    );
+  }
 });
 
 test('a reader of the help text that ends early is no error', async () => {

@@ -23,7 +23,8 @@ export { freePort } from '../../scripts/server-process.ts';
 export type HostKind = ServerKind | 'image';
 
 /** What callers hear of a load that failed; why is in the log. */
-export const NOT_TOLD = /^the model is not ready: it failed (before|while) it was [a-z ]+: the server's log says why$/;
+export const NOT_TOLD =
+  /^the model is not ready: it failed (when its files were listed|while it was [a-z ]+): the server's log says why$/;
 
 /** Waits for a line of the log with such a message. */
 export function untilLogged({ lines }: Pick<Host, 'lines'>, message: RegExp): Promise<string> {

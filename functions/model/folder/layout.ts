@@ -148,7 +148,10 @@ export function chooseDefault(layout: Layout, wanted: string | undefined): strin
   if (names.length === 1) return names[0]!;
   if (names.length === 0)
     throw failed(`MODEL_URI ${root}: no ${file} in it, nor in <name>/ or <name>/<version>/${hintOf(layout, '')}`);
-  throw failed(`MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${listOf(names)}`);
+  throw failed(
+    `MODEL_URI ${root} holds ${names.length} models: set MODEL_NAME to one of ${listOf(names)}, which /predict then serves; ` +
+      'each is served at /models/<name>/predict',
+  );
 }
 
 /** Names the `.onnx` files below a folder that `MODEL_FILE` could choose; '' if there are none. */

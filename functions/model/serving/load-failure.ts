@@ -8,7 +8,7 @@ export type { LoadPhase };
 export const IN_THE_LOG = "the server's log says why";
 
 const WHEN: Readonly<Record<LoadPhase, string>> = {
-  listing: 'before it was fetched',
+  listing: 'when its files were listed',
   fetching: 'while it was fetched',
   loading: 'while it was loaded',
   checking: 'while it was checked against its own files',

@@ -23,7 +23,7 @@ export interface Field {
 /** The fields of one input. */
 export interface Group {
   readonly spec: Spec;
-  /** The shape of a row; of the entire input if its first dimension is not the batch. */
+  /** The shape of a row; of the entire input if its first dimension is not the batch; `[]` for a column among several inputs. */
   readonly shape: readonly number[];
   readonly fields: readonly Field[];
 }
@@ -40,7 +40,7 @@ export function planFields({
 }: Pick<ModelInfo, 'inputs' | 'features' | 'categories'>): Group[] {
   return inputs.map((spec) => {
     const { name, dtype } = spec;
-    const shape = rowShapeOf(spec);
+    const shape = inputs.length > 1 && isColumn(spec) ? [] : rowShapeOf(spec);
     const base = inputs.length === 1 ? 'features' : member('features', name);
     const size = sizeOf(shape);
     const own = inputs.length === 1 ? features : undefined;
@@ -59,6 +59,9 @@ export function planFields({
     return { spec, shape, fields };
   });
 }
+
+/** Whether an input is a column of a table, [batch, 1]: the server takes the value of a row without brackets. */
+const isColumn = ({ shape }: Spec): boolean => shape.length === 2 && shape[1] === 1 && Math.abs(shape[0]!) === 1;
 
 const lookUp = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined;

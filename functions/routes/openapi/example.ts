@@ -48,7 +48,7 @@ export function makeExamples({
   });
   const synthetic = values.length === 1 ? values[0]![1] : Object.fromEntries(values);
   return {
-    features: example === undefined ? synthetic : toPlain(example.features),
+    features: example === undefined ? synthetic : plainFeatures(signature, example.features),
     tensors: inputs.map(({ name, dtype }, i) => {
       const tensor = tensors[i]!;
       return { name, datatype: DATATYPES[dtype], shape: tensor.dims, data: parse(encodeFlat(tensor)) };
@@ -74,11 +74,34 @@ function parse(text: string): unknown {
   return toPlain(readJson(bytes));
 }
 
-/** A value of a JSON text as `JSON.stringify` takes it, with all digits of its integers. */
-export function toPlain(value: JsonValue): unknown {
+const same = (value: number): number => value;
+
+/**
+ * A value of a JSON text as `JSON.stringify` takes it, with all digits of its integers.
+ * @param write the number to write for a number
+ */
+export function toPlain(value: JsonValue, write: (value: number) => number = same): unknown {
+  if (typeof value === 'number') return write(value);
   if (typeof value === 'bigint') return raw(String(value));
-  if (value instanceof Float64Array) return Array.from(value);
-  if (Array.isArray(value)) return value.map(toPlain);
+  if (value instanceof Float64Array) return Array.from(value, write);
+  if (Array.isArray(value)) return value.map((inner) => toPlain(inner, write));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toPlain(inner)]));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toPlain(inner, write)]));
+}
+
+/**
+ * The features of a row as `toPlain`, to be read by people. Exporters write a float32 with the digits of a double,
+ * 14.229999542236328: it becomes the shortest decimal of the same float32, 14.23. A model with an input of float64 keeps all digits.
+ */
+export function plainFeatures({ inputs }: Signature, features: JsonValue): unknown {
+  return toPlain(features, inputs.some(({ dtype }) => dtype === 'float64') ? same : shortest);
+}
+
+function shortest(value: number): number {
+  if (Number.isInteger(value) || Math.fround(value) !== value) return value;
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
 }

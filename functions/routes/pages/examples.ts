@@ -3,7 +3,7 @@ import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import { describedAt } from '../model-address.ts';
 import { describeModel } from '../openapi/describe-model.ts';
-import { makeExamples, toPlain } from '../openapi/example.ts';
+import { makeExamples, plainFeatures, toPlain } from '../openapi/example.ts';
 
 /**
  * `GET /models/{name}[/versions/{version}]/examples`: the description of a model, from which the page makes its form, and the
@@ -13,7 +13,11 @@ export function createExampleRoutes(repository: Repository): Route[] {
   async function handle(context: RequestContext): Promise<void> {
     const live = await describedAt(repository, context);
     const model = describeModel(live, makeExamples(live));
-    sendJson(context, 200, JSON.stringify({ model, examples: live.examples.map((row) => toPlain({ ...row })) }));
+    const examples = live.examples.map(({ features, ...rest }) => ({
+      features: plainFeatures(live.signature, features),
+      ...(toPlain(rest) as object),
+    }));
+    sendJson(context, 200, JSON.stringify({ model, examples }));
   }
 
   return [

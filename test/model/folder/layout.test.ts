@@ -93,7 +93,8 @@ test('the model behind /predict is the only one, or that of MODEL_NAME', () => {
   assert.equal(chooseDefault(several, 'b'), 'b');
   assert.throws(() => chooseDefault(several, undefined), {
     code: 'MODEL_FAILED',
-    message: 'MODEL_URI /m holds 2 models: set MODEL_NAME to one of a, b',
+    message:
+      'MODEL_URI /m holds 2 models: set MODEL_NAME to one of a, b, which /predict then serves; each is served at /models/<name>/predict',
   });
   assert.equal(chooseDefault(layOut('/m/iris', 'model.onnx'), 'anything'), 'iris');
 });

@@ -132,7 +132,7 @@ test('callers learn that a load failed and the log why; it is tried again only a
   const model = setUp(t);
   const waiting = model.whenLive();
   await model.arrive(new ServingError('MODEL_FAILED', 'no such file: a.onnx'));
-  const reason = "it failed before it was fetched: the server's log says why";
+  const reason = "it failed when its files were listed: the server's log says why";
   await assert.rejects(waiting, {
     code: 'NOT_READY',
     message: `the model is not ready: ${reason}`,
@@ -289,7 +289,7 @@ test('a new version for which there is no memory beside the old one is refused',
   writeModel(model.uri, '.', addConstant(1), { version: '6' });
   await model.refresh(await model.layout());
   assert.equal(model.live(), old);
-  assert.equal(model.status().refused, "it failed before it was fetched: the server's log says why");
+  assert.equal(model.status().refused, "it failed when its files were listed: the server's log says why");
   assert.match(model.lines.at(-1)!.message, /no room for a new version of echo/);
 });
 

@@ -41,7 +41,7 @@ const CASES: [title: string, of: ModelInfo, text: string, bodies: string[]][] = 
     'several inputs by name, one of them as JSON',
     TABLE,
     'city,age,grid\n"Oslo, N",9007199254740993,"[[1,2],[3,4]]"\n',
-    ['{"features":{"age":[9007199254740993],"city":["Oslo, N"],"grid":[[1,2],[3,4]]}}'],
+    ['{"features":{"age":9007199254740993,"city":"Oslo, N","grid":[[1,2],[3,4]]}}'],
   ],
   [
     'a column for each value of an image',
@@ -80,16 +80,13 @@ test('the columns of a file say what each is for, and rows keep their cells', ()
 test('a failure is explained in the name of the column; an empty cell without a missing value says so', () => {
   const maker = createLineMaker(TABLE);
   const [line] = maker.push('city,age,grid\nOslo,,"[[1]]"\n');
-  assert.equal(line?.body, '{"features":{"age":[""],"city":["Oslo"],"grid":[[1]]}}');
+  assert.equal(line?.body, '{"features":{"age":"","city":"Oslo","grid":[[1]]}}');
   const { explain } = maker.table()!;
   assert.match(
-    explain('features.age[0]: no', 'features.age[0]', line.cells),
+    explain('features.age: no', 'features.age', line.cells),
     /^age: it is empty, and int64 has no missing value/,
   );
-  assert.equal(
-    explain('features.age[0]: expected an integer', 'features.age[0]', ['a', 'x']),
-    'age: expected an integer',
-  );
+  assert.equal(explain('features.age: expected an integer', 'features.age', ['a', 'x']), 'age: expected an integer');
   assert.equal(explain('features.grid[0]: expected 2', 'features.grid[0]', line.cells), 'grid[0]: expected 2');
   assert.equal(explain('the model failed', undefined, line.cells), 'the model failed');
 });

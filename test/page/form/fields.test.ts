@@ -65,7 +65,7 @@ test('a field knows how the server names its place', () => {
   const paths = (inputs: Spec[]) => planFields(model(inputs)).flatMap(({ fields }) => fields.map(({ path }) => path));
   assert.deepEqual(paths([spec('x', 'float32', -1, 2)]), ['features[0]', 'features[1]']);
   assert.deepEqual(paths([spec('age', 'float32', -1, 1), spec('net/in 0', 'float32', -1)]), [
-    'features.age[0]',
+    'features.age',
     'features["net/in 0"]',
   ]);
 });

@@ -25,6 +25,20 @@ test('a model is described with its golden rows, with every digit', async (t) =>
   }
 });
 
+test('a float32 that was written with the digits of a double is shown as its shortest decimal', async (t) => {
+  const features = [14.229999542236328, 0.1, 1e-45, 33_554_432.5, 2];
+  const shown = async (dtype: 'float32' | 'float64') => {
+    const own = { inputs: [tensorSpec('x', dtype, -1, 5)], outputs: signature.outputs };
+    const { repository } = stubGeneration({ signature: own, examples: [{ features, outputs: {} }] });
+    const { json } = await call(await serveOnly(t, createExampleRoutes(repository)), '/models/m/examples');
+    const { examples, model } = json();
+    assert.deepEqual(model.example.features, examples[0].features);
+    return examples[0].features;
+  };
+  assert.deepEqual(await shown('float32'), [14.23, 0.1, 1e-45, 33_554_432.5, 2]);
+  assert.deepEqual(await shown('float64'), features);
+});
+
 test('a model that does not exist has none', async (t) => {
   const { repository } = stubGeneration({ signature });
   const { status, json } = await call(await serveOnly(t, createExampleRoutes(repository)), '/models/none/examples');
