@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
-import { cpuQuota, engineCount, measureCapacity } from '../../functions/engine/capacity.ts';
+import {
+  cpuQuota,
+  engineBytes,
+  engineCount,
+  furtherEngineBytes,
+  measureCapacity,
+  packedEngineBytes,
+} from '../../functions/engine/capacity.ts';
 import { layOut } from '../helpers/root-folder.ts';
 
 const V1_GROUPS = (path: string): string =>
@@ -102,3 +109,19 @@ for (const [title, cpus, memoryBytes, modelBytes, threads, count] of COUNTS) {
     assert.equal(engineCount({ cpus, memoryBytes }, modelBytes, threads), count);
   });
 }
+
+test('weights that are mapped and packed count 1.25 times, and never more than those that are copied', () => {
+  assert.equal(packedEngineBytes(0), engineBytes(0));
+  assert.equal(packedEngineBytes(GIB, 1000), engineBytes(1000) + 1.25 * GIB);
+  assert.ok(packedEngineBytes(GIB) < engineBytes(GIB));
+});
+
+test('a further engine counts at least what an engine without a model does, and what the first one takes', () => {
+  const empty = engineBytes(0);
+  assert.equal(furtherEngineBytes(0), empty);
+  assert.equal(furtherEngineBytes(40 * 2 ** 20), empty);
+  for (const own of [100 * 2 ** 20, GIB, 8 * GIB]) {
+    assert.ok(furtherEngineBytes(own) > own);
+    assert.ok(furtherEngineBytes(own) < 1.1 * own + empty);
+  }
+});

@@ -162,14 +162,14 @@ function zipMap() {
   });
 }
 
-/** Weights in the model's file, and in `model.onnx.data` beside it: {@link EXTERNAL}. */
-function partlyExternal() {
+/** Weights in the model's file, and in another file: {@link EXTERNAL}. */
+export function partlyExternal(location = 'model.onnx.data') {
   const outside = create(TensorProtoSchema, {
     name: 'outside',
     dataType: DATA_TYPES.float32,
     dims: [64n, 64n],
     dataLocation: DATA_LOCATION.external,
-    externalData: [{ key: 'location', value: 'model.onnx.data' }],
+    externalData: [{ key: 'location', value: location }],
   });
   const nodes = [node('MatMul', ['x', 'w'], ['h']), node('MatMul', ['h', 'outside'], ['y'])];
   return net(nodes, [weight('w', [COLUMNS, 64]), outside]);
@@ -205,5 +205,5 @@ export const LARGE_WEIGHTS: Readonly<Record<string, () => Uint8Array<ArrayBuffer
   float_data: floatData,
   convolutions: convolution,
   'a ZipMap': zipMap,
-  'external data beside its own': partlyExternal,
+  'external data beside its own': () => partlyExternal(),
 };

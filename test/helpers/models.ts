@@ -153,6 +153,15 @@ export function summed(constant: number, bytes: number): Uint8Array<ArrayBuffer>
   );
 }
 
+/** `y` = element `x` of a table, float32 [N,1]: each element is `constant`. A run reads only the page of its element. */
+export function lookUp(constant: number, elements: number): Uint8Array<ArrayBuffer> {
+  return unary(
+    ['N', 1],
+    [node('Cast', ['x'], ['at'], { to: BigInt(DATA_TYPES.int64) }), node('Gather', ['table', 'at'], ['y'])],
+    [initializer('table', 'float32', [elements], new Float32Array(elements).fill(constant))],
+  );
+}
+
 /** `y` = `x` + 1, float32 [N,2], with 8 MB beside it that make it worth caching. */
 export function padded(): Uint8Array {
   const weights = [

@@ -77,7 +77,14 @@ export async function readSource(
 }
 
 function sizeOf(external: readonly string[], folder: string): number {
-  const sizes = external.map((location) => statSync(join(folder, location), { throwIfNoEntry: false })?.size ?? 0);
+  const sizes = external.map((location) => {
+    try {
+      return statSync(join(folder, location)).size;
+    } catch {
+      // onnxruntime says what is wrong with it.
+      return 0;
+    }
+  });
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 

@@ -9,7 +9,7 @@ import { inspectModel } from '../../../functions/onnx/inspect.ts';
 import { BENCH_MODELS } from '../../../scripts/bench-models.ts';
 import { createRandom } from '../../../scripts/fuzz/random.ts';
 import { GRAPHS } from '../../helpers/graphs/index.ts';
-import { COLUMNS, EXTERNAL, LARGE_WEIGHTS, layers, manyAxes } from '../../helpers/large-weights.ts';
+import { COLUMNS, EXTERNAL, LARGE_WEIGHTS, layers, manyAxes, partlyExternal } from '../../helpers/large-weights.ts';
 import { externalWeights, identity, unknownOperator } from '../../helpers/models.ts';
 import { float32 } from '../../helpers/tensors.ts';
 
@@ -137,3 +137,18 @@ test('a model that onnxruntime refuses fails with the reason of the file itself'
     /NoSuchOperator of the domain ai\.onnx is not in opset/,
   );
 });
+
+for (const [title, location] of [
+  ['a parent folder', '../secret.bin'],
+  ['a folder below and two up', 'a/../../secret.bin'],
+  ['an absolute path', join(folder, 'secret.bin')],
+  ['a link out of the folder', 'link.bin'],
+] as const) {
+  test(`a model with mapped weights and external data at ${title} is refused`, async () => {
+    writeFileSync(join(folder, 'secret.bin'), EXTERNAL);
+    const path = write(partlyExternal(location));
+    mkdirSync(join(path, '..', 'a'));
+    symlinkSync('../secret.bin', join(path, '..', 'link.bin'));
+    for (const use of ['packed', 'mapped'] as const) await assert.rejects(open(path, use), /outside|absolute|escapes/i);
+  });
+}

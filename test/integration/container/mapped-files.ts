@@ -3,25 +3,13 @@ import { mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { DATA_TYPES } from '../../../functions/onnx/data-type.ts';
-import { initializer, model, node, value } from '../../../scripts/onnx/build.ts';
 import { call, predict } from '../../helpers/calls.ts';
 import { engineProcesses, useHost } from '../../helpers/hosts.ts';
-import { writeModel } from '../../helpers/models.ts';
+import { lookUp, writeModel } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
 
+/** Elements of a model's table, of 2 MB. */
 const ROWS = 500_000;
-
-/** `y` = element `x` of a table of 2 MB, float32 [N,1]: each element is `constant`. */
-function table(constant: number): Uint8Array {
-  return model({
-    name: 'table',
-    nodes: [node('Cast', ['x'], ['at'], { to: BigInt(DATA_TYPES.int64) }), node('Gather', ['table', 'at'], ['y'])],
-    initializers: [initializer('table', 'float32', [ROWS], new Float32Array(ROWS).fill(constant))],
-    inputs: [value('x', 'float32', ['N', 1])],
-    outputs: [value('y', 'float32', ['N', 1])],
-  });
-}
 
 /** The file of a model that is loaded, while others write to it. */
 export function mappedFiles(): void {
@@ -29,7 +17,7 @@ export function mappedFiles(): void {
   after(() => rmSync(root, { recursive: true }));
   const path = (name: string) => join(root, name, 'model.onnx');
   const serve = (name: string) => {
-    writeModel(root, name, table(10));
+    writeModel(root, name, lookUp(10, ROWS));
     return useHost('container', () => ({
       MODEL_URI: join(root, name),
       INFERENCE_PROCESSES: '1',
@@ -46,7 +34,7 @@ export function mappedFiles(): void {
       rmSync(path('replaced'));
       assert.deepEqual((await predict(host(), [ROWS - 2])).json().prediction, [10]);
       assert.deepEqual(engineProcesses(host()), [pid], 'the same process');
-      writeFileSync(`${path('replaced')}.new`, table(20));
+      writeFileSync(`${path('replaced')}.new`, lookUp(20, ROWS));
       renameSync(`${path('replaced')}.new`, path('replaced'));
       await until(async () => (await predict(host(), [ROWS - 1])).json().prediction?.[0] === 20, 'the new file');
     });
@@ -54,7 +42,7 @@ export function mappedFiles(): void {
 
   for (const [what, write] of [
     ['cut short', (file: string) => truncateSync(file, 4096)],
-    ['written to', (file: string) => writeFileSync(file, table(20), { flag: 'r+' })],
+    ['written to', (file: string) => writeFileSync(file, lookUp(20, ROWS), { flag: 'r+' })],
   ] as const) {
     describe(`a model whose file is ${what} while it serves`, () => {
       const name = what.replaceAll(' ', '-');
@@ -66,7 +54,7 @@ export function mappedFiles(): void {
         const { status, json, text } = await predict(host(), [ROWS - 1]);
         assert.ok(status === 503 || json().prediction?.[0] === 20, text);
         assert.equal((await call(host(), '/health')).status, 200);
-        writeFileSync(`${path(name)}.new`, table(30));
+        writeFileSync(`${path(name)}.new`, lookUp(30, ROWS));
         renameSync(`${path(name)}.new`, path(name));
         await until(async () => (await predict(host(), [ROWS - 1])).json().prediction?.[0] === 30, 'the complete file');
       });

@@ -9,7 +9,7 @@ import { fetchModel } from '../../../functions/model/fetch/fetch-model.ts';
 import type { FetchOrder, FileOrder } from '../../../functions/model/fetch/protocol.ts';
 import { createGcsSource } from '../../../functions/model/sources/gcs/gcs.ts';
 import type { Entry } from '../../../functions/model/sources/source.ts';
-import { externalWeights, identity } from '../../helpers/models.ts';
+import { externalWeights, identity, lookUp } from '../../helpers/models.ts';
 import { startStorage } from '../../helpers/storage-server.ts';
 
 const NEVER = new AbortController().signal;
@@ -73,6 +73,11 @@ test("the locations of the weights are those of the model's file, and they are f
     assert.deepEqual(await bringFiles(fileOf(location)), { external: [] });
     assert.ok(readFileSync(join(folder, location)).equals(data));
   }
+});
+
+test('the bytes of a model that engines can map are counted', async (t) => {
+  const { fetchModel } = await setUp(t, { 'model.onnx': lookUp(1, 2000) });
+  assert.deepEqual(await fetchModel(), { external: [], mappableBytes: 8000 });
 });
 
 test('a compressed file must not have more than its limit uncompressed', async (t) => {

@@ -9,14 +9,13 @@ import { stampOf } from '../../../functions/model/folder/layout.ts';
 import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import { fetchAndPrepare, type PreparationOptions } from '../../../functions/model/serving/prepared-generation.ts';
 import { pickListed } from '../../../functions/model/serving/version-listing.ts';
-import { DATA_TYPES } from '../../../functions/onnx/data-type.ts';
-import { initializer, model, node, value } from '../../../scripts/onnx/build.ts';
 import { descendants } from '../../helpers/descendants.ts';
 import { engineOptions } from '../../helpers/engine-options.ts';
 import { pickMain } from '../../helpers/local-models.ts';
-import { addConstant, externalWeights, writeModel } from '../../helpers/models.ts';
+import { addConstant, externalWeights, lookUp, writeModel } from '../../helpers/models.ts';
 import { type StorageServer, startStorage } from '../../helpers/storage-server.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
+import { concat, field } from '../../helpers/wire.ts';
 
 const OLD = { updated: new Date(0).toISOString() };
 const PROGRESS = { phase: () => {}, found: () => {}, fetched: () => {} };
@@ -149,19 +148,36 @@ test('the memory of file and engines is counted, and released with the generatio
 
 test('further engines are counted with the memory that the first takes, and mapped weights once', async (t) => {
   const { storage, prepare, options } = await setUp(t, { cpus: 2 });
-  const table = initializer('table', 'float32', [6_000_000], new Float32Array(6_000_000));
-  const bytes = model({
-    name: 'table',
-    nodes: [node('Cast', ['x'], ['at'], { to: BigInt(DATA_TYPES.int64) }), node('Gather', ['table', 'at'], ['y'])],
-    initializers: [table],
-    inputs: [value('x', 'float32', ['N', 1])],
-    outputs: [value('y', 'float32', ['N', 1])],
-  });
+  const bytes = lookUp(1, 6_000_000);
   storage.put('models', 'm/model.onnx', bytes);
   await prepare();
   const used = options.budget.used();
   assert.ok(used >= bytes.length + 2 * EACH, `${used} bytes`);
   assert.ok(used < bytes.length + 2 * EACH + bytes.length, `${used} bytes: no copy of the weights`);
+});
+
+const MIB = 2 ** 20;
+
+test('if memory is short for a copy of the weights they are mapped, and a file that cannot be mapped is refused', async (t) => {
+  // The file, which is memory here, and an engine without a copy of the weights.
+  const { storage, options } = await setUp(t, { limit: 150 * MIB });
+  const telemetry = recordTelemetry();
+  const capacity = { cpus: 1, memoryBytes: 278 * MIB };
+  const short = { ...options, telemetry, engine: engineOptions({ capacity, processes: undefined }) };
+  storage.put('models', 'm/model.onnx', lookUp(3, 16 * MIB));
+  const mapped = await fetchAndPrepare(short, PROGRESS, false);
+  const lines = telemetry.lines.map(({ message }) => message);
+  assert.ok(lines.includes(`weights are mapped: ${64 * MIB} bytes of the file are mapped`), lines.join('\n'));
+  await mapped.close();
+  assert.equal(options.budget.used(), 0);
+
+  // The same size, as a doc_string of the model.
+  storage.put('models', 'm/model.onnx', concat(addConstant(1), field(6, 'x'.repeat(64 * MIB))));
+  await assert.rejects(fetchAndPrepare(short, PROGRESS, false), {
+    code: 'MODEL_FAILED',
+    message: /the model m \(\d+ bytes\) needs about \d+ MiB of memory, and the memory limit leaves 150 MiB/,
+  });
+  assert.equal(options.budget.used(), 0);
 });
 
 test('if memory is short there are fewer engines, and beside another generation one, until that is closed', async (t) => {
