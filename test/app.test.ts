@@ -121,7 +121,7 @@ for (const [title, setUp, logged] of FAILING) {
     for (const { route, text } of answers) assert.doesNotMatch(text, /hushed|gserviceaccount|\/tmp\//, route);
     const ready = answers.find(({ route }) => route === 'GET /ready')!;
     assert.equal(ready.status, 503);
-    assert.match(ready.text, /the model is not ready: it failed (before|while) .*: the server's log says why/);
+    assert.match(ready.text, /the model is not ready: it failed (when|while) .*: the server's log says why/);
     assert.ok(
       rig.lines.some(({ message }) => logged.test(message)),
       JSON.stringify(rig.lines.map(({ message }) => message)),
