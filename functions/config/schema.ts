@@ -37,7 +37,8 @@ export function oneOf<const T extends string>(...values: T[]): z.ZodType<T, stri
 
 /** Whether models can be read from an address: a path, `file://…` with a path, or `gs://…`. */
 export function isModelUri(uri: string): boolean {
-  if (!/^[a-z0-9+.-]+:\/\//i.test(uri)) return true;
+  // `gs:/bucket` is a slip of the keyboard, and no path that anybody has.
+  if (!/^(gs:|[a-z0-9+.-]+:\/\/)/i.test(uri)) return true;
   if (!uri.startsWith('file://')) return uri.startsWith('gs://');
   try {
     fileURLToPath(uri);

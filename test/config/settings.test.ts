@@ -107,7 +107,7 @@ const TABLE: Row[] = [
       ['gs://bucket/a b/model.onnx', 'gs://bucket/a b/model.onnx'],
       ['file:///m', 'file:///m'],
     ],
-    ['s3://bucket/model', 'https://example.com/model.onnx', 'GS://bucket', 'file://models/iris'],
+    ['s3://bucket/model', 'https://example.com/model.onnx', 'GS://bucket', 'gs:/bucket', 'file://models/iris'],
     'a path, file://… or gs://bucket/…',
   ],
   ['DEFAULT_MODEL_FOLDER', undefined, [['/nowhere', '/nowhere']], [], ''],
