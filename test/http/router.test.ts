@@ -322,3 +322,24 @@ test('a caller whose authorization outlasts the deadline does not learn how long
   assert.deepEqual(await ask(never), ['1', 0]);
   assert.deepEqual(await ask(() => {}), ['77', 2]);
 });
+
+test('a refusal before the body is sent when its turn comes, and the route is not called', async (t) => {
+  const turn = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const refusals = {
+    wait() {
+      asked.resolve();
+      return turn.promise;
+    },
+    stop: () => {},
+  };
+  const admit = () => new ServingError('OVERLOADED', 'full', { retryAfter: 3 });
+  const handle = () => assert.fail('a refused request was handled');
+  const { url, requests } = await serveRoutes(t, handle, { refusals, logRequests: 'all' }, { admit });
+  const refused = fetch(`${url}/write`, { method: 'POST' });
+  await asked.promise;
+  assert.deepEqual(requests, [], 'it was sent before its turn');
+  turn.resolve();
+  const response = await refused;
+  assert.deepEqual([response.status, response.headers.get('retry-after')], [429, '3']);
+});

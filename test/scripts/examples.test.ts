@@ -69,7 +69,7 @@ for (const name of EXAMPLES) {
 
     test('README has pip install every package that the script imports', () => {
       const packages: Readonly<Record<string, string>> = { sklearn: 'scikit-learn' };
-      // torch.onnx.export(dynamo=True) imports these itself; pandas and scikit-learn bring numpy.
+      // torch.onnx.export(dynamo=True) imports these itself; pandas and scikit-learn install numpy.
       const implied = ['argparse', 'json', 'numpy', 'pathlib'];
       const imported = Array.from(
         text(name, 'export.py').matchAll(/^(?:import|from) (\w+)/gm),

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Block, ProviderSchema } from './schema.ts';
 
-// Not imported: its types bring those of a browser into every file.
+// Not imported: its types would add those of a browser to every file.
 const { parse } = createRequire(import.meta.url)('@cdktn/hcl2json') as {
   parse(filename: string, contents: string): Promise<Record<string, unknown>>;
 };
