@@ -66,7 +66,7 @@ COPY --from=cuda /layers/modules/ /
 COPY --from=models /layers/models/ /
 COPY --from=cuda /layers/server/ /
 WORKDIR /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080 DEFAULT_MODEL_FOLDER=/models EXECUTION_PROVIDERS=cuda,cpu
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 MALLOC_MMAP_THRESHOLD_=1048576 HOST=* PORT=8080 DEFAULT_MODEL_FOLDER=/models EXECUTION_PROVIDERS=cuda,cpu
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]
@@ -89,7 +89,7 @@ COPY --from=build /layers/modules/ /
 COPY --from=models /layers/models/ /
 COPY --from=build /layers/server/ /
 WORKDIR /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080 DEFAULT_MODEL_FOLDER=/models
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 MALLOC_MMAP_THRESHOLD_=1048576 HOST=* PORT=8080 DEFAULT_MODEL_FOLDER=/models
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]

@@ -4,8 +4,8 @@ import type { Authenticate } from './access/access.ts';
 import { isOpened } from './access/open-routes.ts';
 import type { Config } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
-import { createCgroupReader } from './engine/cgroup-memory.ts';
-import { createMemoryWatch, type MemoryWatch, type WatchedEngine } from './engine/memory-watch.ts';
+import { createCgroupReader } from './engine/memory/cgroup-memory.ts';
+import { createMemoryWatch, type MemoryWatch, type WatchedEngine } from './engine/memory/memory-watch.ts';
 import type { EngineView } from './engine/pool.ts';
 import { type CallerRules, createAuthorization } from './http/authorization.ts';
 import { createRefusalPace } from './http/connection/refusal-pace.ts';
@@ -80,6 +80,7 @@ export function createApp(config: Config, logger: Logger): App {
       // Other providers have memory of their own, to which they copy the weights.
       weights: config.EXECUTION_PROVIDERS.every((provider) => provider === 'cpu') ? config.WEIGHTS : 'packed',
       maxBatchSize: config.MAX_BATCH_SIZE,
+      maxBatchBytes: config.MAX_BATCH_BYTES,
       batchDelayMs: config.BATCH_DELAY_MS,
       maxQueueSize: config.MAX_QUEUE_SIZE,
       runTimeoutMs: config.RUN_TIMEOUT_MS,

@@ -56,7 +56,16 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   {
     name: 'docker',
     install: `${apt('docker.io')}, and have its daemon run`,
-    tests: ['image', 'image-contract', 'image-own', 'image-running', 'cloud-build-image', 'compose', 'readme'],
+    tests: [
+      'image',
+      'image-contract',
+      'image-memory',
+      'image-own',
+      'image-running',
+      'cloud-build-image',
+      'compose',
+      'readme',
+    ],
     probes: [['docker', 'info']],
   },
   {

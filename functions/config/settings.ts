@@ -223,6 +223,12 @@ export const SETTINGS = {
     'Whether engine processes copy the weights into the order that is fastest for batches, or share the pages of the file. auto: packed, unless mapped weights let twice as many processes fit into memory.',
   ),
   MAX_BATCH_SIZE: setting('64', integer(1, 65_536), 'a number, 1 to 65536', 'Most rows in one run.'),
+  MAX_BATCH_BYTES: setting(
+    '',
+    optional(integer(1024, 2 ** 30)),
+    'bytes, 1024 to 1073741824',
+    'Most bytes of the inputs of one run, and of its outputs; a row with more runs alone. Unset: a 64th of the memory limit, at least 1 MiB and at most 32 MiB.',
+  ),
   BATCH_DELAY_MS: setting(
     '0',
     integer(0, 60_000),

@@ -1,8 +1,10 @@
 import type { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Admission, AdmittedEntry } from './admission/admission.ts';
-import { isolateRows, MAX_BATCH_BYTES, rowBytes, rowsInRun, type Span } from './batch-rows.ts';
+import { isolateRows, rowBytes, rowsInRun, type Span } from './batch-rows.ts';
+import { MOST_BATCH_BYTES } from './capacity.ts';
 import type { Outcome } from './outcome.ts';
+import { createOutputSizes } from './output-sizes.ts';
 
 /** What bounds a run, and the function that is called for metrics. */
 export interface FormerOptions {
@@ -10,8 +12,12 @@ export interface FormerOptions {
   readonly join: boolean;
   /** The most rows of a run. */
   readonly maxBatchSize: number;
-  /** The most bytes of the rows of a joined run. Default: {@link MAX_BATCH_BYTES}. A run has at least one row. */
+  /** The most bytes of the inputs of a joined run, and of its outputs. Default: {@link MOST_BATCH_BYTES}. A run has at least one row. */
   readonly maxBatchBytes?: number;
+  /** The most bytes of the inputs of the next joined run, by the memory that it takes. Default: infinite. */
+  readonly mostInputBytes?: (() => number) | undefined;
+  /** Bytes of outputs for one byte of inputs, of a row that has run. Default: 0, which bounds nothing before the first run. */
+  readonly outputFactor?: number;
   /** Milliseconds that the first row of a run waits for others. 0: it runs as soon as an engine is free. */
   readonly delayMs: number;
   /** Called when a run takes the first rows of an entry. @param seconds that they were in the queue. */
@@ -53,8 +59,8 @@ export interface BatchFormer {
   /** From now on every row runs alone. @returns whether rows were joined until now. */
   stopJoining(): boolean;
   isJoining(): boolean;
-  /** Bounds the next runs by the bytes of these outputs, which may be more than those of the inputs. */
-  learnOutputBytes(outputs: readonly Tensor[], rows: number): void;
+  /** Bounds the next runs by the bytes of these outputs of rows like this entry's, which may be more than those of the inputs. */
+  learnOutputBytes(entry: Pick<Entry, 'key' | 'bytesPerRow'>, outputs: readonly Tensor[], rows: number): void;
 }
 
 /**
@@ -63,15 +69,16 @@ export interface BatchFormer {
  */
 export function createBatchFormer(
   admission: Admission<Entry>,
-  { join, maxBatchSize, maxBatchBytes = MAX_BATCH_BYTES, delayMs, onWait }: FormerOptions,
+  options: FormerOptions,
   onDelayOver: () => void,
 ): BatchFormer {
+  const { join, maxBatchSize, maxBatchBytes = MOST_BATCH_BYTES, delayMs, onWait } = options;
+  const { mostInputBytes = () => Number.POSITIVE_INFINITY } = options;
   /** Parts of failed runs. Each is a run of its own, and runs before the queue. */
   const retries: Batch[] = [];
   let isJoining = join;
   const hasWaited = createDelay(delayMs, onDelayOver);
-  /** Average bytes of a row of the outputs of the last joined run. */
-  let outputBytes = 1;
+  const outputSizes = createOutputSizes(options.outputFactor ?? 0);
 
   function nextRetry(): Batch | undefined {
     for (let retry = retries.shift(); retry !== undefined; retry = retries.shift()) {
@@ -93,9 +100,12 @@ export function createBatchFormer(
 
   function isDelayed(head: Entry): boolean {
     if (delayMs === 0 || !isJoining) return false;
-    const maxRows = rowsInRun(Math.max(head.bytesPerRow, outputBytes), maxBatchSize, maxBatchBytes);
+    const byBytes = rowsInRun(Math.max(head.bytesPerRow, outputBytesOf(head)), maxBatchSize, maxBatchBytes);
+    const maxRows = rowsInRun(head.bytesPerRow, byBytes, mostInputBytes());
     return admission.depth < maxRows && !hasWaited(head.queuedAt);
   }
+
+  const outputBytesOf = ({ key, bytesPerRow }: Entry): number => outputSizes.bytesPerRow(key, bytesPerRow);
 
   /** Rows of the head and of the entries of the same key that are next in turn, within the limits of rows and bytes. */
   function takeJoined(head: Entry): Batch {
@@ -103,14 +113,19 @@ export function createBatchFormer(
     const batch: BatchSlice[] = [];
     let rowsLeft = Math.min(maxBatchSize, admission.usefulRows());
     let bytesLeft = maxBatchBytes;
+    let inputBytesLeft = mostInputBytes();
+    const outputBytes = outputBytesOf(head);
     let entry: Entry | undefined = head;
     while (entry !== undefined) {
-      const bytes = Math.max(entry.bytesPerRow, outputBytes);
-      if (batch.length > 0 && bytes > bytesLeft) break;
-      const rows = Math.min(rowsInRun(bytes, rowsLeft, bytesLeft), entry.feeds.rows - entry.taken);
+      const { bytesPerRow } = entry;
+      const bytes = Math.max(bytesPerRow, outputBytes);
+      if (batch.length > 0 && (bytes > bytesLeft || bytesPerRow > inputBytesLeft)) break;
+      const byBytes = rowsInRun(bytes, rowsLeft, bytesLeft);
+      const rows = Math.min(rowsInRun(bytesPerRow, byBytes, inputBytesLeft), entry.feeds.rows - entry.taken);
       batch.push(take(entry, rows, now));
       rowsLeft -= rows;
       bytesLeft -= rows * bytes;
+      inputBytesLeft -= rows * bytesPerRow;
       entry = rowsLeft > 0 ? admission.next(head.key) : undefined;
     }
     return batch;
@@ -140,8 +155,8 @@ export function createBatchFormer(
       return joined;
     },
     isJoining: () => isJoining,
-    learnOutputBytes(outputs, rows) {
-      if (isJoining) outputBytes = rowBytes(outputs, rows);
+    learnOutputBytes({ key, bytesPerRow }, outputs, rows) {
+      if (isJoining) outputSizes.learn(key, bytesPerRow, rowBytes(outputs, rows));
     },
   };
 }

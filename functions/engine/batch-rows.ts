@@ -28,13 +28,6 @@ export function keyOf(feeds: Feeds): string {
 }
 
 /**
- * The most bytes that the inputs of a joined run take, and its outputs: 32 MiB, about those of the largest request at the default
- * MAX_BODY_BYTES. From 1 MiB on, the time of the transfer between the processes is proportional to the bytes, so larger runs
- * save no time there.
- */
-export const MAX_BATCH_BYTES = 2 ** 25;
-
-/**
  * Average bytes of a row of these tensors, at least 1. A string counts one for each UTF-16 unit, and 4 for its length.
  * @param rows that the tensors have together.
  */
@@ -48,7 +41,7 @@ export function rowBytes(tensors: readonly Tensor[], rows: number): number {
 }
 
 /** How many rows a joined run may take within its limits of rows and bytes, at least 1. @param bytesPerRow of `rowBytes`. */
-export function rowsInRun(bytesPerRow: number, maxBatchSize: number, maxBatchBytes = MAX_BATCH_BYTES): number {
+export function rowsInRun(bytesPerRow: number, maxBatchSize: number, maxBatchBytes: number): number {
   return Math.max(1, Math.min(maxBatchSize, Math.floor(maxBatchBytes / bytesPerRow)));
 }
 
@@ -73,6 +66,16 @@ export function joinRows(spans: readonly Span[]): JoinedTensor[] {
     joined.push({ slot, dtype, dims: isComplete ? dims : [rows, ...dims.slice(1)], parts });
   }
   return joined;
+}
+
+/** Bytes of the inputs of a run, as `rowBytes` counts them. */
+export function inputBytes(inputs: readonly JoinedTensor[]): number {
+  let bytes = 0;
+  for (const { dtype, dims, parts } of inputs) {
+    if (dtype === 'string') bytes += rowBytes([{ dtype, dims, data: parts.flat() as string[] }], 1);
+    else bytes += DTYPES[dtype].bytes * elementCount(dims);
+  }
+  return bytes;
 }
 
 /** Joins the rows of several feeds, in their order, in one. @param feeds at least one, all of one key. */

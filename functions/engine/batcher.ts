@@ -38,6 +38,8 @@ export interface Runner {
    * @throws RunError
    */
   run(inputs: readonly JoinedTensor[]): Promise<Tensor[]>;
+  /** The most bytes of the inputs of the next run, if it has several rows. Default: infinite. */
+  mostRunBytes?(): number;
   /** @param listener called whenever an engine becomes free. */
   onFree(listener: () => void): void;
   /** @param listener called whenever an engine has ended and none works. `BatcherOptions.fault` says what that means for rows. */
@@ -96,7 +98,8 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
     maxRunRows: options.join ? options.maxBatchSize : 1,
     engines: runner.working,
   });
-  const former = createBatchFormer(admission, options, dispatch);
+  const mostInputBytes = (): number => runner.mostRunBytes?.() ?? Number.POSITIVE_INFINITY;
+  const former = createBatchFormer(admission, { ...options, mostInputBytes }, dispatch);
   let isScheduled = false;
   const fatalRows = createFatalRows();
   const settle = createSettle((entry) => admission.settled(entry), options.onSettled);
@@ -147,7 +150,7 @@ export function createBatcher(runner: Runner, options: BatcherOptions): Batcher 
       } else if (misfit !== undefined) {
         settle(batch[0]!, { rows, outputs, first: ALL_ROWS });
       } else {
-        former.learnOutputBytes(outputs, rows);
+        former.learnOutputBytes(batch[0]!.entry, outputs, rows);
         settleAll(batch, outputs, settle);
       }
     } catch (error) {

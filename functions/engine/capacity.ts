@@ -13,10 +13,20 @@ export interface Capacity {
 const SERVER_BYTES = 128 * 2 ** 20;
 /**
  * Bytes of an engine process without its model: Node, onnxruntime and its arenas, measured at 45 to 65 MB. The rest is for the
- * tensors of runs, which are not counted elsewhere: rows of most models have a few kB, and the inputs and the outputs of a joined
- * run, which are freed after it, at most `MAX_BATCH_BYTES` each. The size of the tensors inside a graph is known only at a run.
+ * tensors of runs, of which most models have few. How much a run really takes is measured: see `createRunMemory`.
  */
 const ENGINE_BYTES = 72 * 2 ** 20;
+/** The part of the memory for bodies: a parsed body takes several times its bytes, and engine processes need memory too. */
+const BODY_SHARE = 1 / 4;
+const LEAST_BODY_BYTES = 64 * 2 ** 20;
+/** The inputs of a run are in memory twice, in the serving process and in an engine process, and so are its outputs. */
+const BATCH_SHARE = 1 / 64;
+const LEAST_BATCH_BYTES = 2 ** 20;
+/**
+ * About the bytes of the largest request at the default `MAX_BODY_BYTES`. From 1 MiB on, the time of the transfer between the
+ * processes is proportional to the bytes, so larger runs save no time there.
+ */
+export const MOST_BATCH_BYTES = 2 ** 25;
 /** While a session is created, weights take about twice the bytes of their file: its content and the prepacked copy. */
 const MODEL_FACTOR = 2;
 /** Mapped weights that are packed: 1.0 of the file for matrix products and convolutions, and one tensor more while it loads. */
@@ -42,6 +52,17 @@ export function measureCapacity(root = '/'): Capacity {
 /** Bytes that models may take: all but those of the server process. Undefined if the memory has no limit. */
 export function modelMemory({ memoryBytes }: Capacity): number | undefined {
   return memoryBytes === undefined ? undefined : Math.max(0, memoryBytes - SERVER_BYTES);
+}
+
+/** Bytes that all request bodies together may take: a quarter of the memory, at least 64 MiB. @param memoryBytes of the process. */
+export function bodyMemory(memoryBytes: number): number {
+  return Math.max(LEAST_BODY_BYTES, Math.floor(memoryBytes * BODY_SHARE));
+}
+
+/** The most bytes of a joined run if no setting says so: its inputs, and its outputs. */
+export function defaultBatchBytes({ memoryBytes }: Capacity): number {
+  if (memoryBytes === undefined) return MOST_BATCH_BYTES;
+  return Math.min(MOST_BATCH_BYTES, Math.max(LEAST_BATCH_BYTES, Math.floor(memoryBytes * BATCH_SHARE)));
 }
 
 /** Bytes that one engine process takes while it loads a model that it copies. @param modelBytes the bytes of the model's files. */

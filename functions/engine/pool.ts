@@ -1,5 +1,7 @@
 import type { EngineState, RestartReason } from '../telemetry/metrics/metric-table.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { inputBytes } from './batch-rows.ts';
+import { createRunMemory } from './memory/run-memory.ts';
 import { type Loaded, RunError } from './process/engine-process.ts';
 import type { JoinedTensor } from './process/frame.ts';
 import { createSupervisor, emptySlot, type PoolOptions, type Slot } from './supervisor.ts';
@@ -53,6 +55,8 @@ export interface Pool {
    * @throws RunError; Error if no engine is free.
    */
   run(inputs: readonly JoinedTensor[], timeoutMs?: number): Promise<Tensor[]>;
+  /** The most bytes of the inputs of the next run if it has several rows: see `RunMemory`. Infinite without a memory limit. */
+  mostRunBytes(): number;
   /** @param listener called whenever an engine becomes free. It replaces the one before. */
   onFree(listener: () => void): void;
   /** @param listener called whenever an engine has ended, or has failed to load, and `fault` returns a fault. */
@@ -79,9 +83,14 @@ const PERSISTENT_FAILURES = 5;
 export function createPool(options: PoolOptions): Pool {
   const slots = Array.from({ length: options.size }, (_, index) => emptySlot(index));
   const supervisor = createSupervisor(options, () => faultOf(slots));
+  const memory = options.memoryLimit && createRunMemory(options.memoryLimit);
 
   return {
-    start: () => supervisor.launch(slots[0]!),
+    async start() {
+      const loaded = await supervisor.launch(slots[0]!);
+      memory?.loaded(slots[0]!);
+      return loaded;
+    },
 
     grow(feeds, engines = slots.length) {
       supervisor.setWarmUp(feeds);
@@ -97,10 +106,13 @@ export function createPool(options: PoolOptions): Pool {
       if (slot === undefined) throw new Error('no engine is free: run was called while free() was 0');
       const engine = slot.engine!;
       slot.state = 'busy';
+      memory?.starts(slot, inputBytes(inputs));
       try {
         const outputs = await engine.run(inputs, Math.min(timeoutMs, options.runTimeoutMs));
         slot.failures = 0;
         slot.runs++;
+        // Before it gets its next run.
+        if (slot.engine === engine) memory?.ended(slot);
         supervisor.release(slot, engine);
         return outputs;
       } catch (error) {
@@ -111,6 +123,7 @@ export function createPool(options: PoolOptions): Pool {
       }
     },
 
+    mostRunBytes: () => memory?.mostBytes() ?? Number.POSITIVE_INFINITY,
     onFree: supervisor.onFree,
     onFault: supervisor.onFault,
     fault: () => faultOf(slots),

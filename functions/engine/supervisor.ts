@@ -1,5 +1,6 @@
 import { backOffMs } from '../backoff.ts';
 import type { EngineState, RestartReason } from '../telemetry/metrics/metric-table.ts';
+import { inputBytes } from './batch-rows.ts';
 import { attachEngine, type Engine, type Loaded, RunError } from './process/engine-process.ts';
 import type { JoinedTensor } from './process/frame.ts';
 import type { LoadOrder } from './process/session.ts';
@@ -14,6 +15,8 @@ export interface PoolOptions {
   readonly runTimeoutMs: number;
   /** Milliseconds that a load may take. Default: ten minutes. */
   readonly loadTimeoutMs?: number;
+  /** Bytes of memory that one engine process may take: runs are bounded by it. Default: no bound. */
+  readonly memoryLimit?: (() => number) | undefined;
   readonly onRestart?: (reason: RestartReason, detail: string, delayMs: number) => void;
 }
 
@@ -35,6 +38,9 @@ export interface Slot {
   timer: NodeJS.Timeout | undefined;
   /** Runs that its engine has finished. */
   runs: number;
+  /** See `MeasuredSlot`. */
+  largestRun: number;
+  bytesBefore: number | undefined;
   /** Why its engine is to be replaced after its run; undefined if it is not. */
   recycleReason: string | undefined;
 }
@@ -89,6 +95,8 @@ export function createSupervisor(options: PoolOptions, fault: () => unknown): Su
     slot.state = 'idle';
     slot.code = undefined;
     slot.runs = 0;
+    slot.largestRun = starter.warmUpBytes();
+    slot.bytesBefore = undefined;
     slot.recycleReason = undefined;
     engine.exited.then((how) => replace(slot, engine, 'crash', how));
     onFree();
@@ -189,6 +197,8 @@ interface Starter {
   /** Loads the model, and warms the engine up. @throws RunError; the process has been killed then. */
   prepare(engine: Engine): Promise<Loaded>;
   setWarmUp(feeds: readonly (readonly JoinedTensor[])[]): void;
+  /** Bytes of the inputs of the largest warm-up run. */
+  warmUpBytes(): number;
   /** Kills the processes, and settles when all have exited. */
   close(): Promise<void>;
 }
@@ -196,6 +206,7 @@ interface Starter {
 function createStarter({ order, runTimeoutMs, loadTimeoutMs }: PoolOptions): Starter {
   const running = new Set<Engine>();
   let warmUp: readonly (readonly JoinedTensor[])[] = [];
+  let warmUpBytes = 0;
   let isClosed = false;
   return {
     spawn() {
@@ -217,7 +228,9 @@ function createStarter({ order, runTimeoutMs, loadTimeoutMs }: PoolOptions): Sta
     },
     setWarmUp(feeds) {
       warmUp = feeds;
+      warmUpBytes = Math.max(0, ...feeds.map(inputBytes));
     },
+    warmUpBytes: () => warmUpBytes,
     async close() {
       isClosed = true;
       for (const engine of running) engine.kill();
@@ -239,6 +252,8 @@ export function emptySlot(index: number): Slot {
     restartAt: 0,
     timer: undefined,
     runs: 0,
+    largestRun: 0,
+    bytesBefore: undefined,
     recycleReason: undefined,
   };
 }

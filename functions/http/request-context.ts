@@ -23,6 +23,8 @@ export interface RequestContext {
   fault?: ServingError | undefined;
   /** Settles when the response is compressed and sent; the router waits for it. */
   sending?: Promise<void>;
+  /** Called once the handler has responded without an error: frees the memory of the values that were read from a long body. */
+  freeResult?: (() => void) | undefined;
   /** Called once the handler is done: releases the memory that is reserved for a long body's values. */
   releaseResult?: (() => void) | undefined;
   /** The fields of its response that are not its handler's. Default: `DEFAULT_FIELDS`. */

@@ -4,6 +4,7 @@ import { ServingError } from '../errors.ts';
 import type { Logger } from '../telemetry/log/logger.ts';
 import type { Metrics } from '../telemetry/metrics/metrics.ts';
 import { type BodyBudget, BodyReservation, processBudget } from './body/body-budget.ts';
+import { freeMemory, ownsMemory } from './body/owned-memory.ts';
 import type { PieceReader } from './body/pieces.ts';
 import { type BufferedBody, receiveBody, type StreamedBody } from './body/receive-body.ts';
 import { limitClient } from './connection/client-limits.ts';
@@ -154,7 +155,9 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       await route.handle(context, body as never);
       if (context.sending !== undefined) await context.sending;
       if (cancellation.left) throw leftEarly();
-      if (!cancellation.expired) record(context, path, res.statusCode, context.fault);
+      if (cancellation.expired) return;
+      freeBody(context, body);
+      record(context, path, res.statusCode, context.fault);
     } catch (error) {
       // The handler may have failed after it began to send.
       context.sending?.catch(() => {});
@@ -211,6 +214,15 @@ function createRequestIds(): (req: IncomingMessage) => string {
 }
 
 const leftEarly = (): ServingError => new ServingError('CLIENT_GONE', 'the client left before its response');
+
+/**
+ * Frees the memory of a body whose response is complete: then all its rows have been run, and no engine reads them any more. After
+ * an error they may still be in a run.
+ */
+function freeBody({ freeResult }: Routed, body: Buffer | PieceReader | undefined): void {
+  freeResult?.();
+  if (body instanceof Uint8Array && ownsMemory(body)) freeMemory(body.buffer);
+}
 
 /** Releases the memory that is reserved for the body once the response has been sent, or cannot be sent any more. */
 function releaseBody({ reservation, res }: Routed): void {

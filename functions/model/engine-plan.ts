@@ -1,4 +1,12 @@
-import { type Capacity, cpuShare, engineBytes, furtherEngineBytes, packedEngineBytes } from '../engine/capacity.ts';
+import {
+  bodyMemory,
+  type Capacity,
+  cpuShare,
+  engineBytes,
+  furtherEngineBytes,
+  modelMemory,
+  packedEngineBytes,
+} from '../engine/capacity.ts';
 import type { WeightUse } from '../engine/process/model-source.ts';
 import { ServingError } from '../errors.ts';
 import type { MemoryBudget, Reservation } from './memory-budget.ts';
@@ -54,9 +62,13 @@ export class EnginePlan {
   readonly weights: WeightUse;
   /** Whether less than the estimate is reserved: the model may turn out not to fit. */
   readonly isShort: boolean;
+  readonly #capacity: Capacity;
   readonly #processes: number | undefined;
   readonly #spare: number;
+  /** Bytes of one engine process as estimated, then as measured. */
   #each: number;
+  #isMoreThanEstimate = false;
+  #engines = 1;
   /** Bytes that all engines share. */
   #shared: number;
   readonly #budget: MemoryBudget;
@@ -87,6 +99,7 @@ export class EnginePlan {
     const { budget, engine, keepsSpareMemory } = options;
     const { bytes, fileBytes } = size;
     this.weights = chooseWeights(options, size);
+    this.#capacity = engine.capacity;
     this.#processes = engine.processes;
     this.#each = firstEngineBytes(size);
     this.#shared = fileBytes;
@@ -98,24 +111,42 @@ export class EnginePlan {
     this.#reservation = reservation;
   }
 
-  /** Replaces the estimate for further engines by the memory of the first, if it maps the model's file. */
+  /**
+   * Replaces the estimate for further engines by the memory of the first, if it maps the model's file, or if it takes more: then
+   * engines leave room for request bodies too.
+   */
   measure({ privateBytes, mappedBytes }: FirstEngine): void {
-    if (privateBytes === undefined || mappedBytes < LEAST_MEASURED_BYTES) return;
-    this.#each = furtherEngineBytes(privateBytes);
+    if (privateBytes === undefined) return;
+    const isMapped = mappedBytes >= LEAST_MEASURED_BYTES;
+    const measured = isMapped ? furtherEngineBytes(privateBytes) : privateBytes;
+    this.#isMoreThanEstimate = measured > this.#each;
+    if (isMapped || this.#isMoreThanEstimate) this.#each = measured;
     // Packed weights are a copy, after which the pages of the file are free again.
-    if (this.weights === 'mapped') this.#shared = Math.max(this.#shared, mappedBytes);
+    if (isMapped && this.weights === 'mapped') this.#shared = Math.max(this.#shared, mappedBytes);
   }
 
   /** Reserves memory for as many of the wanted engines as fit. @returns how many, at least 1. */
   reserveEngines(): number {
     const { limit } = this.#budget;
-    const free = this.#budget.free() + this.#reservation.bytes - this.#shared;
+    const bodies = this.#isMoreThanEstimate ? this.#bodyBytes() : 0;
+    const free = this.#budget.free() + this.#reservation.bytes - this.#shared - bodies;
     const most = limit === undefined ? free : Math.min(free, limit - this.#spare - this.#shared);
     // A number that the operator has set takes the spare memory, too.
     const fitting = Math.floor((this.#processes === undefined ? most : free) / this.#each);
-    const count = Math.max(1, Math.min(this.wanted, fitting));
-    this.#reservation.resize(this.#shared + count * this.#each);
-    return count;
+    this.#engines = Math.max(1, Math.min(this.wanted, fitting));
+    this.#reservation.resize(this.#shared + this.#engines * this.#each);
+    return this.#engines;
+  }
+
+  /** Bytes that one engine process may take: those reserved for it, and its share of what neither models nor bodies take. */
+  engineLimit(): number {
+    const spare = (modelMemory(this.#capacity) ?? Number.POSITIVE_INFINITY) - this.#budget.used() - this.#bodyBytes();
+    return this.#each + Math.max(0, spare) / (this.#engines * Math.max(1, this.#budget.models()));
+  }
+
+  #bodyBytes(): number {
+    const { memoryBytes } = this.#capacity;
+    return memoryBytes === undefined ? 0 : bodyMemory(memoryBytes);
   }
 
   /** See {@link Reservation.bytes}. */

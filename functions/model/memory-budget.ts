@@ -82,6 +82,11 @@ export class MemoryBudget {
     return this.#used;
   }
 
+  /** How many models and versions memory is reserved for. */
+  models(): number {
+    return this.#reservations;
+  }
+
   /** Bytes that are not reserved; infinite without a limit. */
   free(): number {
     return this.limit === undefined ? Number.POSITIVE_INFINITY : this.limit - this.#used;

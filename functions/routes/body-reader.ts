@@ -1,5 +1,5 @@
 import { ServingError } from '../errors.ts';
-import { ownsMemory } from '../http/body/owned-memory.ts';
+import { freeMemory, ownsMemory } from '../http/body/owned-memory.ts';
 import type { RequestContext } from '../http/request-context.ts';
 import type { RowFeeds, RowForm } from '../model/folder/rows.ts';
 import { type JsonValue, readJson } from '../tensor/json/reader.ts';
@@ -17,6 +17,8 @@ const LIMIT_MS = 10_000;
 export interface Owner extends Pick<RequestContext, 'res' | 'cancellation'> {
   /** Set by the reader. To be called once the value that was read is not used any more: other long bodies may wait for its memory. */
   releaseResult?: (() => void) | undefined;
+  /** Set by the reader, if the value has tensors. Frees their memory: nothing may use them any more. */
+  freeResult?: (() => void) | undefined;
 }
 
 /** What a body reader may use. */
@@ -78,16 +80,16 @@ export const isLarge = ({ length }: { readonly length: number }): boolean => len
  * @param entry the thread's own file: `body-thread.ts`, or its bundle.
  */
 export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): BodyReader {
-  const { cpus = 1, limitMs = LIMIT_MS } = options;
-  const most = Math.max(1, Math.min(MOST_THREADS, Math.floor(cpus)));
+  const most = Math.max(1, Math.min(MOST_THREADS, Math.floor(options.cpus ?? 1)));
   const memory = new ReadingMemory(options.memoryBytes);
   const queue = new ShortFirstQueue<Waiting>();
   const threads = new Set<ReadingThread<Waiting>>();
   const watched = new WeakSet<Owner['res']>();
 
   function start(): ReadingThread<Waiting> {
-    const thread = startReadingThread<Waiting>(entry, limitMs, {
-      onRead(body, value) {
+    const thread = startReadingThread<Waiting>(entry, options.limitMs ?? LIMIT_MS, {
+      onRead(body, value, buffers) {
+        if (body.reading.as !== 'json') body.owner.freeResult = () => buffers.forEach(freeMemory);
         if (outlivesReading(body)) memory.keepResult(body);
         else memory.release(body);
         body.resolve(value);
@@ -146,7 +148,7 @@ export function createBodyReader(entry: URL, options: BodyReaderOptions = {}): B
     }
     return new Promise((resolve, reject) => {
       const given = { bytes, size: bytes.length, reading, owner, memory: 0, released: false };
-      const body: Waiting = { ...given, resolve: resolve as Waiting['resolve'], reject };
+      const body = { ...given, resolve, reject } as Waiting;
       owner.releaseResult = () => release(body);
       queue.push(body, bytes.length);
       advance();

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort } from 'node:worker_threads';
 import { ServingError } from '../errors.ts';
+import { freeMemory } from '../http/body/owned-memory.ts';
 import { createRowDecoder } from '../model/folder/rows.ts';
 import { type JsonValue, readJson } from '../tensor/json/reader.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -33,7 +34,9 @@ port.on('message', (job: Job) => {
 function respond(job: Job): void {
   try {
     const { value, transfer } = read(job);
-    port.postMessage({ value } satisfies JobResult, transfer);
+    port.postMessage({ value, buffers: transfer } satisfies JobResult, transfer);
+    // Unless the tensors are views of it.
+    freeMemory(job.bytes.buffer);
   } catch (error) {
     const { code, message, path } =
       error instanceof ServingError ? error : new ServingError('INTERNAL', String(error), { cause: error });

@@ -1,5 +1,5 @@
 import { mayUse } from '../access/caller.ts';
-import { memoryPressure } from '../engine/memory-pressure.ts';
+import { memoryPressure } from '../engine/memory/memory-pressure.ts';
 import { ServingError } from '../errors.ts';
 import { type BodyBudget, processBudget } from '../http/body/body-budget.ts';
 import type { RequestContext } from '../http/request-context.ts';

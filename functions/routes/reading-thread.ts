@@ -16,9 +16,9 @@ export interface Job {
   readonly reading: Reading;
 }
 
-/** A message from a reading thread: the value of the body, or the error that it was refused with. */
+/** A message from a reading thread: the value of the body, with the buffers of its numbers, or the error that it was refused with. */
 export type JobResult =
-  | { readonly value: unknown }
+  | { readonly value: unknown; readonly buffers: readonly ArrayBuffer[] }
   | { readonly error: { code: ErrorCode; message: string; path: string | undefined } };
 
 /** A thread that reads one body at a time. */
@@ -33,8 +33,8 @@ export interface ReadingThread<B> {
 
 /** What a thread reports. */
 interface ThreadEvents<B> {
-  /** The thread has read the body, and is idle. */
-  onRead(body: B, value: unknown): void;
+  /** The thread has read the body, and is idle. @param buffers of the numbers of the value, which nothing else uses. */
+  onRead(body: B, value: unknown, buffers: readonly ArrayBuffer[]): void;
   /** The reader has refused the body, and the thread is idle. */
   onRefused(body: B, error: ServingError): void;
   /** The thread has ended, or is being ended: called once. @param body the body that it was reading. */
@@ -75,7 +75,7 @@ export function startReadingThread<B>(entry: URL, limitMs: number, events: Threa
     const read = takeBody();
     // The result arrived after the watchdog had ended the thread.
     if (read === undefined) return;
-    if ('value' in result) events.onRead(read, result.value);
+    if ('value' in result) events.onRead(read, result.value, result.buffers);
     else events.onRefused(read, errorOf(result.error));
   });
   worker.on('error', (cause) => end(outOfMemory(cause) ?? cause));

@@ -259,6 +259,16 @@ const TABLE: Row[] = [
     ['0', '65537'],
     'a number, 1 to 65536',
   ],
+  [
+    'MAX_BATCH_BYTES',
+    undefined,
+    [
+      ['1024', 1024],
+      ['1073741824', 2 ** 30],
+    ],
+    ['1023', '1073741825', '32MiB'],
+    'bytes, 1024 to 1073741824',
+  ],
   ['BATCH_DELAY_MS', 0, [['60000', 60_000]], ['60001', '1.5'], 'milliseconds, 0 to 60000'],
   [
     'MAX_QUEUE_SIZE',

@@ -48,6 +48,28 @@ test('outputs larger than their inputs bound the next runs', async () => {
   assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 8), range(9, 2), range(11, 2), range(13, 4)]);
 });
 
+test('rows of a shape that is new are bounded by the outputs of others, in proportion to their inputs', async () => {
+  // A row that has run gave 50 bytes for each byte of its inputs, so that the 4 bytes of each of these give 200.
+  const { runner, batcher } = setUpBatcher({ maxBatchBytes: 400, outputFactor: 50 });
+  for (const value of range(1, 5)) ask(batcher, request([value]));
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 2), range(3, 2), [5]]);
+});
+
+test('the memory that runs take bounds their inputs, also those of one request; a row that takes more runs alone', async () => {
+  const { runner, batcher } = setUpBatcher();
+  let most = 9;
+  runner.mostRunBytes = () => most;
+  ask(batcher, request(range(1, 5)));
+  await quiet();
+  runner.open[0]!.finish();
+  await quiet();
+  most = 0;
+  for (const value of range(6, 2)) ask(batcher, request([value]));
+  await settleAll({ runner, batcher }, () => undefined);
+  assert.deepEqual(valuesOfRuns(runner.runs), [range(1, 2), range(3, 2), [5], [6], [7]]);
+});
+
 test('a request of many rows is split by bytes', async () => {
   const { runner, batcher } = setUpBatcher({ maxBatchBytes: 13 });
   const asked = ask(batcher, request(range(1, 8)));

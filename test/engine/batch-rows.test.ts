@@ -138,7 +138,7 @@ test('the bytes of a row are those of its numbers, and of its strings with their
 });
 
 test('a run takes as many rows as its bytes allow, at least one', () => {
-  assert.equal(rowsInRun(4, 64), 64);
-  assert.equal(rowsInRun(2 ** 20, 64), 32);
-  assert.equal(rowsInRun(2 ** 30, 64), 1);
+  assert.equal(rowsInRun(4, 64, 2 ** 25), 64);
+  assert.equal(rowsInRun(2 ** 20, 64, 2 ** 25), 32);
+  assert.equal(rowsInRun(2 ** 30, 64, 2 ** 25), 1);
 });

@@ -42,6 +42,18 @@ const ends = (fault: RunFault) => (error: unknown) => error instanceof RunError 
 const states = (pool: Pool): string[] => pool.engines().map(({ state }) => state);
 const pidOf = (pool: Pool, slot: number): number => pool.engines()[slot]!.pid!;
 
+test('with a memory limit, the largest run and the size of its engine bound the next runs', async (t) => {
+  const path = join(writeModel(folder, 'bounded', identity('float32', ['N', 2 ** 20])), 'model.onnx');
+  const order = { path, intraOpThreads: 1, executionProviders: ['cpu'] };
+  const pool = createPool({ size: 1, order, runTimeoutMs: 20_000, memoryLimit: () => 2 ** 20 });
+  t.after(() => pool.close());
+  assert.equal(pool.mostRunBytes(), Number.POSITIVE_INFINITY);
+  await pool.start();
+  assert.equal(pool.mostRunBytes(), 0);
+  await pool.run(joined({ dtype: 'float32', dims: [1, 2 ** 20], data: new Float32Array(2 ** 20) }));
+  assert.ok(pool.mostRunBytes() < 2 ** 22, 'an engine has more than the limit when it is idle');
+});
+
 test('a pool is ready with its first engine, and starts the others after it', async (t) => {
   const pool = makePool(t, 'two', identity(), { size: 2 });
   assert.equal(pool.free(), 0);

@@ -50,14 +50,21 @@ export function canBuild(env: Env): boolean {
   return spawnSync('docker', ['build', '-q', '-'], options).status === 0;
 }
 
-/** Runs the image, hardened, on a port of loopback that names its container, and waits until it takes connections. */
-export async function startImage(env: Env, image = IMAGE): Promise<ListeningServer & { engines(): number[] }> {
+/**
+ * Runs the image, hardened, on a port of loopback that names its container, and waits until it takes connections.
+ * @param more options of `docker run`, instead of those of HARDENED
+ */
+export async function startImage(
+  env: Env,
+  image = IMAGE,
+  more: readonly string[] = [],
+): Promise<ListeningServer & { engines(): number[] }> {
   const port = await freePort();
   const name = `ml-model-test-${port}`;
   const variables = Object.entries(env).flatMap(([key, value]) =>
     MODEL_SETTINGS.includes(key) && existsSync(value) ? mountModel(key, value) : ['-e', `${key}=${value}`],
   );
-  const args = ['run', '--rm', '--init=false', '--name', name, '-p', `127.0.0.1:${port}:8080`, ...HARDENED];
+  const args = ['run', '--rm', '--init=false', '--name', name, '-p', `127.0.0.1:${port}:8080`, ...HARDENED, ...more];
   const child = spawn('docker', [...args, ...variables, image], { stdio: ['ignore', 'pipe', 'pipe'] });
   const signal = (which: NodeJS.Signals): void => signalContainer(name, which);
   const server = await listening(watchServer(child, { pid: () => containerPid(name), signal }), () => answers(port));

@@ -7,6 +7,7 @@ import { createRouter } from '../../functions/http/router.ts';
 import { connect } from '../helpers/raw-http.ts';
 import { answerQuery, serveRoutes } from '../helpers/serve.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
+import { until } from '../helpers/until.ts';
 
 const never = (): Promise<void> => new Promise(() => {});
 const bodyOf = async (response: Response) => (await response.json()) as Record<string, unknown>;
@@ -182,11 +183,36 @@ test('a route gets the body that it declares once it is complete, and a route th
   client.destroy();
 });
 
+test('the memory of a large body is freed once its response is complete, and not after an error', async (t) => {
+  const bodies: Buffer[] = [];
+  let fails = false;
+  let freed = 0;
+  const handle = (async (context: RequestContext, body: Buffer): Promise<void> => {
+    bodies.push(body);
+    context.freeResult = () => {
+      freed++;
+    };
+    if (fails) throw new Error('its rows may be in a run');
+    sendJson(context, 200, String(body.length));
+  }) as never;
+  const { url } = await serveRoutes(t, handle, {}, { body: { kind: 'buffered', limit: 1_000_000 } });
+  for (const size of [500_000, 10, 500_000]) {
+    fails = bodies.length === 2;
+    await (await fetch(`${url}/write`, { method: 'POST', body: Buffer.alloc(size) })).text();
+  }
+  await until(() => bodies[0]!.length === 0, 'the first to be freed');
+  assert.deepEqual(
+    bodies.map(({ length }) => length),
+    [0, 10, 500_000],
+  );
+  assert.equal(freed, 2);
+});
+
 test('a body that comes while its request is authorized is complete, whatever its size', async (t) => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const bodies: Buffer[] = [];
   const handle = (context: RequestContext, body?: Buffer): void => {
-    bodies.push(body!);
+    bodies.push(Buffer.from(body!));
     answerQuery(context);
   };
   const { url } = await serveRoutes(t, handle, { authorize: () => promise }, { body: BUFFERED });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { engineBytes, furtherEngineBytes } from '../../functions/engine/capacity.ts';
+import { bodyMemory, engineBytes, furtherEngineBytes, modelMemory } from '../../functions/engine/capacity.ts';
 import { EnginePlan, type EnginePlanOptions, type WeightSetting } from '../../functions/model/engine-plan.ts';
 import { MemoryBudget } from '../../functions/model/memory-budget.ts';
 
@@ -106,4 +106,43 @@ test('memory for a newer version is kept free, though the measured engines are s
   const set = await plan({ ...given, processes: 10 }, model(BYTES));
   set.measure({ privateBytes: 48 * MIB, mappedBytes: BYTES });
   assert.equal(set.reserveEngines(), 10);
+});
+
+const MACHINE = 2048 * MIB;
+const machine = { cpus: 4, memoryBytes: MACHINE };
+const LIMIT = modelMemory(machine)!;
+const onMachine = (budget: MemoryBudget): Promise<EnginePlan> => {
+  const engine = { capacity: machine, processes: undefined, intraOpThreads: 1 };
+  const given = { budget, engine, modelCount: () => 1, keepsSpareMemory: () => false };
+  return EnginePlan.reserve(given, { name: 'm', bytes: MIB, fileBytes: 0 }, false);
+};
+
+test('an engine that takes more than the estimate for its runs has fewer engines started, with room for bodies', async () => {
+  const budget = new MemoryBudget(LIMIT);
+  const wide = await onMachine(budget);
+  assert.equal(wide.reserveEngines(), 4);
+  wide.measure({ privateBytes: engineBytes(MIB), mappedBytes: 0 });
+  assert.equal(wide.reserveEngines(), 4, 'no more than the estimate');
+  const measured = 500 * MIB;
+  wide.measure({ privateBytes: measured, mappedBytes: 0 });
+  assert.equal(wide.reserveEngines(), Math.floor((LIMIT - bodyMemory(MACHINE)) / measured));
+  assert.equal(budget.used(), 2 * measured);
+  assert.equal(wide.reserveEngines(), 2, 'what was measured stays');
+  wide.measure({ privateBytes: 3 * MACHINE, mappedBytes: 0 });
+  assert.equal(wide.reserveEngines(), 1, 'one engine always');
+});
+
+test('an engine may take its share of the memory that neither models nor bodies take', async () => {
+  const budget = new MemoryBudget(LIMIT);
+  const one = await onMachine(budget);
+  one.reserveEngines();
+  const each = engineBytes(MIB);
+  const spare = LIMIT - bodyMemory(MACHINE) - 4 * each;
+  assert.equal(one.engineLimit(), each + spare / 4);
+  const other = await onMachine(budget);
+  assert.equal(one.engineLimit(), each + (spare - each) / 8, 'another model has the same share');
+  other.release();
+  const full = await budget.reserve(LIMIT - 4 * each, 'all the rest');
+  assert.equal(one.engineLimit(), each);
+  full.release();
 });

@@ -7,6 +7,7 @@ import { markOwned } from '../../functions/http/body/owned-memory.ts';
 import { type BodyReader, createBodyReader, type Owner } from '../../functions/routes/body-reader.ts';
 import type { InferRequest } from '../../functions/routes/open-inference/request.ts';
 import { type JsonValue, readJson } from '../../functions/tensor/json/reader.ts';
+import type { Signature } from '../../functions/tensor/tensor.ts';
 
 const ENTRY = new URL('../../functions/routes/body-thread.ts', import.meta.url);
 
@@ -18,6 +19,10 @@ before(() => {
 after(() => clearInterval(alive));
 
 const numbers = Array.from({ length: 60_000 }, (_, i) => i / 7);
+const SIGNATURE: Signature = {
+  inputs: [{ name: 'x', dtype: 'float32', shape: [-1, numbers.length] }],
+  outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 1] }],
+};
 const LARGE = [
   JSON.stringify({ features: numbers, name: 'å', nested: [[1.5, 2, 3], { a: numbers.slice(0, 100) }] }),
   JSON.stringify(Array.from({ length: 30_000 }, (_, i) => ({ features: [i, -i, 0.5], id: `row ${i}` }))),
@@ -85,6 +90,21 @@ test('memory that only the body uses is transferred to the thread, also if the b
   const owned = markOwned(memory.subarray(3, 3 + memory.write(text, 3)));
   await parser.parse(owned, OWNER);
   assert.deepEqual([owned.length, memory.length], [0, 0]);
+});
+
+test('the memory of tensors that were read in a thread is freed when their owner says so', async (t) => {
+  const parser = newParser(t);
+  const owner = newOwner();
+  const form = { signature: SIGNATURE, names: undefined, joinsRows: true };
+  const { tensors } = await parser.readFeeds(Buffer.from(JSON.stringify({ features: numbers })), form, owner);
+  const data = tensors[0]!.data as Float32Array;
+  assert.equal(data.length, numbers.length);
+  owner.freeResult!();
+  assert.equal(data.length, 0);
+  owner.freeResult!();
+  const json = newOwner();
+  await parser.parse(Buffer.from(LARGE[0]!), json);
+  assert.equal(json.freeResult, undefined, 'a stream uses its values for as long as it lasts');
 });
 
 test('memory that may be used elsewhere is copied, however it lies in its ArrayBuffer', async (t) => {

@@ -136,6 +136,7 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
 
   function receive(frame: Frame): void {
     if (frame.id !== pending?.id) throw new RangeError(`its id is ${frame.id}, that of another exchange`);
+    if (socket!.writableLength > 0) throw new RangeError('it arrived before its order was written');
     if (frame.kind === KIND.failure) {
       const { message, code } = decodeJson(frame) as Failure;
       settle()?.reject(new RunError('failed', message, { code }));
@@ -154,14 +155,17 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
     watchEnd(child, (reason, ofItself) => {
       if (exitReason !== undefined) return;
       exitReason = invalidity ?? reason;
+      // Ends writes of the inputs, whose memory may be freed when their rows have run elsewhere.
+      channel?.close();
       settle()?.reject(new RunError('crashed', `the engine process ended: ${exitReason}`, { ofItself }));
       resolve(exitReason);
     });
   });
 
   function expire(what: string, timeoutMs: number): void {
-    settle()?.reject(new RunError('timed-out', `the ${what} took longer than ${timeoutMs} ms`));
     child.kill('SIGKILL');
+    channel?.close();
+    settle()?.reject(new RunError('timed-out', `the ${what} took longer than ${timeoutMs} ms`));
   }
 
   /** @param decode reads the result, a frame of `kind`. It throws if the body is invalid. */

@@ -22,8 +22,10 @@ type Kind = (typeof KIND)[keyof typeof KIND];
 
 /** Bytes of the four numbers with which a frame begins. */
 export const HEADER_BYTES = 16;
-/** The most bytes of a frame, 2 GiB: larger than any request, and small enough for a buffer to be allocated. */
-export const MAX_FRAME_BYTES = 2 ** 31;
+const LARGEST_FRAME_BYTES = 2 ** 31;
+const LEAST_FRAME_LIMIT = 64 * 2 ** 20;
+/** The most bytes of a frame, in both processes: they have the same memory limit. */
+export const MAX_FRAME_BYTES = frameLimit(process.constrainedMemory());
 /** Data of at least this many bytes is written to the socket directly; smaller data is copied into the frame first. */
 const COPY_BELOW = 16_384;
 
@@ -58,6 +60,16 @@ const DTYPE_CODES = new Map(DTYPE_NAMES.map((name, code) => [name, code]));
 
 const pad8 = (bytes: number): number => bytes + (-bytes & 7);
 const encoder = new TextEncoder();
+
+/**
+ * The most bytes of a frame: 2 GiB, which can be allocated as one buffer, and no more than half of the memory, because a frame is in
+ * the memory of both processes. An engine process that announces more is killed, and nothing is allocated for it.
+ * @param memoryBytes to which the process is limited; 0 or an enormous number without a limit.
+ */
+export function frameLimit(memoryBytes: number): number {
+  const half = memoryBytes > 0 ? Math.floor(memoryBytes / 16) * 8 : LARGEST_FRAME_BYTES;
+  return Math.min(LARGEST_FRAME_BYTES, Math.max(LEAST_FRAME_LIMIT, half));
+}
 
 /** A frame with a JSON value: a load order, its result, or a failure. */
 export function encodeJson(kind: Kind, id: number, value: unknown): Buffer {

@@ -1,9 +1,7 @@
 import { totalmem } from 'node:os';
+import { bodyMemory } from '../../engine/capacity.ts';
 import { ServingError } from '../../errors.ts';
 
-const LEAST_BYTES = 64 * 2 ** 20;
-/** The part of the memory for bodies: a parsed body takes several times its bytes, and engine processes need memory too. */
-const SHARE = 1 / 4;
 const RETRY_SECONDS = 1;
 
 /** A budget for the bytes of all request bodies that are in memory at the same time. */
@@ -70,13 +68,13 @@ export class BodyReservation {
 }
 
 /**
- * The bytes that all bodies together may take: a quarter of the memory, at least 64 MiB.
+ * The bytes that all bodies together may take: see `bodyMemory`.
  * @param constrained bytes to which the process is limited; 0 or an enormous number without a limit.
  * @param machine bytes of the machine's memory.
  */
 export function budgetBytes(constrained: number, machine: number): number {
   const memory = constrained > 0 && constrained < 2 ** 52 ? constrained : machine;
-  return Math.max(LEAST_BYTES, Math.floor(memory * SHARE));
+  return bodyMemory(memory);
 }
 
 /** The budget of this process. */

@@ -1,4 +1,4 @@
-import { markOwned } from './owned-memory.ts';
+import { freeMemory, markOwned } from './owned-memory.ts';
 
 /** Bytes that are allocated for a body at first, whatever length was declared. */
 const FIRST_BYTES = 65_536;
@@ -34,6 +34,7 @@ export class DeclaredBuffer {
       const room = length > ALL_FROM ? this.#declared : Math.max(length, FACTOR * this.#bytes.length);
       const larger = this.#allocate(Math.min(this.#declared, room));
       this.#bytes.copy(larger, 0, 0, this.#length);
+      freeMemory(this.#bytes.buffer);
       this.#bytes = larger;
     }
     piece.copy(this.#bytes, this.#length);
@@ -43,6 +44,11 @@ export class DeclaredBuffer {
   /** The bytes so far, in memory that is the caller's from now on: see `markOwned`. */
   take(): Buffer {
     return markOwned(this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length));
+  }
+
+  /** Frees the memory of a body that is discarded. */
+  clear(): void {
+    freeMemory(this.#bytes.buffer);
   }
 
   #allocate(bytes: number): Buffer {

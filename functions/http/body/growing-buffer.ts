@@ -1,4 +1,4 @@
-import { markOwned } from './owned-memory.ts';
+import { freeMemory, markOwned } from './owned-memory.ts';
 
 /** From this size on memory grows by a larger factor: copying tens of MiB would delay other requests. */
 const LARGE_BYTES = 2 ** 21;
@@ -46,6 +46,7 @@ export class GrowingBuffer {
     const factor = bytes.length < LARGE_BYTES ? FACTOR : LARGE_FACTOR;
     const larger = Buffer.allocUnsafeSlow(Math.max(length, Math.min(this.#limit, factor * bytes.length)));
     bytes.copy(larger, 0, 0, this.#length);
+    if (this.#isOwned) freeMemory(bytes.buffer);
     this.#isOwned = true;
     return larger;
   }
@@ -58,12 +59,17 @@ export class GrowingBuffer {
     const bytes = this.#bytes ?? Buffer.alloc(0);
     const taken = bytes.length === this.#length ? bytes : bytes.subarray(0, this.#length);
     if (this.#isOwned) markOwned(taken);
-    this.clear();
+    this.#forget();
     return taken;
   }
 
-  /** Discards all bytes. */
+  /** Discards all bytes, and frees their memory. */
   clear(): void {
+    if (this.#isOwned) freeMemory(this.#bytes!.buffer);
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#bytes = undefined;
     this.#length = 0;
     this.#isOwned = false;

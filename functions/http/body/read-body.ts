@@ -114,13 +114,18 @@ function collect(
     function settle(error?: ServingError): void {
       if (waiting === undefined) return;
       const { resolve, reject } = waiting;
-      const body = onlyPiece ?? parts?.take() ?? Buffer.alloc(0);
+      const received = parts;
+      const body = error === undefined ? (onlyPiece ?? received?.take() ?? Buffer.alloc(0)) : undefined;
       waiting = undefined;
       onlyPiece = undefined;
       parts = undefined;
       if (small) reservation.release();
-      if (error === undefined) resolve(body);
-      else reject(error);
+      if (error === undefined) {
+        resolve(body!);
+        return;
+      }
+      received?.clear();
+      reject(error);
     }
 
     const direct = req instanceof DirectMessage && req.takeDirectly(take);

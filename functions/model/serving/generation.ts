@@ -6,7 +6,7 @@ import {
   type Outcome,
   type RequestTerms,
 } from '../../engine/batcher.ts';
-import type { Capacity } from '../../engine/capacity.ts';
+import { type Capacity, defaultBatchBytes } from '../../engine/capacity.ts';
 import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
 import type { PatchedOutput } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
@@ -37,6 +37,8 @@ export interface EngineOptions {
   readonly weights?: WeightSetting;
   /** The most rows of a run. */
   readonly maxBatchSize: number;
+  /** The most bytes of the inputs of a joined run, and of its outputs. Default: {@link defaultBatchBytes}. */
+  readonly maxBatchBytes?: number | undefined;
   /** The longest time that a row waits for others to share its run. */
   readonly batchDelayMs: number;
   /** The most rows that may wait. */
@@ -45,6 +47,8 @@ export interface EngineOptions {
   readonly runTimeoutMs: number;
   /** The time after which an engine process that loads the model is killed. Default: ten minutes. */
   readonly loadTimeoutMs?: number;
+  /** Bytes of memory that one engine process may take, with its runs. Default: no limit. */
+  readonly memoryLimit?: (() => number) | undefined;
 }
 
 /** The log and the metrics. */
@@ -112,6 +116,8 @@ interface LoadedModel {
   readonly batching: BatchingDecision;
   /** The warm-up runs for the engines that start later. */
   readonly warmUp: Parameters<Pool['grow']>[0];
+  /** See `FormerOptions`. */
+  readonly outputFactor: number;
 }
 
 /** Creates the generation of a loaded model. */
@@ -183,8 +189,8 @@ function enginesKeepEnding({ retryInMs, reason }: PoolFault): ServingError {
 
 /** @param onMisfit called when the outputs of a run had not one row for each input row: from then on no run is shared. */
 function createMeteredBatcher(
-  { files: { name, version }, pool, batching }: LoadedModel,
-  { maxBatchSize, batchDelayMs, maxQueueSize }: EngineOptions,
+  { files: { name, version }, pool, batching, outputFactor }: LoadedModel,
+  { capacity, maxBatchSize, maxBatchBytes, batchDelayMs, maxQueueSize }: EngineOptions,
   { logger, metrics }: Telemetry,
   onMisfit: (reason: string) => void,
 ): Batcher {
@@ -193,6 +199,8 @@ function createMeteredBatcher(
   return createBatcher(pool, {
     join: batching.enabled,
     maxBatchSize,
+    maxBatchBytes: maxBatchBytes ?? defaultBatchBytes(capacity),
+    outputFactor,
     delayMs: batchDelayMs,
     maxQueueSize,
     fault() {

@@ -1,5 +1,5 @@
-import { engineCount } from '../../engine/capacity.ts';
-import { privateBytes } from '../../engine/memory-watch.ts';
+import { defaultBatchBytes, engineCount } from '../../engine/capacity.ts';
+import { privateBytes } from '../../engine/memory/private-bytes.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
@@ -52,12 +52,16 @@ export async function loadGeneration(
     const { batching, known } = await check(files, pool, { signature, manifest: files.manifest.batching, graph });
     logDecision(batching, files.name, telemetry);
     onPhase('warming');
-    const rowsInRun = batching.enabled ? options.maxBatchSize : 1;
-    const runs = await warmUp(pool, warmUpRow(files, known, signature), rowsInRun, lost);
+    const most = {
+      rows: batching.enabled ? options.maxBatchSize : 1,
+      bytes: options.maxBatchBytes ?? defaultBatchBytes(options.capacity),
+    };
+    const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, signature), most, lost);
     const { pid } = pool.engines()[0]!;
     const { mappedBytes } = weights;
     pool.grow(runs, countEngines({ privateBytes: pid === undefined ? undefined : privateBytes(pid), mappedBytes }));
-    return createGeneration({ files, pool, signature, patched, external, batching, warmUp: runs }, options, telemetry);
+    const loaded = { files, pool, signature, patched, external, batching, warmUp: runs, outputFactor };
+    return createGeneration(loaded, options, telemetry);
   } catch (cause) {
     await pool.close();
     if (cause instanceof ServingError && cause.code === 'MODEL_FAILED') throw cause;
@@ -70,7 +74,7 @@ export async function loadGeneration(
 /** @returns `start`, which loads the first engine; `lost`, which rejects if the model cannot be loaded a second time. */
 function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
   const { path, stamps, name } = files;
-  const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs, weights } = options;
+  const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs, memoryLimit, weights } = options;
   // Only the first engine reads the graph.
   const use: WeightUse = weights === 'mapped' ? 'mapped' : 'packed';
   const order = { path, stamps, intraOpThreads, executionProviders, weights: use, findsRowIndependence: true };
@@ -80,6 +84,7 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     size: options.processes ?? engineCount(options.capacity, files.bytes, intraOpThreads),
     order,
     runTimeoutMs,
+    memoryLimit,
     ...(loadTimeoutMs !== undefined && { loadTimeoutMs }),
     onRestart(reason, detail, delayMs) {
       metrics.engineRestarted(reason);

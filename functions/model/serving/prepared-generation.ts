@@ -179,7 +179,8 @@ class Preparation {
     checkFitsBudget(budget, version.name, read.bytes);
     const load = (): Promise<Generation> => {
       plan.reserveEngines();
-      const own = { ...engine, processes: plan.wanted, weights: plan.weights };
+      const memoryLimit = engine.capacity.memoryBytes === undefined ? undefined : () => plan.engineLimit();
+      const own = { ...engine, processes: plan.wanted, weights: plan.weights, memoryLimit };
       return loadGeneration(read, own, telemetry, this.#progress.phase, (first) => {
         plan.measure(first);
         return plan.reserveEngines();

@@ -3,8 +3,13 @@ import type { Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
 
-/** The inputs of the runs that warm an engine up. */
-type WarmUpRuns = readonly (readonly JoinedTensor[])[];
+/** What a warm-up has run. */
+interface WarmUp {
+  /** The inputs of its runs, for the other engines. */
+  readonly runs: readonly (readonly JoinedTensor[])[];
+  /** Bytes of outputs for one byte of inputs; 0 if no row has run. */
+  readonly outputFactor: number;
+}
 
 /** The row with which engines are warmed up. */
 export interface WarmUpRow {
@@ -18,37 +23,42 @@ const WARM_UP_MS = 1000;
 
 /**
  * Runs one row, then as many as a run may have if that is probably fast.
- * @param maxBatchSize the most rows of a run
+ * @param most the most rows of a run, and the most bytes of its inputs and of its outputs
  * @param lost rejects if the engine cannot be replaced: a trial row may have ended the only one
- * @returns the runs, for the other engines
  * @throws RunError if a row from the model's files fails, never ends, or ends the process: such a model must not replace another.
  */
 export async function warmUp(
   pool: Pool,
   { feeds, place }: WarmUpRow,
-  maxBatchSize: number,
+  most: { readonly rows: number; readonly bytes: number },
   lost: Promise<never>,
-): Promise<WarmUpRuns> {
+): Promise<WarmUp> {
   const one = joinRows([{ feeds, first: 0, rows: 1 }]);
   const runs = [one];
+  let outputFactor = 0;
   await Promise.race([untilFree(pool), lost]);
   try {
     const started = performance.now();
-    await pool.run(one);
-    const rows = rowsInRun(rowBytes(feeds.tensors, 1), maxBatchSize);
+    const outputs = await pool.run(one);
+    const bytes = rowBytes(feeds.tensors, 1);
+    // Its memory is what bounds the runs: the second run of a shape takes more (see `createRunMemory`).
+    if (pool.mostRunBytes() < most.rows * bytes) await pool.run(one);
+    outputFactor = rowBytes(outputs, 1) / bytes;
+    const byBytes = rowsInRun(bytes * Math.max(1, outputFactor), most.rows, most.bytes);
+    const rows = rowsInRun(bytes, byBytes, pool.mostRunBytes());
     if (rows > 1 && (performance.now() - started) * rows < WARM_UP_MS) {
       const many = joinRows(Array.from({ length: rows }, () => ({ feeds, first: 0, rows: 1 })));
       runs.push(many);
       await pool.run(many);
     }
-    return runs;
+    return { runs, outputFactor };
   } catch (error) {
     // The row works alone, but not in a batch that is too large for this machine: the batcher makes such runs smaller.
     const tooMany = runs.length > 1 && error instanceof RunError && error.fault === 'failed';
     if (place !== undefined && !tooMany) throw explain(error, place);
     await Promise.race([untilFree(pool), lost]);
     // Synthetic values may be outside of a model's domain: then its first request is its warm-up.
-    return tooMany ? [one] : [];
+    return { runs: tooMany ? [one] : [], outputFactor };
   }
 }
 

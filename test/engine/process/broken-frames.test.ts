@@ -9,6 +9,7 @@ import {
   decodeTensors,
   encodeJson,
   encodeTensors,
+  frameLimit,
   KIND,
   MAX_FRAME_BYTES,
 } from '../../../functions/engine/process/frame.ts';
@@ -68,6 +69,20 @@ for (const [what, bytes] of BROKEN) {
     assert.match(await engine.exited, /sent an invalid frame/);
   });
 }
+
+test('an engine that answers before it has read its inputs is killed: their memory may be freed', {
+  timeout: LONG_MS,
+}, async (t) => {
+  const engine = engineThatWrites(t, RESULT);
+  const inputs = joined({ dtype: 'float32', dims: [2 ** 22, 1], data: new Float32Array(2 ** 22) });
+  await assert.rejects(engine.run(inputs, LONG_MS), /sent an invalid frame: it arrived before its order was written/);
+});
+
+test('a frame has at most half of the memory, between 64 MiB and 2 GiB', () => {
+  const limits = [0, 2 ** 24, 2 ** 30 + 9, 2 ** 40, 2 ** 63].map(frameLimit);
+  assert.deepEqual(limits, [2 ** 31, 2 ** 26, 2 ** 29, 2 ** 31, 2 ** 31]);
+  assert.ok(limits.every((limit) => limit % 8 === 0));
+});
 
 test('an engine that ends in the middle of a frame is a crash', { timeout: LONG_MS }, async (t) => {
   const engine = engineThatWrites(t, RESULT.subarray(0, 40));

@@ -53,6 +53,25 @@ test('memory grows without a copy of more than 4 MiB at a time', (t) => {
   for (let i = 0; i < 500; i++) assert.ok(taken.subarray(i * 65_000, (i + 1) * 65_000).equals(piece));
 });
 
+test('memory is freed when larger memory takes its place, and when all is discarded', (t) => {
+  const freed: number[] = [];
+  const { transfer } = ArrayBuffer.prototype;
+  t.mock.method(ArrayBuffer.prototype, 'transfer', function (this: ArrayBuffer, length: number) {
+    freed.push(this.byteLength);
+    return transfer.call(this, length);
+  });
+  const buffer = new GrowingBuffer(1000);
+  for (let i = 0; i < 4; i++) buffer.append(Buffer.alloc(100));
+  assert.deepEqual(freed, [200], 'not the first part, whose memory is not its own');
+  buffer.clear();
+  assert.deepEqual(freed, [200, 400]);
+  buffer.append(Buffer.alloc(1));
+  buffer.append(Buffer.alloc(1));
+  assert.equal(buffer.take().length, 2);
+  buffer.clear();
+  assert.deepEqual(freed, [200, 400], 'not what was taken');
+});
+
 test('a first part is never written to: its memory belongs to the socket', () => {
   const slab = Buffer.from('abcdef');
   const buffer = new GrowingBuffer(100);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createCgroupReader } from '../../functions/engine/cgroup-memory.ts';
-import { layOut } from '../helpers/root-folder.ts';
+import { createCgroupReader } from '../../../functions/engine/memory/cgroup-memory.ts';
+import { layOut } from '../../helpers/root-folder.ts';
 
 const GIB = 2 ** 30;
 const V1_NONE = String(0x7ffffffffffff000n);

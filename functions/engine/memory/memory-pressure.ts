@@ -1,4 +1,4 @@
-import { ServingError } from '../errors.ts';
+import { ServingError } from '../../errors.ts';
 import { type CgroupMemory, createCgroupReader } from './cgroup-memory.ts';
 
 /** Decides whether memory is so short that the kernel is about to kill a process. */

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { backOffMs } from '../backoff.ts';
+import { backOffMs } from '../../backoff.ts';
+import type { EngineView } from '../pool.ts';
 import type { CgroupMemory } from './cgroup-memory.ts';
 import { reserveBytes } from './memory-pressure.ts';
-import type { EngineView } from './pool.ts';
+import { privateBytes } from './private-bytes.ts';
 
 /** An engine process whose memory is watched. */
 export interface WatchedEngine extends EngineView {
@@ -133,18 +133,4 @@ function describe({ engine, size, growth }: Grown, memory: CgroupMemory | undefi
   const grown = `it has grown from ${mebibytes(size.bytes)} to ${mebibytes(size.bytes + growth)} in ${engine.runs} runs`;
   if (memory === undefined) return grown;
   return `${grown}, and ${mebibytes(memory.usedBytes)} of the memory limit of ${mebibytes(memory.limitBytes)} are in use`;
-}
-
-/**
- * The memory of a process that is not that of files: proc_pid_status(5). Weights that are mapped from a file are no growth. Takes
- * some 20 µs.
- * @returns undefined if there is no /proc, or the process has ended
- */
-export function privateBytes(pid: number, proc = '/proc'): number | undefined {
-  try {
-    const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`${proc}/${pid}/status`, 'latin1'))?.[1];
-    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { CgroupMemory } from '../../functions/engine/cgroup-memory.ts';
-import { createMemoryWatch, privateBytes, type WatchedEngine } from '../../functions/engine/memory-watch.ts';
-import { layOut } from '../helpers/root-folder.ts';
+import type { CgroupMemory } from '../../../functions/engine/memory/cgroup-memory.ts';
+import { createMemoryWatch, type WatchedEngine } from '../../../functions/engine/memory/memory-watch.ts';
+import { privateBytes } from '../../../functions/engine/memory/private-bytes.ts';
+import { layOut } from '../../helpers/root-folder.ts';
 
 const MIB = 2 ** 20;
 const MINUTE_MS = 60_000;

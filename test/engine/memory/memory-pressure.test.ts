@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createCgroupReader } from '../../functions/engine/cgroup-memory.ts';
-import { createMemoryPressure } from '../../functions/engine/memory-pressure.ts';
-import { layOut } from '../helpers/root-folder.ts';
+import { createCgroupReader } from '../../../functions/engine/memory/cgroup-memory.ts';
+import { createMemoryPressure } from '../../../functions/engine/memory/memory-pressure.ts';
+import { layOut } from '../../helpers/root-folder.ts';
 
 const MIB = 2 ** 20;
 const USE = 'sys/fs/cgroup/app/memory.current';
