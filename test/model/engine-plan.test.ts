@@ -79,7 +79,7 @@ test('further engines are planned by the memory of the first, and the file once'
 });
 
 test('an engine that takes more than the estimate is planned with what it takes', async () => {
-  const greedy = await plan({ limit: 4000 * MIB, cpus: 4 });
+  const greedy = await plan({ limit: 5000 * MIB, cpus: 4 });
   greedy.measure({ privateBytes: 1500 * MIB, mappedBytes: BYTES });
   assert.equal(greedy.reserveEngines(), 2);
   assert.ok(greedy.reservedBytes() >= 3000 * MIB);
