@@ -52,7 +52,7 @@ export type Env = Readonly<Record<string, string>>;
 
 /** The bundled iris model's folder. */
 export const IRIS = fileURLToPath(new URL('../../models/iris', import.meta.url));
-const DEFAULTS = { NODE_ENV: 'production', MODEL_URI: IRIS };
+const DEFAULTS = { NODE_ENV: 'production', MODEL_URI: IRIS, INFERENCE_PROCESSES: '1' };
 const READY_MS = 60_000;
 
 /** Starts the process without waiting for anything, on the port that `env` names. */

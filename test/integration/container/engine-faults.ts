@@ -10,7 +10,7 @@ import { endlessFolder, modelFolder } from '../../helpers/model-folder.ts';
 import { addConstant, identity, slow, writeModel } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
 
-const KILLS = 8;
+const KILLS = 4;
 const CLIENTS = 4;
 
 const engines = (host: Host, state: 'idle' | 'busy'): Promise<number> => metric(host, 'engine_processes', { state });

@@ -20,7 +20,7 @@ export function onRequests(): void {
         const twin = await startHost('container', fromBucket(other, 'iris', SETTINGS));
         try {
           await withHost(fromBucket(storage, 'iris', { ...SETTINGS, K_SERVICE: 'iris' }), async (host) => {
-            await until(() => host.lines.some((line) => line.includes('model ready')), 'the model', 30_000);
+            await until(() => host.lines.some((line) => line.includes('model ready')), 'the model');
             assert.equal(listings(storage).length, 1);
             // Its twin tells the time: a server that is not on Cloud Run has refreshed several times.
             const before = listings(other).length;
