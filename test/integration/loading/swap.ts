@@ -14,7 +14,7 @@ const EVERY_SECOND = { MODEL_REFRESH_SECONDS: '1' };
 const SWAP_MS = 60_000;
 const CONNECTIONS = 4;
 /** Between two requests of a connection. */
-const PAUSE_MS = 20;
+const PAUSE_MS = 50;
 
 const manifestOf = (version: number): Uint8Array => Buffer.from(JSON.stringify({ name: 'iris', version }));
 const swaps = (host: Host): Promise<number> => metric(host, 'model_refreshes_total', { outcome: 'swapped' });
