@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { enableCompileCache } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { spawnEngine } from '../functions/engine/process/spawn.ts';
@@ -24,6 +25,7 @@ Examples:
 buildIfNeeded('ctimeMs');
 // Each file runs in its own process, and most of them load the same modules.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/compile');
+enableCompileCache(process.env.NODE_COMPILE_CACHE);
 // A process writes its compiled code when it ends, and the child processes of tests are killed: these end.
 const engine = spawnEngine();
 const fetcher = startFetchingProcess();

@@ -3,7 +3,7 @@
  * engine's onnxruntime and the server's libraries load at the same time.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { getCompileCacheDir } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from './environment.ts';
 import { localeFolders } from './locale.ts';
@@ -35,8 +35,8 @@ export const permissions = (): string[] => [
 ];
 
 function compileCache(): string[] {
-  const folder = process.env.NODE_COMPILE_CACHE ?? '';
-  return source && folder !== '' ? [join(folder, '/')] : [];
+  const folder = source ? getCompileCacheDir() : undefined;
+  return folder === undefined ? [] : [folder];
 }
 
 let prespawned: ChildProcess | undefined;
