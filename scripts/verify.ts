@@ -17,8 +17,11 @@ import { findMissing } from './system-programs.ts';
  * names a container as image-own does.
  */
 const ALONE = ['chaos', 'cloud-build-image', 'redis-faults'];
-/** Tests that take longest, which start first, so that no CPU waits for the last one. */
-const LONGEST = ['image-contract', 'image-own', 'releases', 'cloud-build', 'image', 'image-running'];
+/**
+ * Tests that take longest, which start first, so that no CPU waits for the last one. The first builds the image, and the others of the
+ * image come late enough to find it in Docker's cache.
+ */
+const LONGEST = ['image-contract', 'cloud-build', 'releases', 'image-own', 'image', 'image-running'];
 
 readCommandLine(
   `npm run verify: builds, and runs the tests of the production build: test/system/*.system.ts.
