@@ -4,9 +4,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { enableCompileCache } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { spawnEngine } from '../functions/engine/process/spawn.ts';
+import { startFetchingProcess } from '../functions/model/fetch/fetcher.ts';
 import { buildIfNeeded } from './build-if-needed.ts';
 import { printHelp } from './command-line.ts';
 
@@ -23,10 +25,13 @@ Examples:
 buildIfNeeded('ctimeMs');
 // Each file runs in its own process, and most of them load the same modules.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules/.cache/compile');
-// A process writes its compiled code when it ends, and the engines of tests are killed: this one ends.
+enableCompileCache(process.env.NODE_COMPILE_CACHE);
+// A process writes its compiled code when it ends, and the child processes of tests are killed: these end.
 const engine = spawnEngine();
+const fetcher = startFetchingProcess();
 engine.stdio[3]?.destroy();
-await once(engine, 'exit');
+fetcher.disconnect();
+await Promise.all([once(engine, 'exit'), once(fetcher, 'exit')]);
 const args = ['--test', `--test-concurrency=${availableParallelism()}`, ...process.argv.slice(2), 'test/**/*.test.ts'];
 const { status } = spawnSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' });
 process.exitCode = status ?? 1;

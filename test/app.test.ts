@@ -36,7 +36,10 @@ async function start(t: TestContext, setUp: SetUp): Promise<Rig> {
   }
   const env = await setUp(join(folder, 'models'), storage);
   const { logger, lines } = recordTelemetry();
-  const app = createApp(readConfig({ PAGE: 'off', ADMIN_TOKEN_FILE: join(folder, 'token'), ...env }), logger);
+  const app = createApp(
+    readConfig({ PAGE: 'off', INFERENCE_PROCESSES: '1', ADMIN_TOKEN_FILE: join(folder, 'token'), ...env }),
+    logger,
+  );
   const { url } = await serve(t, app.handler);
   t.after(async () => {
     await app.close();
@@ -149,7 +152,7 @@ test('engines that do not restart: no response shows the file that they load', a
   let file = '';
   const rig = await start(t, (models) => {
     file = join(writeModel(models, 'iris', addConstant(1)), 'model.onnx');
-    return { MODEL_URI: models, INFERENCE_PROCESSES: '1' };
+    return { MODEL_URI: models };
   });
   renameSync(file, `${file}.away`);
   process.kill(rig.app.model.live()!.engines()[0]!.pid!, 'SIGKILL');

@@ -13,7 +13,7 @@ import {
   spawnServer,
   startServer,
 } from '../../scripts/server-process.ts';
-import { descendants } from './descendants.ts';
+import { descendants, isAlive } from './descendants.ts';
 import { startImage } from './image.ts';
 import { until } from './until.ts';
 
@@ -52,7 +52,7 @@ export type Env = Readonly<Record<string, string>>;
 
 /** The bundled iris model's folder. */
 export const IRIS = fileURLToPath(new URL('../../models/iris', import.meta.url));
-const DEFAULTS = { NODE_ENV: 'production', MODEL_URI: IRIS };
+const DEFAULTS = { NODE_ENV: 'production', MODEL_URI: IRIS, INFERENCE_PROCESSES: '1' };
 const READY_MS = 60_000;
 
 /** Starts the process without waiting for anything, on the port that `env` names. */
@@ -87,6 +87,21 @@ export function useHost(kind: HostKind, env: () => Env): () => Host {
 /** A host's processes that hold a model, or wait for one: not those that fetch. */
 export function engineProcesses(host: Host): number[] {
   return host.engines().filter((pid) => /[\\/]engine\.js/.test(commandOf(pid)));
+}
+
+/**
+ * Runs `body` while the engine processes of a host are stopped: a run that begins meanwhile does not end before `body` has, however
+ * busy the machine is, and takes no CPU.
+ */
+export async function withStoppedEngines<T>(host: Host, body: () => Promise<T>): Promise<T> {
+  const pids = engineProcesses(host);
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  try {
+    return await body();
+  } finally {
+    // One that was killed meanwhile is gone.
+    for (const pid of pids.filter(isAlive)) process.kill(pid, 'SIGCONT');
+  }
 }
 
 function commandOf(pid: number): string {

@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, globSync, statSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, globSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { freePort, type ListeningServer, listening, watchServer } from '../../scripts/server-process.ts';
 import { descendants } from './descendants.ts';
@@ -42,6 +42,25 @@ export function buildFolder(folder: string, tag: string, args: readonly string[]
     const { stdout, stderr } = error as { stdout: Buffer; stderr: Buffer };
     throw new Error(`docker build failed:\n${String(stdout).slice(-3000)}\n${String(stderr).slice(-3000)}`);
   }
+}
+
+/** The parts of this repository that the build of the image reads. */
+const CONTEXT = [
+  '.dockerignore',
+  '.npmrc',
+  'Dockerfile.ml',
+  'LICENSE',
+  'functions',
+  'models',
+  'package-lock.json',
+  'package.json',
+  'scripts',
+];
+
+/** Copies what the build of the image reads to a folder that a test may change: other builds read this repository meanwhile. */
+export function copyContext(folder: string): void {
+  for (const part of CONTEXT)
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true, preserveTimestamps: true });
 }
 
 /** Whether `docker build` works at all with these variables: a client may lack a builder. */

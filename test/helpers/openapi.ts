@@ -2,9 +2,12 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Json } from './calls.ts';
 
+/** One for all documents: it compiles the schema of OpenAPI once. */
+const validator = new Validator();
+
 /** What is wrong with a document by the schema of OpenAPI itself; undefined where nothing is. */
 export async function faultOf(document: object): Promise<string | undefined> {
-  const { valid, errors } = await new Validator().validate(structuredClone(document) as Record<string, unknown>);
+  const { valid, errors } = await validator.validate(structuredClone(document) as Record<string, unknown>);
   return valid ? undefined : JSON.stringify(errors);
 }
 

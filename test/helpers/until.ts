@@ -1,8 +1,10 @@
 /** Often at first; of what takes longer, less often: the answer is noticed at most a tenth of its time too late. */
-const [LEAST_MS, MOST_MS] = [10, 100];
+const [LEAST_MS, MOST_MS] = [10, 250];
 const SHARE = 0.1;
 /** Only what hangs takes so long, on a busy machine too. */
 const HANGS_MS = 60_000;
+/** The same for loads in the background: their processes have a low priority, and run when all else of a busy machine does not. */
+export const BACKGROUND_MS = 600_000;
 
 /**
  * Waits for something that another process tells only when asked: asks until it is neither undefined nor false.

@@ -7,7 +7,7 @@ import { deadlines } from './contract/deadlines.ts';
 import { engines } from './contract/engines.ts';
 import { failures } from './contract/failures.ts';
 import { latency } from './contract/latency.ts';
-import { openInference, openInferenceTimeout } from './contract/open-inference.ts';
+import { openInference } from './contract/open-inference.ts';
 import { openInferenceCompany } from './contract/open-inference-batching.ts';
 import { openInferenceLife, repositoryWithoutToken } from './contract/open-inference-life.ts';
 import { openInferenceValues } from './contract/open-inference-values.ts';
@@ -25,7 +25,7 @@ export function contract(kind: HostKind): void {
   // More than one at a time, as most of a part's time is a server's start or a deadline.
   describe(`the contract, on the ${kind} host`, { concurrency: 3 }, () => {
     for (const part of [deadlines, engines, queue, severalModels, company, tritonClients, versionNumbers]) part(kind);
-    for (const part of [openInferenceTimeout, openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
+    for (const part of [openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
     for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
     // Its issuer listens on this machine's loopback, which a container does not reach.
     if (kind !== 'image') access(kind);

@@ -85,7 +85,7 @@ describe('the functions host alone', { concurrency: 2 }, () => {
     const env = { MODEL_URI: modelFolder('slow', slow()), INFERENCE_PROCESSES: '1' };
     const host = await startHost('functions', env);
     try {
-      await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready', 30_000);
+      await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready');
       const [running, waiting, latest] = [connect(host), connect(host), connect(host)];
       const body = '{"features":[5000]}';
       running.send(postText('/predict', body));

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { firstService } from '../../scripts/cloud-build/first-service.ts';
 import { BUILD, ROOT, runStep } from '../helpers/google-cloud/cloud-build.ts';
 import { type CloudRunApi, gcloudEnvironment, startCloudRunApi } from '../helpers/google-cloud/cloud-run-api.ts';
+import type { Traffic } from '../helpers/google-cloud/cloud-run-services.ts';
 import { type ModelStub, startModelStub } from '../helpers/model-stub.ts';
 
 /** The steps from the deployment on: the real `gcloud` against an API of Cloud Run of the tests' own. */
@@ -80,6 +81,12 @@ function serveFirst(file = 'service.yaml'): void {
   };
   const service = JSON.parse(firstService(readFileSync(join(ROOT, file), 'utf8'), names));
   api.services.put(service, true);
+}
+
+/** Another distribution of the traffic. */
+function route(traffic: Traffic[]): void {
+  const service = api.services.get('ml-model');
+  api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
 }
 
 /** A revision as the steps leave it before the traffic moves: the service has it under the build's tag, and the traffic as before. */
@@ -172,7 +179,7 @@ test('request logs that the build may not read fail it, with the traffic where i
 test('a later deployment changes the image and keeps the settings that the service has', async () => {
   serveFirst();
   const before = api.services.revisions.get(FIRST_REVISION)!;
-  assert.equal(await build(SECOND, STEPS, OTHER_IMAGE), undefined, said);
+  assert.equal(await build(SECOND, ['service-file', 'deploy'], OTHER_IMAGE), undefined, said);
   const { spec, metadata } = api.services.revisions.get(SECOND_REVISION)!;
   assert.equal(spec.containers[0]!.image, OTHER_IMAGE);
   const sameImage = { ...spec, containers: [{ ...spec.containers[0], image: IMAGE }] };
@@ -182,7 +189,7 @@ test('a later deployment changes the image and keeps the settings that the servi
 
 test('with a collector beside the server, the image that changes is the one of the server', async () => {
   serveFirst('cloud-run/prometheus.yaml');
-  assert.equal(await build(SECOND, STEPS, OTHER_IMAGE), undefined, said);
+  assert.equal(await build(SECOND, ['service-file', 'deploy'], OTHER_IMAGE), undefined, said);
   const [server, collector] = api.services.get('ml-model').spec.template.spec.containers;
   assert.equal(server!.image, OTHER_IMAGE);
   assert.match(collector!.image, /cloud-run-gmp-sidecar/);
@@ -206,8 +213,8 @@ test('a revision that does not start fails the build, and leaves the traffic whe
 
 test('the traffic goes to the revision that was tested, though another has been deployed meanwhile', async () => {
   serveFirst();
-  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
-  assert.equal(await build(THIRD, ['service-file', 'deploy']), undefined, said);
+  deployWithoutTraffic(SECOND_REVISION, SECOND);
+  deployWithoutTraffic(THIRD_REVISION, THIRD);
   assert.equal(await build(SECOND, ['move-traffic']), undefined, said);
   assert.deepEqual(api.services.serving('ml-model'), { [SECOND_REVISION]: 100 });
   assert.deepEqual(api.services.tags('ml-model'), { 'build-cccccccc': THIRD_REVISION });
@@ -215,8 +222,12 @@ test('the traffic goes to the revision that was tested, though another has been 
 
 test('a build that a newer one has overtaken fails at the traffic, and leaves it there', async () => {
   serveFirst();
-  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
-  assert.equal(await build(THIRD), undefined, said);
+  deployWithoutTraffic(SECOND_REVISION, SECOND);
+  deployWithoutTraffic(THIRD_REVISION, THIRD);
+  route([
+    { revisionName: THIRD_REVISION, percent: 100 },
+    { revisionName: SECOND_REVISION, tag: 'build-bbbbbbbb' },
+  ]);
   assert.equal(await build(SECOND, ['move-traffic']), 'move-traffic');
   assert.match(
     said,
@@ -228,26 +239,24 @@ test('a build that a newer one has overtaken fails at the traffic, and leaves it
 
 test('a newer revision that has only a part of the traffic keeps it, too', async () => {
   serveFirst();
-  assert.equal(await build(SECOND, ['service-file', 'deploy', 'test-revision']), undefined, said);
-  assert.equal(await build(THIRD, ['service-file', 'deploy']), undefined, said);
-  const service = api.services.get('ml-model');
-  const traffic = [
+  deployWithoutTraffic(SECOND_REVISION, SECOND);
+  deployWithoutTraffic(THIRD_REVISION, THIRD);
+  route([
     { revisionName: FIRST_REVISION, percent: 90 },
     { revisionName: THIRD_REVISION, percent: 10 },
     { revisionName: SECOND_REVISION, tag: 'build-bbbbbbbb' },
-  ];
-  api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
+  ]);
   assert.equal(await build(SECOND, ['move-traffic']), 'move-traffic');
   assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 90, [THIRD_REVISION]: 10 });
 });
 
 test('after a return to an older revision the next build gets the traffic', async () => {
   serveFirst();
-  assert.equal(await build(SECOND), undefined, said);
-  const service = api.services.get('ml-model');
-  const traffic = [{ revisionName: FIRST_REVISION, percent: 100 }];
-  api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
-  assert.equal(await build(THIRD), undefined, said);
+  deployWithoutTraffic(SECOND_REVISION, SECOND);
+  route([{ revisionName: SECOND_REVISION, percent: 100 }]);
+  route([{ revisionName: FIRST_REVISION, percent: 100 }]);
+  deployWithoutTraffic(THIRD_REVISION, THIRD);
+  assert.equal(await build(THIRD, ['move-traffic']), undefined, said);
   assert.deepEqual(api.services.serving('ml-model'), { [THIRD_REVISION]: 100 });
 });
 
@@ -256,7 +265,8 @@ test('the revision is tried with rows of its own where they are given', async ()
   const rows = join(folder, 'golden.json');
   const golden = JSON.parse(readFileSync(join(ROOT, 'models/iris/golden.json'), 'utf8'));
   writeFileSync(rows, JSON.stringify({ ...golden, rows: golden.rows.slice(0, 1) }));
-  assert.equal(await build({ ...SECOND, _SERVICE_GOLDEN: rows }), undefined, said);
+  const steps = ['service-file', 'deploy', 'test-revision'];
+  assert.equal(await build({ ...SECOND, _SERVICE_GOLDEN: rows }, steps), undefined, said);
   assert.equal(stub.paths.filter((path) => path === '/predict').length, 1);
 });
 
@@ -279,11 +289,7 @@ test('an API that refuses to list is not taken for a service that is not there',
 
 test('a tag that somebody moved before the smoke test ends the build before anything is tested', async () => {
   serveFirst();
-  api.afterChange = () => {
-    const service = api.services.get('ml-model');
-    const traffic = service.spec.traffic!.filter(({ tag }) => tag === undefined);
-    api.services.put({ ...service, spec: { ...service.spec, traffic } }, false);
-  };
+  api.afterChange = () => route(api.services.get('ml-model').spec.traffic!.filter(({ tag }) => tag === undefined));
   assert.equal(await build(SECOND), 'deploy');
   assert.match(said, /has no tag build-bbbbbbbb on ml-model-2222222-bbbbbbbb/);
   assert.deepEqual(api.services.serving('ml-model'), { [FIRST_REVISION]: 100 });

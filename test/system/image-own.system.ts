@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { call, predict } from '../helpers/calls.ts';
 import { BUILT_IN, runStep } from '../helpers/google-cloud/cloud-build.ts';
-import { buildFolder, buildImage, canBuild, docker, IMAGE, ROOT, startImage } from '../helpers/image.ts';
+import { buildFolder, buildImage, canBuild, copyContext, docker, IMAGE, ROOT, startImage } from '../helpers/image.ts';
 import { startModelStub } from '../helpers/model-stub.ts';
 import { addConstant, writeModel } from '../helpers/models.ts';
 import { blocks, section } from '../helpers/readme.ts';
@@ -111,23 +111,10 @@ describe('an image that copies models to /models', () => {
 });
 
 describe('layers', () => {
-  /** The parts of this repository that the build of the image reads. */
-  const PARTS = [
-    '.dockerignore',
-    '.npmrc',
-    'Dockerfile.ml',
-    'LICENSE',
-    'functions',
-    'models',
-    'package-lock.json',
-    'package.json',
-    'scripts',
-  ];
   const source = join(root, 'source');
   const own = join(root, 'layers');
   before(() => {
-    for (const part of PARTS)
-      cpSync(join(ROOT, part), join(source, part), { recursive: true, preserveTimestamps: true });
+    copyContext(source);
     writeModel(join(own, 'models'), 'add', addConstant(1));
     writeFileSync(join(own, '.dockerignore'), '*\n!models\n');
     mkdirSync(join(root, 'base'));

@@ -73,7 +73,7 @@ export function createFetcher(from: FetchSource | undefined, events: FetcherEven
   function start(): ChildProcess {
     clearTimeout(linger);
     if (child !== undefined) return child;
-    const made = startProcess();
+    const made = startFetchingProcess();
     child = made;
     let why = '';
     made.on('message', (message: FromWorker) => receive(message));
@@ -166,8 +166,11 @@ function toError({ fault, message }: SerializedError): ServingError {
   return fault === undefined ? new ServingError('MODEL_FAILED', message) : new SourceError(fault, message);
 }
 
-/** @throws SourceError `transient` if there is no memory for a process. Other reasons are an event of the process. */
-function startProcess(): ChildProcess {
+/**
+ * Starts a fetching process, which ends when it is disconnected.
+ * @throws SourceError `transient` if there is no memory for a process. Other reasons are an event of the process.
+ */
+export function startFetchingProcess(): ChildProcess {
   try {
     return fork(ENTRY, [], { execArgv: FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   } catch (error) {

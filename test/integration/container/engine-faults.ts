@@ -8,9 +8,9 @@ import { kill } from '../../helpers/descendants.ts';
 import { engineProcesses, type Host, useHost } from '../../helpers/hosts.ts';
 import { endlessFolder, modelFolder } from '../../helpers/model-folder.ts';
 import { addConstant, identity, slow, writeModel } from '../../helpers/models.ts';
-import { until } from '../../helpers/until.ts';
+import { BACKGROUND_MS, until } from '../../helpers/until.ts';
 
-const KILLS = 8;
+const KILLS = 4;
 const CLIENTS = 4;
 
 const engines = (host: Host, state: 'idle' | 'busy'): Promise<number> => metric(host, 'engine_processes', { state });
@@ -109,13 +109,13 @@ export function engineFaults(): void {
       const pid = await until(
         () => engineProcesses(host()).find((one) => !before.includes(one)),
         'its process',
-        60_000,
+        BACKGROUND_MS,
       );
       process.kill(pid, 'SIGSTOP');
       for (let i = 0; i < 20; i++) await serves();
       kill(pid);
       const failed = async () => (await metric(host(), 'model_refreshes_total', { outcome: 'failed' })) >= 1;
-      await until(failed, 'the refusal', 60_000);
+      await until(failed, 'the refusal', BACKGROUND_MS);
       await serves();
     });
   });

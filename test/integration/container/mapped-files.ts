@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test';
 import { call, predict } from '../../helpers/calls.ts';
 import { engineProcesses, useHost } from '../../helpers/hosts.ts';
 import { lookUp, writeModel } from '../../helpers/models.ts';
-import { until } from '../../helpers/until.ts';
+import { BACKGROUND_MS, until } from '../../helpers/until.ts';
 
 /** Elements of a model's table, of 2 MB. */
 const ROWS = 500_000;
@@ -36,7 +36,11 @@ export function mappedFiles(): void {
       assert.deepEqual(engineProcesses(host()), [pid], 'the same process');
       writeFileSync(`${path('replaced')}.new`, lookUp(20, ROWS));
       renameSync(`${path('replaced')}.new`, path('replaced'));
-      await until(async () => (await predict(host(), [ROWS - 1])).json().prediction?.[0] === 20, 'the new file');
+      await until(
+        async () => (await predict(host(), [ROWS - 1])).json().prediction?.[0] === 20,
+        'the new file',
+        BACKGROUND_MS,
+      );
     });
   });
 
@@ -56,7 +60,11 @@ export function mappedFiles(): void {
         assert.equal((await call(host(), '/health')).status, 200);
         writeFileSync(`${path(name)}.new`, lookUp(30, ROWS));
         renameSync(`${path(name)}.new`, path(name));
-        await until(async () => (await predict(host(), [ROWS - 1])).json().prediction?.[0] === 30, 'the complete file');
+        await until(
+          async () => (await predict(host(), [ROWS - 1])).json().prediction?.[0] === 30,
+          'the complete file',
+          BACKGROUND_MS,
+        );
       });
     });
   }

@@ -15,7 +15,7 @@ const LONG_GRACE_MS = 600_000;
 async function withHost(env: Env, body: (host: Host) => Promise<void>): Promise<void> {
   const host = await startHost('container', { SHUTDOWN_GRACE_MS: String(LONG_GRACE_MS), ...env });
   try {
-    await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready', 30_000);
+    await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready');
     await body(host);
   } finally {
     await host.stop('SIGKILL');
@@ -24,8 +24,8 @@ async function withHost(env: Env, body: (host: Host) => Promise<void>): Promise<
 
 const endlessEnv = (): Env => ({ MODEL_URI: endlessFolder(), INFERENCE_PROCESSES: '1' });
 
-/** Values of a row whose response is more than the kernel takes of a client that does not read: 28 MiB. */
-const LARGE_VALUES = 7 * 2 ** 20;
+/** Values of a row whose response is more than the kernel takes of a client that does not read: 16 MiB. */
+const LARGE_VALUES = 2 ** 22;
 const LARGE_BYTES = 4 * LARGE_VALUES;
 
 const largeEnv = (): Env => ({ MODEL_URI: modelFolder('large', identity('float32', ['N', LARGE_VALUES])) });

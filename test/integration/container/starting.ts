@@ -31,32 +31,18 @@ const HOOK = `data:text/javascript,${encodeURIComponent(`
 /** How a server starts, or does not. */
 export function starting(): void {
   describe('the start', { concurrency: 2 }, () => {
-    for (const [name, value, takes] of [
-      ['PORT', 'http', /a port, 0 to 65535/],
-      ['PORT', '65536', /a port, 0 to 65535/],
-      ['MAX_BATCH_SIZE', '0', /a number, 1 to 65536/],
-      ['REQUEST_TIMEOUT_MS', '1.5', /milliseconds, 1 to 86400000/],
-      ['LOG_LEVEL', 'loud', /debug, info, warning or error/],
-      ['MODEL_LOAD', 'never', /eager or lazy/],
-      ['EXECUTION_PROVIDERS', 'cpu;cuda', /cpu, cuda/],
-      ['AIP_HTTP_PORT', 'http', /a port, 0 to 65535/],
-      ['AIP_PREDICT_ROUTE', 'predict', /a URL path/],
-    ] as const) {
-      test(`${name}=${value} stops it with one line that names it and what it takes`, async () => {
-        const { code, stdout, stderr } = await startInVain({ [name]: value });
-        assert.deepEqual([code, stdout], [1, '']);
-        assert.equal(stderr.trimEnd().split('\n').length, 1, stderr);
-        assert.ok(stderr.startsWith(`${name}="${value}"`), stderr);
-        assert.match(stderr, takes);
-      });
-    }
+    test('a setting that is not usable stops it with one line that names it and what it takes', async () => {
+      const { code, stdout, stderr } = await startInVain({ PORT: 'http' });
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.match(stderr, /^PORT="http" [^\n]*a port, 0 to 65535[^\n]*\n$/);
+    });
 
     test('the port that Vertex AI sets goes before PORT, for the server and for its health check', async () => {
       // Nobody may listen on port 1 without being root, and nobody does.
       const host = await startHost('container', { PORT: '1', AIP_HTTP_PORT: '0' });
       try {
         assert.notEqual(host.port, 1);
-        await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready', 30_000);
+        await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready');
         const check = fileURLToPath(new URL('../../../functions/health-check.ts', import.meta.url));
         const child = spawn(process.execPath, [check], { env: { PORT: '1', AIP_HTTP_PORT: String(host.port) } });
         assert.deepEqual(await once(child, 'exit'), [0, null]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { call, metric, predict } from '../../helpers/calls.ts';
 import { kill } from '../../helpers/descendants.ts';
-import { type Host, type HostKind, useHost } from '../../helpers/hosts.ts';
+import { type Host, type HostKind, useHost, withStoppedEngines } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import { slow } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
@@ -22,16 +22,15 @@ export function engines(kind: HostKind): void {
     test('one that is killed in the middle of a run is replaced, and all are answered', async () => {
       await until(async () => (await idle(host())) === 2, 'both engines');
       const before = host().engines();
-      const first = [300, 300].map((x) => predict(host(), [x]));
-      await until(async () => (await busy(host())) >= 1, 'a run');
-      // Each long enough that the poll sees both engines busy.
-      const others = Array.from({ length: 10 }, (_, i) => predict(host(), [300 + i]));
-      await until(async () => (await busy(host())) === 2, 'two runs');
-      kill(before[0]!);
-      const asked = [300, 300, ...Array.from({ length: 10 }, (_, i) => 300 + i)];
-      for (const [i, { status, json, text }] of (await Promise.all([...first, ...others])).entries()) {
+      const answers = await withStoppedEngines(host(), async () => {
+        const asked = Array.from({ length: 12 }, (_, i) => predict(host(), [i]));
+        await until(async () => (await busy(host())) === 2, 'two runs');
+        kill(before[0]!);
+        return asked;
+      });
+      for (const [i, { status, json, text }] of (await Promise.all(answers)).entries()) {
         assert.equal(status, 200, text);
-        assert.deepEqual(json().prediction, [asked[i]]);
+        assert.deepEqual(json().prediction, [i]);
       }
       await until(async () => (await idle(host())) === 2, 'the replacement');
       const after = host().engines();

@@ -27,7 +27,7 @@ export function openInferenceLife(kind: HostKind): void {
         if (answer.status !== 200) assertRefused(answer, 503, 'NOT_READY', /^the model is not ready: loading/);
         else assert.notEqual(path, '/v2/models/iris/ready', 'the first answer is before any load');
       }
-      await until(async () => (await call(host, '/v2/health/ready')).status === 200, 'the model to be ready', 30_000);
+      await until(async () => (await call(host, '/v2/health/ready')).status === 200, 'the model to be ready');
       assert.deepEqual((await call(host, '/v2/models/iris/versions/1/ready')).json(), { name: 'iris', ready: true });
     } finally {
       await host.stop('SIGKILL');
@@ -191,7 +191,7 @@ export function openInferenceLife(kind: HostKind): void {
     const env = { MODEL_URI: modelFolder('slow-end', slow()), INFERENCE_PROCESSES: '1', SHUTDOWN_GRACE_MS: '60000' };
     const host = await startHost(kind, env);
     try {
-      await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready', 30_000);
+      await until(async () => (await call(host, '/ready')).status === 200, 'the model to be ready');
       const running = connect(host);
       const body = inferBody([{ name: 'x', datatype: 'FP32', shape: [1, 1], data: '[1500]' }]).text;
       running.send(postText('/v2/models/slow-end/infer', body));

@@ -6,7 +6,6 @@ import { after, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { type Answer, call, metric, post } from '../../helpers/calls.ts';
 import { type HostKind, useHost } from '../../helpers/hosts.ts';
-import { modelFolder } from '../../helpers/model-folder.ts';
 import {
   addConstant,
   fixedBatch,
@@ -14,11 +13,9 @@ import {
   notFinite,
   poisonable,
   rowsSeeEachOther,
-  slow,
   twoOutputs,
   writeModel,
 } from '../../helpers/models.ts';
-import { until } from '../../helpers/until.ts';
 
 const MODELS = {
   half: addConstant(0.5),
@@ -340,23 +337,6 @@ export function tensorFlowServing(kind: HostKind): void {
         ['[]', /expected an object/],
       ];
       for (const [body, error] of bodies) await assertRefused(await predict('half', body), 400, 'INVALID_INPUT', error);
-    });
-  });
-
-  describe('TensorFlow Serving, with a full queue', { concurrency: 1 }, () => {
-    const env = { INFERENCE_PROCESSES: '1', MAX_QUEUE_SIZE: '2' };
-    const host = useHost(kind, () => ({ MODEL_URI: modelFolder('slow', slow()), ...env }));
-
-    test('instances are refused with 429 and Retry-After', async () => {
-      const first = post(host(), '/v1/models/slow:predict', '{"instances":[[800]]}');
-      await until(async () => (await metric(host(), 'engine_processes', { state: 'busy' })) === 1, 'the run');
-      const waiting = post(host(), '/v1/models/slow:predict', '{"instances":[[1],[2]]}');
-      await until(async () => (await metric(host(), 'prediction_queue_depth')) === 2, 'a full queue');
-      const refused = await post(host(), '/v1/models/slow:predict', '{"instances":[[1]]}');
-      assert.deepEqual([refused.status, refused.json().code], [429, 'OVERLOADED']);
-      assert.ok(Number(refused.headers.get('retry-after')) >= 1);
-      assert.deepEqual((await first).json(), { predictions: [[800]] });
-      assert.deepEqual((await waiting).json(), { predictions: [[1], [2]] });
     });
   });
 }

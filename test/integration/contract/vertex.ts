@@ -149,7 +149,7 @@ export function vertex(kind: HostKind): void {
       const first = await call(host, '/health');
       // Not ready where the own one would be healthy; a first look may be late for that.
       if (first.status !== 200) assert.deepEqual([first.status, first.json().code], [503, 'NOT_READY']);
-      await until(async () => (await call(host, '/health')).status === 200, 'the model to be ready', 30_000);
+      await until(async () => (await call(host, '/health')).status === 200, 'the model to be ready');
       assert.equal((await post(host, '/predict', { instances: [SETOSA] })).json().predictions[0].label, 'setosa');
       assert.equal((await post(host, '/predict', { features: SETOSA })).json().label, 'setosa');
       assert.equal((await call(host, '/predict')).status, 405);
@@ -162,7 +162,7 @@ export function vertex(kind: HostKind): void {
       AIP_HEALTH_ROUTE: '/v1/models/mine',
     };
     return withHost(env, async (host) => {
-      await until(async () => (await call(host, '/v1/models/mine')).status === 200, 'the model to be ready', 30_000);
+      await until(async () => (await call(host, '/v1/models/mine')).status === 200, 'the model to be ready');
       const { json } = await post(host, '/v1/models/mine:predict', {
         instances: [
           [1, 2],

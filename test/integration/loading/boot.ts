@@ -4,7 +4,6 @@ import { BUCKET, fromBucket, readsOf, untilReady, withHost, withStorage } from '
 import { call, predict } from '../../helpers/calls.ts';
 import { type Host, NOT_TOLD, untilLogged } from '../../helpers/hosts.ts';
 import { summed } from '../../helpers/models.ts';
-import type { Fault } from '../../helpers/storage-faults.ts';
 import { until } from '../../helpers/until.ts';
 
 const BYTES = 2 ** 21;
@@ -13,35 +12,13 @@ const OBJECT = 'iris/model.onnx';
 /** How many times a service refuses: while it does, what is said of it can be read. */
 const TIMES = 2;
 
-const REFUSED: readonly (readonly [title: string, fault: Fault, error: RegExp])[] = [
-  [
-    'may not list the bucket',
-    { type: 'status', status: 403, kind: 'list', times: TIMES },
-    /^the model did not load: gs:\/\/models\/iris: not allowed \(403 .*\): this takes storage\.objects\.list; give the service account that the server runs as the role roles\/storage\.objectViewer on gs:\/\/models$/,
-  ],
-  [
-    'may not read the model',
-    { type: 'status', status: 403, kind: 'media', times: TIMES },
-    /^the model did not load: gs:\/\/models\/iris\/model\.onnx: not allowed \(403 .*this takes storage\.objects\.get/,
-  ],
-  [
-    'has credentials that are not accepted',
-    { type: 'status', status: 401, times: TIMES },
-    /gs:\/\/models\/iris: the credentials were not accepted \(401 .*check the service account/,
-  ],
-];
+/** The errors of a bucket one by one: test/model/sources/gcs/errors.test.ts. */
+const NOT_ALLOWED =
+  /^the model did not load: gs:\/\/models\/iris: not allowed \(403 .*\): this takes storage\.objects\.list; give the service account that the server runs as the role roles\/storage\.objectViewer on gs:\/\/models$/;
 
 const MISSING: readonly (readonly [title: string, uri: string, error: RegExp])[] = [
-  ['no such bucket', 'gs://nowhere/iris', /gs:\/\/nowhere\/iris: there is no bucket nowhere: check the name/],
-  ['no such folder', 'gs://models/rose', /gs:\/\/models\/rose: no such folder in the bucket/],
   ['no such object', 'gs://models/iris/other.onnx', /gs:\/\/models\/iris\/other\.onnx: no such object in the bucket/],
-  ['a folder without a model', 'gs://models/empty', /MODEL_URI gs:\/\/models\/empty: no model\.onnx in it/],
   ['no address of a bucket', 'gs://No_Bucket/x', /"gs:\/\/No_Bucket\/x" is not of the form gs:\/\/bucket, /],
-];
-
-const STALLS: readonly (readonly [title: string, fault: Fault])[] = [
-  ['a listing that stalls', { type: 'stall', kind: 'list', at: 50 }],
-  ['a model that stalls half-way', { type: 'stall', kind: 'media', at: BYTES >> 1 }],
 ];
 
 /** What the log says of a load that failed, which /ready and /predict do not. */
@@ -62,38 +39,33 @@ async function reason(host: Host): Promise<string> {
 /** A server whose bucket is not as it should be when it starts. */
 export function booting(): void {
   describe('a start', { concurrency: 4 }, () => {
-    for (const [title, fault] of STALLS) {
-      test(`${title}: the server gives it up after 10 s, and serves`, () =>
-        withStorage(async (storage) => {
-          storage.put(BUCKET, OBJECT, summed(5, BYTES));
-          storage.inject(fault);
-          await withHost(fromBucket(storage, 'iris'), async (host) => {
-            const { json } = await predict(host, [1, 2]);
-            assert.deepEqual(json().prediction, [6, 7]);
-            const [line] = host.lines.filter((text) => text.includes('no byte for 10 s'));
-            assert.match(line ?? '', /"severity":"WARNING","message":"retrying a read of the bucket/);
-          });
-        }));
-    }
+    test('a model that stalls half-way: the server gives it up after 10 s, and serves', () =>
+      withStorage(async (storage) => {
+        storage.put(BUCKET, OBJECT, summed(5, BYTES));
+        storage.inject({ type: 'stall', kind: 'media', at: BYTES >> 1 });
+        await withHost(fromBucket(storage, 'iris'), async (host) => {
+          const { json } = await predict(host, [1, 2]);
+          assert.deepEqual(json().prediction, [6, 7]);
+          const [line] = host.lines.filter((text) => text.includes('no byte for 10 s'));
+          assert.match(line ?? '', /"severity":"WARNING","message":"retrying a read of the bucket/);
+        });
+      }));
 
-    for (const [title, fault, error] of REFUSED) {
-      test(`a server that ${title} says what it needs, and serves once it has that`, () =>
-        withStorage(async (storage) => {
-          storage.put(BUCKET, OBJECT, summed(5, BYTES));
-          storage.inject(fault);
-          await withHost(fromBucket(storage, 'iris'), async (host) => {
-            assert.match(await reason(host), error);
-            await untilReady(host);
-            assert.deepEqual((await predict(host, [1, 2])).json().prediction, [6, 7]);
-          });
-        }));
-    }
+    test('a server that may not list the bucket says what it needs, and serves once it has that', () =>
+      withStorage(async (storage) => {
+        storage.put(BUCKET, OBJECT, summed(5, BYTES));
+        storage.inject({ type: 'status', status: 403, kind: 'list', times: TIMES });
+        await withHost(fromBucket(storage, 'iris'), async (host) => {
+          assert.match(await reason(host), NOT_ALLOWED);
+          await untilReady(host);
+          assert.deepEqual((await predict(host, [1, 2])).json().prediction, [6, 7]);
+        });
+      }));
 
     for (const [title, uri, error] of MISSING) {
       test(`${title}: it says so, and stays up`, () =>
         withStorage(async (storage) => {
           storage.put(BUCKET, OBJECT, summed(5, 100));
-          storage.put(BUCKET, 'empty/notes.txt', Buffer.from('none'));
           await withHost(fromBucket(storage, '', { MODEL_URI: uri }), async (host) => {
             assert.match(await reason(host), error);
           });

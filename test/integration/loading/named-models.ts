@@ -9,7 +9,7 @@ import { addConstant } from '../../helpers/models.ts';
 const ODD_NAMES = ['two words', 'rose.v1.2', 'team a/rose', 'Größe', '100%', 'a+b?c#d', '7days'];
 /** What the server takes an engine with a small model to need, in bytes, and a little more. */
 const EACH = 73 * 2 ** 20;
-const MODELS = 10;
+const MODELS = 7;
 const LOADED = 3;
 
 /** Many models behind one address. */

@@ -4,11 +4,9 @@ import { BUCKET, fromBucket, LONG_AGO, listings, untilReady, withHost, withStora
 import { call, metric, predict } from '../../helpers/calls.ts';
 import { untilLogged } from '../../helpers/hosts.ts';
 import { addConstant, summed } from '../../helpers/models.ts';
-import { until } from '../../helpers/until.ts';
+import { BACKGROUND_MS, until } from '../../helpers/until.ts';
 
 const EVERY_SECOND = { MODEL_REFRESH_SECONDS: '1' };
-/** What nobody waits for yields to all else that wants a CPU. */
-const SWAP_MS = 60_000;
 
 /** Golden rows of `addConstant`. */
 const goldenOf = (constant: number): Uint8Array =>
@@ -32,7 +30,7 @@ export function refusedSwaps(): void {
           for (const [i, [what, model, error]] of BAD.entries()) {
             storage.put(BUCKET, 'iris/model.onnx', model, LONG_AGO);
             const failed = async () => (await metric(host, 'model_refreshes_total', { outcome: 'failed' })) === i + 1;
-            await until(failed, `it to be refused: ${what}`, SWAP_MS);
+            await until(failed, `it to be refused: ${what}`, BACKGROUND_MS);
             const { status, model: shown } = (await call(host, '/health')).json();
             assert.deepEqual([status, shown.state, shown.version], ['ok', 'ready', '1']);
             assert.match(shown.refresh_error, /^it failed while it was .*: the server's log says why$/);
@@ -42,7 +40,11 @@ export function refusedSwaps(): void {
           }
           storage.put(BUCKET, 'iris/golden.json', goldenOf(5), LONG_AGO);
           storage.put(BUCKET, 'iris/model.onnx', addConstant(5), LONG_AGO);
-          await until(async () => (await predict(host, [1, 2])).json().prediction[0] === 6, 'the good one', SWAP_MS);
+          await until(
+            async () => (await predict(host, [1, 2])).json().prediction[0] === 6,
+            'the good one',
+            BACKGROUND_MS,
+          );
           assert.equal((await call(host, '/health')).json().model.refresh_error, undefined);
           assert.equal(await metric(host, 'model_refreshes_total', { outcome: 'swapped' }), 1);
         });
@@ -55,14 +57,18 @@ export function refusedSwaps(): void {
           await untilReady(host);
           storage.inject({ type: 'status', status: 503, kind: 'list', times: 13 });
           const first = listings(storage).length;
-          await until(() => listings(storage).length > first + 2, 'the outage', SWAP_MS);
+          await until(() => listings(storage).length > first + 2, 'the outage', BACKGROUND_MS);
           assert.deepEqual((await predict(host, [1, 2])).json().prediction, [2, 3]);
           const missed = async () => (await metric(host, 'model_refreshes_total', { outcome: 'unreachable' })) === 2;
-          await until(missed, 'two refreshes without a version', SWAP_MS);
+          await until(missed, 'two refreshes without a version', BACKGROUND_MS);
           const { state, refresh_error } = (await call(host, '/health')).json().model;
           assert.deepEqual([state, refresh_error], ['ready', undefined]);
           storage.put(BUCKET, 'iris/model.onnx', addConstant(2), LONG_AGO);
-          await until(async () => (await predict(host, [1, 2])).json().prediction[0] === 3, 'the new one', SWAP_MS);
+          await until(
+            async () => (await predict(host, [1, 2])).json().prediction[0] === 3,
+            'the new one',
+            BACKGROUND_MS,
+          );
           const warnings = host.lines.filter((line) => /"severity":"(WARNING|ERROR)"/.test(line));
           assert.equal(warnings.length, 1, warnings.join('\n'));
           assert.match(

@@ -7,14 +7,12 @@ import type { Host } from '../../helpers/hosts.ts';
 import { addConstant } from '../../helpers/models.ts';
 import { connect, postText } from '../../helpers/raw-http.ts';
 import type { LoggedRequest, StorageServer } from '../../helpers/storage-server.ts';
-import { until } from '../../helpers/until.ts';
+import { BACKGROUND_MS, until } from '../../helpers/until.ts';
 
 const EVERY_SECOND = { MODEL_REFRESH_SECONDS: '1' };
-/** Background work has a low priority: on a busy machine it takes long. */
-const SWAP_MS = 60_000;
 const CONNECTIONS = 4;
 /** Between two requests of a connection. */
-const PAUSE_MS = 20;
+const PAUSE_MS = 50;
 
 const manifestOf = (version: number): Uint8Array => Buffer.from(JSON.stringify({ name: 'iris', version }));
 const swaps = (host: Host): Promise<number> => metric(host, 'model_refreshes_total', { outcome: 'swapped' });
@@ -67,7 +65,11 @@ export function swapping(): void {
           const over = new AbortController();
           const clients = Promise.all(Array.from({ length: CONNECTIONS }, () => client(host, over.signal)));
           const served = async (version: number): Promise<unknown> =>
-            until(async () => (await predict(host, [0, 0])).json().model.version === String(version), 'it', SWAP_MS);
+            until(
+              async () => (await predict(host, [0, 0])).json().model.version === String(version),
+              'it',
+              BACKGROUND_MS,
+            );
 
           async function upload(): Promise<void> {
             for (const version of [2, 3]) {
@@ -114,7 +116,7 @@ export function swapping(): void {
                 return answer.model.version === String(version) && answer;
               },
               `version ${version} of ${name}`,
-              SWAP_MS,
+              BACKGROUND_MS,
             );
             assert.deepEqual([prediction, model.name], [[version, version], name]);
           }
@@ -136,7 +138,7 @@ export function swapping(): void {
           connection.send(postText('/batch_predict', row.repeat(3), headers));
           let answered = await connection.text('"index":2,');
           storage.put(BUCKET, 'iris/model.onnx', addConstant(2), LONG_AGO);
-          await until(async () => (await predict(host, [0, 0])).json().prediction[0] === 2, 'the swap', SWAP_MS);
+          await until(async () => (await predict(host, [0, 0])).json().prediction[0] === 2, 'the swap', BACKGROUND_MS);
           connection.send(row.repeat(rows - 3));
           answered += await connection.text('"failed":0}');
           connection.destroy();

@@ -9,7 +9,7 @@ import { engineOptions } from '../../helpers/engine-options.ts';
 import { localStore } from '../../helpers/local-models.ts';
 import { addConstant, writeModel } from '../../helpers/models.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
-import { until } from '../../helpers/until.ts';
+import { BACKGROUND_MS, until } from '../../helpers/until.ts';
 
 /** What one engine process with a small model is taken to need. */
 const EACH = 73 * 2 ** 20;
@@ -75,7 +75,11 @@ async function setUp(t: TestContext, names: readonly string[], { memoryBudget, o
     },
     versionOf: async (name: string) => (await models.find(name)).live()?.version,
     serves: (name: string, version: string) =>
-      until(async () => (await models.find(name)).live()?.version === version, `version ${version} of ${name}`, 60_000),
+      until(
+        async () => (await models.find(name)).live()?.version === version,
+        `version ${version} of ${name}`,
+        BACKGROUND_MS,
+      ),
   };
 }
 
