@@ -13,6 +13,7 @@ const RULES: Rules = {
     ['cli'],
     ['cli/init'],
     // Above the hosts, which read a model without decoding it.
+    ['onnx/edit'],
     ['onnx/proto'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
@@ -55,6 +56,8 @@ const RULES: Rules = {
   alone: ['client', 'page'],
   packages: {
     '@bufbuild/protobuf': [
+      'onnx/edit/encode.ts',
+      'onnx/edit/tensor-lists.ts',
       'onnx/proto/attribute.ts',
       'onnx/proto/build.ts',
       'onnx/proto/initializer.ts',
