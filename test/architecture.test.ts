@@ -12,6 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init'],
+    ['cli/samples'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
@@ -59,6 +60,7 @@ const RULES: Rules = {
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
     commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/verb.ts'],
+    papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     zod: [
