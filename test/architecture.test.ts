@@ -12,6 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve'],
+    ['cli/samples'],
     ['cli/terminal'],
     ['cli/verb.ts'],
     // Above the hosts, which read a model without decoding it.
@@ -74,6 +75,7 @@ const RULES: Rules = {
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
     commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
+    papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],
