@@ -106,16 +106,35 @@ export function definitionsOf({ nodes, graph, function: body }: Scope): Set<stri
   return names;
 }
 
+/** The values that a node reads: its inputs, and what its graphs read of the graphs around them. */
+export function readsOf(node: NodeProto): Set<string> {
+  const names = new Set(node.input);
+  for (const graph of graphsOf(node)) {
+    const inner: Scope = { nodes: graph.node, graph, function: undefined, outer: undefined };
+    const read = new Set(outputNames(inner));
+    for (const one of inner.nodes) for (const name of readsOf(one)) read.add(name);
+    for (const name of read.difference(definitionsOf(inner))) names.add(name);
+  }
+  names.delete('');
+  return names;
+}
+
+/** Whether every one of these uses of a value of `scope` can read the value `name` instead: no graph inside hides it. */
+export function canRead(scope: Scope, uses: readonly Use[], name: string): boolean {
+  return uses.every((use) => {
+    for (let inner = use.scope; inner.graph !== scope.graph; inner = inner.outer!)
+      if (definitionsOf(inner).has(name)) return false;
+    return true;
+  });
+}
+
 /**
  * Lets every node that reads `from`, in this graph and those inside it, read `to` instead. Outputs of graphs keep their names.
  * @returns false, and nothing is changed, if a graph inside that reads `from` hides `to` by a value of its own
  */
 export function replaceUses(scope: Scope, from: string, to: string): boolean {
   const uses = usesIn(scope).of(from);
-  for (const use of uses) {
-    for (let inner = use.scope; inner.graph !== scope.graph; inner = inner.outer!)
-      if (definitionsOf(inner).has(to)) return false;
-  }
+  if (!canRead(scope, uses, to)) return false;
   for (const { node, input } of uses) node.input[input] = to;
   return true;
 }

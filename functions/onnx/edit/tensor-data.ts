@@ -62,11 +62,15 @@ export async function* readChunks(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   const producer = PRODUCERS.get(tensor);
   if (producer === undefined && isExternal(tensor)) return yield* readRange(model, tensor, range);
-  const inMessage = (): Uint8Array => (Object.hasOwn(tensor, 'rawData') ? tensor.rawData : listedElements(tensor));
-  const read = yield* slices(producer?.chunks() ?? [inMessage()], range);
+  const read = yield* slices(producer?.chunks() ?? [elementsInside(tensor)], range);
   if (read >= range.to) return;
   const expected = `${range.to} bytes for [${tensor.dims}], type ${tensor.dataType}`;
   throw new ServingError('MODEL_FAILED', `${model.path}: tensor ${tensor.name}: expected ${expected}, got ${read}`);
+}
+
+/** The elements that are in the message, as `raw_data` has them: for a tensor that is not {@link isOutside}. */
+export function elementsInside(tensor: TensorProto): Uint8Array {
+  return Object.hasOwn(tensor, 'rawData') ? tensor.rawData : listedElements(tensor);
 }
 
 /** Whether the elements are not in the message: in a file, or made by a producer. */
