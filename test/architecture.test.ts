@@ -12,6 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve'],
+    ['cli/measure', 'cli/samples'],
     ['cli/terminal'],
     ['cli/verb.ts'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
@@ -61,6 +62,7 @@ const RULES: Rules = {
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
     commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
+    papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],
