@@ -13,6 +13,7 @@ const RULES: Rules = {
     ['cli'],
     ['cli/init'],
     ['cli/samples'],
+    ['cli/prices'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
@@ -67,6 +68,7 @@ const RULES: Rules = {
       'access/token-file.ts',
       'config/auth.ts',
       'config/schema.ts',
+      'cli/prices/prices.ts',
       'config/settings.ts',
       'model/folder/manifest.ts',
       'routes/native/batch-predict.ts',
@@ -87,6 +89,7 @@ const RULES: Rules = {
     'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },
   outside: {
+    'cli/prices/prices.ts: cli/prices/prices.json': 'data, which the build puts into the bundle',
     'routes/pages/assets.ts: ../scripts/browser-assets.ts':
       'run from the sources, the pages are built first, as the build does',
   },
