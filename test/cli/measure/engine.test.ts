@@ -5,7 +5,7 @@ import { readMemory } from '../../../functions/cli/measure/memory.ts';
 import { joinRows } from '../../../functions/engine/batch-rows.ts';
 import { RunError } from '../../../functions/engine/process/engine-process.ts';
 import { ServingError } from '../../../functions/errors.ts';
-import { initializer, model, node, value } from '../../../scripts/onnx/build.ts';
+import { initializer, model, node, value } from '../../../functions/onnx/proto/build.ts';
 import { addConstant, endless, unknownOperator } from '../../helpers/models.ts';
 import { tempFiles } from '../../helpers/temp-file.ts';
 
