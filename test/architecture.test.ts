@@ -12,7 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve'],
-    ['cli/samples'],
+    ['cli/measure', 'cli/prices', 'cli/samples'],
     ['cli/terminal'],
     ['cli/verb.ts'],
     // Above the hosts, which read a model without decoding it.
@@ -83,6 +83,7 @@ const RULES: Rules = {
       'access/token-file.ts',
       'config/auth.ts',
       'config/schema.ts',
+      'cli/prices/prices.ts',
       'config/settings.ts',
       'model/folder/manifest.ts',
       'routes/native/batch-predict.ts',
@@ -103,6 +104,7 @@ const RULES: Rules = {
     'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },
   outside: {
+    'cli/prices/prices.ts: cli/prices/prices.json': 'data, which the build puts into the bundle',
     'routes/pages/assets.ts: ../scripts/browser-assets.ts':
       'run from the sources, the pages are built first, as the build does',
   },
