@@ -12,6 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init'],
+    ['cli/compare'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
