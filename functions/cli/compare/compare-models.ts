@@ -21,8 +21,8 @@ export interface ModelFigures {
 /** Two models over the same rows. */
 export interface Comparison {
   readonly rows: number;
-  /** For a classifier: of how many rows both models give the same class. */
-  readonly agreement?: { readonly output: string; readonly rows: number; readonly share: number };
+  /** For a classifier: for how many of the rows both models give the same class, by which output. */
+  readonly agreement?: { readonly output: string; readonly equal: number; readonly of: number; readonly share: number };
   /** An entry for each output that both models have, in the order of the original. */
   readonly outputs: readonly OutputDifference[];
   /** Outputs of the original that the result does not have. */
@@ -107,7 +107,7 @@ async function compareRows(
   const slots = outputs.map(({ name }) => result.signature.outputs.findIndex((output) => output.name === name));
   const classOutput = findClassOutput(original.signature, mainOutput);
   const collectors = outputs.map(collectDifferences);
-  const classes = { all: 0, equal: 0 };
+  const classes = { equal: 0, of: 0 };
   for (const [i, feeds] of rows.entries()) {
     const [expected, got] = await Promise.all([
       runRow(original, feeds, options.original, i),
@@ -119,15 +119,15 @@ async function compareRows(
       collectors[slot]!.add(tensor, other);
       if (outputs[slot]!.name !== classOutput?.name) continue;
       const [labels, others] = [classesOf(tensor, classOutput.kind), classesOf(other, classOutput.kind)];
-      classes.all += labels.length;
+      classes.of += labels.length;
       classes.equal += labels.filter((label, row) => label === others[row]).length;
     }
     onRow?.(i + 1);
   }
   return {
     rows: rows.length,
-    ...(classes.all > 0 && {
-      agreement: { output: classOutput!.name, rows: classes.equal, share: classes.equal / classes.all },
+    ...(classes.of > 0 && {
+      agreement: { output: classOutput!.name, ...classes, share: classes.equal / classes.of },
     }),
     outputs: collectors.filter((_, slot) => slots[slot] !== -1).map((collector) => collector.summary()),
     missing: outputs.filter((_, slot) => slots[slot] === -1).map(({ name }) => name),

@@ -42,7 +42,7 @@ test('two models are compared over rows: classes, differences by output, sizes, 
   const { original, result, ...rest } = comparison;
   assert.deepEqual(rest, {
     rows: 4,
-    agreement: { output: 'scores', rows: 3, share: 0.75 },
+    agreement: { output: 'scores', equal: 3, of: 4, share: 0.75 },
     outputs: [
       {
         output: 'scores',

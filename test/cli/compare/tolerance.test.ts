@@ -13,7 +13,7 @@ const NUMBERS: Comparison = {
   original: FIGURES,
   result: FIGURES,
 };
-const CLASSES: Comparison = { ...NUMBERS, agreement: { output: 'y', rows: 99, share: 0.99 } };
+const CLASSES: Comparison = { ...NUMBERS, agreement: { output: 'y', equal: 99, of: 100, share: 0.99 } };
 
 test('a classifier is measured by the share of rows that get another class', () => {
   assert.equal(whyBeyond(CLASSES, 0.01), undefined);
