@@ -12,6 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve'],
+    ['cli/compare'],
     ['cli/measure', 'cli/prices', 'cli/samples'],
     ['cli/terminal'],
     ['cli/verb.ts'],
