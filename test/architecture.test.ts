@@ -11,7 +11,8 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/serve'],
+    ['cli/init', 'cli/serve', 'cli/optimize', 'cli/prune'],
+    ['cli/edited'],
     ['cli/compare'],
     ['cli/measure', 'cli/prices', 'cli/samples'],
     ['cli/terminal'],
@@ -75,7 +76,15 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
-    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
+    commander: [
+      'cli/edited/share.ts',
+      'cli/init.ts',
+      'cli/optimize.ts',
+      'cli/program.ts',
+      'cli/serve.ts',
+      'cli/terminal/reporting.ts',
+      'cli/verb.ts',
+    ],
     papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
@@ -103,6 +112,7 @@ const RULES: Rules = {
     'page/code/samples.ts': ".TOKEN' :",
     // onnxruntime reads this one variable itself, from the environment, when it loads.
     'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
+    'cli/optimize/optimizer.ts': ".ORT_DISABLE_TELEMETRY = '1';",
   },
   outside: {
     'cli/prices/prices.ts: cli/prices/prices.json': 'data, which the build puts into the bundle',

@@ -1,4 +1,5 @@
 import { type Feeds, joinRows } from '../../engine/batch-rows.ts';
+import type { WeightUse } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import { type BatchingDecision, decideBatching } from '../../model/serving/batching-decision.ts';
 import { listNames } from '../../shorten.ts';
@@ -42,6 +43,8 @@ export interface ComparisonOptions {
   readonly mainOutput?: string | undefined;
   /** Threads of each engine process for one operator. Default: 1. */
   readonly threads?: number;
+  /** How both have their weights. Default: packed, as the server has them where memory allows. */
+  readonly weights?: WeightUse;
   /** Called after each row, with the number of rows that are compared. */
   readonly onRow?: (compared: number) => void;
 }
@@ -51,10 +54,10 @@ export interface ComparisonOptions {
  * @throws ServingError `MODEL_FAILED` if a model does not load, has other inputs than the original, or fails on a row
  */
 export async function compareModels(options: ComparisonOptions): Promise<Comparison> {
-  const { original: originalPath, result: resultPath, threads = 1, rows } = options;
+  const { original: originalPath, result: resultPath, threads = 1, weights = 'packed', rows } = options;
   const opened: ModelProcess[] = [];
   const open = async (path: string): Promise<ModelProcess> => {
-    const model = await openModelProcess(path, { threads });
+    const model = await openModelProcess(path, { threads, weights });
     opened.push(model);
     return model;
   };

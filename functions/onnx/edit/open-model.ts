@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { inspectModel } from '../inspect.ts';
@@ -20,7 +20,9 @@ export interface EditableModel {
   readonly proto: ModelProto;
   /** `proto.graph`. */
   readonly graph: GraphProto;
-  /** Files with external data of the model, by their paths relative to its folder, each once. */
+  /** The folder of its external data. */
+  readonly dataFolder: string;
+  /** Files with external data of the model, by their paths relative to that folder, each once. */
   readonly external: readonly string[];
   /** Bytes of its file and of its files with external data. */
   readonly bytes: number;
@@ -38,23 +40,32 @@ export interface EditableModel {
  * Large initializers are not read, so that memory grows with the nodes and not with the weights. Lists of numbers in
  * attributes, such as those of tree ensembles, and tensors in attributes are read into memory.
  *
- * @param path of an `.onnx` file, with its external data beside it. The files must not change as long as the model is used
+ * @param path of an `.onnx` file. The files must not change as long as the model is used
+ * @param dataFolder the folder of its external data. Default: that of the file
  * @throws ServingError `MODEL_FAILED` for a file that is not a valid ONNX model, and for external data that is missing or outside
  * of the model's folder
  */
-export function openModel(path: string): EditableModel {
+export function openModel(path: string, dataFolder = dirname(resolve(path))): EditableModel {
   const { bytes, external } = inspectModel(path);
-  const file = resolve(path);
-  const sizes = external.map((location) => sizeOf(path, dirname(file), location));
+  // onnxruntime follows no link to external data, which the large initializers of the file itself are here.
+  const file = external.length === 0 ? realpathSync(path) : resolve(path);
+  const folder = external.length === 0 ? dirname(file) : dataFolder;
+  const sizes = external.map((location) => sizeOf(path, folder, location));
   const proto = readModel(withoutWeights(file), path);
   return {
     path: file,
     proto,
     // readModel refuses a model without a graph.
     graph: proto.graph!,
+    dataFolder: folder,
     external: external.map((location) => normalize(location)),
     bytes: sizes.reduce((sum, size) => sum + size, bytes),
   };
+}
+
+/** The path of a file with external data of a model, or of the model's own file. @param location as a tensor has it */
+export function fileOf({ path, dataFolder }: EditableModel, location: string): string {
+  return location === basename(path) ? path : join(dataFolder, location);
 }
 
 /** The bytes of the model with its large initializers as external data at their place in its own file. */

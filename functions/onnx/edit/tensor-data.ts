@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { DATA_LOCATION, DATA_TYPES, type DataTypeName, ELEMENT_BITS } from '../data-type.ts';
 import type { TensorProto } from '../proto/onnx_pb.ts';
-import type { EditableModel } from './open-model.ts';
+import { type EditableModel, fileOf } from './open-model.ts';
 import { listedElements } from './tensor-lists.ts';
 
 /** Elements that are made while the model is written, so that they are never in memory as a whole. */
@@ -133,19 +133,19 @@ export function placeOf({ externalData }: TensorProto): { location: string; offs
 }
 
 async function* readRange(
-  { path }: EditableModel,
+  model: EditableModel,
   tensor: TensorProto,
   { from, to }: { from: number; to: number },
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   const { location, offset } = placeOf(tensor);
-  const file = await open(join(dirname(path), location));
+  const file = await open(fileOf(model, location));
   try {
     const buffer = new Uint8Array(Math.min(CHUNK_BYTES, to - from));
     for (let at = from; at < to; ) {
       const wanted = Math.min(buffer.length, to - at);
       for (let done = 0; done < wanted; ) {
         const { bytesRead } = await file.read(buffer, done, wanted - done, offset + at + done);
-        if (bytesRead === 0) throw tooShort(path, tensor, location, offset + bytesOfTensor(tensor));
+        if (bytesRead === 0) throw tooShort(model.path, tensor, location, offset + bytesOfTensor(tensor));
         done += bytesRead;
       }
       yield buffer.subarray(0, wanted);

@@ -1,11 +1,11 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import type { TensorProto } from '../proto/onnx_pb.ts';
 import { type Encoded, encodeModel, type Placement } from './encode.ts';
 import { allTensors } from './graphs.ts';
-import type { EditableModel } from './open-model.ts';
+import { type EditableModel, fileOf } from './open-model.ts';
 import { bytesOfTensor, hasRawElements, isOutside, readChunks } from './tensor-data.ts';
 import { removeUnfinished } from './unfinished-files.ts';
 
@@ -108,9 +108,10 @@ function place(model: EditableModel, location: string, wanted: boolean | undefin
 }
 
 /** Refuses to replace a file that another model, the one that was opened, needs afterwards. */
-function refuseOwnData({ path, external }: EditableModel, file: string, targets: readonly string[]): void {
+function refuseOwnData(model: EditableModel, file: string, targets: readonly string[]): void {
+  const { path, external } = model;
   if (realOf(file) === realOf(path)) return;
-  const needed = new Set(external.map((location) => realOf(join(dirname(path), location))));
+  const needed = new Set(external.map((location) => realOf(fileOf(model, location))));
   for (const target of targets) {
     if (!needed.has(realOf(target))) continue;
     throw new ServingError('INVALID_INPUT', `${target}: ${path} has its external data there: write to another file`);
