@@ -35,7 +35,8 @@ export const optimize: Verb = {
       .option('-o, --output <file>', 'the file to write (default: MODEL.optimized.onnx)')
       .option('--force', 'replace a file that exists')
       .addOption(new Option('--level <level>', 'what onnxruntime does').choices(LEVELS).default('extended'))
-      .option('--external-data', "weights in a file of their own, which has the model's name and .data")
+      .option('--external-data', "write the weights into a file of their own: the model's name and .data")
+      .option('--no-external-data', 'write everything into one file')
       .option('--prepacked', 'also the weights as the kernels of this CPU read them, in that file')
       .option('--this-machine', 'the result may be one that only machines like this one run')
       .option(

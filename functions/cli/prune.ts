@@ -32,7 +32,8 @@ export const prune: Verb = {
       .option('--force', 'replace a file that exists')
       .option('--outputs <names>', 'the outputs to keep, with commas between them (default: all)', readNames)
       .option('--sparsity <share>', 'the share of the weights that become zero, 0 to 1', readShare)
-      .option('--external-data', "weights in a file of their own, which has the model's name and .data")
+      .option('--external-data', "write the weights into a file of their own: the model's name and .data")
+      .option('--no-external-data', 'write everything into one file')
       .option(
         '--samples <file>',
         'rows to compare over: .csv, .ndjson, .json (default: golden.json, else made-up ones)',
