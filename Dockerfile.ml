@@ -34,7 +34,7 @@ RUN npm run build \
  && cp -r dist package.json LICENSE /layers/server/app/ \
  && cd /layers/server/app \
  && mv dist/sbom.cdx.json dist/THIRD_PARTY_LICENSES.txt . \
- && rm -rf dist/cli.js dist/template \
+ && rm -rf dist/cli.js dist/optimizer.js dist/template \
  && node /build/scripts/sbom.ts . /layers/modules/app \
  && chmod -R a+rX /layers/server \
  && find /layers/server -exec touch --no-dereference --date @0 {} +

@@ -31,6 +31,7 @@ const { metafile } = await build({
     'smoke-test': 'scripts/smoke-test.ts',
     'body-thread': 'functions/routes/body-thread.ts',
     cli: 'functions/cli/main.ts',
+    optimizer: 'functions/cli/optimize/optimizer.ts',
   },
   outdir: made,
   bundle: true,

@@ -5,7 +5,10 @@
  *     [--pods 2] [--pod-cpu 0.5] [--pod-memory 0.5] [--price NAME=DOLLARS]...
  */
 import { parseArgs } from 'node:util';
-import { costsOf, PRICES, type Prices, type Usage } from './costs/costs.ts';
+import { LIST_PRICES, type Prices } from '../functions/cli/prices/prices.ts';
+import { costsOf, type Usage } from './costs/costs.ts';
+
+const PRICES = LIST_PRICES.prices;
 
 const USAGE: Usage = {
   requests: 1_000_000,

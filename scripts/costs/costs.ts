@@ -1,21 +1,4 @@
-/** Prices in US dollars. */
-export type Prices = typeof PRICES;
-
-/** List prices of us-central1, as docs/deploy/costs.md has them with their source and date. */
-export const PRICES = {
-  activeCpuSecond: 0.000024,
-  activeMemorySecond: 0.0000025,
-  idleCpuSecond: 0.0000025,
-  idleMemorySecond: 0.0000025,
-  millionRequests: 0.4,
-  instanceCpuSecond: 0.000018,
-  instanceMemorySecond: 0.000002,
-  podCpuHour: 0.0445,
-  podMemoryHour: 0.0049225,
-  spotCpuHour: 0.0133,
-  spotMemoryHour: 0.0014767,
-  clusterHour: 0.1,
-};
+import type { Prices } from '../../functions/cli/prices/prices.ts';
 
 /** Free each month: vCPU-seconds, GiB-seconds and requests of Cloud Run; dollars of GKE's management fee. */
 const FREE = {

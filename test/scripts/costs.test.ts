@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { costsOf, PRICES } from '../../scripts/costs/costs.ts';
+import { LIST_PRICES } from '../../functions/cli/prices/prices.ts';
+import { costsOf } from '../../scripts/costs/costs.ts';
 import { readPage, section, table } from '../helpers/readme.ts';
 
+const PRICES = LIST_PRICES.prices;
+
 const PAGE = 'docs/deploy/costs.md';
+const DATA = join(import.meta.dirname, '../../functions/cli/prices/prices.json');
 const EXAMPLE = {
   requests: 1_000_000,
   ms: 100,
@@ -40,11 +45,27 @@ test('the table of the costs page is what the command computes', () => {
   );
 });
 
-test('the prices of the costs page are those that the command uses', () => {
+test('the prices of the costs page are those of the data file, with the region, the date and the sources', () => {
+  const { prices, region } = JSON.parse(readFileSync(DATA, 'utf8')) as {
+    region: string;
+    prices: Record<string, { price: number; of: string; date: string; source: string }>;
+  };
+  const text = section(PAGE, 'Prices');
   assert.deepEqual(
-    table(section(PAGE, 'Prices'), 'name').map(([name, price]) => [name, Number(price)]),
-    Object.entries(PRICES).map(([name, price]) => [`\`${name}\``, price]),
+    table(text, 'name').map(([name, price, of]) => [name, Number(price), of]),
+    Object.entries(prices).map(([name, { price, of }]) => [`\`${name}\``, price, of]),
   );
+  assert.deepEqual(PRICES, Object.fromEntries(Object.entries(prices).map(([name, { price }]) => [name, price])));
+  assert.ok(text.includes(`for ${region} `));
+  for (const { date, source } of Object.values(prices)) {
+    const month = new Date(`${date}-01T00:00Z`).toLocaleDateString('en-US', {
+      month: 'long',
+      year: 'numeric',
+      timeZone: 'UTC',
+    });
+    assert.ok(text.replaceAll('\n', ' ').includes(month), month);
+    assert.ok(text.includes(`](${source})`), source);
+  }
 });
 
 test('the formulas: time in steps of 100 ms shared by requests that overlap, and each free amount subtracted from its own product', () => {

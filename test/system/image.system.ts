@@ -65,7 +65,8 @@ describe('the image', () => {
     for (const program of ['sh', 'bash', 'busybox', 'npm', 'node']) assert.ok(!programs.includes(program), program);
     const files = filesOf(IMAGE, '/app');
     assert.ok(
-      files.includes('/app/dist/smoke-test.js') && !files.some((file) => /^\/app\/dist\/(cli\.js|template)/.test(file)),
+      files.includes('/app/dist/smoke-test.js') &&
+        !files.some((file) => /^\/app\/dist\/(cli\.js|optimizer\.js|template)/.test(file)),
     );
     assert.ok(files.includes('/app/dist/server.js') && files.includes('/app/models/iris/model.onnx'));
     assert.deepEqual(
