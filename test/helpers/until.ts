@@ -3,7 +3,7 @@ const [LEAST_MS, MOST_MS] = [10, 250];
 const SHARE = 0.1;
 /** Only what hangs takes so long, on a busy machine too. */
 const HANGS_MS = 60_000;
-/** The same for loads in the background: their processes have a low priority, and run when all else of a busy machine does not. */
+/** The same for loads that no request waits for: on a busy machine their processes, some of low priority, take minutes. */
 export const BACKGROUND_MS = 600_000;
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Agent, request } from 'node:http';
 import { before, describe, test } from 'node:test';
 import { call, metric, predict } from '../helpers/calls.ts';
-import { type Env, type Host, startHost } from '../helpers/hosts.ts';
+import { type Env, engineProcesses, type Host, startHost } from '../helpers/hosts.ts';
 import { buildImage, docker, IMAGE } from '../helpers/image.ts';
 import { modelFolder } from '../helpers/model-folder.ts';
 import { slow } from '../helpers/models.ts';
@@ -80,7 +80,7 @@ describe('the image under Docker, with a read-only root, no capabilities, 512 MB
 
   test('50 000 requests from 32 connections leave the same processes, and none was killed for memory', () =>
     withImage({}, async (host) => {
-      const engines = host.engines();
+      const engines = engineProcesses(host);
       const agent = new Agent({ keepAlive: true, maxSockets: 32 });
       const got = new Map<number | string, number>();
       let left = 50_000;
@@ -93,7 +93,7 @@ describe('the image under Docker, with a read-only root, no capabilities, 512 MB
       await Promise.all(Array.from({ length: 32 }, client));
       agent.destroy();
       assert.deepEqual([...got], [[200, 50_000]]);
-      assert.deepEqual(host.engines(), engines);
+      assert.deepEqual(engineProcesses(host), engines);
       const state = docker('inspect', '--format', '{{.State.OOMKilled}} {{.RestartCount}}', nameOf(host));
       assert.equal(state, 'false 0');
     }));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { batch, call, linesOf, metric, predict } from '../../helpers/calls.ts';
-import { type HostKind, useHost, withStoppedEngines } from '../../helpers/hosts.ts';
+import { engineProcesses, type HostKind, useHost, withStoppedEngines } from '../../helpers/hosts.ts';
 import { endlessFolder, modelFolder } from '../../helpers/model-folder.ts';
 import { slow } from '../../helpers/models.ts';
 import { until } from '../../helpers/until.ts';
@@ -13,7 +13,7 @@ export function deadlines(kind: HostKind): void {
     const host = useHost(kind, () => ({ MODEL_URI: endlessFolder(), ...env }));
 
     test('costs its owner a 504, and the others in its run nothing', async () => {
-      await until(() => host().engines().length === 2, 'both engines');
+      await until(() => engineProcesses(host()).length === 2, 'both engines');
       const asked = Array.from({ length: 40 }, (_, i) => (i === 11 ? 1 : -1 - i));
       const answers = await Promise.all(asked.map((x) => predict(host(), [x])));
       for (const [i, { status, json }] of answers.entries()) {
@@ -51,7 +51,7 @@ export function deadlines(kind: HostKind): void {
     const host = useHost(kind, () => ({ MODEL_URI: modelFolder('slow', slow()), ...env }));
 
     test('answers 504 while the run goes on, drops what waited, and the server serves on', async () => {
-      const engine = host().engines();
+      const engine = engineProcesses(host());
       const rows = await withStoppedEngines(host(), async () => {
         const late = predict(host(), [0]);
         await until(async () => (await metric(host(), 'engine_processes', { state: 'busy' })) === 1, 'the run');
@@ -69,7 +69,7 @@ export function deadlines(kind: HostKind): void {
       );
       assert.deepEqual((await predict(host(), [0])).json().prediction, [0]);
       assert.equal(await metric(host(), 'prediction_rows_per_run_sum'), rows + 2, 'what waited was not run');
-      assert.deepEqual(host().engines(), engine, 'nothing was killed');
+      assert.deepEqual(engineProcesses(host()), engine, 'nothing was killed');
       assert.ok((await metric(host(), 'requests_rejected_total', { reason: 'deadline' })) >= 2);
     });
   });

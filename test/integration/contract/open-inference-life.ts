@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { call, metric, post } from '../../helpers/calls.ts';
-import { type Host, type HostKind, startHost, useHost } from '../../helpers/hosts.ts';
+import { engineProcesses, type Host, type HostKind, startHost, useHost } from '../../helpers/hosts.ts';
 import { modelFolder } from '../../helpers/model-folder.ts';
 import { addConstant, slow, writeModel } from '../../helpers/models.ts';
 import { infer, inferBody, type Sent } from '../../helpers/open-inference.ts';
@@ -107,9 +107,9 @@ export function openInferenceLife(kind: HostKind): void {
       assert.deepEqual((await infer(host(), other, [PAIR])).json.outputs[0].data, [3, 4]);
       assert.deepEqual((await infer(host(), `${other}/versions/1`, [PAIR])).json.outputs[0].data, [2, 3]);
       assert.deepEqual((await call(host(), `/v2/models/${other}`)).json().versions, ['2', '1']);
-      const engines = host().engines().length;
+      const engines = engineProcesses(host()).length;
       assert.equal((await control('team/other', 'unload')).status, 200);
-      await until(() => host().engines().length < engines, 'its engines to end');
+      await until(() => engineProcesses(host()).length < engines, 'its engines to end');
       assert.deepEqual(
         (await index()).map(({ state, reason }: { state: string; reason: string }) => [state, reason]),
         [
