@@ -12,7 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve'],
-    ['cli/measure', 'cli/prices', 'cli/samples'],
+    ['cli/measure', 'cli/prices', 'cli/samples', 'cli/write-settings'],
     ['cli/terminal'],
     ['cli/verb.ts'],
     // Above the hosts, which read a model without decoding it.
@@ -79,6 +79,7 @@ const RULES: Rules = {
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],
+    yaml: ['cli/write-settings/plan-settings.ts', 'cli/write-settings/yaml-file.ts'],
     zod: [
       'access/token-file.ts',
       'config/auth.ts',
