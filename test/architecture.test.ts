@@ -11,7 +11,7 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/serve'],
+    ['cli/init', 'cli/serve', 'cli/doctor'],
     ['cli/measure', 'cli/prices', 'cli/samples', 'cli/write-settings'],
     ['cli/terminal'],
     ['cli/verb.ts'],
@@ -74,7 +74,14 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
-    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
+    commander: [
+      'cli/doctor.ts',
+      'cli/init.ts',
+      'cli/program.ts',
+      'cli/serve.ts',
+      'cli/terminal/reporting.ts',
+      'cli/verb.ts',
+    ],
     papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
