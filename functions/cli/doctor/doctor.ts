@@ -82,7 +82,16 @@ function textOf(
   const reports = examined.map((one, i) => modelLines(one, costs[i], styles));
   const lines = reports.flatMap((report, i) => (i === 0 ? report : ['', ...report]));
   const serving = examined.filter(({ serves }) => serves).length;
-  if (serving > 0) lines.push('', ...sizeLines(size, prices, styles));
+  if (serving > 0)
+    lines.push(
+      '',
+      ...sizeLines(
+        size,
+        examined.some(({ measured }) => measured !== undefined),
+        prices,
+        styles,
+      ),
+    );
   if (examined.length > 1) {
     lines.push('', `${serving} of ${formatNumberOf(examined.length, 'model')} ${serving === 1 ? 'serves' : 'serve'}`);
   }

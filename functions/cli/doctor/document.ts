@@ -17,16 +17,20 @@ export function documentOf(
   examined: readonly Examination[],
   { size, costs, prices, ignored, files, notes }: Results,
 ): object {
+  const isMeasured = examined.some(({ measured }) => measured !== undefined);
   return {
     serves: examined.every(({ serves }) => serves),
     models: examined.map((one, i) => modelOf(one, costs[i])),
+    // CPU and concurrency depend on the run times.
     cloud_run: size && {
-      cpu: size.cpu,
       memory_bytes: size.memoryBytes,
-      concurrency: size.concurrency,
-      processes: size.processes,
-      threads: size.threads,
-      reason: size.reason,
+      ...(isMeasured && {
+        cpu: size.cpu,
+        concurrency: size.concurrency,
+        processes: size.processes,
+        threads: size.threads,
+        reason: size.reason,
+      }),
     },
     prices: { region: prices.region, sources: prices.sources },
     ignored,

@@ -41,7 +41,19 @@ const KINDS: readonly [RegExp, kind: string][] = [
   [/it has no output/, 'no-output'],
 ];
 
+/** What to do about kinds whose messages only say what is wrong. */
+const FIXES: Readonly<Record<string, string>> = {
+  truncated: 'copy or download it again, and compare the number of bytes',
+  'not-a-model': 'give the path of the .onnx file that the exporter wrote',
+  golden: 'correct the row, or its tolerance, if the model is right; else find out what has changed in it',
+  manifest: 'correct that field of model.json, or remove it',
+  'no-output': 'export the model with its outputs',
+};
+
 /** The finding for a load that failed. @param message the server's, without the place */
 export function loadFinding(message: string): Finding {
-  return fromMessage(KINDS.find(([pattern]) => pattern.test(message))?.[1] ?? 'load', message);
+  const kind = KINDS.find(([pattern]) => pattern.test(message))?.[1] ?? 'load';
+  const finding = fromMessage(kind, message);
+  const fix = finding.fix ?? FIXES[kind];
+  return fix === undefined ? finding : { ...finding, fix };
 }

@@ -135,30 +135,32 @@ function costLines(cost: Cost, { bold }: Styles): string[] {
   ];
 }
 
-/** What Cloud Run needs for all of the models. */
+/**
+ * What Cloud Run needs for all of the models.
+ * @param measured whether run times were measured: CPU and concurrency depend on them
+ */
 export function sizeLines(
   size: CloudRunSize | undefined,
+  measured: boolean,
   { sources, region }: PriceList,
   { bold, red }: Styles,
 ): string[] {
-  if (size === undefined)
+  if (size === undefined) {
     return [
       red('no instance of Cloud Run is large enough'),
       'fix: serve it on GKE, or make it smaller: onnx-cloud-run quantize',
     ];
+  }
   const { cpu, memoryBytes, concurrency, processes, threads, reason } = size;
+  const engines = `${formatNumberOf(processes, 'engine process', 'engine processes')} of ${formatNumberOf(threads, 'thread')}`;
+  const memory = `${quantityOf(memoryBytes)} of memory`;
+  const rows = [
+    ['CPU', measured ? reason : 'and concurrency depend on the run times, which were not measured'],
+    ['memory', `for the server and ${engines}`],
+    ...(measured ? [['prices', `list prices of ${printable(region)}: ${printable(sources.join('; '))}`]] : []),
+  ];
   return [
-    `${bold('Cloud Run')} needs ${cpu} vCPU, ${quantityOf(memoryBytes)} of memory, concurrency ${concurrency}`,
-    ...table(
-      ['', ''],
-      [
-        ['CPU', reason],
-        [
-          'memory',
-          `for the server and ${formatNumberOf(processes, 'engine process', 'engine processes')} of ${formatNumberOf(threads, 'thread')}`,
-        ],
-        ['prices', `list prices of ${printable(region)}: ${printable(sources.join('; '))}`],
-      ],
-    ),
+    `${bold('Cloud Run')} needs ${measured ? `${cpu} vCPU, ${memory}, concurrency ${concurrency}` : memory}`,
+    ...table(['', ''], rows),
   ];
 }

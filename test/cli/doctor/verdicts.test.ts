@@ -188,7 +188,7 @@ for (const { title, files, kinds, problem, fix } of FAULTS) {
     assert.equal(found.isGood, false);
     const [finding] = found.findings;
     if (problem !== undefined) assert.match(finding!.problem, problem);
-    if (fix !== undefined) assert.match(finding!.fix ?? '', fix);
+    assert.match(finding!.fix ?? '', fix ?? /./);
     assert.ok(!finding!.problem.includes('/tmp'), 'the place is in the report already');
     assert.match(found.text, /: does not serve\n/);
     assert.doesNotMatch(found.text, /Cloud Run/);
@@ -275,7 +275,7 @@ for (const { title, files, kinds, problem, fix } of SERVED) {
     if (fix !== undefined) assert.match(found.findings[0]!.fix ?? '', fix);
     const warnings = kinds.filter((kind) => kind.startsWith('warning')).length;
     assert.match(found.text, warnings === 0 ? /: serves\n/ : /: serves, with 1 warning\n/);
-    assert.match(found.text, /^Cloud Run needs 1 vCPU, 512Mi of memory/m);
+    assert.match(found.text, /^Cloud Run needs 512Mi of memory$/m);
   });
 }
 
