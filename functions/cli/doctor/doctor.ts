@@ -82,18 +82,12 @@ function textOf(
   const reports = examined.map((one, i) => modelLines(one, costs[i], styles));
   const lines = reports.flatMap((report, i) => (i === 0 ? report : ['', ...report]));
   const serving = examined.filter(({ serves }) => serves).length;
-  if (serving > 0)
-    lines.push(
-      '',
-      ...sizeLines(
-        size,
-        examined.some(({ measured }) => measured !== undefined),
-        prices,
-        styles,
-      ),
-    );
+  const isMeasured = examined.some(({ measured }) => measured !== undefined);
+  if (serving > 0) lines.push('', ...sizeLines(size, isMeasured, prices, styles));
   if (examined.length > 1) {
-    lines.push('', `${serving} of ${formatNumberOf(examined.length, 'model')} ${serving === 1 ? 'serves' : 'serve'}`);
+    const models = formatNumberOf(examined.length, 'model');
+    lines.push('', `${serving} of ${models} ${serving === 1 ? 'serves' : 'serve'}`);
+    lines.push('MODEL_NAME chooses the one behind /predict; each is at /models/NAME/predict');
   }
   if (ignored.length > 0)
     lines.push('', 'The server ignores:', ...ignored.slice(0, MOST_IGNORED).map((one) => `  ${printable(one)}`));

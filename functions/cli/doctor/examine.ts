@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
 import type { ModelFiles } from '../../model/folder/files.ts';
+import { SourceError } from '../../model/sources/source.ts';
 import { type Measurement, measureModel } from '../measure/measure-model.ts';
 import { DEFAULT_SIZES } from '../measure/runs.ts';
 import { formatBytes } from '../terminal/format.ts';
@@ -71,7 +72,8 @@ export async function examineModel(
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof ServingError)) throw error;
+    // That a bucket cannot be read is no verdict on the model.
+    if (!(error instanceof ServingError) || error instanceof SourceError) throw error;
     findings.unshift(loadFinding(withoutPlace(error.message, place, isRemote)));
   }
   let run: Run = { measured: undefined, row: undefined };

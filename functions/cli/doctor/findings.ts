@@ -26,6 +26,7 @@ export function fromMessage(kind: string, message: string): Finding {
 
 /** The kinds of loads that fail, by the server's messages. */
 const KINDS: readonly [RegExp, kind: string][] = [
+  [/it cannot be (opened|read): /, 'unreadable'],
   [/expected an ONNX model, but it is cut short/, 'truncated'],
   [/expected an ONNX model, but/, 'not-a-model'],
   [/needs opset \d+|is of IR version/, 'too-new'],
@@ -43,6 +44,7 @@ const KINDS: readonly [RegExp, kind: string][] = [
 
 /** What to do about kinds whose messages only say what is wrong. */
 const FIXES: Readonly<Record<string, string>> = {
+  unreadable: 'allow this user to read the file, and to enter its folders',
   truncated: 'copy or download it again, and compare the number of bytes',
   'not-a-model': 'give the path of the .onnx file that the exporter wrote',
   golden: 'correct the row, or its tolerance, if the model is right; else find out what has changed in it',

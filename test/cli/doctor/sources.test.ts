@@ -147,6 +147,12 @@ test('a model in a bucket is fetched by the server, examined, and its copy is re
   assert.match(json.models[0]!.findings[0]!.problem, /^expected an ONNX model, but found text: "text"$/);
   assert.equal(isGood, false);
   assert.deepEqual(readdirSync(temporary), []);
+  storage.inject({ kind: 'media', type: 'status', status: 403 });
+  await assert.rejects(
+    doctor('gs://models/net'),
+    refused(/403/),
+    'that an object cannot be read is no verdict on the model',
+  );
   await assert.rejects(doctor('gs://models/none'), refused(/^gs:\/\/models\/none: no such folder in the bucket$/));
 });
 

@@ -231,6 +231,20 @@ const SERVED: readonly Case[] = [
     problem: /operator ReduceMean/,
   },
   {
+    title: 'a model without inputs serves one request a run',
+    files: {
+      'model.onnx': model({
+        name: 'constant',
+        nodes: [node('Identity', ['c'], ['y'])],
+        initializers: [initializer('c', 'float32', [2], [1, 2])],
+        inputs: [],
+        outputs: [value('y', 'float32', [2])],
+      }),
+    },
+    kinds: ['note not-joined'],
+    problem: /output y does not depend on the rows$/,
+  },
+  {
     title: 'an unknown rank is warned about',
     files: { 'model.onnx': noShape() },
     kinds: ['warning unknown-rank'],
