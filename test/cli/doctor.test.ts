@@ -78,6 +78,8 @@ test('a reader that closes the pipe is no error', async () => {
 test('Ctrl-C while a model runs without end is a line and exit code 130, and its engine process ends', async () => {
   const child = spawn(process.execPath, [PROGRAM, 'doctor', write('endless.onnx', endless())], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 120_000,
+    killSignal: 'SIGKILL',
   });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {

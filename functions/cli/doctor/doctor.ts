@@ -23,7 +23,7 @@ export interface DoctorOptions {
   readonly budgetMs?: number;
 }
 
-/** Examines the models of a source, one after the other, and writes what `--write` asks for. @throws ServingError if there is none */
+/** Examines the models of a source, one after the other, and writes the files of `--write`. @throws ServingError if there is none */
 export async function runDoctor(uri: string, options: DoctorOptions, context: VerbContext): Promise<Outcome> {
   const { write, force = false, threads } = options;
   if (force && write === undefined) context.wrongUsage('--force is for --write: give both');
