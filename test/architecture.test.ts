@@ -11,10 +11,18 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/serve', 'cli/optimize', 'cli/prune'],
+    ['cli/init', 'cli/serve', 'cli/doctor', 'cli/golden', 'cli/tune', 'cli/optimize', 'cli/prune'],
     ['cli/edited'],
+    ['cli/loadtest', 'cli/loadtest/report'],
+    ['cli/loadtest/requests'],
+    ['cli/loadtest/generator'],
+    ['cli/loadtest/http'],
+    ['cli/quantize/modes'],
+    ['cli/quantize/modes/dynamic', 'cli/quantize/modes/float16', 'cli/quantize/static'],
+    ['cli/quantize'],
+    ['cli/quantize/kernels'],
     ['cli/compare'],
-    ['cli/measure', 'cli/prices', 'cli/samples'],
+    ['cli/measure', 'cli/prices', 'cli/samples', 'cli/write-settings'],
     ['cli/terminal'],
     ['cli/verb.ts'],
     // Above the hosts, which read a model without decoding it.
@@ -77,6 +85,7 @@ const RULES: Rules = {
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
     commander: [
+      'cli/doctor.ts',
       'cli/edited/share.ts',
       'cli/init.ts',
       'cli/optimize.ts',
@@ -89,6 +98,7 @@ const RULES: Rules = {
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],
+    yaml: ['cli/write-settings/plan-settings.ts', 'cli/write-settings/yaml-file.ts'],
     zod: [
       'access/token-file.ts',
       'config/auth.ts',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { doctor } from './doctor.ts';
 import { init } from './init.ts';
 import { optimize } from './optimize.ts';
 import { prune } from './prune.ts';
@@ -8,7 +9,7 @@ import { serve } from './serve.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 /** The verbs, in the order of the help text. */
-export const VERBS: readonly Verb[] = [serve, init, optimize, prune];
+export const VERBS: readonly Verb[] = [serve, init, doctor, optimize, prune];
 
 const NAME = 'onnx-cloud-run';
 

@@ -21,7 +21,7 @@ interface MeasureOptions extends EngineOrder {
   readonly rowsFor: (engine: MeasuredEngine) => Promise<readonly Feeds[]> | readonly Feeds[];
   /** Rows of a run. Give `[1]` for a model whose rows are not joined. It is called after `rowsFor`. */
   readonly sizes?: () => readonly number[];
-  readonly budgetMs?: number;
+  readonly budgetMs?: number | undefined;
   /** How often the model is loaded, each time in a new process. Default: 3. */
   readonly loads?: number;
   /** Called with each step, its number and that of all steps. */

@@ -1,5 +1,6 @@
 import { type Feeds, joinRows, MAX_BATCH_BYTES, rowBytes } from '../../engine/batch-rows.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
+import type { JoinedTensor } from '../../engine/process/frame.ts';
 import type { MeasuredEngine } from './engine.ts';
 
 /** The time of a run of so many rows. */
@@ -29,13 +30,15 @@ interface RunsOptions {
 export const DEFAULT_SIZES = [1, 2, 4, 8, 16, 32, 64] as const;
 const LEAST_RUNS = 3;
 const MOST_RUNS = 500;
+/** The part of the budget before which runs are not counted. */
+const WARM_UP_SHARE = 0.2;
 /** A run that takes longer ends the measurement: larger ones take longer still. */
 const LONGEST_RUN_MS = 10_000;
 /** A larger batch must give so much more rows a second to be better. */
 const LEAST_GAIN = 1.05;
 
 /**
- * Measures runs of 1, 2, 4, … rows on an engine that is idle: each size a few times, the first run of it not counted.
+ * Measures runs of 1, 2, 4, … rows on an engine that is idle: each size a few times, after runs that are not counted.
  * @param rows rows of one key, which are repeated to fill a run; at least one. Values can matter: a row of zeros may be fast
  * @returns a time for each size, up to the first that fails, is larger than a run of the server, or takes over ten seconds
  */
@@ -52,7 +55,7 @@ export async function measureRuns(
     const inputs = joinRows(spans);
     const durations: number[] = [];
     try {
-      await engine.run(inputs);
+      await warmUp(engine, inputs, budgetMs * WARM_UP_SHARE);
       for (let total = 0; durations.length < LEAST_RUNS || (total < budgetMs && durations.length < MOST_RUNS); ) {
         const started = performance.now();
         await engine.run(inputs);
@@ -73,6 +76,12 @@ export async function measureRuns(
     if (medianMs > LONGEST_RUN_MS) break;
   }
   return times;
+}
+
+/** Runs at least once, and then until both processes have compiled what they run. */
+async function warmUp(engine: Pick<MeasuredEngine, 'run'>, inputs: readonly JoinedTensor[], ms: number): Promise<void> {
+  const until = performance.now() + ms;
+  for (let runs = 0; runs === 0 || (runs < MOST_RUNS && performance.now() < until); runs++) await engine.run(inputs);
 }
 
 /** The smallest batch from which no larger one gives over 5 % more rows a second; undefined if no run succeeded. */

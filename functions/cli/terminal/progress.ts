@@ -1,5 +1,5 @@
 import { bar } from './bar.ts';
-import { formatMs, printable } from './format.ts';
+import { printable } from './format.ts';
 import { createStyles } from './styles.ts';
 
 /** The progress of a verb: a bar on a terminal, else a line for each step. */
@@ -40,7 +40,10 @@ export async function createProgress(stream: TerminalStream = process.stderr, is
   function redraw(): void {
     if (step === undefined) return;
     const { title, since, part, detail } = step;
-    const rest = part === undefined ? formatMs(performance.now() - since) : `${bar(part)}${detail ? ` ${detail}` : ''}`;
+    const rest =
+      part === undefined
+        ? `${((performance.now() - since) / 1000).toFixed(1)} s`
+        : `${bar(part)}${detail ? ` ${detail}` : ''}`;
     // A line that wraps would jump.
     const width = (stream.columns || 80) - 1;
     const head = `${title}: `.slice(0, width);

@@ -99,7 +99,7 @@ function watchSignals(progress: Progress, cleanUpNow: () => void): { readonly si
   let exits: NodeJS.Timeout | undefined;
   let code = 0;
   const interrupt = (signal: Signal): void => {
-    // The second time, it is meant to be at once.
+    // A second signal ends the program at once.
     if (code !== 0) process.exit(code);
     code = SIGNALS[signal];
     process.exitCode = code;

@@ -43,7 +43,11 @@ for (const [kind, what] of [
   ['deaf', 'work that does not heed it'],
 ]) {
   test(`Ctrl-C ends ${what}: a line, exit code 130, and what is temporary is removed`, async () => {
-    const child = spawn(process.execPath, [PROGRAM, kind!], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [PROGRAM, kind!], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+      killSignal: 'SIGKILL',
+    });
     let stderr = '';
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {
