@@ -12,6 +12,9 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init'],
+    ['cli/quantize/modes', 'cli/quantize/static'],
+    ['cli/quantize'],
+    ['cli/quantize/kernels'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
