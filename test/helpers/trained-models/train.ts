@@ -7,7 +7,7 @@ process.env.ORT_DISABLE_TELEMETRY = '1';
 export interface Parameter {
   readonly name: string;
   readonly dims: readonly number[];
-  values: Float32Array;
+  values: Float32Array<ArrayBuffer>;
 }
 
 /**
@@ -52,7 +52,7 @@ export async function train(
       });
       tensors = parameters.map(({ name }) => results[`${name}_next`] as (typeof tensors)[number]);
     }
-    for (const [i, parameter] of parameters.entries()) parameter.values = tensors[i]!.data as Float32Array;
+    for (const [i, parameter] of parameters.entries()) parameter.values = tensors[i]!.data as Float32Array<ArrayBuffer>;
   } finally {
     await session.release();
   }
