@@ -1,4 +1,4 @@
-import { initializer, model, node, value } from '../../../scripts/onnx/build.ts';
+import { initializer, model, node, value } from '../../../functions/onnx/proto/build.ts';
 import { CLASSES, createImages, type LabelledImages, PIXELS } from './images.ts';
 import { createRandom } from './random.ts';
 import { type Parameter, train } from './train.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type BlockOptions, quantizeBlocks } from '../../../../functions/cli/quantize/kernels/blockwise.ts';
-import { initializer, model, node, value } from '../../../../scripts/onnx/build.ts';
+import { initializer, model, node, value } from '../../../../functions/onnx/proto/build.ts';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';
 
