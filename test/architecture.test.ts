@@ -19,6 +19,7 @@ const RULES: Rules = {
     ['cli/terminal'],
     ['cli/verb.ts'],
     // Above the hosts, which read a model without decoding it.
+    ['onnx/edit'],
     ['onnx/proto'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
@@ -61,6 +62,8 @@ const RULES: Rules = {
   alone: ['client', 'page'],
   packages: {
     '@bufbuild/protobuf': [
+      'onnx/edit/encode.ts',
+      'onnx/edit/tensor-lists.ts',
       'onnx/proto/attribute.ts',
       'onnx/proto/build.ts',
       'onnx/proto/initializer.ts',
