@@ -1,4 +1,4 @@
-import { createNames, graphsOf, outputNames, type Scope, scopesOf } from '../../../../onnx/edit/graphs.ts';
+import { createNames, graphsOf, outputNames } from '../../../../onnx/edit/graphs.ts';
 import type { NodeProto } from '../../../../onnx/proto/onnx_pb.ts';
 import type { Mode } from '../../mode.ts';
 import { createReportBuilder, refusing } from '../../report.ts';
