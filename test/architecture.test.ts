@@ -82,7 +82,6 @@ const RULES: Rules = {
     '@redis/client': ['model/sources/redis/connection.ts'],
     commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
     papaparse: ['cli/samples/csv.ts'],
-    papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],

@@ -7,7 +7,8 @@ import type { Mode } from '../mode.ts';
 import { createReportBuilder, refusing } from '../report.ts';
 import { rewriteGraphs } from '../rewrite-graphs.ts';
 import { raiseIrVersion, refuseQuantized, useContribOperators } from '../versions.ts';
-import { addInitializer, createWeightFinder, readStored, type Weight } from '../weights.ts';
+import { createWeightFinder } from '../weight-finder.ts';
+import { addInitializer, readStored, type Weight } from '../weights.ts';
 
 export interface BlockWeightOptions extends BlockOptions {
   /** The attribute `accuracy_level` of MatMulNBits: 4 multiplies with int8 values of each row. Undefined: onnxruntime's own choice. */

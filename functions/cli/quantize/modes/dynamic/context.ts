@@ -1,17 +1,8 @@
 import { node as createNode } from '../../../../onnx/proto/build.ts';
 import type { NodeProto } from '../../../../onnx/proto/onnx_pb.ts';
 import type { Weight } from '../../weights.ts';
+import type { Names, QuantizedValue } from './quantized-value.ts';
 import type { QuantizedWeights } from './quantized-weights.ts';
-
-/** Gives a name that no value and no node has. */
-export type Names = (base: string) => string;
-
-/** The names of a quantized tensor, of its scale and of its zero point. */
-export interface QuantizedValue {
-  readonly quantized: string;
-  readonly scale: string;
-  readonly zeroPoint: string;
-}
 
 /** What became of a node: the operator that computes it now, or why it stays as it is. Undefined: there is nothing to quantize. */
 export type Rewritten = { readonly by: string } | { readonly reason: string } | undefined;

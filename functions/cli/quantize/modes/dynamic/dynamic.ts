@@ -4,7 +4,7 @@ import type { Mode } from '../../mode.ts';
 import { createReportBuilder, refusing } from '../../report.ts';
 import { rewriteGraphs } from '../../rewrite-graphs.ts';
 import { raiseIrVersion, raiseOpset, refuseQuantized, useContribOperators } from '../../versions.ts';
-import { createWeightFinder } from '../../weights.ts';
+import { createWeightFinder } from '../../weight-finder.ts';
 import { createContext, type GraphContext, type Rewrite } from './context.ts';
 import { rewriteAttention, rewriteGru, rewriteLstm } from './fused.ts';
 import { rewriteGather, rewriteTranspose } from './lookups.ts';

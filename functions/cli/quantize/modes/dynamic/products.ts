@@ -2,7 +2,8 @@ import { DATA_TYPES } from '../../../../onnx/data-type.ts';
 import type { NodeProto } from '../../../../onnx/proto/onnx_pb.ts';
 import { productOf } from '../../gemm.ts';
 import { addInitializer } from '../../weights.ts';
-import type { GraphContext, QuantizedValue, Rewrite } from './context.ts';
+import type { GraphContext, Rewrite } from './context.ts';
+import type { QuantizedValue } from './quantized-value.ts';
 
 /** MatMul and Gemm: MatMulInteger of the quantized value and the quantized weight, a Cast to float32, and the scales. */
 export const rewriteProduct: Rewrite = async (node, context) => {

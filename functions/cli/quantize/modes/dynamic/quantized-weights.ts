@@ -3,7 +3,7 @@ import type { TensorProto } from '../../../../onnx/proto/onnx_pb.ts';
 import { channelsOf, oneChannel, quantizeChannels } from '../../kernels/linear.ts';
 import { transposeMatrices } from '../../kernels/transpose.ts';
 import { addInitializer, inOrder, readStored, type Weight } from '../../weights.ts';
-import type { Names, QuantizedValue } from './context.ts';
+import type { Names, QuantizedValue } from './quantized-value.ts';
 
 /** Quantizes weights, each once however many nodes read it. */
 export interface QuantizedWeights {
