@@ -1,8 +1,9 @@
 import { ServingError } from '../../errors.ts';
 import { scopesOf } from '../../onnx/edit/graphs.ts';
 import type { EditableModel } from '../../onnx/edit/open-model.ts';
-import type { ModelProto } from '../../onnx/proto/onnx_pb.ts';
+import type { ModelProto, NodeProto } from '../../onnx/proto/onnx_pb.ts';
 import { listNames } from '../../shorten.ts';
+import { attributeOf } from './attributes.ts';
 
 const CONTRIB_DOMAIN = 'com.microsoft';
 
@@ -20,16 +21,24 @@ export function useContribOperators({ proto }: EditableModel): void {
 /** The operator sets in which a definition changed in a way that a model would notice, from version 7 to 11 of ONNX's changelog. */
 const CHANGED: Readonly<Record<string, readonly number[]>> = {
   BatchNormalization: [9],
+  Clip: [11],
+  Dropout: [10],
+  Pad: [11],
+  Resize: [11],
   Scan: [9],
+  Scatter: [11],
   Slice: [10],
   TopK: [10],
-  Dropout: [10],
   Upsample: [9, 10],
-  Resize: [11],
-  Clip: [11],
-  Pad: [11],
-  Scatter: [11],
 };
+
+/** Whether what changed in an operator's definition is what the node uses. */
+function isAffected(node: NodeProto): boolean {
+  if (node.opType === 'Dropout') return (node.output[1] ?? '') !== '';
+  if (node.opType === 'BatchNormalization') return attributeOf(node, 'spatial') !== undefined;
+  return true;
+}
+
 /** Older operator sets broadcast in another way. */
 const OLDEST = 7;
 
@@ -41,8 +50,10 @@ const OLDEST = 7;
 export function raiseOpset({ proto, path }: EditableModel, needed: number, reason: string): string | undefined {
   const opset = opsetOf(proto);
   if (opset >= needed) return undefined;
-  const operators = new Set([...scopesOf(proto)].flatMap(({ nodes }) => nodes.map(({ opType }) => opType)));
-  const changed = [...operators].filter((name) => CHANGED[name]?.some((at) => at > opset && at <= needed)).sort();
+  const affected = [...scopesOf(proto)].flatMap(({ nodes }) => nodes.filter(isAffected).map(({ opType }) => opType));
+  const changed = [...new Set(affected)]
+    .filter((name) => CHANGED[name]?.some((at) => at > opset && at <= needed))
+    .sort();
   if (opset < OLDEST || changed.length > 0) {
     const why = opset < OLDEST ? 'older ones broadcast in another way' : `${listNames(changed)} changed`;
     throw new ServingError(

@@ -3,6 +3,7 @@ import type { EditableModel } from '../../onnx/edit/open-model.ts';
 import { readTensor, setTensor } from '../../onnx/edit/tensor-data.ts';
 import { type InitializerType, initializer } from '../../onnx/proto/initializer.ts';
 import type { GraphProto, TensorProto } from '../../onnx/proto/onnx_pb.ts';
+import { Halves } from './kernels/half.ts';
 import { transposeMatrices } from './kernels/transpose.ts';
 
 /** A constant float32 tensor that a node reads. */
@@ -23,7 +24,7 @@ export interface Weight {
 export const READERS: ReadonlyMap<number, (bytes: Uint8Array<ArrayBuffer>) => Float32Array<ArrayBuffer>> = new Map([
   [DATA_TYPES.float32, ({ buffer }) => new Float32Array(buffer)],
   [DATA_TYPES.float64, ({ buffer }) => Float32Array.from(new Float64Array(buffer))],
-  [DATA_TYPES.float16, ({ buffer }) => Float32Array.from(new Float16Array(buffer))],
+  [DATA_TYPES.float16, ({ buffer }) => Float32Array.from(new Halves(buffer))],
 ]);
 
 /** Reads the elements of a weight as its tensor has them: transposed, if `isTransposed` says so. */

@@ -1,20 +1,26 @@
 import type { NodeProto } from '../../../../onnx/proto/onnx_pb.ts';
+import { attributeOf } from '../../attributes.ts';
 
 /**
  * Operators that stay float32: those of `DEFAULT_OP_BLOCK_LIST` of onnxruntime's float16.py, which have no float16 by their
  * definition, lose what they are for, or are computed by no runtime; those that always give float32; and those on sequences.
  */
 const BLOCKED: ReadonlySet<string> = new Set([
+  'AttnLSTM',
+  'CDist',
   'CumSum',
   'Max',
+  'MaxpoolWithMask',
   'Min',
   'NonMaxSuppression',
   'RandomUniformLike',
   'Range',
   'RoiAlign',
+  'SparseToDenseMatMul',
   'TfIdfVectorizer',
   'TopK',
   'Upsample',
+  'WordConvEmbedding',
   'SequenceAt',
   'SequenceConstruct',
   'SequenceEmpty',
@@ -47,8 +53,13 @@ const FLOAT_OUTPUTS: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** Whether an operator is computed in float32 alone. */
-export function isFloat32Operator({ opType, domain }: NodeProto): boolean {
-  return BLOCKED.has(opType) || !DOMAINS.has(domain);
+export function isFloat32Operator(node: NodeProto): boolean {
+  return BLOCKED.has(node.opType) || !DOMAINS.has(node.domain) || isReducingScatter(node);
+}
+
+/** onnxruntime's Scatter operators add, multiply and compare no float16 on a CPU. */
+function isReducingScatter(node: NodeProto): boolean {
+  return node.opType.startsWith('Scatter') && attributeOf(node, 'reduction') !== undefined;
 }
 
 /** Whether an input of an operator is float32 even if its others are float16. */

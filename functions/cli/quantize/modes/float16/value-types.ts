@@ -5,8 +5,14 @@ import { attributeOf, intOf } from '../../attributes.ts';
 
 const { bool, float32, int32, int64, string } = DATA_TYPES;
 
-/** The element type of a tensor, a number of `DATA_TYPES`; undefined: not a tensor, or not known. */
+/**
+ * The element type of a tensor, a number of `DATA_TYPES`, and for a sequence of tensors that number and {@link SEQUENCE}; undefined:
+ * neither, or not known.
+ */
 export type ElementType = number | undefined;
+
+/** More than any number of a type. */
+const SEQUENCE = 1000;
 
 /** The element types of the values of a model. */
 export interface ValueTypes {
@@ -74,8 +80,16 @@ const TYPED_BY_ATTRIBUTE: Readonly<Record<string, readonly [attribute: string, o
   RandomUniformLike: ['dtype', 'T'],
 };
 
+/** Operators on sequences: what is added to the type of the first input. */
+const ON_SEQUENCES: Readonly<Record<string, number>> = {
+  ConcatFromSequence: -SEQUENCE,
+  SequenceAt: -SEQUENCE,
+  SequenceConstruct: SEQUENCE,
+  SplitToSequence: SEQUENCE,
+};
+
 /** Outputs are no tensors, or their types depend on more than is known here. */
-const UNKNOWN = /Sequence|^Optional|^SequenceMap$|^ZipMap$|^DictVectorizer$|^CategoryMapper$/;
+const UNKNOWN: ReadonlySet<string> = new Set(['CategoryMapper', 'DictVectorizer', 'SequenceMap', 'ZipMap']);
 
 /**
  * Finds the element types of all values: what the model declares, else what follows from the operators. A graph inside an attribute is
@@ -145,14 +159,20 @@ export function inferTypes({ graph: root, functions }: ModelProto): ValueTypes {
 }
 
 function declared({ type }: ValueInfoProto): ElementType {
-  return type?.value.case === 'tensorType' ? type.value.value.elemType || undefined : undefined;
+  if (type?.value.case === 'tensorType') return type.value.value.elemType || undefined;
+  if (type?.value.case !== 'sequenceType') return undefined;
+  const element = type.value.value.elemType?.value;
+  return element?.case === 'tensorType' ? element.value.elemType + SEQUENCE : undefined;
 }
 
 function outputTypes(node: NodeProto, input: InputType): InputType {
   const { opType } = node;
-  if (UNKNOWN.test(opType)) return () => undefined;
+  if (UNKNOWN.has(opType)) return () => undefined;
   const fixed = FIXED[opType];
   const same = input(0);
+  const added = ON_SEQUENCES[opType];
+  if (added !== undefined) return () => (same === undefined ? undefined : same + added);
+  if (opType === 'SequenceEmpty') return () => intOf(node, 'dtype', float32) + SEQUENCE;
   if (fixed !== undefined) {
     return (i) => {
       const type = fixed[i];
