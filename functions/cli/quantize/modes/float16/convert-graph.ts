@@ -7,6 +7,8 @@ import { isFloat32Input, isFloat32Output } from './float32-operators.ts';
 import type { ValueTypes } from './value-types.ts';
 
 const { float16, float32 } = DATA_TYPES;
+/** The name of a value in front of a Cast, or behind it. */
+const CAST_VALUE = /_cast_(\d+)$/;
 
 /** A type of the new model for a value that was float32. */
 type Width = typeof float16 | typeof float32;
@@ -140,8 +142,9 @@ export function convertGraph(graph: GraphProto, options: ConversionOptions): voi
   }
 
   function cast(from: string, to: string, width: Width, { into }: Place): void {
-    // float16.py names the node as its output, without the last underscore.
-    const name = names(to.replace(/_(\d+)$/, '$1'));
+    // float16.py names the node as the value that it added, without the last underscore.
+    const added = [to, from].find((value) => CAST_VALUE.test(value)) ?? `${to}_cast`;
+    const name = names(added.replace(CAST_VALUE, '_cast$1'));
     into.push(createNode('Cast', [from], [to], { to: BigInt(width) }, { name }));
   }
 
