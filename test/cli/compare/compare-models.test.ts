@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareModels } from '../../../functions/cli/compare/compare-models.ts';
 import type { Feeds } from '../../../functions/engine/batch-rows.ts';
-import { initializer, model, node, value } from '../../../scripts/onnx/build.ts';
+import { initializer, model, node, value } from '../../../functions/onnx/proto/build.ts';
 import { poisonable, rowsSeeEachOther } from '../../helpers/models.ts';
 import { tempFiles } from '../../helpers/temp-file.ts';
 import { float32 } from '../../helpers/tensors.ts';
