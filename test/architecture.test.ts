@@ -12,10 +12,11 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve'],
-    ['cli/compare'],
-    ['cli/quantize/modes', 'cli/quantize/static'],
+    ['cli/quantize/modes'],
+    ['cli/quantize/static'],
     ['cli/quantize'],
     ['cli/quantize/kernels'],
+    ['cli/compare'],
     ['cli/samples'],
     ['cli/terminal'],
     ['cli/verb.ts'],
