@@ -27,7 +27,7 @@ export function addValues({ counts, edges }: Histogram, values: Float32Array, is
   const perUnit = bins / (last - first);
   for (const one of values) {
     const value = isAbsolute ? Math.abs(one) : one;
-    if (!(value >= first && value <= last)) continue;
+    if (!(value >= first && value <= last) || (!isAbsolute && value === 0)) continue;
     let bin = Math.min(bins - 1, Math.floor((value - first) * perUnit));
     // The product is rounded: the edges decide.
     if (value < edges[bin]!) bin--;
