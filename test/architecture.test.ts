@@ -12,12 +12,11 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve'],
-    ['cli/quantize/modes', 'cli/quantize/static'],
-    ['cli/quantize/modes/dynamic'],
+    ['cli/quantize/modes'],
+    ['cli/quantize/modes/dynamic', 'cli/quantize/modes/float16', 'cli/quantize/static'],
     ['cli/quantize'],
     ['cli/quantize/kernels'],
     ['cli/compare'],
-    ['cli/samples'],
     ['cli/samples'],
     ['cli/terminal'],
     ['cli/verb.ts'],
@@ -65,6 +64,7 @@ const RULES: Rules = {
   alone: ['client', 'page'],
   packages: {
     '@bufbuild/protobuf': [
+      'cli/quantize/static/instrumented-model.ts',
       'onnx/edit/encode.ts',
       'onnx/edit/tensor-lists.ts',
       'onnx/proto/attribute.ts',
@@ -80,7 +80,14 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
-    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
+    commander: [
+      'cli/init.ts',
+      'cli/program.ts',
+      'cli/quantize.ts',
+      'cli/serve.ts',
+      'cli/terminal/reporting.ts',
+      'cli/verb.ts',
+    ],
     papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],

@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Feeds } from '../engine/batch-rows.ts';
 import type { Mode } from './quantize/mode.ts';
 import type { Outcome, VerbContext } from './terminal/reporting.ts';
 import type { Verb } from './verb.ts';
@@ -19,6 +20,9 @@ interface Options {
   readonly perTensor?: boolean;
   readonly reduceRange?: boolean;
   readonly float16Io?: boolean;
+  readonly calibration: 'min-max' | 'entropy' | 'percentile';
+  readonly percentile: number;
+  readonly activations: 'int8' | 'uint8';
   readonly externalData?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -29,6 +33,8 @@ Modes:
   dynamic  int8 weights of MatMul, Gemm, Conv, Attention, LSTM and embeddings;
            values are quantized in each run, by the range of all its rows, so
            the server no longer joins rows of different requests
+  static   int8 weights and values, by scales that are found in a calibration
+           with the samples: rows stay apart, and the server joins them
   weights  weights of MatMul and Gemm in blocks of 4 or 8 bits, values as floats
   float16  weights and values of 16 bits; operators without float16 stay
 
@@ -40,6 +46,7 @@ A pattern is the name of a node or an operator; * is any text.
 
 Examples:
   onnx-cloud-run quantize model.onnx --mode dynamic
+  onnx-cloud-run quantize model.onnx --mode static --samples rows.ndjson --calibration entropy
   onnx-cloud-run quantize model.onnx --mode weights --bits 4 --samples rows.csv --tolerance 0.03
   onnx-cloud-run quantize models/bert --mode dynamic --exclude '/pooler/*' Gather --output bert.onnx
   onnx-cloud-run quantize model.onnx --mode float16 --json > report.json
@@ -47,11 +54,29 @@ Examples:
 Exit codes: 0 if the result is within the tolerance, 1 if it is not or if the
 model cannot be quantized, 2 for wrong usage, 130 after Ctrl+C.`;
 
+/** What a mode may need beside its options. */
+interface Surroundings {
+  /** The rows of the samples. */
+  readonly rows: readonly Feeds[] | undefined;
+  readonly output: string;
+}
+
 /** What creates the modes, by their names. Each imports its own room. */
 const MODES = {
   async dynamic({ perTensor = false, reduceRange = false }: Options): Promise<Mode> {
     const { createDynamicMode } = await import('./quantize/modes/dynamic/dynamic.ts');
     return createDynamicMode({ isPerChannel: !perTensor, isReduced: reduceRange });
+  },
+  async static(options: Options, { rows, output }: Surroundings): Promise<Mode> {
+    const { createStaticMode } = await import('./quantize/modes/static.ts');
+    const { activations, calibration: name, percentile, reduceRange = false } = options;
+    return createStaticMode({
+      rows: () => rows ?? [],
+      calibration: name === 'percentile' ? { name, percentile } : { name },
+      activations,
+      isReduced: reduceRange,
+      workFolder: dirname(output),
+    });
   },
   async weights({ bits, blockSize, symmetric = false, accuracyLevel }: Options): Promise<Mode> {
     const { createWeightsMode } = await import('./quantize/modes/weights.ts');
@@ -66,6 +91,7 @@ const MODES = {
 /** The options of one mode, by the mode: another one with them is wrong usage. */
 const OWN_OPTIONS: Readonly<Record<string, readonly (keyof Options)[]>> = {
   dynamic: ['perTensor', 'reduceRange'],
+  static: ['calibration', 'percentile', 'activations', 'reduceRange'],
   weights: ['bits', 'blockSize', 'symmetric', 'accuracyLevel'],
   float16: ['float16Io'],
 };
@@ -73,7 +99,7 @@ const OWN_OPTIONS: Readonly<Record<string, readonly (keyof Options)[]>> = {
 /** `onnx-cloud-run quantize MODEL --mode MODE`: writes a smaller model, and compares it with the original. */
 export const quantize: Verb = {
   name: 'quantize',
-  summary: 'make a model smaller and faster with integers or float16, and compare the answers',
+  summary: 'make a model smaller, and compare its answers',
   add(command) {
     command
       .argument('<model>', 'a .onnx file, or a folder with one model')
@@ -91,7 +117,16 @@ export const quantize: Verb = {
       .option('--symmetric', 'weights: no zero points')
       .option('--accuracy-level <level>', 'weights: 1 to 4; 4 computes with int8 values', readNumber(1, 4))
       .option('--per-tensor', 'dynamic: one scale for a weight, not one for each column')
-      .option('--reduce-range', 'dynamic: 7 bits, for CPUs without VNNI instructions')
+      .option('--reduce-range', 'dynamic, static: 7 bits, for CPUs without VNNI instructions')
+      .addOption(
+        new Option('--calibration <method>', 'static: how a range follows from the samples')
+          .choices(['min-max', 'entropy', 'percentile'])
+          .default('min-max'),
+      )
+      .option('--percentile <percent>', 'static: share of the values within the range', readPercentile, 99.999)
+      .addOption(
+        new Option('--activations <type>', 'static: the integers of values').choices(['int8', 'uint8']).default('int8'),
+      )
       .option('--float16-io', 'float16: inputs and outputs are float16 too')
       .option('--external-data', 'write the weights into a file of their own')
       .option('--no-external-data', 'write everything into one file')
@@ -118,9 +153,11 @@ async function run(command: Command, path: string, options: Options, context: Ve
   progress.step('reading rows');
   const canCompare = options.float16Io !== true;
   const rows = canCompare ? await readRows(model, options.samples, options.rows) : undefined;
+  if (options.mode === 'static' && rows === undefined)
+    context.wrongUsage('--mode static is calibrated with sample rows: name a file with --samples');
   const quantized = await quantizeModel({
     model,
-    mode: await MODES[options.mode](options),
+    mode: await MODES[options.mode](options, { rows, output }),
     patterns: options,
     output,
     externalData: options.externalData,
@@ -159,12 +196,12 @@ async function run(command: Command, path: string, options: Options, context: Ve
 }
 
 function refuseOtherOptions(command: Command, mode: string, { wrongUsage }: VerbContext): void {
-  for (const [other, names] of Object.entries(OWN_OPTIONS)) {
-    if (other === mode) continue;
-    const given = names.find((name) => command.getOptionValueSource(name) === 'cli');
-    if (given === undefined) continue;
-    const flag = command.options.find((option) => option.attributeName() === given)?.long;
-    wrongUsage(`${flag} is an option of --mode ${other}, and the mode is ${mode}`);
+  const own = new Set(OWN_OPTIONS[mode]);
+  for (const name of Object.values(OWN_OPTIONS).flat()) {
+    if (own.has(name) || command.getOptionValueSource(name) !== 'cli') continue;
+    const flag = command.options.find((option) => option.attributeName() === name)?.long;
+    const modes = Object.keys(OWN_OPTIONS).filter((other) => OWN_OPTIONS[other]!.includes(name));
+    wrongUsage(`${flag} is an option of --mode ${modes.join(' and ')}, and the mode is ${mode}`);
   }
 }
 
@@ -180,6 +217,12 @@ function readPart(text: string): number {
   const number = Number(text);
   if (text.trim() !== '' && number >= 0 && number <= 1) return number;
   throw new InvalidArgumentError('It takes a number from 0 to 1.');
+}
+
+function readPercentile(text: string): number {
+  const percent = Number(text);
+  if (text.trim() !== '' && percent > 50 && percent <= 100) return percent;
+  throw new InvalidArgumentError('It takes a number above 50, up to 100.');
 }
 
 function readBlockSize(text: string): number {

@@ -1,20 +1,12 @@
 import { DATA_TYPES } from '../../../../onnx/data-type.ts';
-import { graphsOf, type Scope, usesIn } from '../../../../onnx/edit/graphs.ts';
-import { node as createNode } from '../../../../onnx/proto/build.ts';
+import { graphsOf, usesIn } from '../../../../onnx/edit/graphs.ts';
 import type { GraphProto, NodeProto, TensorProto, ValueInfoProto } from '../../../../onnx/proto/onnx_pb.ts';
 import { convertAttributes } from './attributes.ts';
 import { isFloat32Input, isFloat32Output } from './float32-operators.ts';
 import type { ValueTypes } from './value-types.ts';
+import { createVersions, type Place, type Width } from './value-versions.ts';
 
 const { float16, float32 } = DATA_TYPES;
-/** The name of a value in front of a Cast, or behind it. */
-const CAST_VALUE = /_cast_(\d+)$/;
-
-/** A type of the new model for a value that was float32. */
-type Width = typeof float16 | typeof float32;
-
-/** The names of a value in each type, as far as it exists in it. */
-type Versions = { [float16]?: string; [float32]?: string };
 
 export interface ConversionOptions {
   readonly types: ValueTypes;
@@ -27,20 +19,13 @@ export interface ConversionOptions {
   readonly onTensor: (tensor: TensorProto) => void;
 }
 
-/** A graph that is converted, and those around it. */
-interface Place {
-  readonly scope: Scope & { readonly graph: GraphProto };
-  readonly outer: Place | undefined;
-  readonly versions: Map<string, Versions>;
-  readonly into: NodeProto[];
-}
-
 /**
  * Makes the float32 values of a graph float16, with a Cast wherever a node needs the other type, each once for a value and graph. The
  * names are those of onnxruntime's float16.py.
  */
 export function convertGraph(graph: GraphProto, options: ConversionOptions): void {
   const { types, names, float32Nodes, keepsIo, onTensor } = options;
+  const { read, cast } = createVersions(names);
   convert({ nodes: graph.node, graph, function: undefined, outer: undefined }, undefined, keepsIo ? float32 : float16);
 
   /** @param io the type of the inputs and outputs */
@@ -113,39 +98,6 @@ export function convertGraph(graph: GraphProto, options: ConversionOptions): voi
   function otherName(node: NodeProto, i: number, value: string, { scope, outer }: Place): string {
     const at = outer === undefined ? scope.graph.output.findIndex(({ name }) => name === value) : -1;
     return names(at === -1 ? `${node.name || value}_output_cast_${i}` : `graph_output_cast_${at}`);
-  }
-
-  /** The name of a value in a type, after a Cast if it does not exist in it yet. */
-  function read(value: string, width: Width, place: Place, by: { node: NodeProto; input: number }): string {
-    let found: Versions | undefined;
-    for (let at: Place | undefined = place; at !== undefined && found === undefined; at = at.outer)
-      found = at.versions.get(value);
-    const known = found?.[width];
-    if (known !== undefined) return known;
-    const from = found?.[width === float16 ? float32 : float16] ?? value;
-    const isFree = found !== undefined && from !== value && place.versions.has(value);
-    const name = isFree ? value : names(castName(value, width, place, by));
-    cast(from, name, width, place);
-    place.versions.set(value, { ...found, [width]: name });
-    return name;
-  }
-
-  function castName(
-    value: string,
-    width: Width,
-    { scope, outer }: Place,
-    { node, input }: { node: NodeProto; input: number },
-  ): string {
-    const at = outer === undefined ? scope.graph.input.findIndex(({ name }) => name === value) : -1;
-    if (at !== -1) return `graph_input_cast_${at}`;
-    return width === float32 ? `${node.name || value}_input_cast_${input}` : `${value}_float16`;
-  }
-
-  function cast(from: string, to: string, width: Width, { into }: Place): void {
-    // float16.py names the node as the value that it added, without the last underscore.
-    const added = [to, from].find((value) => CAST_VALUE.test(value)) ?? `${to}_cast`;
-    const name = names(added.replace(CAST_VALUE, '_cast$1'));
-    into.push(createNode('Cast', [from], [to], { to: BigInt(width) }, { name }));
   }
 
   function finishOutput(output: ValueInfoProto, place: Place, io: Width): void {
