@@ -12,15 +12,17 @@ at the tag of the version below, has its notices.
 The licences of what the pages use are also stored beside the files of the pages.
 `;
 
-/** The owners of packages without a licence file whose `package.json` names another author. */
+/** The owners of packages without a licence file whose `package.json` names another author or none. */
 const OWNERS: Readonly<Record<string, string>> = {
+  // Of the parts under BSD-3-Clause: dist/esm/wire/varint.js.
+  '@bufbuild/protobuf': '2008 Google Inc.',
   'onnxruntime-common': '2018 - present Microsoft Corporation',
   'onnxruntime-node': '2018 - present Microsoft Corporation',
 };
 
 /**
  * The licence texts of the packages in these folders of `root`, equal texts once.
- * @throws Error if a package has no licence file, and its licence is neither MIT nor Apache-2.0.
+ * @throws Error if a package has no licence file, and its licence is none of MIT, Apache-2.0 and BSD-3-Clause.
  */
 export function licenceTexts(root: string, lock: Lock, folders: readonly string[]): string {
   const texts = [...new Set(folders)].sort().flatMap((folder) => {
@@ -42,9 +44,16 @@ function textsOf(root: string, lock: Lock, folder: string): string[] {
   return found.length > 0 ? found : [standardText(root, folder, lock[folder]?.license)];
 }
 
-function standardText(root: string, folder: string, license: string | undefined): string {
+/** @param license may name several that all apply: `(Apache-2.0 AND BSD-3-Clause)` */
+function standardText(root: string, folder: string, license = 'none'): string {
+  const names = license.replace(/^\((.*)\)$/, '$1').split(' AND ');
+  return names.map((name) => oneText(root, folder, name)).join(`\n\n${LINE}\n\n`);
+}
+
+function oneText(root: string, folder: string, license: string): string {
   if (license === 'Apache-2.0') return readFileSync(join(root, 'LICENSE'), 'utf8').trim();
   if (license === 'MIT') return `MIT License\n\nCopyright (c) ${ownerOf(root, folder)}\n\n${MIT}`;
+  if (license === 'BSD-3-Clause') return `Copyright (c) ${ownerOf(root, folder)}\n\n${BSD}`;
   throw new Error(
     `${folder} has no licence file, and its licence is ${license}: add its text to scripts/sbom/licences.ts`,
   );
@@ -77,3 +86,29 @@ AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
 LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
 OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
 SOFTWARE.`;
+
+/** https://spdx.org/licenses/BSD-3-Clause */
+const BSD = `Redistribution and use in source and binary forms, with or without
+modification, are permitted provided that the following conditions are met:
+
+1. Redistributions of source code must retain the above copyright notice, this
+list of conditions and the following disclaimer.
+
+2. Redistributions in binary form must reproduce the above copyright notice,
+this list of conditions and the following disclaimer in the documentation
+and/or other materials provided with the distribution.
+
+3. Neither the name of the copyright holder nor the names of its contributors
+may be used to endorse or promote products derived from this software without
+specific prior written permission.
+
+THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.`;

@@ -87,3 +87,11 @@ test('a package with neither a licence file nor a licence whose text is known is
     /node_modules\/a has no licence file, and its licence is ISC: add its text to scripts\/sbom\/licences\.ts/,
   );
 });
+
+test('a package under two licences, without a file of them, gets both texts, with its owner', (t) => {
+  const root = project(t, { 'node_modules/@bufbuild/protobuf/package.json': '{}' });
+  const lock = { 'node_modules/@bufbuild/protobuf': { version: '1.0.0', license: '(Apache-2.0 AND BSD-3-Clause)' } };
+  const text = licenceTexts(root, lock, ['node_modules/@bufbuild/protobuf']);
+  assert.match(text, /text of Apache-2\.0\n/);
+  assert.match(text, /Copyright \(c\) 2008 Google Inc\.\n\nRedistribution and use in source and binary forms/);
+});

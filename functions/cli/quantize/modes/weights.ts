@@ -98,10 +98,10 @@ export function createWeightsMode(options: BlockWeightOptions): Mode {
     },
   };
 
-  /** Whether a column of `k` elements takes fewer bytes in blocks, the last of which is padded. */
+  /** Whether a column of `k` elements fills a block, and takes fewer bytes in blocks, the last of which is padded. */
   function isSmaller(k: number): boolean {
     const blocks = Math.ceil(k / blockSize);
-    return blocks * ((blockSize * bits) / 8 + FLOAT_BYTES + 1) < k * FLOAT_BYTES;
+    return k >= blockSize && blocks * ((blockSize * bits) / 8 + FLOAT_BYTES + 1) < k * FLOAT_BYTES;
   }
 }
 
