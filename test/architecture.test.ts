@@ -69,6 +69,7 @@ const RULES: Rules = {
   alone: ['client', 'page'],
   packages: {
     '@bufbuild/protobuf': [
+      'cli/quantize/static/instrumented-model.ts',
       'onnx/edit/encode.ts',
       'onnx/edit/tensor-lists.ts',
       'onnx/proto/attribute.ts',
@@ -90,6 +91,7 @@ const RULES: Rules = {
       'cli/init.ts',
       'cli/optimize.ts',
       'cli/program.ts',
+      'cli/quantize.ts',
       'cli/serve.ts',
       'cli/terminal/reporting.ts',
       'cli/verb.ts',

@@ -5,11 +5,12 @@ import { doctor } from './doctor.ts';
 import { init } from './init.ts';
 import { optimize } from './optimize.ts';
 import { prune } from './prune.ts';
+import { quantize } from './quantize.ts';
 import { serve } from './serve.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 /** The verbs, in the order of the help text. */
-export const VERBS: readonly Verb[] = [serve, init, doctor, optimize, prune];
+export const VERBS: readonly Verb[] = [serve, init, doctor, optimize, quantize, prune];
 
 const NAME = 'onnx-cloud-run';
 
