@@ -7,6 +7,8 @@ export interface Marker {
   readonly opset: number;
   isMarked(value: string): boolean;
   isConstant(value: string): boolean;
+  /** The rank of a constant; undefined for other values. */
+  rankOf(value: string): number | undefined;
   /** The element of a constant of one element; undefined for other constants, and for values that are none. */
   numberOf(value: string): number | undefined;
   /** A value with a scale of its own; a constant as well. */
@@ -89,7 +91,8 @@ const gemm: Rule = (node, marker) => {
 /** A scale for each column of the second matrix: the integer product needs one scale for all columns of the first. */
 const matMul: Rule = ({ input: [a, b], output: [output] }, marker) => {
   marker.weight(a!, undefined);
-  marker.weight(b!, -1);
+  // onnxruntime multiplies stacks of matrices by one scale.
+  marker.weight(b!, marker.rankOf(b!) === 2 ? 1 : undefined);
   marker.activation(output!);
   return undefined;
 };
