@@ -13,7 +13,7 @@ const RULES: Rules = {
     ['cli'],
     ['cli/init', 'cli/serve'],
     ['cli/quantize/modes'],
-    ['cli/quantize/static'],
+    ['cli/quantize/modes/dynamic', 'cli/quantize/modes/float16', 'cli/quantize/static'],
     ['cli/quantize'],
     ['cli/quantize/kernels'],
     ['cli/compare'],
@@ -64,6 +64,7 @@ const RULES: Rules = {
   alone: ['client', 'page'],
   packages: {
     '@bufbuild/protobuf': [
+      'cli/quantize/static/instrumented-model.ts',
       'onnx/edit/encode.ts',
       'onnx/edit/tensor-lists.ts',
       'onnx/proto/attribute.ts',
@@ -79,8 +80,15 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
+    commander: [
+      'cli/init.ts',
+      'cli/program.ts',
+      'cli/quantize.ts',
+      'cli/serve.ts',
+      'cli/terminal/reporting.ts',
+      'cli/verb.ts',
+    ],
     papaparse: ['cli/samples/csv.ts'],
-    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],

@@ -1,7 +1,10 @@
+/** Taken before the loader of onnxruntime removes the global class. */
+export const Halves = globalThis.Float16Array;
+
 /** The smallest positive and the largest float16. */
 export const HALF_RANGE = { min: 5.96e-8, max: 65504 } as const;
 
-export interface Halves {
+export interface ConvertedHalves {
   /** The bits of each. */
   readonly data: Uint16Array<ArrayBuffer>;
   /** Elements that were finite and beyond ±65504, and became ±65504. */
@@ -14,8 +17,8 @@ export interface Halves {
  * Converts to float16, rounding to the nearest, ties to even. A finite element stays finite, and an element other than 0 stays
  * other than 0, as in `convert_np_to_float16` of onnxruntime's Python tools; NaN and infinities stay.
  */
-export function toHalves(values: Float32Array | Float64Array): Halves {
-  const halves = new Float16Array(values.length);
+export function toHalves(values: Float32Array | Float64Array): ConvertedHalves {
+  const halves = new Halves(values.length);
   let [clamped, raised] = [0, 0];
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
