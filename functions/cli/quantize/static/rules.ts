@@ -1,5 +1,5 @@
 import type { NodeProto } from '../../../onnx/proto/onnx_pb.ts';
-import { floatAttribute, intAttribute, textAttribute } from './attributes.ts';
+import { attributeOf, floatOf, intOf } from '../attributes.ts';
 
 /** Marks the values of a node that are quantized. Values that are not float32 are never marked. */
 export interface Marker {
@@ -79,11 +79,11 @@ const convolution =
 
 const gemm: Rule = (node, marker) => {
   const [input, weight] = node.input;
-  const axis = intAttribute(node, 'transB', 0) === 1 ? 0 : 1;
+  const axis = intOf(node, 'transB', 0) === 1 ? 0 : 1;
   marker.activation(input!);
   marker.activation(node.output[0]!);
   marker.weight(weight!, axis);
-  const [alpha, beta] = [floatAttribute(node, 'alpha', 1), floatAttribute(node, 'beta', 1)];
+  const [alpha, beta] = [floatOf(node, 'alpha', 1), floatOf(node, 'beta', 1)];
   marker.bias({ node, at: 2, input: input!, weight: weight!, channelAxis: axis, alpha, beta });
   return undefined;
 };
@@ -107,7 +107,7 @@ const clips: Rule = (node, marker) => {
 function clipsAroundZero(node: NodeProto, marker: Marker): boolean {
   if (node.opType === 'Relu') return true;
   const bound = (at: number, name: string, otherwise: number): number => {
-    if (marker.opset < 11) return floatAttribute(node, name, otherwise);
+    if (marker.opset < 11) return floatOf(node, name, otherwise);
     const input = node.input[at] ?? '';
     return input === '' ? otherwise : (marker.numberOf(input) ?? Number.NaN);
   };
@@ -121,11 +121,16 @@ const maxPool: Rule = (node, marker) =>
 const pad: Rule = (node, marker) => {
   const [input, , constant = ''] = node.input;
   if (!marker.isMarked(input!)) return NOT_QUANTIZED;
-  const fill = constant === '' ? floatAttribute(node, 'value', 0) : marker.numberOf(constant);
-  if (textAttribute(node, 'mode', 'constant') !== 'constant' || fill === 0) marker.sameAs(node.output[0]!, input!);
+  const fill = constant === '' ? floatOf(node, 'value', 0) : marker.numberOf(constant);
+  if (fill === 0 || !isConstantMode(node)) marker.sameAs(node.output[0]!, input!);
   else marker.activation(node.output[0]!);
   return undefined;
 };
+
+function isConstantMode(node: NodeProto): boolean {
+  const mode = attributeOf(node, 'mode')?.s;
+  return mode === undefined || new TextDecoder().decode(mode) === 'constant';
+}
 
 /** Gather and GatherElements: an embedding is quantized for them. */
 const gather: Rule = (node, marker) => {
