@@ -32,10 +32,6 @@ export interface Bias {
   readonly at: number;
   readonly input: string;
   readonly weight: string;
-  /** The axis of `weight` along which the bias is added: the products are computed for each place of it. */
-  readonly channelAxis: number;
-  /** The products are multiplied by this before the bias is added. */
-  readonly alpha: number;
   /** The bias is multiplied by this, and the node's attribute of that name becomes 1. */
   readonly beta: number;
 }
@@ -73,7 +69,7 @@ const convolution =
     marker.activation(input!);
     marker.activation(node.output[0]!);
     marker.weight(weight!, axis);
-    marker.bias({ node, at: 2, input: input!, weight: weight!, channelAxis: axis, alpha: 1, beta: 1 });
+    marker.bias({ node, at: 2, input: input!, weight: weight!, beta: 1 });
     return undefined;
   };
 
@@ -83,8 +79,7 @@ const gemm: Rule = (node, marker) => {
   marker.activation(input!);
   marker.activation(node.output[0]!);
   marker.weight(weight!, axis);
-  const [alpha, beta] = [floatOf(node, 'alpha', 1), floatOf(node, 'beta', 1)];
-  marker.bias({ node, at: 2, input: input!, weight: weight!, channelAxis: axis, alpha, beta });
+  marker.bias({ node, at: 2, input: input!, weight: weight!, beta: floatOf(node, 'beta', 1) });
   return undefined;
 };
 
@@ -155,7 +150,7 @@ const normalization: Rule = (node, marker) => {
   const [input, scale] = node.input;
   marker.activation(input!);
   marker.weight(scale!, undefined);
-  marker.bias({ node, at: 2, input: input!, weight: scale!, channelAxis: 0, alpha: 1, beta: 1 });
+  marker.bias({ node, at: 2, input: input!, weight: scale!, beta: 1 });
   for (const output of node.output) marker.activation(output);
   return undefined;
 };

@@ -210,7 +210,7 @@ const NETS: [title: string, nodes: NodeProto[], initializers: TensorProto[], ope
     { DequantizeLinear: 4, LayerNormalization: 1, QuantizeLinear: 2 },
   ],
   [
-    'alpha and beta of a Gemm belong to its bias, and a bias for all columns stays float32',
+    'beta of a Gemm becomes a part of its bias, and a bias for all columns stays float32',
     [node('Gemm', ['x', 'w', 'b'], ['h'], { alpha: 0.5, beta: 3 }), node('Gemm', ['h', 'v', 'c'], ['y'], { beta: 2 })],
     [weight('w', [4, 4]), weight('b', [4], 5), weight('v', [4, 2], 7), weight('c', [1], 3)],
     { DequantizeLinear: 6, Gemm: 2, QuantizeLinear: 3 },
