@@ -11,7 +11,7 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/serve'],
+    ['cli/init', 'cli/serve', 'cli/golden'],
     ['cli/samples'],
     ['cli/prices'],
     ['cli/terminal'],
@@ -63,7 +63,14 @@ const RULES: Rules = {
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
     papaparse: ['cli/samples/csv.ts'],
-    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
+    commander: [
+      'cli/golden.ts',
+      'cli/init.ts',
+      'cli/program.ts',
+      'cli/serve.ts',
+      'cli/terminal/reporting.ts',
+      'cli/verb.ts',
+    ],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],
@@ -81,6 +88,8 @@ const RULES: Rules = {
   },
   env: {
     'config/settings.ts': '',
+    // Google's client libraries read this variable, too.
+    'cli/golden/identity-token.ts': '.GCE_METADATA_HOST',
     // glibc reads this whenever it makes a locale.
     'engine/process/locale.ts': '',
     'engine/process/spawn.ts': '),',
