@@ -4,9 +4,9 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { initializer, model, node, value } from '../functions/onnx/proto/build.ts';
+import type { NodeProto, TensorProto } from '../functions/onnx/proto/onnx_pb.ts';
 import { readCommandLine } from './command-line.ts';
-import { initializer, model, node, value } from './onnx/build.ts';
-import type { NodeProto, TensorProto } from './onnx/onnx_pb.ts';
 
 interface BenchModel {
   readonly name: string;

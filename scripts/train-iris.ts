@@ -6,8 +6,8 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { initializer, model, node, value } from '../functions/onnx/proto/build.ts';
 import { readCommandLine } from './command-line.ts';
-import { initializer, model, node, value } from './onnx/build.ts';
 
 interface Row {
   readonly features: readonly number[];

@@ -28,6 +28,32 @@ export const DATA_TYPES = {
 /** The name of an element type. */
 export type DataTypeName = keyof typeof DATA_TYPES;
 
+/** The bits of one element, by its number in a file. Strings have no entry. */
+export const ELEMENT_BITS: ReadonlyMap<number, number> = new Map([
+  [DATA_TYPES.uint4, 4],
+  [DATA_TYPES.int4, 4],
+  [DATA_TYPES.float4e2m1, 4],
+  [DATA_TYPES.bool, 8],
+  [DATA_TYPES.int8, 8],
+  [DATA_TYPES.uint8, 8],
+  [DATA_TYPES.float8e4m3fn, 8],
+  [DATA_TYPES.float8e4m3fnuz, 8],
+  [DATA_TYPES.float8e5m2, 8],
+  [DATA_TYPES.float8e5m2fnuz, 8],
+  [DATA_TYPES.float16, 16],
+  [DATA_TYPES.bfloat16, 16],
+  [DATA_TYPES.int16, 16],
+  [DATA_TYPES.uint16, 16],
+  [DATA_TYPES.float32, 32],
+  [DATA_TYPES.int32, 32],
+  [DATA_TYPES.uint32, 32],
+  [DATA_TYPES.float64, 64],
+  [DATA_TYPES.int64, 64],
+  [DATA_TYPES.uint64, 64],
+  [DATA_TYPES.complex64, 64],
+  [DATA_TYPES.complex128, 128],
+]);
+
 /** `TensorProto.DataLocation` of onnx.proto. */
 export const DATA_LOCATION = { default: 0, external: 1 } as const;
 

@@ -1,26 +1,9 @@
-import { DATA_LOCATION, DATA_TYPES } from './data-type.ts';
+import { DATA_LOCATION, DATA_TYPES, ELEMENT_BITS } from './data-type.ts';
 import { type Edit, field, header, numberField, splice } from './splice.ts';
 import { type Bytes, deeper, type Field, fields, int64, int64s } from './wire.ts';
 
 /** A smaller initializer stays in the model: a page of memory is the least that a mapping can share. */
 const MIN_MAPPED_BYTES = 4096;
-
-/** The bytes of one element. Types without an entry are never mapped: those of less than a byte, and strings. */
-const ELEMENT_BYTES: ReadonlyMap<number, number> = new Map([
-  [DATA_TYPES.bool, 1],
-  [DATA_TYPES.int8, 1],
-  [DATA_TYPES.uint8, 1],
-  [DATA_TYPES.float16, 2],
-  [DATA_TYPES.bfloat16, 2],
-  [DATA_TYPES.int16, 2],
-  [DATA_TYPES.uint16, 2],
-  [DATA_TYPES.float32, 4],
-  [DATA_TYPES.int32, 4],
-  [DATA_TYPES.uint32, 4],
-  [DATA_TYPES.float64, 8],
-  [DATA_TYPES.int64, 8],
-  [DATA_TYPES.uint64, 8],
-]);
 
 /** The fields of TensorProto beside its data: dims, data_type, name, doc_string, data_location, metadata_props. */
 const PLAIN_FIELDS: ReadonlySet<number> = new Set([1, 2, 8, 12, 14, 16]);
@@ -150,10 +133,11 @@ function mappableData(bytes: Bytes, tensor: Field): Field | undefined {
     else if (part.number === 2) type = Number(int64(bytes, part));
     else if (part.number === 14 && int64(bytes, part) !== BigInt(DATA_LOCATION.default)) return undefined;
   }
-  const width = ELEMENT_BYTES.get(type);
-  if (data === undefined || width === undefined) return undefined;
+  const bits = ELEMENT_BITS.get(type);
+  // Types of less than a byte are never mapped.
+  if (data === undefined || bits === undefined || bits < 8) return undefined;
   const [length, isOwnType] = [data.to - data.from, data.number === 9 || type === LIST_TYPES.get(data.number)];
-  return isOwnType && length > 0 && length === elements * width ? data : undefined;
+  return isOwnType && length > 0 && length === (elements * bits) / 8 ? data : undefined;
 }
 
 /** The type whose elements `float_data` and `double_data` have. */

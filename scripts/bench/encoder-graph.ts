@@ -1,5 +1,5 @@
-import { initializer, model, node, value } from '../onnx/build.ts';
-import type { NodeProto, TensorProto } from '../onnx/onnx_pb.ts';
+import { initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
+import type { NodeProto, TensorProto } from '../../functions/onnx/proto/onnx_pb.ts';
 
 interface EncoderSize {
   readonly layers: number;

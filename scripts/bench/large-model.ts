@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { initializer, model, node, value } from '../onnx/build.ts';
+import { initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
 
 /** Floats of the table: 200 MB of them. */
 const ROWS = 12_500_000;

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { initializer, model, node, value } from '../onnx/build.ts';
+import { initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
 
 /** Rows and columns of each matrix: 16.8 MB of float32. */
 export const COLUMNS = 2048;

@@ -1,10 +1,10 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DATA_TYPES } from '../../functions/onnx/data-type.ts';
+import { graph, initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
 import { requestBytes } from '../bench/request.ts';
 import { BENCH_MODELS } from '../bench-models.ts';
 import { IDENTITY, SLOW, writeFixture } from '../conformance/fixture.ts';
-import { graph, initializer, model, node, value } from '../onnx/build.ts';
 import type { MakeWork } from './clients/load.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Datatype } from '../../clients/typescript/src/client.ts';
 import { DATA_TYPES, type DataTypeName } from '../../functions/onnx/data-type.ts';
-import { graph, initializer, model, node, type Shape, value } from '../onnx/build.ts';
+import { graph, initializer, model, node, type Shape, value } from '../../functions/onnx/proto/build.ts';
 
 /** The protocol's datatypes, and ONNX's names for them. */
 export const DTYPES: Readonly<Record<Datatype, DataTypeName>> = {

@@ -1,4 +1,4 @@
-import type { AttributeValue } from '../onnx/attribute.ts';
+import type { AttributeValue } from '../../functions/onnx/proto/attribute.ts';
 
 /** A node of a regression tree: rows whose feature is below the threshold go to `yes`. */
 export type Tree =

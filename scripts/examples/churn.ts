@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
 import { createRandom, type Random } from '../fuzz/random.ts';
-import { initializer, model, node, value } from '../onnx/build.ts';
 import { rounded, uniform, writeCsv, writeModel } from './files.ts';
 import { fitLogistic, type Logistic, probability } from './logistic.ts';
 

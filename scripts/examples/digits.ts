@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
 import { createRandom } from '../fuzz/random.ts';
-import { initializer, model, node, value } from '../onnx/build.ts';
 import { type ConvNet, classify, createNet, mapParameters, train } from './conv-net.ts';
 import { rounded, shuffled, writeModel } from './files.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { model, node, value } from '../../functions/onnx/proto/build.ts';
 import { createRandom, type Random } from '../fuzz/random.ts';
-import { model, node, value } from '../onnx/build.ts';
 import { boost, type Ensemble, regress, toAttributes } from './boosting.ts';
 import { normal, rounded, writeCsv, writeModel } from './files.ts';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { model, node, value } from '../../functions/onnx/proto/build.ts';
 import { ALL_TYPES, IDENTITY, LOGARITHM, PAIR, VERSIONED } from '../conformance/fixture.ts';
-import { model, node, value } from '../onnx/build.ts';
 import type { Column, Columns } from './columns.ts';
 
 /** `c` = `a` + `b`, FP32 [N,S] each: inputs that share two dimensions. */

@@ -6,8 +6,8 @@ import { after, test } from 'node:test';
 import { readRowIndependence } from '../../functions/batching/read-row-independence.ts';
 import type { RowIndependence } from '../../functions/batching/row-independence.ts';
 import { openSession } from '../../functions/engine/process/session.ts';
+import { localFunction, model, node, value } from '../../functions/onnx/proto/build.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
-import { localFunction, model, node, value } from '../../scripts/onnx/build.ts';
 import { compareWithAlone, randomRequests } from '../helpers/graphs/compare-with-alone.ts';
 import { GRAPHS } from '../helpers/graphs/index.ts';
 

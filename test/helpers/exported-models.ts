@@ -1,6 +1,6 @@
 /** Models with the marks of the tools that people export them with. */
 
-import type { AttributeValue } from '../../scripts/onnx/attribute.ts';
+import type { AttributeValue } from '../../functions/onnx/proto/attribute.ts';
 import {
   graph,
   initializer,
@@ -11,8 +11,8 @@ import {
   tensorType,
   typedValue,
   value,
-} from '../../scripts/onnx/build.ts';
-import type { NodeProto } from '../../scripts/onnx/onnx_pb.ts';
+} from '../../functions/onnx/proto/build.ts';
+import type { NodeProto } from '../../functions/onnx/proto/onnx_pb.ts';
 
 const ML = { domain: 'ai.onnx.ml' };
 

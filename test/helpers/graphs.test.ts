@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openSession } from '../../functions/engine/process/session.ts';
+import type { ModelProto, NodeProto } from '../../functions/onnx/proto/onnx_pb.ts';
+import { readModel } from '../../functions/onnx/proto/read.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
-import type { ModelProto, NodeProto } from '../../scripts/onnx/onnx_pb.ts';
-import { readModel } from '../../scripts/onnx/read.ts';
 import { compareWithAlone, randomRequests } from './graphs/compare-with-alone.ts';
 import { GRAPHS } from './graphs/index.ts';
 

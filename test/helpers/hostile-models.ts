@@ -1,8 +1,8 @@
 /** Models that were made to harm the server that loads them. */
 import { create } from '@bufbuild/protobuf';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
-import { graph, initializer, localFunction, model, node, value } from '../../scripts/onnx/build.ts';
-import { type NodeProto, type TensorProto, TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
+import { graph, initializer, localFunction, model, node, value } from '../../functions/onnx/proto/build.ts';
+import { type NodeProto, type TensorProto, TensorProtoSchema } from '../../functions/onnx/proto/onnx_pb.ts';
 
 const TERA = 2n ** 40n;
 const FLOATS = { inputs: [value('x', 'float32', ['N', 1])], outputs: [value('y', 'float32', ['N', 1])] };

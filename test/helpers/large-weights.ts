@@ -1,9 +1,9 @@
 /** Models whose weights are large enough to be mapped from their file. Each takes `x` float32 [N,64]. */
 import { create } from '@bufbuild/protobuf';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
+import { graph, initializer, model, node, typedValue, value } from '../../functions/onnx/proto/build.ts';
+import { type NodeProto, type TensorProto, TensorProtoSchema } from '../../functions/onnx/proto/onnx_pb.ts';
 import { createRandom } from '../../scripts/fuzz/random.ts';
-import { graph, initializer, model, node, typedValue, value } from '../../scripts/onnx/build.ts';
-import { type NodeProto, type TensorProto, TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
 import { scoreMaps, zipMapNode } from './exported-models.ts';
 import { varint } from './wire.ts';
 

@@ -2,7 +2,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
-import type { DType } from '../../functions/tensor/tensor.ts';
 import {
   graph,
   initializer,
@@ -14,8 +13,9 @@ import {
   tensorType,
   typedValue,
   value,
-} from '../../scripts/onnx/build.ts';
-import { type NodeProto, type TensorProto, TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
+} from '../../functions/onnx/proto/build.ts';
+import { type NodeProto, type TensorProto, TensorProtoSchema } from '../../functions/onnx/proto/onnx_pb.ts';
+import type { DType } from '../../functions/tensor/tensor.ts';
 
 /** A value far beyond what a Loop gets through in a test's life. */
 const FOR_EVER = 2n ** 62n;

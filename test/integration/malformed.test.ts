@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { model, node, value } from '../../scripts/onnx/build.ts';
+import { model, node, value } from '../../functions/onnx/proto/build.ts';
 import { type Answer, call, linesOf, metric, post } from '../helpers/calls.ts';
 import { useHost } from '../helpers/hosts.ts';
 import { modelFolder } from '../helpers/model-folder.ts';

@@ -4,9 +4,9 @@ import { toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { type ConstantTensor, readSparse, readTensor } from '../../functions/onnx/constant-tensor.ts';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
+import { initializer } from '../../functions/onnx/proto/build.ts';
+import { type TensorProto, TensorProtoSchema } from '../../functions/onnx/proto/onnx_pb.ts';
 import { openBytes, WireError } from '../../functions/onnx/wire.ts';
-import { initializer } from '../../scripts/onnx/build.ts';
-import { type TensorProto, TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 import { concat, field, varint } from '../helpers/wire.ts';
 

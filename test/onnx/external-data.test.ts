@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
 import { inspectModel } from '../../functions/onnx/inspect.ts';
-import { graph, node, value } from '../../scripts/onnx/build.ts';
+import { graph, node, value } from '../../functions/onnx/proto/build.ts';
 import {
   AttributeProtoSchema,
   FunctionProtoSchema,
@@ -12,8 +12,8 @@ import {
   type NodeProto,
   SparseTensorProtoSchema,
   TensorProtoSchema,
-} from '../../scripts/onnx/onnx_pb.ts';
-import { writeModel } from '../../scripts/onnx/write.ts';
+} from '../../functions/onnx/proto/onnx_pb.ts';
+import { writeModel } from '../../functions/onnx/proto/write.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 
 const file = tempFiles('external-data-');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findNode } from '../../functions/onnx/find-node.ts';
-import { graph, initializer, model, node, value } from '../../scripts/onnx/build.ts';
+import { graph, initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
 import { oddNames } from '../helpers/exported-models.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 

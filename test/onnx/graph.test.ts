@@ -8,9 +8,14 @@ import {
   type ModelGraph,
   readGraph,
 } from '../../functions/onnx/graph.ts';
+import { initializer, localFunction, model, node, value } from '../../functions/onnx/proto/build.ts';
+import {
+  type AttributeProto,
+  type GraphProto,
+  ModelProtoSchema,
+  type NodeProto,
+} from '../../functions/onnx/proto/onnx_pb.ts';
 import { type Bytes, openBytes, WireError } from '../../functions/onnx/wire.ts';
-import { initializer, localFunction, model, node, value } from '../../scripts/onnx/build.ts';
-import { type AttributeProto, type GraphProto, ModelProtoSchema, type NodeProto } from '../../scripts/onnx/onnx_pb.ts';
 import { GRAPHS } from '../helpers/graphs/index.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 import { concat, field } from '../helpers/wire.ts';

@@ -6,11 +6,16 @@ import fc from 'fast-check';
 import { DATA_LOCATION, DATA_TYPES } from '../../functions/onnx/data-type.ts';
 import { mapWeights } from '../../functions/onnx/map-weights.ts';
 import { patchOutputs } from '../../functions/onnx/patch-outputs.ts';
+import { graph, initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
+import {
+  type GraphProto,
+  type ModelProto,
+  type TensorProto,
+  TensorProtoSchema,
+} from '../../functions/onnx/proto/onnx_pb.ts';
+import { readModel } from '../../functions/onnx/proto/read.ts';
+import { writeModel } from '../../functions/onnx/proto/write.ts';
 import { openBytes } from '../../functions/onnx/wire.ts';
-import { graph, initializer, model, node, value } from '../../scripts/onnx/build.ts';
-import { type GraphProto, type ModelProto, type TensorProto, TensorProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
-import { readModel } from '../../scripts/onnx/read.ts';
-import { writeModel } from '../../scripts/onnx/write.ts';
 import { WIRE } from '../helpers/hostile-models.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 import { concat, field, varint } from '../helpers/wire.ts';

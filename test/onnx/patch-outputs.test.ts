@@ -13,10 +13,10 @@ import {
   tensorType,
   typedValue,
   value,
-} from '../../scripts/onnx/build.ts';
-import { GraphProtoSchema, ModelProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
-import { readModel } from '../../scripts/onnx/read.ts';
-import { writeModel } from '../../scripts/onnx/write.ts';
+} from '../../functions/onnx/proto/build.ts';
+import { GraphProtoSchema, ModelProtoSchema } from '../../functions/onnx/proto/onnx_pb.ts';
+import { readModel } from '../../functions/onnx/proto/read.ts';
+import { writeModel } from '../../functions/onnx/proto/write.ts';
 import { classifier, scoreMaps, sequenceOutput, zipMapNode } from '../helpers/exported-models.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 import { concat, field } from '../helpers/wire.ts';

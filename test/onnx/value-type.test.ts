@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
+import { mapType, sequenceType, tensorType, value } from '../../functions/onnx/proto/build.ts';
+import { type TypeProto, TypeProtoSchema, ValueInfoProtoSchema } from '../../functions/onnx/proto/onnx_pb.ts';
 import { readValue, type Value } from '../../functions/onnx/value-type.ts';
 import { openBytes } from '../../functions/onnx/wire.ts';
-import { mapType, sequenceType, tensorType, value } from '../../scripts/onnx/build.ts';
-import { type TypeProto, TypeProtoSchema, ValueInfoProtoSchema } from '../../scripts/onnx/onnx_pb.ts';
 import { tempFiles } from '../helpers/temp-file.ts';
 import { concat, field } from '../helpers/wire.ts';
 

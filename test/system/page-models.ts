@@ -1,6 +1,6 @@
 import { DATA_TYPES } from '../../functions/onnx/data-type.ts';
-import { initializer, model, node, type Shape, value } from '../../scripts/onnx/build.ts';
-import type { NodeProto, TensorProto } from '../../scripts/onnx/onnx_pb.ts';
+import { initializer, model, node, type Shape, value } from '../../functions/onnx/proto/build.ts';
+import type { NodeProto, TensorProto } from '../../functions/onnx/proto/onnx_pb.ts';
 import { addConstant, fixedBatch, identity, manyInputs, noShape, twoOutputs, writeModel } from '../helpers/models.ts';
 
 /** Numbers between -1 and 1 that are the same at each run. */

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadError } from '../../../functions/engine/process/load-errors.ts';
 import { openSession } from '../../../functions/engine/process/session.ts';
-import { type ModelParts, model, node, value } from '../../../scripts/onnx/build.ts';
-import { readModel } from '../../../scripts/onnx/read.ts';
-import { writeModel as encodeModel } from '../../../scripts/onnx/write.ts';
+import { type ModelParts, model, node, value } from '../../../functions/onnx/proto/build.ts';
+import { readModel } from '../../../functions/onnx/proto/read.ts';
+import { writeModel as encodeModel } from '../../../functions/onnx/proto/write.ts';
 import { externalWeights, unknownOperator, writeModel } from '../../helpers/models.ts';
 
 process.env.ORT_DISABLE_TELEMETRY = '1';

@@ -8,11 +8,19 @@ import fc from 'fast-check';
 import type { Tensor } from 'onnxruntime-node';
 import { loadRuntime, openSession, type Session } from '../../../functions/engine/process/session.ts';
 import { DATA_TYPES, type DataTypeName } from '../../../functions/onnx/data-type.ts';
+import {
+  initializer,
+  model,
+  node,
+  sequenceType,
+  tensorType,
+  typedValue,
+  value,
+} from '../../../functions/onnx/proto/build.ts';
+import { type NodeProto, type TypeProto, TypeProtoSchema } from '../../../functions/onnx/proto/onnx_pb.ts';
+import { readModel } from '../../../functions/onnx/proto/read.ts';
+import { writeModel as encodeModel } from '../../../functions/onnx/proto/write.ts';
 import { DTYPES, type DType, type TensorData } from '../../../functions/tensor/tensor.ts';
-import { initializer, model, node, sequenceType, tensorType, typedValue, value } from '../../../scripts/onnx/build.ts';
-import { type NodeProto, type TypeProto, TypeProtoSchema } from '../../../scripts/onnx/onnx_pb.ts';
-import { readModel } from '../../../scripts/onnx/read.ts';
-import { writeModel as encodeModel } from '../../../scripts/onnx/write.ts';
 import {
   classifier,
   multiOutputClassifier,

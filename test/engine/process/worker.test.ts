@@ -9,7 +9,7 @@ import { after, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { attachEngine, type Engine } from '../../../functions/engine/process/engine-process.ts';
 import { spawnEngine } from '../../../functions/engine/process/spawn.ts';
-import { model, node, value } from '../../../scripts/onnx/build.ts';
+import { model, node, value } from '../../../functions/onnx/proto/build.ts';
 import { isAlive } from '../../helpers/descendants.ts';
 import { endless, identity, slow, writeModel } from '../../helpers/models.ts';
 import { column, float32, joined } from '../../helpers/tensors.ts';

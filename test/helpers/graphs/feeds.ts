@@ -1,6 +1,6 @@
+import type { Shape } from '../../../functions/onnx/proto/build.ts';
 import { DTYPES, type DType, elementCount, type Tensor } from '../../../functions/tensor/tensor.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';
-import type { Shape } from '../../../scripts/onnx/build.ts';
 
 /** One input of a model, and what requests put there. */
 export interface Feed {

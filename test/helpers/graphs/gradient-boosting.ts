@@ -1,5 +1,5 @@
-import { initializer } from '../../../scripts/onnx/build.ts';
-import type { InitializerData } from '../../../scripts/onnx/initializer.ts';
+import { initializer } from '../../../functions/onnx/proto/build.ts';
+import type { InitializerData } from '../../../functions/onnx/proto/initializer.ts';
 import { scoreMaps } from '../exported-models.ts';
 import { feed } from './cases.ts';
 import { floats } from './feeds.ts';

@@ -1,6 +1,5 @@
 import type { DataTypeName } from '../../../functions/onnx/data-type.ts';
-import { createRandom } from '../../../scripts/fuzz/random.ts';
-import type { AttributeValue } from '../../../scripts/onnx/attribute.ts';
+import type { AttributeValue } from '../../../functions/onnx/proto/attribute.ts';
 import {
   type FunctionParts,
   type GraphParts,
@@ -12,8 +11,8 @@ import {
   type Shape,
   typedValue,
   value,
-} from '../../../scripts/onnx/build.ts';
-import type { InitializerData, InitializerType } from '../../../scripts/onnx/initializer.ts';
+} from '../../../functions/onnx/proto/build.ts';
+import type { InitializerData, InitializerType } from '../../../functions/onnx/proto/initializer.ts';
 import type {
   FunctionProto,
   GraphProto,
@@ -21,7 +20,8 @@ import type {
   TensorProto,
   TypeProto,
   ValueInfoProto,
-} from '../../../scripts/onnx/onnx_pb.ts';
+} from '../../../functions/onnx/proto/onnx_pb.ts';
+import { createRandom } from '../../../scripts/fuzz/random.ts';
 
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 

@@ -1,5 +1,5 @@
-import { initializer } from '../../../scripts/onnx/build.ts';
-import type { GraphProto } from '../../../scripts/onnx/onnx_pb.ts';
+import { initializer } from '../../../functions/onnx/proto/build.ts';
+import type { GraphProto } from '../../../functions/onnx/proto/onnx_pb.ts';
 import { type Case, graphsOf } from './cases.ts';
 import { floats, free, ids } from './feeds.ts';
 import type { ExportedGraph } from './graph.ts';

@@ -1,4 +1,4 @@
-import { initializer } from '../../../scripts/onnx/build.ts';
+import { initializer } from '../../../functions/onnx/proto/build.ts';
 import { type Case, graphsOf } from './cases.ts';
 import { floats, ids } from './feeds.ts';
 import type { ExportedGraph } from './graph.ts';

@@ -1,4 +1,4 @@
-import { graph, initializer, node, value } from '../../../scripts/onnx/build.ts';
+import { graph, initializer, node, value } from '../../../functions/onnx/proto/build.ts';
 import { type Attributes, createNet, type Net } from '../graphs/net.ts';
 import { type LookAlike, numbersOfRows, STYLE, x } from './parts.ts';
 

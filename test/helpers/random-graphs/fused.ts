@@ -1,4 +1,4 @@
-import { graph, node, value } from '../../../scripts/onnx/build.ts';
+import { graph, node, value } from '../../../functions/onnx/proto/build.ts';
 import type { Step } from './layout.ts';
 import { bigs, float, type RandomValue } from './writer.ts';
 

@@ -1,6 +1,6 @@
+import { model, value } from '../../../functions/onnx/proto/build.ts';
+import type { NodeProto } from '../../../functions/onnx/proto/onnx_pb.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';
-import { model, value } from '../../../scripts/onnx/build.ts';
-import type { NodeProto } from '../../../scripts/onnx/onnx_pb.ts';
 import { type Feed, floats, ids } from '../graphs/feeds.ts';
 import { CONTROL_STEPS } from './control.ts';
 import { FUSED_STEPS } from './fused.ts';

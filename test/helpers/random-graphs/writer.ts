@@ -1,7 +1,7 @@
+import type { AttributeValue } from '../../../functions/onnx/proto/attribute.ts';
+import { initializer, node } from '../../../functions/onnx/proto/build.ts';
+import type { NodeProto, TensorProto } from '../../../functions/onnx/proto/onnx_pb.ts';
 import type { Random } from '../../../scripts/fuzz/random.ts';
-import type { AttributeValue } from '../../../scripts/onnx/attribute.ts';
-import { initializer, node } from '../../../scripts/onnx/build.ts';
-import type { NodeProto, TensorProto } from '../../../scripts/onnx/onnx_pb.ts';
 
 export type ElementType = 'float32' | 'int64' | 'bool';
 

@@ -1,5 +1,5 @@
+import { model, node, type Shape, value } from '../../../functions/onnx/proto/build.ts';
 import { DTYPES, type DType } from '../../../functions/tensor/tensor.ts';
-import { model, node, type Shape, value } from '../../../scripts/onnx/build.ts';
 
 /** An input of each dtype, called after it, and two of float32 that are nested deeper; each comes out as `out_<name>`. */
 export const INPUTS: Record<string, { dtype: DType; shape: Shape; zeros: string }> = {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { initializer, model, node, value } from '../../../scripts/onnx/build.ts';
+import { initializer, model, node, value } from '../../../functions/onnx/proto/build.ts';
 import {
   ask,
   BUCKET,

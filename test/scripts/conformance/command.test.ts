@@ -4,7 +4,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readModel } from '../../../scripts/onnx/read.ts';
+import { readModel } from '../../../functions/onnx/proto/read.ts';
 import { serve } from '../../helpers/serve.ts';
 
 const COMMAND = join(import.meta.dirname, '../../../scripts/conformance.ts');

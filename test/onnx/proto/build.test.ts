@@ -11,8 +11,8 @@ import {
   tensorType,
   typedValue,
   value,
-} from '../../../scripts/onnx/build.ts';
-import { readModel } from '../../../scripts/onnx/read.ts';
+} from '../../../functions/onnx/proto/build.ts';
+import { readModel } from '../../../functions/onnx/proto/read.ts';
 import { concat, field } from '../../helpers/wire.ts';
 
 const edge = { inputs: [value('x', 'float32', ['N'])], outputs: [value('y', 'float32', ['N'])] };

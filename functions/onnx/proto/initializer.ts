@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { DATA_TYPES, type DataTypeName } from '../../functions/onnx/data-type.ts';
+import { DATA_TYPES, type DataTypeName } from '../data-type.ts';
 import { type TensorProto, TensorProtoSchema } from './onnx_pb.ts';
 
 /** The array whose bytes are the file's `raw_data`: little-endian, one element each, bool as one byte. */

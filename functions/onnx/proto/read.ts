@@ -1,5 +1,5 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import { checkEssentials, checkSize, guess, invalidModelError } from '../../functions/onnx/invalid-model.ts';
+import { checkEssentials, checkSize, guess, invalidModelError } from '../invalid-model.ts';
 import { type ModelProto, ModelProtoSchema } from './onnx_pb.ts';
 
 /**

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
-import { model, node, value } from '../../../scripts/onnx/build.ts';
-import { readModel } from '../../../scripts/onnx/read.ts';
+import { model, node, value } from '../../../functions/onnx/proto/build.ts';
+import { readModel } from '../../../functions/onnx/proto/read.ts';
 import { concat, field, varint } from '../../helpers/wire.ts';
 
 const bytes = model({

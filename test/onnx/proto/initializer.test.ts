@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type InitializerData, type InitializerType, initializer } from '../../../scripts/onnx/initializer.ts';
+import { type InitializerData, type InitializerType, initializer } from '../../../functions/onnx/proto/initializer.ts';
 
 /** dtype, `TensorProto.DataType`, elements, and their bytes, little-endian. */
 const table: [InitializerType, number, InitializerData, number[]][] = [

@@ -1,5 +1,5 @@
 import { create, isMessage } from '@bufbuild/protobuf';
-import { ATTRIBUTE_TYPES } from '../../functions/onnx/data-type.ts';
+import { ATTRIBUTE_TYPES } from '../data-type.ts';
 import {
   type AttributeProto,
   AttributeProtoSchema,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readModel } from '../../../scripts/onnx/read.ts';
-import { writeModel } from '../../../scripts/onnx/write.ts';
+import { readModel } from '../../../functions/onnx/proto/read.ts';
+import { writeModel } from '../../../functions/onnx/proto/write.ts';
 import { concat, field } from '../../helpers/wire.ts';
 
 test('fields unknown to the subset are written back, whatever message they are in', () => {

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { DATA_TYPES, type DataTypeName } from '../../functions/onnx/data-type.ts';
+import { DATA_TYPES, type DataTypeName } from '../data-type.ts';
 import { type AttributeValue, attribute } from './attribute.ts';
 import {
   type FunctionProto,
