@@ -11,7 +11,9 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init'],
+    ['cli/init', 'cli/loadtest'],
+    ['cli/loadtest/generator'],
+    ['cli/loadtest/http'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
