@@ -11,7 +11,9 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/serve', 'cli/golden'],
+    ['cli/init', 'cli/serve', 'cli/golden', 'cli/loadtest'],
+    ['cli/loadtest/generator'],
+    ['cli/loadtest/http'],
     ['cli/samples'],
     ['cli/prices'],
     ['cli/terminal'],

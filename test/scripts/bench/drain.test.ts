@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { drain } from '../../../scripts/bench/drain.ts';
-import { requestBytes } from '../../../scripts/bench/request.ts';
+import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
 
 const CONNECTIONS = 8;
 
