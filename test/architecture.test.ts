@@ -14,8 +14,7 @@ const RULES: Rules = {
     ['cli/init', 'cli/serve', 'cli/golden', 'cli/loadtest'],
     ['cli/loadtest/generator'],
     ['cli/loadtest/http'],
-    ['cli/samples'],
-    ['cli/prices'],
+    ['cli/measure', 'cli/prices', 'cli/samples'],
     ['cli/terminal'],
     ['cli/verb.ts'],
     // Above the hosts, which read a model without decoding it.

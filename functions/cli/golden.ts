@@ -6,14 +6,14 @@ const HELP = `
 Golden rows are rows with the outputs that the model gives for them. The server
 does not become ready before they come out right. They are made by the model
 itself, in an engine process of the server; a model whose outputs differ from
-run to run is refused. SAMPLES is a CSV or NDJSON file, a golden.json, or a
-model.json with an example (default: the one beside the model).
+run to run is refused. The rows are in a CSV or NDJSON file, a golden.json, or
+a model.json with an example (default: the one beside the model).
 
 With --check, a running server gets the rows, and its responses are compared.
 
 Examples:
   onnx-cloud-run golden model.onnx rows.csv        writes golden.json beside the model
-  onnx-cloud-run golden models/iris rows.ndjson --rows 50 --force
+  onnx-cloud-run golden models/iris rows.ndjson --count 50 --force
   onnx-cloud-run golden golden.json --check https://ml-model-abc-uc.a.run.app \\
     --token "$(gcloud auth print-identity-token)"
   onnx-cloud-run golden models --check http://localhost:8080
@@ -24,16 +24,16 @@ wrong usage.`;
 /** The most rows of a golden.json that the server reads. */
 const MOST_ROWS = 1000;
 
-/** `onnx-cloud-run golden PATH [SAMPLES]`: makes golden rows, or checks a running server with them. */
+/** `onnx-cloud-run golden [PATH] [ROWS]`: makes golden rows, or checks a running server with them. */
 export const golden: Verb = {
   name: 'golden',
   summary: 'make golden rows, or check a running server with them',
   add(command) {
     command
       .argument('[path]', 'the model; with --check, golden.json or the folder of the models (default: golden.json)')
-      .argument('[samples]', 'the file of the rows')
+      .argument('[rows]', 'the file of the rows')
       .option('-o, --output <file>', 'where to write them (default: golden.json beside the model)')
-      .option('--rows <n>', 'most rows, spread evenly over the samples', readNumber(1, MOST_ROWS, true), 20)
+      .option('--count <n>', 'most rows, spread evenly over the file', readNumber(1, MOST_ROWS, true), 20)
       .option('--tolerance <x>', 'largest difference, relative to values above 1', readNumber(0, 1), 1e-4)
       .option('--force', 'replace a golden.json that exists')
       .option('--check <url>', 'send the rows to this server, and compare the responses')

@@ -3,7 +3,7 @@ export interface GoldenArguments {
   readonly path: string | undefined;
   readonly samples: string | undefined;
   readonly output?: string;
-  readonly rows: number;
+  readonly count: number;
   readonly tolerance: number;
   readonly force?: boolean;
   readonly check?: string;

@@ -69,7 +69,7 @@ export async function makeGolden(options: GoldenOptions): Promise<MadeGolden> {
   const most = TEXT_BYTES['golden.json']!;
   const bytes = Buffer.byteLength(text);
   if (bytes > most)
-    throw new ServingError('INVALID_INPUT', `golden.json would have ${bytes} bytes, and may have ${most}: give --rows`);
+    throw new ServingError('INVALID_INPUT', `golden.json would have ${bytes} bytes, and may have ${most}: give a smaller --count`);
   const decoder = createRowDecoder(form.signature, form.names, form.joinsRows);
   await checkGolden(parseGolden(text, 'golden.json'), signature, decoder, run);
   const outputs = signature.outputs.map(({ name, dtype }, i) => {
