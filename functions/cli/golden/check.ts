@@ -7,7 +7,7 @@ import { tokenSource } from './token-source.ts';
 export async function run(options: GoldenArguments, context: VerbContext): Promise<Outcome> {
   const { path = 'golden.json', samples, model, wait: waitSeconds } = options;
   const { progress, signal, styles } = context;
-  if (samples !== undefined) context.wrongUsage('--check takes the golden rows, and no file of samples');
+  if (samples !== undefined) context.wrongUsage('--check takes the golden rows, and no file of rows');
   const url = options.check!.replace(/\/+$/, '');
   if (!URL.canParse(url) || !/^https?:\/\//.test(url))
     context.wrongUsage(`--check: expected a URL with http:// or https://, got ${url}`);

@@ -1,5 +1,4 @@
-import { attachEngine, type Engine } from '../../engine/process/engine-process.ts';
-import { spawnEngine } from '../../engine/process/spawn.ts';
+import { readRowIndependence } from '../../batching/read-row-independence.ts';
 import { ServingError } from '../../errors.ts';
 import { parseGolden, TEXT_BYTES } from '../../model/folder/manifest.ts';
 import { createRowDecoder, type RowForm } from '../../model/folder/rows.ts';
@@ -8,7 +7,8 @@ import { checkGolden } from '../../model/serving/golden.ts';
 import { checkManifest } from '../../model/serving/manifest-check.ts';
 import { plainFeatures } from '../../routes/openapi/example.ts';
 import { encodeNested, encodeRow } from '../../tensor/encode.ts';
-import type { Signature, Tensor } from '../../tensor/tensor.ts';
+import type { Signature } from '../../tensor/tensor.ts';
+import { type MeasuredEngine, openEngine } from '../measure/engine.ts';
 import type { LocalModel } from '../samples/local-model.ts';
 import { readSamples, type Sample } from '../samples/samples.ts';
 import { type Answers, answerRows } from './answer-rows.ts';
@@ -24,8 +24,7 @@ export interface GoldenOptions {
   readonly tolerance: number;
   /** Called with the rows that the model has answered, and their number. */
   readonly onRow: (done: number, total: number) => void;
-  /** Called with a function that ends the engine process. */
-  readonly onEnd: (end: () => void) => void;
+  readonly signal: AbortSignal;
 }
 
 /** A golden.json that the server accepts for the model. */
@@ -47,7 +46,6 @@ export interface MadeGolden {
 
 /** The most rows that are read of a file of samples. */
 const MOST_READ = 100_000;
-const RUN_MS = 60_000;
 
 /**
  * Makes golden.json: the rows, and what the model itself answers, in an engine process of the server. The result is checked as the
@@ -56,20 +54,30 @@ const RUN_MS = 60_000;
  * `INVALID_INPUT` for rows that it does not take, and if golden.json would be too large
  */
 export async function makeGolden(options: GoldenOptions): Promise<MadeGolden> {
+  const engine = await openEngine({ path: options.model.path, signal: options.signal });
+  try {
+    return await makeWith(engine, options);
+  } finally {
+    await engine.close();
+  }
+}
+
+async function makeWith({ loaded, run }: MeasuredEngine, options: GoldenOptions): Promise<MadeGolden> {
   const { model, tolerance, onRow } = options;
-  const engine = attachEngine(spawnEngine());
-  options.onEnd(() => engine.kill());
-  const { signature, form, joinsRows } = await load(engine, model);
+  const { signature } = loaded;
+  checkManifest(model.manifest, signature);
+  const { form, joinsRows } = rowsOf(model, signature);
   const all = [...readSamples(options.samples, form, MOST_READ)];
   const samples = spreadOver(all, options.rows);
-  const run = (inputs: Parameters<Engine['run']>[0]): Promise<Tensor[]> => engine.run(inputs, RUN_MS);
   const answers = await answerRows(samples, run, joinsRows, (done) => onRow(done, samples.length));
   refuseRandom(signature, answers, tolerance);
   const text = write(signature, samples, answers, tolerance);
   const most = TEXT_BYTES['golden.json']!;
   const bytes = Buffer.byteLength(text);
-  if (bytes > most)
-    throw new ServingError('INVALID_INPUT', `golden.json would have ${bytes} bytes, and may have ${most}: give a smaller --count`);
+  if (bytes > most) {
+    const message = `golden.json would have ${bytes} bytes, and may have ${most}: give a smaller --count`;
+    throw new ServingError('INVALID_INPUT', message);
+  }
   const decoder = createRowDecoder(form.signature, form.names, form.joinsRows);
   await checkGolden(parseGolden(text, 'golden.json'), signature, decoder, run);
   const outputs = signature.outputs.map(({ name, dtype }, i) => {
@@ -78,18 +86,12 @@ export async function makeGolden(options: GoldenOptions): Promise<MadeGolden> {
   return { text, rows: samples.length, of: all.length, outputs };
 }
 
-/** Loads the model as the server does. @returns the form of its rows while golden rows are checked, and whether it joins rows */
-async function load(engine: Engine, { path, place, manifest }: LocalModel) {
-  const order = { path, intraOpThreads: 1, executionProviders: ['cpu'], findsRowIndependence: true } as const;
-  const loaded = await engine.load(order).catch((cause: Error) => {
-    const reason = cause.message.startsWith(`${path}: `) ? cause.message.slice(path.length + 2) : cause.message;
-    throw new ServingError('MODEL_FAILED', `${place}: ${reason}`, { cause });
-  });
-  const { signature, rows: graph } = loaded;
-  checkManifest(manifest, signature);
-  const mayJoin = mayBatch({ signature, manifest: manifest.batching, graph });
-  const form: RowForm = { signature, names: manifest.input?.features, joinsRows: mayJoin };
-  return { signature, form, joinsRows: mayJoin && (manifest.batching ?? graph?.verdict === 'proved') };
+/** The form of the rows while the server checks golden rows, and whether it joins them for certain. */
+function rowsOf({ path, manifest: { batching, input } }: LocalModel, signature: Signature) {
+  const graph = readRowIndependence(path);
+  const mayJoin = mayBatch({ signature, manifest: batching, graph });
+  const form: RowForm = { signature, names: input?.features, joinsRows: mayJoin };
+  return { form, joinsRows: mayJoin && (batching ?? graph.verdict === 'proved') };
 }
 
 /** As many samples as are wanted, from the first to the last at equal distances: files are often sorted. */

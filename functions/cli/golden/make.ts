@@ -11,12 +11,12 @@ import { makeGolden } from './make-golden.ts';
 /** Makes golden.json. @throws ServingError as `makeGolden` does, and if the file exists */
 export async function run(options: GoldenArguments, context: VerbContext): Promise<Outcome> {
   const { path, samples, output, count, tolerance, force = false } = options;
-  const { progress, signal, onEnd, styles } = context;
+  const { progress, signal, styles } = context;
   if (path === undefined) context.wrongUsage('name the model: onnx-cloud-run golden model.onnx rows.csv');
   for (const name of ['model', 'token', 'tokenFile', 'identityToken'] as const)
     if (options[name] !== undefined)
       context.wrongUsage(`--${name.replace(/[A-Z]/, '-$&').toLowerCase()} needs --check URL`);
-  const model = await findLocalModel(path);
+  const model = await findLocalModel(path, false);
   const file = output ?? join(model.folder, GOLDEN_FILE);
   const from = samples ?? findSamples(model);
   refuseExisting(file, force);
@@ -25,11 +25,7 @@ export async function run(options: GoldenArguments, context: VerbContext): Promi
     signal.throwIfAborted();
     progress.update(done, total, `row ${done} of ${total}`);
   };
-  const endAtOnce = (end: () => void): void => {
-    onEnd(end);
-    signal.addEventListener('abort', end);
-  };
-  const made = await makeGolden({ model, samples: from, rows: count, tolerance, onRow, onEnd: endAtOnce });
+  const made = await makeGolden({ model, samples: from, rows: count, tolerance, onRow, signal });
   writeGolden(file, made.text, force);
   const same = (by: number | undefined): string =>
     by === undefined ? 'not joined' : by === 0 ? 'equal' : `within ${by.toPrecision(2)}`;

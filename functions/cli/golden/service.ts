@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServingError } from '../../errors.ts';
 import { isObject, type JsonObject, type JsonValue, readJson } from '../../tensor/json/reader.ts';
+import { errorLine } from '../terminal/error-line.ts';
 import { writeJson } from './write-json.ts';
 
 /** A running server of this project, or one model of it, as its callers reach it. */
@@ -102,8 +103,7 @@ export function createService({ url, model, token, signal }: ServiceOptions): Se
 /** Why `fetch` failed: the error of the network behind its own. */
 function reasonOf(error: Error): string {
   if (error.name === 'TimeoutError') return 'no response';
-  const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
-  return String((cause as Error | undefined)?.message ?? error.message);
+  return errorLine(error) ?? (error.cause instanceof Error ? error.cause : error).message;
 }
 
 function modelIn(text: string): ReadyService['model'] {
