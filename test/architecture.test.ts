@@ -11,10 +11,11 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/serve', 'cli/golden', 'cli/loadtest'],
+    ['cli/init', 'cli/serve', 'cli/golden', 'cli/tune'],
+    ['cli/loadtest'],
     ['cli/loadtest/generator'],
     ['cli/loadtest/http'],
-    ['cli/measure', 'cli/prices', 'cli/samples'],
+    ['cli/measure', 'cli/prices', 'cli/samples', 'cli/write-settings'],
     ['cli/terminal'],
     ['cli/verb.ts'],
     // Above the hosts, which read a model without decoding it.
@@ -83,11 +84,13 @@ const RULES: Rules = {
       'cli/program.ts',
       'cli/serve.ts',
       'cli/terminal/reporting.ts',
+      'cli/tune.ts',
       'cli/verb.ts',
     ],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],
+    yaml: ['cli/write-settings/plan-settings.ts', 'cli/write-settings/yaml-file.ts'],
     zod: [
       'access/token-file.ts',
       'config/auth.ts',
