@@ -4,10 +4,11 @@ import { Command, CommanderError } from 'commander';
 import { golden } from './golden.ts';
 import { init } from './init.ts';
 import { serve } from './serve.ts';
+import { tune } from './tune.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 /** The verbs, in the order of the help text. */
-export const VERBS: readonly Verb[] = [serve, init, golden];
+export const VERBS: readonly Verb[] = [serve, init, golden, tune];
 
 const NAME = 'onnx-cloud-run';
 

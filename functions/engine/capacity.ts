@@ -10,7 +10,7 @@ export interface Capacity {
 }
 
 /** Bytes of the server's own process, with room for bodies in flight. Measured: 60 MB. */
-const SERVER_BYTES = 128 * 2 ** 20;
+export const SERVER_BYTES = 128 * 2 ** 20;
 /**
  * Bytes of an engine process without its model: Node, onnxruntime and its arenas, measured at 45 to 65 MB. The rest is for the
  * tensors of runs, which are not counted elsewhere: rows of most models have a few kB, and the inputs and the outputs of a joined
