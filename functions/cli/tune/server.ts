@@ -58,11 +58,9 @@ export async function startTunedServer(
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  const kill = (): void => void child.kill('SIGKILL');
-  signal.addEventListener('abort', kill);
   async function stop(): Promise<void> {
-    signal.removeEventListener('abort', kill);
-    const timer = setTimeout(kill, STOP_BOUND_MS);
+    // It ends its engine processes first, which a kill would leave running for a moment.
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_BOUND_MS);
     child.kill('SIGTERM');
     await exited;
     clearTimeout(timer);
