@@ -11,8 +11,8 @@ of a million predictions. The best ones are measured again in turn with the
 defaults: what it chooses is at least as good. Nothing else should run on the
 machine meanwhile; one with as many CPUs as the service has is best.
 
-Without ROWS it sends the rows of the golden.json beside the model, or its
-example. A price list of your own has the form of
+Without ROWS it sends the rows of the golden.json beside the model, or the
+example of its model.json, or a row that it makes up. A price list of your own has the form of
 functions/cli/prices/prices.json; a price in it may be a number alone.
 
 Examples:

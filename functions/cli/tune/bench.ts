@@ -11,8 +11,8 @@ interface BenchOptions {
   readonly model: string;
   /** Its bytes, with its weights. */
   readonly modelBytes: number;
-  /** The requests that are sent in turn; made once the first server is ready. */
-  readonly requestsFor: (url: string) => Promise<readonly Buffer[]>;
+  /** What is sent, in turn. */
+  readonly requests: readonly Buffer[];
   /** Of the measured part of a load. */
   readonly seconds: number;
   readonly signal: AbortSignal;
@@ -30,9 +30,8 @@ const WARM_UP_SHARE = 0.3;
 const TIMEOUT_MS = 20_000;
 
 /** Creates a bench. The server of the last settings keeps running: other loads of it need no start. */
-export function createBench({ model, modelBytes, requestsFor, seconds, signal }: BenchOptions): Bench {
+export function createBench({ model, modelBytes, requests, seconds, signal }: BenchOptions): Bench {
   let running: { readonly key: string; readonly server: TunedServer } | undefined;
-  let requests: readonly Buffer[] | undefined;
 
   async function close(): Promise<void> {
     const last = running?.server;
@@ -53,7 +52,6 @@ export function createBench({ model, modelBytes, requestsFor, seconds, signal }:
     close,
     async measure(settings) {
       const server = await serverFor(settings);
-      requests ??= await requestsFor(server.url);
       const callers = [{ seconds, from: settings.concurrency, to: settings.concurrency }];
       const result = await runLoad(
         {
@@ -69,10 +67,7 @@ export function createBench({ model, modelBytes, requestsFor, seconds, signal }:
       if (result.ok === 0 && result.requests > 0) {
         const [status = ''] = errorsOf(result)[0] ?? [];
         const said = result.samples[Number(status)];
-        throw new ServingError(
-          'MODEL_FAILED',
-          `no request succeeded: ${status}${said === undefined ? '' : `: ${said}`}`,
-        );
+        throw new ServingError('MODEL_FAILED', `no request succeeded: ${status} ${said ?? ''}; give a file of rows`);
       }
       return {
         rate: result.rate,

@@ -49,7 +49,7 @@ export function reportLines(tuned: Tuned, styles: Styles): string[] {
   };
   const right = (title: string) => ({ title, align: 'right' as const });
   return [
-    `${styles.bold(tuned.place)}, rows of ${tuned.from}, ${formatNumberOf(facts.cpus, 'CPU')}, ${formatNumberOf(loads, 'load')} of ${seconds.toFixed(1)} s`,
+    `${styles.bold(tuned.place)}, rows: ${tuned.from}, ${formatNumberOf(facts.cpus, 'CPU')}, ${formatNumberOf(loads, 'load')} of ${seconds.toFixed(1)} s`,
     ...(facts.joinsRows ? [] : ['the rows of different requests are not joined: batch size and delay have no effect']),
     '',
     ...table(
@@ -68,6 +68,7 @@ export function reportLines(tuned: Tuned, styles: Styles): string[] {
     ...(cores > 0.05
       ? [`The load generator used up to ${cores.toFixed(1)} of the CPUs: without it on the machine, rates are higher.`]
       : []),
+    ...(tuned.isComplete ? [] : ['The time was up before the search had ended: a larger --budget may find more.']),
     '',
     isDefault
       ? styles.bold('The defaults are as good as anything that was measured.')
@@ -123,7 +124,20 @@ function compare(best: Point, defaults: Point, { way }: Goal): string {
 }
 
 /** The result for a machine. */
-export function jsonOf({ points, best, defaults, facts, goal, list, from, place, loads, seconds, cores }: Tuned) {
+export function jsonOf({
+  isComplete,
+  points,
+  best,
+  defaults,
+  facts,
+  goal,
+  list,
+  from,
+  place,
+  loads,
+  seconds,
+  cores,
+}: Tuned) {
   const front = new Set(paretoFront(points));
   const plain = (point: Point) => ({
     ...point.settings,
@@ -142,6 +156,7 @@ export function jsonOf({ points, best, defaults, facts, goal, list, from, place,
     bill: goal.way,
     p99Ms: goal.p99Ms ?? null,
     prices: list,
+    isComplete,
     loads,
     secondsPerLoad: seconds,
     generatorCores: cores,

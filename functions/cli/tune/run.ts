@@ -38,10 +38,10 @@ export async function run(options: TuneArguments, context: VerbContext): Promise
   // Refused now rather than after minutes.
   if (project !== undefined) planSettings(project, {});
   progress.step('loading the model');
-  const { facts, requestsFor, from } = await prepare(model, options.rows, signal);
+  const { facts, requests, from } = await prepare(model, options.rows, signal);
   const goal: Goal = { prices: list.prices, cpus: facts.cpus, way: options.bill, p99Ms: options.p99 };
   const seconds = Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, options.budget / LOADS / 1.5));
-  const bench = createBench({ model: model.path, modelBytes: model.bytes, requestsFor, seconds, signal });
+  const bench = createBench({ model: model.path, modelBytes: model.bytes, requests, seconds, signal });
   onEnd(() => bench.close());
   const started = performance.now();
   const used = (): number => (performance.now() - started) / 1000 / options.budget;

@@ -19,6 +19,8 @@ export interface Found {
   readonly defaults: Point;
   /** The settings to use: never worse than the defaults, measured beside them. */
   readonly best: Point;
+  /** The search has ended by itself, and not because its time was up. */
+  readonly isComplete: boolean;
 }
 
 /** The part of the budget after which the search ends, and the best are measured again. */
@@ -49,7 +51,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     // Alone: what a search compares was measured one after the other, and not minutes ago.
     return pointOf(settings, [sample], goal);
   }
-  await climb(options, measure);
+  const isComplete = await climb(options, measure);
   const points = pointsOf(results, goal);
   // The rounds that are certain must fit into what is left of the budget.
   const left = Math.floor(((1 - used()) * loads) / used() / LEAST_ROUNDS) - 1;
@@ -64,7 +66,7 @@ export async function search(options: SearchOptions): Promise<Found> {
   const [own, ...candidates] = final as [Point, ...Point[]];
   const better = candidates.filter((point) => beats(point, own, goal));
   const others = points.filter(({ settings }) => !last.has(keyOf(settings)));
-  return { points: [...final, ...others], defaults: own, best: rank(better, goal)[0] ?? own };
+  return { points: [...final, ...others], defaults: own, best: rank(better, goal)[0] ?? own, isComplete };
 }
 
 interface Measured {
@@ -88,17 +90,17 @@ function beats(point: Point, defaults: Point, goal: Goal): boolean {
   return isBetter(point, defaults, goal) && wins.length >= LEAST_WINS * point.samples.length;
 }
 
-/** The coordinate search. */
+/** The coordinate search. @returns false if its time was up */
 async function climb(
   { defaults, axes, goal, used }: SearchOptions,
   measure: (settings: Settings, what: string) => Promise<Point>,
-): Promise<void> {
+): Promise<boolean> {
   let current = defaults;
   const isOver = (): boolean => used() >= SEARCH_SHARE;
   for (let pass = 0; pass < MOST_PASSES; pass++) {
     const before = keyOf(current);
     for (const axis of axes) {
-      if (isOver()) return;
+      if (isOver()) return false;
       let best = await measure(current, axis.name);
       let lowest = best.cost[goal.way];
       for (const line of linesOf(axis, current)) {
@@ -114,8 +116,9 @@ async function climb(
       }
       current = best.settings;
     }
-    if (keyOf(current) === before) return;
+    if (keyOf(current) === before) return !isOver();
   }
+  return true;
 }
 
 /** The settings to try: for an axis in order, from the present choice up and down; else all others. */

@@ -15,13 +15,13 @@ const best = pointOf({ ...settings, concurrency: 16 }, [{ ...sample, rate: 1100,
 const slow = pointOf({ ...settings, concurrency: 256 }, [{ ...sample, rate: 900 }], GOAL);
 const tuned: Tuned = {
   ...{ points: [defaults, best, slow], defaults, best, facts: FACTS, goal: GOAL, list: LIST_PRICES },
-  ...{ from: 'its golden.json', place: 'iris/model.onnx', loads: 9, seconds: 2, cores: 0.2 },
+  ...{ from: 'golden.json', place: 'iris/model.onnx', loads: 9, seconds: 2, cores: 0.2, isComplete: true },
 };
 
 test('the table has the front and the defaults, the highest rate first, and the choice as settings', () => {
   assert.deepEqual(
     reportLines(tuned, PLAIN).filter((line) => !line.startsWith('  https://')),
-    `iris/model.onnx, rows of its golden.json, 2 CPUs, 9 loads of 2.0 s
+    `iris/model.onnx, rows: golden.json, 2 CPUs, 9 loads of 2.0 s
 
   engines  batch  delay  weights  concurrency     rate      p99    memory  Run, request  Run, instance     GKE  GKE Spot
     2 × 1     64   0 ms   packed           16  1,100/s  20.0 ms  200.0 MB         $0.44         $0.034  $0.023   $0.0069  chosen
@@ -43,7 +43,8 @@ Chosen: 2 processes, 1 thread, batch 64, delay 0 ms, packed, concurrency 16: rat
 });
 
 test('if nothing is better the table says that the defaults are as good', () => {
-  const lines = reportLines({ ...tuned, points: [defaults, slow], best: defaults }, PLAIN);
+  const lines = reportLines({ ...tuned, points: [defaults, slow], best: defaults, isComplete: false }, PLAIN);
+  assert.ok(lines.includes('The time was up before the search had ended: a larger --budget may find more.'));
   assert.ok(lines.includes('The defaults are as good as anything that was measured.'));
   assert.equal(lines.filter((line) => line.endsWith('chosen, default')).length, 1);
 });
