@@ -18,6 +18,8 @@ export function createProgram(): Command {
     .description('Serves ONNX models over HTTP.')
     .version(readVersion(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this text')
+    // Every verb has options: without that word, each has its line.
+    .configureHelp({ subcommandTerm: (verb) => `${verb.name()} ${verb.usage().replace('[options] ', '')}` })
     .helpCommand('help [verb]', 'print the help text of a verb')
     .showSuggestionAfterError()
     .exitOverride()

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { GOLDEN_FILE } from '../../model/folder/layout.ts';
 import { findLocalModel } from '../samples/local-model.ts';
 import { formatBytes } from '../terminal/format.ts';
@@ -17,8 +17,8 @@ export async function run(options: GoldenArguments, context: VerbContext): Promi
     if (options[name] !== undefined)
       context.wrongUsage(`--${name.replace(/[A-Z]/, '-$&').toLowerCase()} needs --check URL`);
   const model = await findLocalModel(path, false);
-  const file = output ?? join(model.folder, GOLDEN_FILE);
-  const from = samples ?? findSamples(model);
+  const file = output ?? nearby(join(model.folder, GOLDEN_FILE));
+  const from = samples ?? nearby(findSamples(model));
   refuseExisting(file, force);
   progress.step('running the rows');
   const onRow = (done: number, total: number): void => {
@@ -46,4 +46,10 @@ export async function run(options: GoldenArguments, context: VerbContext): Promi
       ),
     ],
   };
+}
+
+/** A path below the current folder without that folder. */
+function nearby(path: string): string {
+  const below = relative('', path);
+  return below.startsWith('..') ? path : below;
 }

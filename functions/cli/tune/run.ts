@@ -69,7 +69,7 @@ export async function run(options: TuneArguments, context: VerbContext): Promise
     },
   });
   await bench.close();
-  const tuned: Tuned = { ...found, facts, goal, list, from, place: model.place, loads, seconds, cores };
+  const tuned: Tuned = { ...found, facts, goal, list, from, place: options.path, loads, seconds, cores };
   const written = project === undefined ? [] : write(project, found.best, goal);
   return {
     isGood: found.best.fault === undefined,
