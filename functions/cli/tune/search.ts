@@ -33,7 +33,7 @@ const LEAST_ROUNDS = 2;
 const MOST_ROUNDS = 7;
 const MOST_PASSES = 3;
 /** In so many of the rounds the choice must be better than the defaults that were measured beside it. */
-const LEAST_WINS = 2 / 3;
+const LEAST_WINS = 0.8;
 
 /**
  * Changes one part of the settings after the other, from the defaults on, and keeps what is better, until nothing is or the time is up.
