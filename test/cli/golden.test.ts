@@ -90,6 +90,12 @@ tolerance 0.0001: the largest difference, relative to values above 1
       1,
     ],
     [
+      'a folder that is not there to write to',
+      () => [IRIS, '-o', join(folder, 'nowhere/x.json')],
+      /nowhere\/x\.json: its folder does not exist\n$/,
+      1,
+    ],
+    [
       'a count that is none',
       () => [IRIS, '--count', '0'],
       /argument '0' is invalid\. It takes an integer from 1 to 1000\.\n$/,

@@ -5,7 +5,7 @@ import { formatBytes } from '../terminal/format.ts';
 import type { Outcome, VerbContext } from '../terminal/reporting.ts';
 import { table } from '../terminal/table.ts';
 import type { GoldenArguments } from './arguments.ts';
-import { findSamples, refuseExisting, writeGolden } from './files.ts';
+import { checkTarget, findSamples, writeGolden } from './files.ts';
 import { makeGolden } from './make-golden.ts';
 
 /** Makes golden.json. @throws ServingError as `makeGolden` does, and if the file exists */
@@ -19,7 +19,7 @@ export async function run(options: GoldenArguments, context: VerbContext): Promi
   const model = await findLocalModel(path, false);
   const file = output ?? nearby(join(model.folder, GOLDEN_FILE));
   const from = samples ?? nearby(findSamples(model));
-  refuseExisting(file, force);
+  checkTarget(file, force);
   progress.step('running the rows');
   const onRow = (done: number, total: number): void => {
     signal.throwIfAborted();
