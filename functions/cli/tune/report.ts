@@ -30,6 +30,8 @@ const BILL_TITLES: Readonly<Record<Way, string>> = {
   gke: 'GKE',
   gkeSpot: 'GKE Spot',
 };
+/** The defaults vary by less on a machine that does nothing else. */
+const USUAL_VARIATION = 1.2;
 /** Rows of the table: of many points that differ little, these are enough to choose. */
 const MOST_SHOWN = 12;
 const ways = Object.keys(WAYS) as Way[];
@@ -67,6 +69,13 @@ export function reportLines(tuned: Tuned, styles: Styles): string[] {
     ...list.sources.map((source) => `  ${source}`),
     ...(cores > 0.05
       ? [`The load generator used up to ${cores.toFixed(1)} of the CPUs: without it on the machine, rates are higher.`]
+      : []),
+    ...(tuned.variation > USUAL_VARIATION
+      ? [
+          styles.yellow(
+            `The rate of the defaults varied by a factor of ${tuned.variation.toFixed(1)}: something else uses the CPUs, and the results are rough.`,
+          ),
+        ]
       : []),
     ...(tuned.isComplete ? [] : ['The time was up before the search had ended: a larger --budget may find more.']),
     '',
@@ -126,6 +135,7 @@ function compare(best: Point, defaults: Point, { way }: Goal): string {
 /** The result for a machine. */
 export function jsonOf({
   isComplete,
+  variation,
   points,
   best,
   defaults,
@@ -157,6 +167,7 @@ export function jsonOf({
     p99Ms: goal.p99Ms ?? null,
     prices: list,
     isComplete,
+    variation,
     loads,
     secondsPerLoad: seconds,
     generatorCores: cores,

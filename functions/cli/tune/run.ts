@@ -1,3 +1,4 @@
+import { loadavg } from 'node:os';
 import { ServingError } from '../../errors.ts';
 import { LIST_PRICES, readPrices } from '../prices/prices.ts';
 import { findLocalModel } from '../samples/local-model.ts';
@@ -26,6 +27,8 @@ const FAILED: Sample = {
   errorRate: 1,
   generatorCores: 0,
 };
+/** The machine's load for each CPU above which results vary. */
+const MOST_BUSY = 0.5;
 /** CPUs that an instance of Cloud Run may have. */
 const CLOUD_RUN_CPUS = [1, 2, 4, 6, 8];
 
@@ -39,6 +42,9 @@ export async function run(options: TuneArguments, context: VerbContext): Promise
   if (project !== undefined) planSettings(project, {});
   progress.step('loading the model');
   const { facts, requests, from } = await prepare(model, options.rows, signal);
+  const [busy = 0] = loadavg();
+  if (busy > facts.cpus * MOST_BUSY && !options.json)
+    context.note(`other programs use the CPUs (load ${busy.toFixed(1)}): the results will vary`);
   const goal: Goal = { prices: list.prices, cpus: facts.cpus, way: options.bill, p99Ms: options.p99 };
   const seconds = Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, options.budget / LOADS / 1.5));
   const bench = createBench({ model: model.path, modelBytes: model.bytes, requests, seconds, signal });

@@ -19,6 +19,8 @@ export interface Found {
   readonly defaults: Point;
   /** The settings to use: never worse than the defaults, measured beside them. */
   readonly best: Point;
+  /** The highest rate of the defaults in the last rounds ÷ the lowest. */
+  readonly variation: number;
   /** The search has ended by itself, and not because its time was up. */
   readonly isComplete: boolean;
 }
@@ -28,12 +30,14 @@ const SEARCH_SHARE = 0.65;
 /** The most of the best that are measured again, beside the defaults. */
 const MOST_FINALISTS = 3;
 /** The least rounds in which they are measured, whatever the budget is. */
-const LEAST_ROUNDS = 2;
+const LEAST_ROUNDS = 3;
 /** More do not change a median. */
 const MOST_ROUNDS = 7;
 const MOST_PASSES = 3;
 /** In so many of the rounds the choice must be better than the defaults that were measured beside it. */
 const LEAST_WINS = 0.8;
+/** If the rates of the defaults differ by more than this factor from round to round, nothing can be said of other settings. */
+const MOST_VARIATION = 2;
 
 /**
  * Changes one part of the settings after the other, from the defaults on, and keeps what is better, until nothing is or the time is up.
@@ -64,9 +68,11 @@ export async function search(options: SearchOptions): Promise<Found> {
   }
   const final = pointsOf(last, goal);
   const [own, ...candidates] = final as [Point, ...Point[]];
-  const better = candidates.filter((point) => beats(point, own, goal));
+  const rates = own.samples.map(({ rate }) => rate);
+  const variation = Math.max(...rates) / Math.min(...rates);
+  const better = variation > MOST_VARIATION ? [] : candidates.filter((point) => beats(point, own, goal));
   const others = points.filter(({ settings }) => !last.has(keyOf(settings)));
-  return { points: [...final, ...others], defaults: own, best: rank(better, goal)[0] ?? own, isComplete };
+  return { points: [...final, ...others], defaults: own, best: rank(better, goal)[0] ?? own, variation, isComplete };
 }
 
 interface Measured {

@@ -15,7 +15,15 @@ const best = pointOf({ ...settings, concurrency: 16 }, [{ ...sample, rate: 1100,
 const slow = pointOf({ ...settings, concurrency: 256 }, [{ ...sample, rate: 900 }], GOAL);
 const tuned: Tuned = {
   ...{ points: [defaults, best, slow], defaults, best, facts: FACTS, goal: GOAL, list: LIST_PRICES },
-  ...{ from: 'golden.json', place: 'iris/model.onnx', loads: 9, seconds: 2, cores: 0.2, isComplete: true },
+  ...{
+    from: 'golden.json',
+    place: 'iris/model.onnx',
+    loads: 9,
+    seconds: 2,
+    cores: 0.2,
+    isComplete: true,
+    variation: 1.1,
+  },
 };
 
 test('the table has the front and the defaults, the highest rate first, and the choice as settings', () => {
@@ -43,9 +51,13 @@ Chosen: 2 processes, 1 thread, batch 64, delay 0 ms, packed, concurrency 16: rat
 });
 
 test('if nothing is better the table says that the defaults are as good', () => {
-  const lines = reportLines({ ...tuned, points: [defaults, slow], best: defaults, isComplete: false }, PLAIN);
+  const lines = reportLines(
+    { ...tuned, points: [defaults, slow], best: defaults, isComplete: false, variation: 2.34 },
+    PLAIN,
+  );
   assert.ok(lines.includes('The time was up before the search had ended: a larger --budget may find more.'));
   assert.ok(lines.includes('The defaults are as good as anything that was measured.'));
+  assert.ok(lines.some((line) => line.startsWith('The rate of the defaults varied by a factor of 2.3: ')));
   assert.equal(lines.filter((line) => line.endsWith('chosen, default')).length, 1);
 });
 
