@@ -2,15 +2,17 @@ import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { doctor } from './doctor.ts';
+import { golden } from './golden.ts';
 import { init } from './init.ts';
 import { optimize } from './optimize.ts';
 import { prune } from './prune.ts';
 import { quantize } from './quantize.ts';
 import { serve } from './serve.ts';
+import { tune } from './tune.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 /** The verbs, in the order of the help text. */
-export const VERBS: readonly Verb[] = [serve, init, doctor, optimize, quantize, prune];
+export const VERBS: readonly Verb[] = [serve, init, doctor, golden, optimize, quantize, prune, tune];
 
 const NAME = 'onnx-cloud-run';
 
@@ -20,6 +22,8 @@ export function createProgram(): Command {
     .description('Serves ONNX models over HTTP.')
     .version(readVersion(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this text')
+    // Every verb has options: without that word, each has its line.
+    .configureHelp({ subcommandTerm: (verb) => `${verb.name()} ${verb.usage().replace('[options] ', '')}` })
     .helpCommand('help [verb]', 'print the help text of a verb')
     .showSuggestionAfterError()
     .exitOverride()

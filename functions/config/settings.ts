@@ -365,6 +365,12 @@ export function environmentWith(given: GivenSettings): NodeJS.ProcessEnv {
   return { ...process.env, ...given };
 }
 
+/** The environment with these settings and no others: an empty value counts as unset. */
+export function environmentOf(given: GivenSettings): NodeJS.ProcessEnv {
+  const unset = Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, '']));
+  return { ...process.env, ...unset, ...given };
+}
+
 /** The text of a setting in the environment; undefined if it is not set. */
 export function textOfSetting(name: SettingName): string | undefined {
   return process.env[name]?.trim() || undefined;

@@ -10,7 +10,7 @@ export interface Capacity {
 }
 
 /** Bytes of the server's own process, with room for bodies in flight. Measured: 60 MB. */
-const SERVER_BYTES = 128 * 2 ** 20;
+export const SERVER_BYTES = 128 * 2 ** 20;
 /**
  * Bytes of an engine process without its model: Node, onnxruntime and its arenas, measured at 45 to 65 MB. The rest is for the
  * tensors of runs, of which most models have few. How much a run really takes is measured: see `createRunMemory`.

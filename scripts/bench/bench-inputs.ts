@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { transformSync } from 'esbuild';
-import { requestBytes } from './request.ts';
+import { requestBytes } from '../../functions/cli/loadtest/http/request.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 const BASELINES = ['framework', 'plain-http', 'constant'] as const;

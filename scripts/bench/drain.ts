@@ -14,8 +14,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type Connection, connect } from './connection.ts';
-import { requestBytes } from './request.ts';
+import { type Connection, connect } from '../../functions/cli/loadtest/http/connection.ts';
+import { requestBytes } from '../../functions/cli/loadtest/http/request.ts';
 
 export interface DrainResult {
   /** 2xx responses that were complete before the signal. */
@@ -85,30 +85,33 @@ export function drain(options: DrainOptions): Promise<DrainResult> {
     }
 
     function openOne(): void {
-      const connection = connect(port, {
-        onOpen() {
-          opened += 1;
-          send();
+      const connection = connect(
+        { port },
+        {
+          onOpen() {
+            opened += 1;
+            send();
+          },
+          onResponse(status, close) {
+            onAnswer(status, waiting.get(connection) ?? 0);
+            waiting.delete(connection);
+            if (close) connection.destroy();
+            else send();
+          },
+          onClose(error, partial) {
+            open.delete(connection);
+            const sentAt = waiting.get(connection);
+            waiting.delete(connection);
+            if (!settled && sentAt !== undefined) {
+              if (partial) fail('cut in the middle of an answer');
+              else if (sentAt < signalAt || error !== undefined) fail('cut without an answer');
+              else ends.push(performance.now());
+            }
+            if (performance.now() < signalAt) openOne();
+            else if (open.size === 0) finish();
+          },
         },
-        onResponse(status, close) {
-          onAnswer(status, waiting.get(connection) ?? 0);
-          waiting.delete(connection);
-          if (close) connection.destroy();
-          else send();
-        },
-        onClose(error, partial) {
-          open.delete(connection);
-          const sentAt = waiting.get(connection);
-          waiting.delete(connection);
-          if (!settled && sentAt !== undefined) {
-            if (partial) fail('cut in the middle of an answer');
-            else if (sentAt < signalAt || error !== undefined) fail('cut without an answer');
-            else ends.push(performance.now());
-          }
-          if (performance.now() < signalAt) openOne();
-          else if (open.size === 0) finish();
-        },
-      });
+      );
       function send(): void {
         waiting.set(connection, performance.now());
         connection.send(request);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from './connection.ts';
+import { connect } from '../../functions/cli/loadtest/http/connection.ts';
 
 const RETRY_MS = 2;
 
@@ -7,17 +7,20 @@ const RETRY_MS = 2;
 function askOnce(port: number, request: Buffer, signal: AbortSignal): Promise<number> {
   return new Promise((resolve) => {
     let answer = 0;
-    const connection = connect(port, {
-      onOpen: () => connection.send(request),
-      onResponse(status) {
-        answer = status;
-        connection.destroy();
+    const connection = connect(
+      { port },
+      {
+        onOpen: () => connection.send(request),
+        onResponse(status) {
+          answer = status;
+          connection.destroy();
+        },
+        onClose() {
+          signal.removeEventListener('abort', connection.destroy);
+          resolve(answer);
+        },
       },
-      onClose() {
-        signal.removeEventListener('abort', connection.destroy);
-        resolve(answer);
-      },
-    });
+    );
     signal.addEventListener('abort', connection.destroy);
   });
 }

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { requestBytes } from '../../functions/cli/loadtest/http/request.ts';
 import { startStorage } from '../../test/helpers/storage-server.ts';
 import { type ContestantSpec, startContestant } from './contestant.ts';
 import { COLUMNS } from './matrix-model.ts';
 import { makeMemoryGroup } from './memory-group.ts';
-import { requestBytes } from './request.ts';
 
 const BUCKET = 'bench-bucket';
 /** A file system in memory, as Cloud Run's is. */

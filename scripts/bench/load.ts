@@ -9,10 +9,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type Connection, connect } from './connection.ts';
-import { createHistogram } from './histogram.ts';
+import { createHistogram } from '../../functions/cli/loadtest/generator/histogram.ts';
+import { type Connection, connect } from '../../functions/cli/loadtest/http/connection.ts';
+import { requestBytes } from '../../functions/cli/loadtest/http/request.ts';
 import { probe } from './probe.ts';
-import { requestBytes } from './request.ts';
 
 export interface LoadResult {
   requests: number;
@@ -97,28 +97,31 @@ export function load(options: LoadOptions): Promise<LoadResult> {
         waiting = true;
         connection.send(request);
       }
-      const connection = connect(port, {
-        onOpen: () => sendNext(performance.now()),
-        onResponse(status, close) {
-          if (stopped) return;
-          const now = performance.now();
-          waiting = false;
-          answered += 1;
-          if (status >= 200 && status < 300) histogram.record(now - sentAt);
-          statuses.set(status, (statuses.get(status) ?? 0) + 1);
-          closing = close;
-          if (requests > 0 && answered >= requests) stop();
-          else if (close) connection.destroy();
-          else sendNext(now);
+      const connection = connect(
+        { port },
+        {
+          onOpen: () => sendNext(performance.now()),
+          onResponse(status, close) {
+            if (stopped) return;
+            const now = performance.now();
+            waiting = false;
+            answered += 1;
+            if (status >= 200 && status < 300) histogram.record(now - sentAt);
+            statuses.set(status, (statuses.get(status) ?? 0) + 1);
+            closing = close;
+            if (requests > 0 && answered >= requests) stop();
+            else if (close) connection.destroy();
+            else sendNext(now);
+          },
+          onClose() {
+            open.delete(connection);
+            if (stopped) return;
+            if (waiting) issued -= 1;
+            if (!closing || waiting) errors += 1;
+            setTimeout(openOne, closing && !waiting ? 0 : RECONNECT_MS);
+          },
         },
-        onClose() {
-          open.delete(connection);
-          if (stopped) return;
-          if (waiting) issued -= 1;
-          if (!closing || waiting) errors += 1;
-          setTimeout(openOne, closing && !waiting ? 0 : RECONNECT_MS);
-        },
-      });
+      );
       open.add(connection);
     }
 

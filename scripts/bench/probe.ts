@@ -1,5 +1,5 @@
-import { type Connection, connect } from './connection.ts';
-import { createHistogram } from './histogram.ts';
+import { createHistogram } from '../../functions/cli/loadtest/generator/histogram.ts';
+import { type Connection, connect } from '../../functions/cli/loadtest/http/connection.ts';
 
 export interface ProbeResult {
   requests: number;
@@ -53,21 +53,24 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
         connection.send(request);
       },
     };
-    const connection = connect(port, {
-      onResponse(status, close) {
-        waiting = false;
-        latency.record(performance.now() - sentAt);
-        if (close) connection.destroy();
-        else idle.push(slot);
-        settle(status >= 200 && status < 300);
+    const connection = connect(
+      { port },
+      {
+        onResponse(status, close) {
+          waiting = false;
+          latency.record(performance.now() - sentAt);
+          if (close) connection.destroy();
+          else idle.push(slot);
+          settle(status >= 200 && status < 300);
+        },
+        onClose() {
+          open.delete(connection);
+          const at = idle.indexOf(slot);
+          if (at !== -1) idle.splice(at, 1);
+          if (waiting) settle(false);
+        },
       },
-      onClose() {
-        open.delete(connection);
-        const at = idle.indexOf(slot);
-        if (at !== -1) idle.splice(at, 1);
-        if (waiting) settle(false);
-      },
-    });
+    );
     open.add(connection);
     slot.send();
   }

@@ -7,7 +7,7 @@
  * full, and counts the response's newlines without creating strings.
  */
 import { parseArgs } from 'node:util';
-import { connect } from './connection.ts';
+import { connect } from '../../functions/cli/loadtest/http/connection.ts';
 import { createLineCount } from './line-count.ts';
 
 export interface StreamResult {
@@ -96,19 +96,22 @@ export function stream(options: StreamOptions): Promise<StreamResult> {
     }
 
     const bound = setTimeout(() => finish(`no end within ${boundSeconds} s`), boundSeconds * 1000);
-    const connection = connect(port, {
-      onOpen() {
-        startedAt = performance.now();
-        connection.send(Buffer.from(`${head.join('\r\n')}\r\n\r\n`));
-        pump();
+    const connection = connect(
+      { port },
+      {
+        onOpen() {
+          startedAt = performance.now();
+          connection.send(Buffer.from(`${head.join('\r\n')}\r\n\r\n`));
+          pump();
+        },
+        onBody: lines.push,
+        onResponse(code) {
+          status = code;
+          finish();
+        },
+        onClose: (error) => finish(error?.message ?? 'the connection closed before the end of the answer'),
       },
-      onBody: lines.push,
-      onResponse(code) {
-        status = code;
-        finish();
-      },
-      onClose: (error) => finish(error?.message ?? 'the connection closed before the end of the answer'),
-    });
+    );
     connection.onDrain(pump);
   });
 }

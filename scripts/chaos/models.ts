@@ -1,8 +1,8 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { requestBytes } from '../../functions/cli/loadtest/http/request.ts';
 import { DATA_TYPES } from '../../functions/onnx/data-type.ts';
 import { graph, initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
-import { requestBytes } from '../bench/request.ts';
 import { BENCH_MODELS } from '../bench-models.ts';
 import { IDENTITY, SLOW, writeFixture } from '../conformance/fixture.ts';
 import type { MakeWork } from './clients/load.ts';

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import {
   type Config,
   ConfigError,
+  environmentOf,
   readConfig,
   readProbeAddress,
   SETTINGS,
@@ -504,4 +505,15 @@ test('required signatures and the keys that verify them are set together', (t) =
     () => readConfig({ MODEL_SIGNATURE: 'required', MODEL_PUBLIC_KEY_FILE: file }),
     /it takes the path of a PEM/,
   );
+});
+
+test('an environment of given settings has no other setting of this process, and all variables that are none', (t) => {
+  const before = { ...process.env };
+  t.after(() => {
+    process.env = before;
+  });
+  Object.assign(process.env, { AUTH_TOKEN_FILE: '/run/token', MAX_BATCH_SIZE: '7', LANG: 'C' });
+  const env = environmentOf({ MAX_BATCH_SIZE: '9' });
+  assert.deepEqual([env.LANG, env.MAX_BATCH_SIZE, env.AUTH_TOKEN_FILE], ['C', '9', '']);
+  assert.deepEqual(readConfig(env), readConfig({ MAX_BATCH_SIZE: '9' }));
 });

@@ -139,7 +139,7 @@ test('a server that is not ready in time fails with its last response, and no ro
   stub.notReady = new Array(100).fill({ status: 503, body: '{"error":"holds 3 models: set MODEL_NAME"}' });
   const { code, lines } = await smoke(['--wait', '1']);
   assert.equal(code, 1);
-  assert.deepEqual(lines, ['FAILED  ready: not after 1 s: 503 {"error":"holds 3 models: set MODEL_NAME"}']);
+  assert.deepEqual(lines, ['FAILED  ready: not ready after 1 s: 503 {"error":"holds 3 models: set MODEL_NAME"}']);
 });
 
 test('with --audience a private server gets a token for that audience, from the metadata server', async () => {

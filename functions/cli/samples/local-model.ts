@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { type ModelFiles, readFiles } from '../../model/folder/files.ts';
-import { chooseVersion, type Layout, readLayout } from '../../model/folder/layout.ts';
+import { chooseVersion, GOLDEN_FILE, type Layout, readLayout } from '../../model/folder/layout.ts';
 import { weightPaths } from '../../model/folder/weights.ts';
 import { createFileSource } from '../../model/sources/file.ts';
 import { inspectModel } from '../../onnx/inspect.ts';
@@ -17,9 +17,10 @@ export interface LocalModel extends ModelFiles {
  * Finds the files of a model as the server does: of a `.onnx` file with what lies beside it, or of the highest version in a
  * model's folder, or in a folder with one model.
  * @param path of the file or the folder
+ * @param readsGolden false: its golden.json, which is to be replaced, is not read
  * @throws ServingError `MODEL_FAILED` that says what is expected, or which file is wrong
  */
-export async function findLocalModel(path: string): Promise<LocalModel> {
+export async function findLocalModel(path: string, readsGolden = true): Promise<LocalModel> {
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path))
     throw failed(`${path}: expected a model on this machine, a .onnx file or a folder: copy it first`);
   const found = statSync(path, { throwIfNoEntry: false });
@@ -27,7 +28,12 @@ export async function findLocalModel(path: string): Promise<LocalModel> {
   if (found.isFile() && !path.endsWith('.onnx'))
     throw failed(`${path}: a model is a file whose name ends in .onnx, or a folder`);
   const source = createFileSource(path);
-  const layout = readLayout(source.root, await source.list(AbortSignal.timeout(LISTING_MS)));
+  const entries = await source.list(AbortSignal.timeout(LISTING_MS));
+  const isRead = (file: string): boolean => readsGolden || basename(file) !== GOLDEN_FILE;
+  const layout = readLayout(
+    source.root,
+    entries.filter((entry) => isRead(entry.path)),
+  );
   const version = chooseVersion(layout, nameOf(layout, path), undefined);
   const folder = found.isFile() ? join(source.root, '..') : join(source.root, version.folder);
   const file = join(folder, version.file);

@@ -2,11 +2,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readRowIndependence } from '../../../functions/batching/read-row-independence.ts';
+import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
 import { model, node, value } from '../../../functions/onnx/proto/build.ts';
 import { forest } from '../../../test/helpers/graphs/trees.ts';
 import { encoder } from '../encoder-graph.ts';
 import { raceServers, raceTable, series } from '../race.ts';
-import { requestBytes } from '../request.ts';
 import { type Bar, judge, ratios, spread, unmeasured } from '../summary.ts';
 import { NOT_BUILT, PRODUCT, present, type Workload } from '../workload.ts';
 

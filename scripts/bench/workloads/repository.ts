@@ -1,9 +1,9 @@
+import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
 import { addConstant } from '../../../test/helpers/models.ts';
 import { startStorage } from '../../../test/helpers/storage-server.ts';
 import { startContestant } from '../contestant.ts';
 import { metricOf } from '../figures.ts';
 import { canMeasureMemory, treePss } from '../memory.ts';
-import { requestBytes } from '../request.ts';
 import { type Bar, judge, spread, unmeasured } from '../summary.ts';
 import { figure, table } from '../table.ts';
 import { NOT_BUILT, type Workload } from '../workload.ts';

@@ -1,4 +1,4 @@
-import { type Connection, connect } from '../../bench/connection.ts';
+import { type Connection, connect } from '../../../functions/cli/loadtest/http/connection.ts';
 
 /** A response; `status` is 0 if the connection ended first. */
 export interface Reply {
@@ -29,24 +29,27 @@ export function createClient(port: number): Client {
   }
 
   function open(): Connection {
-    const opened = connect(port, {
-      onBody(bytes, from, to) {
-        text += bytes.toString('latin1', from, to);
-      },
-      onResponse(status, close, retryAfter) {
-        const reply = { status, retryAfter, text };
-        if (close) {
+    const opened = connect(
+      { port },
+      {
+        onBody(bytes, from, to) {
+          text += bytes.toString('latin1', from, to);
+        },
+        onResponse(status, close, retryAfter) {
+          const reply = { status, retryAfter, text };
+          if (close) {
+            connection = undefined;
+            opened.destroy();
+          }
+          finish(reply);
+        },
+        onClose() {
+          if (connection !== opened) return;
           connection = undefined;
-          opened.destroy();
-        }
-        finish(reply);
+          finish(NONE);
+        },
       },
-      onClose() {
-        if (connection !== opened) return;
-        connection = undefined;
-        finish(NONE);
-      },
-    });
+    );
     return opened;
   }
 

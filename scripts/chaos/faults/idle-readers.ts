@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { requestBytes } from '../../bench/request.ts';
+import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
 import { type Attack, repeat, type StartAttack } from '../attack.ts';
 import { openLoop } from '../clients/load.ts';
 import { connectedPorts, openSocket } from '../clients/sockets.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { requestBytes } from '../../bench/request.ts';
+import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
 import { createClient } from '../clients/client.ts';
 import { closedLoop, type MakeWork, runFor } from '../clients/load.ts';
 import { measurePeak } from '../clients/peak.ts';

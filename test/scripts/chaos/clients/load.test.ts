@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { requestBytes } from '../../../../scripts/bench/request.ts';
+import { requestBytes } from '../../../../functions/cli/loadtest/http/request.ts';
 import { createClient } from '../../../../scripts/chaos/clients/client.ts';
 import { closedLoop, type MakeWork, openLoop } from '../../../../scripts/chaos/clients/load.ts';
 import { gapMs } from '../../../../scripts/chaos/figures.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createHistogram } from '../../../scripts/bench/histogram.ts';
+import { createHistogram } from '../../../../functions/cli/loadtest/generator/histogram.ts';
 
 /** A value between `low` and `high` ms, spread evenly over the decades; a fixed sequence. */
 function* spread(low: number, high: number, count: number): Generator<number> {

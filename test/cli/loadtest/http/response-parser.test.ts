@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createResponseParser } from '../../../scripts/bench/response-parser.ts';
+import { createResponseParser } from '../../../../functions/cli/loadtest/http/response-parser.ts';
 
 const FIXED =
   'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\nKeep-Alive: timeout=5\r\n\r\nhello';

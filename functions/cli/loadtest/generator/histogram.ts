@@ -5,7 +5,7 @@ const HALF = LINEAR / 2;
 const UNITS_PER_MS = 10_000;
 const MAX_UNITS = 2 ** 31 - 1;
 
-interface Histogram {
+export interface Histogram {
   /** Counts one latency in milliseconds, without allocating. */
   record(ms: number): void;
   /** The quantile `q` (0 to 1) in ms; 0 without records. */
@@ -13,7 +13,23 @@ interface Histogram {
   /** The largest record, exactly, in ms. */
   max(): number;
   count(): number;
+  /** The mean of the records, in ms; 0 without records. */
+  mean(): number;
   clear(): void;
+  /** The records as plain data, which another thread may get. */
+  snapshot(): HistogramSnapshot;
+  /** Adds the records of another histogram. */
+  add(other: HistogramSnapshot): void;
+  /** The buckets that have records, in ascending order: the value in their middle, in ms, and the records. */
+  buckets(): [ms: number, count: number][];
+}
+
+/** The records of a histogram. */
+export interface HistogramSnapshot {
+  readonly counts: Float64Array;
+  readonly count: number;
+  readonly sum: number;
+  readonly max: number;
 }
 
 function bucketOf(units: number): number {
@@ -34,13 +50,13 @@ function middleOf(bucket: number): number {
  */
 export function createHistogram(): Histogram {
   const counts = new Float64Array(bucketOf(MAX_UNITS) + 1);
-  let count = 0;
-  let max = 0;
+  let [count, sum, max] = [0, 0, 0];
   return {
     record(ms) {
       const units = Math.min(MAX_UNITS, Math.max(0, Math.round(ms * UNITS_PER_MS)));
       counts[bucketOf(units)]! += 1;
       count += 1;
+      sum += ms;
       if (ms > max) max = ms;
     },
     quantile(q) {
@@ -54,10 +70,21 @@ export function createHistogram(): Histogram {
     },
     max: () => max,
     count: () => count,
+    mean: () => (count === 0 ? 0 : sum / count),
     clear() {
       counts.fill(0);
-      count = 0;
-      max = 0;
+      [count, sum, max] = [0, 0, 0];
     },
+    snapshot: () => ({ counts: counts.slice(), count, sum, max }),
+    add(other) {
+      for (const [bucket, records] of other.counts.entries()) if (records > 0) counts[bucket]! += records;
+      count += other.count;
+      sum += other.sum;
+      max = Math.max(max, other.max);
+    },
+    buckets: () =>
+      Array.from(counts.entries()).flatMap(([bucket, records]) =>
+        records > 0 ? [[middleOf(bucket) / UNITS_PER_MS, records]] : [],
+      ),
   };
 }

@@ -43,6 +43,32 @@ function decimal(bytes: Buffer, from: number, to: number): number {
   return value;
 }
 
+/** The fields of a response that are needed. */
+interface Fields {
+  length: number;
+  chunked: boolean;
+  close: boolean;
+  /** Seconds. */
+  retryAfter: number;
+}
+
+const NO_FIELDS: Fields = { length: NO_LENGTH, chunked: false, close: false, retryAfter: Number.NaN };
+
+/** Reads a header line. The needed fields start with c, t or r, and have their colons at 10, 11, 14 and 17. */
+function readField(fields: Fields, bytes: Buffer, from: number, to: number): void {
+  const first = bytes[from]! | 32;
+  if (first === 99 && bytes[from + 14] === COLON && lower(bytes, from, from + 14) === 'content-length') {
+    fields.length = decimal(bytes, from + 15, to);
+    if (!Number.isInteger(fields.length)) throw new Error(`bad header: ${text(bytes, from, to)}`);
+  } else if (first === 99 && bytes[from + 10] === COLON && lower(bytes, from, from + 10) === 'connection') {
+    fields.close = lower(bytes, from + 11, to) === 'close';
+  } else if (first === 116 && bytes[from + 17] === COLON && lower(bytes, from, from + 17) === 'transfer-encoding') {
+    fields.chunked = lower(bytes, from + 18, to).endsWith('chunked');
+  } else if (first === 114 && bytes[from + 11] === COLON && lower(bytes, from, from + 11) === 'retry-after') {
+    fields.retryAfter = decimal(bytes, from + 12, to);
+  }
+}
+
 /**
  * Parses the parts of an HTTP/1.1 response that a correct load generator needs: status, Content-Length or chunked framing,
  * Connection: close and Retry-After. It reads bytes, and usually creates no strings.
@@ -50,18 +76,15 @@ function decimal(bytes: Buffer, from: number, to: number): number {
 export function createResponseParser(events: ResponseEvents): ResponseParser {
   let state: State = 'status';
   let status = 0;
-  let length = NO_LENGTH;
-  let chunked = false;
-  let close = false;
-  let retryAfter = Number.NaN;
+  const fields: Fields = { ...NO_FIELDS };
   let left = 0;
   let cut: Buffer | undefined;
 
   function finish(): void {
-    const [was, closing] = [status, close];
+    const was = status;
     state = 'status';
     status = 0;
-    events.onResponse(was, closing, retryAfter);
+    events.onResponse(was, fields.close, fields.retryAfter);
   }
 
   function beginBody(): void {
@@ -70,11 +93,12 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
       return;
     }
     if (status === 204 || status === 304) finish();
-    else if (chunked) state = 'chunk-size';
-    else if (length === NO_LENGTH) throw new Error(`a ${status} response with neither Content-Length nor chunks`);
-    else if (length === 0) finish();
+    else if (fields.chunked) state = 'chunk-size';
+    else if (fields.length === NO_LENGTH)
+      throw new Error(`a ${status} response with neither Content-Length nor chunks`);
+    else if (fields.length === 0) finish();
     else {
-      left = length;
+      left = fields.length;
       state = 'body';
     }
   }
@@ -84,30 +108,13 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
     if (bytes[from] !== H || bytes[from + 4] !== SLASH || !(status >= 100 && status < 600)) {
       throw new Error(`not an HTTP/1.1 status line: ${JSON.stringify(text(bytes, from, Math.min(to, from + 40)))}`);
     }
-    length = NO_LENGTH;
-    chunked = false;
-    close = false;
-    retryAfter = Number.NaN;
+    Object.assign(fields, NO_FIELDS);
     state = 'header';
   }
 
   function onHeaderLine(bytes: Buffer, from: number, to: number): void {
-    if (to === from) {
-      beginBody();
-      return;
-    }
-    // The fields that are needed start with c, t or r, and have their colons at 10, 11, 14 and 17.
-    const first = bytes[from]! | 32;
-    if (first === 99 && bytes[from + 14] === COLON && lower(bytes, from, from + 14) === 'content-length') {
-      length = decimal(bytes, from + 15, to);
-      if (!Number.isInteger(length)) throw new Error(`bad header: ${text(bytes, from, to)}`);
-    } else if (first === 99 && bytes[from + 10] === COLON && lower(bytes, from, from + 10) === 'connection') {
-      close = lower(bytes, from + 11, to) === 'close';
-    } else if (first === 116 && bytes[from + 17] === COLON && lower(bytes, from, from + 17) === 'transfer-encoding') {
-      chunked = lower(bytes, from + 18, to).endsWith('chunked');
-    } else if (first === 114 && bytes[from + 11] === COLON && lower(bytes, from, from + 11) === 'retry-after') {
-      retryAfter = decimal(bytes, from + 12, to);
-    }
+    if (to === from) beginBody();
+    else readField(fields, bytes, from, to);
   }
 
   function onLine(bytes: Buffer, from: number, to: number): void {
