@@ -5,7 +5,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
-import { createReport } from '../functions/cli/report.ts';
+import { createReport } from '../functions/cli/serve/report.ts';
 import { buildIfNeeded } from './build-if-needed.ts';
 import { printHelp } from './command-line.ts';
 

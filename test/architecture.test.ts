@@ -11,9 +11,11 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/loadtest'],
+    ['cli/init', 'cli/serve', 'cli/loadtest'],
     ['cli/loadtest/generator'],
     ['cli/loadtest/http'],
+    ['cli/terminal'],
+    ['cli/verb.ts'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
@@ -60,8 +62,9 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
-    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/verb.ts'],
+    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
+    'log-update': ['cli/terminal/progress.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     zod: [
       'access/token-file.ts',

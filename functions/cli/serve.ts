@@ -60,7 +60,7 @@ async function start(command: Command, model: string | undefined, { port, host, 
     ...(host !== undefined && { HOST: host }),
     ...(isQuiet && { LOG_LEVEL: 'warning' }),
   };
-  const [{ main }, { createReport }] = await Promise.all([import('../container.ts'), import('./report.ts')]);
+  const [{ main }, { createReport }] = await Promise.all([import('../container.ts'), import('./serve/report.ts')]);
   const isReported = process.stderr.isTTY || !isInProduction();
   main(given, isReported ? createReport({ isQuiet, opensPage: open, endsIfFailed: isFile(model) }) : undefined);
 }

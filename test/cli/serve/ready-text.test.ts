@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { addressLines, exampleCall } from '../../functions/cli/ready-text.ts';
-import { createRowDecoder } from '../../functions/model/folder/rows.ts';
-import type { Signature } from '../../functions/tensor/tensor.ts';
+import { addressLines, exampleCall } from '../../../functions/cli/serve/ready-text.ts';
+import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
+import type { Signature } from '../../../functions/tensor/tensor.ts';
 
 const ADDRESS = { url: 'http://localhost:8080', hasPage: true, needsToken: false };
 

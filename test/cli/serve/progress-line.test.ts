@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatBytes, progressLine } from '../../functions/cli/progress-line.ts';
+import { progressLine } from '../../../functions/cli/serve/progress-line.ts';
 
 const URI = 'gs://models/iris';
 
@@ -24,15 +24,4 @@ test('a line is shorter than the terminal is wide', () => {
   const status = { phase: 'fetching', fetched: 1, bytes: 2, seconds: 0 } as const;
   assert.equal(progressLine(status, URI, 20), `loading ${URI}`.slice(0, 19));
   assert.equal(progressLine(status, URI, 0), progressLine(status, URI, 80), 'a terminal that does not say it');
-});
-
-test('bytes have a decimal unit', () => {
-  assert.deepEqual([0, 999, 1000, 1_540_000, 2e9, 5e12].map(formatBytes), [
-    '0 bytes',
-    '999 bytes',
-    '1.0 kB',
-    '1.5 MB',
-    '2.0 GB',
-    '5000.0 GB',
-  ]);
 });

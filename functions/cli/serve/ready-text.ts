@@ -1,5 +1,5 @@
-import type { Generation } from '../model/serving/generation.ts';
-import { makeExamples } from '../routes/openapi/example.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { makeExamples } from '../../routes/openapi/example.ts';
 
 /** Where a server is reached, and what it needs of callers. */
 export interface Address {

@@ -1,9 +1,9 @@
-import type { App } from '../app.ts';
-import type { Config } from '../config/settings.ts';
-import type { Supervisor } from '../container.ts';
-import type { ServingError } from '../errors.ts';
-import type { Generation } from '../model/serving/generation.ts';
-import type { Logger } from '../telemetry/log/logger.ts';
+import type { App } from '../../app.ts';
+import type { Config } from '../../config/settings.ts';
+import type { Supervisor } from '../../container.ts';
+import type { ServingError } from '../../errors.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import type { Logger } from '../../telemetry/log/logger.ts';
 import { openPage } from './open-page.ts';
 import { progressLine } from './progress-line.ts';
 import { type Address, addressLines, exampleCall } from './ready-text.ts';
