@@ -31,6 +31,7 @@ const { metafile } = await build({
     'smoke-test': 'scripts/smoke-test.ts',
     'body-thread': 'functions/routes/body-thread.ts',
     cli: 'functions/cli/main.ts',
+    'loadtest-thread': 'functions/cli/loadtest/generator/thread.ts',
   },
   outdir: made,
   bundle: true,

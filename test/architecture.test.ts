@@ -11,7 +11,8 @@ const CLIENT = join(import.meta.dirname, '..', 'clients/typescript/src');
 const RULES: Rules = {
   order: [
     ['cli'],
-    ['cli/init', 'cli/serve', 'cli/loadtest'],
+    ['cli/init', 'cli/serve', 'cli/loadtest', 'cli/loadtest/report'],
+    ['cli/loadtest/requests'],
     ['cli/loadtest/generator'],
     ['cli/loadtest/http'],
     ['cli/samples'],
@@ -63,7 +64,15 @@ const RULES: Rules = {
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
     '@node-rs/crc32': ['model/sources/crc32c.ts'],
     '@redis/client': ['model/sources/redis/connection.ts'],
-    commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
+    commander: [
+      'cli/init.ts',
+      'cli/loadtest.ts',
+      'cli/loadtest/options.ts',
+      'cli/program.ts',
+      'cli/serve.ts',
+      'cli/terminal/reporting.ts',
+      'cli/verb.ts',
+    ],
     papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],

@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { init } from './init.ts';
+import { loadtest } from './loadtest.ts';
 import { serve } from './serve.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 /** The verbs, in the order of the help text. */
-export const VERBS: readonly Verb[] = [serve, init];
+export const VERBS: readonly Verb[] = [serve, init, loadtest];
 
 const NAME = 'onnx-cloud-run';
 

@@ -32,7 +32,7 @@ const WRONG: [args: string[], line: RegExp][] = [
     /^onnx-cloud-run: unknown command 'model\.onnx'\. To serve a model: onnx-cloud-run serve model\.onnx\n$/,
   ],
   [['gs://bucket/m', '--open'], /^onnx-cloud-run: .* To serve a model: onnx-cloud-run serve gs:\/\/bucket\/m\n$/],
-  [['help', 'surve'], /^onnx-cloud-run: unknown command 'surve': the commands are serve, init\n$/],
+  [['help', 'surve'], /^onnx-cloud-run: unknown command 'surve': the commands are serve, init, loadtest\n$/],
   [['serve', '--prt', '1'], /^onnx-cloud-run: unknown option '--prt' \(Did you mean --port\?\)\n$/],
   [['serve', '--port'], /^onnx-cloud-run: option '-p, --port <port>' argument missing\n$/],
   [['serve', '--port', 'x'], /^onnx-cloud-run: .* argument 'x' is invalid\. It takes a port, 0 to 65535.*\n$/],
