@@ -29,9 +29,11 @@ if (missing.some(({ optional }) => !optional) && (process.env.CI ?? '') !== '') 
 run(['scripts/build.ts']);
 const nameOf = (file: string): string => basename(file, '.system.ts');
 const files = globSync('test/system/**/*.system.ts').filter((file) => !left.includes(nameOf(file)));
-// chaos measures the server under load, redis-faults times of Redis; those of Docker share an image, a network and names of containers.
+// chaos and cli-loadtest-wrk measure the server under load, redis-faults times of Redis; those of Docker share an image, a network and names of containers.
 const docker = SYSTEM_PROGRAMS.filter(({ name }) => name.startsWith('docker')).flatMap(({ tests }) => tests);
-const oneByOne = files.filter((file) => ['chaos', 'redis-faults', ...docker].includes(nameOf(file)));
+const oneByOne = files.filter((file) =>
+  ['chaos', 'cli-loadtest-wrk', 'redis-faults', ...docker].includes(nameOf(file)),
+);
 test(
   files.filter((file) => !oneByOne.includes(file)),
   availableParallelism(),

@@ -29,6 +29,8 @@ export function createSimulatedClock(): Clock & { run(): void; delay(ms: number)
   };
 }
 
+type SimulatedResponse = { readonly status: number; readonly retryAfter?: number } | 'close' | undefined;
+
 interface ServerOptions {
   /** Time of a request on one of the workers. */
   readonly serviceMs: number;
@@ -36,12 +38,12 @@ interface ServerOptions {
   /** The server does nothing from `from` to `to`, in ms. */
   readonly pause?: { readonly from: number; readonly to: number };
   /** The response of a request; undefined: none, ever. 'close': the connection is closed in place of it. */
-  respond?(nth: number): { status: number; retryAfter?: number } | 'close' | undefined;
+  readonly respond?: (nth: number) => SimulatedResponse;
 }
 
 /** A server on a simulated clock: requests queue for its workers, first come, first served. */
 export function createSimulatedServer(clock: Clock, options: ServerOptions) {
-  const { serviceMs, workers = 1, pause, respond = () => ({ status: 200 }) } = options;
+  const { serviceMs, workers = 1, pause, respond = (): SimulatedResponse => ({ status: 200 }) } = options;
   const freeAt = new Array<number>(workers).fill(0);
   let [requests, opened, open] = [0, 0, 0];
   const sentAt: number[] = [];

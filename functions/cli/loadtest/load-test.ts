@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { formatCount, formatMs } from '../terminal/format.ts';
 import type { Outcome, VerbContext } from '../terminal/reporting.ts';
 import { type Capacity, findCapacity } from './capacity.ts';
@@ -58,6 +59,8 @@ export async function runLoadTest(url: string, options: LoadTestOptions, context
   const target = readTarget(url, options.ca);
   if (typeof target === 'string') return context.wrongUsage(target);
   const { signal, progress } = context;
+  // A report that cannot be written is better known before the load.
+  if (options.html !== undefined) accessSync(dirname(resolve(options.html)), constants.W_OK);
   const headers = await readCredentials(options, target);
   progress.step(`describing ${target.origin}`);
   const plan = await planRequests(options, { target, headers, timeoutMs: DESCRIBE_MS, signal });

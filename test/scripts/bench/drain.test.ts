@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
-import { drain } from '../../../scripts/bench/drain.ts';
 import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
+import { drain } from '../../../scripts/bench/drain.ts';
 
 const CONNECTIONS = 8;
 

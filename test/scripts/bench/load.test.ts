@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
 import { load } from '../../../scripts/bench/load.ts';
 import { probe } from '../../../scripts/bench/probe.ts';
-import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
 
 async function listen(t: TestContext, listener: RequestListener): Promise<number> {
   const server = createServer(listener).listen(0, '127.0.0.1');

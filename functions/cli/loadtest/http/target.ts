@@ -23,8 +23,8 @@ export interface Target {
 export function readTarget(text: string, caFile?: string): Target | string {
   const url = URL.parse(text);
   const example = 'expected the URL of a server, such as http://localhost:8080';
-  if (url === null || !/^https?:\/\//i.test(text)) return `${text}: ${example}`;
-  if (url.hostname === '') return `${text}: it has no host; ${example}`;
+  // A URL parser takes the path of http:///path for a host.
+  if (url === null || !/^https?:\/\/[^/\\?#]/i.test(text)) return `${text}: ${example}`;
   if (url.username !== '' || url.password !== '')
     return 'the URL has a user name or a password: give a token with --token or --token-file';
   if (url.hash !== '') return `${text}: a request has no part after #`;

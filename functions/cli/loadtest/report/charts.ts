@@ -25,7 +25,7 @@ export function latencyChart({ histogram, latency }: LoadResult): string {
   const part = (ms: number): number => (Math.log10(Math.max(ms, 1e-3)) - from) / (to - from);
   const counts = new Array<number>(BARS).fill(0);
   for (const [ms, count] of histogram) counts[Math.min(BARS - 1, Math.max(0, Math.floor(part(ms) * BARS)))]! += count;
-  const most = Math.max(...counts);
+  const most = axisEnd(Math.max(...counts));
   const bars = counts.map((count, i) => {
     if (count === 0) return '';
     const edge = (at: number): string => formatMs(10 ** (from + (at / BARS) * (to - from)));
@@ -48,12 +48,12 @@ export function latencyChart({ histogram, latency }: LoadResult): string {
 export function throughputChart({ bins, seconds }: LoadResult): string {
   const perSecond = (values: readonly number[]): number[] => values.map((count) => count / bins.seconds);
   const [ok, failed] = [perSecond(bins.ok), perSecond(bins.failed)];
-  const most = Math.max(1, ...ok, ...failed);
+  const most = axisEnd(Math.max(...ok, ...failed));
   const point = (value: number, i: number, all: readonly number[]): string =>
     `${x((i + 0.5) / all.length)},${y(value / most)}`;
   const line = (values: readonly number[], name: string): string =>
     `<polyline class="${name}" points="${values.map(point).join(' ')}"/>`;
-  const ticks = Array.from({ length: TICKS + 1 }, (_, i): Tick => [i / TICKS, formatMs((seconds * 1000 * i) / TICKS)]);
+  const ticks = Array.from({ length: TICKS + 1 }, (_, i): Tick => [i / TICKS, timeText((seconds * 1000 * i) / TICKS)]);
   const lines = line(ok, 'ok') + (failed.some((value) => value > 0) ? line(failed, 'failed') : '');
   return chart('Responses per second over time', axes(ticks, scale(most)) + lines);
 }
@@ -61,19 +61,29 @@ export function throughputChart({ bins, seconds }: LoadResult): string {
 /** The 99th percentile of each trial of a search, by its rate. */
 export function trialChart(trials: readonly RateTrial[]): string {
   const sorted = trials.toSorted((a, b) => a.rate - b.rate);
-  const mostRate = sorted.at(-1)!.rate;
-  const most = Math.max(...sorted.map(({ result }) => result.latency.p99), 1e-3);
+  const mostRate = axisEnd(sorted.at(-1)!.rate);
+  const most = axisEnd(Math.max(...sorted.map(({ result }) => result.latency.p99), 1e-3));
   const dots = sorted.map(
     ({ rate, met, result: { latency } }) =>
       `<circle class="${met ? 'ok' : 'failed'}" cx="${x(rate / mostRate)}" cy="${y(latency.p99 / most)}" r="4"><title>${formatCount(rate)} per second: p99 ${formatMs(latency.p99)}</title></circle>`,
   );
   const ticks = Array.from({ length: TICKS + 1 }, (_, i): Tick => [i / TICKS, formatCount((mostRate * i) / TICKS)]);
-  const levels = Array.from({ length: TICKS + 1 }, (_, i): Tick => [i / TICKS, formatMs((most * i) / TICKS)]);
+  const levels = Array.from({ length: TICKS + 1 }, (_, i): Tick => [i / TICKS, timeText((most * i) / TICKS)]);
   return chart('99th percentile by requests per second', axes(ticks, levels) + dots.join(''));
 }
 
 const scale = (most: number): Tick[] =>
   Array.from({ length: TICKS + 1 }, (_, i) => [i / TICKS, formatCount((most * i) / TICKS)]);
+
+/** The smallest end of an axis from 0 whose ticks are 1, 2 or 5 times a power of ten. @param most the value that it has to show */
+function axisEnd(most: number): number {
+  const least = Math.max(most / TICKS, 1);
+  const power = 10 ** Math.floor(Math.log10(least));
+  return TICKS * ([1, 2, 5].find((step) => step * power >= least) ?? 10) * power;
+}
+
+/** A time on an axis: 0 has no unit that would fit the others. */
+const timeText = (ms: number): string => (ms === 0 ? '0' : formatMs(ms));
 
 function axes(bottom: readonly Tick[], left: readonly Tick[]): string {
   const horizontal = left.map(
@@ -81,7 +91,8 @@ function axes(bottom: readonly Tick[], left: readonly Tick[]): string {
       `<line class="grid" x1="${PLOT.left}" y1="${y(part)}" x2="${PLOT.right}" y2="${y(part)}"/><text x="${PLOT.left - 6}" y="${(Number(y(part)) + 4).toFixed(1)}" text-anchor="end">${escapeHtml(text)}</text>`,
   );
   const vertical = bottom.map(
-    ([part, text]) => `<text x="${x(part)}" y="${PLOT.bottom + 18}" text-anchor="middle">${escapeHtml(text)}</text>`,
+    ([part, text]) =>
+      `<text x="${x(part)}" y="${PLOT.bottom + 18}" text-anchor="${part > 0.97 ? 'end' : 'middle'}">${escapeHtml(text)}</text>`,
   );
   return horizontal.join('') + vertical.join('');
 }

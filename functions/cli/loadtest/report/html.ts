@@ -3,7 +3,16 @@ import { formatCount, formatMs, formatShare } from '../../terminal/format.ts';
 import { formatFigure, formatObjective } from '../slo.ts';
 import { latencyChart, throughputChart, trialChart } from './charts.ts';
 import { escapeHtml } from './escape-html.ts';
-import { cpuLines, describeLoad, describePhase, errorRows, LATENCIES, type Report, warnings } from './report.ts';
+import {
+  cpuLines,
+  describeLoad,
+  errorRows,
+  LATENCIES,
+  PHASE_TITLES,
+  phaseRows,
+  type Report,
+  warnings,
+} from './report.ts';
 import { stageRows, TRIAL_TITLES, trialRows } from './text.ts';
 
 const STYLE = `
@@ -22,7 +31,7 @@ polyline { fill: none; stroke-width: 2; } polyline.ok { stroke: var(--ok); } pol
 circle.ok { fill: var(--ok); } circle.failed { fill: var(--failed); }
 `;
 /** Nothing is loaded, and nothing runs: the one style is known by its hash. */
-const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'`;
+const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; img-src data:; base-uri 'none'; form-action 'none'`;
 
 /** The report as one HTML file without scripts. */
 export function htmlReport(report: Report): string {
@@ -37,7 +46,7 @@ export function htmlReport(report: Report): string {
     section(
       'Objectives',
       tableOf(
-        ['objective', 'measured', ''],
+        ['objective', 'measured', 'result'],
         verdicts.map((verdict) => [
           formatObjective(verdict),
           formatFigure(verdict.figure, verdict.measured),
@@ -58,20 +67,7 @@ export function htmlReport(report: Report): string {
       ) + latencyChart(result),
     ),
     section('Throughput', throughputChart(result)),
-    section(
-      'Phases',
-      tableOf(
-        ['level', 'requests', 'ok', ...LATENCIES.map(([, name]) => name)],
-        result.parts.length === 1
-          ? []
-          : result.parts.map(({ phase, requests, ok, latency }) => [
-              describePhase(phase),
-              formatCount(requests),
-              formatCount(ok),
-              ...LATENCIES.map(([name]) => formatMs(latency[name])),
-            ]),
-      ),
-    ),
+    section('Phases', tableOf(PHASE_TITLES, phaseRows(report))),
     section('Stages of the server', tableOf(['stage', 'mean', 'p50', 'p99'], stageRows(report))),
     section('Errors', tableOf(['error', 'count', 'of all', 'the first'], errorRows(report))),
     section(

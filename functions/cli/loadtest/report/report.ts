@@ -57,11 +57,26 @@ function levels(phases: readonly Phase[]): string {
 }
 
 /** The level of a phase: `100`, `10 to 100`. */
-export function describePhase({ from, to }: Phase): string {
+function describePhase({ from, to }: Phase): string {
   return from === to ? formatLevel(from) : `${formatLevel(from)} to ${formatLevel(to)}`;
 }
 
 const formatLevel = (level: number): string => (level < 10 ? String(Number(level.toFixed(1))) : formatCount(level));
+
+/** The columns of {@link phaseRows}. */
+export const PHASE_TITLES = ['level', 'requests', 'ok', 'ok per second', ...LATENCIES.map(([, title]) => title)];
+
+/** The phases of the load, if there are several. */
+export function phaseRows({ result: { parts } }: Report): string[][] {
+  if (parts.length === 1) return [];
+  return parts.map(({ phase, requests, ok, latency }) => [
+    describePhase(phase),
+    formatCount(requests),
+    formatCount(ok),
+    formatCount(ok / phase.seconds),
+    ...LATENCIES.map(([name]) => formatMs(latency[name])),
+  ]);
+}
 
 /** An error as a row of a table: what, how many, their part of the requests, and the body of one. */
 export function errorRows({ result }: Report): [what: string, count: string, share: string, sample: string][] {
@@ -93,10 +108,17 @@ export function cpuLines({ result, server, threads }: Report): string[] {
   ];
 }
 
+/** Fewer requests have no 99th percentile that means something. */
+const FEW = 200;
+
 /** What the reader has to know before believing the figures. */
 export function warnings({ result, loop, threads, capacity, server }: Report): string[] {
   const { cores, lateP99, kept } = result.generator;
   const found: string[] = [];
+  if (result.requests > 0 && result.requests < FEW)
+    found.push(
+      `the 99th percentile of ${formatNumberOf(result.requests, 'request')} is little more than their maximum: give it more --duration`,
+    );
   if (!kept && loop.kind === 'open' && lateP99 > 1)
     found.push(
       `the generator itself did not keep its schedule: 1 % of the requests began ${formatMs(lateP99)} late or later, which is part of the latencies`,

@@ -6,9 +6,10 @@ import type { Latency } from '../summary.ts';
 import {
   cpuLines,
   describeLoad,
-  describePhase,
   errorRows,
   LATENCIES,
+  PHASE_TITLES,
+  phaseRows,
   type RateTrial,
   type Report,
   warnings,
@@ -62,7 +63,10 @@ export function textReport(report: Report, styles: Styles, html?: string): strin
     ),
     ...headed(
       'Phases',
-      draw(['level', right('requests'), right('ok'), ...LATENCIES.map(([, title]) => right(title))], phaseRows(report)),
+      draw(
+        PHASE_TITLES.map((title, i) => (i === 0 ? title : right(title))),
+        phaseRows(report),
+      ),
     ),
     ...headed('Stages of the server', draw(['', right('mean'), right('p50'), right('p99')], stageRows(report))),
     ...headed(
@@ -86,17 +90,6 @@ export function textReport(report: Report, styles: Styles, html?: string): strin
 }
 
 const latencyCells = (latency: Latency): string[] => LATENCIES.map(([name]) => formatMs(latency[name]));
-
-/** Steps, if there are several. */
-function phaseRows({ result: { parts } }: Report): string[][] {
-  if (parts.length === 1) return [];
-  return parts.map(({ phase, requests, ok, latency }) => [
-    describePhase(phase),
-    formatCount(requests),
-    formatCount(ok),
-    ...latencyCells(latency),
-  ]);
-}
 
 /** The stages of the server, as rows of a table. */
 export function stageRows({ server }: Report): string[][] {
