@@ -80,6 +80,7 @@ describe('what cannot be loaded is one line and exit code 1', () => {
       [[url, '--rows', badRow], /bad\.csv:3: column 3 \(c\)/],
       [[url, '--token-file', folder], /expected a file, and it is a folder/],
       [[url, '--html', join(folder, 'nowhere/report.html')], /no such file or folder/],
+      [[url, '--html', folder], /expected a file, and it is a folder/],
     ];
     for (const [args, line] of cases) {
       const { code, stdout, stderr } = await loadtest(...args, ...QUICK);

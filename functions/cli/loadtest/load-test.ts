@@ -1,5 +1,6 @@
-import { accessSync, constants, writeFileSync } from 'node:fs';
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { ServingError } from '../../errors.ts';
 import { formatCount, formatMs } from '../terminal/format.ts';
 import type { Outcome, VerbContext } from '../terminal/reporting.ts';
 import { type Capacity, findCapacity } from './capacity.ts';
@@ -59,11 +60,10 @@ export async function runLoadTest(url: string, options: LoadTestOptions, context
   const target = readTarget(url, options.ca);
   if (typeof target === 'string') return context.wrongUsage(target);
   const { signal, progress } = context;
-  // A report that cannot be written is better known before the load.
-  if (options.html !== undefined) accessSync(dirname(resolve(options.html)), constants.W_OK);
+  if (options.html !== undefined) checkWritable(options.html);
   const headers = await readCredentials(options, target);
   progress.step(`describing ${target.origin}`);
-  const plan = await planRequests(options, { target, headers, timeoutMs: DESCRIBE_MS, signal });
+  const plan = await planRequests(options, { target, headers, timeoutMs: DESCRIBE_MS, readyMs: DESCRIBE_MS, signal });
   const base = { target, plan, headers, options, context };
   const report = options.findCapacity ? await searchCapacity(base) : await loadOnce(base);
   progress.end();
@@ -81,6 +81,13 @@ interface Base {
   readonly headers: Readonly<Record<string, string>>;
   readonly options: LoadTestOptions;
   readonly context: VerbContext;
+}
+
+/** Refuses a file that cannot be written, before the load. @throws ServingError, or the error of the system */
+function checkWritable(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isDirectory()) throw new ServingError('INVALID_INPUT', `${file}: expected a file, and it is a folder`);
+  accessSync(found === undefined ? dirname(resolve(file)) : file, constants.W_OK);
 }
 
 /** Options that do not go together, as a sentence. */

@@ -97,9 +97,11 @@ export function errorRows({ result }: Report): [what: string, count: string, sha
 }
 
 /** The CPU of generator and server, as lines. */
-export function cpuLines({ result, server, threads }: Report): string[] {
-  const { cores } = result.generator;
-  const own = `generator: ${cores.toFixed(2)} cores, in ${formatNumberOf(threads, 'thread')}`;
+export function cpuLines({ result, server, threads, loop }: Report): string[] {
+  const { cores, lateP50, lateP99 } = result.generator;
+  const late =
+    loop.kind === 'open' ? `; it began requests ${formatMs(lateP50)} late (p50), ${formatMs(lateP99)} (p99)` : '';
+  const own = `generator: ${cores.toFixed(2)} cores, in ${formatNumberOf(threads, 'thread')}${late}`;
   if (server === undefined) return [own];
   const { servingCores, engineCores } = server;
   return [

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ServingError } from '../../../errors.ts';
 import type { RowForm } from '../../../model/folder/rows.ts';
 import { DATATYPES } from '../../../routes/open-inference/datatype.ts';
@@ -30,7 +31,10 @@ export interface Asking {
   readonly target: Target;
   /** Header fields that authorize. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Longest time for a response. */
   readonly timeoutMs: number;
+  /** Longest wait until the model is loaded. */
+  readonly readyMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -61,12 +65,20 @@ export async function describeLive(asking: Asking, name: string | undefined): Pr
 }
 
 async function nameOfMain(asking: Asking): Promise<string> {
-  const ready = await request(asking, '/ready');
+  let ready = await request(asking, '/ready');
+  const end = performance.now() + asking.readyMs;
+  while (ready.status === 503 && performance.now() < end) {
+    await sleep(POLL_MS, undefined, { signal: asking.signal });
+    ready = await request(asking, '/ready');
+  }
   if (ready.status === 404) throw notOurs(asking);
   const { model } = ready.json('"status": "ready" with the model') as { model?: JsonObject };
   if (typeof model?.name !== 'string') throw notOurs(asking);
   return model.name;
 }
+
+/** How often a server that is not ready is asked again. */
+const POLL_MS = 200;
 
 const notOurs = ({ target }: Asking): ServingError =>
   new ServingError(

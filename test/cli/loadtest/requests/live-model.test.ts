@@ -9,6 +9,7 @@ const asking = (url: string): Asking => ({
   target: readTarget(url) as Target,
   headers: { Authorization: 'Bearer abc' },
   timeoutMs: 10_000,
+  readyMs: 0,
 });
 
 test('a server of this project describes the model behind /predict: signature, names, example, golden rows, route of Vertex AI', async (t) => {
@@ -19,6 +20,17 @@ test('a server of this project describes the model behind /predict: signature, n
   assert.deepEqual(live.form.signature.inputs, [{ name: 'features', dtype: 'float32', shape: [-1, 4] }]);
   assert.equal(live.golden.length, 1);
   assert.ok(described.every(({ headers }) => headers.authorization === 'Bearer abc'));
+});
+
+test('a model that is loading is awaited', async (t) => {
+  let requests = 0;
+  const { url } = await serve(t, (req, res) => {
+    requests += 1;
+    if (req.url !== '/ready') res.writeHead(404).end();
+    else if (requests < 3) res.writeHead(503).end('loading');
+    else res.end('{"status":"ready","model":{"name":"iris"}}');
+  });
+  await assert.rejects(describeLive({ ...asking(url), readyMs: 60_000 }, undefined), /\/v2\/models\/iris returned 404/);
 });
 
 test('another server describes its model by the Open Inference Protocol', async (t) => {
