@@ -31,6 +31,7 @@ const { metafile } = await build({
     'smoke-test': 'scripts/smoke-test.ts',
     'body-thread': 'functions/routes/body-thread.ts',
     cli: 'functions/cli/main.ts',
+    'loadtest-alarm-thread': 'functions/cli/loadtest/generator/alarm-thread.ts',
     'loadtest-thread': 'functions/cli/loadtest/generator/thread.ts',
   },
   outdir: made,

@@ -1,7 +1,7 @@
 /** A thread that generates a part of a load: `generateInThreads` starts it. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { FromThread } from './from-thread.ts';
 import { type GeneratorOptions, generate } from './generate.ts';
-import type { FromThread } from './threads.ts';
 
 const options = workerData as GeneratorOptions;
 const controller = new AbortController();

@@ -1,17 +1,13 @@
 import { Worker } from 'node:worker_threads';
+import type { FromThread } from './from-thread.ts';
 import type { GeneratorOptions, Hooks, Progress } from './generate.ts';
 import { mergeRecordings } from './merge.ts';
 import type { Profile } from './profile.ts';
 import type { Recording } from './recorder.ts';
 
-/** A message of a thread. */
-export type FromThread =
-  | { readonly kind: 'measure' }
-  | { readonly kind: 'progress'; readonly progress: Progress }
-  | { readonly kind: 'recording'; readonly recording: Recording };
-
 /** The entry: in the build it lies beside the file that contains this module. */
-const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './loadtest-thread.js', import.meta.url);
+const isSource = import.meta.url.endsWith('.ts');
+const ENTRY = new URL(isSource ? './thread.ts' : './loadtest-thread.js', import.meta.url);
 
 /**
  * Generates a load in several threads, each with an equal part of the callers or of the rate.
