@@ -62,7 +62,7 @@ export function htmlReport(report: Report): string {
       'Latency',
       tableOf(
         LATENCIES.map(([, name]) => name),
-        result.ok + result.requests === 0 ? [] : [LATENCIES.map(([name]) => formatMs(result.latency[name]))],
+        result.requests === 0 ? [] : [LATENCIES.map(([name]) => formatMs(result.latency[name]))],
         -1,
       ) + latencyChart(result),
     ),
