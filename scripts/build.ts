@@ -32,6 +32,8 @@ const { metafile } = await build({
     'body-thread': 'functions/routes/body-thread.ts',
     cli: 'functions/cli/main.ts',
     optimizer: 'functions/cli/optimize/optimizer.ts',
+    'loadtest-alarm-thread': 'functions/cli/loadtest/generator/alarm-thread.ts',
+    'loadtest-thread': 'functions/cli/loadtest/generator/thread.ts',
   },
   outdir: made,
   bundle: true,

@@ -22,7 +22,11 @@ const apt = (name: string): string => `apt-get install -y ${name}`;
 
 /** The programs that the system tests need. */
 export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
-  { name: 'chromium', install: apt('chromium'), tests: ['browser-client', 'page', 'page-kinds', 'site'] },
+  {
+    name: 'chromium',
+    install: apt('chromium'),
+    tests: ['browser-client', 'cli-loadtest', 'page', 'page-kinds', 'site'],
+  },
   { name: 'curl', install: apt('curl'), tests: ['examples', 'page', 'quick-start', 'readme'] },
   { name: 'git', install: apt('git'), tests: ['cloud-run', 'functions-source'] },
   {
@@ -47,6 +51,8 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
     tests: ['bucket', 'connections', 'redis-cache', 'redis-faults'],
   },
   { name: 'strace', install: apt('strace'), tests: ['connections'] },
+  // Only for comparison: .ci/run installs it.
+  { name: 'wrk', install: apt('wrk'), tests: ['cli-loadtest-wrk'], optional: true },
   {
     name: 'kubectl',
     install: 'https://kubernetes.io/docs/tasks/tools/ (1.27 or newer; Debian 13: apt-get install kubernetes-client)',

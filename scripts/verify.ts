@@ -13,10 +13,10 @@ import { readCommandLine } from './command-line.ts';
 import { findMissing } from './system-programs.ts';
 
 /**
- * Tests that run one by one, after the others: chaos measures the server under load, redis-faults times of Redis, and cloud-build-image
+ * Tests that run one by one, after the others: chaos and cli-loadtest-wrk measure the server under load, redis-faults times of Redis, and cloud-build-image
  * names a container as image-own does.
  */
-const ALONE = ['chaos', 'cloud-build-image', 'redis-faults'];
+const ALONE = ['chaos', 'cli-loadtest-wrk', 'cloud-build-image', 'redis-faults'];
 /**
  * Tests that take longest, which start first, so that no CPU waits for the last one. The first builds the image, and the others of the
  * image come late enough to find it in Docker's cache.

@@ -28,6 +28,8 @@ const RULES: Rules = {
     // Above the hosts, which read a model without decoding it.
     ['onnx/edit'],
     ['onnx/proto'],
+    ['cli/init', 'cli/serve', 'cli/loadtest', 'cli/loadtest/report'],
+    ['cli/samples'],
     ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
@@ -88,6 +90,8 @@ const RULES: Rules = {
       'cli/doctor.ts',
       'cli/edited/share.ts',
       'cli/init.ts',
+      'cli/loadtest.ts',
+      'cli/loadtest/options.ts',
       'cli/optimize.ts',
       'cli/program.ts',
       'cli/quantize.ts',

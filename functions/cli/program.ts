@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { doctor } from './doctor.ts';
 import { golden } from './golden.ts';
 import { init } from './init.ts';
+import { loadtest } from './loadtest.ts';
 import { optimize } from './optimize.ts';
 import { prune } from './prune.ts';
 import { quantize } from './quantize.ts';
@@ -12,7 +13,7 @@ import { tune } from './tune.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 /** The verbs, in the order of the help text. */
-export const VERBS: readonly Verb[] = [serve, init, doctor, golden, optimize, quantize, prune, tune];
+export const VERBS: readonly Verb[] = [serve, init, doctor, golden, optimize, quantize, prune, loadtest, tune];
 
 const NAME = 'onnx-cloud-run';
 

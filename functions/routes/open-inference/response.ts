@@ -80,7 +80,8 @@ async function encodeSlices({ dtype, data }: Tensor, { cancellation }: RequestCo
   return texts;
 }
 
-function bytesOf({ dtype, data }: Tensor): Uint8Array {
+/** The elements of a tensor as the binary data of a request or a response. */
+export function bytesOf({ dtype, data }: Tensor): Uint8Array {
   if (dtype === 'string') return packTexts([data]);
   const { buffer, byteOffset } = data as NumericData;
   return new Uint8Array(buffer, byteOffset, data.length * DTYPES[dtype].bytes);

@@ -1,4 +1,5 @@
 import type { Connect, Endpoint } from '../http/connection.ts';
+import { createAlarm } from './alarm.ts';
 import type { ArrivalKind } from './arrivals.ts';
 import { type Clock, MACHINE_CLOCK } from './clock.ts';
 import { createPool, type Job, type Outcome } from './pool.ts';
@@ -91,7 +92,9 @@ export function generate(
       { endpoint: options.endpoint, connections, timeoutMs, requests, keepsBodies, clock, onOutcome },
       open,
     );
-    const source = createSource(loop, warmupSeconds, { clock, startAt, measureAt, endAt, begin });
+    const alarm = loop.kind === 'open' && clock === MACHINE_CLOCK ? createAlarm(clock) : undefined;
+    const wake = alarm?.after ?? clock.after;
+    const source = createSource(loop, warmupSeconds, { clock, wake, startAt, measureAt, endAt, begin });
     const cancels = [
       repeat(clock, TICK_MS, () => {
         source.tick(clock.now());
@@ -155,6 +158,7 @@ export function generate(
       isFinished = true;
       hooks.signal?.removeEventListener('abort', finish);
       for (const cancel of [...cancels, source.stop, pool.close]) cancel();
+      alarm?.close();
       const now = clock.now();
       const { user, system } = process.threadCpuUsage(cpu);
       const cores = (user + system) / 1e3 / Math.max(1, now - measureAt);

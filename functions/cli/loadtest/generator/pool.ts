@@ -1,6 +1,6 @@
 import { type Connect, type Connection, connect, type Endpoint } from '../http/connection.ts';
 import { type FailureKind, failureOf } from '../http/failure.ts';
-import { type Body, createBody } from './body.ts';
+import { type Body, createBody } from '../http/response-body.ts';
 import type { Clock } from './clock.ts';
 import { createQueue } from './queue.ts';
 

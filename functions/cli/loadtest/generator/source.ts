@@ -14,6 +14,8 @@ export interface Source {
 /** The run of a source; times in ms of the clock. */
 export interface Run {
   readonly clock: Clock;
+  /** Calls after a delay, as exactly as it can. */
+  readonly wake: Clock['after'];
   readonly startAt: number;
   /** The measured part begins. */
   readonly measureAt: number;
@@ -65,22 +67,22 @@ interface ScheduleOptions {
 
 /** Begins requests at the times of a rate, whatever the outcomes. @param rate per second, from the start of the run */
 export function createSchedule(rate: Profile, { arrivals, seed, offset }: ScheduleOptions, run: Run): Source {
-  const { clock, startAt, endAt, begin } = run;
+  const { clock, wake, startAt, endAt, begin } = run;
   const nextTime = createArrivals(rate, arrivals, createRandom(seed), offset);
   let due = startAt + nextTime() * 1000;
-  let cancel = clock.after(due - startAt, send);
+  let cancel = wake(due - startAt, send);
 
   function send(): void {
     for (let sent = 0; due <= clock.now(); sent += 1) {
       // Responses are read between bursts.
       if (sent === BURST) {
-        cancel = clock.after(0, send);
+        cancel = wake(0, send);
         return;
       }
       if (!begin(due)) return;
       due = startAt + nextTime() * 1000;
     }
-    if (due < endAt) cancel = clock.after(Math.max(0, due - clock.now()), send);
+    if (due < endAt) cancel = wake(Math.max(0, due - clock.now()), send);
   }
 
   return { tick() {}, settled() {}, stop: () => cancel() };

@@ -1,0 +1,135 @@
+import { formatCount, formatMs, formatShare, printable } from '../../terminal/format.ts';
+import type { Styles } from '../../terminal/styles.ts';
+import { type Column, table } from '../../terminal/table.ts';
+import { formatFigure, formatObjective } from '../slo.ts';
+import type { Latency } from '../summary.ts';
+import {
+  cpuLines,
+  describeLoad,
+  errorRows,
+  LATENCIES,
+  PHASE_TITLES,
+  phaseRows,
+  type RateTrial,
+  type Report,
+  warnings,
+} from './report.ts';
+
+const right = (title: string): Column => ({ title, align: 'right' });
+const ERRORS_SHOWN = 8;
+
+/** The report as lines for a terminal. @param html the file of the other report */
+export function textReport(report: Report, styles: Styles, html?: string): string[] {
+  const { result, capacity, verdicts } = report;
+  const { bold, dim, yellow } = styles;
+  const headed = (title: string, lines: readonly string[]): string[] =>
+    lines.length === 0 ? [] : ['', bold(title), ...lines];
+  const draw = (columns: readonly Column[], rows: readonly (readonly string[])[]): string[] =>
+    rows.length === 0 ? [] : table(columns, rows, { styleTitle: dim });
+  const offered = result.offered === undefined ? '' : ` of ${formatCount(result.offered)}`;
+  return [
+    bold(report.url),
+    `  ${printable(report.title)}`,
+    `  ${describeLoad(report)}`,
+    ...(capacity === undefined ? [] : headed('Capacity', capacityLines(report, styles))),
+    ...headed(capacity === undefined ? 'Requests' : `Requests at ${formatCount(capacity.best.rate)} per second`, [
+      ...draw(
+        [right('requests'), right('ok'), right('errors'), right('ok per second')],
+        [
+          [
+            formatCount(result.requests),
+            formatCount(result.ok),
+            formatShare(result.errorRate),
+            `${formatCount(result.rate)}${offered}`,
+          ],
+        ],
+      ),
+    ]),
+    ...headed(
+      'Latency',
+      draw(
+        LATENCIES.map(([, title]) => right(title)),
+        [latencyCells(result.latency)],
+      ),
+    ),
+    ...headed(
+      'Errors',
+      draw(
+        ['', right('count'), right('of all'), 'the first'],
+        errorRows(report)
+          .slice(0, ERRORS_SHOWN)
+          .map((row) => row.map(printable)),
+      ),
+    ),
+    ...headed(
+      'Phases',
+      draw(
+        PHASE_TITLES.map((title, i) => (i === 0 ? title : right(title))),
+        phaseRows(report),
+      ),
+    ),
+    ...headed('Stages of the server', draw(['', right('mean'), right('p50'), right('p99')], stageRows(report))),
+    ...headed(
+      'CPU',
+      cpuLines(report).map((line) => `  ${line}`),
+    ),
+    ...headed(
+      'Objectives',
+      draw(
+        ['', right('measured'), ''],
+        verdicts.map((verdict) => [
+          formatObjective(verdict),
+          formatFigure(verdict.figure, verdict.measured),
+          verdict.met ? styles.green('met') : styles.red('missed'),
+        ]),
+      ),
+    ),
+    ...warnings(report).flatMap((line, i) => [...(i === 0 ? [''] : []), yellow(`! ${line}`)]),
+    ...(html === undefined ? [] : ['', `report: ${printable(html)}`]),
+  ];
+}
+
+const latencyCells = (latency: Latency): string[] => LATENCIES.map(([name]) => formatMs(latency[name]));
+
+/** The stages of the server, as rows of a table. */
+export function stageRows({ server }: Report): string[][] {
+  return (server?.stages ?? []).map(({ name, mean, p50, p99 }) => [name, ...[mean, p50, p99].map(formatMs)]);
+}
+
+/** The columns of {@link trialRows}. */
+export const TRIAL_TITLES = ['requests per second', 'ok per second', 'p50', 'p99', 'errors', 'objectives'] as const;
+
+/** The trials of a search, by their rates. */
+export function trialRows(trials: readonly RateTrial[]): string[][] {
+  return trials
+    .toSorted((a, b) => a.rate - b.rate)
+    .map(({ rate, met, result: { latency, errorRate, rate: achieved } }) => [
+      formatCount(rate),
+      formatCount(achieved),
+      formatMs(latency.p50),
+      formatMs(latency.p99),
+      formatFigure('errors', errorRate),
+      met ? 'met' : 'missed',
+    ]);
+}
+
+function capacityLines({ capacity, verdicts }: Report, { green, red, bold }: Styles): string[] {
+  const { rate, trials } = capacity!;
+  const objectives = verdicts.map(formatObjective).join(', ');
+  const found =
+    rate === undefined
+      ? red(`no rate meets ${objectives}`)
+      : `${bold(green(`${formatCount(rate)} requests per second`))} meet ${objectives}`;
+  const rows = trialRows(trials).map((row) => [
+    ...row.slice(0, -1),
+    row.at(-1) === 'met' ? green('met') : red('missed'),
+  ]);
+  return [
+    `  ${found}`,
+    '',
+    ...table(
+      TRIAL_TITLES.map((title, i) => (i < 5 ? right(title) : title)),
+      rows,
+    ),
+  ];
+}
