@@ -3,7 +3,6 @@
  * saves two wake-ups a run; the event loop is used by the run alone. An end of file means that the parent has ended.
  */
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import type { RowIndependence } from '../../batching/row-independence.ts';
 import type { Failure, Loaded } from './engine-process.ts';
 import { checkStamp, type OpenFiles, openFiles, StampError } from './file-stamp.ts';
@@ -23,15 +22,6 @@ const SOCKET = 3;
 const OOM_SCORE = '/proc/self/oom_score_adj';
 /** Of 1000: the kernel rates the process as if it took 30 % more of the memory. */
 const OOM_SCORE_STEP = 300;
-/** Read at once: when the parent has ended, `process.ppid` is another process. */
-const parent = process.ppid;
-
-/** During a native run the main thread does not notice that the parent has ended, so a second thread checks every 500 ms. */
-const WATCH_PARENT = `
-const { workerData: parent } = require('node:worker_threads');
-setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
-`;
-
 /** Bytes of the buffer that frames are read into. */
 const READ_BYTES = 65_536;
 /** A larger buffer is freed after its frame, because large frames may be rare. */
@@ -165,8 +155,6 @@ raiseOomScore();
 // The parent drains and then closes the socket; a signal sent to the process group must not end a run before that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
-// If the parent is a container's first process, the kernel ends both together. Elsewhere the thread is worth its 10 MB.
-if (parent !== 1) new Worker(WATCH_PARENT, { eval: true, workerData: parent });
 // onnxruntime's telemetry is on by default since 1.29. The library reads this when it loads.
 process.env.ORT_DISABLE_TELEMETRY = '1';
 // Loaded before the order arrives: loading the library takes longer than reading the settings takes the parent.
