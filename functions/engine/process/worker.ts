@@ -16,7 +16,7 @@ import {
   KIND,
   type SlottedTensor,
 } from './frame.ts';
-import { type LoadOrder, loadRuntime, openSession, type Session } from './session.ts';
+import { type LoadOrder, openSession, prepareRuntime, type Session } from './session.ts';
 
 const SOCKET = 3;
 const OOM_SCORE = '/proc/self/oom_score_adj';
@@ -158,5 +158,5 @@ process.on('SIGTERM', () => {});
 // onnxruntime's telemetry is on by default since 1.29. The library reads this when it loads.
 process.env.ORT_DISABLE_TELEMETRY = '1';
 // Loaded before the order arrives: loading the library takes longer than reading the settings takes the parent.
-await loadRuntime();
+await prepareRuntime();
 await serve();
