@@ -65,7 +65,6 @@ const RULES: Rules = {
       'access/token-file.ts',
       'config/auth.ts',
       'config/schema.ts',
-      'config/settings.ts',
       'model/folder/manifest.ts',
       'routes/native/batch-predict.ts',
       'routes/native/prediction.ts',
@@ -120,7 +119,8 @@ const SOUND = {
   'server.ts': "import { prespawn } from './engine/process/spawn.ts';\nawait import('./app.ts');\n",
   'app.ts':
     "import { readConfig } from './config/settings.ts';\nimport { predict } from './routes/native/predict.ts';\n",
-  'config/settings.ts': "import * as z from 'zod';\nconst port = process.env.PORT;\n",
+  'config/settings.ts': "import { integer } from './schema.ts';\nconst port = process.env.PORT;\n",
+  'config/schema.ts': "import * as z from 'zod';\n",
   'routes/native/predict.ts':
     "import type { Model } from '../../model/serving/model.ts';\nimport { send } from '../../http/send.ts';\n",
   'http/send.ts': "import { ServingError } from '../errors.ts';\nimport { createServer } from 'node:http';\n",
