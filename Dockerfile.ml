@@ -71,7 +71,7 @@ USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]
 ENTRYPOINT ["/nodejs/bin/node"]
-CMD ["--max-semi-space-size=2", "--no-maglev", "dist/server.js"]
+CMD ["--max-semi-space-size=2", "dist/server.js"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title=onnx-cloud-run \
@@ -93,7 +93,7 @@ ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 HOST=* PORT=8080 DEFAULT_MODEL_F
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "dist/health-check.js"]
-CMD ["--max-semi-space-size=2", "--no-maglev", "dist/server.js"]
+CMD ["--max-semi-space-size=2", "dist/server.js"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title=onnx-cloud-run \

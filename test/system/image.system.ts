@@ -49,7 +49,7 @@ describe('the image', () => {
     const { Config } = inspect(IMAGE);
     assert.equal(Config.User, '65532:65532');
     assert.deepEqual(Config.Entrypoint, ['/nodejs/bin/node']);
-    assert.deepEqual(Config.Cmd, ['--max-semi-space-size=2', '--no-maglev', 'dist/server.js']);
+    assert.deepEqual(Config.Cmd, ['--max-semi-space-size=2', 'dist/server.js']);
     assert.deepEqual(Object.keys(Config.ExposedPorts), ['8080/tcp']);
     assert.ok(Config.Env.includes('ORT_DISABLE_TELEMETRY=1'));
     assert.equal(Config.Labels['org.opencontainers.image.version'], manifest.version);
