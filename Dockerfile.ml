@@ -29,6 +29,8 @@ RUN node scripts/runtime-modules.ts /layers/modules/app \
  && find /layers -exec touch --no-dereference --date @0 {} +
 COPY scripts scripts
 COPY functions functions
+# The server runs once in the build, so that V8 compiles it.
+COPY models/iris models/iris
 RUN npm run build \
  && mkdir -p /layers/server/app \
  && cp -r dist package.json LICENSE /layers/server/app/ \

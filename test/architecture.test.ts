@@ -12,7 +12,7 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init'],
-    ['index.ts', 'server.ts', 'container.ts', 'health-check.ts'],
+    ['index.ts', 'start.ts', 'server.ts', 'container.ts', 'health-check.ts'],
     ['bootstrap.ts'],
     ['app.ts'],
     ['config'],
