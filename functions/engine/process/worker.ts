@@ -1,6 +1,6 @@
 /**
  * The engine process: reads a frame, runs it and writes the result, one at a time. Reads and writes of the socket block, which
- * saves two wake-ups a run; the event loop is used by the run alone. An end of file means that the parent has ended.
+ * saves two wake-ups a run; the event loop turns once after each. An end of file means that the parent has ended.
  */
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import type { RowIndependence } from '../../batching/row-independence.ts';
@@ -16,7 +16,8 @@ import {
   KIND,
   type SlottedTensor,
 } from './frame.ts';
-import { type LoadOrder, openSession, prepareRuntime, type Session } from './session.ts';
+import { loadRuntime } from './runtime.ts';
+import { type LoadOrder, openSession, type Session } from './session.ts';
 
 const SOCKET = 3;
 const OOM_SCORE = '/proc/self/oom_score_adj';
@@ -138,6 +139,8 @@ async function serve(): Promise<never> {
       free(memory);
       memory = Buffer.allocUnsafeSlow(READ_BYTES);
     }
+    // Node runs the finalizers of native memory in a turn of the event loop: here, where no request waits for it.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
@@ -158,5 +161,5 @@ process.on('SIGTERM', () => {});
 // onnxruntime's telemetry is on by default since 1.29. The library reads this when it loads.
 process.env.ORT_DISABLE_TELEMETRY = '1';
 // Loaded before the order arrives: loading the library takes longer than reading the settings takes the parent.
-await prepareRuntime();
+loadRuntime();
 await serve();
