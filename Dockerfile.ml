@@ -82,8 +82,8 @@ LABEL org.opencontainers.image.title=onnx-cloud-run \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
 
-# V8's compile cache is left out: it saved 10 ms of a start, less than the variation of Docker's own time, and it is silently
-# ignored on another processor.
+# Node's compile cache is left out: it is silently ignored on another processor. The build has V8's code cache of the server instead,
+# which V8 checks for its version and flags alone: the image's Node has to be of the build's version.
 FROM ${RUN_IMAGE} AS cpu
 COPY --from=build /layers/locale/ /
 # The layer of the server changes most often, and is the last: the builder takes the others from its cache.
