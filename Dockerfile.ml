@@ -29,6 +29,8 @@ RUN node scripts/runtime-modules.ts /layers/modules/app \
  && find /layers -exec touch --no-dereference --date @0 {} +
 COPY scripts scripts
 COPY functions functions
+# The server runs once in the build, so that V8 compiles it.
+COPY models/iris models/iris
 RUN npm run build \
  && mkdir -p /layers/server/app \
  && cp -r dist package.json LICENSE /layers/server/app/ \
@@ -80,8 +82,8 @@ LABEL org.opencontainers.image.title=onnx-cloud-run \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
 
-# V8's compile cache is left out: it saved 10 ms of a start, less than the variation of Docker's own time, and it is silently
-# ignored on another processor.
+# Node's compile cache is left out: it is silently ignored on another processor. The build has V8's code cache of the server instead,
+# which V8 checks for its version and flags alone: the image's Node has to be of the build's version.
 FROM ${RUN_IMAGE} AS cpu
 COPY --from=build /layers/locale/ /
 # The layer of the server changes most often, and is the last: the builder takes the others from its cache.

@@ -3,6 +3,7 @@ import { chmodSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { PAGE_PACKAGES, writeAssets } from './browser-assets.ts';
+import { writeCodeCache } from './code-cache.ts';
 import { readCommandLine } from './command-line.ts';
 import { EXTERNALS } from './externals.ts';
 import { writeTemplate } from './project-template.ts';
@@ -21,9 +22,20 @@ const started = new Date();
 /** The folder of the build, which replaces `dist` once it is complete: an incomplete build is never visible. */
 const made = `.dist-${process.pid}`;
 process.on('exit', () => rmSync(made, { recursive: true, force: true }));
-const { metafile } = await build({
+const shared = {
+  outdir: made,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  external: EXTERNALS,
+  legalComments: 'linked',
+  metafile: true,
+  logLevel: 'warning',
+} as const;
+const modules = await build({
+  ...shared,
   entryPoints: {
-    server: 'functions/server.ts',
+    server: 'functions/start.ts',
     index: 'functions/index.ts',
     engine: 'functions/engine/process/worker.ts',
     fetcher: 'functions/model/fetch/worker.ts',
@@ -35,24 +47,32 @@ const { metafile } = await build({
     'loadtest-alarm-thread': 'functions/cli/loadtest/generator/alarm-thread.ts',
     'loadtest-thread': 'functions/cli/loadtest/generator/thread.ts',
   },
-  outdir: made,
-  bundle: true,
   splitting: true,
   chunkNames: '[name]-[hash]',
-  platform: 'node',
-  target: 'node24',
   format: 'esm',
-  external: EXTERNALS,
   // Bundled CommonJS libraries require Node's own modules.
   banner: { js: "import { createRequire as $require } from 'node:module';const require = $require(import.meta.url);" },
-  legalComments: 'linked',
-  metafile: true,
-  logLevel: 'warning',
+});
+// A script, because V8's code cache of a module cannot be given to Node.
+const server = await build({
+  ...shared,
+  entryPoints: { server: 'functions/server.ts' },
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  define: { 'import.meta.url': '$url' },
+  banner: { js: "const $url = require('node:url').pathToFileURL(__filename).href;" },
 });
 await writeAssets(made);
 writeTemplate(process.cwd(), made);
 const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
-writeNotices(process.cwd(), made, [...bundledFolders(metafile), ...ofPages]);
+writeNotices(process.cwd(), made, [
+  ...new Set([...bundledFolders(modules.metafile), ...bundledFolders(server.metafile), ...ofPages]),
+]);
+try {
+  await writeCodeCache(join(process.cwd(), made), join(process.cwd(), 'models/iris'));
+} catch (error) {
+  process.stderr.write(`dist/ has no server.cache, so that a start takes longer: ${(error as Error).message}\n`);
+}
 chmodSync(join(made, 'cli.js'), 0o755);
 utimesSync(join(made, 'server.js'), started, started);
 rmSync('dist', { recursive: true, force: true });

@@ -38,6 +38,15 @@ export function processTree(root: number): number[] {
   return tree;
 }
 
+/** Whether a process is a shell: a server on a host has one that kills its engine processes if it is killed itself. On Linux only. */
+export function isShell(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'latin1').trim() === 'sh';
+  } catch {
+    return false;
+  }
+}
+
 /** Whether a process runs; a zombie does not. */
 export function isAlive(pid: number): boolean {
   try {

@@ -1,4 +1,5 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
+import en from 'zod/v4/locales/en.js';
 import type { QuotaLimits } from './quota.ts';
 
 /** A token of `AUTH_TOKEN_FILE`, by its digest, and the rights of those who have it. */
@@ -18,10 +19,12 @@ const MOST_TOKENS = 10_000;
 
 /** A schema for the limits of a quota; at least one. */
 export const createQuotaSchema = () => {
-  const limit = z.int().min(1).max(MOST).optional();
+  z.config(en());
+  const limit = z.optional(z.int().check(z.minimum(1), z.maximum(MOST)));
+  const isLimit = (limits: object): boolean => Object.values(limits).some((one) => one !== undefined);
   return z
     .strictObject({ requests: limit, rows: limit, concurrency: limit })
-    .refine((limits) => Object.values(limits).some((one) => one !== undefined), 'expected at least one limit');
+    .check(z.refine(isLimit, 'expected at least one limit'));
 };
 
 const createSchema = () =>
@@ -29,18 +32,20 @@ const createSchema = () =>
     tokens: z
       .array(
         z.strictObject({
-          name: z.string().regex(/^[\w.@:/-]{1,128}$/, 'expected 1 to 128 letters, digits, _ . @ : / or -'),
-          sha256: z
-            .string('expected the SHA-256 of the token')
-            .regex(/^[0-9a-f]{64}$/i, 'expected 64 hexadecimal digits, the SHA-256 of the token')
-            .transform((hex) => hex.toLowerCase()),
-          models: z.array(z.string().min(1)).optional(),
-          metrics: z.boolean().default(false),
-          operator: z.boolean().default(false),
-          quota: createQuotaSchema().optional(),
+          name: z.string().check(z.regex(/^[\w.@:/-]{1,128}$/, 'expected 1 to 128 letters, digits, _ . @ : / or -')),
+          sha256: z.pipe(
+            z
+              .string('expected the SHA-256 of the token')
+              .check(z.regex(/^[0-9a-f]{64}$/i, 'expected 64 hexadecimal digits, the SHA-256 of the token')),
+            z.transform((hex: string) => hex.toLowerCase()),
+          ),
+          models: z.optional(z.array(z.string().check(z.minLength(1)))),
+          metrics: z._default(z.boolean(), false),
+          operator: z._default(z.boolean(), false),
+          quota: z.optional(createQuotaSchema()),
         }),
       )
-      .max(MOST_TOKENS),
+      .check(z.maxLength(MOST_TOKENS)),
   });
 
 let schema: ReturnType<typeof createSchema> | undefined;

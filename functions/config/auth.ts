@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import * as z from 'zod';
+import type * as z from 'zod/mini';
 import { type ClaimRule, parseClaims } from '../access/claims.ts';
 import { isSafeUrl } from '../access/issuer-keys.ts';
 import { OPEN_ROUTES, type OpenRoute } from '../access/open-routes.ts';
 import type { QuotaLimits } from '../access/quota.ts';
 import { createQuotaSchema, parseTokens } from '../access/token-file.ts';
-import { optional, setting, text } from './schema.ts';
+import { listOf, optional, parsed, setting, text } from './schema.ts';
 
 /** Anybody can get a token of these issuers, for any audience: claims have to say whose token is accepted. */
 const SHARED_ISSUERS: readonly string[] = [
@@ -15,30 +15,22 @@ const SHARED_ISSUERS: readonly string[] = [
 ];
 
 /** A schema for texts that are separated by commas. */
-const list = <T extends string>(accepts: (item: string) => item is T): z.ZodType<T[], string> =>
-  z
-    .string()
-    .transform((given) => given.split(',').map((item) => item.trim()))
-    .refine((items) => items.every((item) => accepts(item))) as unknown as z.ZodType<T[], string>;
+const list = <T extends string>(accepts: (item: string) => item is T): z.ZodMiniType<T[], string> =>
+  listOf((items) => items.every((item) => accepts(item)));
 
 const isIssuer = (item: string): item is string => isSafeUrl(item) && !/[?#\s]/.test(item);
 const isNamed = (item: string): item is string => item !== '';
 const isOpenable = (item: string): item is OpenRoute => (OPEN_ROUTES as readonly string[]).includes(item);
 
-const claims = z
-  .string()
-  .transform(parseClaims)
-  .refine((rules) => rules !== undefined) as unknown as z.ZodType<readonly ClaimRule[], string>;
+const claims: z.ZodMiniType<readonly ClaimRule[], string> = parsed(parseClaims);
 
 /** `requests=100,rows=10000,concurrency=8`, or some of them. */
-const quota = z
-  .string()
-  .regex(/^(requests|rows|concurrency)=\d{1,10}(,(requests|rows|concurrency)=\d{1,10}){0,2}$/)
-  .transform((given): QuotaLimits => {
-    const pairs = given.split(',').map((part) => part.split('=') as [string, string]);
-    return Object.fromEntries(pairs.map(([name, value]) => [name, Number(value)]));
-  })
-  .pipe(createQuotaSchema()) as unknown as z.ZodType<QuotaLimits, string>;
+const quota = parsed((given): QuotaLimits | undefined => {
+  if (!/^(requests|rows|concurrency)=\d{1,10}(,(requests|rows|concurrency)=\d{1,10}){0,2}$/.test(given))
+    return undefined;
+  const pairs = given.split(',').map((part) => part.split('=') as [string, string]);
+  return createQuotaSchema().safeParse(Object.fromEntries(pairs.map(([name, value]) => [name, Number(value)]))).data;
+});
 
 /** The settings that say who may call. */
 export const AUTH_SETTINGS = {

@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { AUTH_SETTINGS, findAuthFault } from './auth.ts';
 import {
   fileBelow,
@@ -9,11 +8,13 @@ import {
   integer,
   isModelUri,
   isWithoutFiles,
+  matching,
   modelOfRoute,
   names,
   oneOf,
   optional,
   origins,
+  parsed,
   path,
   type Setting,
   secret,
@@ -94,7 +95,7 @@ export const SETTINGS = {
   ),
   MODEL_URI: setting(
     'models',
-    text.refine(isModelUri) as z.ZodType<string, string>,
+    matching(isModelUri),
     'a path, file://… or gs://bucket/…',
     "One `.onnx` file, one model's folder (`[<version>/]model.onnx` in it), or a repository: `<name>/[<version>/]model.onnx`. A path, or the same under `gs://bucket/`.",
   ),
@@ -142,12 +143,7 @@ export const SETTINGS = {
   ),
   MODEL_SHA256: setting(
     '',
-    optional(
-      z
-        .string()
-        .regex(/^[0-9a-f]{64}$/i)
-        .transform((hex) => hex.toLowerCase()) as z.ZodType<string, string>,
-    ),
+    optional(parsed((hex) => (/^[0-9a-f]{64}$/i.test(hex) ? hex.toLowerCase() : undefined))),
     '64 hexadecimal digits',
     'SHA-256 of the `.onnx` file behind `/predict`: any other file is refused. External data is not part of it.',
   ),
@@ -159,7 +155,7 @@ export const SETTINGS = {
   ),
   MODEL_PUBLIC_KEY_FILE: setting(
     '',
-    optional(text.refine(holdsPublicKeys) as z.ZodType<string, string>),
+    optional(matching(holdsPublicKeys)),
     'the path of a PEM file with public keys: ed25519, ECDSA (P-256, P-384, P-521) or RSA of 2048 bits or more',
     'Public keys that may sign models. It is read at start.',
   ),
@@ -177,14 +173,14 @@ export const SETTINGS = {
   ),
   ADMIN_TOKEN_FILE: setting(
     '',
-    optional(text.refine(holdsText) as z.ZodType<string, string>),
+    optional(matching(holdsText)),
     'the path of a file that can be read and is not empty',
     'File that holds the bearer token for loading and unloading models over HTTP. Unset: not allowed.',
   ),
   ...AUTH_SETTINGS,
   REDIS_URL: secret(
     '',
-    optional(z.string().regex(/^rediss?:\/\/\S+$/) as z.ZodType<string, string>),
+    optional(matching((url) => /^rediss?:\/\/\S+$/.test(url))),
     'redis://[[user]:password@]host[:port][/db], or rediss:// for TLS',
     'Redis that caches the bytes of models of a bucket. Not used for local files.',
   ),
@@ -209,10 +205,7 @@ export const SETTINGS = {
   INTRA_OP_THREADS: setting('1', integer(1, 256), 'a number, 1 to 256', 'Threads of one run.'),
   EXECUTION_PROVIDERS: setting(
     'cpu',
-    z
-      .string()
-      .regex(/^(cpu|cuda)(,(cpu|cuda))*$/)
-      .transform((list) => list.split(',')) as z.ZodType<string[], string>,
+    parsed((list) => (/^(cpu|cuda)(,(cpu|cuda))*$/.test(list) ? list.split(',') : undefined)),
     'cpu, cuda, or both, separated by a comma',
     "onnxruntime's providers, first choice first.",
   ),
@@ -309,7 +302,7 @@ export const SETTINGS = {
   ),
   AIP_STORAGE_URI: setting(
     '',
-    optional(text.refine(isModelUri) as z.ZodType<string, string>),
+    optional(matching(isModelUri)),
     'gs://bucket/…, a path or file://…',
     "Set by Vertex AI: the folder of the model's files, instead of `MODEL_URI`.",
   ),
@@ -412,8 +405,8 @@ export function readProbeAddress(env: NodeJS.ProcessEnv = process.env): Address 
 function readSetting<K extends SettingName>(name: K, env: NodeJS.ProcessEnv): Config[K] {
   const { default: fallback, schema, takes, secret: hidden }: Setting<unknown> = SETTINGS[name];
   const given = env[name]?.trim() || fallback;
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data as Config[K];
+  const result = schema.safeParse(given);
+  if (result.success) return result.data as Config[K];
   throw new ConfigError(`${name}=${hidden ? '…' : JSON.stringify(given)} is not usable: it takes ${takes}`);
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { treePss } from '../bench/memory.ts';
 import { type Answer, exchange, type Sent } from '../conformance/http.ts';
 import { isReady } from '../fuzz/server.ts';
-import { cpuSeconds } from '../process-tree.ts';
+import { cpuSeconds, isShell } from '../process-tree.ts';
 import { HOST_ARGUMENTS, type ListeningServer, startServer } from '../server-process.ts';
 
 /** Settings of a server beside those that all have. */
@@ -54,7 +54,11 @@ function targetOf(server: ListeningServer): Target {
   return {
     ...server,
     send,
-    engines: () => server.pids().slice(1),
+    engines: () =>
+      server
+        .pids()
+        .slice(1)
+        .filter((each) => !isShell(each)),
     memory: () => treePss(pid),
     handles: () => server.pids().reduce((sum, each) => sum + openHandles(each), 0),
     cpu: () => cpuSeconds([pid]),

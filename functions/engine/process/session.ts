@@ -1,5 +1,4 @@
 import { posix } from 'node:path';
-import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { type Inspection, inspectModel } from '../../onnx/inspect.ts';
 import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../../onnx/invalid-model.ts';
 import type { Value } from '../../onnx/value-type.ts';
@@ -14,6 +13,14 @@ import {
   type WeightChoice,
   type WeightState,
 } from './model-source.ts';
+import {
+  createNativeSession,
+  type NativeRuntimeSession,
+  NativeTensor,
+  type RuntimeOptions,
+  type TensorValueMetadata,
+  type ValueMetadata,
+} from './runtime.ts';
 
 interface SessionOptions {
   /** Threads for one operator. */
@@ -22,15 +29,6 @@ interface SessionOptions {
   readonly executionProviders: readonly string[];
   /** Default: packed. Execution providers other than the CPU copy the weights. */
   readonly weights?: WeightChoice;
-}
-
-/**
- * Loads onnxruntime, and removes the global class Float16Array: onnxruntime's binding reads a Float16Array as empty
- * (microsoft/onnxruntime pull request 32323). If the class does not exist, it takes and returns a Uint16Array of the same bits.
- */
-export async function loadRuntime(): Promise<typeof import('onnxruntime-node')> {
-  Reflect.deleteProperty(globalThis, 'Float16Array');
-  return (await import('onnxruntime-node')).default;
 }
 
 /** The model that an engine process loads, and how. */
@@ -64,19 +62,18 @@ export interface Session {
  * @throws Error if onnxruntime refuses the model: with what to do for a common reason, else with onnxruntime's text
  */
 export async function openSession(path: string, options: SessionOptions): Promise<Session> {
-  const ort = await loadRuntime();
   const inspection = inspectModel(path);
   if (inspection.outputs.length === 0) throw invalidModelError(path, 'it has no output: there is nothing to return');
   const { external } = inspection;
   const isCpu = options.executionProviders.every((provider) => provider === 'cpu');
   const choice = isCpu ? (options.weights ?? 'packed') : { copied: 'an execution provider has memory of its own' };
   let source = await readSource(path, inspection, choice);
-  const session = await createSession(ort, source, options)
+  const session = await createSession(source, options)
     .catch(async (error: Error) => {
       if (source.weights.use === 'copied') throw error;
       // The entire file opens, or fails with the better reason.
       source = await readSource(path, inspection, { copied: `onnxruntime does not map them: ${error.message}` });
-      return createSession(ort, source, options);
+      return createSession(source, options);
     })
     .catch((cause) => {
       // onnxruntime's own text for such a value contains neither its name nor its type.
@@ -84,19 +81,18 @@ export async function openSession(path: string, options: SessionOptions): Promis
       throw unsupported.length > 0 ? unsupportedValueError(path, unsupported) : loadError(cause, { path, external });
     });
   const unsupported = [
-    ...unsupportedIn(session.inputMetadata, 'input', inspection.inputs),
-    ...unsupportedIn(session.outputMetadata, 'output', inspection.outputs),
+    ...unsupportedIn(session.inputs, 'input', inspection.inputs),
+    ...unsupportedIn(session.outputs, 'output', inspection.outputs),
   ];
   if (unsupported.length > 0) throw unsupportedValueError(path, unsupported);
-  const inputs = session.inputMetadata.map((meta) => ({ ...specOf(meta, inspection.inputs), ...namesOf(meta) }));
-  const outputs = session.outputMetadata.map((meta) => specOf(meta, inspection.outputs));
-  const fetches = outputs.map((output) => output.name);
+  const inputs = session.inputs.map((meta) => ({ ...specOf(meta, inspection.inputs), ...namesOf(meta) }));
+  const outputs = session.outputs.map((meta) => specOf(meta, inspection.outputs));
 
   async function run(feeds: readonly SlottedTensor[]): Promise<SlottedTensor[]> {
     // Without a prototype, because an input may be named __proto__.
-    const named: Record<string, OrtTensor> = Object.create(null);
-    for (const feed of feeds) named[inputs[feed.slot]!.name] = toOrt(ort.Tensor, feed);
-    const results = await session.run(named, fetches);
+    const named: Record<string, NativeTensor> = Object.create(null);
+    for (const { slot, dtype, data, dims } of feeds) named[inputs[slot]!.name] = new NativeTensor(dtype, data, dims);
+    const results = session.run(named);
     return outputs.map((spec, slot) => ({ slot, ...fromOrt(results[spec.name], spec) }));
   }
   return {
@@ -121,7 +117,7 @@ function unsupportedInFile({ inputs, outputs }: Inspection): UnsupportedValue[] 
 }
 
 function unsupportedIn(
-  metadata: readonly InferenceSession.ValueMetadata[],
+  metadata: readonly ValueMetadata[],
   kind: 'input' | 'output',
   values: readonly Value[],
 ): UnsupportedValue[] {
@@ -131,11 +127,10 @@ function unsupportedIn(
 }
 
 async function createSession(
-  { InferenceSession }: typeof import('onnxruntime-node'),
   { model, folder, weights }: ModelSource,
   { intraOpThreads, executionProviders }: SessionOptions,
-): Promise<InferenceSession> {
-  const options: InferenceSession.SessionOptions = {
+): Promise<NativeRuntimeSession> {
+  const options: RuntimeOptions = {
     intraOpNumThreads: intraOpThreads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
@@ -150,36 +145,30 @@ async function createSession(
       },
     },
   };
-  if (typeof model === 'string') return withLocale(() => InferenceSession.create(model, options));
-  const session = await withLocale(() => InferenceSession.create(model, options));
+  const session = await withLocale(async () => createNativeSession(model, options));
+  if (typeof model === 'string') return session;
   // onnxruntime has a copy now. Freed at once: an engine allocates so little that the garbage collector might never run.
   model.buffer.transfer(0);
   return session;
 }
 
 /** @param values of the file. They are needed because onnxruntime-node has an empty shape for rank 0 and for an open rank. */
-function specOf(meta: InferenceSession.ValueMetadata, values: readonly Value[]): TensorSpec {
-  const { name, type, shape } = meta as InferenceSession.TensorValueMetadata;
+function specOf(meta: ValueMetadata, values: readonly Value[]): TensorSpec {
+  const { name, type, shape } = meta as TensorValueMetadata;
   const spec = { name, dtype: type as DType, shape: shape.map((dim) => (typeof dim === 'number' ? dim : -1)) };
   const isOpen = shape.length === 0 && !values.find((value) => value.name === name)?.hasShape;
   return isOpen ? { ...spec, anyRank: true } : spec;
 }
 
-function namesOf(meta: InferenceSession.ValueMetadata): Pick<TensorSpec, 'dimNames'> {
+function namesOf(meta: ValueMetadata): Pick<TensorSpec, 'dimNames'> {
   const dimNames = (meta.isTensor ? meta.shape : []).map((dim) => (typeof dim === 'string' && dim !== '' ? dim : null));
   return dimNames.every((name) => name === null) ? {} : { dimNames };
 }
 
-type TensorConstructor = new (type: string, data: unknown, dims: readonly number[]) => OrtTensor;
-
-function toOrt(OrtTensorClass: unknown, { dtype, data, dims }: Tensor): OrtTensor {
-  return new (OrtTensorClass as TensorConstructor)(dtype, data, dims);
-}
-
 /** @throws Error if the output is missing, or has not the dtype that the model declares */
-function fromOrt(tensor: OrtTensor | undefined, { name, dtype }: TensorSpec): Tensor {
+function fromOrt(tensor: NativeTensor | undefined, { name, dtype }: TensorSpec): Tensor {
   if (tensor?.type !== dtype) {
     throw new Error(`output ${name} is ${tensor?.type ?? 'missing'} in this run, but ${dtype} in the model`);
   }
-  return { dtype: tensor.type as DType, dims: tensor.dims, data: tensor.data as Tensor['data'] };
+  return { dtype: tensor.type as DType, dims: tensor.dims, data: tensor.data };
 }

@@ -19,7 +19,7 @@ const FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=0'];
 /**
  * Node's permission model: an engine starts no process, and writes no file but its OOM score and a locale. It costs no time at the
  * start or in a run. It does not hold native code, which onnxruntime is; models may be anywhere, so that every file may be read.
- * The warnings are about the addon and the thread that an engine needs.
+ * The warning is about the addon that an engine needs.
  * From its sources it may also write Node's compile cache: Node reads no cache that it may not write, and an engine would strip the
  * types of its files at every start, which takes twice as long as all else.
  */
@@ -29,9 +29,7 @@ export const permissions = (): string[] => [
   '--allow-fs-write=/proc/self/oom_score_adj',
   ...[...localeFolders(), ...compileCache()].map((prefix) => `--allow-fs-write=${prefix}*`),
   '--allow-addons',
-  '--allow-worker',
   '--disable-warning=PERM0001',
-  '--disable-warning=PERM0006',
 ];
 
 function compileCache(): string[] {

@@ -1,9 +1,8 @@
 /**
  * The engine process: reads a frame, runs it and writes the result, one at a time. Reads and writes of the socket block, which
- * saves two wake-ups a run; the event loop is used by the run alone. An end of file means that the parent has ended.
+ * saves two wake-ups a run; the event loop turns once after each. An end of file means that the parent has ended.
  */
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import type { RowIndependence } from '../../batching/row-independence.ts';
 import type { Failure, Loaded } from './engine-process.ts';
 import { checkStamp, type OpenFiles, openFiles, StampError } from './file-stamp.ts';
@@ -17,21 +16,13 @@ import {
   KIND,
   type SlottedTensor,
 } from './frame.ts';
-import { type LoadOrder, loadRuntime, openSession, type Session } from './session.ts';
+import { loadRuntime } from './runtime.ts';
+import { type LoadOrder, openSession, type Session } from './session.ts';
 
 const SOCKET = 3;
 const OOM_SCORE = '/proc/self/oom_score_adj';
 /** Of 1000: the kernel rates the process as if it took 30 % more of the memory. */
 const OOM_SCORE_STEP = 300;
-/** Read at once: when the parent has ended, `process.ppid` is another process. */
-const parent = process.ppid;
-
-/** During a native run the main thread does not notice that the parent has ended, so a second thread checks every 500 ms. */
-const WATCH_PARENT = `
-const { workerData: parent } = require('node:worker_threads');
-setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
-`;
-
 /** Bytes of the buffer that frames are read into. */
 const READ_BYTES = 65_536;
 /** A larger buffer is freed after its frame, because large frames may be rare. */
@@ -148,6 +139,8 @@ async function serve(): Promise<never> {
       free(memory);
       memory = Buffer.allocUnsafeSlow(READ_BYTES);
     }
+    // Node runs the finalizers of native memory in a turn of the event loop: here, where no request waits for it.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
@@ -165,10 +158,8 @@ raiseOomScore();
 // The parent drains and then closes the socket; a signal sent to the process group must not end a run before that.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
-// If the parent is a container's first process, the kernel ends both together. Elsewhere the thread is worth its 10 MB.
-if (parent !== 1) new Worker(WATCH_PARENT, { eval: true, workerData: parent });
 // onnxruntime's telemetry is on by default since 1.29. The library reads this when it loads.
 process.env.ORT_DISABLE_TELEMETRY = '1';
 // Loaded before the order arrives: loading the library takes longer than reading the settings takes the parent.
-await loadRuntime();
+loadRuntime();
 await serve();

@@ -1,4 +1,5 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
+import en from 'zod/v4/locales/en.js';
 import { ServingError } from '../../errors.ts';
 import { isObject, type JsonObject, type JsonValue, readJson } from '../../tensor/json/reader.ts';
 
@@ -15,42 +16,46 @@ const LONGEST_NAME = 1024;
 /** Values of a feature that has categories: more do not fit into a list to choose from. */
 const MOST_CATEGORIES = 1000;
 
-const named = z.string().min(1).max(LONGEST_NAME);
+/** The library's messages, which its small form does not have by itself. */
+z.config(en());
+
+const named = z.string().check(z.minLength(1), z.maxLength(LONGEST_NAME));
 const jsonValue = z.custom<JsonValue>((value) => value !== undefined, 'is missing');
 /** Not a record of the library, which drops a key `__proto__`: an output of that name would not be checked. */
 const jsonObject = z.custom<JsonObject>((value) => isObject(value as JsonValue | undefined), 'expected an object');
 
 /** The reader gives a long array of numbers as a Float64Array. */
-const categories = z.preprocess(
-  (value) => (value instanceof Float64Array ? Array.from(value) : value),
+const categories = z.pipe(
+  z.transform((value) => (value instanceof Float64Array ? Array.from(value) : value)),
   z
-    .array(z.union([z.string().max(LONGEST_NAME), z.number(), z.bigint()]))
-    .min(1)
-    .max(MOST_CATEGORIES),
+    .array(z.union([z.string().check(z.maxLength(LONGEST_NAME)), z.number(), z.bigint()]))
+    .check(z.minLength(1), z.maxLength(MOST_CATEGORIES)),
 );
 
 const manifestSchema = z.strictObject({
-  name: named.optional(),
-  version: z.union([named, z.number().int()]).transform(String).optional(),
-  description: z.string().optional(),
-  input: z
-    .strictObject({
+  name: z.optional(named),
+  version: z.optional(z.pipe(z.union([named, z.int()]), z.transform(String))),
+  description: z.optional(z.string()),
+  input: z.optional(
+    z.strictObject({
       /** The names of the values in a row of a one-input model, in order. */
-      features: z.array(named).min(1).max(MOST_FEATURES).optional(),
+      features: z.optional(z.array(named).check(z.minLength(1), z.maxLength(MOST_FEATURES))),
       /** The values that a feature or an input has, by its name: the page has a drop-down of them. Requests may have others. */
-      categories: z.record(named, categories).optional(),
-    })
-    .optional(),
+      categories: z.optional(z.record(named, categories)),
+    }),
+  ),
   /** The output from which `prediction` is taken. Default: the model's first. */
-  output: named.optional(),
+  output: z.optional(named),
   /** What the page applies to the scores of that output before it shows them. Responses have the model's own values. */
-  activation: z.literal('softmax').optional(),
+  activation: z.optional(z.literal('softmax')),
   /** Names of the classes, by class index. */
-  classes: z.array(z.string().max(LONGEST_NAME)).min(1).max(MOST_CLASSES).optional(),
+  classes: z.optional(
+    z.array(z.string().check(z.maxLength(LONGEST_NAME))).check(z.minLength(1), z.maxLength(MOST_CLASSES)),
+  ),
   /** A valid body of `/predict`: shown on the page and in the OpenAPI document, and used for the warm-up. */
-  example: z.strictObject({ features: jsonValue }).optional(),
+  example: z.optional(z.strictObject({ features: jsonValue })),
   /** Whether rows of different requests may share a run. Default: decided when the model is loaded. */
-  batching: z.boolean().optional(),
+  batching: z.optional(z.boolean()),
 });
 
 /** `model.json`: what a model's ONNX file does not contain. Every field is optional. */
@@ -58,8 +63,8 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 const goldenSchema = z.strictObject({
   /** The largest allowed difference |got - expected|, relative to |expected| if that is above 1. */
-  tolerance: z.number().nonnegative().default(1e-4),
-  rows: z.array(z.strictObject({ features: jsonValue, outputs: jsonObject })).min(1),
+  tolerance: z._default(z.number().check(z.nonnegative()), 1e-4),
+  rows: z.array(z.strictObject({ features: jsonValue, outputs: jsonObject })).check(z.minLength(1)),
 });
 
 /** `golden.json`: rows with the outputs that the model must give before it serves. */
@@ -85,7 +90,7 @@ export function parseGolden(text: string, file: string): Golden {
   return parse(goldenSchema, text, file);
 }
 
-function parse<T extends z.ZodType>(schema: T, text: string, file: string): z.infer<T> {
+function parse<T extends z.ZodMiniType>(schema: T, text: string, file: string): z.infer<T> {
   let json: unknown;
   // Editors on Windows put a byte order mark before the text.
   const own = text.startsWith('\ufeff') ? text.slice(1) : text;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { ServingError } from '../../errors.ts';
 import { weightOf } from '../../http/accept.ts';
 import type { PieceReader } from '../../http/body/pieces.ts';
@@ -43,12 +43,13 @@ const LINGER_TIMES = 5;
 
 /** A schema for the query of `/batch_predict`: `batch_size` is the most rows of a batch. */
 export const batchQuerySchema = z.object({
-  batch_size: z
-    .string()
-    .regex(/^\d{1,4}$/)
-    .transform(Number)
-    .pipe(z.int().min(1).max(4096))
-    .default(32),
+  batch_size: z._default(
+    z.pipe(
+      z.pipe(z.string().check(z.regex(/^\d{1,4}$/)), z.transform(Number)),
+      z.int().check(z.minimum(1), z.maximum(4096)),
+    ),
+    32,
+  ),
 });
 
 /** `POST /batch_predict?batch_size=32`, also below the path of a model: predicts many rows, a batch at a time, and sends the predictions in the order of the rows. */

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import type { Outcome } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import type { RowFeeds } from '../../model/folder/rows.ts';

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { LOAD_PHASES, MODEL_STATES } from '../../telemetry/metrics/metric-table.ts';

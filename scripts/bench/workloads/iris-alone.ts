@@ -3,7 +3,7 @@ import type { Bar } from '../summary.ts';
 import { FRAMEWORK, judgeAgainst, PLAIN, present, type Workload } from '../workload.ts';
 
 const NAME = 'iris-alone';
-const P50: Bar = { want: 'at most', limit: 1.5, unit: 'x', of: `p50 / ${PLAIN}` };
+const P50: Bar = { want: 'at most', limit: 1.3, unit: 'x', of: `p50 / ${PLAIN}` };
 
 export const irisAlone: Workload = {
   name: NAME,

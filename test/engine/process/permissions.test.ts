@@ -10,7 +10,7 @@ import { permissions, spawnEngine } from '../../../functions/engine/process/spaw
 import { stringNormalizer } from '../../helpers/exported-models.ts';
 import { writeModel } from '../../helpers/models.ts';
 
-test('an engine process loads its library and a thread, and can write no file and start no process', async (t) => {
+test('an engine process loads its library, and can write no file and start neither a process nor a thread', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'permissions-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'written');
@@ -30,7 +30,10 @@ test('an engine process loads its library and a thread, and can write no file an
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  assert.deepEqual([err, JSON.parse(out)], ['', ['allowed', 'allowed', 'ERR_ACCESS_DENIED', 'ERR_ACCESS_DENIED']]);
+  assert.deepEqual(
+    [err, JSON.parse(out)],
+    ['', ['allowed', 'ERR_ACCESS_DENIED', 'ERR_ACCESS_DENIED', 'ERR_ACCESS_DENIED']],
+  );
   assert.ok(!existsSync(file));
 });
 

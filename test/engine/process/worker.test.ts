@@ -81,7 +81,7 @@ test("onnxruntime's telemetry is off before the library is loaded", async (t) =>
     import { writeSync } from 'node:fs';
     import { registerHooks } from 'node:module';
     registerHooks({ resolve(name, context, next) {
-      if (name === 'onnxruntime-node') writeSync(1, 'ORT_DISABLE_TELEMETRY=' + process.env.ORT_DISABLE_TELEMETRY);
+      if (name.startsWith('onnxruntime-node')) writeSync(1, 'ORT_DISABLE_TELEMETRY=' + process.env.ORT_DISABLE_TELEMETRY);
       return next(name, context);
     } });
   `;

@@ -16,14 +16,14 @@ async function startInVain(env: Env): Promise<{ code: number; stdout: string; st
   return { code: code as number, stdout, stderr };
 }
 
-/** Records what onnxruntime-node would find in the environment when the engine process first loads it. */
+/** Records what onnxruntime would find in the environment when the engine process first loads it. */
 const HOOK = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from 'node:module';
   import { writeSync } from 'node:fs';
   registerHooks({
-    load(url, context, next) {
-      if (url.includes('/onnxruntime-node/dist/')) writeSync(1, String(process.env.ORT_DISABLE_TELEMETRY) + '\\n');
-      return next(url, context);
+    resolve(name, context, next) {
+      if (name.startsWith('onnxruntime-node')) writeSync(1, String(process.env.ORT_DISABLE_TELEMETRY) + '\\n');
+      return next(name, context);
     },
   });
 `)}`;
