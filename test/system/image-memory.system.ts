@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { privateBytes } from '../../functions/engine/memory/private-bytes.ts';
-import { initializer, model, node, value } from '../../scripts/onnx/build.ts';
+import { initializer, model, node, value } from '../../functions/onnx/proto/build.ts';
 import { call, metric } from '../helpers/calls.ts';
 import { buildImage, docker, startImage } from '../helpers/image.ts';
 import { modelFolder } from '../helpers/model-folder.ts';

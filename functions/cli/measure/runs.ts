@@ -1,4 +1,5 @@
-import { type Feeds, joinRows, MAX_BATCH_BYTES, rowBytes } from '../../engine/batch-rows.ts';
+import { type Feeds, joinRows, rowBytes } from '../../engine/batch-rows.ts';
+import { MOST_BATCH_BYTES } from '../../engine/capacity.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
 import type { MeasuredEngine } from './engine.ts';
@@ -49,7 +50,7 @@ export async function measureRuns(
 ): Promise<RunTime[]> {
   const times: RunTime[] = [];
   for (const size of sizes) {
-    if (size > 1 && size * rowBytes(rows[0]!.tensors, 1) > MAX_BATCH_BYTES) break;
+    if (size > 1 && size * rowBytes(rows[0]!.tensors, 1) > MOST_BATCH_BYTES) break;
     onSize?.(size);
     const spans = Array.from({ length: size }, (_, i) => ({ feeds: rows[i % rows.length]!, first: 0, rows: 1 }));
     const inputs = joinRows(spans);

@@ -1,5 +1,6 @@
 import { readRowIndependence } from '../../../batching/read-row-independence.ts';
 import { type Feeds, joinRows, keyOf, rowBytes, rowsInRun, stackRows } from '../../../engine/batch-rows.ts';
+import { MOST_BATCH_BYTES } from '../../../engine/capacity.ts';
 import { ServingError } from '../../../errors.ts';
 import type { EditableModel } from '../../../onnx/edit/open-model.ts';
 import { elementCount, type Tensor, type TensorSpec } from '../../../tensor/tensor.ts';
@@ -174,7 +175,7 @@ async function eachTensor(
     waiting = [];
     const tensors = source.names.length === 0 ? [] : await source.run(feeds);
     for (const [at, { data }] of tensors.entries()) take(data as Float32Array, at);
-    most = rowsInRun(rowBytes([...tensors, ...feeds.tensors], feeds.rows), mostRows);
+    most = rowsInRun(rowBytes([...tensors, ...feeds.tensors], feeds.rows), mostRows, MOST_BATCH_BYTES);
     advance(feeds.rows);
   };
   for (const feeds of rows()) {
