@@ -28,7 +28,7 @@ its outputs differ by more than the tolerance; 2 for wrong usage.`;
 /** `onnx-cloud-run optimize MODEL`: writes the model as onnxruntime optimises it. */
 export const optimize: Verb = {
   name: 'optimize',
-  summary: 'write a model as onnxruntime optimises it, so that it loads faster',
+  summary: 'write a model that loads faster',
   add(command) {
     command
       .argument('<model>', 'a .onnx file, or a folder with one model')

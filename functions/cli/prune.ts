@@ -24,7 +24,7 @@ outputs differ by more than the tolerance; 2 for wrong usage.`;
 /** `onnx-cloud-run prune MODEL`: writes the model without what its outputs do not need. */
 export const prune: Verb = {
   name: 'prune',
-  summary: 'write a model without what its outputs do not need',
+  summary: 'write a model without what it does not need',
   add(command) {
     command
       .argument('<model>', 'a .onnx file, or a folder with one model')

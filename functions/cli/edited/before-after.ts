@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import type { WeightUse } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import { type Comparison, compareModels } from '../compare/compare-models.ts';
-import { type MeasuredEngine, openEngine } from '../measure/engine.ts';
+import { openEngine } from '../measure/engine.ts';
 import type { LocalModel } from '../samples/local-model.ts';
 import { formatBytes, formatMs } from '../terminal/format.ts';
 import type { Progress } from '../terminal/progress.ts';
@@ -36,7 +36,6 @@ interface TrialOptions {
 
 /** An original that was loaded, with rows that fit it. */
 export interface Tried extends TrialOptions {
-  readonly load: LoadFigures;
   readonly rows: ComparedRows;
 }
 
@@ -53,9 +52,8 @@ export async function tryOriginal(options: TrialOptions): Promise<Tried> {
   // The error of the system, before the model is loaded.
   if (samples !== undefined) accessSync(samples);
   progress.step(`loading ${basename(original.path)}`);
-  const { signature, ...load } = await measureLoad(original.path, options);
-  signal.throwIfAborted();
-  return { ...options, load, rows: rowsOf(original, signature, samples) };
+  const { signature } = await load(original.path, signal);
+  return { ...options, rows: rowsOf(original, signature, samples) };
 }
 
 /**
@@ -65,43 +63,54 @@ export async function tryOriginal(options: TrialOptions): Promise<Tried> {
  */
 export async function compareResult(tried: Tried, result: string): Promise<BeforeAfter> {
   const { original, rows, from, isSynthetic } = { ...tried, ...tried.rows };
-  const { progress, signal, load } = tried;
-  progress.step(`loading ${basename(result)}`);
-  const { loadMs, privateBytes } = await measureLoad(result, tried);
+  const { progress, signal } = tried;
+  progress.step('measuring loads');
+  const [before, after] = await measureLoads([original.path, result], tried);
   progress.step(`comparing over ${from}`);
   const weights: WeightUse = original.bytes >= MAPPED_FROM_BYTES ? 'mapped' : 'packed';
-  const comparison = await compareModels({
+  // The processes of a comparison that nobody waits for end with this one.
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  const compared = compareModels({
     original: original.path,
     result,
     rows,
     mainOutput: original.manifest.output,
     weights,
     onRow: (done) => progress.update(done, rows.length),
-  }).catch((cause) => {
+  });
+  const comparison = await Promise.race([compared, aborted]).catch((cause) => {
     if (!isSynthetic || !(cause instanceof ServingError)) throw cause;
     const advice = 'the row was made up: give rows that the model takes with --samples, or put golden.json beside it';
     throw new ServingError('MODEL_FAILED', `${cause.message}; ${advice}`, { cause });
   });
   signal.throwIfAborted();
-  return { original: load, result: { loadMs, privateBytes }, comparison, rowsFrom: from };
+  return { original: before!, result: after!, comparison, rowsFrom: from };
 }
 
-interface MeasuredLoad extends LoadFigures {
-  readonly signature: MeasuredEngine['loaded']['signature'];
-}
-
-async function measureLoad(path: string, { signal, progress }: TrialOptions): Promise<MeasuredLoad> {
-  const times: number[] = [];
-  for (;;) {
-    const engine = await openEngine({ path, signal });
-    times.push(engine.loadMs);
-    const privateBytes = engine.memory()?.privateBytes;
-    await engine.close();
-    progress.update(times.length, LOADS);
-    if (times.length < LOADS) continue;
-    const loadMs = times.toSorted((a, b) => a - b)[Math.floor(LOADS / 2)]!;
-    return { loadMs, privateBytes, signature: engine.loaded.signature };
+/** Loads models in turn, so that other work on the machine slows all of them alike. */
+async function measureLoads(paths: readonly string[], { signal, progress }: TrialOptions): Promise<LoadFigures[]> {
+  const loads = paths.map((): LoadFigures[] => []);
+  for (let round = 0; round < LOADS; round++) {
+    for (const [i, path] of paths.entries()) {
+      loads[i]!.push(await load(path, signal));
+      progress.update(round * paths.length + i + 1, LOADS * paths.length);
+    }
   }
+  return loads.map((all) => {
+    const { loadMs, privateBytes } = all.toSorted((a, b) => a.loadMs - b.loadMs)[Math.floor(LOADS / 2)]!;
+    return { loadMs, privateBytes };
+  });
+}
+
+/** Loads a model in a new engine process, which is ended. */
+async function load(path: string, signal: AbortSignal) {
+  const engine = await openEngine({ path, signal });
+  const privateBytes = engine.memory()?.privateBytes;
+  await engine.close();
+  signal.throwIfAborted();
+  return { loadMs: engine.loadMs, privateBytes, signature: engine.loaded.signature };
 }
 
 /**

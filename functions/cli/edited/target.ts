@@ -1,6 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { mkdtemp, rename } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ServingError } from '../../errors.ts';
 
 interface TargetOptions {
@@ -18,7 +18,7 @@ interface TargetOptions {
  * @throws ServingError `INVALID_INPUT` for a path that is the model's own, or taken, has another ending, or whose folder does not exist
  */
 export function targetOf(model: string, { output, label, force = false }: TargetOptions): string {
-  const target = output ?? model.replace(/(\.onnx)?$/, `.${label}.onnx`);
+  const target = output ?? shortPath(model.replace(/(\.onnx)?$/, `.${label}.onnx`));
   if (!target.endsWith('.onnx')) throw refuse(target, 'expected a name that ends in .onnx');
   const folder = statSync(dirname(resolve(target)), { throwIfNoEntry: false });
   if (!folder?.isDirectory()) throw refuse(target, 'its folder does not exist: create it, or name another file');
@@ -32,6 +32,12 @@ export function targetOf(model: string, { output, label, force = false }: Target
   return target;
 }
 
+/** The path as a user in the current folder would type it. */
+function shortPath(path: string): string {
+  const short = relative('.', path);
+  return short.startsWith('..') ? path : short;
+}
+
 const refuse = (target: string, reason: string): ServingError =>
   new ServingError('INVALID_INPUT', `${target}: ${reason}`);
 
@@ -42,15 +48,14 @@ export interface Staging {
   readonly path: string;
   /** Moves the files to their places, and removes the folder. */
   publish(): Promise<void>;
-  /** Removes the folder. */
-  remove(): Promise<void>;
 }
 
 /** Creates a folder for the files of a target. @param onEnd does its argument when the work has ended, however it ended */
 export async function stage(target: string, onEnd: (cleanUp: () => unknown) => void): Promise<Staging> {
   const name = basename(target);
   const folder = await mkdtemp(join(dirname(resolve(target)), `.${name}-`));
-  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  // Synchronous: a program that has to end at once waits for nothing.
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
   onEnd(remove);
   const path = join(folder, name);
   return {
@@ -61,8 +66,7 @@ export async function stage(target: string, onEnd: (cleanUp: () => unknown) => v
       for (const file of [`${name}.data`, name]) {
         if (existsSync(join(folder, file))) await rename(join(folder, file), join(dirname(resolve(target)), file));
       }
-      await remove();
+      remove();
     },
-    remove,
   };
 }
