@@ -64,7 +64,6 @@ const RULES: Rules = {
   alone: ['client', 'page'],
   packages: {
     '@bufbuild/protobuf': [
-      'cli/quantize/static/instrumented-model.ts',
       'onnx/edit/encode.ts',
       'onnx/edit/tensor-lists.ts',
       'onnx/proto/attribute.ts',

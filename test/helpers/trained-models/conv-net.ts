@@ -111,7 +111,10 @@ function trainingStep(channels: readonly number[]): Uint8Array {
   for (let layer = last; layer >= 0; layer--) nodes.push(...backward(layer, layer === last));
   const shapes = shapesOf(channels);
   for (const { name } of shapes) {
-    nodes.push(node('Mul', [`d_${name}`, 'rate'], [`${name}.change`]), node('Sub', [name, `${name}.change`], [`${name}_next`]));
+    nodes.push(
+      node('Mul', [`d_${name}`, 'rate'], [`${name}.change`]),
+      node('Sub', [name, `${name}.change`], [`${name}_next`]),
+    );
   }
   return model({
     name: 'conv-net-training-step',

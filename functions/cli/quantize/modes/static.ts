@@ -6,10 +6,11 @@ import type { TensorSpec } from '../../../tensor/tensor.ts';
 import type { QuantizedDtype } from '../kernels/linear.ts';
 import type { Mode } from '../mode.ts';
 import { type CalibrationMethod, calibrate } from '../static/calibrate.ts';
-import { isOnnx, liftConstants } from '../static/constants.ts';
+import { liftConstants } from '../static/constants.ts';
 import { type InstrumentedModel, instrumentModel } from '../static/instrumented-model.ts';
 import { isKnown, type Plan, planQuantization } from '../static/plan.ts';
 import { quantizeGraph } from '../static/quantize-graph.ts';
+import { opsetOf } from '../versions.ts';
 
 /** The choices of static quantization. */
 export interface StaticOptions {
@@ -71,7 +72,7 @@ export function createStaticMode(options: StaticOptions): Mode {
 
 /** @returns the version of ONNX's operator set. @throws ServingError for a model that cannot be quantized so */
 function checkModel({ proto, graph, path }: EditableModel): number {
-  const opset = Number(proto.opsetImport.find(({ domain }) => isOnnx(domain))?.version ?? 0n);
+  const opset = opsetOf(proto);
   if (opset < LEAST_OPSET) {
     throw refused(
       path,

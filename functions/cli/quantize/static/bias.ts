@@ -13,19 +13,19 @@ const LEAST = -(2 ** 31);
  * The bias as int32, whose scale is that of the products: the scale of the input times that of the weight. onnxruntime adds it to the
  * sums of integer products.
  * @param rank of the bias
- * @returns undefined if it does not follow the channels of the weight, or if a factor is not above 0
+ * @returns undefined if it does not follow the channels of the weight, or is not finite
  */
 export function quantizeBias(
-  { alpha, beta }: Bias,
+  { beta }: Bias,
   inputScale: number,
   weightScales: Float32Array,
   values: Float32Array,
   rank: number,
 ): { readonly data: Int32Array<ArrayBuffer>; readonly scales: Float32Array<ArrayBuffer> } | undefined {
   const channels = weightScales.length;
-  if (!(alpha > 0) || (channels > 1 && (rank !== 1 || values.length !== channels))) return undefined;
+  if (channels > 1 && (rank !== 1 || values.length !== channels)) return undefined;
   if (!values.every(Number.isFinite)) return undefined;
-  const scales = Float32Array.from(weightScales, (scale) => Math.fround(inputScale * scale) * alpha);
+  const scales = Float32Array.from(weightScales, (scale) => inputScale * scale);
   const data = Int32Array.from(values, (value, i) => {
     const q = roundHalfToEven((value * beta) / scales[channels > 1 ? i : 0]!);
     return Math.min(MOST, Math.max(LEAST, q));
@@ -34,6 +34,6 @@ export function quantizeBias(
 }
 
 /** The smallest scales of a weight with which its bias fits into int32: one for each element of the bias. */
-export function leastScales({ alpha, beta }: Bias, inputScale: number, values: Float32Array): Float32Array {
-  return values.map((value) => Math.abs(value * beta) / (inputScale * alpha * MOST));
+export function leastScales({ beta }: Bias, inputScale: number, values: Float32Array): Float32Array {
+  return values.map((value) => Math.abs(value * beta) / (inputScale * MOST));
 }

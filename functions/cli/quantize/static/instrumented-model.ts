@@ -1,10 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
 import { type EditableModel, openModel } from '../../../onnx/edit/open-model.ts';
 import { writeModel } from '../../../onnx/edit/write-model.ts';
-import { ValueInfoProtoSchema } from '../../../onnx/proto/onnx_pb.ts';
+import type { ValueInfoProto } from '../../../onnx/proto/onnx_pb.ts';
 import { writeModel as encodeModel } from '../../../onnx/proto/write.ts';
 import { type ModelProcess, openModelProcess } from '../../compare/model-process.ts';
 
@@ -44,7 +43,9 @@ export async function instrumentModel(
     return {
       async open(values) {
         // onnxruntime infers the types.
-        graph.output = values.map((name) => create(ValueInfoProtoSchema, { name }));
+        graph.output = values.map(
+          (name): ValueInfoProto => ({ $typeName: 'onnx.ValueInfoProto', name, docString: '' }),
+        );
         const file = join(folder, `outputs-${files++}.onnx`);
         await writeFile(file, encodeModel(proto));
         return openModelProcess(file, { weights: 'mapped' });

@@ -104,6 +104,7 @@ class Marks implements Marker {
 
   isMarked = (value: string): boolean => this.activations.has(value) || this.constants.has(value);
   isConstant = (value: string): boolean => this.#graph.constants.has(value);
+  rankOf = (value: string): number | undefined => this.#graph.constants.get(value)?.dims.length;
   numberOf = (value: string): number | undefined => this.#graph.numbers.get(value);
 
   activation(value: string): void {
@@ -121,16 +122,14 @@ class Marks implements Marker {
   }
 
   weight(value: string, axis: number | undefined): void {
-    const rank = this.#graph.constants.get(value)?.dims.length;
-    if (rank === undefined) {
+    if (!this.isConstant(value)) {
       this.activation(value);
       return;
     }
-    const at = axis === undefined || axis >= 0 ? axis : axis + rank;
-    // A scale for each channel needs operator set 13. A vector has no channels: its elements are summed.
-    const isPerChannel = at !== undefined && at < rank && rank > 1 && this.opset >= 13;
+    // A scale for each channel needs operator set 13.
+    const isPerChannel = axis !== undefined && axis < this.rankOf(value)! && this.opset >= 13;
     const before = this.constants.get(value);
-    const next: ConstantMark = { as: 'weight', ...(isPerChannel && { axis: at }) };
+    const next: ConstantMark = { as: 'weight', ...(isPerChannel && { axis }) };
     // Nodes that need it along different axes share one scale.
     this.#markConstant(value, before?.as === 'weight' && before.axis !== next.axis ? { as: 'weight' } : next);
   }

@@ -1,9 +1,10 @@
 import { createNames, removeUnusedInitializers, scopesOf, type Uses, usesIn } from '../../../onnx/edit/graphs.ts';
 import type { EditableModel } from '../../../onnx/edit/open-model.ts';
-import { initializer, node } from '../../../onnx/proto/build.ts';
-import type { InitializerData, InitializerType } from '../../../onnx/proto/initializer.ts';
+import { node } from '../../../onnx/proto/build.ts';
+import type { InitializerType } from '../../../onnx/proto/initializer.ts';
 import type { NodeProto, TensorProto } from '../../../onnx/proto/onnx_pb.ts';
 import type { QuantizedDtype } from '../kernels/linear.ts';
+import { addInitializer } from '../weights.ts';
 import { leastScales, type NamedBias, quantizeBias } from './bias.ts';
 import { constantsOf, readFloats } from './constants.ts';
 import type { Range } from './histogram.ts';
@@ -222,9 +223,7 @@ class GraphQuantizer {
   }
 
   /** @returns its name */
-  #addInitializer(base: string, dtype: InitializerType, dims: readonly number[], data: InitializerData): string {
-    const name = this.#name(base);
-    this.#model.graph.initializer.push(initializer(name, dtype, dims, data));
-    return name;
+  #addInitializer(base: string, dtype: InitializerType, dims: readonly number[], data: ArrayBufferView<ArrayBuffer>) {
+    return addInitializer(this.#model.graph, this.#name(base), dtype, dims, data);
   }
 }

@@ -1,5 +1,5 @@
 import type { NodeProto } from '../../../onnx/proto/onnx_pb.ts';
-import { floatAttribute, intAttribute, textAttribute } from './attributes.ts';
+import { attributeOf, floatOf, intOf } from '../attributes.ts';
 
 /** Marks the values of a node that are quantized. Values that are not float32 are never marked. */
 export interface Marker {
@@ -7,6 +7,8 @@ export interface Marker {
   readonly opset: number;
   isMarked(value: string): boolean;
   isConstant(value: string): boolean;
+  /** The rank of a constant; undefined for other values. */
+  rankOf(value: string): number | undefined;
   /** The element of a constant of one element; undefined for other constants, and for values that are none. */
   numberOf(value: string): number | undefined;
   /** A value with a scale of its own; a constant as well. */
@@ -30,10 +32,6 @@ export interface Bias {
   readonly at: number;
   readonly input: string;
   readonly weight: string;
-  /** The axis of `weight` along which the bias is added: the products are computed for each place of it. */
-  readonly channelAxis: number;
-  /** The products are multiplied by this before the bias is added. */
-  readonly alpha: number;
   /** The bias is multiplied by this, and the node's attribute of that name becomes 1. */
   readonly beta: number;
 }
@@ -71,25 +69,25 @@ const convolution =
     marker.activation(input!);
     marker.activation(node.output[0]!);
     marker.weight(weight!, axis);
-    marker.bias({ node, at: 2, input: input!, weight: weight!, channelAxis: axis, alpha: 1, beta: 1 });
+    marker.bias({ node, at: 2, input: input!, weight: weight!, beta: 1 });
     return undefined;
   };
 
 const gemm: Rule = (node, marker) => {
   const [input, weight] = node.input;
-  const axis = intAttribute(node, 'transB', 0) === 1 ? 0 : 1;
+  const axis = intOf(node, 'transB', 0) === 1 ? 0 : 1;
   marker.activation(input!);
   marker.activation(node.output[0]!);
   marker.weight(weight!, axis);
-  const [alpha, beta] = [floatAttribute(node, 'alpha', 1), floatAttribute(node, 'beta', 1)];
-  marker.bias({ node, at: 2, input: input!, weight: weight!, channelAxis: axis, alpha, beta });
+  marker.bias({ node, at: 2, input: input!, weight: weight!, beta: floatOf(node, 'beta', 1) });
   return undefined;
 };
 
 /** A scale for each column of the second matrix: the integer product needs one scale for all columns of the first. */
 const matMul: Rule = ({ input: [a, b], output: [output] }, marker) => {
   marker.weight(a!, undefined);
-  marker.weight(b!, -1);
+  // onnxruntime multiplies stacks of matrices by one scale.
+  marker.weight(b!, marker.rankOf(b!) === 2 ? 1 : undefined);
   marker.activation(output!);
   return undefined;
 };
@@ -104,7 +102,7 @@ const clips: Rule = (node, marker) => {
 function clipsAroundZero(node: NodeProto, marker: Marker): boolean {
   if (node.opType === 'Relu') return true;
   const bound = (at: number, name: string, otherwise: number): number => {
-    if (marker.opset < 11) return floatAttribute(node, name, otherwise);
+    if (marker.opset < 11) return floatOf(node, name, otherwise);
     const input = node.input[at] ?? '';
     return input === '' ? otherwise : (marker.numberOf(input) ?? Number.NaN);
   };
@@ -118,11 +116,16 @@ const maxPool: Rule = (node, marker) =>
 const pad: Rule = (node, marker) => {
   const [input, , constant = ''] = node.input;
   if (!marker.isMarked(input!)) return NOT_QUANTIZED;
-  const fill = constant === '' ? floatAttribute(node, 'value', 0) : marker.numberOf(constant);
-  if (textAttribute(node, 'mode', 'constant') !== 'constant' || fill === 0) marker.sameAs(node.output[0]!, input!);
+  const fill = constant === '' ? floatOf(node, 'value', 0) : marker.numberOf(constant);
+  if (fill === 0 || !isConstantMode(node)) marker.sameAs(node.output[0]!, input!);
   else marker.activation(node.output[0]!);
   return undefined;
 };
+
+function isConstantMode(node: NodeProto): boolean {
+  const mode = attributeOf(node, 'mode')?.s;
+  return mode === undefined || new TextDecoder().decode(mode) === 'constant';
+}
 
 /** Gather and GatherElements: an embedding is quantized for them. */
 const gather: Rule = (node, marker) => {
@@ -147,7 +150,7 @@ const normalization: Rule = (node, marker) => {
   const [input, scale] = node.input;
   marker.activation(input!);
   marker.weight(scale!, undefined);
-  marker.bias({ node, at: 2, input: input!, weight: scale!, channelAxis: 0, alpha: 1, beta: 1 });
+  marker.bias({ node, at: 2, input: input!, weight: scale!, beta: 1 });
   for (const output of node.output) marker.activation(output);
   return undefined;
 };

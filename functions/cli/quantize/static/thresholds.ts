@@ -15,51 +15,61 @@ const EPSILON = 0.0001;
 export function entropyRange({ counts, edges }: Histogram, seen: Range): Range {
   const bins = counts.length;
   const middle = Math.floor(bins / 2);
-  const before = cumulated(counts);
+  const sums = { counts, before: cumulated(counts), filledBefore: cumulated(counts.map(Math.sign)) };
   let best = { divergence: Number.POSITIVE_INFINITY, start: 0, end: bins };
   for (let half = QUANTIZED_BINS / 2; half <= middle; half++) {
     const start = middle - half;
     const end = Math.min(middle + half + 1, bins);
-    const clipped = counts.slice(start, end);
-    const inside = clipped.slice();
-    clipped[0]! += before[start]!;
-    clipped[clipped.length - 1]! += before[bins]! - before[end]!;
-    const divergence = divergenceOf(smoothed(clipped), smoothed(quantized(inside, clipped)));
+    const divergence = divergenceOf(sums, start, end);
     if (divergence < best.divergence) best = { divergence, start, end };
   }
   return within({ min: edges[best.start]!, max: edges[best.end]! }, seen);
 }
 
-/** Merges the bins into {@link QUANTIZED_BINS}, and spreads each of those over its bins that have values. */
-function quantized(inside: Float64Array, clipped: Float64Array): Float64Array {
-  const merged = Math.floor(inside.length / QUANTIZED_BINS);
-  const result = new Float64Array(inside.length);
-  for (let bin = 0; bin < QUANTIZED_BINS; bin++) {
-    const from = bin * merged;
-    const to = from + merged;
-    // The last one has the remaining bins as well, but is not spread over them.
-    const total = sum(inside.subarray(from, bin === QUANTIZED_BINS - 1 ? inside.length : to));
-    const filled = clipped.subarray(from, to).filter((count) => count !== 0).length;
-    // onnxruntime has integers here.
-    if (filled > 0) result.fill(Math.floor(total / filled), from, to);
+interface Sums {
+  readonly counts: Float64Array;
+  /** The sum of the counts before each bin. */
+  readonly before: Float64Array;
+  /** How many bins before each have values. */
+  readonly filledBefore: Float64Array;
+}
+
+/**
+ * Kullback-Leibler divergence between the bins from `start` to `end`, with the values beyond in the first and the last of them, and the
+ * same in {@link QUANTIZED_BINS} steps. Bins without values get a little of those with values.
+ */
+function divergenceOf({ counts, before, filledBefore }: Sums, start: number, end: number): number {
+  const total = before.at(-1)!;
+  const [below, above] = [before[start]!, total - before[end]!];
+  const clipped = (bin: number): number => counts[bin]! + (bin === start ? below : 0) + (bin === end - 1 ? above : 0);
+  const filledIn = (from: number, to: number): number =>
+    filledBefore[to]! -
+    filledBefore[from]! +
+    Number(from === start && counts[start] === 0 && below > 0) +
+    Number(to === end && counts[end - 1] === 0 && above > 0);
+
+  const merged = Math.floor((end - start) / QUANTIZED_BINS);
+  const levels = Float64Array.from({ length: QUANTIZED_BINS }, (_, step) => {
+    const from = start + step * merged;
+    // The last step has the values of the remaining bins, too. onnxruntime has integers here.
+    const to = step === QUANTIZED_BINS - 1 ? end : from + merged;
+    const filled = filledIn(from, from + merged);
+    return filled === 0 ? 0 : Math.floor((before[to]! - before[from]!) / filled);
+  });
+  const [size, filled] = [end - start, filledIn(start, end)];
+  const filledLevels = levels.filter((level) => level > 0).length * merged;
+  if (filled === 0 || filledLevels === 0) return Number.POSITIVE_INFINITY;
+  const taken = (EPSILON * (size - filled)) / filled;
+  const takenLevel = (EPSILON * (size - filledLevels)) / filledLevels;
+  let result = 0;
+  for (let bin = start; bin < end; bin++) {
+    const count = clipped(bin);
+    const level = levels[Math.floor((bin - start) / merged)] ?? 0;
+    const p = count === 0 ? EPSILON : count - taken;
+    result += p * Math.log(p / (level === 0 ? EPSILON : level - takenLevel));
   }
-  return result;
-}
-
-/** Takes a little from the bins with values for those without. Undefined if none has values. */
-function smoothed(counts: Float64Array): Float64Array | undefined {
-  const empty = counts.filter((count) => count === 0).length;
-  const filled = counts.length - empty;
-  if (filled === 0) return undefined;
-  const taken = (EPSILON * empty) / filled;
-  return counts.map((count) => (count === 0 ? EPSILON : count - taken));
-}
-
-/** Kullback-Leibler divergence of two distributions that need not sum to 1. */
-function divergenceOf(p: Float64Array | undefined, q: Float64Array | undefined): number {
-  if (p === undefined || q === undefined) return Number.POSITIVE_INFINITY;
-  const [totalP, totalQ] = [sum(p), sum(q)];
-  return p.reduce((result, value, i) => result + (value / totalP) * Math.log((value * totalQ) / (q[i]! * totalP)), 0);
+  const totalLevels = levels.reduce((sum, level) => sum + level * merged, 0);
+  return result / total + Math.log(totalLevels / total);
 }
 
 /**
@@ -85,5 +95,3 @@ function cumulated(counts: Float64Array): Float64Array {
   for (const [i, count] of counts.entries()) sums[i + 1] = sums[i]! + count;
   return sums;
 }
-
-const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
