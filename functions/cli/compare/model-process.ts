@@ -4,7 +4,7 @@ import type { RowIndependence } from '../../batching/row-independence.ts';
 import { attachEngine } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
 import type { WeightUse } from '../../engine/process/model-source.ts';
-import { startEngine } from '../../engine/process/spawn.ts';
+import { spawnEngine } from '../../engine/process/spawn.ts';
 import { ServingError } from '../../errors.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
 
@@ -44,7 +44,7 @@ export async function openModelProcess(
   path: string,
   { threads = 1, weights = 'packed' }: ModelProcessOptions = {},
 ): Promise<ModelProcess> {
-  const engine = attachEngine(startEngine());
+  const engine = attachEngine(spawnEngine());
   try {
     const loaded = await engine.load({
       path,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { attachEngine, type Loaded } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
 import type { LoadOrder } from '../../engine/process/session.ts';
-import { startEngine } from '../../engine/process/spawn.ts';
+import { spawnEngine } from '../../engine/process/spawn.ts';
 import { ServingError } from '../../errors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { type ProcessMemory, readMemory } from './memory.ts';
@@ -64,7 +64,7 @@ export async function openEngine({
 }: EngineOrder): Promise<MeasuredEngine> {
   signal?.throwIfAborted();
   const started = performance.now();
-  const engine = attachEngine(startEngine());
+  const engine = attachEngine(spawnEngine());
   const kill = (): void => engine.kill();
   signal?.addEventListener('abort', kill, { once: true });
   const order = { intraOpThreads: threads, executionProviders: ['cpu'], weights };

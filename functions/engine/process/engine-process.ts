@@ -4,7 +4,6 @@ import type { RowIndependence } from '../../batching/row-independence.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { openChannel } from './channel.ts';
 import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
-import { guardOrphan } from './orphan-guard.ts';
 import type { LoadOrder, Session } from './session.ts';
 
 /** Why a run gave no outputs. Of the three, only `failed` is due to the feeds for certain. */
@@ -119,7 +118,6 @@ export function attachEngine(child: ChildProcess, lastId = 0): Engine {
   let stopTimer = (): void => {};
   let currentId = lastId;
   let exitReason: string | undefined;
-  guardOrphan(child);
   /** Why the process was killed, if it was because of a frame. */
   let invalidity: string | undefined;
 

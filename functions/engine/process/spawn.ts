@@ -7,6 +7,7 @@ import { getCompileCacheDir } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from './environment.ts';
 import { localeFolders } from './locale.ts';
+import { guardOrphan } from './orphan-guard.ts';
 
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './engine.js', import.meta.url));
@@ -50,9 +51,10 @@ export function prespawn(): void {
 
 /** Returns the prespawned engine process, or starts one. `stdio[3]` is the socket to it. */
 export function spawnEngine(): ChildProcess {
-  const process = prespawned ?? startEngine();
+  const child = prespawned ?? startEngine();
   prespawned = undefined;
-  return process;
+  guardOrphan(child);
+  return child;
 }
 
 /** Starts an engine process. @param entry its program, for benchmarks of a build */
