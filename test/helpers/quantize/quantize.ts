@@ -56,7 +56,10 @@ export function open(path: string): Promise<Session> {
 }
 
 /** The largest difference of each output of both models, relative to its largest magnitude. */
-export async function differences({ original, path }: Quantized, feeds: readonly Tensor[]): Promise<number[]> {
+export async function differences(
+  { original, path }: Pick<Quantized, 'original' | 'path'>,
+  feeds: readonly Tensor[],
+): Promise<number[]> {
   const inputs = feeds.map((tensor, slot) => ({ ...tensor, slot }));
   const [expected, got] = await Promise.all([original, path].map(async (one) => (await open(one)).run(inputs)));
   return expected!.map((tensor, i) => {

@@ -47,6 +47,11 @@ test('each column of a matrix has a scale of its own, and the largest element of
   assert.deepEqual([...zeroPoints], [0, 0, 0]);
 });
 
+test('an element between two integers gets the even one', () => {
+  const values = Float32Array.of(127, 62.5, -62.5, 63.5, -0.5);
+  assert.deepEqual([...quantizeChannels(values, oneChannel(values), 'int8', SYMMETRIC).data], [127, 62, -62, 64, 0]);
+});
+
 test('the channels of an axis in the middle are apart', () => {
   const { outer, channels, inner } = channelsOf([2, 3, 4], 1);
   assert.deepEqual([outer, channels, inner], [2, 3, 4]);

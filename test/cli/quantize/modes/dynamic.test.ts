@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createDynamicMode } from '../../../../functions/cli/quantize/modes/dynamic/dynamic.ts';
+import { openModel } from '../../../../functions/onnx/edit/open-model.ts';
+import { writeModel as writeEdited } from '../../../../functions/onnx/edit/write-model.ts';
 import { attribute } from '../../../../functions/onnx/proto/attribute.ts';
 import { graph, initializer, model, node, value } from '../../../../functions/onnx/proto/build.ts';
 import { readModel } from '../../../../functions/onnx/proto/read.ts';
@@ -39,7 +44,7 @@ describe('the operators, names and types are those of quantize_dynamic of onnxru
     ]);
     // TensorProto.DataType: FLOAT = 1, INT8 = 3.
     assert.deepEqual(weightsOf(made), ['W_quantized: 3 [4,3]', 'W_scale: 1 [3]', 'W_zero_point: 3 [3]']);
-    const [difference] = await differences({ graph: made, path, ...rest }, [floats(5, 4)]);
+    const [difference] = await differences({ path, original: rest.original }, [floats(5, 4)]);
     assert.ok(difference! < 0.02, `${difference}`);
   });
 
@@ -423,4 +428,32 @@ test('unknown fields of the file, and attributes, are kept', async () => {
   );
   assert.equal(made.proto.metadataProps[0]?.value, 'a,b,c');
   assert.deepEqual(made.graph.node.at(-1)?.attribute, [attribute('alpha', 0.25)]);
+});
+
+test('a model with external data has it in the result, too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'external-'));
+  try {
+    const [inside, outside, result] = ['a.onnx', 'b.onnx', 'c.onnx'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const bytes = model({
+      name: 'g',
+      inputs: [value('x', 'float32', ['rows', 128])],
+      outputs: [value('y', 'float32', ['rows', 128])],
+      initializers: [weight('W', 128, 128)],
+      nodes: [node('MatMul', ['x', 'W'], ['y'])],
+    });
+    writeFileSync(inside, bytes);
+    await writeEdited(openModel(inside), outside, { externalData: true });
+    const editable = openModel(outside);
+    await DYNAMIC.run(editable, { isSelected: () => true }, () => {});
+    const { files } = await writeEdited(editable, result);
+    assert.deepEqual(files, [result, `${result}.data`]);
+    const [difference] = await differences({ original: inside, path: result }, [floats(2, 128)]);
+    assert.ok(difference! < 0.1, `${difference}`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
