@@ -12,8 +12,8 @@ defaults: what it chooses is at least as good. Nothing else should run on the
 machine meanwhile; one with as many CPUs as the service has is best.
 
 Without ROWS it sends the rows of the golden.json beside the model, or the
-example of its model.json, or a row that it makes up. A price list of your own has the form of
-functions/cli/prices/prices.json; a price in it may be a number alone.
+example of its model.json, or a row that it makes up. Other prices are a file
+such as {"prices": {"spotCpuHour": 0.015}}; docs/deploy/costs.md has the names.
 
 Examples:
   onnx-cloud-run tune model.onnx rows.csv
