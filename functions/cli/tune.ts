@@ -35,7 +35,9 @@ export const tune: Verb = {
     command
       .argument('<model>', 'a .onnx file or its folder')
       .argument('[rows]', 'a file of rows: CSV, NDJSON, golden.json or model.json')
-      .option('--budget <time>', 'time for the search, such as 90s or 5m', readTime, 300)
+      .addOption(
+        new Option('--budget <time>', 'time for the search, such as 90s or 5m').argParser(readTime).default(300, '5m'),
+      )
       .option('--p99 <ms>', 'highest p99 that is allowed', readMs)
       .addOption(
         new Option('--bill <way>', 'the bill that is to be low')

@@ -29,6 +29,7 @@ const FAILED: Sample = {
 };
 /** The machine's load for each CPU above which results vary. */
 const MOST_BUSY = 0.5;
+const WRITE_HINT = '--write writes the settings into service.yaml and k8s/';
 /** CPUs that an instance of Cloud Run may have. */
 const CLOUD_RUN_CPUS = [1, 2, 4, 6, 8];
 
@@ -76,14 +77,14 @@ export async function run(options: TuneArguments, context: VerbContext): Promise
   });
   await bench.close();
   const tuned: Tuned = { ...found, facts, goal, list, from, place: options.path, loads, seconds, cores };
-  const written = project === undefined ? [] : write(project, found.best, goal);
+  const isGood = found.best.fault === undefined;
+  const written = project === undefined || !isGood ? [] : write(project, found.best, goal);
   return {
-    isGood: found.best.fault === undefined,
+    isGood,
     json: { ...jsonOf(tuned), written: written.map(({ path }) => path) },
     lines: [
       ...reportLines(tuned, context.styles),
-      '',
-      ...(project === undefined ? ['--write writes the settings into service.yaml and k8s/'] : describeFiles(written)),
+      ...(isGood ? ['', ...(project === undefined ? [WRITE_HINT] : describeFiles(written))] : []),
     ],
   };
 }
