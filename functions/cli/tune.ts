@@ -12,8 +12,8 @@ defaults: what it chooses is at least as good. Nothing else should run on the
 machine meanwhile; one with as many CPUs as the service has is best.
 
 Without ROWS it sends the rows of the golden.json beside the model, or the
-example of its model.json, or a row that it makes up. A price list of your own has the form of
-functions/cli/prices/prices.json; a price in it may be a number alone.
+example of its model.json, or a row that it makes up. Other prices are a file
+such as {"prices": {"spotCpuHour": 0.015}}; docs/deploy/costs.md has the names.
 
 Examples:
   onnx-cloud-run tune model.onnx rows.csv
@@ -35,7 +35,9 @@ export const tune: Verb = {
     command
       .argument('<model>', 'a .onnx file or its folder')
       .argument('[rows]', 'a file of rows: CSV, NDJSON, golden.json or model.json')
-      .option('--budget <time>', 'time for the search, such as 90s or 5m', readTime, 300)
+      .addOption(
+        new Option('--budget <time>', 'time for the search, such as 90s or 5m').argParser(readTime).default(300, '5m'),
+      )
       .option('--p99 <ms>', 'highest p99 that is allowed', readMs)
       .addOption(
         new Option('--bill <way>', 'the bill that is to be low')

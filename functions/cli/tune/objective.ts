@@ -38,6 +38,8 @@ export interface Goal {
   readonly way: Way;
   /** The highest p99 that is allowed. */
   readonly p99Ms: number | undefined;
+  /** Bytes of memory that the server takes into account for these settings: with less it starts fewer engine processes. Default: 0. */
+  readonly leastBytes?: (settings: Settings) => number;
 }
 
 /** Costs that differ by less are equal: two runs of one setting do. */
@@ -57,7 +59,7 @@ export function pointOf(settings: Settings, samples: readonly Sample[], goal: Go
   const middle = (pick: (sample: Sample) => number): number => median(samples.map(pick));
   const [rate, p99Ms] = [middle((one) => one.rate), middle((one) => one.p99Ms)];
   const memoryBytes = middle((one) => one.memoryBytes);
-  const instanceBytes = instanceMemory(memoryBytes, goal.cpus);
+  const instanceBytes = instanceMemory(memoryBytes, goal.cpus, goal.leastBytes?.(settings));
   const load: FullLoad = { rate, cpu: goal.cpus, memoryGiB: instanceBytes / 2 ** 30 };
   const errors = middle((one) => one.errorRate);
   const fault = findFault(rate, p99Ms, errors, goal);
@@ -71,10 +73,14 @@ function findFault(rate: number, p99Ms: number, errors: number, goal: Goal): str
   return undefined;
 }
 
-/** The memory of an instance; Cloud Run wants 2 GiB from 4 CPUs on, and 4 GiB from 6 on. */
-export function instanceMemory(bytes: number, cpus: number): number {
+/**
+ * The memory of an instance; Cloud Run wants 2 GiB from 4 CPUs on, and 4 GiB from 6 on.
+ * @param bytes that were measured
+ * @param leastBytes that the server needs for its engine processes by its own reckoning
+ */
+export function instanceMemory(bytes: number, cpus: number, leastBytes = 0): number {
   const least = cpus >= 6 ? 4096 * MIB : cpus >= 4 ? 2048 * MIB : LEAST_BYTES;
-  return Math.max(least, Math.ceil((bytes * HEADROOM) / STEP_BYTES) * STEP_BYTES);
+  return Math.max(least, Math.ceil(Math.max(bytes * HEADROOM, leastBytes) / STEP_BYTES) * STEP_BYTES);
 }
 
 /**

@@ -42,11 +42,12 @@ export const describe = ({ processes, threads, batch, delayMs, weights, concurre
 
 /** The result for a person. */
 export function reportLines(tuned: Tuned, styles: Styles): string[] {
-  const { best, defaults, goal, list, facts, loads, seconds, cores } = tuned;
+  const { best, defaults, list, facts, loads, seconds, cores } = tuned;
   const shown = shownPoints(tuned);
   const isDefault = keyOf(best.settings) === keyOf(defaults.settings);
   const marked = ({ settings }: Point): string => {
-    if (keyOf(settings) === keyOf(best.settings)) return isDefault ? 'chosen, default' : 'chosen';
+    if (keyOf(settings) === keyOf(best.settings) && best.fault === undefined)
+      return isDefault ? 'chosen, default' : 'chosen';
     return keyOf(settings) === keyOf(defaults.settings) ? 'default' : '';
   };
   const right = (title: string) => ({ title, align: 'right' as const });
@@ -79,7 +80,15 @@ export function reportLines(tuned: Tuned, styles: Styles): string[] {
       : []),
     ...(tuned.isComplete ? [] : ['The time was up before the search had ended: a larger --budget may find more.']),
     '',
-    isDefault
+    ...(best.fault === undefined
+      ? chosenLines(tuned, styles)
+      : [styles.red(`No settings can be chosen: ${best.fault}.`)]),
+  ];
+}
+
+function chosenLines({ best, defaults, goal }: Tuned, styles: Styles): string[] {
+  return [
+    keyOf(best.settings) === keyOf(defaults.settings)
       ? styles.bold('The defaults are as good as anything that was measured.')
       : `${styles.bold('Chosen')}: ${describe(best.settings)}: ${compare(best, defaults, goal)}`,
     ...Object.entries(variablesOf(best.settings)).map(([name, value]) => `  ${name}=${value}`),

@@ -15,6 +15,8 @@ import type { Facts } from './settings.ts';
 /** A model before it is tuned. */
 export interface Prepared {
   readonly facts: Facts;
+  /** Bytes of the model's files that engine processes can map. */
+  readonly mappedBytes: number;
   /** What is sent, in turn. */
   readonly requests: readonly Buffer[];
   /** Where the rows are from, for people. */
@@ -32,15 +34,16 @@ const MOST_ROWS = 100;
 export async function prepare(model: LocalModel, file: string | undefined, signal: AbortSignal): Promise<Prepared> {
   const engine = await openEngine({ path: model.path, signal });
   const { signature, weights } = engine.loaded;
+  const { mappedBytes } = weights;
   await engine.close();
   const { manifest, path } = model;
   checkManifest(manifest, signature);
   const graph = readRowIndependence(path);
   const joinsRows = mayBatch({ signature, manifest: manifest.batching, graph });
-  const facts = { cpus: Math.max(1, cpuShare(measureCapacity(), 1)), joinsRows, canMap: weights.mappedBytes > 0 };
+  const facts = { cpus: Math.max(1, cpuShare(measureCapacity(), 1)), joinsRows, canMap: mappedBytes > 0 };
   const { from, rows } = findRows(model, file, { signature, names: manifest.input?.features, joinsRows });
   const requests = rows.slice(0, MOST_ROWS).map((row) => requestBytes('POST', '/predict', `{"features":${row}}`));
-  return { facts, requests, from };
+  return { facts, mappedBytes, requests, from };
 }
 
 /** @returns the `features` of each row as JSON */

@@ -1,4 +1,5 @@
 import { loadavg } from 'node:os';
+import { engineBytes, packedEngineBytes, SERVER_BYTES } from '../../engine/capacity.ts';
 import { ServingError } from '../../errors.ts';
 import { LIST_PRICES, readPrices } from '../prices/prices.ts';
 import { findLocalModel } from '../samples/local-model.ts';
@@ -12,7 +13,7 @@ import type { Goal, Point, Sample } from './objective.ts';
 import { describe, jsonOf, reportLines, type Tuned } from './report.ts';
 import { prepare } from './rows.ts';
 import { search } from './search.ts';
-import { axesOf, defaultSettings, variablesOf } from './settings.ts';
+import { axesOf, defaultSettings, type Settings, variablesOf } from './settings.ts';
 
 /** Of a load: shorter ones vary too much, longer ones leave no time for others. */
 const LEAST_SECONDS = 0.5;
@@ -29,6 +30,7 @@ const FAILED: Sample = {
 };
 /** The machine's load for each CPU above which results vary. */
 const MOST_BUSY = 0.5;
+const WRITE_HINT = '--write writes the settings into service.yaml and k8s/';
 /** CPUs that an instance of Cloud Run may have. */
 const CLOUD_RUN_CPUS = [1, 2, 4, 6, 8];
 
@@ -41,11 +43,16 @@ export async function run(options: TuneArguments, context: VerbContext): Promise
   // Refused now rather than after minutes.
   if (project !== undefined) planSettings(project, {});
   progress.step('loading the model');
-  const { facts, requests, from } = await prepare(model, options.rows, signal);
+  const { facts, mappedBytes, requests, from } = await prepare(model, options.rows, signal);
+  const leastBytes = ({ processes, weights }: Settings): number => {
+    const copied = model.bytes - mappedBytes;
+    if (weights === 'mapped') return SERVER_BYTES + mappedBytes + processes * engineBytes(copied);
+    return SERVER_BYTES + processes * packedEngineBytes(mappedBytes, copied);
+  };
   const [busy = 0] = loadavg();
   if (busy > facts.cpus * MOST_BUSY && !options.json)
     context.note(`other programs use the CPUs (load ${busy.toFixed(1)}): the results will vary`);
-  const goal: Goal = { prices: list.prices, cpus: facts.cpus, way: options.bill, p99Ms: options.p99 };
+  const goal: Goal = { prices: list.prices, cpus: facts.cpus, way: options.bill, p99Ms: options.p99, leastBytes };
   const seconds = Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, options.budget / LOADS / 1.5));
   const bench = createBench({ model: model.path, modelBytes: model.bytes, requests, seconds, signal });
   onEnd(() => bench.close());
@@ -76,14 +83,14 @@ export async function run(options: TuneArguments, context: VerbContext): Promise
   });
   await bench.close();
   const tuned: Tuned = { ...found, facts, goal, list, from, place: options.path, loads, seconds, cores };
-  const written = project === undefined ? [] : write(project, found.best, goal);
+  const isGood = found.best.fault === undefined;
+  const written = project === undefined || !isGood ? [] : write(project, found.best, goal);
   return {
-    isGood: found.best.fault === undefined,
+    isGood,
     json: { ...jsonOf(tuned), written: written.map(({ path }) => path) },
     lines: [
       ...reportLines(tuned, context.styles),
-      '',
-      ...(project === undefined ? ['--write writes the settings into service.yaml and k8s/'] : describeFiles(written)),
+      ...(isGood ? ['', ...(project === undefined ? [WRITE_HINT] : describeFiles(written))] : []),
     ],
   };
 }

@@ -27,9 +27,10 @@ test('a point has the medians of its samples, and the cost of an instance with t
   assert.deepEqual(made.cost, costOfMillion({ rate: 1000, cpu: 2, memoryGiB: 0.5 }, GOAL.prices));
 });
 
-test('an instance has a third more memory than was measured, in steps of 128 MiB, and what Cloud Run wants for its CPUs', () => {
+test('an instance has a third more memory than was measured, in steps of 128 MiB, and what the server and Cloud Run want', () => {
   assert.equal(instanceMemory(100 * MIB, 1), 512 * MIB);
   assert.equal(instanceMemory(400 * MIB, 1), 640 * MIB);
+  assert.equal(instanceMemory(100 * MIB, 1, 700 * MIB), 768 * MIB);
   assert.deepEqual([instanceMemory(1, 4), instanceMemory(1, 8)], [2048 * MIB, 4096 * MIB]);
 });
 

@@ -61,6 +61,13 @@ test('if nothing is better the table says that the defaults are as good', () => 
   assert.equal(lines.filter((line) => line.endsWith('chosen, default')).length, 1);
 });
 
+test('if no settings keep the p99 none is chosen, and the table says why', () => {
+  const strict = pointOf(settings, [sample], { ...GOAL, p99Ms: 10 });
+  const lines = reportLines({ ...tuned, points: [strict], best: strict, defaults: strict }, PLAIN);
+  assert.equal(lines.at(-1), 'No settings can be chosen: p99 is above 10 ms.');
+  assert.ok(lines.some((line) => line.endsWith('  default')));
+});
+
 test('the document has every setting that was measured, with what it costs and whether it is on the front', () => {
   const { chosen, defaults: own, points } = JSON.parse(JSON.stringify(jsonOf(tuned)));
   assert.deepEqual([chosen.concurrency, own.concurrency, chosen.rate], [16, 80, 1100]);
