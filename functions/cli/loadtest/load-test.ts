@@ -11,7 +11,7 @@ import { type Levels, peakOf, spreadLevels } from './generator/profile.ts';
 import { generateInThreads } from './generator/threads.ts';
 import { readTarget, type Target } from './http/target.ts';
 import { htmlReport } from './report/html.ts';
-import { type RateTrial, type Report, reportJson } from './report/report.ts';
+import { formatRate, type RateTrial, type Report, reportJson } from './report/report.ts';
 import { textReport } from './report/text.ts';
 import { isCheckable } from './requests/check.ts';
 import { planRequests, type RequestOptions, type RequestPlan } from './requests/plan.ts';
@@ -134,7 +134,7 @@ async function searchCapacity(base: Base): Promise<Report> {
 
   async function measure(rate: number): Promise<RateTrial> {
     loop = openLoop(options, { kind: 'constant', values: [rate] }, seconds);
-    const title = `trying ${formatCount(rate)} requests per second`;
+    const title = `trying ${formatRate(rate)} requests per second`;
     const result = await load(base, loop, title, { onMeasure: server.begin });
     const verdicts = judge(slo, result);
     const keptUp = result.rate >= KEPT_UP * (result.offered ?? 0);

@@ -47,6 +47,8 @@ export interface LoadResult {
   readonly firstWrong: string | undefined;
   readonly retries: number;
   readonly bins: Recording['bins'];
+  /** Requests that waited for a connection, because all were in use. */
+  readonly waited: number;
   /** Most connections that were open at the same time. */
   readonly connections: number;
   /** The generator itself. */
@@ -100,6 +102,7 @@ export function summarize(recording: Recording, { kind, ...loop }: ClosedLoop | 
     firstWrong: recording.firstWrong,
     retries: recording.retries,
     bins: recording.bins,
+    waited: recording.waited,
     connections: recording.connections,
     generator: {
       cores,

@@ -117,9 +117,12 @@ export function generate(
 
     function begin(start: number): boolean {
       if (isFinished || start >= endAt || measured >= limit) return false;
-      if (start >= measureAt) measured += 1;
-      recorder.began(Math.max(0, clock.now() - start));
-      pool.send({ start, index });
+      const lateMs = Math.max(0, clock.now() - start);
+      const isSent = pool.send({ start, index });
+      if (start >= measureAt) {
+        measured += 1;
+        recorder.began(lateMs, !isSent);
+      }
       index = index + 1 === requests.length ? 0 : index + 1;
       return true;
     }

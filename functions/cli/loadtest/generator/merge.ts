@@ -23,6 +23,7 @@ export function mergeRecordings(all: readonly Recording[]): Recording {
     samples: Object.assign({}, ...all.map(({ samples }) => samples)),
     retries: total(({ retries }) => retries),
     completed: total(({ completed }) => completed),
+    waited: total(({ waited }) => waited),
     bins: { seconds: first.bins.seconds, ok: series('ok'), failed: series('failed') },
     late: mergeHistograms(all.map(({ late }) => late)),
     connections: total(({ connections }) => connections),

@@ -38,8 +38,8 @@ interface PoolOptions {
 
 /** Keep-alive connections, each with one request at a time. */
 export interface Pool {
-  /** Sends a request on an idle connection, else on a new one, else as soon as a connection is idle: in the order of the calls. */
-  send(job: Job): void;
+  /** Sends a request on an idle connection, else on a new one, else as soon as a connection is idle, in the order of the calls. @returns false if it waits */
+  send(job: Job): boolean;
   /** Requests without an outcome. */
   pending(): number;
   /** Most connections that were open at the same time. */
@@ -114,8 +114,7 @@ export function createPool(options: PoolOptions, open: Connect = connect): Pool 
 
   function onClose(slot: Slot, error: Error | undefined): void {
     if (closed || !slots.delete(slot)) return;
-    const at = idle.indexOf(slot);
-    if (at !== -1) idle.splice(at, 1);
+    remove(idle, slot);
     const { job } = slot;
     slot.job = undefined;
     // A request that waits gets a connection in place of this one.
@@ -145,9 +144,11 @@ export function createPool(options: PoolOptions, open: Connect = connect): Pool 
     send(job) {
       pending += 1;
       const slot = idle.pop();
+      const waits = slot === undefined && slots.size >= connections;
       if (slot !== undefined) write(slot, job);
-      else if (slots.size < connections) openSlot(job);
-      else waiting.push(job);
+      else if (waits) waiting.push(job);
+      else openSlot(job);
+      return !waits;
     },
     pending: () => pending,
     mostConnections: () => most,
@@ -155,7 +156,12 @@ export function createPool(options: PoolOptions, open: Connect = connect): Pool 
       closed = true;
       cancelSweep();
       for (const { connection } of slots) connection.destroy();
-      slots.clear();
     },
   };
+}
+
+/** Takes a value out of a list, if it is in it. */
+function remove<T>(list: T[], value: T): void {
+  const at = list.indexOf(value);
+  if (at !== -1) list.splice(at, 1);
 }

@@ -34,6 +34,8 @@ export interface Recording {
   readonly bins: { readonly seconds: number; readonly ok: readonly number[]; readonly failed: readonly number[] };
   /** How late the generator began requests, ms: its own delay. */
   readonly late: HistogramSnapshot;
+  /** Requests that waited for a connection, because all were in use. */
+  readonly waited: number;
   /** Most connections that were open at the same time. */
   readonly connections: number;
   /** CPU time of the generator in cores. */
@@ -51,8 +53,8 @@ export interface Recent {
 }
 
 export interface Recorder {
-  /** A request is handed to the pool, `lateMs` after its start. */
-  began(lateMs: number): void;
+  /** A request of the measured part begins, `lateMs` after its start. @param waits for a connection */
+  began(lateMs: number, waits: boolean): void;
   retried(status: number): void;
   /** @param startMs start of the request, `endMs` its outcome: both from the start of the measured part, which has the requests that start in it */
   ended(startMs: number, endMs: number, outcome: Outcome, fault: string | undefined): void;
@@ -82,7 +84,7 @@ export function createRecorder(phases: readonly number[]): Recorder {
   const samples: Record<number, string> = {};
   const bins = { ok: [] as number[], failed: [] as number[] };
   const counted = { requests: 0, ok: 0, failed: 0 };
-  let [retries, wrong, completed] = [0, 0, 0];
+  let [retries, wrong, completed, waited] = [0, 0, 0, 0];
   let firstWrong: string | undefined;
 
   function countStatus(status: number): void {
@@ -90,7 +92,10 @@ export function createRecorder(phases: readonly number[]): Recorder {
   }
 
   return {
-    began: (lateMs) => late.record(lateMs),
+    began(lateMs, waits) {
+      late.record(lateMs);
+      if (waits) waited += 1;
+    },
     retried(status) {
       retries += 1;
       countStatus(status);
@@ -138,6 +143,7 @@ export function createRecorder(phases: readonly number[]): Recorder {
       samples,
       retries,
       completed,
+      waited,
       bins: { seconds: binSeconds, ok: filled(bins.ok, seconds), failed: filled(bins.failed, seconds) },
       late: late.snapshot(),
       connections,

@@ -1,7 +1,7 @@
 import { formatCount, formatMs } from '../../terminal/format.ts';
 import type { LoadResult } from '../summary.ts';
 import { escapeHtml } from './escape-html.ts';
-import type { RateTrial } from './report.ts';
+import { formatRate, type RateTrial } from './report.ts';
 
 const [WIDTH, HEIGHT] = [720, 240];
 const PLOT = { left: 64, right: WIDTH - 16, top: 16, bottom: HEIGHT - 40 };
@@ -65,7 +65,7 @@ export function trialChart(trials: readonly RateTrial[]): string {
   const most = axisEnd(Math.max(...sorted.map(({ result }) => result.latency.p99), 1e-3));
   const dots = sorted.map(
     ({ rate, met, result: { latency } }) =>
-      `<circle class="${met ? 'ok' : 'failed'}" cx="${x(rate / mostRate)}" cy="${y(latency.p99 / most)}" r="4"><title>${formatCount(rate)} per second: p99 ${formatMs(latency.p99)}</title></circle>`,
+      `<circle class="${met ? 'ok' : 'failed'}" cx="${x(rate / mostRate)}" cy="${y(latency.p99 / most)}" r="4"><title>${formatRate(rate)} per second: p99 ${formatMs(latency.p99)}</title></circle>`,
   );
   const ticks = Array.from({ length: TICKS + 1 }, (_, i): Tick => [i / TICKS, formatCount((mostRate * i) / TICKS)]);
   const levels = Array.from({ length: TICKS + 1 }, (_, i): Tick => [i / TICKS, timeText((most * i) / TICKS)]);

@@ -7,13 +7,14 @@ import {
   cpuLines,
   describeLoad,
   errorRows,
+  formatRate,
   LATENCIES,
   PHASE_TITLES,
   phaseRows,
   type Report,
   warnings,
 } from './report.ts';
-import { stageRows, TRIAL_TITLES, trialRows } from './text.ts';
+import { stageRows, trialTable } from './text.ts';
 
 const STYLE = `
 :root { color-scheme: light dark; --text: #1f2328; --dim: #59636e; --line: #d1d9e0; --back: #fff; --ok: #1a7f37; --failed: #cf222e; --bar: #0969da; }
@@ -36,7 +37,7 @@ const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').upd
 /** The report as one HTML file without scripts. */
 export function htmlReport(report: Report): string {
   const { result, capacity, verdicts, url, title, at, model } = report;
-  const of = result.offered === undefined ? '' : ` of ${formatCount(result.offered)} that were sent`;
+  const of = result.offered === undefined ? '' : ` of ${formatRate(result.offered)} that were sent`;
   const sections = [
     `<h1>Load test of ${escapeHtml(url)}</h1>`,
     `<p>${escapeHtml(title)}${model === undefined ? '' : escapeHtml(`; model ${model.name} ${model.version ?? ''}`.trimEnd())}</p>`,
@@ -55,8 +56,8 @@ export function htmlReport(report: Report): string {
       ),
     ),
     section(
-      capacity === undefined ? 'Requests' : `Requests at ${formatCount(capacity.best.rate)} per second`,
-      `<p class="big">${formatCount(result.rate)} per second${of}</p><p>${formatCount(result.requests)} requests, ${formatCount(result.ok)} ok, ${formatShare(result.errorRate)} errors, ${formatCount(result.connections)} connections</p>`,
+      capacity === undefined ? 'Requests' : `Requests at ${formatRate(capacity.best.rate)} per second`,
+      `<p class="big">${formatRate(result.rate)} per second${of}</p><p>${formatCount(result.requests)} requests, ${formatCount(result.ok)} ok, ${formatShare(result.errorRate)} errors, ${formatCount(result.connections)} connections</p>`,
     ),
     section(
       'Latency',
@@ -98,8 +99,9 @@ ${sections.filter((text) => text !== '').join('\n')}
 
 function capacitySection({ capacity }: Report): string {
   const { rate, trials } = capacity!;
-  const found = rate === undefined ? 'No rate meets the objectives' : `${formatCount(rate)} requests per second`;
-  const drawn = tableOf(TRIAL_TITLES, trialRows(trials), -1);
+  const found = rate === undefined ? 'No rate meets the objectives' : `${formatRate(rate)} requests per second`;
+  const { titles, rows } = trialTable(trials);
+  const drawn = tableOf(titles, rows, -1);
   return section(
     'Capacity',
     `<p class="big ${rate === undefined ? 'failed' : 'ok'}">${found}</p>${drawn}${trialChart(trials)}`,

@@ -58,10 +58,12 @@ function levels(phases: readonly Phase[]): string {
 
 /** The level of a phase: `100`, `10 to 100`. */
 function describePhase({ from, to }: Phase): string {
-  return from === to ? formatLevel(from) : `${formatLevel(from)} to ${formatLevel(to)}`;
+  return from === to ? formatRate(from) : `${formatRate(from)} to ${formatRate(to)}`;
 }
 
-const formatLevel = (level: number): string => (level < 10 ? String(Number(level.toFixed(1))) : formatCount(level));
+/** A rate, or a number of connections; with a decimal below 10. */
+export const formatRate = (level: number): string =>
+  level < 10 ? String(Number(level.toFixed(1))) : formatCount(level);
 
 /** The columns of {@link phaseRows}. */
 export const PHASE_TITLES = ['level', 'requests', 'ok', 'ok per second', ...LATENCIES.map(([, title]) => title)];
@@ -127,9 +129,9 @@ export function warnings({ result, loop, threads, capacity, server }: Report): s
     );
   if (!kept && cores > 0.95 * threads)
     found.push('the generator was busy all the time: the figures may be its own limits; give it more --threads');
-  if (loop.kind === 'open' && result.connections >= loop.connections)
+  if (loop.kind === 'open' && result.waited > 0)
     found.push(
-      `all ${formatCount(loop.connections)} connections were in use: requests waited for one, which is part of the latencies; --max-connections allows more`,
+      `${formatNumberOf(result.waited, 'request')} waited for one of the ${formatCount(loop.connections)} connections, which is part of the latencies; --max-connections allows more`,
     );
   if (capacity?.ended === 'generator')
     found.push('the search ended because the generator could not send more: the capacity is at least the rate above');

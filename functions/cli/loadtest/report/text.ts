@@ -7,6 +7,7 @@ import {
   cpuLines,
   describeLoad,
   errorRows,
+  formatRate,
   LATENCIES,
   PHASE_TITLES,
   phaseRows,
@@ -26,13 +27,13 @@ export function textReport(report: Report, styles: Styles, html?: string): strin
     lines.length === 0 ? [] : ['', bold(title), ...lines];
   const draw = (columns: readonly Column[], rows: readonly (readonly string[])[]): string[] =>
     rows.length === 0 ? [] : table(columns, rows, { styleTitle: dim });
-  const offered = result.offered === undefined ? '' : ` of ${formatCount(result.offered)}`;
+  const offered = result.offered === undefined ? '' : ` of ${formatRate(result.offered)}`;
   return [
     bold(report.url),
     `  ${printable(report.title)}`,
     `  ${describeLoad(report)}`,
     ...(capacity === undefined ? [] : headed('Capacity', capacityLines(report, styles))),
-    ...headed(capacity === undefined ? 'Requests' : `Requests at ${formatCount(capacity.best.rate)} per second`, [
+    ...headed(capacity === undefined ? 'Requests' : `Requests at ${formatRate(capacity.best.rate)} per second`, [
       ...draw(
         [right('requests'), right('ok'), right('errors'), right('ok per second')],
         [
@@ -40,7 +41,7 @@ export function textReport(report: Report, styles: Styles, html?: string): strin
             formatCount(result.requests),
             formatCount(result.ok),
             formatShare(result.errorRate),
-            `${formatCount(result.rate)}${offered}`,
+            `${formatRate(result.rate)}${offered}`,
           ],
         ],
       ),
@@ -96,21 +97,21 @@ export function stageRows({ server }: Report): string[][] {
   return (server?.stages ?? []).map(({ name, mean, p50, p99 }) => [name, ...[mean, p50, p99].map(formatMs)]);
 }
 
-/** The columns of {@link trialRows}. */
-export const TRIAL_TITLES = ['requests per second', 'ok per second', 'p50', 'p99', 'errors', 'objectives'] as const;
-
-/** The trials of a search, by their rates. */
-export function trialRows(trials: readonly RateTrial[]): string[][] {
-  return trials
+/** The trials of a search, by their rates: titles and rows of a table. It has the figures of the objectives. */
+export function trialTable(trials: readonly RateTrial[]): { titles: string[]; rows: string[][] } {
+  const own = trials[0]!.verdicts.map(({ figure }) => figure);
+  const shown = LATENCIES.filter(([name]) => name === 'p50' || name === 'p99' || own.includes(name));
+  const rows = trials
     .toSorted((a, b) => a.rate - b.rate)
     .map(({ rate, met, result: { latency, errorRate, rate: achieved } }) => [
-      formatCount(rate),
-      formatCount(achieved),
-      formatMs(latency.p50),
-      formatMs(latency.p99),
+      formatRate(rate),
+      formatRate(achieved),
+      ...shown.map(([name]) => formatMs(latency[name])),
       formatFigure('errors', errorRate),
       met ? 'met' : 'missed',
     ]);
+  const titles = ['requests per second', 'ok per second', ...shown.map(([, title]) => title), 'errors', 'objectives'];
+  return { titles, rows };
 }
 
 function capacityLines({ capacity, verdicts }: Report, { green, red, bold }: Styles): string[] {
@@ -119,17 +120,9 @@ function capacityLines({ capacity, verdicts }: Report, { green, red, bold }: Sty
   const found =
     rate === undefined
       ? red(`no rate meets ${objectives}`)
-      : `${bold(green(`${formatCount(rate)} requests per second`))} meet ${objectives}`;
-  const rows = trialRows(trials).map((row) => [
-    ...row.slice(0, -1),
-    row.at(-1) === 'met' ? green('met') : red('missed'),
-  ]);
-  return [
-    `  ${found}`,
-    '',
-    ...table(
-      TRIAL_TITLES.map((title, i) => (i < 5 ? right(title) : title)),
-      rows,
-    ),
-  ];
+      : `${bold(green(`${formatRate(rate)} requests per second`))} meet ${objectives}`;
+  const { titles, rows } = trialTable(trials);
+  const styled = rows.map((row) => [...row.slice(0, -1), row.at(-1) === 'met' ? green('met') : red('missed')]);
+  const columns = titles.map((title, i) => (i < titles.length - 1 ? right(title) : title));
+  return [`  ${found}`, '', ...table(columns, styled)];
 }

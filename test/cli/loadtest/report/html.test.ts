@@ -116,7 +116,7 @@ test('the reader is warned of a late generator, of few requests, and of connecti
   const result = {
     ...report.result,
     requests: 50,
-    connections: 100,
+    waited: 7,
     generator: { cores: 1, lateP50: 5, lateP99: 80, kept: false },
   };
   const lines = textReport({ ...report, result, server: undefined }, PLAIN).filter((line) => line.startsWith('!'));
@@ -125,7 +125,7 @@ test('the reader is warned of a late generator, of few requests, and of connecti
       'little more than their maximum',
       'did not keep its schedule: 1 %',
       'was busy all the time',
-      'all 100 connections were in use',
+      '7 requests waited for one of the 100 connections',
       'the stages and the CPU of the server are not known',
     ].map((part, i) => lines[i]?.includes(part)),
     [true, true, true, true, true],
