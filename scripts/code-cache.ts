@@ -21,8 +21,9 @@ const hook = (file: string): string =>
       super(source, options);
       if (!options.filename.endsWith('server.cjs')) return;
       process.once('SIGUSR2', () => {
-        // The flags have to be those of a start: the server switches this one off.
+        // The flags have to be those of a start: the server changes these.
         setFlagsFromString('--maglev');
+        setFlagsFromString('--heap-growing-percent=0');
         writeFileSync(${JSON.stringify(file)}, this.createCachedData());
         process.exit(0);
       });
