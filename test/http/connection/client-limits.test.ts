@@ -58,7 +58,8 @@ async function start(t: TestContext, requestTimeoutMs = TIMEOUT_MS) {
   const blob = Buffer.alloc(LARGE);
   const bodies: Buffer[] = [];
   async function handle(kind: HandlerKind, context: RequestContext, body: Buffer): Promise<void> {
-    bodies.push(body);
+    // A copy: the memory of a body is freed once its response is complete.
+    bodies.push(Buffer.from(body));
     if (kind === 'fail') throw new Error('failed');
     if (kind === 'hang') await new Promise(() => {});
     if (kind === 'answer at length') sendBytes(context, 200, ['Content-Type', 'x/y'], [blob]);
