@@ -43,8 +43,13 @@ export function readYaml(text: string, file: string): YamlFile {
     if (errors[0] !== undefined)
       throw new ServingError('INVALID_INPUT', `${file}: it is not YAML: ${errors[0].message.split('\n')[0]}`);
   }
+  const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
+  // The text of a document begins with its own marker if the file has one there.
   const write = (style: ToStringOptions): string =>
-    documents.map((document) => document.toString({ lineWidth: 0, ...style })).join('---\n');
+    documents
+      .map((document) => document.toString({ lineWidth: 0, ...style }))
+      .reduce((before, next) => before + (/^(---\s|%)/.test(next) ? '' : '---\n') + next)
+      .replaceAll('\n', lineEnd);
   const style = STYLES.find((one) => write(one) === text) ?? {};
   const changes: Change[] = [];
 
