@@ -1,5 +1,6 @@
 import {
   type Document,
+  isAlias,
   isMap,
   isScalar,
   isSeq,
@@ -64,6 +65,11 @@ export function readYaml(text: string, file: string): YamlFile {
       change(path, found.value, value);
       if (String(found.value) !== String(value)) found.value = keepsType(found.value, value);
       return;
+    }
+    const alias = path.findIndex((_, i) => isAlias(document.getIn(path.slice(0, i + 1), true)));
+    if (alias !== -1 && alias < path.length - 1) {
+      const place = path.slice(0, alias + 1).join('.');
+      throw new ServingError('INVALID_INPUT', `${file}: ${place} is an alias: write its values there instead`);
     }
     change(path, undefined, value);
     document.setIn(path, scalar(value, quoted));
