@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, type Stats, statSync } from 'node:fs';
 import { mkdtemp, rename } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ServingError } from '../../errors.ts';
@@ -10,6 +10,8 @@ interface TargetOptions {
   readonly label: string;
   /** Replace a file that exists. */
   readonly force?: boolean | undefined;
+  /** The paths of the external data of the model that is read. */
+  readonly data?: readonly string[];
 }
 
 /**
@@ -17,20 +19,29 @@ interface TargetOptions {
  * @param model the path of the one that it reads
  * @throws ServingError `INVALID_INPUT` for a path that is the model's own, or taken, has another ending, or whose folder does not exist
  */
-export function targetOf(model: string, { output, label, force = false }: TargetOptions): string {
+export function targetOf(model: string, { output, label, force = false, data = [] }: TargetOptions): string {
   const target = output ?? shortPath(model.replace(/(\.onnx)?$/, `.${label}.onnx`));
   if (!target.endsWith('.onnx')) throw refuse(target, 'expected a name that ends in .onnx');
   const folder = statSync(dirname(resolve(target)), { throwIfNoEntry: false });
   if (!folder?.isDirectory()) throw refuse(target, 'its folder does not exist: create it, or name another file');
   const found = statSync(target, { throwIfNoEntry: false });
   const own = statSync(model);
-  if (found?.ino === own.ino && found.dev === own.dev)
+  if (found !== undefined && isSame(found, own))
     throw refuse(target, 'it is the model itself, with which the result is compared: name another file with --output');
   if (found !== undefined && !found.isFile()) throw refuse(target, 'it exists, and is not a file');
   if (found !== undefined && !force)
     throw refuse(target, 'it exists: add --force to replace it, or name another with --output');
+  // External data of the result gets this name.
+  const beside = `${target}.data`;
+  const taken = statSync(beside, { throwIfNoEntry: false });
+  if (taken !== undefined && data.some((path) => isSame(statSync(path), taken)))
+    throw refuse(target, `${model} has its external data in ${beside}: name another file with --output`);
+  if (taken !== undefined && !force)
+    throw refuse(target, `${beside} exists: add --force to replace it, or name another with --output`);
   return target;
 }
+
+const isSame = (a: Stats, b: Stats): boolean => a.ino === b.ino && a.dev === b.dev;
 
 /** The path as a user in the current folder would type it. */
 function shortPath(path: string): string {

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { ServingError } from '../../errors.ts';
 import { fetchIdentityToken } from './identity-token.ts';
 
+/** As the URL parser writes it. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
 /** The options of a command line that say which token to send. */
 interface TokenOptions {
   readonly token?: string;
@@ -13,7 +16,7 @@ interface TokenOptions {
 /**
  * How the bearer token is found; undefined if there is none.
  * @param url the address of the service
- * @throws ServingError for a file without a token; the error of the system
+ * @throws ServingError for a file without a token, and for an identity token that would not be encrypted; the error of the system
  */
 export function tokenSource(
   { token, tokenFile, identityToken }: TokenOptions,
@@ -26,5 +29,8 @@ export function tokenSource(
     return async () => text;
   }
   if (identityToken === undefined) return undefined;
-  return () => fetchIdentityToken(identityToken === true ? new URL(url).origin : identityToken);
+  const { origin, protocol, hostname } = new URL(url);
+  if (protocol !== 'https:' && !LOOPBACK.test(hostname))
+    throw new ServingError('INVALID_INPUT', `${origin}: an identity token is sent over https:// alone`);
+  return () => fetchIdentityToken(identityToken === true ? origin : identityToken);
 }

@@ -1,5 +1,5 @@
 import { ServingError } from '../../errors.ts';
-import { openModel } from '../../onnx/edit/open-model.ts';
+import { fileOf, openModel } from '../../onnx/edit/open-model.ts';
 import { comparisonLines } from '../compare/comparison-text.ts';
 import { type BeforeAfter, compareResult, loadLine, tryOriginal, whyUnequal } from '../edited/before-after.ts';
 import { stage, targetOf } from '../edited/target.ts';
@@ -32,8 +32,13 @@ export async function runOptimize(path: string, options: OptimizeArguments, cont
   if (prepacked && !thisMachine)
     wrongUsage('--prepacked makes a model that only machines like this one run: add --this-machine if that is meant');
   const original = await findLocalModel(path);
-  const target = targetOf(original.path, { output: options.output, label: 'optimized', force: options.force });
   const model = openModel(original.path);
+  const target = targetOf(original.path, {
+    output: options.output,
+    label: 'optimized',
+    force: options.force,
+    data: model.external.map((location) => fileOf(model, location)),
+  });
   const tried = await tryOriginal({ original, samples, progress, signal });
   const staging = await stage(target, onEnd);
   const graph = await optimizeModel(model, {

@@ -42,8 +42,13 @@ export async function runPrune(path: string, options: PruneArguments, context: V
   const { outputs, sparsity, externalData, samples } = options;
   const { progress, signal, onEnd } = context;
   const original = await findLocalModel(path);
-  const target = targetOf(original.path, { output: options.output, label: 'pruned', force: options.force });
   const model = openModel(original.path);
+  const target = targetOf(original.path, {
+    output: options.output,
+    label: 'pruned',
+    force: options.force,
+    data: model.external.map((location) => fileOf(model, location)),
+  });
   const before = countNodes(model);
   progress.step('comparing initializers');
   const pruned = await pruneModel(model, { outputs, onProgress: progress.update, signal });

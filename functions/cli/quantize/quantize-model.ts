@@ -109,8 +109,10 @@ export async function readRows(
 
 /** @throws ServingError `INVALID_INPUT` for a result in place of the model, or of a file that may not be replaced */
 export function checkOutput(output: string, { path }: LocalModel, isForced: boolean): void {
-  if (!existsSync(output)) return;
-  if (realpathSync(output) === realpathSync(path))
+  if (existsSync(output) && realpathSync(output) === realpathSync(path))
     throw new ServingError('INVALID_INPUT', `${output}: the result would replace the model: give another --output`);
-  if (!isForced) throw new ServingError('INVALID_INPUT', `${output} exists: give another --output, or --force`);
+  // External data of the result gets the second name.
+  const taken = isForced ? undefined : [output, `${output}.data`].find((file) => existsSync(file));
+  if (taken !== undefined)
+    throw new ServingError('INVALID_INPUT', `${taken} exists: give another --output, or --force`);
 }

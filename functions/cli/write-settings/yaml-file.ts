@@ -1,5 +1,6 @@
 import {
   type Document,
+  isAlias,
   isMap,
   isScalar,
   isSeq,
@@ -43,8 +44,13 @@ export function readYaml(text: string, file: string): YamlFile {
     if (errors[0] !== undefined)
       throw new ServingError('INVALID_INPUT', `${file}: it is not YAML: ${errors[0].message.split('\n')[0]}`);
   }
+  const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
+  // The text of a document begins with its own marker if the file has one there.
   const write = (style: ToStringOptions): string =>
-    documents.map((document) => document.toString({ lineWidth: 0, ...style })).join('---\n');
+    documents
+      .map((document) => document.toString({ lineWidth: 0, ...style }))
+      .reduce((before, next) => before + (/^(---\s|%)/.test(next) ? '' : '---\n') + next)
+      .replaceAll('\n', lineEnd);
   const style = STYLES.find((one) => write(one) === text) ?? {};
   const changes: Change[] = [];
 
@@ -59,6 +65,11 @@ export function readYaml(text: string, file: string): YamlFile {
       change(path, found.value, value);
       if (String(found.value) !== String(value)) found.value = keepsType(found.value, value);
       return;
+    }
+    const alias = path.findIndex((_, i) => isAlias(document.getIn(path.slice(0, i + 1), true)));
+    if (alias !== -1 && alias < path.length - 1) {
+      const place = path.slice(0, alias + 1).join('.');
+      throw new ServingError('INVALID_INPUT', `${file}: ${place} is an alias: write its values there instead`);
     }
     change(path, undefined, value);
     document.setIn(path, scalar(value, quoted));

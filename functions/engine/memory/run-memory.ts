@@ -56,7 +56,7 @@ export function createRunMemory(
     const limit = limitBytes();
     const growth = Math.max(1, size - before);
     // Smaller runs do not free what an engine has, but its replacement takes less.
-    const fitting = size <= limit ? largestRun : (largestRun * Math.max(0, limit - idle)) / (size - idle);
+    const fitting = size <= limit ? largestRun : (largestRun * Math.max(0, limit - idle)) / Math.max(1, size - idle);
     most = Math.max(fitting, (largestRun * (limit - size)) / growth);
   }
 

@@ -41,6 +41,10 @@ function startShell(): ChildProcess | undefined {
   try {
     const started = spawn('/bin/sh', ['-c', SCRIPT], { env: {}, stdio: ['pipe', 'ignore', 'ignore'] });
     started.on('error', () => {}).unref();
+    // Killed from outside, for example for want of memory: the next report starts another one, which gets all ids.
+    started.once('exit', () => {
+      if (shell === started) shell = undefined;
+    });
     started.stdin.on('error', () => {});
     (started.stdin as unknown as { unref(): void }).unref();
     return started;

@@ -28,6 +28,16 @@ test('without --output the result lies beside the model, named by what was done 
   assert.equal(targetOf(model, { label: 'pruned' }), join(folder, 'model.pruned.onnx'));
 });
 
+test('external data is not replaced without --force, and that of the model itself never', () => {
+  const output = join(folder, 'new.onnx');
+  const data = `${output}.data`;
+  writeFileSync(data, 'weights');
+  assert.throws(() => targetOf(model, { output, label: 'x' }), /new\.onnx\.data exists: add --force/);
+  assert.equal(targetOf(model, { output, label: 'x', force: true }), output);
+  const own = { output, label: 'x', force: true, data: [data] };
+  assert.throws(() => targetOf(model, own), /has its external data in .*new\.onnx\.data: name another file/);
+});
+
 const REFUSED: [title: string, output: string, reason: RegExp][] = [
   ['the model itself', 'model.onnx', /it is the model itself, .*: name another file with --output/],
   ['a link to it', 'link.onnx', /it is the model itself/],

@@ -27,6 +27,31 @@ function folder(t: TestContext, files: Record<string, string> = {}): string {
   return path;
 }
 
+test('a file of several documents keeps its markers', (t) => {
+  const text =
+    'kind: ConfigMap\nmetadata:\n  name: c\n---\nkind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n        - name: a\n';
+  const project = folder(t, { 'k8s/all.yaml': text });
+  const [file] = planSettings(project, { cpu: 2 }).files;
+  assert.equal(file?.text, `${text}          resources:\n            limits:\n              cpu: '2'\n`);
+});
+
+test('resources that are an alias are refused, with their place', (t) => {
+  const text =
+    'x: &r {}\nkind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n        - name: a\n          resources: *r\n';
+  const project = folder(t, { 'k8s/all.yaml': text });
+  assert.throws(
+    () => planSettings(project, { cpu: 2 }),
+    (error) => error instanceof ServingError && /all\.yaml: .*\.resources is an alias/.test(error.message),
+  );
+});
+
+test('a file keeps the ends of its lines', (t) => {
+  const text = 'kind: Deployment\r\nspec:\r\n  template:\r\n    spec:\r\n      containers:\r\n        - name: a\r\n';
+  const project = folder(t, { 'k8s/all.yaml': text });
+  const [file] = planSettings(project, { cpu: 2 }).files;
+  assert.equal(file?.text, `${text}          resources:\r\n            limits:\r\n              cpu: '2'\r\n`);
+});
+
 /** The lines that differ, as `- old` and `+ new`. */
 function diff(before: string, after: string): string[] {
   const [a, b] = [before.split('\n'), after.split('\n')];

@@ -32,6 +32,14 @@ function setUp({ limit = 1000 * MIB, perByte = 20, readable = true } = {}) {
   return { memory, state, sizes, slot, run };
 }
 
+test('an engine above its limit that a run has not grown runs one row at a time', () => {
+  const { memory, slot, run } = setUp({ limit: 40 * MIB, perByte: 0 });
+  const engine = slot(1);
+  memory.loaded(engine);
+  run(engine, 1000);
+  assert.equal(memory.mostBytes() <= 0, true, `${memory.mostBytes()}`);
+});
+
 test('before a run was measured, runs have one row; without a size that can be read, they are not bounded', () => {
   const { memory, slot } = setUp();
   assert.equal(memory.mostBytes(), Number.POSITIVE_INFINITY);

@@ -23,6 +23,8 @@ const H = 72;
 const SLASH = 47;
 const COLON = 58;
 const NO_LENGTH = -1;
+/** The longest line: each piece of one that has not ended is read again. */
+const MOST_LINE_BYTES = 65_536;
 
 function text(bytes: Buffer, from: number, to: number): string {
   return bytes.toString('latin1', from, to);
@@ -155,6 +157,7 @@ export function createResponseParser(events: ResponseEvents): ResponseParser {
       let end = at;
       while (end < to && bytes[end] !== LF) end += 1;
       if (end === to) {
+        if (to - at > MOST_LINE_BYTES) throw new Error(`a header line of more than ${MOST_LINE_BYTES} bytes`);
         cut = Buffer.from(bytes.subarray(at, to));
         return;
       }

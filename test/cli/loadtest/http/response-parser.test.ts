@@ -79,3 +79,12 @@ test('a response has the seconds of its Retry-After, and the next one has none',
   parser.push(wire, 0, wire.length);
   assert.deepEqual(seconds, [12, Number.NaN]);
 });
+
+test('a header line that does not end is refused, and not collected', () => {
+  const parser = createResponseParser({ onResponse() {} });
+  const piece = Buffer.alloc(65_536, 'a');
+  parser.push(Buffer.from('HTTP/1.1 200 OK\r\nA: '), 0, 20);
+  assert.throws(() => {
+    for (let i = 0; i < 4; i++) parser.push(piece, 0, piece.length);
+  }, /a header line of more than 65536 bytes/);
+});
