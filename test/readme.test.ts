@@ -116,7 +116,7 @@ test('the benchmarks page has workloads that exist', () => {
 
 /** What runs each line of README's blocks: a pattern of the line, and the tests. */
 const RUN_BY: readonly [line: RegExp, test: string][] = [
-  [/^npx onnx-cloud-run serve /, 'test/system/readme.system.ts'],
+  [/^npx onnx-cloud-run (doctor|serve) /, 'test/system/readme.system.ts'],
   [/^(FROM|COPY) /, 'test/system/readme.system.ts'],
   [/^npm ci && npm start$/, 'test/system/quick-start.system.ts'],
   [/^curl http:\/\/localhost:8080/, 'test/system/quick-start.system.ts'],

@@ -29,7 +29,11 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(errorLine(text)) });
-  for (const verb of VERBS) verb.add(program.command(verb.name).description(verb.summary));
+  for (const verb of VERBS) {
+    const outputError = (text: string, write: (text: string) => void): void =>
+      write(errorLine(withExamples(text, verb.name)));
+    verb.add(program.command(verb.name).description(verb.summary).configureOutput({ outputError }));
+  }
   return program;
 }
 
@@ -65,6 +69,12 @@ function refuseUnknownVerb(program: Command, [first = '', second]: readonly stri
 function exitCodeOf({ code, exitCode }: CommanderError): number {
   if (exitCode === 0 || code === 'commander.error') return exitCode;
   return EXIT.usage;
+}
+
+/** An error about an argument or option that is missing, with the command that prints examples. */
+function withExamples(text: string, verb: string): string {
+  const isMissing = /^error: (missing required argument|required option)/.test(text);
+  return isMissing ? `${text.trim()}; examples: ${NAME} ${verb} --help` : text;
 }
 
 /** `error: unknown option '--prot'\n(Did you mean --port?)\n` as one line of this program. */

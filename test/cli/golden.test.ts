@@ -74,7 +74,7 @@ tolerance 0.0001: the largest difference, relative to values above 1
     [
       'no rows',
       () => [join(folder, 'bare')],
-      /its model\.json has no example: give a CSV or NDJSON file of rows\n$/,
+      /there are no rows: give a CSV or NDJSON file of rows, or an example in model\.json\n$/,
       1,
     ],
     [

@@ -37,6 +37,9 @@ const WRONG: [args: string[], line: RegExp][] = [
   [['serve', '--port'], /^onnx-cloud-run: option '-p, --port <port>' argument missing\n$/],
   [['serve', '--port', 'x'], /^onnx-cloud-run: .* argument 'x' is invalid\. It takes a port, 0 to 65535.*\n$/],
   [['serve', '--host', 'a b'], /^onnx-cloud-run: .* argument 'a b' is invalid\. It takes an address, .*\n$/],
+  [['doctor'], /^onnx-cloud-run: missing required argument 'model'; examples: onnx-cloud-run doctor --help\n$/],
+  [['loadtest'], /^onnx-cloud-run: missing required argument 'url'; examples: onnx-cloud-run loadtest --help\n$/],
+  [['quantize', 'a'], /^onnx-cloud-run: required option .* not specified; examples: onnx-cloud-run quantize --help\n$/],
   [['serve', 'a', 'b'], /^onnx-cloud-run: too many arguments for 'serve'.*\n$/],
 ];
 for (const [args, line] of WRONG) {

@@ -69,10 +69,14 @@ describe('the ways into the product that README and the tutorial show', () => {
       }
     }
 
-    test('the line of README, in a folder with the package and model.onnx alone, serves the model', async () => {
+    test('the lines of README, in a folder with the package and model.onnx alone, examine and serve the model', async () => {
       const own = folderWithPackage(join(folder, 'readme'));
       cpSync(join(IRIS, 'model.onnx'), join(own, 'model.onnx'));
-      await withServer(blockWith(readPage('README.md'), 'sh', 'npx '), own, async (port, server) => {
+      const [examine, serve] = blockWith(readPage('README.md'), 'sh', 'npx ').trim().split('\n');
+      const { stdout, stderr, code } = await run('bash', ['-c', `cd '${own}' && ${examine}`]);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^\S+ 1: serves\n/);
+      await withServer(serve!, own, async (port, server) => {
         assert.match(await predictionAt(port), /^\{"prediction":0,/, server.written());
       });
     });

@@ -7,7 +7,10 @@ import type { LocalModel } from '../samples/local-model.ts';
 /** The samples of a model without a file of them: the example of its model.json. @throws ServingError if it has none */
 export function findSamples({ manifest, folder, place }: LocalModel): string {
   if (manifest.example !== undefined) return join(folder, MANIFEST_FILE);
-  throw new ServingError('INVALID_INPUT', `${place}: its model.json has no example: give a CSV or NDJSON file of rows`);
+  throw new ServingError(
+    'INVALID_INPUT',
+    `${place}: there are no rows: give a CSV or NDJSON file of rows, or an example in model.json`,
+  );
 }
 
 /** @throws ServingError `INVALID_INPUT` if there is such a file, unless it may be replaced; or if there is no folder for it */

@@ -7,6 +7,7 @@ import type { Finding } from '../yaml.ts';
 export const READ_BY_OTHERS: Readonly<Record<string, string>> = {
   NODE_ENV: 'libraries take their production paths by it',
   NODE_EXTRA_CA_CERTS: 'Node: the certificate authority of a rediss:// URL',
+  MALLOC_MMAP_THRESHOLD_: 'glibc: blocks from this size on return to the system when they are freed',
   NODE_OPTIONS: 'Node: its flags',
   NODE_COMPILE_CACHE: 'Node: the folder of compiled code',
   HOME: "Google's client libraries: credentials of gcloud below it",
