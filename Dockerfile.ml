@@ -29,14 +29,11 @@ RUN node scripts/runtime-modules.ts /layers/modules/app \
  && find /layers -exec touch --no-dereference --date @0 {} +
 COPY scripts scripts
 COPY functions functions
-# The server runs once in the build, so that V8 compiles it.
-COPY models/iris models/iris
-RUN npm run build \
+RUN npm run build -- --image \
  && mkdir -p /layers/server/app \
  && cp -r dist package.json LICENSE /layers/server/app/ \
  && cd /layers/server/app \
  && mv dist/sbom.cdx.json dist/THIRD_PARTY_LICENSES.txt . \
- && rm -rf dist/cli.js dist/optimizer.js dist/template \
  && node /build/scripts/sbom.ts . /layers/modules/app \
  && chmod -R a+rX /layers/server \
  && find /layers/server -exec touch --no-dereference --date @0 {} +

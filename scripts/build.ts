@@ -10,12 +10,30 @@ import { writeTemplate } from './project-template.ts';
 import { writeNotices } from './sbom/notices.ts';
 import { bundledFolders } from './sbom/packages.ts';
 
-readCommandLine(
+const { values } = readCommandLine(
   `npm run build: bundles functions/ into dist/: the servers, the command line, the pages and the client.
 
-Usage: npm run build`,
-  {},
+Usage: npm run build [-- --image]
+
+  --image   only what a container of the server needs: neither the command line nor the function`,
+  { image: { type: 'boolean', default: false } },
 );
+/** The entries that a container needs beside the server's. */
+const CONTAINER = {
+  server: 'functions/start.ts',
+  engine: 'functions/engine/process/worker.ts',
+  fetcher: 'functions/model/fetch/worker.ts',
+  'health-check': 'functions/health-check.ts',
+  'smoke-test': 'scripts/smoke-test.ts',
+  'body-thread': 'functions/routes/body-thread.ts',
+};
+const OTHERS = {
+  index: 'functions/index.ts',
+  cli: 'functions/cli/main.ts',
+  optimizer: 'functions/cli/optimize/optimizer.ts',
+  'loadtest-alarm-thread': 'functions/cli/loadtest/generator/alarm-thread.ts',
+  'loadtest-thread': 'functions/cli/loadtest/generator/thread.ts',
+};
 process.chdir(join(import.meta.dirname, '..'));
 /** The time of the build: files that are edited from now on are newer, even if the build contains the edit. */
 const started = new Date();
@@ -34,19 +52,7 @@ const shared = {
 } as const;
 const modules = await build({
   ...shared,
-  entryPoints: {
-    server: 'functions/start.ts',
-    index: 'functions/index.ts',
-    engine: 'functions/engine/process/worker.ts',
-    fetcher: 'functions/model/fetch/worker.ts',
-    'health-check': 'functions/health-check.ts',
-    'smoke-test': 'scripts/smoke-test.ts',
-    'body-thread': 'functions/routes/body-thread.ts',
-    cli: 'functions/cli/main.ts',
-    optimizer: 'functions/cli/optimize/optimizer.ts',
-    'loadtest-alarm-thread': 'functions/cli/loadtest/generator/alarm-thread.ts',
-    'loadtest-thread': 'functions/cli/loadtest/generator/thread.ts',
-  },
+  entryPoints: values.image ? CONTAINER : { ...CONTAINER, ...OTHERS },
   splitting: true,
   chunkNames: '[name]-[hash]',
   format: 'esm',
@@ -63,17 +69,17 @@ const server = await build({
   banner: { js: "const $url = require('node:url').pathToFileURL(__filename).href;" },
 });
 await writeAssets(made);
-writeTemplate(process.cwd(), made);
+if (!values.image) writeTemplate(process.cwd(), made);
 const ofPages = PAGE_PACKAGES.map((name) => `node_modules/${name}`);
 writeNotices(process.cwd(), made, [
   ...new Set([...bundledFolders(modules.metafile), ...bundledFolders(server.metafile), ...ofPages]),
 ]);
 try {
-  await writeCodeCache(join(process.cwd(), made), join(process.cwd(), 'models/iris'));
+  await writeCodeCache(join(process.cwd(), made));
 } catch (error) {
   process.stderr.write(`dist/ has no server.cache, so that a start takes longer: ${(error as Error).message}\n`);
 }
-chmodSync(join(made, 'cli.js'), 0o755);
+if (!values.image) chmodSync(join(made, 'cli.js'), 0o755);
 utimesSync(join(made, 'server.js'), started, started);
 rmSync('dist', { recursive: true, force: true });
 renameSync(made, 'dist');

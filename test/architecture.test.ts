@@ -12,7 +12,6 @@ const RULES: Rules = {
   order: [
     ['cli'],
     ['cli/init', 'cli/serve', 'cli/doctor', 'cli/golden', 'cli/tune', 'cli/optimize', 'cli/prune'],
-    ['cli/edited'],
     ['cli/loadtest', 'cli/loadtest/report'],
     ['cli/loadtest/requests'],
     ['cli/loadtest/generator'],
@@ -21,6 +20,7 @@ const RULES: Rules = {
     ['cli/quantize/modes/dynamic', 'cli/quantize/modes/float16', 'cli/quantize/static'],
     ['cli/quantize'],
     ['cli/quantize/kernels'],
+    ['cli/edited'],
     ['cli/compare'],
     ['cli/measure', 'cli/prices', 'cli/samples', 'cli/write-settings'],
     ['cli/terminal'],

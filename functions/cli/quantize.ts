@@ -146,7 +146,7 @@ async function run(command: Command, path: string, options: Options, context: Ve
   refuseOtherOptions(command, options.mode, context);
   const { checkOutput, quantizeModel, readRows } = await import('./quantize/quantize-model.ts');
   const { findLocalModel } = await import('./samples/local-model.ts');
-  const { progress, signal, styles } = context;
+  const { progress, signal, styles, onEnd } = context;
   const model = await findLocalModel(path);
   const output = options.output ?? join(dirname(model.path), `${basename(model.path, '.onnx')}.${options.mode}.onnx`);
   checkOutput(output, model, options.force === true);
@@ -163,6 +163,7 @@ async function run(command: Command, path: string, options: Options, context: Ve
     externalData: options.externalData,
     rows,
     signal,
+    onEnd,
     progress,
   });
   const { comparisonLines } = await import('./compare/comparison-text.ts');

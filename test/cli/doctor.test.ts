@@ -41,7 +41,7 @@ test('--json is one document on stdout, and nothing on stderr', async () => {
 });
 
 const MISTAKES: [args: string[], code: number, line: RegExp][] = [
-  [[], 2, /^onnx-cloud-run: missing required argument 'model'\n$/],
+  [[], 2, /^onnx-cloud-run: missing required argument 'model'; examples: onnx-cloud-run doctor --help\n$/],
   [['a', 'b'], 2, /^onnx-cloud-run: too many arguments for 'doctor'/],
   [[IRIS, '--threads', '0'], 2, /argument '0' is invalid\. It takes a number of threads, 1 to 64\.\n$/],
   [

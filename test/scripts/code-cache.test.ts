@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -30,7 +30,7 @@ async function refusal(t: TestContext, dist: string, flags: readonly string[]): 
   return server.lines.find((line) => line.startsWith('refused: '));
 }
 
-test("the build's server starts from the code that V8 compiled when it was built, and without it after other flags or its loss", async (t) => {
+test("the build's server starts from the code that V8 compiled when it was built, and without it after other flags, damage or its loss", async (t) => {
   buildIfNeeded('ctimeMs');
   assert.equal(await refusal(t, join(ROOT, 'dist'), SERVER_FLAGS), 'refused: false');
   assert.equal(await refusal(t, join(ROOT, 'dist'), [...SERVER_FLAGS, '--no-sparkplug']), 'refused: true');
@@ -38,7 +38,15 @@ test("the build's server starts from the code that V8 compiled when it was built
   t.after(() => rmSync(folder, { recursive: true }));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   cpSync(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
-  rmSync(join(folder, 'dist/server.cache'));
+  const cache = join(folder, 'dist/server.cache');
+  const bytes = readFileSync(cache);
+  writeFileSync(cache, Buffer.from(bytes).fill(0xff, 5000, 6000));
+  assert.equal(await refusal(t, join(folder, 'dist'), SERVER_FLAGS), 'refused: undefined');
+  writeFileSync(cache, bytes);
+  const bundle = join(folder, 'dist/server.cjs');
+  writeFileSync(bundle, readFileSync(bundle, 'latin1').replace('use strict', 'use STRICT'), 'latin1');
+  assert.equal(await refusal(t, join(folder, 'dist'), SERVER_FLAGS), 'refused: undefined');
+  rmSync(cache);
   assert.ok(!existsSync(join(folder, 'dist/server.cache')));
   assert.equal(await refusal(t, join(folder, 'dist'), SERVER_FLAGS), 'refused: undefined');
 });

@@ -3,6 +3,7 @@ import { EnginePlan } from '../../model/engine-plan.ts';
 import { MemoryBudget } from '../../model/memory-budget.ts';
 import type { Measurement } from '../measure/measure-model.ts';
 import { costOfMillion, type Way } from '../prices/cost.ts';
+import { INSTANCE_SIZES } from '../prices/instance-sizes.ts';
 import type { Prices } from '../prices/prices.ts';
 
 /** The memory and the runs of one model. */
@@ -35,13 +36,6 @@ export interface Cost extends Readonly<Record<Way, number>> {
 }
 
 const GIB = 2 ** 30;
-/** https://cloud.google.com/run/docs/configuring/services/memory-limits: the least memory in GiB of so many CPUs, and the most. */
-const SIZES: readonly [cpu: number, least: number, most: number][] = [
-  [1, 0.5, 4],
-  [2, 0.5, 8],
-  [4, 2, 16],
-  [8, 4, 32],
-];
 const STEPS = [0.5, 1, 2, 4, 8, 16, 32];
 /** Up to this time of a single row one CPU is enough: the server answers 20 requests a second even if none are joined. */
 const FAST_MS = 50;
@@ -63,7 +57,7 @@ const SERVER_MS = 0.1;
 export async function sizeFor(needs: readonly Need[], filesAreMemory: boolean): Promise<CloudRunSize | undefined> {
   const slowest = Math.max(...needs.map(({ measured }) => measured?.runs[0]?.medianMs ?? 0));
   const [wanted, why] = cpuFor(slowest);
-  for (const [cpu, least, most] of SIZES) {
+  for (const [cpu, least, most] of INSTANCE_SIZES) {
     if (cpu < wanted) continue;
     // A process for each CPU; or one that has them all, if a row is slow, or memory is short.
     for (const threads of slowest > SLOW_MS ? [cpu] : [...new Set([1, cpu])]) {

@@ -68,7 +68,7 @@ export async function compareResult(tried: Tried, result: string): Promise<Befor
   const [before, after] = await measureLoads([original.path, result], tried);
   progress.step(`comparing over ${from}`);
   const weights: WeightUse = original.bytes >= MAPPED_FROM_BYTES ? 'mapped' : 'packed';
-  // The processes of a comparison that nobody waits for end with this one.
+  // The processes of a comparison that is not awaited end with this one.
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });

@@ -27,7 +27,7 @@ export interface RowCheck {
   readonly said: string;
 }
 
-/** Told of the steps of a check. */
+/** Receives the steps of a check. */
 export interface CheckListener {
   /** The token is there, and the server may not be ready yet. */
   waiting?(): void;

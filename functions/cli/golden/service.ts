@@ -9,7 +9,7 @@ export interface Service {
   /**
    * Waits until the model behind `/predict` is ready; of a named model, until a row is not answered with 503.
    * @param row a valid row of the model
-   * @returns what it said
+   * @returns its response
    * @throws ServingError `NOT_READY` with its last response if it is not ready in time; the signal's reason
    */
   waitUntilReady(seconds: number, row: JsonValue | undefined): Promise<ReadyService>;
@@ -19,7 +19,7 @@ export interface Service {
   example(): Promise<JsonValue>;
 }
 
-/** What a server says of the model that is ready; a caller that may not use it is not told. */
+/** What a server says of the model that is ready; a caller that may not use it does not learn it. */
 export interface ReadyService {
   readonly text: string;
   readonly model: { readonly name: string; readonly version: string } | undefined;

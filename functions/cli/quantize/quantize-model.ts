@@ -1,10 +1,12 @@
-import { existsSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
 import { openModel } from '../../onnx/edit/open-model.ts';
 import { type WrittenModel, writeModel } from '../../onnx/edit/write-model.ts';
 import { type Comparison, compareModels } from '../compare/compare-models.ts';
 import { openModelProcess } from '../compare/model-process.ts';
+import { stage } from '../edited/target.ts';
 import type { LocalModel } from '../samples/local-model.ts';
 import { readSamples } from '../samples/samples.ts';
 import { formatBytes, formatNumberOf } from '../terminal/format.ts';
@@ -26,6 +28,8 @@ export interface QuantizeOrder {
   readonly rows: readonly Feeds[] | undefined;
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** See `VerbContext`. */
+  onEnd(cleanUp: () => unknown): void;
 }
 
 /** A model and its quantized form. */
@@ -36,27 +40,35 @@ export interface QuantizedModel {
 }
 
 /**
- * Quantizes a model, writes the result, checks that it loads, and compares it with the original.
- * @throws ServingError that says what to do; a result that does not load is removed
+ * Quantizes a model, checks that the result loads, compares it with the original, and writes it.
+ * @throws ServingError that says what to do; then nothing is written
  */
 export async function quantizeModel(order: QuantizeOrder): Promise<QuantizedModel> {
-  const { model, output, rows, signal, progress } = order;
-  const { report, written } = await writeQuantized(order);
+  const { output, rows, signal, progress } = order;
+  const staging = await stage(output, order.onEnd);
+  const { report, written } = await writeQuantized(order, staging.path);
   signal.throwIfAborted();
   progress.step('loading the result');
   try {
-    (await openModelProcess(output, { weights: 'mapped' })).close();
+    (await openModelProcess(staging.path, { weights: 'mapped' })).close();
   } catch (error) {
-    for (const file of written.files) rmSync(file, { force: true });
-    const { message } = error as Error;
-    throw new ServingError('MODEL_FAILED', `the result does not load, and was removed: ${message}`, { cause: error });
+    const message = (error as Error).message.replaceAll(staging.path, output);
+    throw new ServingError('MODEL_FAILED', `the result does not load, and was not written: ${message}`, {
+      cause: error,
+    });
   }
   signal.throwIfAborted();
-  if (rows === undefined) return { report, written, comparison: undefined };
+  const comparison = rows && (await compare(order, staging.path, rows));
+  await staging.publish();
+  const files = written.files.map((file) => join(dirname(output), file.slice(staging.folder.length + 1)));
+  return { report, written: { ...written, files }, comparison };
+}
+
+function compare({ model, signal, progress }: QuantizeOrder, result: string, rows: readonly Feeds[]) {
   progress.step('comparing');
-  const comparison = await compareModels({
+  return compareModels({
     original: model.path,
-    result: output,
+    result,
     rows,
     mainOutput: model.manifest.output,
     onRow(done) {
@@ -64,11 +76,10 @@ export async function quantizeModel(order: QuantizeOrder): Promise<QuantizedMode
       progress.update(done, rows.length, formatNumberOf(done, 'row'));
     },
   });
-  return { report, written, comparison };
 }
 
 /** What the messages hold is free once the result is written. */
-async function writeQuantized(order: QuantizeOrder): Promise<Pick<QuantizedModel, 'report' | 'written'>> {
+async function writeQuantized(order: QuantizeOrder, path: string): Promise<Pick<QuantizedModel, 'report' | 'written'>> {
   const { model, mode, patterns, output, externalData, signal, progress } = order;
   const editable = openModel(model.path);
   const isSelected = selectNodes(editable.proto, patterns);
@@ -79,7 +90,7 @@ async function writeQuantized(order: QuantizeOrder): Promise<Pick<QuantizedModel
     progress.update(done, total);
   });
   progress.step(`writing ${output}`);
-  const written = await writeModel(editable, output, {
+  const written = await writeModel(editable, path, {
     ...(externalData !== undefined && { externalData }),
     signal,
     onProgress: (done, total) => progress.update(done, total, `${formatBytes(done)} of ${formatBytes(total)}`),
@@ -107,10 +118,12 @@ export async function readRows(
   return [...readSamples(file, form, most)].map(({ feeds }) => feeds);
 }
 
-/** @throws ServingError `INVALID_INPUT` for a result in place of the model, or of a file that may not be replaced */
+/** @throws ServingError `INVALID_INPUT` for a result in place of the model, of a file that may not be replaced, or in no folder */
 export function checkOutput(output: string, { path }: LocalModel, isForced: boolean): void {
   if (existsSync(output) && realpathSync(output) === realpathSync(path))
     throw new ServingError('INVALID_INPUT', `${output}: the result would replace the model: give another --output`);
+  if (!existsSync(dirname(resolve(output))))
+    throw new ServingError('INVALID_INPUT', `${output}: its folder does not exist: create it, or name another file`);
   // External data of the result gets the second name.
   const taken = isForced ? undefined : [output, `${output}.data`].find((file) => existsSync(file));
   if (taken !== undefined)

@@ -1,4 +1,5 @@
 import { costOfMillion, type FullLoad, type Way } from '../prices/cost.ts';
+import { INSTANCE_SIZES } from '../prices/instance-sizes.ts';
 import type { Prices } from '../prices/prices.ts';
 import type { Settings } from './settings.ts';
 
@@ -47,12 +48,10 @@ export const NOISE = 0.03;
 /** At equal cost, a latency must be lower by this part to be better. */
 const LATENCY_GAIN = 0.15;
 const MOST_ERRORS = 0.001;
-const MIB = 2 ** 20;
+const GIB = 2 ** 30;
 /** Memory of an instance above what was measured: requests with larger bodies, and growth. */
 const HEADROOM = 1.3;
-/** The least that Cloud Run gives an instance of the second generation. */
-const LEAST_BYTES = 512 * MIB;
-const STEP_BYTES = 128 * MIB;
+const STEP_BYTES = 2 ** 27;
 
 /** The medians of the samples of some settings, and what they cost. */
 export function pointOf(settings: Settings, samples: readonly Sample[], goal: Goal): Point {
@@ -60,9 +59,9 @@ export function pointOf(settings: Settings, samples: readonly Sample[], goal: Go
   const [rate, p99Ms] = [middle((one) => one.rate), middle((one) => one.p99Ms)];
   const memoryBytes = middle((one) => one.memoryBytes);
   const instanceBytes = instanceMemory(memoryBytes, goal.cpus, goal.leastBytes?.(settings));
-  const load: FullLoad = { rate, cpu: goal.cpus, memoryGiB: instanceBytes / 2 ** 30 };
+  const load: FullLoad = { rate, cpu: goal.cpus, memoryGiB: instanceBytes / GIB };
   const errors = middle((one) => one.errorRate);
-  const fault = findFault(rate, p99Ms, errors, goal);
+  const fault = findFault(rate, p99Ms, errors, goal) ?? findExcess(instanceBytes, goal);
   return { settings, samples, rate, p99Ms, memoryBytes, instanceBytes, cost: costOfMillion(load, goal.prices), fault };
 }
 
@@ -73,14 +72,21 @@ function findFault(rate: number, p99Ms: number, errors: number, goal: Goal): str
   return undefined;
 }
 
+/** Why Cloud Run has no such instance; undefined if it has, or is not what is to be cheap. */
+function findExcess(instanceBytes: number, { cpus, way }: Goal): string | undefined {
+  const most = INSTANCE_SIZES.find(([cpu]) => cpu === cpus)?.[2];
+  if (!way.startsWith('cloudRun') || most === undefined || instanceBytes <= most * GIB) return undefined;
+  return `Cloud Run gives an instance of ${cpus} CPUs at most ${most} GiB of memory`;
+}
+
 /**
- * The memory of an instance; Cloud Run wants 2 GiB from 4 CPUs on, and 4 GiB from 6 on.
+ * The memory of an instance: at least what Cloud Run gives one with so many CPUs.
  * @param bytes that were measured
  * @param leastBytes that the server needs for its engine processes by its own reckoning
  */
 export function instanceMemory(bytes: number, cpus: number, leastBytes = 0): number {
-  const least = cpus >= 6 ? 4096 * MIB : cpus >= 4 ? 2048 * MIB : LEAST_BYTES;
-  return Math.max(least, Math.ceil(Math.max(bytes * HEADROOM, leastBytes) / STEP_BYTES) * STEP_BYTES);
+  const [, least] = INSTANCE_SIZES.findLast(([cpu]) => cpu <= cpus) ?? INSTANCE_SIZES[0]!;
+  return Math.max(least * GIB, Math.ceil(Math.max(bytes * HEADROOM, leastBytes) / STEP_BYTES) * STEP_BYTES);
 }
 
 /**

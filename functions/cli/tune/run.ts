@@ -1,6 +1,7 @@
 import { loadavg } from 'node:os';
 import { engineBytes, packedEngineBytes, SERVER_BYTES } from '../../engine/capacity.ts';
 import { ServingError } from '../../errors.ts';
+import { INSTANCE_SIZES } from '../prices/instance-sizes.ts';
 import { LIST_PRICES, readPrices } from '../prices/prices.ts';
 import { findLocalModel } from '../samples/local-model.ts';
 import { formatMs } from '../terminal/format.ts';
@@ -31,8 +32,6 @@ const FAILED: Sample = {
 /** The machine's load for each CPU above which results vary. */
 const MOST_BUSY = 0.5;
 const WRITE_HINT = '--write writes the settings into service.yaml and k8s/';
-/** CPUs that an instance of Cloud Run may have. */
-const CLOUD_RUN_CPUS = [1, 2, 4, 6, 8];
 
 /** Finds settings for a model on this machine. @throws ServingError if the model does not load, or the prices cannot be read */
 export async function run(options: TuneArguments, context: VerbContext): Promise<Outcome> {
@@ -98,7 +97,7 @@ export async function run(options: TuneArguments, context: VerbContext): Promise
 /** Writes the settings, with the CPU and memory that they were measured with. */
 function write(folder: string, { settings, instanceBytes }: Point, { cpus }: Goal) {
   const { files } = planSettings(folder, {
-    cpu: CLOUD_RUN_CPUS.includes(cpus) ? cpus : undefined,
+    cpu: INSTANCE_SIZES.some(([cpu]) => cpu === cpus) ? cpus : undefined,
     memoryBytes: instanceBytes,
     concurrency: settings.concurrency,
     variables: variablesOf(settings),

@@ -33,7 +33,7 @@ const LATEST = 1 / 16;
  * Recognizes an overload by its effect, rows that are lost although they were queued for long, because arrivals alone do not tell
  * it: a hundred clients that wait patiently are no overload, ten that give up after a second are. For a minute
  * after one in which clients left, a wait as long as theirs is an overload at once. Then only as many rows are queued
- * as wait for `targetMs`: more would raise the wait, not the throughput, and engines would work on rows that nobody waits for
+ * as wait for `targetMs`: more would raise the wait, not the throughput, and engines would work on rows whose clients have left
  * any more (the reason for CoDel, RFC 8289).
  * @param runMs how long a run takes.
  */

@@ -16,7 +16,7 @@ const PROMISED_SHARE = 0.8;
 const LONGEST_SECONDS = 600;
 
 /**
- * Were all refused clients told the same time, they would all come back at once and be refused again. So each is given a time of
+ * If all refused clients got the same time, they would all come back at once and be refused again. So each is given a time of
  * its own, as if those that were refused before it had been queued.
  */
 export function createRetrySchedule(now: () => number): RetrySchedule {

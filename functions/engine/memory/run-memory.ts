@@ -44,6 +44,8 @@ export function createRunMemory(
   let measuredAt = Number.NEGATIVE_INFINITY;
   let runsToMeasure = 0;
   let largestRun = 0;
+  /** Bytes that an engine has grown by in the first runs that were as large as the largest. */
+  let growth = 1;
   let most = Number.POSITIVE_INFINITY;
 
   function measure({ engine }: MeasuredSlot): number | undefined {
@@ -51,10 +53,9 @@ export function createRunMemory(
     return pid === undefined ? undefined : bytesOf(pid);
   }
 
-  /** @param size bytes of an engine @param before its bytes before its largest run. */
-  function learn(size: number, before: number, idle: number): void {
+  /** @param size bytes of an engine */
+  function learn(size: number, idle: number): void {
     const limit = limitBytes();
-    const growth = Math.max(1, size - before);
     // Smaller runs do not free what an engine has, but its replacement takes less.
     const fitting = size <= limit ? largestRun : (largestRun * Math.max(0, limit - idle)) / Math.max(1, size - idle);
     most = Math.max(fitting, (largestRun * (limit - size)) / growth);
@@ -74,13 +75,16 @@ export function createRunMemory(
     },
     ended(slot) {
       if (idleBytes === undefined || (runsToMeasure === 0 && now() - measuredAt < MEASURE_MS)) return;
-      if (runsToMeasure > 0) runsToMeasure--;
+      const isNew = runsToMeasure > 0;
+      if (isNew) runsToMeasure--;
       measuredAt = now();
       const size = measure(slot);
       // An engine that has run less than another says nothing about larger runs.
       if (size === undefined || slot.largestRun < largestRun) return;
       largestRun = slot.largestRun;
-      learn(size, slot.bytesBefore ?? idleBytes, idleBytes);
+      // What it grows by later is V8's heap, which larger runs do not multiply.
+      if (isNew) growth = Math.max(1, size - (slot.bytesBefore ?? idleBytes));
+      learn(size, idleBytes);
     },
     mostBytes: () => most,
   };

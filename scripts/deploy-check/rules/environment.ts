@@ -12,7 +12,6 @@ export const READ_BY_OTHERS: Readonly<Record<string, string>> = {
   NODE_COMPILE_CACHE: 'Node: the folder of compiled code',
   HOME: "Google's client libraries: credentials of gcloud below it",
   ORT_DISABLE_TELEMETRY: 'onnxruntime: it sends no telemetry',
-  MALLOC_MMAP_THRESHOLD_: 'glibc: from how many bytes on memory is returned to the system at once',
   GOOGLE_APPLICATION_CREDENTIALS: "Google's client libraries: the key of a service account",
   STORAGE_EMULATOR_HOST: "Google's client of Cloud Storage: an emulator in place of the service",
   LD_LIBRARY_PATH: 'the dynamic linker: the folders of the libraries of CUDA',

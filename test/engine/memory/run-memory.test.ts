@@ -40,6 +40,20 @@ test('an engine above its limit that a run has not grown runs one row at a time'
   assert.equal(memory.mostBytes() <= 0, true, `${memory.mostBytes()}`);
 });
 
+test('what an engine grows by long after its largest run does not keep it at runs of that size', () => {
+  const { memory, state, sizes, slot, run } = setUp({ limit: 200 * MIB });
+  const engine = slot(1);
+  memory.loaded(engine);
+  run(engine, 1000);
+  run(engine, 1000);
+  for (let i = 0; i < 50; i++) {
+    sizes.set(1, sizes.get(1)! + 2 * MIB);
+    state.now += 1000;
+    run(engine, 1000);
+  }
+  assert.ok(memory.mostBytes() > 64 * 1000, `${memory.mostBytes()}`);
+});
+
 test('before a run was measured, runs have one row; without a size that can be read, they are not bounded', () => {
   const { memory, slot } = setUp();
   assert.equal(memory.mostBytes(), Number.POSITIVE_INFINITY);
