@@ -99,6 +99,18 @@ test('the package is installed without a script or a warning, and serves a model
   assert.ok(server.lines.every((line) => typeof JSON.parse(line).severity === 'string'));
 });
 
+test('the tools of the package run, those with processes of their own too', async () => {
+  const { PATH = '', HOME = '' } = process.env;
+  const env = { PATH, HOME, ...npmEnvironment() };
+  const tool = async (args: string): Promise<string> => {
+    const { stdout, stderr, code } = await run('bash', ['-c', `cd "$0" && npx onnx-cloud-run ${args}`, user], env);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  assert.match(await tool('doctor model.onnx --no-measure'), / 1: serves$/m);
+  assert.match(await tool('optimize model.onnx --output optimised.onnx'), /optimised\.onnx/);
+});
+
 test('the archive has the libraries of the platforms that it is for, and at most 60 MB', () => {
   const bin = join(user, 'node_modules/onnx-cloud-run/dist/node_modules/onnxruntime-node/bin');
   assert.deepEqual(globSync('*/*/*', { cwd: bin }).sort(), [
