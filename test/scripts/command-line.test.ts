@@ -10,7 +10,9 @@ const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
 /** The programs of npm scripts, and those that a comment or a document has people run as `node scripts/…`. */
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-const commands = [...Object.values(scripts), ...globSync('docs/**/*.md', { cwd: ROOT }).map(read)].join('\n');
+// `npm run docs` installs packages below docs/, whose own pages have other programs.
+const pages = globSync('docs/**/*.md', { cwd: ROOT, exclude: ['docs/node_modules/**'] });
+const commands = [...Object.values(scripts), ...pages.map(read)].join('\n');
 const programs = new Set(Array.from(commands.matchAll(/scripts\/[\w-]+\.ts/g), ([file]) => file));
 for (const file of globSync('scripts/*.ts', { cwd: ROOT }))
   if (/readCommandLine\(|printHelp\(/.test(read(file)) && file !== 'scripts/command-line.ts') programs.add(file);
