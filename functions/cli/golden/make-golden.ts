@@ -13,7 +13,7 @@ import type { LocalModel } from '../samples/local-model.ts';
 import { readSamples, type Sample } from '../samples/samples.ts';
 import { type Answers, answerRows } from './answer-rows.ts';
 
-/** What is to be made. */
+/** The model, the samples, and which of their rows become golden rows. */
 export interface GoldenOptions {
   readonly model: LocalModel;
   /** The file of samples. */
