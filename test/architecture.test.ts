@@ -44,6 +44,7 @@ const RULES: Rules = {
     ['batching'],
     ['batching/rules'],
     ['batching/values'],
+    ['text'],
     ['tensor'],
     ['tensor/json'],
     ['onnx'],
@@ -55,6 +56,7 @@ const RULES: Rules = {
   alone: ['client', 'page'],
   packages: {
     'onnxruntime-node': ['engine/process/session.ts'],
+    '@anush008/tokenizers': ['text/template.ts', 'text/tokenizer.ts'],
     '@google-cloud/functions-framework': ['index.ts'],
     '@google-cloud/logging-winston': ['telemetry/log/cloud-output.ts'],
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
