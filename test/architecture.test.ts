@@ -75,6 +75,7 @@ const RULES: Rules = {
       'routes/native/batch-predict.ts',
       'routes/native/prediction.ts',
       'routes/openapi/document.ts',
+      'text/settings.ts',
     ],
   },
   env: {
