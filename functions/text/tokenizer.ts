@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { Tokenizer as Core, Encoding } from '@anush008/tokenizers';
 import { ServingError } from '../errors.ts';
 import { readTemplate, type Template } from './template.ts';
+import { hideSpecialTokens, parseTokenizer, type TokenizerFile } from './tokenizer-file.ts';
 import { fitPair } from './truncation.ts';
 
 /** How a tokenizer is loaded. */
@@ -57,25 +57,12 @@ interface Part {
   readonly encoding: Encoding | undefined;
 }
 
-interface AddedToken {
-  readonly id: number;
-  content: string;
-  readonly special: boolean;
-}
-
-interface TokenizerFile {
-  truncation?: unknown;
-  padding?: unknown;
-  added_tokens?: AddedToken[];
-  model?: { vocab?: Record<string, number> | [string, number][]; continuing_subword_prefix?: string | null };
-}
-
 const NOTHING: Part = { ids: [], encoding: undefined };
 
 /**
  * Texts to token ids, as Hugging Face's tokenizers do it: equal to the reference for every text and pair of `test/assets/refs`.
  *
- * The library is a binding of the Rust library itself. Compared on 66 reference cases, with truncation and pairs, on two cores
+ * The library is a binding of the Rust library itself, version 0.22.2. Compared on 66 reference cases, with truncation and pairs, on two cores
  * (Node 24, a WordPiece vocabulary of 30,522 entries, 600 characters a text):
  *
  * | | @anush008/tokenizers 0.6.0 | @huggingface/tokenizers 0.2.0 |
@@ -118,7 +105,7 @@ export class TextTokenizer {
    */
   static async load(json: string, options: TokenizerOptions): Promise<TextTokenizer> {
     const { Tokenizer } = await import('@anush008/tokenizers');
-    const file = parse(json, options.file);
+    const file = parseTokenizer(json, options.file);
     const added = new Map((file.added_tokens ?? []).map(({ content, id }) => [content, id]));
     delete file.truncation;
     delete file.padding;
@@ -154,6 +141,7 @@ export class TextTokenizer {
    * The tokens of each input, in order. The work is done in threads of the library; a text that occurs several times, such as
    * the query of a reranking, is done once.
    * @param options `places`: whether {@link EncodedText.places} is wanted
+   * @throws ServingError `MODEL_FAILED` if the vocabulary has neither a token for a character nor an unknown token
    */
   async encode(inputs: readonly TextInput[], options: { places?: boolean } = {}): Promise<EncodedText[]> {
     const texts = new Map<string, number>();
@@ -161,7 +149,7 @@ export class TextTokenizer {
       for (const text of [first, second]) if (text !== undefined && !texts.has(text)) texts.set(text, texts.size);
     }
     const own = [...texts.keys()].map((text) => (this.#options.lowerCase ? text.toLowerCase() : text));
-    const encodings = await this.#core.encodeBatch(own, { addSpecialTokens: false });
+    const encodings = await this.#encodeAll(own);
     const parts = encodings.map((encoding) => ({ ids: encoding.getIds(), encoding }));
     const partOf = (text: string | undefined) => (text === undefined ? NOTHING : parts[texts.get(text)!]!);
     return inputs.map(({ first, second }) =>
@@ -171,6 +159,15 @@ export class TextTokenizer {
         options.places ?? false,
       ),
     );
+  }
+
+  async #encodeAll(texts: string[]): Promise<Encoding[]> {
+    try {
+      return await this.#core.encodeBatch(texts, { addSpecialTokens: false });
+    } catch (cause) {
+      const message = `${this.#options.file} has no tokens for a text: ${(cause as Error).message}`;
+      throw new ServingError('MODEL_FAILED', message, { cause });
+    }
   }
 
   #assemble(template: Template['pair'], parts: readonly [Part, Part], withPlaces: boolean): EncodedText {
@@ -221,45 +218,6 @@ function copyPlaces(places: MutablePlaces, at: number, encoding: Encoding, from:
     places.tokens[at + i] = tokens[from + i]!;
     places.offsets.set(offsets[from + i]!, 2 * (at + i));
   }
-}
-
-function parse(json: string, file: string): TokenizerFile {
-  let value: unknown;
-  try {
-    value = JSON.parse(json.startsWith('\ufeff') ? json.slice(1) : json);
-  } catch (cause) {
-    throw new ServingError('MODEL_FAILED', `${file} is not JSON: ${(cause as Error).message}`, { cause });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ServingError('MODEL_FAILED', `${file}: expected an object, with a field "model"`);
-  }
-  const { added_tokens: added } = value as { added_tokens?: unknown };
-  if (added !== undefined && !(Array.isArray(added) && added.every(isAddedToken))) {
-    throw new ServingError(
-      'MODEL_FAILED',
-      `${file}: added_tokens: expected an array of tokens with "id" and "content"`,
-    );
-  }
-  return value as TokenizerFile;
-}
-
-function isAddedToken(value: unknown): value is AddedToken {
-  const { id, content } = (value ?? {}) as Partial<AddedToken>;
-  return Number.isInteger(id) && typeof content === 'string';
-}
-
-/**
- * Makes the names of special tokens text. The binding has no `encode_special_tokens`, so that a special token which the
- * vocabulary has too is removed from the added tokens, and one that only they have gets a name which no caller can guess: removed,
- * it would move the ids of those after it.
- */
-function hideSpecialTokens(file: TokenizerFile): void {
-  const vocabulary = file.model?.vocab;
-  const known = Array.isArray(vocabulary) ? new Set(vocabulary.map(([token]) => token)) : undefined;
-  const has = (token: string) => known?.has(token) ?? Object.hasOwn((vocabulary as object | undefined) ?? {}, token);
-  const kept = (file.added_tokens ?? []).filter(({ special, content }) => !special || !has(content));
-  for (const token of kept) if (token.special) token.content = `${token.content}${randomUUID()}`;
-  file.added_tokens = kept;
 }
 
 /** The library numbers added tokens itself. A number other than that of the file would be a wrong token. */

@@ -131,6 +131,21 @@ const BROKEN: [title: string, text: string, message: RegExp][] = [
     /^tokenizer\.json: added_tokens: expected an array of tokens/,
   ],
   [
+    'a special token without ids in its template',
+    json('reranker').replace(/"special_tokens": *\{/, '"special_tokens":{},"unused":{'),
+    /^tokenizer\.json: post_processor\.single: expected ids of the token \[CLS\] in special_tokens/,
+  ],
+  [
+    'the same within a sequence of processors',
+    JSON.stringify({
+      post_processor: {
+        type: 'Sequence',
+        processors: [{ type: 'TemplateProcessing', single: [], pair: [{ SpecialToken: { id: 'x', type_id: 0 } }] }],
+      },
+    }),
+    /^tokenizer\.json: post_processor\.processors\[0\]\.pair: expected ids of the token x in special_tokens/,
+  ],
+  [
     'an added token whose number is not the next one',
     JSON.stringify({
       ...JSON.parse(json('reranker')),
@@ -158,6 +173,16 @@ for (const [title, text, message] of BROKEN) {
     );
   });
 }
+
+test('a text that the vocabulary has no tokens for is refused by the name of the file', async () => {
+  const file = JSON.parse(json('reranker'));
+  file.model.unk_token = '[NONE]';
+  const tokenizer = await TextTokenizer.load(JSON.stringify(file), { file: FILE, maxLength: 128 });
+  await assert.rejects(
+    tokenizer.encode([{ first: '\u2603' }]),
+    /^ServingError: tokenizer\.json has no tokens for a text: /,
+  );
+});
 
 test('a length without room for a text is refused', async () => {
   await assert.rejects(load('reranker', { maxLength: 2 }), /leaves no room for a text beside 2 special tokens/);
