@@ -21,8 +21,15 @@ const TEXT = 'a';
  * @throws ServingError `MODEL_FAILED` if the tokenizer has no tokens for the sample
  */
 export async function readTemplate(core: Tokenizer, file: string): Promise<Template> {
-  const single = slotsOf(await core.encode(TEXT));
-  const pair = slotsOf(await core.encode(TEXT, TEXT));
+  let encodings: [Encoding, Encoding];
+  try {
+    encodings = [await core.encode(TEXT), await core.encode(TEXT, TEXT)];
+  } catch (cause) {
+    const message = `${file} has no tokens for the text "${TEXT}": ${(cause as Error).message}`;
+    throw new ServingError('MODEL_FAILED', message, { cause });
+  }
+  const single = slotsOf(encodings[0]);
+  const pair = slotsOf(encodings[1]);
   const count = (slots: readonly Slot[]) => slots.filter((slot) => 'sequence' in slot).length;
   if (count(single) !== 1 || count(pair) !== 2) {
     const message = `${file}: expected tokens for the text "${TEXT}" once, and twice for a pair of it; got ${count(single)} and ${count(pair)}`;

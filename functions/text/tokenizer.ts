@@ -100,7 +100,8 @@ export class TextTokenizer {
 
   /**
    * Reads `tokenizer.json`. Truncation and padding in it are not used. This takes about 50 ms for 30,000 entries, and blocks the
-   * thread meanwhile.
+   * thread meanwhile. The library ends the process at some damaged files, such as a `precompiled_charsmap` that is cut off: load
+   * in a process that may end.
    * @throws ServingError `MODEL_FAILED` that names the file if it is not that of a tokenizer, or `maxLength` leaves no room for a text
    */
   static async load(json: string, options: TokenizerOptions): Promise<TextTokenizer> {

@@ -131,6 +131,15 @@ const BROKEN: [title: string, text: string, message: RegExp][] = [
     /^tokenizer\.json: added_tokens: expected an array of tokens/,
   ],
   [
+    'an empty vocabulary',
+    JSON.stringify({
+      ...JSON.parse(json('reranker')),
+      model: { ...JSON.parse(json('reranker')).model, vocab: {} },
+      added_tokens: [],
+    }),
+    /^tokenizer\.json has no tokens for the text "a": /,
+  ],
+  [
     'a special token without ids in its template',
     json('reranker').replace(/"special_tokens": *\{/, '"special_tokens":{},"unused":{'),
     /^tokenizer\.json: post_processor\.single: expected ids of the token \[CLS\] in special_tokens/,
