@@ -58,6 +58,7 @@ const RULES: Rules = {
     ['batching'],
     ['batching/rules'],
     ['batching/values'],
+    ['text'],
     ['tensor'],
     ['tensor/json'],
     ['onnx'],
@@ -79,6 +80,7 @@ const RULES: Rules = {
       'onnx/proto/write.ts',
     ],
     'onnxruntime-node': ['engine/process/runtime.ts'],
+    '@anush008/tokenizers': ['text/template.ts', 'text/tokenizer.ts'],
     '@google-cloud/functions-framework': ['index.ts'],
     '@google-cloud/logging-winston': ['telemetry/log/cloud-output.ts'],
     '@google-cloud/storage': ['model/sources/gcs/gcs.ts'],
@@ -113,6 +115,7 @@ const RULES: Rules = {
       'routes/native/batch-predict.ts',
       'routes/native/prediction.ts',
       'routes/openapi/document.ts',
+      'text/settings.ts',
     ],
   },
   env: {
