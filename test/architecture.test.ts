@@ -44,6 +44,7 @@ const RULES: Rules = {
     ['batching'],
     ['batching/rules'],
     ['batching/values'],
+    ['pictures'],
     ['tensor'],
     ['tensor/json'],
     ['onnx'],
@@ -63,6 +64,7 @@ const RULES: Rules = {
     commander: ['cli/init.ts', 'cli/program.ts', 'cli/serve.ts', 'cli/terminal/reporting.ts', 'cli/verb.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
+    sharp: ['pictures/decode.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     zod: [
       'access/token-file.ts',
@@ -70,6 +72,7 @@ const RULES: Rules = {
       'config/schema.ts',
       'config/settings.ts',
       'model/folder/manifest.ts',
+      'pictures/settings.ts',
       'routes/native/batch-predict.ts',
       'routes/native/prediction.ts',
       'routes/openapi/document.ts',
