@@ -56,12 +56,17 @@ export function normalise<T extends PixelType>(
   return result as PixelArrays[T];
 }
 
-/** The value of each of the 256 levels: a picture is then a copy through a table. */
+/**
+ * The value of each of the 256 levels: a picture is then a copy through a table. Each step is rounded to float32, as numpy
+ * does for transformers.
+ */
 function tableOf(how: Normalisation, channel: number, type: PixelType): Float32Array | Uint16Array | Uint8Array {
   if (type === 'uint8') return Uint8Array.from({ length: 256 }, (_, level) => level);
+  const mean = Math.fround(how.mean[channel]!);
+  const std = Math.fround(how.std[channel]!);
   const values = Float32Array.from(
     { length: 256 },
-    (_, level) => (level * how.scale - how.mean[channel]!) / how.std[channel]!,
+    (_, level) => Math.fround(Math.fround(level * how.scale) - mean) / std,
   );
   return type === 'float32' ? values : new Uint16Array(Float16Array.from(values).buffer);
 }

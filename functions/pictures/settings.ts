@@ -40,9 +40,8 @@ const sides = z.union(
   ],
   { error: 'expected a number of pixels, or an object with height and width, shortest_edge, or longest_edge' },
 );
-const perChannel = z.union([z.number(), z.array(z.number()).length(3)], {
-  error: 'expected a number, or 3 numbers: red, green, blue',
-});
+const THREE = 'expected a number, or 3 numbers: red, green, blue';
+const perChannel = z.union([z.number(), z.array(z.number()).length(3, THREE)], { error: THREE });
 
 const preprocessorSchema = z.looseObject({
   image_processor_type: absent(z.string()),
