@@ -66,9 +66,10 @@ export async function decodePicture(bytes: Uint8Array, options: DecodeOptions = 
   const { format } = found;
   const library = await load();
   const limits = options.limits ?? DEFAULT_LIMITS;
-  const read = (): Sharp =>
-    library(bytes, { failOn: 'truncated', limitInputPixels: limits.pixels, ignoreIcc: true, pages: 1 });
-  const header = await attempt(format, bytes, () => read().metadata());
+  // The header is read without the library's limit: its error would not name the size.
+  const read = (limitInputPixels: number | false): Sharp =>
+    library(bytes, { failOn: 'truncated', limitInputPixels, ignoreIcc: true, pages: 1 });
+  const header = await attempt(format, bytes, () => read(false).metadata());
   checkSize(format, header, limits);
   if (header.channels > 4 || (header.depth !== 'uchar' && header.depth !== 'ushort')) {
     throw new ServingError(
@@ -77,7 +78,7 @@ export async function decodePicture(bytes: Uint8Array, options: DecodeOptions = 
     );
   }
   options.check?.(header.autoOrient);
-  return attempt(format, bytes, () => decode(read(), header, isGrey16(format, bytes), options));
+  return attempt(format, bytes, () => decode(read(limits.pixels), header, isGrey16(format, bytes), options));
 }
 
 function checkSize(format: Format, { width, height }: { width: number; height: number }, limits: DecodeLimits): void {
@@ -150,11 +151,9 @@ async function attempt<T>(format: Format, bytes: Uint8Array, run: () => Promise<
   } catch (error) {
     if (error instanceof ServingError) throw error;
     const words = error instanceof Error ? error.message : String(error);
-    const why = /pixel limit/i.test(words)
-      ? 'has more pixels than allowed'
-      : /premature|truncat|end of|too short|not enough|incomplete|read error/i.test(words)
-        ? 'is truncated'
-        : 'cannot be decoded: it is damaged';
+    const why = /premature|truncat|end of|too short|not enough|incomplete|read error/i.test(words)
+      ? 'is truncated'
+      : 'cannot be decoded: it is damaged';
     throw new ServingError('INVALID_INPUT', `the picture: the ${format} of ${bytes.length} bytes ${why}`, {
       detail: words,
       cause: error,
