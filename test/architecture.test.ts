@@ -59,6 +59,7 @@ const RULES: Rules = {
     ['batching/rules'],
     ['batching/values'],
     ['text'],
+    ['pictures'],
     ['tensor'],
     ['tensor/json'],
     ['onnx'],
@@ -104,6 +105,7 @@ const RULES: Rules = {
     papaparse: ['cli/samples/csv.ts'],
     jose: ['access/issuer-keys.ts', 'access/jwt.ts'],
     'log-update': ['cli/terminal/progress.ts'],
+    sharp: ['pictures/decode.ts'],
     winston: ['telemetry/log/winston-output.ts'],
     yaml: ['cli/write-settings/plan-settings.ts', 'cli/write-settings/yaml-file.ts'],
     zod: [
@@ -112,6 +114,7 @@ const RULES: Rules = {
       'config/schema.ts',
       'cli/prices/prices.ts',
       'model/folder/manifest.ts',
+      'pictures/settings.ts',
       'routes/native/batch-predict.ts',
       'routes/native/prediction.ts',
       'routes/openapi/document.ts',
