@@ -23,6 +23,8 @@ const CONTAINER = {
   server: 'functions/start.ts',
   engine: 'functions/engine/process/worker.ts',
   fetcher: 'functions/model/fetch/worker.ts',
+  text: 'functions/preprocess/process/text-worker.ts',
+  picture: 'functions/preprocess/process/picture-worker.ts',
   'health-check': 'functions/health-check.ts',
   'smoke-test': 'scripts/smoke-test.ts',
   'body-thread': 'functions/routes/body-thread.ts',

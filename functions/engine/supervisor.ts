@@ -1,16 +1,19 @@
+import type { ChildProcess } from 'node:child_process';
 import { backOffMs } from '../backoff.ts';
 import type { EngineState, RestartReason } from '../telemetry/metrics/metric-table.ts';
 import { inputBytes } from './batch-rows.ts';
 import { attachEngine, type Engine, type Loaded, RunError } from './process/engine-process.ts';
 import type { JoinedTensor } from './process/frame.ts';
-import type { LoadOrder } from './process/session.ts';
 import { spawnEngine } from './process/spawn.ts';
 
 /** How the engines of a pool are started and replaced. */
 export interface PoolOptions {
   /** Engine processes of a complete pool, at least 1. */
   readonly size: number;
-  readonly order: LoadOrder;
+  /** What each process loads: the engine's `LoadOrder`, or the order of the program that `spawn` starts. */
+  readonly order: object;
+  /** Starts a process that speaks the frame protocol. Default: an engine process. */
+  readonly spawn?: () => ChildProcess;
   /** Milliseconds from a run's start after which its process is killed. */
   readonly runTimeoutMs: number;
   /** Milliseconds that a load may take. Default: ten minutes. */
@@ -203,14 +206,14 @@ interface Starter {
   close(): Promise<void>;
 }
 
-function createStarter({ order, runTimeoutMs, loadTimeoutMs }: PoolOptions): Starter {
+function createStarter({ order, spawn = spawnEngine, runTimeoutMs, loadTimeoutMs }: PoolOptions): Starter {
   const running = new Set<Engine>();
   let warmUp: readonly (readonly JoinedTensor[])[] = [];
   let warmUpBytes = 0;
   let isClosed = false;
   return {
     spawn() {
-      const engine = attachEngine(spawnEngine());
+      const engine = attachEngine(spawn());
       running.add(engine);
       engine.exited.then(() => running.delete(engine));
       return engine;

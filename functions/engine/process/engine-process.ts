@@ -4,7 +4,7 @@ import type { RowIndependence } from '../../batching/row-independence.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { openChannel } from './channel.ts';
 import { decodeJson, decodeTensors, encodeJson, encodeTensors, type Frame, type JoinedTensor, KIND } from './frame.ts';
-import type { LoadOrder, Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** Why a run gave no outputs. Of the three, only `failed` is due to the feeds for certain. */
 export type RunFault = 'failed' | 'crashed' | 'timed-out';
@@ -45,7 +45,7 @@ export type Loaded = Pick<Session, 'signature' | 'patched' | 'external' | 'weigh
 export interface Engine {
   readonly pid: number | undefined;
   /** @throws RunError `failed` with onnxruntime's text, `crashed`, or `timed-out`: the process has then been killed. */
-  load(order: LoadOrder, timeoutMs?: number): Promise<Loaded>;
+  load(order: object, timeoutMs?: number): Promise<Loaded>;
   /**
    * @param inputs a tensor for each input, in the order of the signature.
    * @returns a tensor for each output, in the order of the signature: views of one frame, whose memory the caller owns.

@@ -11,6 +11,11 @@ import { guardOrphan } from './orphan-guard.ts';
 
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './engine.js', import.meta.url));
+/** The programs that prepare inputs for engines, by what they prepare. */
+const PREPROCESSORS = {
+  text: fileURLToPath(new URL(source ? '../../preprocess/process/text-worker.ts' : './text.js', import.meta.url)),
+  picture: fileURLToPath(new URL(source ? '../../preprocess/process/picture-worker.ts' : './picture.js', import.meta.url)),
+};
 
 /**
  * An engine makes little garbage, and needs no helper threads to collect it: with these flags, a young generation of 1 MB and no
@@ -53,6 +58,13 @@ export function prespawn(): void {
 export function spawnEngine(): ChildProcess {
   const child = prespawned ?? startEngine();
   prespawned = undefined;
+  guardOrphan(child);
+  return child;
+}
+
+/** Starts a process that prepares inputs for engines. `stdio[3]` is the socket to it. */
+export function spawnPreprocessor(kind: keyof typeof PREPROCESSORS): ChildProcess {
+  const child = startEngine(PREPROCESSORS[kind]);
   guardOrphan(child);
   return child;
 }
