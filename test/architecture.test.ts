@@ -52,8 +52,10 @@ const RULES: Rules = {
     ['model'],
     ['model/sources/gcs', 'model/sources/redis'],
     ['model/sources'],
+    ['preprocess'],
+    ['preprocess/process'],
     ['engine'],
-    ['engine/process'],
+    ['engine/process', 'engine/prepared'],
     // An engine process reads the graph of its model, so that the serving one does not: this lies below it.
     ['batching'],
     ['batching/rules'],

@@ -1,4 +1,5 @@
 import { readRowIndependence } from '../../batching/read-row-independence.ts';
+import { type Feeds, joinRows } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
 import { parseGolden, TEXT_BYTES } from '../../model/folder/manifest.ts';
 import { createRowDecoder, type RowForm } from '../../model/folder/rows.ts';
@@ -7,7 +8,7 @@ import { checkGolden } from '../../model/serving/golden.ts';
 import { checkManifest } from '../../model/serving/manifest-check.ts';
 import { plainFeatures } from '../../routes/openapi/example.ts';
 import { encodeNested, encodeRow } from '../../tensor/encode.ts';
-import type { Signature } from '../../tensor/tensor.ts';
+import type { Signature, Tensor } from '../../tensor/tensor.ts';
 import { type MeasuredEngine, openEngine } from '../measure/engine.ts';
 import type { LocalModel } from '../samples/local-model.ts';
 import { readSamples, type Sample } from '../samples/samples.ts';
@@ -79,7 +80,8 @@ async function makeWith({ loaded, run }: MeasuredEngine, options: GoldenOptions)
     throw new ServingError('INVALID_INPUT', message);
   }
   const decoder = createRowDecoder(form.signature, form.names, form.joinsRows);
-  await checkGolden(parseGolden(text, 'golden.json'), signature, decoder, run);
+  const runRow = (feeds: Feeds): Promise<readonly Tensor[]> => run(joinRows([{ feeds, first: 0, rows: 1 }]));
+  await checkGolden(parseGolden(text, 'golden.json'), signature, decoder, runRow);
   const outputs = signature.outputs.map(({ name, dtype }, i) => {
     return { name, dtype, alone: answers.alone[i]!, joined: answers.joined?.[i] };
   });

@@ -3,6 +3,7 @@ import { type Inspection, inspectModel } from '../../onnx/inspect.ts';
 import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../../onnx/invalid-model.ts';
 import type { Value } from '../../onnx/value-type.ts';
 import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
+import type { Preparation } from '../prepared/preparation.ts';
 import type { SlottedTensor } from './frame.ts';
 import { loadError } from './load-errors.ts';
 import { withLocale } from './locale.ts';
@@ -34,6 +35,8 @@ interface SessionOptions {
 /** The model that an engine process loads, and how. */
 export interface LoadOrder extends SessionOptions {
   readonly path: string;
+  /** How its inputs are made: the session takes what the preprocessor gives. Undefined: it takes tensors. */
+  readonly preparation?: Preparation | undefined;
   /** Whether the engine analyzes the graph for row independence: only the first engine of a model does. */
   readonly findsRowIndependence?: boolean;
   /** The stamps that the file and its weights must have, by path. Set if others can write to the files. */

@@ -11,12 +11,6 @@ import { guardOrphan } from './orphan-guard.ts';
 
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './engine.js', import.meta.url));
-/** The programs that prepare inputs for engines, by what they prepare. */
-const PREPROCESSORS = {
-  text: fileURLToPath(new URL(source ? '../../preprocess/process/text-worker.ts' : './text.js', import.meta.url)),
-  picture: fileURLToPath(new URL(source ? '../../preprocess/process/picture-worker.ts' : './picture.js', import.meta.url)),
-};
-
 /**
  * An engine makes little garbage, and needs no helper threads to collect it: with these flags, a young generation of 1 MB and no
  * V8 threads, it takes 4 MB less than with V8's defaults, at the same speed.
@@ -62,9 +56,9 @@ export function spawnEngine(): ChildProcess {
   return child;
 }
 
-/** Starts a process that prepares inputs for engines. `stdio[3]` is the socket to it. */
-export function spawnPreprocessor(kind: keyof typeof PREPROCESSORS): ChildProcess {
-  const child = startEngine(PREPROCESSORS[kind]);
+/** Starts another program that speaks the frame protocol, with the rights of an engine. `stdio[3]` is the socket to it. */
+export function spawnProgram(entry: string): ChildProcess {
+  const child = startEngine(entry);
   guardOrphan(child);
   return child;
 }

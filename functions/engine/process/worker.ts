@@ -1,5 +1,6 @@
 /** The engine process: holds one onnxruntime session, and runs it. */
 import type { RowIndependence } from '../../batching/row-independence.ts';
+import { prepareSession } from '../prepared/prepared-session.ts';
 import type { Loaded } from './engine-process.ts';
 import { checkStamp, openFiles } from './file-stamp.ts';
 import { type LoadedProgram, serveFrames } from './frame-loop.ts';
@@ -26,7 +27,10 @@ async function load(order: LoadOrder): Promise<LoadedProgram> {
   checkAll();
   /** The files that the session maps, if others can write to them. */
   const files = openFiles(stamps.map(([path]) => path));
-  const { signature, patched, external, weights, run } = await openSession(order.path, order);
+  const { signature, patched, external, weights, run } = prepareSession(
+    await openSession(order.path, order),
+    order.preparation,
+  );
   checkAll();
   const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
   return {

@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Preparation } from '../../engine/prepared/preparation.ts';
 import { ServingError } from '../../errors.ts';
 import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, partsOf, placeOf, SIGNATURE_FILE } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
@@ -16,6 +17,8 @@ export interface ModelFiles {
   readonly bytes: number;
   readonly manifest: Manifest;
   readonly golden: Golden | undefined;
+  /** How the model's inputs are made from texts or pictures. Undefined or absent: callers send tensors. */
+  readonly preparation?: Preparation | undefined;
   /** Stamps of the file and its weights, by path, as they were listed; undefined if only this process writes to them. */
   readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
 }

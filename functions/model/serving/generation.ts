@@ -8,8 +8,11 @@ import {
 } from '../../engine/batcher.ts';
 import { type Capacity, defaultBatchBytes } from '../../engine/capacity.ts';
 import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
+import type { Preparation } from '../../engine/prepared/preparation.ts';
 import type { PatchedOutput } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
+import { predictPrepared } from '../../preprocess/predict-prepared.ts';
+import type { PreprocessOptions, Preprocessor } from '../../preprocess/preprocessor.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature } from '../../tensor/tensor.ts';
@@ -62,19 +65,29 @@ export interface Generation {
   readonly name: string;
   readonly version: string;
   readonly bytes: number;
+  /** What callers see: for a model of texts or pictures, not the signature of its engines. */
   readonly signature: Signature;
+  /** What callers send instead of tensors; undefined: tensors. */
+  readonly preparation: Preparation | undefined;
   readonly manifest: Manifest;
   /** Some of the golden rows, in their order: those that are short enough to be shown. */
   readonly examples: readonly GoldenRow[];
   /** Whether rows of different requests share runs now, and why. A run that shows that they must not changes it. */
   readonly batching: BatchingDecision;
-  /** Whether runs join rows of different requests now: `batching.enabled`. */
+  /**
+   * Whether the feeds of `predict` are rows: `batching.enabled`, for then runs join rows of different requests; always for a model of
+   * texts or pictures.
+   */
   readonly joinsRows: boolean;
   readonly rows: RowDecoder;
   /** Outputs for which the model file has class labels, by column. */
   readonly labelled: readonly Pick<PatchedOutput, 'output' | 'labels'>[];
   /** Runs rows: see `Batcher.predict`. @throws ServingError as the batcher does; `NOT_READY` if its engines crash in a loop. */
-  predict(feeds: Feeds, terms: RequestTerms, options?: AdmissionOptions): Promise<readonly Outcome[]>;
+  predict(
+    feeds: Feeds,
+    terms: RequestTerms,
+    options?: AdmissionOptions & PreprocessOptions,
+  ): Promise<readonly Outcome[]>;
   /** Decides whether a request could be queued now: see `Batcher.refuse`. */
   refuse(terms: RequestTerms): ServingError | undefined;
   /** Rows in the queue. */
@@ -110,6 +123,8 @@ export interface Generation {
 interface LoadedModel {
   readonly files: ModelFiles;
   readonly pool: Pool;
+  readonly preprocessor: Preprocessor | undefined;
+  /** What callers see. */
   readonly signature: Signature;
   readonly patched: readonly PatchedOutput[];
   readonly external: readonly string[];
@@ -122,30 +137,34 @@ interface LoadedModel {
 
 /** Creates the generation of a loaded model. */
 export function createGeneration(model: LoadedModel, options: EngineOptions, telemetry: Telemetry): Generation {
-  const { files, pool, signature, patched, external, warmUp } = model;
+  const { files, pool, preprocessor, signature, patched, external, warmUp } = model;
   const { name, version, bytes, manifest } = files;
   let { batching } = model;
-  const decoderFor = ({ enabled }: BatchingDecision): RowDecoder =>
-    createRowDecoder(signature, manifest.input?.features, enabled);
-  let rows = decoderFor(batching);
+  const joinsRows = (): boolean => preprocessor !== undefined || batching.enabled;
+  const decoder = (): RowDecoder => createRowDecoder(signature, manifest.input?.features, joinsRows());
+  let rows = decoder();
   const batcher = createMeteredBatcher(model, options, telemetry, (reason) => {
     batching = { enabled: false, decidedBy: 'guard', reason };
-    rows = decoderFor(batching);
+    rows = decoder();
   });
   const explain = createExplainFailure(signature);
   const usage = createUsageCount();
+  async function close(): Promise<void> {
+    await Promise.all([pool.close(), preprocessor?.close()]);
+  }
   return {
     name,
     version,
     bytes,
     signature,
+    preparation: files.preparation,
     manifest,
     examples: shortRows(files.golden?.rows ?? []),
     get batching() {
       return batching;
     },
     get joinsRows() {
-      return batching.enabled;
+      return joinsRows();
     },
     get rows() {
       return rows;
@@ -155,12 +174,16 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     predict(feeds, terms, admission) {
       const fault = pool.fault();
       if (fault === undefined) {
+        if (preprocessor !== undefined) {
+          const joined = batching.enabled;
+          return predictPrepared({ preprocessor, batcher, joinsRows: joined }, feeds, terms, admission);
+        }
         const outcomes = batcher.predict(feeds, terms, admission);
         return explain === undefined ? outcomes : outcomes.then((settled) => explain(settled, feeds));
       }
       return Promise.reject(enginesKeepEnding(fault));
     },
-    queueDepth: batcher.depth,
+    queueDepth: () => batcher.depth() + (preprocessor?.depth() ?? 0),
     engines: pool.engines,
     recycleEngine: pool.recycle,
     fault: () => pool.fault()?.reason,
@@ -175,9 +198,9 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     grow: (engines) => pool.grow(warmUp, engines),
     async retire() {
       await usage.drained();
-      await pool.close();
+      await close();
     },
-    close: pool.close,
+    close,
   };
 }
 

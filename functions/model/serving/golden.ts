@@ -1,21 +1,25 @@
-import { joinRows } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
 import { findDifference } from '../../tensor/compare.ts';
 import { decodeNested } from '../../tensor/decode.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
 import type { Golden } from '../folder/manifest.ts';
-import type { RowDecoder } from '../folder/rows.ts';
-import type { Run } from './batching-decision.ts';
+import type { RowDecoder, RowFeeds } from '../folder/rows.ts';
 
 /**
  * Runs every golden row alone, and compares the outputs that it has with those of the model.
+ * @param run gives a tensor for each output of `signature`, with the one row
  * @throws ServingError `MODEL_FAILED` that names the row, the output and the difference; RunError of a run
  */
-export async function checkGolden(golden: Golden, signature: Signature, decoder: RowDecoder, run: Run): Promise<void> {
+export async function checkGolden(
+  golden: Golden,
+  signature: Signature,
+  decoder: RowDecoder,
+  run: (row: RowFeeds) => Promise<readonly Tensor[]>,
+): Promise<void> {
   for (const [i, row] of golden.rows.entries()) {
     const place = `golden.json: rows[${i}]`;
     const feeds = decoder.decode(row.features, `${place}.features`);
-    const outputs = await run(joinRows([{ feeds, first: 0, rows: 1 }]));
+    const outputs = await run(feeds);
     for (const [name, value] of Object.entries(row.outputs)) {
       const slot = signature.outputs.findIndex((output) => output.name === name);
       if (slot === -1) throw failed(`${place}.outputs.${name}: the model has no such output`);

@@ -1,3 +1,4 @@
+import { type Feeds, joinRows } from '../../engine/batch-rows.ts';
 import { defaultBatchBytes, engineCount } from '../../engine/capacity.ts';
 import { privateBytes } from '../../engine/memory/private-bytes.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
@@ -5,6 +6,8 @@ import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
 import type { PatchedOutput, WeightState, WeightUse } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
+import { openPreprocessor } from '../../preprocess/open-preprocessor.ts';
+import type { Preprocessor } from '../../preprocess/preprocessor.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
 import type { FirstEngine } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
@@ -26,6 +29,7 @@ import { type WarmUpRow, warmUp } from './warm-up.ts';
 const TRIAL_MS = 10_000;
 /** The most classes that are named in a line of the log. */
 const NAMED_CLASSES = 10;
+const nothing = (): void => {};
 
 /**
  * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up. Settles when
@@ -42,28 +46,34 @@ export async function loadGeneration(
   countEngines: (first: FirstEngine) => number = () => Number.POSITIVE_INFINITY,
 ): Promise<Generation> {
   const { pool, start, lost } = openPool(files, options, telemetry);
+  const opening = openPreparation(files, options, telemetry);
+  opening?.catch(() => {});
   try {
     onPhase('loading');
-    const { signature, patched, rows: graph, external, weights } = await start();
+    const { signature: engine, patched, rows: graph, external, weights } = await start();
+    const preprocessor = await opening;
+    const signature = preprocessor?.signature(engine) ?? engine;
     checkManifest(files.manifest, signature);
     logPatched(patched, files.name, telemetry);
     logWeights(weights, files.name, telemetry);
     onPhase('checking');
-    const { batching, known } = await check(files, pool, { signature, manifest: files.manifest.batching, graph });
+    const evidence = { signature: engine, manifest: files.manifest.batching, graph };
+    const { batching, known } = await check({ files, pool, signature, preprocessor }, evidence);
     logDecision(batching, files.name, telemetry);
     onPhase('warming');
     const most = {
       rows: batching.enabled ? options.maxBatchSize : 1,
       bytes: options.maxBatchBytes ?? defaultBatchBytes(options.capacity),
     };
-    const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, signature), most, lost);
+    const sample = known.length === 0 ? await preprocessor?.sample() : undefined;
+    const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, engine, sample), most, lost);
     const { pid } = pool.engines()[0]!;
     const { mappedBytes } = weights;
     pool.grow(runs, countEngines({ privateBytes: pid === undefined ? undefined : privateBytes(pid), mappedBytes }));
-    const loaded = { files, pool, signature, patched, external, batching, warmUp: runs, outputFactor };
+    const loaded = { files, pool, preprocessor, signature, patched, external, batching, warmUp: runs, outputFactor };
     return createGeneration(loaded, options, telemetry);
   } catch (cause) {
-    await pool.close();
+    await Promise.all([pool.close(), opening?.then((preprocessor) => preprocessor.close(), nothing)]);
     if (cause instanceof ServingError && cause.code === 'MODEL_FAILED') throw cause;
     const { message } = cause as Error;
     const reason = message.startsWith(`${files.path}: `) ? message.slice(files.path.length + 2) : message;
@@ -77,7 +87,16 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
   const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs, memoryLimit, weights } = options;
   // Only the first engine reads the graph.
   const use: WeightUse = weights === 'mapped' ? 'mapped' : 'packed';
-  const order = { path, stamps, intraOpThreads, executionProviders, weights: use, findsRowIndependence: true };
+  const { preparation } = files;
+  const order = {
+    path,
+    stamps,
+    intraOpThreads,
+    executionProviders,
+    weights: use,
+    preparation,
+    findsRowIndependence: true,
+  };
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {});
   const pool = createPool({
@@ -105,15 +124,55 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
   return { pool, start, lost };
 }
 
+/** Starts the processes that prepare the model's inputs; undefined if callers send tensors. */
+function openPreparation({ preparation, name }: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
+  if (preparation === undefined) return undefined;
+  const { capacity, maxQueueSize } = options;
+  return openPreprocessor(preparation, {
+    capacity,
+    maxQueueSize,
+    onRestart(reason, detail) {
+      metrics.engineRestarted(reason);
+      logger.error(`a process that prepares inputs was lost, and is replaced: ${detail}`, { model: name, reason });
+    },
+  });
+}
+
+/** What a model's rows are checked with. */
+interface Checked {
+  readonly files: ModelFiles;
+  readonly pool: Pool;
+  /** What callers see. */
+  readonly signature: Signature;
+  readonly preprocessor: Preprocessor | undefined;
+}
+
 /** Runs the golden rows, and decides whether rows share runs. */
-async function check(files: ModelFiles, pool: Pool, evidence: Omit<BatchingEvidence, 'known' | 'run'>) {
-  const { signature } = evidence;
-  const decoder = createRowDecoder(signature, files.manifest.input?.features, mayBatch(evidence));
-  const known = knownRows(files, decoder);
-  if (files.golden !== undefined) await checkGolden(files.golden, signature, decoder, pool.run);
+async function check(
+  { files, pool, signature, preprocessor }: Checked,
+  evidence: Omit<BatchingEvidence, 'known' | 'run'>,
+) {
+  const joins = preprocessor !== undefined || mayBatch(evidence);
+  const decoder = createRowDecoder(signature, files.manifest.input?.features, joins);
+  const known = await Promise.all(knownRows(files, decoder).map((row) => prepareRow(row, preprocessor)));
+  if (files.golden !== undefined) {
+    await checkGolden(files.golden, signature, decoder, async (feeds) => {
+      const prepared = await prepareRow(feeds, preprocessor);
+      const outputs = await pool.run(joinRows([{ feeds: prepared, first: 0, rows: 1 }]));
+      return preprocessor?.finish?.(prepared, outputs) ?? outputs;
+    });
+  }
   const run = (inputs: readonly JoinedTensor[]): Promise<Tensor[]> => pool.run(inputs, TRIAL_MS);
   const batching = await decideBatching({ ...evidence, known, run });
   return { batching, known };
+}
+
+/** A row of the model's files as the engine takes it. @throws ServingError `INVALID_INPUT` */
+async function prepareRow(feeds: Feeds, preprocessor: Preprocessor | undefined): Promise<Feeds> {
+  if (preprocessor === undefined) return feeds;
+  const [row] = await preprocessor.prepare(feeds, { cancelled: false });
+  if ('error' in row!) throw row.error;
+  return row!.feeds;
 }
 
 /** The valid rows from the model's files: golden rows, then the example. */
@@ -126,9 +185,14 @@ function knownRows({ golden, manifest }: ModelFiles, decoder: RowDecoder): RowFe
 }
 
 /** The last of the known rows, which is the example if there is one: the golden rows have run already. */
-function warmUpRow({ manifest }: ModelFiles, known: readonly RowFeeds[], signature: Signature): WarmUpRow {
+function warmUpRow(
+  { manifest }: ModelFiles,
+  known: readonly Feeds[],
+  engine: Signature,
+  sample: Feeds | undefined,
+): WarmUpRow {
   const feeds = known.at(-1);
-  if (feeds === undefined) return { feeds: syntheticRow(signature, undefined, 0), place: undefined };
+  if (feeds === undefined) return { feeds: sample ?? syntheticRow(engine, undefined, 0), place: undefined };
   return { feeds, place: manifest.example === undefined ? 'golden.json: its last row' : 'model.json: example' };
 }
 

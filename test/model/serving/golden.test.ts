@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
-import type { Run } from '../../../functions/model/serving/batching-decision.ts';
+import { createRowDecoder, type RowFeeds } from '../../../functions/model/folder/rows.ts';
+
 import { checkGolden } from '../../../functions/model/serving/golden.ts';
 import type { Signature, Tensor } from '../../../functions/tensor/tensor.ts';
 import { float32 } from '../../helpers/tensors.ts';
@@ -16,9 +16,9 @@ const SIGNATURE: Signature = {
 const decoder = createRowDecoder(SIGNATURE, undefined, true);
 
 /** `label` 7 and the values fed as `scores`. */
-const run: Run = (inputs) => {
+const run = ({ tensors }: RowFeeds): Promise<Tensor[]> => {
   const label: Tensor = { dtype: 'int64', dims: [1], data: BigInt64Array.of(7n) };
-  return Promise.resolve([label, float32([1, 2], Array.from(inputs[0]!.parts[0] as Float32Array))]);
+  return Promise.resolve([label, float32([1, 2], Array.from(tensors[0]!.data as Float32Array))]);
 };
 
 const check = (outputs: Record<string, unknown>, tolerance = 1e-4, features: unknown = [0.5, 2]) =>

@@ -1,0 +1,25 @@
+import type { PictureSettings } from '../../pictures/settings.ts';
+import type { TextSettings } from '../../text/settings.ts';
+
+/** How a model's inputs are made from texts. Plain data, which the processes get in their orders. */
+export interface TextPreparation {
+  readonly kind: 'text';
+  readonly settings: TextSettings;
+  /** The path of `tokenizer.json` on the disk. */
+  readonly tokenizer: string;
+  /** Its display name, for errors. */
+  readonly place: string;
+  /** See `TokenizerOptions`. */
+  readonly specialNames: 'text' | 'token';
+}
+
+/** How a model's input is made from a picture. Plain data, which the processes get in their orders. */
+export interface PicturePreparation {
+  readonly kind: 'picture';
+  readonly settings: PictureSettings;
+  /** The colour under clear pixels. Default: alpha is dropped. */
+  readonly background?: readonly [red: number, green: number, blue: number] | undefined;
+}
+
+/** How a model's inputs are made from what callers send. */
+export type Preparation = TextPreparation | PicturePreparation;

@@ -1,0 +1,13 @@
+import type { Session } from '../process/session.ts';
+import { pictureSession } from './picture-session.ts';
+import type { Preparation } from './preparation.ts';
+import { textSession } from './text-session.ts';
+
+/**
+ * A session that takes what the preprocessor gives, and whose outputs callers get.
+ * @throws Error that names an input which the model needs and the preparation does not give
+ */
+export function prepareSession(session: Session, preparation: Preparation | undefined): Session {
+  if (preparation === undefined) return session;
+  return preparation.kind === 'text' ? textSession(session, preparation) : pictureSession(session, preparation);
+}

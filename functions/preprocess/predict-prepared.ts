@@ -1,0 +1,61 @@
+import { type Feeds, keyOf, stackRows } from '../engine/batch-rows.ts';
+import { type AdmissionOptions, ALL_ROWS, type Batcher, type Outcome, type RequestTerms } from '../engine/batcher.ts';
+import { ServingError } from '../errors.ts';
+import { sliceRows } from '../tensor/compare.ts';
+import type { PreprocessOptions, Preprocessor } from './preprocessor.ts';
+
+/** A row without an outcome: the batcher gives each row one. */
+const LOST = new ServingError('INTERNAL', 'the row was lost');
+
+/**
+ * Prepares rows, and runs those that could be prepared. Rows of one key are queued together if rows share runs.
+ * @param joinsRows whether a run may have several rows
+ * @returns an outcome for each row, in their order
+ * @throws as `Batcher.predict` does
+ */
+export async function predictPrepared(
+  {
+    preprocessor,
+    batcher,
+    joinsRows,
+  }: { preprocessor: Preprocessor; batcher: Pick<Batcher, 'predict'>; joinsRows: boolean },
+  feeds: Feeds,
+  terms: RequestTerms,
+  options?: AdmissionOptions & PreprocessOptions,
+): Promise<readonly Outcome[]> {
+  const rows = await preprocessor.prepare(feeds, terms, options);
+  const outcomes: Outcome[] = rows.map((row) => ({ rows: 1, error: 'error' in row ? row.error : LOST }));
+  const groups = new Map<string | number, number[]>();
+  for (const [place, row] of rows.entries()) {
+    if ('error' in row) continue;
+    const key = joinsRows ? keyOf(row.feeds) : place;
+    groups.set(key, [...(groups.get(key) ?? []), place]);
+  }
+  await Promise.all(
+    [...groups.values()].map(async (places) => {
+      const feedsOf = (place: number): Feeds => (rows[place] as { feeds: Feeds }).feeds;
+      const settled = await batcher.predict(stackRows(places.map(feedsOf)), terms, options);
+      let at = 0;
+      for (const outcome of settled) {
+        for (let row = 0; row < outcome.rows; row++, at++) {
+          const place = places[at]!;
+          outcomes[place] = await finish(preprocessor, feedsOf(place), outcome, row);
+        }
+      }
+    }),
+  );
+  return outcomes;
+}
+
+async function finish(preprocessor: Preprocessor, prepared: Feeds, outcome: Outcome, row: number): Promise<Outcome> {
+  if ('error' in outcome) return { rows: 1, error: outcome.error };
+  const { outputs } = outcome;
+  const first = outcome.first === ALL_ROWS ? ALL_ROWS : outcome.first + row;
+  if (preprocessor.finish === undefined) return { rows: 1, outputs, first };
+  if (first === ALL_ROWS) {
+    const message = `the model gave ${outputs.map(({ dims }) => `[${dims}]`).join(' and ')} for one row: expected one row in each output`;
+    return { rows: 1, error: new ServingError('MODEL_FAILED', message) };
+  }
+  const own = outputs.map((output) => sliceRows(output, first, 1));
+  return { rows: 1, outputs: await preprocessor.finish(prepared, own), first: 0 };
+}

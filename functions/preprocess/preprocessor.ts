@@ -1,0 +1,60 @@
+import type { Feeds } from '../engine/batch-rows.ts';
+import type { AdmissionOptions, RequestTerms } from '../engine/batcher.ts';
+import type { Capacity } from '../engine/capacity.ts';
+import type { PoolOptions } from '../engine/supervisor.ts';
+import type { ServingError } from '../errors.ts';
+import type { Signature, Tensor } from '../tensor/tensor.ts';
+
+/** What a caller may say about the texts of a request. */
+export interface TextOptions {
+  /** Whether a text that is too long is truncated. Default: it is; otherwise it is refused. */
+  readonly truncate?: boolean | undefined;
+  /** The name of a prompt of the model, which is put before each text. Default: the model's default prompt. */
+  readonly prompt?: string | undefined;
+  /** Whether embeddings are normalized. Default: as the model's files say. */
+  readonly normalize?: boolean | undefined;
+}
+
+/** What a request says about its rows beside their values. */
+export interface PreprocessOptions {
+  readonly text?: TextOptions | undefined;
+}
+
+/** A row as the engine takes it, or why there is none. */
+export type PreparedRow = { readonly feeds: Feeds } | { readonly error: ServingError };
+
+/** Makes the inputs of engine processes from what callers send. */
+export interface Preprocessor {
+  /** What callers see: its inputs instead of the engine's. @param engine the signature of the engine processes */
+  signature(engine: Signature): Signature;
+  /**
+   * Prepares rows.
+   * @param feeds rows of the caller's inputs: see `signature`
+   * @returns for each row, in their order, feeds of one row with the engine's inputs, or its error `INVALID_INPUT`
+   * @throws ServingError as `Batcher.predict` does, for the queue of the preparing processes
+   */
+  prepare(
+    feeds: Feeds,
+    terms: RequestTerms,
+    options?: AdmissionOptions & PreprocessOptions,
+  ): Promise<readonly PreparedRow[]>;
+  /** A row of the engine's inputs for the warm-up; undefined: made up from the engine's signature. */
+  sample(): Promise<Feeds | undefined>;
+  /**
+   * Makes a row's outputs for the caller from those of the engine. Default: they are the same.
+   * @param outputs of the engine, each with one row
+   * @returns tensors of `signature`'s outputs, each with one row
+   */
+  finish?(prepared: Feeds, outputs: readonly Tensor[]): Promise<readonly Tensor[]>;
+  /** Rows that wait to be prepared. */
+  depth(): number;
+  /** Ends its processes. Settles when they have exited. */
+  close(): Promise<void>;
+}
+
+/** What bounds the processes of a preprocessor and its queue. */
+export interface PreprocessorOptions extends Pick<PoolOptions, 'onRestart'> {
+  readonly capacity: Capacity;
+  /** The most rows that may wait to be prepared. */
+  readonly maxQueueSize: number;
+}
