@@ -20,6 +20,7 @@ import { type BodyReader, createBodyReader } from './routes/body-reader.ts';
 import { createBatchPredictRoutes } from './routes/native/batch-predict.ts';
 import { createPredictRoutes } from './routes/native/predict.ts';
 import { createOpenInferenceRoutes } from './routes/open-inference/routes.ts';
+import { createOpenAiRoutes } from './routes/openai/routes.ts';
 import type { IsOpen } from './routes/openapi/document.ts';
 import { createOpenApiRoutes } from './routes/openapi/route.ts';
 import { createExampleRoutes } from './routes/pages/examples.ts';
@@ -27,6 +28,7 @@ import { createPageRoutes } from './routes/pages/page.ts';
 import { createModelRoutes } from './routes/status/models.ts';
 import { createProbeRoutes } from './routes/status/probes.ts';
 import { createTensorFlowServingRoutes } from './routes/tensorflow-serving/routes.ts';
+import { createPredictTexts, createTextEmbeddingsRoutes } from './routes/text-embeddings/routes.ts';
 import { createVertexRoutes } from './routes/vertex/routes.ts';
 import type { Logger } from './telemetry/log/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics/metrics.ts';
@@ -155,8 +157,9 @@ const isForOperators = ({ admin, internal }: Route): boolean => admin === true |
 function createRoutes(config: Config, { repository, parser, metrics, logger, draining }: Shared): Route[] {
   const predicting = { repository, parser, metrics, maxBodyBytes: config.MAX_BODY_BYTES };
   const isDraining = (): boolean => draining.aborted;
+  const onGpu = config.EXECUTION_PROVIDERS.some((provider) => provider !== 'cpu');
   const served: Route[] = [
-    ...createPredictRoutes(predicting),
+    ...createPredictRoutes({ ...predicting, predictTexts: createPredictTexts({ metrics, onGpu }) }),
     ...createBatchPredictRoutes({
       ...predicting,
       maxBatchSize: config.MAX_BATCH_SIZE,
@@ -171,9 +174,16 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
       admin: config.ADMIN_TOKEN_FILE !== undefined,
       maxBatchSize: config.MAX_BATCH_SIZE,
       batchDelayMs: config.BATCH_DELAY_MS,
-      onGpu: config.EXECUTION_PROVIDERS.some((provider) => provider !== 'cpu'),
+      onGpu,
       logger,
     }),
+    ...createTextEmbeddingsRoutes({
+      ...predicting,
+      onGpu,
+      maxQueueSize: config.MAX_QUEUE_SIZE,
+      maxBatchSize: config.MAX_BATCH_SIZE,
+    }),
+    ...createOpenAiRoutes(predicting),
     ...createTensorFlowServingRoutes(predicting),
     ...createProbeRoutes({
       model: repository.main,

@@ -14,11 +14,21 @@ export function toServingError(error: unknown): ServingError {
   return new ServingError('INTERNAL', 'internal error; the log has it under the request id', { cause: error });
 }
 
-/** The error body of every dialect: `{"error", "code", "path"?, "request_id"}`. */
-export function failureBody(error: ServingError, requestId: string): string {
+/** The error body of most dialects: `{"error", "code", "path"?, "request_id"}`. @param more further members */
+export function failureBody(error: ServingError, requestId: string, more?: Readonly<Record<string, string>>): string {
   const { message, code, path } = error;
-  return JSON.stringify({ error: message, code, path, request_id: requestId });
+  return JSON.stringify({ error: message, ...more, code, path, request_id: requestId });
 }
+
+/** What an error response of a dialect has. */
+export interface Failure {
+  readonly status: number;
+  /** A JSON text. */
+  readonly body: string;
+}
+
+/** Writes an error in the form of a dialect whose clients read another than {@link failureBody}. */
+export type ShapeFailure = (error: ServingError, requestId: string) => Failure;
 
 /** Whether a request has a body of which some has not arrived. */
 export function isArriving(req: IncomingMessage): boolean {
@@ -36,18 +46,26 @@ function keepsConnection({ headers }: IncomingMessage, { code }: ServingError): 
 
 /**
  * Sends an error response. When the head of another response has been sent, the connection is closed instead.
- * @param status default: that of the error's code.
+ * @param given default: the status of the error's code.
+ * @returns the status.
  */
 export function sendFailure(
-  { req, res, id, caller, fields = DEFAULT_FIELDS }: Pick<RequestContext, 'req' | 'res' | 'id' | 'caller' | 'fields'>,
+  {
+    req,
+    res,
+    id,
+    caller,
+    fields = DEFAULT_FIELDS,
+    shapeFailure,
+  }: Pick<RequestContext, 'req' | 'res' | 'id' | 'caller' | 'fields' | 'shapeFailure'>,
   error: ServingError,
-  status = STATUS[error.code],
-): void {
+  given = STATUS[error.code],
+): number {
   if (res.headersSent) {
     res.destroy();
-    return;
+    return given;
   }
-  const body = failureBody(error, id);
+  const { status, body } = shapeFailure?.(error, id) ?? { status: given, body: failureBody(error, id) };
   const length = Buffer.byteLength(body);
   const headers = [
     'Content-Type',
@@ -72,7 +90,7 @@ export function sendFailure(
     // As of `sendText`.
     res.end(body, length === body.length ? 'latin1' : 'utf8');
     if (half) discard(req);
-    return;
+    return status;
   }
   // Closing while the client sends would reset the connection, and the client would lose the response.
   res.write(body);
@@ -82,6 +100,7 @@ export function sendFailure(
   };
   const timer = setTimeout(end, LINGER_MS);
   discard(req.once('end', end).once('close', end));
+  return status;
 }
 
 /** Reads the rest of a body to nowhere. */

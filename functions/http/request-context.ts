@@ -3,6 +3,7 @@ import type { Caller } from '../access/caller.ts';
 import type { Priority, RequestTerms } from '../engine/batcher.ts';
 import type { ServingError } from '../errors.ts';
 import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
+import type { ShapeFailure } from './error-response.ts';
 import { DEFAULT_FIELDS, type ResponseFields } from './response-fields.ts';
 
 /** One request and its response, as a route sees them. */
@@ -21,6 +22,8 @@ export interface RequestContext {
   caller?: Caller | undefined;
   /** A fault of the server or the model in a part of a response with status 200, for the log. */
   fault?: ServingError | undefined;
+  /** Writes its errors, in a dialect that has a form of its own for them. */
+  shapeFailure?: ShapeFailure | undefined;
   /** Settles when the response is compressed and sent; the router waits for it. */
   sending?: Promise<void>;
   /** Called once the handler has responded without an error: frees the memory of the values that were read from a long body. */

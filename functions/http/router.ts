@@ -9,7 +9,7 @@ import type { PieceReader } from './body/pieces.ts';
 import { type BufferedBody, receiveBody, type StreamedBody } from './body/receive-body.ts';
 import { limitClient } from './connection/client-limits.ts';
 import { createRefusalPace, type RefusalPace } from './connection/refusal-pace.ts';
-import { isArriving, sendFailure, toServingError } from './error-response.ts';
+import { isArriving, type ShapeFailure, sendFailure, toServingError } from './error-response.ts';
 import { type RequestContext, RequestState } from './request-context.ts';
 import { createRequestRecorder } from './request-recorder.ts';
 import { readPriority, readTimeout } from './request-terms.ts';
@@ -39,6 +39,8 @@ interface RouteBase {
   readonly main?: boolean;
   /** It needs the right to read metrics. */
   readonly metrics?: boolean;
+  /** Writes the errors of its requests. Default: as `failureBody`. */
+  readonly shapeFailure?: ShapeFailure;
   /** The error for a model that does not exist, in the words of the route's dialect. Default: those of the native routes. */
   unknownModel?(params: RequestContext['params']): ServingError;
 }
@@ -126,6 +128,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       const { route, params } = table.find(path, req.method!);
       context.route = route;
       context.params = params;
+      if (route.shapeFailure !== undefined) context.shapeFailure = route.shapeFailure;
       if (options.draining() && route.probe !== true) {
         throw new ServingError('DRAINING', 'the server is shutting down', { retryAfter: 1 });
       }
@@ -164,8 +167,7 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       if (body !== undefined && 'stop' in body) body.stop();
       if (cancellation.expired) return;
       const shown = toServingError(error);
-      if (!cancellation.left) sendFailure(context, shown);
-      record(context, path, STATUS[shown.code], shown);
+      record(context, path, cancellation.left ? STATUS[shown.code] : sendFailure(context, shown), shown);
     } finally {
       clearTimeout(timer);
       context.releaseResult?.();
@@ -185,10 +187,10 @@ export function createRouter(routes: readonly Route[], options: RouterOptions): 
       : new ServingError('DEADLINE', `no response within ${timeoutMs} ms`, {
           retryAfter: (isAuthorized && route!.admit?.(context)?.retryAfter) || 1,
         });
-    sendFailure(context, error);
+    const status = sendFailure(context, error);
     // The handler may wait for the rest of the body: this ends its wait.
     limitClient(req, res, requestTimeoutMs, metrics.connectionClosed);
-    record(context, route!.path, STATUS[error.code], error);
+    record(context, route!.path, status, error);
   }
 
   return (req, res) => {

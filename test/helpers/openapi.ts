@@ -22,7 +22,7 @@ export interface ExampleRequest {
   /** The operation's place in the document. */
   readonly place: readonly string[];
   readonly responses: Json;
-  /** Something else than a 200 may be right: there is none, or it takes a token. */
+  /** Something else than a 200 may be right: there is none, it takes a token, or a model for another task. */
   readonly mayFail: boolean;
 }
 
@@ -63,7 +63,10 @@ function requestsOf(path: string, method: string, operation: Json): ExampleReque
         body,
         place: ['paths', path, method],
         responses: operation.responses,
-        mayFail: operation.responses['200'] === undefined || operation.security !== undefined,
+        mayFail:
+          operation.responses['200'] === undefined ||
+          operation.security !== undefined ||
+          operation['x-task'] !== undefined,
       })),
   );
 }

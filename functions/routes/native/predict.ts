@@ -5,11 +5,17 @@ import type { RowFeeds } from '../../model/folder/rows.ts';
 import type { Repository } from '../../model/repository/repository.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
-import { readJson } from '../../tensor/json/reader.ts';
+import { isObject, type JsonObject, type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
 import { createAdmit, modelOf, modelPaths } from '../model-address.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 import { predictionEncoderOf } from './prediction-encoder.ts';
+
+/**
+ * Responds to a body with `inputs` instead of `features`, as clients of text-embeddings-inference send it to a model of texts.
+ * @param live held by the caller.
+ */
+export type PredictTexts = (context: RequestContext, body: JsonObject, live: Generation) => Promise<void>;
 
 /** What the routes of `/predict` need. */
 interface PredictOptions {
@@ -18,16 +24,29 @@ interface PredictOptions {
   readonly metrics: Metrics;
   /** Most bytes of a body. */
   readonly maxBodyBytes: number;
+  readonly predictTexts?: PredictTexts;
 }
 
 /** `POST /predict`, also below the path of a model: predicts one row. */
-export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes }: PredictOptions): BufferedRoute[] {
+export function createPredictRoutes({
+  repository,
+  parser,
+  metrics,
+  maxBodyBytes,
+  predictTexts,
+}: PredictOptions): BufferedRoute[] {
   async function handle(context: RequestContext, bytes: Buffer): Promise<void> {
     const model = context.params.name === undefined ? repository.main : await modelOf(repository, context);
     // The body is complete: waiting for a load, as long as the deadline allows, keeps no client from sending it.
     const live = model.live() ?? (await model.whenLive());
     live.hold();
     try {
+      if (live.preparation?.kind === 'text' && predictTexts !== undefined) {
+        const body = await parser.parse(bytes, context);
+        if (hasInputs(body)) await predictTexts(context, body, live);
+        else await predictRow(context, readPredictBody(body, live), live, metrics.model(live.name));
+        return;
+      }
       const feeds = isLarge(bytes)
         ? await parser.readFeeds(bytes, live.rows.form, context)
         : readPredictBody(readJson(bytes), live);
@@ -40,6 +59,9 @@ export function createPredictRoutes({ repository, parser, metrics, maxBodyBytes 
   const admit = createAdmit(repository);
   return modelPaths('/predict').map((at) => ({ method: 'POST', ...at, admit, body, handle }));
 }
+
+const hasInputs = (body: JsonValue): body is JsonObject =>
+  isObject(body) && body.inputs !== undefined && body.features === undefined;
 
 /**
  * Runs one row, counts it, and sends its prediction.

@@ -37,6 +37,12 @@ export const json = (schema: Json, examples?: Json): Json => ({
 /** The response with status 200. */
 export const ok = (description: string, content: Json): Json => ({ 200: { description, content } });
 
+/** A JSON body with its examples, by name. */
+export const bodyOf = (schema: Json, examples: Json | undefined): Json => ({
+  required: true,
+  content: json(schema, examples),
+});
+
 /**
  * An operation without its parameters and request body.
  * @param tag one of the document's.

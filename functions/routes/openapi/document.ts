@@ -12,8 +12,10 @@ import { makeExamples } from './example.ts';
 import { type Json, record, ref } from './json-schema.ts';
 import { anySchemas, modelSchemas, type Typed } from './model-schemas.ts';
 import { OPEN_INFERENCE_SCHEMAS } from './open-inference.ts';
+import { OPENAI_SCHEMAS } from './openai.ts';
 import { describeRoute } from './operations.ts';
 import { TENSORFLOW_SERVING_SCHEMAS } from './tensorflow-serving.ts';
+import { TEXT_EMBEDDINGS_SCHEMAS } from './text-embeddings.ts';
 
 /** The parts of a route that the document lists. */
 export type Listed = Pick<Route, 'method' | 'path' | 'admin' | 'open'>;
@@ -31,6 +33,8 @@ const TAGS = [
   'Open Inference Protocol',
   'TensorFlow Serving',
   'Vertex AI',
+  'Text Embeddings Inference',
+  'OpenAI',
 ];
 const DECIDED_BY = ['proof', 'trial', 'manifest', 'guard'];
 
@@ -101,6 +105,8 @@ const SHARED: Json = {
   Ready: record({ status: { const: 'ready' }, model: ref('ModelVersion') }),
   ...OPEN_INFERENCE_SCHEMAS,
   ...TENSORFLOW_SERVING_SCHEMAS,
+  ...TEXT_EMBEDDINGS_SCHEMAS,
+  ...OPENAI_SCHEMAS,
   ...ERROR_SCHEMAS,
 };
 
@@ -164,7 +170,8 @@ const withoutRows = ({ manifest, signature, rows }: Generation): Parameters<type
 
 /** The operation of a route that needs a caller's token. */
 function forCallers(operation: Json): Json {
-  const responses = { ...(operation.responses as Json), ...failing(401, 403) };
+  // A dialect with its own form of errors says itself what they are.
+  const responses = { ...failing(401, 403), ...(operation.responses as Json) };
   return { ...operation, responses, security: [{ callerToken: [] }] };
 }
 

@@ -43,4 +43,18 @@ export function failing(...statuses: number[]): Json {
   );
 }
 
+/** The error responses of a dialect that has its own form of them, by status. @param schema its name among the components */
+export function failingAs(schema: string, ...statuses: number[]): Json {
+  return Object.fromEntries(
+    statuses.map((status) => [
+      String(status),
+      {
+        description: 'It failed.',
+        content: { 'application/json': { schema: ref(schema) } },
+        ...(WITH_RETRY.has(status) && { headers: RETRY_AFTER }),
+      },
+    ]),
+  );
+}
+
 const nameOf = (status: number): string => `Error${status}`;

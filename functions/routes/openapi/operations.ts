@@ -3,9 +3,11 @@ import { type DocumentContext, keyOf, type Operations } from './document-context
 import type { Json } from './json-schema.ts';
 import { NATIVE } from './native.ts';
 import { OPEN_INFERENCE } from './open-inference.ts';
+import { OPENAI } from './openai.ts';
 import { TENSORFLOW_SERVING, vertexHealth, vertexPredict } from './tensorflow-serving.ts';
+import { TEXT_EMBEDDINGS } from './text-embeddings.ts';
 
-const OPERATIONS: Operations = { ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING };
+const OPERATIONS: Operations = { ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING, ...TEXT_EMBEDDINGS, ...OPENAI };
 
 type Listed = Pick<Route, 'method' | 'path'>;
 

@@ -1,6 +1,7 @@
-import { type Describe, json, type Operations, ok, operation } from './document-context.ts';
+import { bodyOf, type Describe, json, type Operations, ok, operation } from './document-context.ts';
 import { failing } from './errors.ts';
 import { type Json, record, ref } from './json-schema.ts';
+import { MODEL_MEMBERS } from './openai.ts';
 
 const TAG = 'TensorFlow Serving';
 const VERTEX_TAG = 'Vertex AI';
@@ -30,6 +31,11 @@ export const TENSORFLOW_SERVING_SCHEMAS: Json = {
     properties: { signature_name: text, inputs: { description: 'Entire tensors, by input.' } },
     required: ['inputs'],
   },
+  NamedModels: record({
+    models: { type: 'array', items: text },
+    object: { const: 'list' },
+    data: { type: 'array', items: record(MODEL_MEMBERS) },
+  }),
   RowsResponse: record({ predictions: { type: 'array', description: 'One for each row, in order.' } }),
   ColumnsResponse: record({ outputs: { description: 'Entire tensors; by output if there are several.' } }),
   VersionStatus: record(
@@ -44,8 +50,9 @@ export const TENSORFLOW_SERVING_SCHEMAS: Json = {
           status: record({ error_code: text, error_message: text }),
         }),
       },
+      ...MODEL_MEMBERS,
     },
-    ['name', 'ready'],
+    ['name', 'ready', ...Object.keys(MODEL_MEMBERS)],
   ),
 };
 
@@ -54,8 +61,8 @@ export const TENSORFLOW_SERVING: Operations = Object.assign(
   {},
   {
     'GET /v1/models': () =>
-      operation('tensorflowModels', TAG, 'The names of the models.', {
-        ...ok('All of them.', json(record({ models: { type: 'array', items: text } }))),
+      operation('tensorflowModels', TAG, 'The names of the models; as objects in the list of OpenAI.', {
+        ...ok('All of them.', json(ref('NamedModels'))),
         ...failing(500, 503, 504),
       }),
   },
@@ -103,11 +110,6 @@ function operationsAt({ path, id }: (typeof PLACES)[number]): Operations {
   }
   return operations;
 }
-
-const bodyOf = (schema: Json, examples: Json | undefined): Json => ({
-  required: true,
-  content: json(schema, examples),
-});
 
 /** Describes predictions at the path that Vertex AI sets. */
 export const vertexPredict: Describe = ({ examples }) => ({

@@ -12,6 +12,7 @@ import { type BodyReader, isLarge } from '../body-reader.ts';
 import { createInstanceWriter } from '../instances/instance-writer.ts';
 import { runInstances } from '../instances/run-instances.ts';
 import { createAdmit, describedAt, generationAt, listFor } from '../model-address.ts';
+import { showModel } from '../openai/models.ts';
 import { type PredictBody, readTensorFlowBody } from './body.ts';
 import { writeColumns } from './columns.ts';
 import { showMetadata } from './metadata.ts';
@@ -36,7 +37,7 @@ const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`]
  * `tf.train.Example`, which no ONNX model does: `UNSUPPORTED`. Versions have no labels here: `NOT_FOUND`.
  *
  * KServe's v1 protocol has the same `:predict` (kserve/kserve, python/kserve/kserve/handlers/v1_endpoints.py): `GET /v1/models` lists the models for it,
- * and `:explain` is `UNSUPPORTED`.
+ * and `:explain` is `UNSUPPORTED`. The list, and the status of a model, have the members of OpenAI's models as well.
  */
 export function createTensorFlowServingRoutes(options: TensorFlowServingOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes } = options;
@@ -68,7 +69,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingOptions)
 
   async function list(context: RequestContext): Promise<void> {
     const models = (await listFor(repository, context)).map(({ name }) => name);
-    sendJson(context, 200, JSON.stringify({ models }));
+    sendJson(context, 200, JSON.stringify({ models, object: 'list', data: models.map(showModel) }));
   }
 
   const body = { kind: 'buffered', limit: maxBodyBytes, inflates: true } as const;

@@ -1,0 +1,137 @@
+import type { Feeds } from '../../functions/engine/batch-rows.ts';
+import type { Outcome } from '../../functions/engine/batcher.ts';
+import type { Preparation } from '../../functions/engine/prepared/preparation.ts';
+import { ServingError } from '../../functions/errors.ts';
+import type { PreprocessOptions } from '../../functions/preprocess/preprocessor.ts';
+import type { Tensor } from '../../functions/tensor/tensor.ts';
+import { readTextSettings, type TextTask } from '../../functions/text/settings.ts';
+import { type GenerationStub, stubGeneration, tensorSpec } from './generation-stub.ts';
+
+const ARCHITECTURES: Readonly<Record<TextTask, string>> = {
+  embedding: 'BertModel',
+  classification: 'BertForSequenceClassification',
+  reranking: 'BertForSequenceClassification',
+  'token-classification': 'BertForTokenClassification',
+};
+const LABELS: Partial<Record<TextTask, Record<string, string>>> = {
+  classification: { 0: 'bad', 1: 'fair', 2: 'good' },
+  reranking: { 0: 'LABEL_0' },
+};
+const MORE = [tensorSpec('tokens', 'int32', -1), tensorSpec('truncated', 'bool', -1)];
+/** Tokens that the model takes; a token is a word. */
+export const MAX_TOKENS = 8;
+
+export interface TextStub extends GenerationStub {
+  /** The options of each call of `predict`, with the rows of its feeds. */
+  readonly calls: { rows: number; text: PreprocessOptions['text'] }[];
+}
+
+export interface TextStubOptions {
+  readonly task?: TextTask;
+  /** Whether the model's files say that embeddings are normalized. Default: false. */
+  readonly normalizes?: boolean;
+  /** In the place of a row's outcome: of the row with this text. */
+  readonly failing?: string;
+  readonly beforeRun?: () => Promise<void>;
+}
+
+/**
+ * A model of texts without processes, for the tests of routes. The embedding of a text is [its characters, its words, 0, 2]; the logits
+ * of a text are [-1, its words, 1], and that of a pair is the difference of the characters. The first token id counts as the
+ * characters.
+ */
+export function stubTexts(options: TextStubOptions = {}): TextStub {
+  const { task = 'embedding', failing } = options;
+  const calls: TextStub['calls'] = [];
+  const inputs = [tensorSpec('text', 'string', -1)];
+  if (task === 'reranking') inputs.push(tensorSpec('text_pair', 'string', -1));
+  const output =
+    task === 'embedding'
+      ? tensorSpec('embedding', 'float32', -1, 4)
+      : tensorSpec('logits', 'float32', -1, task === 'reranking' ? 1 : 3);
+  const stub = stubGeneration({
+    signature: { inputs, outputs: [output, ...MORE] },
+    manifest: LABELS[task] === undefined ? {} : { classes: Object.values(LABELS[task]!) },
+    async predict(feeds, _terms, given) {
+      const { text } = given as PreprocessOptions;
+      calls.push({ rows: feeds.rows, text });
+      await options.beforeRun?.();
+      return run(
+        feeds,
+        output.name === 'embedding' ? embeddingOf : task === 'reranking' ? pairOf : logitsOf,
+        failing,
+        text,
+      );
+    },
+  });
+  const texts = new Map([
+    [
+      'config.json',
+      JSON.stringify({
+        architectures: [ARCHITECTURES[task]],
+        id2label: LABELS[task],
+        max_position_embeddings: MAX_TOKENS,
+      }),
+    ],
+    ...(options.normalizes === true
+      ? ([
+          [
+            'modules.json',
+            JSON.stringify([
+              { type: 'models.Pooling', path: '' },
+              { type: 'models.Normalize', path: '2' },
+            ]),
+          ],
+        ] as const)
+      : []),
+  ]);
+  const preparation: Preparation = {
+    kind: 'text',
+    settings: readTextSettings(texts),
+    tokenizer: '',
+    place: 'tokenizer.json',
+    specialNames: 'text',
+  };
+  Object.assign(stub.live, { preparation });
+  Object.assign(stub.repository, { isMain: (name: string) => name === 'm' });
+  return { ...stub, calls };
+}
+
+const wordsOf = (text: string): number => text.split(' ').length;
+type OutputOf = (texts: readonly string[]) => readonly number[];
+const embeddingOf: OutputOf = ([text]) => [text!.length, wordsOf(text!), 0, 2];
+const logitsOf: OutputOf = ([text]) => [-1, wordsOf(text!), 1];
+const pairOf: OutputOf = ([first, second]) => [first!.length - second!.length];
+
+function run(
+  { tensors, rows }: Feeds,
+  outputOf: OutputOf,
+  failing: string | undefined,
+  options: PreprocessOptions['text'],
+): Outcome[] {
+  return Array.from({ length: rows }, (_, row): Outcome => {
+    const texts = tensors.map((tensor) => textAt(tensor, row));
+    if (texts.includes(failing ?? '\0')) {
+      return { rows: 1, error: new ServingError('INVALID_INPUT', 'the text is not liked') };
+    }
+    const words = wordsOf(texts[0]!);
+    if (words > MAX_TOKENS && options?.truncate === false) {
+      return { rows: 1, error: new ServingError('INVALID_INPUT', `the text has ${words} tokens: expected at most 8`) };
+    }
+    const values = outputOf(texts);
+    const outputs: Tensor[] = [
+      { dtype: 'float32', dims: [1, values.length], data: Float32Array.from(values) },
+      { dtype: 'int32', dims: [1], data: Int32Array.of(Math.min(words, MAX_TOKENS)) },
+      { dtype: 'bool', dims: [1], data: Uint8Array.of(words > MAX_TOKENS ? 1 : 0) },
+    ];
+    return { rows: 1, outputs, first: 0 };
+  });
+}
+
+/** A text; of token ids, one with as many words, and as many characters as the first id. */
+function textAt({ dims, data, dtype }: Tensor, row: number): string {
+  if (dtype === 'string') return data[row] as string;
+  const ids = Array.from((data as Int32Array).subarray(row * dims[1]!, (row + 1) * dims[1]!)).filter((id) => id !== -1);
+  const spaces = ids.length - 1;
+  return 'a'.repeat(ids[0]! - spaces) + ' '.repeat(spaces);
+}
