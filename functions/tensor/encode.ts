@@ -49,21 +49,28 @@ export function encodeValue({ dtype, data }: Tensor, index: number): string {
 /**
  * The JSON text of one row: the elements at index `row` of dimension 0, nested by the other dimensions. A row of a rank 1 tensor is
  * a scalar without brackets. A rank 0 tensor is one row.
+ * @param isJson whether the strings are JSON texts, which become a part of this one: see `TensorSpec.json`
  */
-export function encodeRow(tensor: Tensor, row: number): string {
-  if (tensor.dims.length <= 1) return encodeValue(tensor, tensor.dims.length === 0 ? 0 : row);
+export function encodeRow(tensor: Tensor, row: number, isJson = false): string {
+  if (tensor.dims.length <= 1) {
+    const index = tensor.dims.length === 0 ? 0 : row;
+    return isJson ? (tensor.data[index] as string) : encodeValue(tensor, index);
+  }
   let width = 1;
   for (let level = 1; level < tensor.dims.length; level++) width *= tensor.dims[level]!;
   startText();
-  writeNested(tensor, WRITERS[tensor.dtype], 1, row * width);
+  writeNested(tensor, isJson ? writeJsonTexts : WRITERS[tensor.dtype], 1, row * width);
   return endText();
 }
 
-/** The JSON text of a complete tensor, nested by its dims; a scalar without brackets for rank 0. */
-export function encodeNested(tensor: Tensor): string {
-  if (tensor.dims.length === 0) return encodeValue(tensor, 0);
+/**
+ * The JSON text of a complete tensor, nested by its dims; a scalar without brackets for rank 0.
+ * @param isJson as of {@link encodeRow}
+ */
+export function encodeNested(tensor: Tensor, isJson = false): string {
+  if (tensor.dims.length === 0) return encodeRow(tensor, 0, isJson);
   startText();
-  writeNested(tensor, WRITERS[tensor.dtype], 0, 0);
+  writeNested(tensor, isJson ? writeJsonTexts : WRITERS[tensor.dtype], 0, 0);
   return endText();
 }
 
@@ -149,5 +156,12 @@ function writeStrings(data: TensorData, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     if (i > from) writeComma();
     writeText(JSON.stringify((data[i] as string).toWellFormed()));
+  }
+}
+
+function writeJsonTexts(data: TensorData, from: number, to: number): void {
+  for (let i = from; i < to; i++) {
+    if (i > from) writeComma();
+    writeText(data[i] as string);
   }
 }
