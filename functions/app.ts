@@ -81,6 +81,7 @@ export function createApp(config: Config, logger: Logger): App {
       weights: config.EXECUTION_PROVIDERS.every((provider) => provider === 'cpu') ? config.WEIGHTS : 'packed',
       maxBatchSize: config.MAX_BATCH_SIZE,
       maxBatchBytes: config.MAX_BATCH_BYTES,
+      maxBatchTokens: config.MAX_BATCH_TOKENS,
       batchDelayMs: config.BATCH_DELAY_MS,
       maxQueueSize: config.MAX_QUEUE_SIZE,
       runTimeoutMs: config.RUN_TIMEOUT_MS,
