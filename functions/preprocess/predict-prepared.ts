@@ -29,33 +29,56 @@ export async function predictPrepared(
   for (const [place, row] of rows.entries()) {
     if ('error' in row) continue;
     const key = joinsRows ? keyOf(row.feeds) : place;
-    groups.set(key, [...(groups.get(key) ?? []), place]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [place]);
+    else group.push(place);
   }
   await Promise.all(
     [...groups.values()].map(async (places) => {
       const feedsOf = (place: number): Feeds => (rows[place] as { feeds: Feeds }).feeds;
       const settled = await batcher.predict(stackRows(places.map(feedsOf)), terms, options);
+      const finished: Promise<void>[] = [];
       let at = 0;
       for (const outcome of settled) {
         for (let row = 0; row < outcome.rows; row++, at++) {
           const place = places[at]!;
-          outcomes[place] = await finish(preprocessor, feedsOf(place), outcome, row);
+          const one = outcomeOf(outcome, row);
+          outcomes[place] = one;
+          if (preprocessor.finish === undefined || 'error' in one) continue;
+          finished.push(
+            finish(preprocessor, feedsOf(place), one).then((done) => {
+              outcomes[place] = done;
+            }),
+          );
         }
       }
+      await Promise.all(finished);
     }),
   );
   return outcomes;
 }
 
-async function finish(preprocessor: Preprocessor, prepared: Feeds, outcome: Outcome, row: number): Promise<Outcome> {
+/** The outcome of one row of those of `outcome`. */
+function outcomeOf(outcome: Outcome, row: number): Outcome {
   if ('error' in outcome) return { rows: 1, error: outcome.error };
-  const { outputs } = outcome;
-  const first = outcome.first === ALL_ROWS ? ALL_ROWS : outcome.first + row;
-  if (preprocessor.finish === undefined) return { rows: 1, outputs, first };
+  const { outputs, first } = outcome;
+  return { rows: 1, outputs, first: first === ALL_ROWS ? ALL_ROWS : first + row };
+}
+
+async function finish(
+  preprocessor: Preprocessor,
+  prepared: Feeds,
+  { outputs, first }: Exclude<Outcome, { error: ServingError }>,
+): Promise<Outcome> {
   if (first === ALL_ROWS) {
     const message = `the model gave ${outputs.map(({ dims }) => `[${dims}]`).join(' and ')} for one row: expected one row in each output`;
     return { rows: 1, error: new ServingError('MODEL_FAILED', message) };
   }
-  const own = outputs.map((output) => sliceRows(output, first, 1));
-  return { rows: 1, outputs: await preprocessor.finish(prepared, own), first: 0 };
+  try {
+    const own = outputs.map((output) => sliceRows(output, first, 1));
+    return { rows: 1, outputs: await preprocessor.finish!(prepared, own), first: 0 };
+  } catch (error) {
+    if (error instanceof ServingError) return { rows: 1, error };
+    throw error;
+  }
 }

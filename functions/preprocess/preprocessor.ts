@@ -4,6 +4,9 @@ import type { Capacity } from '../engine/capacity.ts';
 import type { PoolOptions } from '../engine/supervisor.ts';
 import type { ServingError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor/tensor.ts';
+import type { TokenizedText } from './process/text-frames.ts';
+
+export type { TokenizedText };
 
 /** What a caller may say about the texts of a request. */
 export interface TextOptions {
@@ -25,11 +28,15 @@ export type PreparedRow = { readonly feeds: Feeds } | { readonly error: ServingE
 
 /** Makes the inputs of engine processes from what callers send. */
 export interface Preprocessor {
-  /** What callers see: its inputs instead of the engine's. @param engine the signature of the engine processes */
+  /**
+   * What callers see: its inputs instead of the engine's. Called once, before the first row is prepared.
+   * @param engine the signature of the engine processes, which may say of what size rows are
+   */
   signature(engine: Signature): Signature;
   /**
    * Prepares rows.
-   * @param feeds rows of the caller's inputs: see `signature`
+   * @param feeds rows of the caller's inputs: see `signature`. For the input of a model of texts also token ids, int32
+   *   `[rows, length]`, padded with -1: they are used as they are
    * @returns for each row, in their order, feeds of one row with the engine's inputs, or its error `INVALID_INPUT`
    * @throws ServingError as `Batcher.predict` does, for the queue of the preparing processes
    */
@@ -44,8 +51,18 @@ export interface Preprocessor {
    * Makes a row's outputs for the caller from those of the engine. Default: they are the same.
    * @param outputs of the engine, each with one row
    * @returns tensors of `signature`'s outputs, each with one row
+   * @throws ServingError the error of the row
    */
   finish?(prepared: Feeds, outputs: readonly Tensor[]): Promise<readonly Tensor[]>;
+  /**
+   * The tokens of texts, before truncation. Absent if the model's inputs are not texts.
+   * @throws ServingError as `prepare` does, and the error of the first text that has one
+   */
+  tokenize?(
+    texts: readonly string[],
+    terms: RequestTerms,
+    options?: AdmissionOptions & PreprocessOptions,
+  ): Promise<readonly TokenizedText[]>;
   /** Rows that wait to be prepared. */
   depth(): number;
   /** Ends its processes. Settles when they have exited. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { ServingError } from '../errors.ts';
 import type { PoolingMode } from './pooling.ts';
+import { firstPosition } from './positions.ts';
 
 /** A value of an export, and where it was found. */
 export interface Found<T> {
@@ -64,20 +65,6 @@ const DEFAULT_LENGTH = 512;
 const DEFAULT_LABELS: readonly string[] = ['LABEL_0', 'LABEL_1'];
 /** Transformers writes 10^30 where a tokenizer has no limit. */
 const NO_LIMIT = 1e9;
-/** Models whose position ids begin behind the id of the padding: `max_position_embeddings` counts places that no token gets. */
-const POSITIONS_BEHIND_PADDING = new Set([
-  'camembert',
-  'data2vec-text',
-  'ibert',
-  'longformer',
-  'luke',
-  'mpnet',
-  'roberta',
-  'roberta-prelayernorm',
-  'xlm-roberta',
-  'xlm-roberta-xl',
-  'xmod',
-]);
 
 const length = z.number().positive();
 const tokenText = z.union([z.string(), z.looseObject({ content: z.string() }).transform(({ content }) => content)]);
@@ -201,7 +188,7 @@ function lengthsOf(
   tokenizer: z.infer<typeof tokenizerConfigSchema> | undefined,
   sentence: z.infer<typeof sentenceConfigSchema> | undefined,
 ): Found<number>[] {
-  const unused = POSITIONS_BEHIND_PADDING.has(config?.model_type ?? '') ? (config?.pad_token_id ?? 0) + 1 : 0;
+  const unused = firstPosition(config?.model_type, config?.pad_token_id);
   const positions = config?.max_position_embeddings;
   const own = files.read('tokenizer.json', tokenizerSchema)?.truncation?.max_length;
   const lengths = [

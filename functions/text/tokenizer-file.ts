@@ -14,7 +14,12 @@ export interface TokenizerFile {
   padding?: unknown;
   added_tokens?: AddedToken[];
   post_processor?: unknown;
-  model?: { vocab?: Record<string, number> | [string, number][]; continuing_subword_prefix?: string | null };
+  model?: {
+    vocab?: Record<string, number> | [string, number][];
+    continuing_subword_prefix?: string | null;
+    unk_token?: string | null;
+    unk_id?: number | null;
+  };
 }
 
 /**

@@ -26,6 +26,8 @@ export interface TokenizerOptions {
 export interface TextInput {
   readonly first: string;
   readonly second?: string | undefined;
+  /** The most tokens, special ones included. Default: that of the tokenizer. */
+  readonly maxLength?: number | undefined;
 }
 
 /** The tokens of a text or of a pair, special tokens included, at most `maxLength`. Nothing is padded. */
@@ -84,6 +86,10 @@ export class TextTokenizer {
   readonly #added: ReadonlyMap<string, number>;
   /** What a token begins with that continues a word, such as `##`; undefined if the vocabulary has no such mark. */
   readonly continuingPrefix: string | undefined;
+  /** The id of the token for what the vocabulary does not have; undefined if there is none. */
+  readonly unknownId: number | undefined;
+  /** Ids are below it. */
+  readonly vocabularySize: number;
 
   private constructor(
     core: Core,
@@ -96,6 +102,9 @@ export class TextTokenizer {
     this.#options = options;
     this.#added = added;
     this.continuingPrefix = file.model?.continuing_subword_prefix || undefined;
+    const { unk_id: unknownId, unk_token: unknown } = file.model ?? {};
+    this.unknownId = unknownId ?? (unknown == null ? undefined : this.idOf(unknown));
+    this.vocabularySize = [...added.values()].reduce((most, id) => Math.max(most, id + 1), core.getVocabSize(true));
   }
 
   /**
@@ -153,10 +162,11 @@ export class TextTokenizer {
     const encodings = await this.#encodeAll(own);
     const parts = encodings.map((encoding) => ({ ids: encoding.getIds(), encoding }));
     const partOf = (text: string | undefined) => (text === undefined ? NOTHING : parts[texts.get(text)!]!);
-    return inputs.map(({ first, second }) =>
+    return inputs.map(({ first, second, maxLength = this.#options.maxLength }) =>
       this.#assemble(
         second === undefined ? this.#template.single : this.#template.pair,
         [partOf(first), partOf(second)],
+        maxLength,
         options.places ?? false,
       ),
     );
@@ -171,10 +181,15 @@ export class TextTokenizer {
     }
   }
 
-  #assemble(template: Template['pair'], parts: readonly [Part, Part], withPlaces: boolean): EncodedText {
+  #assemble(
+    template: Template['pair'],
+    parts: readonly [Part, Part],
+    maxLength: number,
+    withPlaces: boolean,
+  ): EncodedText {
     const special = template.filter((slot) => 'id' in slot).length;
     const lengths: [number, number] = [parts[0].ids.length, parts[1].ids.length];
-    const kept = fitPair(lengths, Math.max(0, this.#options.maxLength - special));
+    const kept = fitPair(lengths, Math.max(0, maxLength - special));
     const total = kept[0] + kept[1] + special;
     const ids = new Int32Array(total);
     const typeIds = new Uint8Array(total);

@@ -1,4 +1,5 @@
 import type { PictureSettings } from '../../pictures/settings.ts';
+import type { Aggregation } from '../../text/entities.ts';
 import type { TextSettings } from '../../text/settings.ts';
 
 /** How a model's inputs are made from texts. Plain data, which the processes get in their orders. */
@@ -11,6 +12,8 @@ export interface TextPreparation {
   readonly place: string;
   /** See `TokenizerOptions`. */
   readonly specialNames: 'text' | 'token';
+  /** How tokens become entities, of a model that labels tokens. Default: `simple`. */
+  readonly aggregation?: Aggregation | undefined;
 }
 
 /** How a model's input is made from a picture. Plain data, which the processes get in their orders. */

@@ -9,6 +9,7 @@ import {
 import { type Capacity, defaultBatchBytes } from '../../engine/capacity.ts';
 import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
 import type { Preparation } from '../../engine/prepared/preparation.ts';
+import { BYTES_PER_TOKEN } from '../../engine/prepared/text-meta.ts';
 import type { PatchedOutput } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
 import { predictPrepared } from '../../preprocess/predict-prepared.ts';
@@ -42,6 +43,8 @@ export interface EngineOptions {
   readonly maxBatchSize: number;
   /** The most bytes of the inputs of a joined run, and of its outputs. Default: {@link defaultBatchBytes}. */
   readonly maxBatchBytes?: number | undefined;
+  /** The most tokens of a joined run of texts, with their padding. Default: {@link DEFAULT_BATCH_TOKENS}. */
+  readonly maxBatchTokens?: number | undefined;
   /** The longest time that a row waits for others to share its run. */
   readonly batchDelayMs: number;
   /** The most rows that may wait. */
@@ -53,6 +56,9 @@ export interface EngineOptions {
   /** Bytes of memory that one engine process may take, with its runs. Default: no limit. */
   readonly memoryLimit?: (() => number) | undefined;
 }
+
+/** Tokens of a run: see `MAX_BATCH_TOKENS`. */
+export const DEFAULT_BATCH_TOKENS = 16_384;
 
 /** The log and the metrics. */
 export interface Telemetry {
@@ -88,6 +94,8 @@ export interface Generation {
     terms: RequestTerms,
     options?: AdmissionOptions & PreprocessOptions,
   ): Promise<readonly Outcome[]>;
+  /** The tokens of texts: see `Preprocessor.tokenize`. Undefined if the model's inputs are not texts. */
+  readonly tokenize: Preprocessor['tokenize'];
   /** Decides whether a request could be queued now: see `Batcher.refuse`. */
   refuse(terms: RequestTerms): ServingError | undefined;
   /** Rows in the queue. */
@@ -183,6 +191,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
       }
       return Promise.reject(enginesKeepEnding(fault));
     },
+    tokenize: preprocessor?.tokenize,
     queueDepth: () => batcher.depth() + (preprocessor?.depth() ?? 0),
     engines: pool.engines,
     recycleEngine: pool.recycle,
@@ -212,14 +221,16 @@ function enginesKeepEnding({ retryInMs, reason }: PoolFault): ServingError {
 
 /** @param onMisfit called when the outputs of a run had not one row for each input row: from then on no run is shared. */
 function createMeteredBatcher(
-  { files: { name, version }, pool, batching, outputFactor }: LoadedModel,
-  { capacity, maxBatchSize, maxBatchBytes, batchDelayMs, maxQueueSize }: EngineOptions,
+  { files: { name, version, preparation }, pool, batching, outputFactor }: LoadedModel,
+  options: EngineOptions,
   { logger, metrics }: Telemetry,
   onMisfit: (reason: string) => void,
 ): Batcher {
+  const { capacity, maxBatchSize, maxBatchBytes, maxBatchTokens, batchDelayMs, maxQueueSize } = options;
+  const runner = preparation?.kind === 'text' ? boundTokens(pool, maxBatchTokens ?? DEFAULT_BATCH_TOKENS) : pool;
   const recorder = metrics.model(name);
   const statistics = metrics.statistics.of(name, version);
-  return createBatcher(pool, {
+  return createBatcher(runner, {
     join: batching.enabled,
     maxBatchSize,
     maxBatchBytes: maxBatchBytes ?? defaultBatchBytes(capacity),
@@ -248,4 +259,10 @@ function createMeteredBatcher(
       statistics.settled(!outcomes.some((one) => 'error' in one), seconds);
     },
   });
+}
+
+/** A pool whose runs of several rows have at most so many tokens, with their padding. */
+function boundTokens(pool: Pool, tokens: number): Pool {
+  const bytes = tokens * BYTES_PER_TOKEN;
+  return { ...pool, mostRunBytes: () => Math.min(bytes, pool.mostRunBytes()) };
 }

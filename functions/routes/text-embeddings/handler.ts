@@ -19,6 +19,8 @@ export interface TextEmbeddingsOptions {
   readonly maxQueueSize: number;
   /** The most rows of a run. */
   readonly maxBatchSize: number;
+  /** The most tokens of a run. */
+  readonly maxBatchTokens: number;
 }
 
 /** A request whose body has been read. */

@@ -17,7 +17,8 @@ export function createInfo({
   repository,
   maxQueueSize,
   maxBatchSize,
-}: Pick<TextEmbeddingsOptions, 'repository' | 'maxQueueSize' | 'maxBatchSize'>): (
+  maxBatchTokens,
+}: Pick<TextEmbeddingsOptions, 'repository' | 'maxQueueSize' | 'maxBatchSize' | 'maxBatchTokens'>): (
   context: RequestContext,
 ) => Promise<void> {
   return async (context) => {
@@ -30,6 +31,7 @@ export function createInfo({
       model_type: modelType(settings),
       max_concurrent_requests: maxQueueSize,
       max_input_length: settings.maxLength.value,
+      max_batch_tokens: maxBatchTokens,
       max_batch_requests: maxBatchSize,
       max_client_batch_size: MAX_TEXTS,
       auto_truncate: true,

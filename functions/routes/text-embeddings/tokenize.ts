@@ -1,12 +1,56 @@
-import { isArray } from '../../tensor/json/reader.ts';
-import { readFlag, readText, readTexts } from '../texts/fields.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import { chargeRows } from '../../http/quota.ts';
+import type { Generation } from '../../model/serving/generation.ts';
+import { CHUNK_ROWS } from '../../model/serving/predict-chunks.ts';
+import type { TextSettings } from '../../text/settings.ts';
+import { readFlag, readName } from '../texts/fields.ts';
+import { readTextList } from '../texts/input.ts';
+import { sendRows } from '../texts/send-rows.ts';
 import { requireText } from '../texts/task.ts';
 import type { TextRequest } from './handler.ts';
 
-/** `POST /tokenize`: the tokens of each text, with their places in it. */
+/** The tokens of a text, as a model's tokenizer gives them. */
+type Tokens = Awaited<ReturnType<NonNullable<Generation['tokenize']>>>[number];
+
+/** `POST /tokenize`: the tokens of each text, before truncation, with their places in it: characters are Unicode code points. */
 export async function tokenize({ context, body, live }: TextRequest): Promise<void> {
-  requireText(live);
-  const texts = isArray(body.inputs) ? readTexts(body.inputs, 'inputs') : [readText(body.inputs, 'inputs')];
-  const special = readFlag(body, 'add_special_tokens') ?? true;
-  void [context, texts, special];
+  const settings = requireText(live);
+  const texts = readTextList(body.inputs, 'inputs');
+  const keepsSpecial = readFlag(body, 'add_special_tokens') ?? true;
+  const prompt = readName(body, 'prompt_name');
+  const before = promptOf(settings, prompt);
+  chargeRows(context, texts.length);
+  const written: string[] = [];
+  for (let first = 0; first < texts.length; first += CHUNK_ROWS) {
+    const chunk = texts.slice(first, first + CHUNK_ROWS);
+    const admission = { bulk: texts.length > CHUNK_ROWS, begun: first > 0 };
+    const tokens = await live.tokenize!(chunk, context.cancellation, { ...admission, text: { prompt } });
+    for (const [i, one] of tokens.entries()) written.push(writeTokens(before + chunk[i]!, one, keepsSpecial));
+    await turn();
+    if (context.cancellation.cancelled) return;
+  }
+  await sendRows(context, written, ['[', ']'], []);
+}
+
+/** The text before each text. The tokenizer refuses a name that the model does not have. */
+function promptOf({ prompts, defaultPrompt }: TextSettings, given: string | undefined): string {
+  const name = given ?? defaultPrompt?.value;
+  const known = prompts?.value ?? {};
+  return name !== undefined && Object.hasOwn(known, name) ? known[name]! : '';
+}
+
+function writeTokens(text: string, { ids, tokens, offsets, special }: Tokens, keepsSpecial: boolean): string {
+  const characters = /[\ud800-\udfff]/.test(text) ? Array.from(text) : undefined;
+  const slice = (start: number, stop: number): string =>
+    characters === undefined ? text.slice(start, stop) : characters.slice(start, stop).join('');
+  const written: string[] = [];
+  for (const [i, id] of ids.entries()) {
+    const [start, stop] = offsets[i]!;
+    if (!special[i]) {
+      written.push(JSON.stringify({ id, text: slice(start, stop), special: false, start, stop }));
+    } else if (keepsSpecial) {
+      written.push(JSON.stringify({ id, text: tokens[i], special: true, start: null, stop: null }));
+    }
+  }
+  return `[${written.join(',')}]`;
 }

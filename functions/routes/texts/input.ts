@@ -33,6 +33,10 @@ export function textInput(columns: readonly (readonly string[])[], placeOf: Text
   return { rows, parts: [{ feeds: { tensors, rows }, places: undefined }], columns, placeOf };
 }
 
+/** One text, or texts. @throws ServingError `INVALID_INPUT`; `TOO_LARGE` for too many */
+export const readTextList = (value: JsonValue | undefined, path: string): string[] =>
+  isArray(value) ? readTexts(value, path) : [readText(value, path)];
+
 /**
  * Reads one text, texts, the token ids of one text, or those of several.
  * @param maxLength the most tokens of a row: of longer ones, one more is kept, so that it is known that they are truncated
