@@ -20,16 +20,6 @@ export function failureBody(error: ServingError, requestId: string, more?: Reado
   return JSON.stringify({ error: message, ...more, code, path, request_id: requestId });
 }
 
-/** What an error response of a dialect has. */
-export interface Failure {
-  readonly status: number;
-  /** A JSON text. */
-  readonly body: string;
-}
-
-/** Writes an error in the form of a dialect whose clients read another than {@link failureBody}. */
-export type ShapeFailure = (error: ServingError, requestId: string) => Failure;
-
 /** Whether a request has a body of which some has not arrived. */
 export function isArriving(req: IncomingMessage): boolean {
   if (req.complete || 'rawBody' in req) return false;

@@ -3,8 +3,8 @@ import type { Caller } from '../access/caller.ts';
 import type { Priority, RequestTerms } from '../engine/batcher.ts';
 import type { ServingError } from '../errors.ts';
 import { COMPRESS_FROM, type Coding, codingFor, compress } from './compress.ts';
-import type { ShapeFailure } from './error-response.ts';
 import { DEFAULT_FIELDS, type ResponseFields } from './response-fields.ts';
+import type { ShapeFailure } from './status.ts';
 
 /** One request and its response, as a route sees them. */
 export interface RequestContext {

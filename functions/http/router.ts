@@ -9,13 +9,13 @@ import type { PieceReader } from './body/pieces.ts';
 import { type BufferedBody, receiveBody, type StreamedBody } from './body/receive-body.ts';
 import { limitClient } from './connection/client-limits.ts';
 import { createRefusalPace, type RefusalPace } from './connection/refusal-pace.ts';
-import { isArriving, type ShapeFailure, sendFailure, toServingError } from './error-response.ts';
+import { isArriving, sendFailure, toServingError } from './error-response.ts';
 import { type RequestContext, RequestState } from './request-context.ts';
 import { createRequestRecorder } from './request-recorder.ts';
 import { readPriority, readTimeout } from './request-terms.ts';
 import { createResponseFields, type FieldsOfResponses } from './response-fields.ts';
 import { createRouteTable, NO_PARAMS } from './route-table.ts';
-import { STATUS } from './status.ts';
+import { type ShapeFailure, STATUS } from './status.ts';
 import { readTarget } from './target.ts';
 
 interface RouteBase {

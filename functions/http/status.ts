@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode, ServingError } from '../errors.ts';
 
 /** The HTTP status of each error code. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -21,3 +21,13 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   DRAINING: 503,
   DEADLINE: 504,
 };
+
+/** An error response of a dialect. */
+export interface Failure {
+  readonly status: number;
+  /** A JSON text. */
+  readonly body: string;
+}
+
+/** Writes an error in the form of a dialect whose clients read another than that of the native routes. */
+export type ShapeFailure = (error: ServingError, requestId: string) => Failure;

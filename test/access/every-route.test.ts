@@ -41,6 +41,15 @@ const KINDS: Record<string, Kind> = {
   'GET /v1/models': 'list',
   'GET /v2/models': 'list',
   'POST /v2/repository/index': 'list',
+  'POST /embed': 'main',
+  'POST /embed_all': 'main',
+  'POST /embed_sparse': 'main',
+  'POST /similarity': 'main',
+  'POST /rerank': 'main',
+  'POST /tokenize': 'main',
+  'GET /info': 'main',
+  // The body may name another model.
+  'POST /v1/embeddings': 'main',
   'GET /v2/models/stats': 'list',
   'GET /v2': 'any',
   'GET /v2/': 'any',
@@ -54,6 +63,8 @@ const KINDS: Record<string, Kind> = {
   'POST /v2/repository/models/{name}/load': 'admin',
   'POST /v2/repository/models/{name}/unload': 'admin',
 };
+/** Routes for models of texts, which none of these is: the status is that of a model for another task. */
+const TEXTS = /^\/v1\/embeddings$|\/(embed|embed_all|embed_sparse|similarity|rerank|tokenize|info)$/;
 const SHARED_MEMORY = /^\/v2\/(system|cuda)sharedmemory\//;
 
 function kindOf({ method, path }: Route): Kind {
@@ -137,14 +148,17 @@ const REALM = 'Bearer realm="onnx-cloud-run"';
 /** Nothing of the models, of the settings, or of the callers. */
 const TOLD = /iris|rose|sha256|FP32|float|version|\/tmp|ada@|AUTH_/;
 
-function assertRefused(where: string, { status, challenge, text }: Answer, error: string | undefined): void {
+function assertRefused(where: string, { status, challenge, text }: Answer, kind: string | undefined): void {
   assert.equal(status, 401, where);
-  if (error === undefined) assert.equal(challenge, REALM, where);
+  if (kind === undefined) assert.equal(challenge, REALM, where);
   else
     assert.match(challenge!, new RegExp(`^${REALM}, error="invalid_token", error_description="[\\w .,:_-]+"$`), where);
-  const { code, error: message, request_id, ...more } = JSON.parse(text);
-  assert.deepEqual([code, typeof request_id, more], ['UNAUTHORIZED', 'string', {}], where);
-  assert.doesNotMatch(message, TOLD, where);
+  const { code, error, request_id, error_type = 'validation', ...more } = JSON.parse(text);
+  if (where.includes(' /v1/embeddings,')) {
+    assert.deepEqual([error.code, error.type, error.param], ['invalid_api_key', 'invalid_request_error', null], where);
+  } else
+    assert.deepEqual([code, typeof request_id, error_type, more], ['UNAUTHORIZED', 'string', 'validation', {}], where);
+  assert.doesNotMatch(error.message ?? error, TOLD, where);
 }
 
 /** Without the right token: what a caller sends, and whether it is a token at all. */
@@ -225,6 +239,8 @@ describe('every route of a server with AUTH_TOKEN_FILE and AUTH_ISSUER', () => {
         if (kind === 'admin') assert.equal(status, 401, where);
         else if (kind === 'metrics') assert.equal(status, token === ALL ? 200 : 403, where);
         else if (/\{label\}/.test(route.path)) assert.equal(status, 404, where);
+        else if (TEXTS.test(route.path))
+          assert.match(`${status} ${text}`, /^(400|424|501) .* instead of texts|^501 .*embeddings/, where);
         else assert.ok(status === 200 || status === 501, `${where}: ${status} ${text}`);
         if (kind === 'list' && !route.path.endsWith('stats')) assert.match(text, /iris.*rose|rose.*iris/s, where);
       }

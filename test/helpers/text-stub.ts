@@ -1,8 +1,9 @@
 import type { Feeds } from '../../functions/engine/batch-rows.ts';
-import type { Outcome } from '../../functions/engine/batcher.ts';
+import type { Cancellation, Outcome } from '../../functions/engine/batcher.ts';
 import type { Preparation } from '../../functions/engine/prepared/preparation.ts';
 import { ServingError } from '../../functions/errors.ts';
 import type { PreprocessOptions } from '../../functions/preprocess/preprocessor.ts';
+import type { TokenizedText } from '../../functions/preprocess/process/text-frames.ts';
 import type { Tensor } from '../../functions/tensor/tensor.ts';
 import { readTextSettings, type TextTask } from '../../functions/text/settings.ts';
 import { type GenerationStub, stubGeneration, tensorSpec } from './generation-stub.ts';
@@ -32,7 +33,7 @@ export interface TextStubOptions {
   readonly normalizes?: boolean;
   /** In the place of a row's outcome: of the row with this text. */
   readonly failing?: string;
-  readonly beforeRun?: () => Promise<void>;
+  readonly beforeRun?: (terms: Cancellation) => Promise<void>;
 }
 
 /**
@@ -52,10 +53,10 @@ export function stubTexts(options: TextStubOptions = {}): TextStub {
   const stub = stubGeneration({
     signature: { inputs, outputs: [output, ...MORE] },
     manifest: LABELS[task] === undefined ? {} : { classes: Object.values(LABELS[task]!) },
-    async predict(feeds, _terms, given) {
-      const { text } = given as PreprocessOptions;
+    async predict(feeds, terms, given) {
+      const { text } = (given ?? {}) as PreprocessOptions;
       calls.push({ rows: feeds.rows, text });
-      await options.beforeRun?.();
+      await options.beforeRun?.(terms);
       return run(
         feeds,
         output.name === 'embedding' ? embeddingOf : task === 'reranking' ? pairOf : logitsOf,
@@ -92,9 +93,26 @@ export function stubTexts(options: TextStubOptions = {}): TextStub {
     place: 'tokenizer.json',
     specialNames: 'text',
   };
-  Object.assign(stub.live, { preparation });
+  Object.assign(stub.live, { preparation, tokenize: async (texts: readonly string[]) => texts.map(tokensOf) });
   Object.assign(stub.repository, { isMain: (name: string) => name === 'm' });
   return { ...stub, calls };
+}
+
+/** A token for each word, between two special ones. */
+function tokensOf(text: string): TokenizedText {
+  const words = text.split(' ');
+  let at = 0;
+  const places = words.map((word): [number, number] => {
+    const start = at;
+    at += Array.from(word).length + 1;
+    return [start, at - 1];
+  });
+  return {
+    ids: [1, ...words.map((_, i) => 10 + i), 2],
+    tokens: ['[CLS]', ...words.map((word) => word.toLowerCase()), '[SEP]'],
+    offsets: [[0, 0], ...places, [0, 0]],
+    special: [true, ...words.map(() => false), true],
+  };
 }
 
 const wordsOf = (text: string): number => text.split(' ').length;

@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../../errors.ts';
-import type { ShapeFailure } from '../../http/error-response.ts';
-import { STATUS } from '../../http/status.ts';
+import { type ShapeFailure, STATUS } from '../../http/status.ts';
 
 /** OpenAI's codes of errors (https://platform.openai.com/docs/guides/error-codes). Others have none. */
 const CODES: Partial<Record<ErrorCode, string>> = {

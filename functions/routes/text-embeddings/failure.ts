@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../errors.ts';
-import { failureBody, type ShapeFailure } from '../../http/error-response.ts';
-import { STATUS } from '../../http/status.ts';
+import { failureBody } from '../../http/error-response.ts';
+import { type ShapeFailure, STATUS } from '../../http/status.ts';
 
 type ErrorType = 'validation' | 'backend' | 'overloaded' | 'unhealthy';
 

@@ -8,6 +8,7 @@ import { countedRows } from '../../helpers/generation-stub.ts';
 import { serveOnly } from '../../helpers/route-host.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
 import { stubTexts, type TextStubOptions } from '../../helpers/text-stub.ts';
+import { until } from '../../helpers/until.ts';
 
 async function start(t: TestContext, model: TextStubOptions = {}) {
   const telemetry = recordTelemetry();
@@ -16,7 +17,7 @@ async function start(t: TestContext, model: TextStubOptions = {}) {
   const parser = { parse: (bytes: Buffer) => readJson(bytes) };
   const options = { repository, parser, metrics: telemetry.metrics, maxBodyBytes: 2 ** 22 };
   const host = await serveOnly(t, createOpenAiRoutes(options), telemetry);
-  return { stub, telemetry, embed: (body: unknown) => post(host, '/v1/embeddings', body) };
+  return { stub, telemetry, host, embed: (body: unknown) => post(host, '/v1/embeddings', body) };
 }
 
 /** The float32 values of a JSON array. */
@@ -200,4 +201,20 @@ test('a full queue is 429 with Retry-After, and a run that fails is 500', async 
     const counted = `http_requests_total{route="/v1/embeddings",method="POST",status="${status}"} 1`;
     assert.ok(telemetry.metrics.render().text.includes(counted));
   }
+});
+
+test('a client that leaves ends its request: texts that are not in a run are not run', async (t) => {
+  const leaving = new AbortController();
+  const { host, stub } = await start(t, {
+    async beforeRun(terms) {
+      leaving.abort();
+      await until(() => terms.cancelled, 'the client to leave');
+    },
+  });
+  const body = JSON.stringify({ input: new Array(10_000).fill('a') });
+  const headers = { 'content-type': 'application/json' };
+  const sent = fetch(`${host.url}/v1/embeddings`, { method: 'POST', headers, body, signal: leaving.signal });
+  await assert.rejects(sent, { name: 'AbortError' });
+  await stub.released;
+  assert.ok(stub.calls.length <= 4, String(stub.calls.length));
 });

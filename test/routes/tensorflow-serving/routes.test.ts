@@ -119,7 +119,9 @@ test('GET of a verb is a 405 that allows POST', async (t) => {
 test('the models are listed by name; a model has a status and the types of its signature', async (t) => {
   const { host } = await start(t);
   const get = async (path: string) => (await call(host, `/v1/models${path}`)).json();
-  assert.deepEqual(await get(''), { models: ['m'] });
+  const { object, data, ...list } = await get('');
+  assert.deepEqual(list, { models: ['m'] });
+  assert.deepEqual([object, data.map(({ id }: { id: string }) => id)], ['list', ['m']]);
   const OK = { error_code: 'OK', error_message: '' };
   assert.deepEqual((await get('/m')).model_version_status, [{ version: '1', state: 'AVAILABLE', status: OK }]);
   assert.deepEqual((await get('/m/versions/1')).model_version_status.length, 1);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
 import type { ListedModel, Repository } from '../../../functions/model/repository/repository.ts';
 import type { ModelStatus } from '../../../functions/model/serving/model.ts';
+import { showModel } from '../../../functions/routes/openai/models.ts';
 import { showStatus } from '../../../functions/routes/tensorflow-serving/status.ts';
 
 const status = (state: ModelStatus['state'], reason?: string, name = 'm', version = '1'): ModelStatus =>
@@ -70,7 +71,7 @@ test('a model that is not there is not found', async () => {
   await assert.rejects(showStatus(repository, 'x'), { code: 'NOT_FOUND' });
 });
 
-test("a model's status says for KServe whether it is ready; that of a version does not", async () => {
+test("a model's status says for KServe whether it is ready, and is a model for OpenAI; that of a version does not", async () => {
   const listed = (unloaded: boolean): ListedModel[] => [
     { name: 'm', unloaded, versions: [{ number: '1', status: undefined }] },
   ];
@@ -82,7 +83,8 @@ test("a model's status says for KServe whether it is ready; that of a version do
     ['degraded', false, false],
   ] as const) {
     const shown = await showStatus(repositoryOf(status(state), listed(unloaded)), 'm');
-    assert.deepEqual({ name: 'm', ready, model_version_status: versions(shown) }, shown, state);
+    const own = { name: 'm', ready, model_version_status: versions(shown) };
+    assert.deepEqual({ ...own, ...showModel('m') }, shown, state);
   }
   assert.deepEqual(Object.keys(await showStatus(repositoryOf(status('ready')), 'm', '3')), ['model_version_status']);
 });
