@@ -57,6 +57,8 @@ export function stubTexts(options: TextStubOptions = {}): TextStub {
       const { text } = (given ?? {}) as PreprocessOptions;
       calls.push({ rows: feeds.rows, text });
       await options.beforeRun?.(terms);
+      // As the batcher does.
+      if (terms.cancelled) return [{ rows: feeds.rows, error: new ServingError('CLIENT_GONE', 'the client left') }];
       return run(
         feeds,
         output.name === 'embedding' ? embeddingOf : task === 'reranking' ? pairOf : logitsOf,
