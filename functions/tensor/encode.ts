@@ -49,28 +49,34 @@ export function encodeValue({ dtype, data }: Tensor, index: number): string {
 /**
  * The JSON text of one row: the elements at index `row` of dimension 0, nested by the other dimensions. A row of a rank 1 tensor is
  * a scalar without brackets. A rank 0 tensor is one row.
- * @param isJson whether the strings are JSON texts, which become a part of this one: see `TensorSpec.json`
  */
-export function encodeRow(tensor: Tensor, row: number, isJson = false): string {
-  if (tensor.dims.length <= 1) {
-    const index = tensor.dims.length === 0 ? 0 : row;
-    return isJson ? (tensor.data[index] as string) : encodeValue(tensor, index);
-  }
+export function encodeRow(tensor: Tensor, row: number): string {
+  if (tensor.dims.length <= 1) return encodeValue(tensor, tensor.dims.length === 0 ? 0 : row);
   let width = 1;
   for (let level = 1; level < tensor.dims.length; level++) width *= tensor.dims[level]!;
   startText();
-  writeNested(tensor, isJson ? writeJsonTexts : WRITERS[tensor.dtype], 1, row * width);
+  writeNested(tensor, WRITERS[tensor.dtype], 1, row * width);
+  return endText();
+}
+
+/** The JSON text of a complete tensor, nested by its dims; a scalar without brackets for rank 0. */
+export function encodeNested(tensor: Tensor): string {
+  if (tensor.dims.length === 0) return encodeValue(tensor, 0);
+  startText();
+  writeNested(tensor, WRITERS[tensor.dtype], 0, 0);
   return endText();
 }
 
 /**
- * The JSON text of a complete tensor, nested by its dims; a scalar without brackets for rank 0.
- * @param isJson as of {@link encodeRow}
+ * As {@link encodeRow}, or {@link encodeNested} for a negative `row`, of a tensor whose strings are JSON texts: they become parts of the
+ * text, see `TensorSpec.json`.
  */
-export function encodeNested(tensor: Tensor, isJson = false): string {
-  if (tensor.dims.length === 0) return encodeRow(tensor, 0, isJson);
+export function encodeJson(tensor: Tensor, row: number): string {
+  const { dims, data } = tensor;
+  const level = row < 0 ? 0 : 1;
+  if (dims.length <= level) return data[dims.length === 0 ? 0 : row] as string;
   startText();
-  writeNested(tensor, isJson ? writeJsonTexts : WRITERS[tensor.dtype], 0, 0);
+  writeNested(tensor, writeJsonTexts, level, row < 0 ? 0 : (row * data.length) / dims[0]!);
   return endText();
 }
 

@@ -1,7 +1,7 @@
 import { ALL_ROWS } from '../../engine/batcher.ts';
 import { outputOf } from '../../model/folder/manifest.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import { encodeNested, encodeRow } from '../../tensor/encode.ts';
+import { encodeJson, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type DType, type Tensor, type TensorSpec, valuesOf } from '../../tensor/tensor.ts';
 import { type Answer, type AnsweringGeneration, answerOf, createAnswerWriter, spanOf } from './answer.ts';
 
@@ -58,6 +58,7 @@ export function createPredictionEncoder(generation: EncodedGeneration): Predicti
   const labels = names?.map((name) => `,"label":${JSON.stringify(name)}`);
   const choose = classes === undefined ? ownClassOf(names ?? []) : classOf;
   const isJson = signature.outputs.map(({ json }) => json === true);
+  const hasJson = isJson.includes(true);
   const answer = answerOf(generation, main, names);
   const writeAnswer = answer && createAnswerWriter(answer);
 
@@ -72,12 +73,13 @@ export function createPredictionEncoder(generation: EncodedGeneration): Predicti
       let prediction = '';
       for (let slot = 0; slot < outputs.length; slot++) {
         const tensor = outputs[slot]!;
-        const text = byRow(tensor, isRow, row)
-          ? encodeRow(tensor, row, isJson[slot])
-          : encodeNested(tensor, isJson[slot]);
+        let text: string;
+        if (hasJson && isJson[slot]) text = encodeJson(tensor, byRow(tensor, isRow, row) ? row : -1);
+        else text = byRow(tensor, isRow, row) ? encodeRow(tensor, row) : encodeNested(tensor);
         if (slot === main) prediction = text;
         members += keys[slot] + text;
       }
+      if (labels === undefined && writeAnswer === undefined) return `"prediction":${prediction},"outputs":{${members}}`;
       const chosen = outputs[main]!;
       const at = byRow(chosen, isRow, row) ? row : -1;
       const answered = writeAnswer?.(chosen, at);

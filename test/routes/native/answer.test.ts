@@ -286,8 +286,8 @@ test('strings that are JSON become a part of a response, by row and all of them'
     prediction: [[{ label: 'PER', start: 0 }], []],
   });
   assert.deepEqual(answer(entities, {}), { prediction: '[{"label":"PER","start":0}]' });
-  const nested: Tensor = { dtype: 'string', dims: [1, 2], data: ['{"é":1}', 'null'] };
-  assert.deepEqual(answer(nested, options), { prediction: [{ é: 1 }, null] });
+  const nested: Tensor = { dtype: 'string', dims: [2, 2], data: ['1', '2', '{"é":1}', 'null'] };
+  assert.deepEqual(answer(nested, { ...options, row: 1 }), { prediction: [{ é: 1 }, null] });
 });
 
 /** The preparation of a reference export, and the manifest with its labels. */
