@@ -45,7 +45,10 @@ async function runCases(t: Parameters<typeof loadText>[0], model: string) {
 }
 
 /** Asserts that a row tells how many tokens it had, and whether it was truncated. */
-function assertTokens({ tokens, truncated }: RowOutputs, { id, input_ids: ids, untruncated_length: length }: Case): void {
+function assertTokens(
+  { tokens, truncated }: RowOutputs,
+  { id, input_ids: ids, untruncated_length: length }: Case,
+): void {
   assert.deepEqual(tokens, [ids.length], id);
   assert.deepEqual(truncated, [length !== undefined && length > ids.length ? 1 : 0], id);
 }
