@@ -3,7 +3,14 @@ import type { AdmissionOptions, RequestTerms } from '../engine/batcher.ts';
 import type { TextPreparation } from '../engine/prepared/preparation.ts';
 import { META } from '../engine/prepared/text-meta.ts';
 import { ServingError } from '../errors.ts';
-import { elementCount, type Signature, type Tensor, type TensorData, type TensorSpec } from '../tensor/tensor.ts';
+import {
+  elementCount,
+  type Signature,
+  type Tensor,
+  type TensorData,
+  type TensorSpec,
+  valuesOf,
+} from '../tensor/tensor.ts';
 import type { PreparedRow, PreprocessOptions, Preprocessor, PreprocessorOptions, TextOptions } from './preprocessor.ts';
 import { MODE, type TokenizedText } from './process/text-frames.ts';
 import { givenIds, invalid, promptOf, type RowOptions, type RowTokens, toRow } from './text-rows.ts';
@@ -94,12 +101,14 @@ export async function createTextPreprocessor(
     const text = texts.get(prepared);
     if (text === undefined)
       throw new ServingError('INVALID_INPUT', 'entities are parts of a text: expected a text, and not token ids');
-    const logits = outputs.find(({ dims }) => dims.length === 3);
-    if (logits?.dtype !== 'float32') {
-      throw new ServingError('MODEL_FAILED', 'the model has no float32 output with labels for each token');
+    const logits = outputs.find(({ dims, dtype }) => dims.length === 3 && dtype.startsWith('float'));
+    if (logits === undefined) {
+      throw new ServingError('MODEL_FAILED', 'the model has no output of numbers for labels of each token');
     }
+    const data = Float32Array.from(valuesOf(logits) as ArrayLike<number>);
+    const scores: Tensor = { dtype: 'float32', dims: logits.dims, data };
     const request = requestOf([text], undefined, maxLength, MODE.places);
-    const feeds = { tensors: [...request.tensors, logits], rows: 1 };
+    const feeds = { tensors: [...request.tensors, scores], rows: 1 };
     const [row] = await tokenizers.run(feeds, ALWAYS, { begun: true });
     if ('error' in row!) throw row.error;
     const entities = (row!.outputs[0]!.data as string[])[row!.at]!;

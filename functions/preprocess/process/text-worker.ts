@@ -1,5 +1,6 @@
 /** The process that tokenizes texts. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { devNull } from 'node:os';
 import type { TextPreparation } from '../../engine/prepared/preparation.ts';
 import type { SlottedTensor } from '../../engine/process/frame.ts';
 import { type LoadedProgram, serveFrames } from '../../engine/process/frame-loop.ts';
@@ -25,6 +26,7 @@ async function load(preparation: TextPreparation): Promise<LoadedProgram> {
     specialNames,
     lowerCase: settings.lowerCase.value,
   });
+  silence();
   return {
     loaded: { vocabularySize: tokenizer.vocabularySize } satisfies LoadedTokenizer,
     async run(feeds) {
@@ -35,6 +37,13 @@ async function load(preparation: TextPreparation): Promise<LoadedProgram> {
       return tokensOf(tokenizer, rows);
     },
   };
+}
+
+/** Ends what the process writes to the log: where the library ends it, it first writes the caller's text there. */
+function silence(): void {
+  closeSync(2);
+  // The lowest free number is 2. For reading, as the process may write no file: what is written to it is lost.
+  openSync(devNull, 'r');
 }
 
 function rowsOf(terms: SlottedTensor, first: SlottedTensor, second: SlottedTensor | undefined): Row[] {
