@@ -1,3 +1,4 @@
+import { preparationDocument } from '../../model/folder/export/describe.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import type { JsonValue } from '../../tensor/json/reader.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
@@ -7,7 +8,7 @@ import type { Json } from './json-schema.ts';
 
 /** The description of a model from which the page makes its form: `x-model` of the OpenAPI document. */
 export function describeModel(live: Generation, examples: Examples | undefined): Json {
-  const { name, version, manifest, signature, joinsRows } = live;
+  const { name, version, manifest, signature, joinsRows, preparation } = live;
   const { input, output, activation, description } = manifest;
   return {
     name,
@@ -21,6 +22,7 @@ export function describeModel(live: Generation, examples: Examples | undefined):
     activation,
     classes: predictionEncoderOf(live).labels,
     batching: joinsRows,
+    ...(preparation && { preparation: preparationDocument(preparation) }),
     ...(examples && { example: { features: examples.features } }),
   };
 }
