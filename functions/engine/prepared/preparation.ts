@@ -10,6 +10,8 @@ export interface TextPreparation {
   readonly tokenizer: string;
   /** Its display name, for errors. */
   readonly place: string;
+  /** The stamp that it must have: see `checkStamp`. Set if others can write to it. */
+  readonly stamp?: string;
   /** See `TokenizerOptions`. */
   readonly specialNames: 'text' | 'token';
   /** How tokens become entities, of a model that labels tokens. Default: `simple`. */
@@ -20,6 +22,8 @@ export interface TextPreparation {
 export interface PicturePreparation {
   readonly kind: 'picture';
   readonly settings: PictureSettings;
+  /** The order of the input's dimensions. Default: by its shape, and NCHW if that allows both. */
+  readonly layout?: 'NCHW' | 'NHWC';
   /** The colour under clear pixels. Default: alpha is dropped. */
   readonly background?: readonly [red: number, green: number, blue: number] | undefined;
 }

@@ -48,6 +48,7 @@ export async function loadGeneration(
   const { pool, start, lost } = openPool(files, options, telemetry);
   const opening = openPreparation(files, options, telemetry);
   opening?.catch(() => {});
+  for (const note of files.notes ?? []) telemetry.logger.info(note, { model: files.name });
   try {
     onPhase('loading');
     const { signature: engine, patched, rows: graph, external, weights } = await start();
