@@ -16,6 +16,7 @@ import { predicting } from './contract/predicting.ts';
 import { queue } from './contract/queue.ts';
 import { severalModels } from './contract/several-models.ts';
 import { tensorFlowServing } from './contract/tensorflow-serving.ts';
+import { textDialects } from './contract/text-dialects.ts';
 import { tritonClients } from './contract/triton-clients.ts';
 import { versionNumbers } from './contract/version-numbers.ts';
 import { vertex } from './contract/vertex.ts';
@@ -28,7 +29,10 @@ export function contract(kind: HostKind): void {
     for (const part of [openInferenceValues, openInferenceCompany, openInferenceLife]) part(kind);
     for (const part of [tensorFlowServing, vertex, openApi]) part(kind);
     // Its issuer listens on this machine's loopback, which a container does not reach.
-    if (kind !== 'image') access(kind);
+    if (kind !== 'image') {
+      access(kind);
+      textDialects(kind);
+    }
 
     // One server for parts that its state does not disturb: they compare its counts before and after.
     describe('the bundled model', { concurrency: 1 }, () => {
