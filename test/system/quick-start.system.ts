@@ -6,10 +6,14 @@ import { after, before, test } from 'node:test';
 import type { ErrorCode } from '../../functions/errors.ts';
 import { STATUS } from '../../functions/http/status.ts';
 import { blocks, DOCUMENTATION, readPage } from '../helpers/readme.ts';
+import { REFS } from '../text/refs.ts';
 import { checkLike } from './like.ts';
 import { run, type Served, serve } from './program.ts';
 
+/** Their lines are about models of texts. */
+const TEXT_PAGES = ['docs/api/openai.md', 'docs/api/text-embeddings.md'];
 let server: Served;
+let textServer: Served;
 const curlHome = mkdtempSync(join(tmpdir(), 'quick-start-'));
 // The lines run as typed: curl gets what the test needs from its own file of defaults.
 writeFileSync(join(curlHome, '.curlrc'), 'silent\nwrite-out = "%{stderr}%{http_code}"\n');
@@ -20,9 +24,11 @@ before(async () => {
     AIP_PREDICT_ROUTE: '/vertex/predict',
     AIP_HEALTH_ROUTE: '/vertex/health',
   });
+  const models = { MODEL_URI: join(REFS, 'models'), MODEL_NAME: 'text-embedding-bert' };
+  textServer = await serve(['scripts/start.ts'], models);
 });
 after(async () => {
-  await server.stop();
+  await Promise.all([server.stop(), textServer?.stop()]);
   rmSync(curlHome, { recursive: true });
 });
 
@@ -42,8 +48,10 @@ test('README and the pages of the dialects show curl lines', () => {
   assert.deepEqual([...new Set(found.map(({ page }) => page))].sort(), [
     'README.md',
     'docs/api/open-inference.md',
+    'docs/api/openai.md',
     'docs/api/rest.md',
     'docs/api/tensorflow-serving.md',
+    'docs/api/text-embeddings.md',
     'docs/clients.md',
     'docs/deploy/gke.md',
     'docs/deploy/vertex-ai.md',
@@ -53,7 +61,8 @@ test('README and the pages of the dialects show curl lines', () => {
 
 for (const [i, { page, text, shown }] of found.entries()) {
   test(`${page}: curl block ${i + 1} answers as shown: ${text.split('\n')[0]}`, async () => {
-    const typed = text.replaceAll('localhost:8080', `localhost:${server.port}`);
+    const { port } = TEXT_PAGES.includes(page) ? textServer : server;
+    const typed = text.replaceAll('localhost:8080', `localhost:${port}`);
     const { stdout, stderr, code } = await run('bash', ['-o', 'pipefail', '-c', typed], { CURL_HOME: curlHome });
     assert.equal(code, 0, stderr);
     const expected = shown
