@@ -7,6 +7,7 @@ import { createBodyReader } from '../../functions/routes/body-reader.ts';
 import { createBatchPredictRoutes } from '../../functions/routes/native/batch-predict.ts';
 import { createPredictRoutes } from '../../functions/routes/native/predict.ts';
 import { createOpenInferenceRoutes } from '../../functions/routes/open-inference/routes.ts';
+import { writeDocument } from '../../functions/routes/openapi/document.ts';
 import { createTensorFlowServingRoutes } from '../../functions/routes/tensorflow-serving/routes.ts';
 import { createVertexRoutes } from '../../functions/routes/vertex/routes.ts';
 import { type Answer, batch, call, linesOf, post } from '../helpers/calls.ts';
@@ -17,6 +18,7 @@ import { recordTelemetry } from '../helpers/telemetry.ts';
 const MODEL = 'image-classifier-resnet';
 const MAX_BODY_BYTES = 4_000_000;
 let host: { url: string };
+let live: Generation;
 const ends: (() => unknown)[] = [];
 after(async () => {
   for (const end of ends.reverse()) await end();
@@ -26,8 +28,8 @@ after(async () => {
 before(async () => {
   const t = { after: (end: () => unknown) => void ends.push(end) };
   const telemetry = recordTelemetry();
-  const generation = await loadPictures(t, pictureFiles(MODEL), {}, telemetry);
-  const repository = repositoryOf(generation);
+  live = await loadPictures(t, pictureFiles(MODEL), {}, telemetry);
+  const repository = repositoryOf(live);
   const parser = createBodyReader(new URL('../../functions/routes/body-thread.ts', import.meta.url));
   t.after(() => parser.close());
   const draining = new AbortController().signal;
@@ -167,6 +169,16 @@ test('a body that is no picture, and one above the limit, is refused', async () 
   const tiff = await send(Buffer.from('II*\0'), 'image/tiff');
   assert.equal(tiff.status, 415);
   assert.match(tiff.json().error, /application\/json or image\/jpeg or .*multipart\/form-data/);
+});
+
+test('the example of the OpenAPI document is predicted, and the document lists the media types', async () => {
+  const routes = [{ method: 'POST', path: '/predict' }] as const;
+  const { paths, components } = JSON.parse(writeDocument(routes, live));
+  const { content } = paths['/predict'].post.requestBody;
+  assert.deepEqual(Object.keys(content).slice(0, 2), ['application/json', 'image/jpeg']);
+  assert.ok('multipart/form-data' in content);
+  assert.equal(components.schemas.Features.anyOf[0].contentEncoding, 'base64');
+  assert.equal((await post(host, '/predict', content['application/json'].examples.row.value)).status, 200);
 });
 
 test('what is not base64 is refused with its place', async () => {

@@ -1,5 +1,6 @@
 /** A process that decodes pictures, one at a time, and resizes them for a model. */
 
+import { setPriority } from 'node:os';
 import type { SlottedTensor } from '../../engine/process/frame.ts';
 import { type LoadedProgram, serveFrames } from '../../engine/process/frame-loop.ts';
 import { ServingError } from '../../errors.ts';
@@ -7,6 +8,9 @@ import { decodePicture, loadLibrary } from '../../pictures/decode.ts';
 import { applyGeometry, checkGeometry } from '../../pictures/geometry.ts';
 import { CHANNELS, type Pixels } from '../../pictures/pixels.ts';
 import type { PictureOrder } from './picture-order.ts';
+
+/** Of the kernel's scale to 19. The serving process and the engines, whose work is short, do not wait for a picture. */
+const NICE = 10;
 
 async function load(order: PictureOrder): Promise<LoadedProgram> {
   await loadLibrary();
@@ -44,4 +48,5 @@ const results = (dims: readonly number[], pixels: Uint8Array, error: string): Sl
   { slot: 1, dtype: 'string', dims: [1], data: [error] },
 ];
 
+setPriority(NICE);
 await serveFrames((order) => load(order as PictureOrder));

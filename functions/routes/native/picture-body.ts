@@ -18,14 +18,16 @@ export function isPlainJson({ headers: { 'content-type': type } }: IncomingMessa
   return type === undefined || type === JSON_TYPE;
 }
 
+/** The media types of a body of `/predict` that the model takes; JSON is the first. */
+export const bodyTypesOf = ({ signature: { inputs } }: Pick<Generation, 'signature'>): readonly string[] =>
+  inputs.length === 1 && inputs[0]!.bytes === true ? BODY_TYPES : [JSON_TYPE];
+
 /**
  * The media type of a request, which the model takes.
  * @throws ServingError `UNSUPPORTED_MEDIA_TYPE` that lists what it takes
  */
-export function requireTypeFor({ signature: { inputs } }: Pick<Generation, 'signature'>, req: IncomingMessage): string {
-  const takesPicture = inputs.length === 1 && inputs[0]!.bytes === true;
-  return requireMediaType(req, takesPicture ? BODY_TYPES : [JSON_TYPE]);
-}
+export const requireTypeFor = (live: Pick<Generation, 'signature'>, req: IncomingMessage): string =>
+  requireMediaType(req, bodyTypesOf(live));
 
 /**
  * Reads a picture that is the body, or the file of a form.
