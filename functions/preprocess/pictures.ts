@@ -19,11 +19,13 @@ const RUN_TIMEOUT_MS = 20_000;
 
 /**
  * Starts the processes that decode pictures. Each picture is a run of its own.
+ * @param runTimeoutMs that a picture may take
  * @throws RunError if sharp does not load
  */
 export async function createPicturePreprocessor(
   { settings, background }: PicturePreparation,
   { capacity, maxQueueSize, onRestart }: PreprocessorOptions,
+  runTimeoutMs = RUN_TIMEOUT_MS,
 ): Promise<Preprocessor> {
   const { processes, limits, resizeBytes } = planPictures(capacity);
   const order: PictureOrder = { geometry: settings.geometry, background, limits, resizeBytes };
@@ -31,7 +33,7 @@ export async function createPicturePreprocessor(
     size: processes,
     order,
     spawn: () => spawnProgram(ENTRY),
-    runTimeoutMs: RUN_TIMEOUT_MS,
+    runTimeoutMs,
     ...(onRestart !== undefined && { onRestart }),
   });
   try {
@@ -52,7 +54,7 @@ export async function createPicturePreprocessor(
     signature: (engine) => ({ ...engine, inputs: [IMAGE] }),
     async prepare(feeds, terms, options) {
       const outcomes = await batcher.predict(feeds, terms, options);
-      return outcomes.map(rowOf);
+      return outcomes.map((outcome) => rowOf(outcome, runTimeoutMs));
     },
     sample: async () => undefined,
     depth: batcher.depth,
@@ -71,8 +73,8 @@ function runnerOf(pool: Pool): Runner {
   };
 }
 
-function rowOf(outcome: Outcome): PreparedRow {
-  if ('error' in outcome) return { error: describeFailure(outcome.error) };
+function rowOf(outcome: Outcome, runTimeoutMs: number): PreparedRow {
+  if ('error' in outcome) return { error: describeFailure(outcome.error, runTimeoutMs) };
   const [pixels, error] = outcome.outputs;
   const text = error!.data[0] as string;
   if (text !== '') return { error: new ServingError('INVALID_INPUT', text) };
@@ -80,12 +82,12 @@ function rowOf(outcome: Outcome): PreparedRow {
 }
 
 /** The batcher's words are about a model. */
-function describeFailure(error: ServingError): ServingError {
+function describeFailure(error: ServingError, runTimeoutMs: number): ServingError {
   const { code, cause } = error;
   if (!(cause instanceof RunError)) return error;
   const what =
     cause.fault === 'timed-out'
-      ? `the picture: it takes more than ${RUN_TIMEOUT_MS / 1000} s to decode and resize; send a smaller one`
+      ? `the picture: it takes more than ${runTimeoutMs / 1000} s to decode and resize; send a smaller one`
       : 'the picture: the process that decoded it ended';
   return new ServingError(code, what, { detail: cause.message, cause });
 }

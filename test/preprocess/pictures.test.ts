@@ -61,11 +61,12 @@ function logitsOf(outcome: Outcome): number[] {
 
 /** The processes of the tests below, which prepare pictures without a model. */
 let shared: Promise<Preprocessor> | undefined;
-const open = (memoryBytes?: number): Promise<Preprocessor> =>
-  createPicturePreprocessor(picturePreparation('image-classifier-resnet'), {
-    capacity: { cpus: 1, memoryBytes },
-    maxQueueSize: 100,
-  });
+const open = (memoryBytes?: number, runTimeoutMs?: number): Promise<Preprocessor> =>
+  createPicturePreprocessor(
+    picturePreparation('image-classifier-resnet'),
+    { capacity: { cpus: 1, memoryBytes }, maxQueueSize: 100 },
+    runTimeoutMs,
+  );
 after(async () => (await shared)?.close());
 
 async function prepare(file: Uint8Array, preprocessor?: Preprocessor) {
@@ -154,6 +155,37 @@ test('a process that is killed costs no picture', async (t) => {
     (await rows).map((row) => 'error' in row),
     [false, false],
   );
+});
+
+test('a picture that takes too long is refused, its process is replaced, and the next one is prepared', async (t) => {
+  const preprocessor = await open(undefined, 1500);
+  t.after(() => preprocessor.close());
+  process.kill(decoders().at(-1)!, 'SIGSTOP');
+  assert.match(
+    String(await prepare(pictureFile('jpeg-gray.jpg'), preprocessor)),
+    /^DEADLINE: the picture: it takes more than 1\.5 s to decode and resize; send a smaller one$/,
+  );
+  assert.notEqual(typeof (await prepare(pictureFile('jpeg-gray.jpg'), preprocessor)), 'string');
+});
+
+test('a server without sharp says so, and what to do, and leaves no process', async (t) => {
+  const hook = `import{registerHooks}from'node:module';registerHooks({resolve(name,context,next){if(name==='sharp')throw%20new%20Error('none');return%20next(name,context)}})`;
+  const { NODE_OPTIONS } = process.env;
+  process.env.NODE_OPTIONS = `--import=data:text/javascript,${hook}`;
+  t.after(() => {
+    if (NODE_OPTIONS === undefined) delete process.env.NODE_OPTIONS;
+    else process.env.NODE_OPTIONS = NODE_OPTIONS;
+  });
+  const before = decoders();
+  const message =
+    /no support for pictures: the package sharp does not load\. Install it, or build the image with PICTURES=on$/;
+  await assert.rejects(open(), { message });
+  assert.deepEqual(decoders(), before);
+  const files = pictureFiles('image-classifier-resnet');
+  await assert.rejects(loadPictures(t, files), {
+    code: 'MODEL_FAILED',
+    message: /model\.onnx: this server has no support/,
+  });
 });
 
 test('large pictures one after the other do not add up in memory', async (t) => {

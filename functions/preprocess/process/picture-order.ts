@@ -1,4 +1,4 @@
-import { type Capacity, SERVER_BYTES } from '../../engine/capacity.ts';
+import type { Capacity } from '../../engine/capacity.ts';
 import type { PicturePreparation } from '../../engine/prepared/preparation.ts';
 import { DEFAULT_LIMITS, type DecodeLimits } from '../../pictures/decode.ts';
 import type { Geometry } from '../../pictures/geometry.ts';
@@ -41,7 +41,7 @@ export function planPictures({ cpus, memoryBytes }: Capacity): {
   }
   const byMemory = Math.floor(memoryBytes / MEMORY_OF_PROCESS);
   const processes = Math.max(1, Math.min(MOST_PROCESSES, Math.floor(cpus), byMemory));
-  const each = Math.floor((Math.max(SERVER_BYTES, memoryBytes) * SHARE) / processes);
+  const each = Math.floor((memoryBytes * SHARE) / processes);
   return {
     processes,
     limits: { ...DEFAULT_LIMITS, pixels: Math.min(DEFAULT_LIMITS.pixels, Math.floor(each / BYTES_OF_PIXEL)) },
