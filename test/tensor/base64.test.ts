@@ -37,6 +37,13 @@ test('what is not base64 is refused with its place', () => {
     ['A', 'the text is not base64'],
     ['===', 'the text is not base64'],
     ['é', 'the text is not base64'],
+    // Node reads the lower byte of a character.
+    ['\u0141AAA', 'the text is not base64'],
+    ['AA=AAAAA', 'the text is not base64'],
+    ...['?AAA', 'A?', 'AA?', 'AAA?', 'AAAA AA', 'AAAAAA?A', 'AAAA\nAAAA'].map((text) => [
+      text,
+      'the text is not base64',
+    ]),
     ['data:image/png,AAAA', 'expected a data: URL that ends its head with ;base64 and a comma'],
     [`data:${'x'.repeat(300)};base64,AAAA`, 'expected a data: URL that ends its head with ;base64 and a comma'],
     [7, 'expected base64, or {"b64": base64}'],
