@@ -85,6 +85,7 @@ const RULES: Rules = {
       'onnx/proto/write.ts',
     ],
     'onnxruntime-node': ['engine/process/runtime.ts'],
+    '@fastify/busboy': ['routes/native/form-file.ts'],
     '@anush008/tokenizers': ['text/template.ts', 'text/tokenizer.ts'],
     '@google-cloud/functions-framework': ['index.ts'],
     '@google-cloud/logging-winston': ['telemetry/log/cloud-output.ts'],
