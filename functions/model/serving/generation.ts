@@ -231,7 +231,7 @@ function createMeteredBatcher(
   onMisfit: (reason: string) => void,
 ): Batcher {
   const { capacity, maxBatchSize, maxBatchBytes, batchDelayMs, maxQueueSize } = options;
-  const { maxBatchTokens = defaultBatchTokens(options) } = options;
+  const { maxBatchTokens = defaultBatchTokens(options.executionProviders) } = options;
   const runner = preparation?.kind === 'text' ? boundTokens(pool, maxBatchTokens) : pool;
   const recorder = metrics.model(name);
   const statistics = metrics.statistics.of(name, version);
@@ -266,7 +266,7 @@ function createMeteredBatcher(
   });
 }
 
-function defaultBatchTokens({ executionProviders }: EngineOptions): number {
+export function defaultBatchTokens(executionProviders: readonly string[]): number {
   return executionProviders.every((provider) => provider === 'cpu') ? CPU_BATCH_TOKENS : OTHER_BATCH_TOKENS;
 }
 
