@@ -22,7 +22,7 @@ export interface TextPreparation {
 export interface PicturePreparation {
   readonly kind: 'picture';
   readonly settings: PictureSettings;
-  /** The order of the input's dimensions. Default: by its shape, and NCHW if that allows both. */
+  /** The order of the dimensions of the model's input. Default: from its shape. */
   readonly layout?: 'NCHW' | 'NHWC' | undefined;
   /** The colour under clear pixels. Default: alpha is dropped. */
   readonly background?: readonly [red: number, green: number, blue: number] | undefined;
