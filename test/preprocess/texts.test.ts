@@ -10,7 +10,7 @@ import { initializer, model, node, value } from '../../functions/onnx/proto/buil
 import type { Entity } from '../../functions/text/entities.ts';
 import { descendants, kill } from '../helpers/descendants.ts';
 import { FATAL_TEXT, fatalNormalizer } from '../helpers/fatal-tokenizer.ts';
-import { writeModel } from '../helpers/models.ts';
+import { identity, writeModel } from '../helpers/models.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 import { loadText, predictTexts, type RowOutputs, rowsOf, stringTensor } from '../helpers/text-models.ts';
 import { until } from '../helpers/until.ts';
@@ -299,6 +299,17 @@ test('a tokenizer.json that ends the process which reads it fails the load with 
     code: 'MODEL_FAILED',
     message: /^cut\/tokenizer\.json does not load: the engine process ended: killed by SIGABRT/,
   });
+});
+
+test('a model that takes no token ids fails the load with the names of its inputs, and no process is left', async (t) => {
+  await shared;
+  const others = tokenizerPids();
+  const path = join(writeModel(folder, 'no-texts', identity()), 'model.onnx');
+  await assert.rejects(loadText(t, CLASSIFIER, { files: { path } }), {
+    code: 'MODEL_FAILED',
+    message: 'text-classifier/model.onnx: a model of texts has an input input_ids, and this one has x: export it again',
+  });
+  assert.deepEqual(tokenizerPids(), others);
 });
 
 test('entities of a text have labels, scores and the places of their characters', async (t) => {
