@@ -18,6 +18,13 @@ const LABELS: Partial<Record<TextTask, Record<string, string>>> = {
   classification: { 0: 'bad', 1: 'fair', 2: 'good' },
   reranking: { 0: 'LABEL_0' },
 };
+const NORMALIZING: readonly [file: string, text: string][] = [
+  [
+    'modules.json',
+    '[{"type":"models.Transformer","path":""},{"type":"models.Pooling","path":"1_Pooling"},{"type":"models.Normalize","path":"2"}]',
+  ],
+  ['1_Pooling/config.json', '{"pooling_mode_mean_tokens":true}'],
+];
 const MORE = [tensorSpec('tokens', 'int32', -1), tensorSpec('truncated', 'bool', -1)];
 /** Tokens that the model takes; a token is a word. */
 export const MAX_TOKENS = 8;
@@ -76,17 +83,7 @@ export function stubTexts(options: TextStubOptions = {}): TextStub {
         max_position_embeddings: MAX_TOKENS,
       }),
     ],
-    ...(options.normalizes === true
-      ? ([
-          [
-            'modules.json',
-            JSON.stringify([
-              { type: 'models.Pooling', path: '' },
-              { type: 'models.Normalize', path: '2' },
-            ]),
-          ],
-        ] as const)
-      : []),
+    ...(options.normalizes === true ? NORMALIZING : []),
   ]);
   const preparation: Preparation = {
     kind: 'text',
@@ -153,5 +150,5 @@ function textAt({ dims, data, dtype }: Tensor, row: number): string {
   if (dtype === 'string') return data[row] as string;
   const ids = Array.from((data as Int32Array).subarray(row * dims[1]!, (row + 1) * dims[1]!)).filter((id) => id !== -1);
   const spaces = ids.length - 1;
-  return 'a'.repeat(ids[0]! - spaces) + ' '.repeat(spaces);
+  return 'a'.repeat(Math.max(0, Math.min(ids[0]!, 1000) - spaces)) + ' '.repeat(spaces);
 }

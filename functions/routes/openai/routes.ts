@@ -95,7 +95,7 @@ async function sendEmbeddings(
   recorder: ModelRecorder,
 ): Promise<void> {
   const settings = requireTask(live, 'embedding');
-  const input = readInput(body.input, 'input', settings.maxLength.value);
+  const input = readInput(body.input, 'input', { maxLength: settings.maxLength.value });
   const read = createEmbeddingReader(live, settings, { dimensions, normalize: true });
   const write = isBase64 ? base64Of : numbersOf;
   const written = new Array<string>(input.rows);

@@ -15,7 +15,8 @@ export async function embed({ context, body, live, recorder, computeType }: Text
   const normalize = readFlag(body, 'normalize') ?? true;
   const read = createEmbeddingReader(live, settings, { dimensions: readCount(body, 'dimensions'), normalize });
   const options = { ...readTextOptions(body, settings), normalize };
-  const input = readInput(body.inputs, 'inputs', settings.maxLength.value);
+  const limits = { maxLength: settings.maxLength.value, truncate: options.truncate };
+  const input = readInput(body.inputs, 'inputs', limits);
   const written = new Array<string>(input.rows);
   const totals = await runTexts(live, input, options, context, recorder, (row, outputs, at) => {
     const data = read(outputs, at);

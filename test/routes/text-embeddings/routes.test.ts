@@ -258,6 +258,13 @@ const REFUSED: [title: string, path: string, body: unknown, status: number, erro
     422,
     'inputs[1]: the text has 9 tokens: expected at most 8',
   ],
+  [
+    'too many token ids that are not to be cut',
+    '/embed',
+    { inputs: [[1], [1, 2, 3, 4, 5, 6, 7, 8, 9]], truncate: false },
+    422,
+    'inputs[1]: 9 token ids: expected at most 8, because truncate is false',
+  ],
   ['no sentences', '/similarity', { inputs: { source_sentence: 'a' } }, 422, 'inputs.sentences: is missing'],
   [
     'a text that fails',
