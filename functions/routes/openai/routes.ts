@@ -29,8 +29,8 @@ interface OpenAiOptions {
 }
 
 /**
- * OpenAI's `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings). Its `GET /v1/models` and
- * `GET /v1/models/{name}` are routes of TensorFlow Serving, whose responses have the members of both.
+ * OpenAI's `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings). Its `GET /v1/models` is also a
+ * route of KServe, whose response has the members of both; `GET /v1/models/{name}` is that of TensorFlow Serving alone.
  */
 export function createOpenAiRoutes({ repository, parser, metrics, maxBodyBytes }: OpenAiOptions): Route[] {
   async function handle(context: RequestContext, bytes: Buffer): Promise<void> {

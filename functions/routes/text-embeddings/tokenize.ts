@@ -25,9 +25,10 @@ export async function tokenize({ context, body, live }: TextRequest): Promise<vo
     const chunk = texts.slice(first, first + CHUNK_ROWS);
     const admission = { bulk: texts.length > CHUNK_ROWS, begun: first > 0 };
     const tokens = await live.tokenize!(chunk, context.cancellation, { ...admission, text: { prompt } });
-    for (const [i, one] of tokens.entries()) written.push(writeTokens(before + chunk[i]!, one, keepsSpecial));
-    await turn();
-    if (context.cancellation.cancelled) return;
+    for (const [i, one] of tokens.entries()) {
+      written.push(await writeTokens(before + chunk[i]!, one, keepsSpecial));
+      if (context.cancellation.cancelled) return;
+    }
   }
   await sendRows(context, written, ['[', ']'], []);
 }
@@ -39,12 +40,20 @@ function promptOf({ prompts, defaultPrompt }: TextSettings, given: string | unde
   return name !== undefined && Object.hasOwn(known, name) ? known[name]! : '';
 }
 
-function writeTokens(text: string, { ids, tokens, offsets, special }: Tokens, keepsSpecial: boolean): string {
+/** Tokens that are written before other requests get their turn: they take about a millisecond. */
+const TURN_TOKENS = 2048;
+
+async function writeTokens(
+  text: string,
+  { ids, tokens, offsets, special }: Tokens,
+  keepsSpecial: boolean,
+): Promise<string> {
   const characters = /[\ud800-\udfff]/.test(text) ? Array.from(text) : undefined;
   const slice = (start: number, stop: number): string =>
     characters === undefined ? text.slice(start, stop) : characters.slice(start, stop).join('');
   const written: string[] = [];
   for (const [i, id] of ids.entries()) {
+    if (i % TURN_TOKENS === TURN_TOKENS - 1) await turn();
     const [start, stop] = offsets[i]!;
     if (!special[i]) {
       written.push(JSON.stringify({ id, text: slice(start, stop), special: false, start, stop }));
