@@ -126,24 +126,24 @@ function run(
   failing: string | undefined,
   options: PreprocessOptions['text'],
 ): Outcome[] {
-  return Array.from({ length: rows }, (_, row): Outcome => {
-    const texts = tensors.map((tensor) => textAt(tensor, row));
-    if (texts.includes(failing ?? '\0')) {
-      return { rows: 1, error: new ServingError('INVALID_INPUT', 'the text is not liked') };
-    }
-    const words = wordsOf(texts[0]!);
-    if (words > MAX_TOKENS && options?.truncate === false) {
-      return { rows: 1, error: new ServingError('INVALID_INPUT', `the text has ${words} tokens: expected at most 8`) };
-    }
-    const values = outputOf(texts);
-    const outputs: Tensor[] = [
-      { dtype: 'float32', dims: [1, values.length], data: Float32Array.from(values) },
-      { dtype: 'int32', dims: [1], data: Int32Array.of(Math.min(words, MAX_TOKENS)) },
-      { dtype: 'bool', dims: [1], data: Uint8Array.of(words > MAX_TOKENS ? 1 : 0) },
-    ];
-    return { rows: 1, outputs, first: 0 };
+  const all = Array.from({ length: rows }, (_, row) => tensors.map((tensor) => textAt(tensor, row)));
+  const words = all.map(([first]) => wordsOf(first!));
+  const values = all.map(outputOf);
+  // As of a shared run: each row is one of the outputs.
+  const outputs: Tensor[] = [
+    { dtype: 'float32', dims: [rows, values[0]!.length], data: Float32Array.from(values.flat()) },
+    { dtype: 'int32', dims: [rows], data: Int32Array.from(words, (count) => Math.min(count, MAX_TOKENS)) },
+    { dtype: 'bool', dims: [rows], data: Uint8Array.from(words, (count) => (count > MAX_TOKENS ? 1 : 0)) },
+  ];
+  return all.map((texts, row): Outcome => {
+    if (texts.includes(failing ?? '\0')) return refused('the text is not liked');
+    const count = words[row]!;
+    if (count <= MAX_TOKENS || options?.truncate !== false) return { rows: 1, outputs, first: row };
+    return refused(`the text has ${count} tokens: expected at most 8`);
   });
 }
+
+const refused = (message: string): Outcome => ({ rows: 1, error: new ServingError('INVALID_INPUT', message) });
 
 /** A text; of token ids, one with as many words, and as many characters as the first id. */
 function textAt({ dims, data, dtype }: Tensor, row: number): string {

@@ -323,8 +323,10 @@ test('errors of the model and of its queue have the statuses of text-embeddings-
     ['NOT_READY', 503, 'unhealthy'],
   ] as const) {
     const beforeRun = () => Promise.reject(new ServingError(code, 'no', { retryAfter: 3 }));
-    const { send } = await start(t, { beforeRun });
+    const { send, telemetry } = await start(t, { beforeRun });
     const answer = await send('/embed', { inputs: 'a' });
+    const counted = `http_requests_total{route="/embed",method="POST",status="${status}"} 1`;
+    assert.ok(telemetry.metrics.render().text.includes(counted), counted);
     assert.deepEqual([answer.status, answer.json().error_type, answer.json().code], [status, type, code]);
     assert.equal(answer.headers.get('retry-after'), '3');
   }
