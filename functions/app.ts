@@ -14,7 +14,7 @@ import { createRouter, type RequestHandler, type Route } from './http/router.ts'
 import { createStore, type ModelStore } from './model/fetch/store.ts';
 import { createRefresher } from './model/repository/refresher.ts';
 import { createRepository, type Repository } from './model/repository/repository.ts';
-import type { Generation } from './model/serving/generation.ts';
+import { defaultBatchTokens, type Generation } from './model/serving/generation.ts';
 import type { Model } from './model/serving/model.ts';
 import { type BodyReader, createBodyReader } from './routes/body-reader.ts';
 import { createBatchPredictRoutes } from './routes/native/batch-predict.ts';
@@ -183,7 +183,7 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
       onGpu,
       maxQueueSize: config.MAX_QUEUE_SIZE,
       maxBatchSize: config.MAX_BATCH_SIZE,
-      maxBatchTokens: config.MAX_BATCH_TOKENS,
+      maxBatchTokens: config.MAX_BATCH_TOKENS ?? defaultBatchTokens(config.EXECUTION_PROVIDERS),
     }),
     ...createOpenAiRoutes(predicting),
     ...createTensorFlowServingRoutes(predicting),

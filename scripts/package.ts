@@ -2,7 +2,7 @@
  * npm runs this when it packs the package: `prepack` and `postpack` of package.json. The archive is what is published: `npm publish` of
  * the folder would send the dependencies of the repository to the registry.
  *
- * The packed package has one dependency. `dist/node_modules` has the others that the bundles load: onnxruntime-node without its install
+ * The packed package has the dependencies of `INSTALLED`, and sharp. `dist/node_modules` has the others that the bundles load: onnxruntime-node without its install
  * script, which fetches CUDA's libraries from NuGet on Linux, and without the platforms on which this server does not run. So an
  * install runs no script, with any version of npm, and downloads nothing besides packages of npm's registry.
  */
@@ -28,8 +28,8 @@ const MANIFEST = join(ROOT, 'package.json');
 /** The repository's package.json, while npm packs. */
 const SAVED = join(ROOT, 'package.json.bak');
 const COPIED = ['onnxruntime-node', '@google-cloud/logging-winston'];
-/** Its binary is a package for each platform, of which npm installs the right one. */
-const INSTALLED = '@node-rs/crc32';
+/** Their binaries are a package for each platform, of which npm installs the right one; as those of sharp, which is optional. */
+const INSTALLED = ['@node-rs/crc32', '@anush008/tokenizers'];
 /** Loaded by the function alone, and must be the instance that the framework's command line runs: the package of a function has it. */
 const FRAMEWORK = '@google-cloud/functions-framework';
 const PLATFORMS = ['linux/x64', 'linux/arm64', 'darwin/arm64'];
@@ -75,7 +75,7 @@ function publishedManifest(): object {
   return {
     ...manifest,
     os: [...new Set(PLATFORMS.map((platform) => platform.split('/')[0]))],
-    dependencies: { [INSTALLED]: dependencies[INSTALLED] },
+    dependencies: Object.fromEntries(INSTALLED.map((name) => [name, dependencies[name]])),
     peerDependencies: { [FRAMEWORK]: `^${dependencies[FRAMEWORK]}` },
     peerDependenciesMeta: { [FRAMEWORK]: { optional: true } },
   };

@@ -1,11 +1,11 @@
 /**
- * `node scripts/runtime-modules.ts FOLDER`: copies the packages that the bundle of the container loads at run time into
+ * `node scripts/runtime-modules.ts [--pictures off] FOLDER`: copies the packages that the bundle of the container loads at run time into
  * FOLDER/node_modules: those outside the bundle, and their dependencies by the lock file.
  */
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readCommandLine } from './command-line.ts';
-import { CONTAINER_EXTERNALS } from './externals.ts';
+import { CONTAINER_EXTERNALS, PICTURE_EXTERNALS } from './externals.ts';
 
 interface LockedPackage {
   readonly dependencies?: Record<string, string>;
@@ -57,11 +57,11 @@ function resolve(lock: Lock, from: string, name: string): string | undefined {
   }
 }
 
-/** Whether a file of a package is copied: types, source maps and texts are not; licences are. */
+/** Whether a file of a package is copied: types, source maps, sources of native parts and texts are not; licences are. */
 export function isRuntimeFile(path: string): boolean {
   const name = basename(path);
   if (/^(licen[sc]e|notice|copying)/i.test(name)) return true;
-  return !name.startsWith('.') && !/\.(map|[cm]?ts|md|markdown|flow|tsbuildinfo)$/i.test(name);
+  return !name.startsWith('.') && !/\.(map|[cm]?ts|md|markdown|flow|tsbuildinfo|cc|h|gyp|rs|toml)$/i.test(name);
 }
 
 /** Copies the packages `names` and their dependencies, by the lock file of `root`, into `target`/node_modules. */
@@ -78,10 +78,24 @@ export function copyPackages(root: string, target: string, names: readonly strin
   }
 }
 
+/**
+ * The packages that a container needs.
+ * @param pictures `on` or `off`: whether it serves models of pictures
+ * @throws Error for anything else
+ */
+export function packagesOf(pictures: string): string[] {
+  if (pictures === 'on') return CONTAINER_EXTERNALS;
+  if (pictures !== 'off') throw new Error(`PICTURES: expected on or off, got ${pictures}`);
+  return CONTAINER_EXTERNALS.filter((name) => !PICTURE_EXTERNALS.includes(name));
+}
+
 if (import.meta.main) {
   const usage = `node scripts/runtime-modules.ts: copies the packages that the container's bundle loads into FOLDER/node_modules.
 
-Usage: node scripts/runtime-modules.ts FOLDER`;
-  const target = readCommandLine(usage, {}, [1, 1]).positionals[0]!;
-  copyPackages(join(import.meta.dirname, '..'), target, CONTAINER_EXTERNALS);
+Usage: node scripts/runtime-modules.ts [--pictures off] FOLDER
+
+  --pictures   off leaves out what only models of pictures need; default on`;
+  const { values, positionals } = readCommandLine(usage, { pictures: { type: 'string', default: 'on' } }, [1, 1]);
+  const names = packagesOf(values.pictures);
+  copyPackages(join(import.meta.dirname, '..'), positionals[0]!, names);
 }

@@ -85,6 +85,7 @@ const RULES: Rules = {
       'onnx/proto/write.ts',
     ],
     'onnxruntime-node': ['engine/process/runtime.ts'],
+    '@fastify/busboy': ['routes/native/form-file.ts'],
     '@anush008/tokenizers': ['text/template.ts', 'text/tokenizer.ts'],
     '@google-cloud/functions-framework': ['index.ts'],
     '@google-cloud/logging-winston': ['telemetry/log/cloud-output.ts'],
@@ -140,6 +141,8 @@ const RULES: Rules = {
     // onnxruntime reads this one variable itself, from the environment, when it loads.
     'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
     'cli/optimize/optimizer.ts': ".ORT_DISABLE_TELEMETRY = '1';",
+    // The tokenizers read this one themselves, before their first run.
+    'preprocess/process/text-worker.ts': ".RAYON_NUM_THREADS = '1';",
   },
   outside: {
     'cli/prices/prices.ts: cli/prices/prices.json': 'data, which the build puts into the bundle',

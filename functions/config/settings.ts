@@ -223,10 +223,10 @@ export const SETTINGS = {
     'Most bytes of the inputs of one run, and of its outputs; a row with more runs alone. Unset: a 64th of the memory limit, at least 1 MiB and at most 32 MiB.',
   ),
   MAX_BATCH_TOKENS: setting(
-    '16384',
-    integer(1, 2 ** 24),
+    '',
+    optional(integer(1, 2 ** 24)),
     'a number, 1 to 16777216',
-    'Most tokens of texts in one run: its texts times the longest of them. A text with more runs alone.',
+    'Most tokens of texts in one run: its texts times the longest of them. A text with more runs alone. Unset: 1024 on CPUs, 16384 with other execution providers.',
   ),
   BATCH_DELAY_MS: setting(
     '0',

@@ -30,8 +30,11 @@ type Library = typeof import('sharp')['default'];
 
 let loaded: Promise<Library> | undefined;
 
-/** Loads sharp on the first call, turns the other loaders off, and keeps it to one thread and no cache. */
-function load(): Promise<Library> {
+/**
+ * Loads sharp on the first call, turns the other loaders off, and keeps it to one thread and no cache.
+ * @throws ServingError `UNSUPPORTED` if sharp is not installed
+ */
+export function loadLibrary(): Promise<Library> {
   loaded ??= import('sharp').then(
     ({ default: library }) => {
       library.block({ operation: ['VipsForeignLoad'] });
@@ -42,9 +45,9 @@ function load(): Promise<Library> {
     },
     (cause) => {
       loaded = undefined;
-      throw new ServingError('UNSUPPORTED', 'pictures are not supported here: the package sharp is not installed', {
-        cause,
-      });
+      const message =
+        'this server has no support for pictures: the package sharp does not load. Install it, or build the image with PICTURES=on';
+      throw new ServingError('UNSUPPORTED', message, { cause });
     },
   );
   return loaded;
@@ -64,7 +67,7 @@ export async function decodePicture(bytes: Uint8Array, options: DecodeOptions = 
     throw new ServingError('INVALID_INPUT', `the picture: expected JPEG, PNG, WebP, GIF or AVIF, found ${found.name}`);
   }
   const { format } = found;
-  const library = await load();
+  const library = await loadLibrary();
   const limits = options.limits ?? DEFAULT_LIMITS;
   // The header is read without the library's limit: its error would not name the size.
   const read = (limitInputPixels: number | false): Sharp =>

@@ -47,6 +47,15 @@ export function resizedSize(size: Size, image: { width: number; height: number }
   return wide ? { width: newLong, height: newShort } : { width: newShort, height: newLong };
 }
 
+/**
+ * The width and height of every result of {@link applyGeometry}.
+ * @returns undefined if they depend on the picture
+ */
+export function fixedSize({ resize, crop, pad }: Geometry): { width: number; height: number } | undefined {
+  if (pad !== undefined || crop !== undefined) return pad ?? crop;
+  return resize?.size.kind === 'exact' ? { width: resize.size.width, height: resize.size.height } : undefined;
+}
+
 function planGeometry(geometry: Geometry, image: { width: number; height: number }): Plan {
   const size = geometry.resize === undefined ? image : resizedSize(geometry.resize.size, image);
   const crop = geometry.crop ?? size;

@@ -1,4 +1,6 @@
+import { convolveColumns, convolveRows, PRECISION_BITS, type Weights } from './convolve.ts';
 import { CHANNELS, type Pixels } from './pixels.ts';
+import { simd } from './simd.ts';
 
 /** The filters of Pillow, by the names that Pillow gives them. */
 export type Filter = 'nearest' | 'box' | 'bilinear' | 'hamming' | 'bicubic' | 'lanczos';
@@ -10,20 +12,6 @@ export interface Window {
   width: number;
   height: number;
 }
-
-/** Where the pixels of a resized picture come from, for a range of its columns or rows. */
-interface Weights {
-  /** The first source index of each output index, and how many follow it. */
-  first: Int32Array;
-  count: Int32Array;
-  /** Fixed-point weights, `stride` for each output index. */
-  values: Int32Array;
-  stride: number;
-}
-
-/** Bits behind the point of a weight: an int32 less 8 bits of the pixel and 2 bits for overshoot (Pillow's Resample.c). */
-const PRECISION_BITS = 22;
-const HALF = 1 << (PRECISION_BITS - 1);
 
 const sinc = (x: number): number => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
 
@@ -149,6 +137,8 @@ function nearest(from: number, to: number, start: number, count: number): Int32A
   return indexes;
 }
 
+const scalar = { convolveRows, convolveColumns };
+
 /**
  * Two passes, each rounded to uint8; a pass that keeps the size is left out. The rows' widths change first, unless the
  * height shrinks, and by more than the width: that is the order of Pillow 13, and the results differ by one level.
@@ -163,6 +153,7 @@ function convolve(
     size.width === image.width ? undefined : weigh(image.width, size.width, filter, window.left, window.width);
   const down =
     size.height === image.height ? undefined : weigh(image.height, size.height, filter, window.top, window.height);
+  const { convolveRows, convolveColumns } = simd() ?? scalar;
   const columns = reach(across, window.left, window.width);
   const rows = reach(down, window.top, window.height);
   if (!shrinksDownFirst(image, size) || across === undefined) {
@@ -234,50 +225,4 @@ function weigh(from: number, to: number, filter: Exclude<Filter, 'nearest'>, sta
     weights.count[i] = taps;
   }
   return weights;
-}
-
-/** Each row by itself: the width becomes that of the weights. @param firstColumn the source column that `image` begins with */
-function convolveRows(image: Pixels, firstColumn: number, weights: Weights): Pixels {
-  const { first, count, values, stride } = weights;
-  const { data, width, height } = image;
-  const result = new Uint8ClampedArray(height * first.length * CHANNELS);
-  let to = 0;
-  for (let y = 0; y < height; y++) {
-    const base = y * width - firstColumn;
-    for (let x = 0; x < first.length; x++) {
-      let red = HALF;
-      let green = HALF;
-      let blue = HALF;
-      let from = (base + first[x]!) * CHANNELS;
-      const end = x * stride + count[x]!;
-      for (let k = x * stride; k < end; k++, from += CHANNELS) {
-        const weight = values[k]!;
-        red = (red + Math.imul(data[from]!, weight)) | 0;
-        green = (green + Math.imul(data[from + 1]!, weight)) | 0;
-        blue = (blue + Math.imul(data[from + 2]!, weight)) | 0;
-      }
-      result[to++] = red >> PRECISION_BITS;
-      result[to++] = green >> PRECISION_BITS;
-      result[to++] = blue >> PRECISION_BITS;
-    }
-  }
-  return { data: new Uint8Array(result.buffer), width: first.length, height };
-}
-
-/** Rows are added up whole, so that memory is read in order. @param firstRow the source row that `image` begins with */
-function convolveColumns(image: Pixels, firstRow: number, weights: Weights): Pixels {
-  const { first, count, values, stride } = weights;
-  const length = image.width * CHANNELS;
-  const result = new Uint8ClampedArray(first.length * length);
-  const sums = new Int32Array(length);
-  for (let y = 0; y < first.length; y++) {
-    sums.fill(HALF);
-    for (let k = 0; k < count[y]!; k++) {
-      const weight = values[y * stride + k]!;
-      const from = (first[y]! - firstRow + k) * length;
-      for (let x = 0; x < length; x++) sums[x] = sums[x]! + Math.imul(image.data[from + x]!, weight);
-    }
-    for (let x = 0; x < length; x++) result[y * length + x] = sums[x]! >> PRECISION_BITS;
-  }
-  return { data: new Uint8Array(result.buffer), width: image.width, height: first.length };
 }

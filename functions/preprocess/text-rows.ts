@@ -1,4 +1,3 @@
-import type { Feeds } from '../engine/batch-rows.ts';
 import { META, NOT_NORMALIZED } from '../engine/prepared/text-meta.ts';
 import { ServingError } from '../errors.ts';
 import { listNames, shorten } from '../shorten.ts';
@@ -59,11 +58,7 @@ export function toRow(tokens: RowTokens, options: RowOptions): PreparedRow {
  * @param tensor int32 `[rows, length]`, padded with -1 at the end
  * @param vocabularySize ids are below it
  */
-export function givenIds(
-  { dims, data }: Tensor,
-  maxLength: number,
-  vocabularySize: number,
-): (RowTokens | ServingError)[] {
+export function idRows({ dims, data }: Tensor, vocabularySize: number, options: RowOptions): PreparedRow[] {
   const [rows, length] = dims as [number, number];
   const values = data as Int32Array;
   return Array.from({ length: rows }, (_, row) => {
@@ -72,11 +67,12 @@ export function givenIds(
     const given = end === -1 ? own : own.subarray(0, end);
     const foreign = own.findIndex((id, i) => (i < given.length ? id < 0 || id >= vocabularySize : id !== -1));
     if (foreign !== -1) {
-      const message = `the token id ${own[foreign]} at ${foreign} is not of the vocabulary: expected 0 to ${vocabularySize - 1}`;
-      return new ServingError('INVALID_INPUT', message);
+      const expected = `expected 0 to ${vocabularySize - 1}`;
+      return invalid(`the token id ${own[foreign]} at ${foreign} is not of the vocabulary: ${expected}`);
     }
-    const ids = given.subarray(0, maxLength);
-    return { ids, types: new Uint8Array(ids.length), untruncatedLength: given.length, promptLength: 0 };
+    const ids = given.subarray(0, options.maxLength);
+    const types = new Uint8Array(ids.length);
+    return toRow({ ids, types, untruncatedLength: given.length, promptLength: 0 }, options);
   });
 }
 
@@ -97,6 +93,3 @@ export function promptOf(name: string | undefined, prompts: Readonly<Record<stri
 export function invalid(message: string): { readonly error: ServingError } {
   return { error: new ServingError('INVALID_INPUT', message) };
 }
-
-/** Feeds of a request, if rows have these tensors. */
-export const feedsOf = (tensors: readonly Tensor[]): Feeds => ({ tensors, rows: tensors[0]!.dims[0]! });

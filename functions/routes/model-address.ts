@@ -24,10 +24,15 @@ export function createAdmit(
   pressure = memoryPressure,
   bodies: Pick<BodyBudget, 'used'> = processBudget,
 ): (context: RequestContext) => ServingError | undefined {
-  return ({ params: { name, version }, cancellation }) =>
-    (bodies.used > 0 ? pressure() : undefined) ??
-    repository.loaded(name, version && canonicalVersion(version))?.refuse(cancellation);
+  return (context) =>
+    (bodies.used > 0 ? pressure() : undefined) ?? loadedAt(repository, context)?.refuse(context.cancellation);
 }
+
+/** The generation of the model that the path names, if it is loaded. */
+export const loadedAt = (
+  repository: Pick<Repository, 'loaded'>,
+  { params: { name, version } }: Named,
+): Generation | undefined => repository.loaded(name, version && canonicalVersion(version));
 
 type Named = Pick<RequestContext, 'params'>;
 

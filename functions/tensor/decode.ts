@@ -1,30 +1,41 @@
 import { ServingError } from '../errors.ts';
 import { describe, FILLS, type Fill, type Leaf, type Place } from './fill.ts';
 import { isArray, type JsonValue, MAX_DEPTH } from './json/reader.ts';
-import { DTYPES, type DType, elementCount, type Tensor, type TensorData, type TensorSpec } from './tensor.ts';
+import {
+  DTYPES,
+  type DType,
+  type ElementType,
+  elementCount,
+  elementTypeOf,
+  type Tensor,
+  type TensorData,
+  type TensorSpec,
+} from './tensor.ts';
 
 /**
  * Converts JSON arrays with the nesting of `shape`, row-major, to a tensor; a bare scalar for rank 0. A `-1` in `shape` accepts
  * any length, which must be the same in all arrays of that level. The tensor's dims are the lengths found; 0 below an empty array.
  *
- * Only `bool` takes booleans. Only `string` takes strings, but floats take "NaN", "Infinity" and "-Infinity". Integers
- * may be written as 1.0 or 1e3. A number out of the range of its dtype, and a fraction for an integer, is refused.
+ * Only `bool` takes booleans. Only `string` takes strings, and `bytes` takes base64 (see `bytesOf`); but floats take "NaN",
+ * "Infinity" and "-Infinity". Integers may be written as 1.0 or 1e3. A number out of the range of its dtype, and a fraction for an
+ * integer, is refused.
  *
  * @param path the place of `value` in the caller's input, for errors: `features`
  * @throws ServingError INVALID_INPUT with the path of the first bad element: `features[0][3]`
  */
-export function decodeNested(value: JsonValue, dtype: DType, shape: readonly number[], path: string): Tensor {
+export function decodeNested(value: JsonValue, type: ElementType, shape: readonly number[], path: string): Tensor {
+  const dtype = dtypeOf(type);
   if (shape.length === 1 && isArray(value) && (shape[0] === -1 || shape[0] === value.length)) {
     const data = DTYPES[dtype].make(value.length);
-    FILLS[dtype](value, data, 0, (offset) => `${path}[${offset}]`);
+    FILLS[type](value, data, 0, (offset) => `${path}[${offset}]`);
     return { dtype, dims: [value.length], data };
   }
   const dims = measure(value, shape);
   const place: Place = (offset) => path + indexText(offset, dims);
   if (dims.length > 0) checkNesting(value, { shape, dims, trail: [], path }, 0);
   const data = DTYPES[dtype].make(elementCount(dims));
-  if (dims.length > 0) fillNested(value as Leaf, FILLS[dtype], dims.length, data, 0, place);
-  else FILLS[dtype]([value], data, 0, place);
+  if (dims.length > 0) fillNested(value as Leaf, FILLS[type], dims.length, data, 0, place);
+  else FILLS[type]([value], data, 0, place);
   return { dtype, dims, data };
 }
 
@@ -35,10 +46,12 @@ export function decodeNested(value: JsonValue, dtype: DType, shape: readonly num
  * @param path the place of `value` in the caller's input, for errors
  * @throws ServingError INVALID_INPUT as `decodeNested` does
  */
-export function decodeInput(value: JsonValue, { dtype, shape, anyRank }: TensorSpec, path: string): Tensor {
-  if (anyRank) return decodeNested(value, dtype, new Array<number>(depthOf(value)).fill(-1), path);
+export function decodeInput(value: JsonValue, spec: TensorSpec, path: string): Tensor {
+  const { shape, anyRank } = spec;
+  const type = elementTypeOf(spec);
+  if (anyRank) return decodeNested(value, type, new Array<number>(depthOf(value)).fill(-1), path);
   const boxed = shape.length === 0 && isArray(value) && value.length === 1 && !isArray(value[0]);
-  return boxed ? decodeNested(value[0]!, dtype, shape, `${path}[0]`) : decodeNested(value, dtype, shape, path);
+  return boxed ? decodeNested(value[0]!, type, shape, `${path}[0]`) : decodeNested(value, type, shape, path);
 }
 
 /** How many arrays deep a value is nested, by the first element of each array; 0 for a value that is not an array. */
@@ -59,25 +72,28 @@ export function depthOf(value: JsonValue): number {
  * @param path the place of `value` in the caller's input, for errors: `inputs[0].data`
  * @throws ServingError INVALID_INPUT for invalid dims, a wrong number of elements, or a bad element
  */
-export function decodeFlat(value: JsonValue, dtype: DType, dims: readonly number[], path: string): Tensor {
+export function decodeFlat(value: JsonValue, type: ElementType, dims: readonly number[], path: string): Tensor {
   if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
     throw invalid(path, `expected a shape of integers from 0 on, got [${dims.slice(0, 16).map(describe).join(',')}]`);
   }
   if (dims.length > MAX_DEPTH) throw invalid(path, `expected at most ${MAX_DEPTH} dimensions, got ${dims.length}`);
   if (!isArray(value)) {
-    if (dims.length === 0) return decodeNested(value, dtype, dims, path);
+    if (dims.length === 0) return decodeNested(value, type, dims, path);
     throw invalid(path, `expected an array of values, got ${describe(value)}`);
   }
-  if (dims.length > 1 && isArray(value[0])) return decodeNested(value, dtype, dims, path);
+  if (dims.length > 1 && isArray(value[0])) return decodeNested(value, type, dims, path);
   // A product beyond 2^53 may be rounded, but no array has so many elements.
   const count = dims.includes(0) ? 0 : elementCount(dims);
   if (value.length !== count) {
     throw invalid(path, `expected ${countText(count, 1)} for shape [${dims.join(',')}], got ${value.length}`);
   }
+  const dtype = dtypeOf(type);
   const data = DTYPES[dtype].make(count);
-  FILLS[dtype](value, data, 0, (offset) => `${path}[${offset}]`);
+  FILLS[type](value, data, 0, (offset) => `${path}[${offset}]`);
   return { dtype, dims: [...dims], data };
 }
+
+const dtypeOf = (type: ElementType): DType => (type === 'bytes' ? 'string' : type);
 
 /** The dims of a nested value, from the first array of each level. */
 function measure(value: JsonValue, shape: readonly number[]): number[] {

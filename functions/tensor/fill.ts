@@ -1,8 +1,9 @@
 import { ServingError } from '../errors.ts';
 import { shorten } from '../shorten.ts';
+import { bytesOf } from './base64.ts';
 import { BEYOND_DOUBLE } from './json/number.ts';
 import { isArray, type JsonValue } from './json/reader.ts';
-import { type DType, float16View, type NumericData, type TensorData } from './tensor.ts';
+import { type DType, type ElementType, float16View, type NumericData, type TensorData } from './tensor.ts';
 
 /** The path of the element at a row-major offset, as the caller would write it; called for an error only. */
 export type Place = (offset: number) => string;
@@ -27,8 +28,8 @@ const RANGES = {
 
 const LARGEST = { float16: '65504', float32: '3.4028235e38', float64: '1.7976931348623157e308' } as const;
 
-/** The conversion of JSON values to each dtype. It refuses a value that the dtype cannot represent with INVALID_INPUT. */
-export const FILLS: Readonly<Record<DType, Fill>> = {
+/** The conversion of JSON values to each type of elements. It refuses a value that the type cannot represent with INVALID_INPUT. */
+export const FILLS: Readonly<Record<ElementType, Fill>> = {
   float16: fillFloat16,
   float32: fillFloat32,
   float64: fillFloat64,
@@ -42,6 +43,7 @@ export const FILLS: Readonly<Record<DType, Fill>> = {
   uint64: fillBigInteger('uint64'),
   bool: fillBool,
   string: fillString,
+  bytes: fillBytes,
 };
 
 function fillFloat32(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
@@ -155,6 +157,11 @@ function fillString(leaf: Leaf, data: TensorData, offset: number, place: Place):
     checkText(given, () => place(offset + i));
     into[offset + i] = given;
   }
+}
+
+function fillBytes(leaf: Leaf, data: TensorData, offset: number, place: Place): void {
+  const into = data as string[];
+  for (let i = 0; i < leaf.length; i++) into[offset + i] = bytesOf(leaf[i]!, () => place(offset + i));
 }
 
 /**

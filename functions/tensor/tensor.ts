@@ -48,6 +48,8 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** The model leaves the rank open, and accepts any: `shape` is empty then. Without this, an empty shape is rank 0. */
   readonly anyRank?: true;
+  /** The elements of a string input are bytes, such as those of a picture: each as a text of one character (U+0000 to U+00FF) a byte. */
+  readonly bytes?: true;
   /** The names of an input's dimensions in the model; null for one without a name. Absent if none has a name. */
   readonly dimNames?: readonly (string | null)[];
   /** Of an output of strings: each is a JSON text, which the native contract has as JSON; other dialects have the string. */
@@ -59,6 +61,13 @@ export interface Signature {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
 }
+
+/** How a caller's elements are read: as values of a dtype, or as bytes: see `TensorSpec.bytes`. */
+export type ElementType = DType | 'bytes';
+
+/** How the elements of an input are read. */
+export const elementTypeOf = ({ dtype, bytes }: Pick<TensorSpec, 'dtype' | 'bytes'>): ElementType =>
+  bytes === true ? 'bytes' : dtype;
 
 interface DTypeInfo {
   /** Bytes of an element; 0 for strings, whose size varies. */

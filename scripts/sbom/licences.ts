@@ -4,6 +4,8 @@ import type { Lock } from './packages.ts';
 import { nameOf } from './packages.ts';
 
 const LINE = '-'.repeat(80);
+/** https://www.gnu.org/licenses/ */
+const TEXTS = join(import.meta.dirname, 'texts');
 const IS_LICENCE = /^(licen[sc]e|notice|copying)([.-](md|markdown|txt|mit|apache|bsd))*$/i;
 
 const INTRODUCTION = `The licences of the packages that are part of this software, each text with the packages that it is of.
@@ -22,7 +24,7 @@ const OWNERS: Readonly<Record<string, string>> = {
 
 /**
  * The licence texts of the packages in these folders of `root`, equal texts once.
- * @throws Error if a package has no licence file, and its licence is none of MIT, Apache-2.0 and BSD-3-Clause.
+ * @throws Error if a package has no licence file, and its licence is none of MIT, Apache-2.0, BSD-3-Clause and LGPL-3.0-or-later.
  */
 export function licenceTexts(root: string, lock: Lock, folders: readonly string[]): string {
   const texts = [...new Set(folders)].sort().flatMap((folder) => {
@@ -54,6 +56,11 @@ function oneText(root: string, folder: string, license: string): string {
   if (license === 'Apache-2.0') return readFileSync(join(root, 'LICENSE'), 'utf8').trim();
   if (license === 'MIT') return `MIT License\n\nCopyright (c) ${ownerOf(root, folder)}\n\n${MIT}`;
   if (license === 'BSD-3-Clause') return `Copyright (c) ${ownerOf(root, folder)}\n\n${BSD}`;
+  // The package of libvips: its README lists the libraries in it, with their licences.
+  if (license === 'LGPL-3.0-or-later') {
+    const texts = [join(root, folder, 'README.md'), ...['lgpl', 'gpl'].map((name) => join(TEXTS, `${name}-3.0.txt`))];
+    return texts.map((file) => readFileSync(file, 'utf8').trim()).join(`\n\n${LINE}\n\n`);
+  }
   throw new Error(
     `${folder} has no licence file, and its licence is ${license}: add its text to scripts/sbom/licences.ts`,
   );

@@ -272,7 +272,7 @@ const TABLE: Row[] = [
   ],
   [
     'MAX_BATCH_TOKENS',
-    16_384,
+    undefined,
     [
       ['1', 1],
       ['16777216', 2 ** 24],

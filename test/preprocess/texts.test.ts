@@ -192,6 +192,9 @@ test('token ids are used as they are, and one outside of the vocabulary is refus
 
 test('tokens of a text are told with their places, before truncation', async (t) => {
   const generation = await loadText(t, BERT);
+  await assert.rejects(generation.tokenize!(['fine', 'a'.repeat(2 ** 16 + 1)], { cancelled: false }), {
+    message: 'the text has more than 65536 characters: send it in parts',
+  });
   const [tea, long] = await generation.tokenize!(['Größe 🎉 tea', 'a '.repeat(200)], { cancelled: false });
   assert.equal(long!.ids.length, 202);
   assert.deepEqual(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dependencyFolders, isRuntimeFile } from '../../scripts/runtime-modules.ts';
+import { dependencyFolders, isRuntimeFile, packagesOf } from '../../scripts/runtime-modules.ts';
 
 test('all that the named packages depend on comes along, and nothing else', () => {
   const lock = {
@@ -48,6 +48,15 @@ test('an optional package may be missing, as those of other platforms are; anoth
   );
 });
 
+test('an image without pictures has all packages but sharp', () => {
+  assert.ok(packagesOf('on').includes('sharp'));
+  assert.deepEqual(
+    packagesOf('off'),
+    packagesOf('on').filter((name) => name !== 'sharp'),
+  );
+  assert.throws(() => packagesOf('no'), { message: 'PICTURES: expected on or off, got no' });
+});
+
 test('code, data and licences are copied; types, maps, prose and the files of tools are not', () => {
   for (const file of [
     'a.js',
@@ -71,6 +80,11 @@ test('code, data and licences are copied; types, maps, prose and the files of to
     '.npmrc',
     '.github',
     'tsconfig.tsbuildinfo',
+    'pipeline.cc',
+    'pipeline.h',
+    'binding.gyp',
+    'lib.rs',
+    'Cargo.toml',
   ])
     assert.ok(!isRuntimeFile(`/p/${file}`), file);
 });

@@ -39,10 +39,20 @@ function filesOf(image: string, folder: string): string[] {
 before(() => buildImage());
 
 describe('the image', () => {
-  test('adds at most 67 MB to its base', () => {
+  test('adds at most 92 MB to its base, of which 20 are for pictures', () => {
     const base = /^ARG RUN_IMAGE=(\S+)$/m.exec(readFileSync(join(ROOT, 'Dockerfile.ml'), 'utf8'))?.[1];
     const added = inspect(IMAGE).Size - inspect(base!).Size;
-    assert.ok(added < 67e6, `${added} bytes`);
+    assert.ok(added < 92e6, `${added} bytes`);
+    assert.ok(inspect(IMAGE).Size < 225e6);
+  });
+
+  test('PICTURES=off leaves out what only models of pictures need', () => {
+    buildImage(BARE, ['--build-arg', 'PICTURES=off']);
+    const files = filesOf(BARE, '/app/node_modules');
+    assert.ok(!files.some((file) => /node_modules\/(sharp|@img)\//.test(file)));
+    assert.ok(files.some((file) => file.includes('/@anush008/tokenizers/')));
+    assert.ok(inspect(IMAGE).Size - inspect(BARE).Size > 19e6);
+    assert.throws(() => buildImage(BARE, ['--build-arg', 'PICTURES=no']), /PICTURES: expected on or off, got no/);
   });
 
   test('runs as a user with a number and no rights, exec form, and tells what it is', () => {

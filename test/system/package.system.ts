@@ -59,6 +59,7 @@ test('the package is installed without a script or a warning, and serves a model
     Object.keys(packages).filter((folder) => 'hasInstallScript' in packages[folder]!),
     [],
   );
+  for (const name of ['@node-rs/crc32', '@anush008/tokenizers', 'sharp']) assert.ok(`node_modules/${name}` in packages);
 
   const { PATH = '', HOME = '' } = process.env;
   const env = { PATH, HOME, ...npmEnvironment() };

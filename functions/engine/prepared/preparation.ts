@@ -23,7 +23,7 @@ export interface PicturePreparation {
   readonly kind: 'picture';
   readonly settings: PictureSettings;
   /** The order of the input's dimensions. Default: by its shape, and NCHW if that allows both. */
-  readonly layout?: 'NCHW' | 'NHWC';
+  readonly layout?: 'NCHW' | 'NHWC' | undefined;
   /** The colour under clear pixels. Default: alpha is dropped. */
   readonly background?: readonly [red: number, green: number, blue: number] | undefined;
 }

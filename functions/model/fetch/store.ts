@@ -196,7 +196,7 @@ const NO_WEIGHTS = [
   /^\.\.|^\.git(ignore|attributes)?$|^(license|readme|notice)$/i,
   /\.(onnx|sig|json|jsonl|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g|webp|gif)$/i,
   /\.(safetensors|h5|msgpack|ot|tflite|gguf|mlmodel|mlpackage|xml)$|\.model$/i,
-  /^(pytorch|tf|flax|openvino|adapter)_model\b.*\.bin$|^(training_args|optimizer|scheduler)\.(bin|pt)$/i,
+  /^(pytorch|tf|flax|openvino|adapter)_model.*\.bin$|^(training_args|optimizer|scheduler)\.(bin|pt)$/i,
   /^(onnx|openvino|coreml|\d+_[A-Z]\w*)$/,
 ];
 

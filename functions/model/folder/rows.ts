@@ -1,9 +1,10 @@
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
 import { listNames, shorten } from '../../shorten.ts';
+import { isBase64 } from '../../tensor/base64.ts';
 import { decodeNested, decodeInput as decodeTensor, depthOf } from '../../tensor/decode.ts';
 import { isArray, isObject, type JsonObject, type JsonValue } from '../../tensor/json/reader.ts';
-import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
+import { elementTypeOf, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 
 /** Feeds of one row, or of complete input tensors. */
 export interface RowFeeds extends Feeds {
@@ -44,7 +45,7 @@ export function createRowDecoder(
   const inputList = listNames(inputs.map(nameOf));
 
   function decode(features: JsonValue, path: string): RowFeeds {
-    if (!isObject(features)) {
+    if (!isObject(features) || (only?.bytes === true && isBase64(features))) {
       if (only !== undefined) return feedsOf([decodeInput(features, only, path)]);
       throw invalid(path, `expected an object with the inputs ${inputList}`, features);
     }
@@ -77,7 +78,7 @@ export function createRowDecoder(
     }
     // A row of a column has shape [1]: its value may be without brackets.
     const bare = depth === 0 && rowShape.length > 0 && rowShape.every((dim) => dim === 1);
-    const { dtype, dims, data } = decodeNested(value, spec.dtype, bare ? [] : rowShape, path);
+    const { dtype, dims, data } = decodeNested(value, elementTypeOf(spec), bare ? [] : rowShape, path);
     return { tensor: { dtype, dims: [1, ...(bare ? rowShape : dims)], data }, isRow: true };
   }
 

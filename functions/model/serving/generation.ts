@@ -43,7 +43,7 @@ export interface EngineOptions {
   readonly maxBatchSize: number;
   /** The most bytes of the inputs of a joined run, and of its outputs. Default: {@link defaultBatchBytes}. */
   readonly maxBatchBytes?: number | undefined;
-  /** The most tokens of a joined run of texts, with their padding. Default: {@link DEFAULT_BATCH_TOKENS}. */
+  /** The most tokens of a joined run of texts, with their padding. Default: see {@link defaultBatchTokens}. */
   readonly maxBatchTokens?: number | undefined;
   /** The longest time that a row waits for others to share its run. */
   readonly batchDelayMs: number;
@@ -57,8 +57,12 @@ export interface EngineOptions {
   readonly memoryLimit?: (() => number) | undefined;
 }
 
-/** Tokens of a run: see `MAX_BATCH_TOKENS`. */
-export const DEFAULT_BATCH_TOKENS = 16_384;
+/**
+ * An encoder of 6 layers and 384 dimensions, on one CPU: 5500 tokens a second in runs of 128, 6400 in runs of 512, 6100 of 1024, 5500 of
+ * 4096. Longer runs only delay the rows behind them. Other providers compute the tokens of a run at the same time.
+ */
+const CPU_BATCH_TOKENS = 1024;
+const OTHER_BATCH_TOKENS = 16_384;
 
 /** The log and the metrics. */
 export interface Telemetry {
@@ -226,8 +230,9 @@ function createMeteredBatcher(
   { logger, metrics }: Telemetry,
   onMisfit: (reason: string) => void,
 ): Batcher {
-  const { capacity, maxBatchSize, maxBatchBytes, maxBatchTokens, batchDelayMs, maxQueueSize } = options;
-  const runner = preparation?.kind === 'text' ? boundTokens(pool, maxBatchTokens ?? DEFAULT_BATCH_TOKENS) : pool;
+  const { capacity, maxBatchSize, maxBatchBytes, batchDelayMs, maxQueueSize } = options;
+  const { maxBatchTokens = defaultBatchTokens(options.executionProviders) } = options;
+  const runner = preparation?.kind === 'text' ? boundTokens(pool, maxBatchTokens) : pool;
   const recorder = metrics.model(name);
   const statistics = metrics.statistics.of(name, version);
   return createBatcher(runner, {
@@ -259,6 +264,10 @@ function createMeteredBatcher(
       statistics.settled(!outcomes.some((one) => 'error' in one), seconds);
     },
   });
+}
+
+export function defaultBatchTokens(executionProviders: readonly string[]): number {
+  return executionProviders.every((provider) => provider === 'cpu') ? CPU_BATCH_TOKENS : OTHER_BATCH_TOKENS;
 }
 
 /** A pool whose runs of several rows have at most so many tokens, with their padding. */

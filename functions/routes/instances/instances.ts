@@ -1,12 +1,13 @@
 import { type Feeds, keyOf, stackRows } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
 import type { RowDecoder, RowFeeds } from '../../model/folder/rows.ts';
+import { isBase64 } from '../../tensor/base64.ts';
 import { decodeNested } from '../../tensor/decode.ts';
 import type { Leaf } from '../../tensor/fill.ts';
 import type { JsonValue } from '../../tensor/json/reader.ts';
 import { isArray, isObject } from '../../tensor/json/reader.ts';
-import type { Tensor, TensorSpec } from '../../tensor/tensor.ts';
-import { isBase64, takesText, unpackText } from './base64.ts';
+import { elementTypeOf, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
+import { takesText, unpackText } from './base64.ts';
 
 /** Instances of one request that may go into one run. */
 export interface InstanceGroup {
@@ -62,11 +63,12 @@ const unpackAll = (instances: Leaf, rows: RowDecoder): Leaf =>
  * @returns undefined if the rows may be valid one by one: they have several lengths, or several forms.
  * @throws ServingError `INVALID_INPUT`.
  */
-function readAtOnce(instances: Leaf, { dtype, shape }: TensorSpec): Tensor | undefined {
+function readAtOnce(instances: Leaf, spec: TensorSpec): Tensor | undefined {
+  const { shape } = spec;
   const row = shape.slice(1);
   const bare = !isArray(instances[0]) && row.every((dim) => dim === 1);
   try {
-    const { dims, data } = decodeNested(instances, dtype, bare ? [-1] : [-1, ...row], 'instances');
+    const { dtype, dims, data } = decodeNested(instances, elementTypeOf(spec), bare ? [-1] : [-1, ...row], 'instances');
     return { dtype, dims: bare ? [...dims, ...row] : dims, data };
   } catch (error) {
     if (row.includes(-1) || isMixed(instances)) return undefined;

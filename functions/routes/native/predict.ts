@@ -1,3 +1,4 @@
+import type { ServingError } from '../../errors.ts';
 import { chargeRows } from '../../http/quota.ts';
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { BufferedRoute } from '../../http/router.ts';
@@ -7,7 +8,8 @@ import type { Generation } from '../../model/serving/generation.ts';
 import type { Metrics, ModelRecorder } from '../../telemetry/metrics/metrics.ts';
 import { isObject, type JsonObject, type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { type BodyReader, isLarge } from '../body-reader.ts';
-import { createAdmit, modelOf, modelPaths } from '../model-address.ts';
+import { createAdmit, loadedAt, modelOf, modelPaths } from '../model-address.ts';
+import { BODY_TYPES, isPlainJson, JSON_TYPE, readPicture, requireTypeFor } from './picture-body.ts';
 import { readPredictBody, writePrediction } from './prediction.ts';
 import { predictionEncoderOf } from './prediction-encoder.ts';
 
@@ -27,7 +29,7 @@ interface PredictOptions {
   readonly predictTexts?: PredictTexts;
 }
 
-/** `POST /predict`, also below the path of a model: predicts one row. */
+/** `POST /predict`, also below the path of a model: predicts one row. A model of pictures also takes one as the body. */
 export function createPredictRoutes({
   repository,
   parser,
@@ -42,26 +44,48 @@ export function createPredictRoutes({
     live.hold();
     try {
       if (live.preparation?.kind === 'text' && predictTexts !== undefined) {
+        if (!isPlainJson(context.req)) requireTypeFor(live, context.req);
         const body = await parser.parse(bytes, context);
         if (hasInputs(body)) await predictTexts(context, body, live);
         else await predictRow(context, readPredictBody(body, live), live, metrics.model(live.name));
         return;
       }
-      const feeds = isLarge(bytes)
-        ? await parser.readFeeds(bytes, live.rows.form, context)
-        : readPredictBody(readJson(bytes), live);
+      const feeds =
+        isLarge(bytes) || !isPlainJson(context.req)
+          ? await readOther(bytes, live, context)
+          : readPredictBody(readJson(bytes), live);
       await predictRow(context, feeds, live, metrics.model(live.name));
     } finally {
       live.release();
     }
   }
-  const body = { kind: 'buffered', limit: maxBodyBytes, mediaTypes: ['application/json'] } as const;
-  const admit = createAdmit(repository);
+
+  async function readOther(bytes: Buffer, live: Generation, context: RequestContext): Promise<RowFeeds> {
+    const type = requireTypeFor(live, context.req);
+    if (type !== JSON_TYPE) return readPicture(type, context.req, bytes);
+    return isLarge(bytes) ? parser.readFeeds(bytes, live.rows.form, context) : readPredictBody(readJson(bytes), live);
+  }
+  const body = { kind: 'buffered', limit: maxBodyBytes, mediaTypes: BODY_TYPES } as const;
+  const admitRow = createAdmit(repository);
+  function admit(context: RequestContext): ServingError | undefined {
+    return isPlainJson(context.req) ? admitRow(context) : (refuseType(repository, context) ?? admitRow(context));
+  }
   return modelPaths('/predict').map((at) => ({ method: 'POST', ...at, admit, body, handle }));
 }
 
 const hasInputs = (body: JsonValue): body is JsonObject =>
   isObject(body) && body.inputs !== undefined && body.features === undefined;
+
+/** The error for a body that a loaded model does not take, before it is sent. */
+function refuseType(repository: Pick<Repository, 'loaded'>, context: RequestContext): ServingError | undefined {
+  const live = loadedAt(repository, context);
+  try {
+    if (live !== undefined) requireTypeFor(live, context.req);
+    return undefined;
+  } catch (error) {
+    return error as ServingError;
+  }
+}
 
 /**
  * Runs one row, counts it, and sends its prediction.

@@ -3,6 +3,7 @@ import { checkText } from '../../tensor/fill.ts';
 import {
   DTYPES,
   type DType,
+  type ElementType,
   elementCount,
   type NumericData,
   type Signature,
@@ -16,14 +17,15 @@ const LENGTH_BYTES = 4;
 
 /**
  * Decodes a tensor of binary data (Triton, binary tensor data extension): little-endian, row-major, no padding; a byte of 0 or 1
- * for BOOL; for BYTES each element's length and its UTF-8.
+ * for BOOL; for BYTES each element's length and its UTF-8, or its bytes as they are if the input takes bytes.
  * @param place of the input, for errors.
  * @returns a tensor that is a view of `bytes` if they start at a multiple of the element's size, else of a copy.
  * @throws ServingError `INVALID_INPUT`.
  */
-export function readBinary(bytes: Uint8Array, dtype: DType, dims: readonly number[], place: string): Tensor {
+export function readBinary(bytes: Uint8Array, dtype: ElementType, dims: readonly number[], place: string): Tensor {
   const count = elementCount(dims);
-  if (dtype === 'string') return { dtype, dims, data: readTexts(bytes, count, place) };
+  if (dtype === 'string') return { dtype, dims, data: readElements(bytes, count, place, textOf) };
+  if (dtype === 'bytes') return { dtype: 'string', dims, data: readElements(bytes, count, place, bytesOf) };
   const size = DTYPES[dtype].bytes * count;
   if (size !== bytes.length) {
     const path = `${place}.parameters.binary_data_size`;
@@ -39,7 +41,7 @@ export function readBinary(bytes: Uint8Array, dtype: DType, dims: readonly numbe
 /**
  * Decodes the one input of a raw binary request (Triton, binary tensor data extension), whose body is the input's data alone: a
  * batch of one row if rows are joined, and at most one further dimension of any length, which follows from the data's length. The
- * body of a BYTES input is one text, without its length before it.
+ * body of a BYTES input is one text, or the bytes of one element, without its length before it.
  * @throws ServingError `INVALID_INPUT`.
  */
 export function readRaw(body: Uint8Array, { inputs }: Signature, joinsRows: boolean): Tensor {
@@ -58,6 +60,7 @@ export function readRaw(body: Uint8Array, { inputs }: Signature, joinsRows: bool
     const dims = known.map((dim) => (dim === -1 ? 1 : dim));
     if (elementCount(dims) !== 1)
       throw invalid(undefined, `input ${name} takes ${elementCount(dims)} texts: ${advice}`);
+    if (spec.bytes === true) return { dtype, dims, data: [bytesOf(body)] };
     if (!isUtf8(body)) throw invalid(undefined, `input ${name}: expected UTF-8`);
     const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString();
     checkText(text, () => `input ${name}`);
@@ -101,7 +104,24 @@ function checkBools(bytes: Uint8Array, place: string): void {
   throw invalid(undefined, `${place}: expected a byte of 0 or 1 for each BOOL, got ${bytes[at]} at byte ${at}`);
 }
 
-function readTexts(bytes: Uint8Array, count: number, place: string): string[] {
+const bytesOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('latin1');
+
+/** @param place of the text, for the error. @throws ServingError `INVALID_INPUT` */
+function textOf(bytes: Buffer, place: string): string {
+  if (!isUtf8(bytes)) throw invalid(undefined, `${place} is not UTF-8`);
+  const text = bytes.toString('utf8');
+  checkText(text, () => place);
+  return text;
+}
+
+/** @param read reads an element */
+function readElements(
+  bytes: Uint8Array,
+  count: number,
+  place: string,
+  read: (element: Buffer, place: string) => string,
+): string[] {
   const path = `${place}.parameters.binary_data_size`;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   // Each element takes at least the bytes of its length: no list is allocated that the bytes cannot fill.
@@ -115,10 +135,7 @@ function readTexts(bytes: Uint8Array, count: number, place: string): string[] {
     if (from > buffer.length) throw invalid(path, `${path}: the data ends before the length of text ${i} of ${count}`);
     at = from + buffer.readUInt32LE(at);
     if (at > buffer.length) throw invalid(path, `${path}: the data ends within text ${i} of ${count}`);
-    if (!isUtf8(buffer.subarray(from, at))) throw invalid(path, `${place}: text ${i} is not UTF-8`);
-    const text = buffer.toString('utf8', from, at);
-    checkText(text, () => `${place}: text ${i}`);
-    texts[i] = text;
+    texts[i] = read(buffer.subarray(from, at), `${place}: text ${i}`);
   }
   if (at === buffer.length) return texts;
   throw invalid(path, `${path}: ${buffer.length - at} bytes are left behind ${count} texts`);

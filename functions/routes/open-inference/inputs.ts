@@ -3,7 +3,7 @@ import { listNames, shorten } from '../../shorten.ts';
 import { decodeFlat } from '../../tensor/decode.ts';
 import { describe } from '../../tensor/fill.ts';
 import { isObject, type JsonObject, type JsonValue, MAX_DEPTH, MAX_VALUES } from '../../tensor/json/reader.ts';
-import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
+import { elementCount, elementTypeOf, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 import { readBinary } from './binary-in.ts';
 import { DATATYPES } from './datatype.ts';
 import { invalid, readParameters, slotsOf } from './members.ts';
@@ -39,10 +39,10 @@ export function readInputs(inputs: JsonValue | undefined, signature: Signature, 
       const size = readBinarySize(input, place);
       if (size === undefined) {
         const data = isFloat(spec) ? missingAsNaN(input.data!) : input.data!;
-        tensors[slot] = decodeFlat(data, spec.dtype, dims, `${place}.data`);
+        tensors[slot] = decodeFlat(data, elementTypeOf(spec), dims, `${place}.data`);
       } else {
         if (size > binary.length - at) throw tooShort(size, binary.length - at, place);
-        tensors[slot] = readBinary(binary.subarray(at, at + size), spec.dtype, dims, place);
+        tensors[slot] = readBinary(binary.subarray(at, at + size), elementTypeOf(spec), dims, place);
         at += size;
       }
     } catch (error) {

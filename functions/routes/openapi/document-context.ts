@@ -6,6 +6,8 @@ export interface DocumentContext {
   readonly name?: string;
   readonly version?: string;
   readonly examples?: Examples;
+  /** Media types of a body of `/predict` beside JSON. */
+  readonly bodyTypes?: readonly string[];
   /** The query of `/batch_predict`: a schema for each parameter. */
   readonly batchQuery: Json;
 }

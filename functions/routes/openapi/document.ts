@@ -3,6 +3,7 @@ import type { Route } from '../../http/router.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { LOAD_PHASES, MODEL_STATES } from '../../telemetry/metrics/metric-table.ts';
 import { batchQuerySchema } from '../native/batch-predict.ts';
+import { bodyTypesOf } from '../native/picture-body.ts';
 import { envelope } from '../native/prediction.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { describeModel } from './describe-model.ts';
@@ -132,7 +133,13 @@ export function writeDocument(routes: readonly Listed[], live: Generation | unde
   const context: DocumentContext =
     live === undefined
       ? { batchQuery }
-      : { batchQuery, name: live.name, version: live.version, ...(examples && { examples }) };
+      : {
+          batchQuery,
+          name: live.name,
+          version: live.version,
+          bodyTypes: bodyTypesOf(live).slice(1),
+          ...(examples && { examples }),
+        };
   const paths: Record<string, Json> = {};
   for (const route of routes) {
     const described = describeRoute(route, context);

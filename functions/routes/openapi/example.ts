@@ -5,7 +5,7 @@ import type { Generation } from '../../model/serving/generation.ts';
 import { decodeNested } from '../../tensor/decode.ts';
 import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
-import { elementCount, type Signature, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 import { DATATYPES } from '../open-inference/datatype.ts';
 import type { Examples } from './document-context.ts';
 
@@ -14,6 +14,9 @@ const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 
 /** Most elements of an example's tensor: those of an image would make the document too large to read. */
 const MAX_ELEMENTS = 1000;
+
+/** A PNG of one pixel. */
+const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGM4kWIEAANWAV/oF4RSAAAAAElFTkSuQmCC';
 
 /** The length of a free dimension after the second of an image or a volume: a model may take no picture of one pixel. */
 const FREE_SIDE = 224;
@@ -40,7 +43,9 @@ export function makeExamples({
     example === undefined
       ? withCategories(syntheticRow(signature, undefined, 0), signature, manifest)
       : rows.decode(example.features, 'example');
-  const tensors = decoded.tensors as readonly Tensor[];
+  const tensors = (decoded.tensors as readonly Tensor[]).map((tensor, i) =>
+    asSent(tensor, inputs[i]!, example === undefined),
+  );
   if (tensors.some(({ dims }) => elementCount(dims) > MAX_ELEMENTS)) return undefined;
   const values = inputs.map(({ name, shape }, i) => {
     const isRow = shape[0] === -1 || shape[0] === 1;
@@ -55,6 +60,13 @@ export function makeExamples({
     }),
     columns: Object.fromEntries(inputs.map(({ name }, i) => [name, parse(encodeNested(tensors[i]!))])),
   };
+}
+
+/** A tensor as JSON dialects have it: bytes as base64. @param isMadeUp the bytes are no picture, and one of a pixel is shown */
+function asSent(tensor: Tensor, { bytes }: TensorSpec, isMadeUp: boolean): Tensor {
+  if (bytes !== true) return tensor;
+  const texts = tensor.data as readonly string[];
+  return { ...tensor, data: texts.map((text) => (isMadeUp ? PIXEL : Buffer.from(text, 'latin1').toString('base64'))) };
 }
 
 /** Puts the first category of each feature or input that has some into a synthetic row. */

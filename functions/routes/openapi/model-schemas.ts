@@ -91,8 +91,19 @@ function featuresSchema(
   return { anyOf: forms.flatMap((form) => (Array.isArray(form.anyOf) ? (form.anyOf as Json[]) : [form])) };
 }
 
+/** See `bytesOf` of tensor/base64.ts. */
+const BYTES: Json = anyOf([
+  {
+    type: 'string',
+    contentEncoding: 'base64',
+    description: 'The bytes of a file, as base64, or as a data: URL of base64.',
+  },
+  record({ b64: { type: 'string', contentEncoding: 'base64' } }),
+]);
+
 /** The forms of an input that `model/folder/rows.ts` accepts: a row, a column's value without brackets, or the entire tensor. */
-function inputSchema({ dtype, shape, anyRank }: TensorSpec, joinsRows: boolean): Json {
+function inputSchema({ dtype, shape, anyRank, bytes }: TensorSpec, joinsRows: boolean): Json {
+  if (bytes === true) return BYTES;
   if (anyRank) return anyNested(dtype);
   const canBeRow = shape[0] === -1 || shape[0] === 1;
   if (!canBeRow) return nested(dtype, shape);

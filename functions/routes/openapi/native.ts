@@ -70,15 +70,27 @@ function exampleRows({ path, id, of }: Address): Operations {
   };
 }
 
-function predict({ id, of, any }: Address, { examples }: DocumentContext): Json {
+function predict({ id, of, any }: Address, { examples, bodyTypes = [] }: DocumentContext): Json {
   const row = examples && { row: { value: { features: examples.features } } };
   return {
     ...operation(`predict${id}`, 'Predict', `Predicts one row with ${of}.`, {
       ...ok('The prediction.', json(ref(`${any}Prediction`))),
       ...failing(400, ...notFound(any), 408, 413, 415, 429, 500, 503, 504),
     }),
-    requestBody: { required: true, content: json(ref(`${any}PredictBody`), row) },
+    requestBody: {
+      required: true,
+      content: { ...json(ref(`${any}PredictBody`), row), ...(any === '' && fileBodies(bodyTypes)) },
+    },
   };
+}
+
+/** A picture as the body, or a form with one. */
+function fileBodies(types: readonly string[]): Json {
+  const form = {
+    type: 'object',
+    properties: { image: { type: 'string', contentMediaType: 'application/octet-stream' } },
+  };
+  return Object.fromEntries(types.map((type) => [type, type.startsWith('multipart/') ? { schema: form } : {}]));
 }
 
 function batchPredict({ id, of, any }: Address, { examples, batchQuery }: DocumentContext): Json {

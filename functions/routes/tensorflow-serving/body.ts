@@ -1,12 +1,13 @@
 import { ServingError } from '../../errors.ts';
 import type { RowDecoder } from '../../model/folder/rows.ts';
 import { listNames } from '../../shorten.ts';
+import { isBase64 } from '../../tensor/base64.ts';
 import { decodeInput, decodeNested } from '../../tensor/decode.ts';
 import { describe } from '../../tensor/fill.ts';
 import type { JsonObject, JsonValue } from '../../tensor/json/reader.ts';
 import { isArray, isObject } from '../../tensor/json/reader.ts';
-import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
-import { isBase64, takesText, unpackText } from '../instances/base64.ts';
+import { elementTypeOf, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
+import { takesText, unpackText } from '../instances/base64.ts';
 import { type Instances, readInstances } from '../instances/instances.ts';
 
 /** A body of `:predict`, decoded. Plain data: it may come from another thread. */
@@ -68,10 +69,10 @@ function readNamed(columns: JsonObject, inputs: readonly TensorSpec[]): readonly
 
 /** Decodes an input. Values of a column may lack their own brackets, as in a row. */
 function readColumn(value: JsonValue, spec: TensorSpec, path: string): Tensor {
-  const { dtype, shape } = spec;
+  const { shape } = spec;
   const bare = shape.length > 1 && isArray(value) && !isArray(value[0]) && shape.slice(1).every((dim) => dim === 1);
   if (!bare || value.length === 0) return decodeInput(value, spec, path);
-  const { dims, data } = decodeNested(value, dtype, shape.slice(0, 1), path);
+  const { dtype, dims, data } = decodeNested(value, elementTypeOf(spec), shape.slice(0, 1), path);
   return { dtype, dims: [...dims, ...shape.slice(1)], data };
 }
 

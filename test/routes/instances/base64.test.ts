@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isBase64, unpackText } from '../../../functions/routes/instances/base64.ts';
+import { unpackText } from '../../../functions/routes/instances/base64.ts';
+import { isBase64 } from '../../../functions/tensor/base64.ts';
 import type { JsonValue } from '../../../functions/tensor/json/reader.ts';
 import type { DType } from '../../../functions/tensor/tensor.ts';
 

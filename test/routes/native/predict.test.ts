@@ -185,3 +185,21 @@ test('a row of a joined run has its own outputs alone, also when another run has
   const { prediction, outputs } = (await post(host, '/predict', { features: [1] })).json();
   assert.deepEqual([prediction, outputs], [[8], { y: [8] }]);
 });
+
+test('a picture for a model of numbers is refused before it is sent, with what the model takes', async (t) => {
+  const { host, stub } = await start(t);
+  for (const type of ['image/jpeg', 'multipart/form-data; boundary=x', 'text/csv']) {
+    const answer = await call(host, '/predict', { method: 'POST', body: 'x', headers: { 'content-type': type } });
+    assert.deepEqual([answer.status, answer.json().code], [415, 'UNSUPPORTED_MEDIA_TYPE']);
+    assert.equal(answer.json().error, `content-type ${type}: send application/json`);
+  }
+  assert.equal(stub.fed.length, 0);
+  const capital = { 'content-type': 'Application/JSON; charset=utf-8' };
+  assert.equal((await post(host, '/predict', { features: ROW }, capital)).status, 200);
+});
+
+test('a model that was not loaded refuses a picture once it is', async (t) => {
+  const { host } = await start(t, {}, (stub) => ({ repository: { ...stub.repository, loaded: () => undefined } }));
+  const answer = await call(host, '/predict', { method: 'POST', body: 'x', headers: { 'content-type': 'image/png' } });
+  assert.deepEqual([answer.status, answer.json().error], [415, 'content-type image/png: send application/json']);
+});

@@ -56,6 +56,16 @@ test('open dimensions of an example that is made up have one element', () => {
   );
 });
 
+test('a model of pictures has a picture as the example, which each dialect reads', () => {
+  const model = modelOf([{ ...tensorSpec('image', 'string', -1), bytes: true }]);
+  const { features, tensors, columns } = makeExamples(model)!;
+  const decoded = model.rows.decode(reread(features), 'features').tensors;
+  assert.match((decoded[0]!.data as string[])[0]!, /^\x89PNG\r\n/);
+  assert.deepEqual(readInputs(reread(tensors), model.signature, new Uint8Array()), decoded);
+  const read = readTensorFlowBody(reread({ inputs: columns }) as never, model.rows);
+  assert.deepEqual(read.form === 'column' && read.tensors, decoded);
+});
+
 test('a row of more than 1000 elements has no example', () => {
   const of = (shape: number[], features?: JsonValue) =>
     makeExamples(

@@ -20,6 +20,11 @@ const ALLOWED = new Set([
   // Of spdx-exceptions, a list of names.
   'CC-BY-3.0',
   '(MIT OR CC0-1.0)',
+  '0BSD',
+  // libvips of sharp: a shared library in a package of its own, which is neither changed nor linked into anything here.
+  'LGPL-3.0-or-later',
+  'Apache-2.0 AND LGPL-3.0-or-later',
+  'Apache-2.0 AND LGPL-3.0-or-later AND MIT',
 ]);
 
 test('every package of production, and of the pages, has a licence of the list of allowed ones', () => {
@@ -86,6 +91,16 @@ test('a package with neither a licence file nor a licence whose text is known is
     () => licenceTexts(root, { 'node_modules/a': { version: '1.0.0', license: 'ISC' } }, ['node_modules/a']),
     /node_modules\/a has no licence file, and its licence is ISC: add its text to scripts\/sbom\/licences\.ts/,
   );
+});
+
+test('a package under the LGPL gets its README, which lists its libraries, and the texts of the LGPL and the GPL', (t) => {
+  const root = project(t, { 'node_modules/a/package.json': '{}', 'node_modules/a/README.md': 'libraries of a' });
+  const text = licenceTexts(root, { 'node_modules/a': { version: '1.0.0', license: 'LGPL-3.0-or-later' } }, [
+    'node_modules/a',
+  ]);
+  assert.match(text, /^libraries of a$/m);
+  assert.match(text, /^ *GNU LESSER GENERAL PUBLIC LICENSE$/m);
+  assert.match(text, /^ *GNU GENERAL PUBLIC LICENSE$/m);
 });
 
 test('a package under two licences, without a file of them, gets both texts, with its owner', (t) => {

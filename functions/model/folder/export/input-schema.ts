@@ -17,7 +17,7 @@ const value = z.number().check(z.minimum(-LARGEST), z.maximum(LARGEST));
 const deviation = z.number().check(z.positive(), z.maximum(LARGEST));
 const perChannel = (one: z.ZodMiniNumber) => {
   const error = 'expected a number, or 3 numbers: red, green, blue';
-  return z.union([one, z.array(one).check(z.length(3))], { error });
+  return z.union([one, z.array(one).check(z.length(3, error))], { error });
 };
 const level = z.int().check(z.minimum(0), z.maximum(255));
 

@@ -12,6 +12,7 @@ import { descendants } from '../../../helpers/descendants.ts';
 import { localFiles, localStore, pickMain } from '../../../helpers/local-models.ts';
 import { signingKey } from '../../../helpers/signing-keys.ts';
 import { type StorageServer, startStorage } from '../../../helpers/storage-server.ts';
+import { until } from '../../../helpers/until.ts';
 
 const REFS = join(import.meta.dirname, '../../../assets/refs/models');
 const EVENTS = { onRetry: () => {}, onCache: () => {} };
@@ -145,6 +146,25 @@ test('from a bucket an export costs one request for each file that is used, and 
   assert.equal(storage.requests.filter(({ kind }) => kind !== 'media').length, 1, 'one listing');
 });
 
+test('the files of an export are fetched while the model is, and the first that fails ends the fetch of all', async (t) => {
+  const storage = await storageFor(t);
+  const files = exportOf('text-classifier', 'model.onnx');
+  for (const [path, bytes] of files) storage.put('models', `m/${path}`, bytes);
+  storage.inject({ kind: 'media', name: 'm/model.onnx', type: 'stall', times: 2 });
+  const store = bucketStore(t, 'gs://models/m');
+  const stalled = filesOf(store);
+  const isAnswered = (path: string) =>
+    storage.requests.some(({ name, status }) => name === `m/${path}` && status === 200);
+  await until(
+    async () => ['tokenizer.json', 'config.json', 'tokenizer_config.json'].every(isAnswered),
+    'the small files',
+  );
+  store.close();
+  await assert.rejects(stalled, { message: /the server is shutting down/ });
+  storage.inject({ kind: 'media', name: 'm/config.json', type: 'status', status: 403 });
+  await assert.rejects(filesOf(bucketStore(t, 'gs://models/m')), { message: /m\/config\.json/ });
+});
+
 test('a local export full of checkpoints starts no process, and their bytes do not count', async (t) => {
   const root = join(newFolder(t), 'reranker');
   cpSync(join(REFS, 'reranker'), root, { recursive: true });
@@ -159,8 +179,8 @@ test('a local export full of checkpoints starts no process, and their bytes do n
 });
 
 test('the files of a signed export are read from its copy, and one that was changed is refused', async (t) => {
-  const root = join(newFolder(t), 'text-classifier');
-  cpSync(join(REFS, 'text-classifier'), root, { recursive: true });
+  const root = join(newFolder(t), 'text-embedding-bert');
+  cpSync(join(REFS, 'text-embedding-bert'), root, { recursive: true });
   const key = signingKey('ed25519');
   await signFolder(root, key.privateKey);
   const signature = { publicKeys: key.pem, modelName: undefined };
@@ -168,7 +188,7 @@ test('the files of a signed export are read from its copy, and one that was chan
   t.after(() => store.close());
   const { preparation } = await filesOf(store);
   assert.ok(preparation?.kind === 'text' && !preparation.tokenizer.startsWith(root));
-  for (const path of ['tokenizer.json', 'config.json']) {
+  for (const path of ['tokenizer.json', '1_Pooling/config.json']) {
     const before = readFileSync(join(root, path));
     writeFileSync(join(root, path), `${before} `);
     const message = new RegExp(`${path}: its SHA-256 is [0-9a-f]{64}, and [0-9a-f]{64} is signed`);
