@@ -1,6 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import type { Outcome } from '../../functions/engine/batcher.ts';
 import type { TextPreparation } from '../../functions/engine/prepared/preparation.ts';
 import type { ServingError } from '../../functions/errors.ts';
@@ -57,7 +56,7 @@ export function textFiles(model: string, changed: ChangedModel = {}): ModelFiles
 
 /** A reference model in real processes. It is closed after the test. */
 export async function loadText(
-  t: Pick<TestContext, 'after'>,
+  t: { after(close: () => Promise<void>): void },
   model: string,
   changed: ChangedModel = {},
   telemetry: RecordingTelemetry = recordTelemetry(),

@@ -10,7 +10,7 @@ import { initializer, model, node, value } from '../../functions/onnx/proto/buil
 import type { Entity } from '../../functions/text/entities.ts';
 import { descendants, kill } from '../helpers/descendants.ts';
 import { FATAL_TEXT, fatalNormalizer } from '../helpers/fatal-tokenizer.ts';
-import { writeModel } from '../helpers/models.ts';
+import { identity, writeModel } from '../helpers/models.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
 import { loadText, predictTexts, type RowOutputs, rowsOf, stringTensor } from '../helpers/text-models.ts';
 import { until } from '../helpers/until.ts';
@@ -21,6 +21,8 @@ after(() => rmSync(folder, { recursive: true }));
 
 const BERT = 'text-embedding-bert';
 const CLASSIFIER = 'text-classifier';
+/** Processes of a model that several tests use. */
+const shared = loadText({ after }, BERT);
 const found = <T>(value: T) => ({ value, file: 'default', field: '' });
 const isRow = (row: RowOutputs | ServingError | undefined): RowOutputs => {
   if (row === undefined || row instanceof ServingError) throw row ?? new Error('the row is missing');
@@ -62,7 +64,7 @@ function tokenizerPids(): number[] {
 }
 
 test('callers see one text, and a pair of texts of a model for reranking', async (t) => {
-  const [bert, reranker] = await Promise.all([loadText(t, BERT), loadText(t, 'reranker')]);
+  const [bert, reranker] = await Promise.all([shared, loadText(t, 'reranker')]);
   const text = { name: 'text', dtype: 'string', shape: [-1] };
   assert.deepEqual(bert.signature, {
     inputs: [text],
@@ -75,8 +77,8 @@ test('callers see one text, and a pair of texts of a model for reranking', async
   assert.deepEqual(reranker.signature.inputs, [text, { ...text, name: 'text_pair' }]);
 });
 
-test('a text that is too long is truncated, and is refused with its length if the caller wants it whole', async (t) => {
-  const generation = await loadText(t, BERT);
+test('a text that is too long is truncated, and is refused with its length if the caller wants it whole', async () => {
+  const generation = await shared;
   const long = 'word '.repeat(300);
   const [cut, short] = await predictTexts(generation, [long, 'short']);
   assert.deepEqual([isRow(cut).tokens, isRow(cut).truncated], [[96], [1]]);
@@ -89,8 +91,8 @@ test('a text that is too long is truncated, and is refused with its length if th
   assertNear(isRow(rows[1]), isRow(short));
 });
 
-test('an empty text has the tokens that the model adds', async (t) => {
-  const [row] = await predictTexts(await loadText(t, BERT), ['']);
+test('an empty text has the tokens that the model adds', async () => {
+  const [row] = await predictTexts(await shared, ['']);
   assert.deepEqual(isRow(row).tokens, [2]);
 });
 
@@ -104,7 +106,7 @@ test('a text of more than a million characters is refused, and the others of its
 
 test('a prompt of the model is put before the text: that of the request, or the default one', async (t) => {
   const settings = { prompts: found({ query: 'query: ', passage: 'passage: ' }), defaultPrompt: found('passage') };
-  const [plain, prompted] = await Promise.all([loadText(t, BERT), loadText(t, BERT, { settings })]);
+  const [plain, prompted] = await Promise.all([shared, loadText(t, BERT, { settings })]);
   const expected = await predictTexts(plain, ['query: tea', 'passage: tea']);
   const [query] = await predictTexts(prompted, ['tea'], { text: { prompt: 'query' } });
   const [passage] = await predictTexts(prompted, ['tea']);
@@ -114,7 +116,7 @@ test('a prompt of the model is put before the text: that of the request, or the 
 
 test('a prompt that the model does not have is refused, with those that it has', async (t) => {
   const settings = { prompts: found({ query: 'query: ', passage: 'passage: ' }) };
-  const [plain, prompted] = await Promise.all([loadText(t, BERT), loadText(t, BERT, { settings })]);
+  const [plain, prompted] = await Promise.all([shared, loadText(t, BERT, { settings })]);
   await assert.rejects(predictTexts(prompted, ['tea'], { text: { prompt: 'question' } }), {
     code: 'INVALID_INPUT',
     message: 'the prompt "question" is not known: expected one of query, passage',
@@ -150,7 +152,7 @@ test('the tokens of a prompt take no part in pooling if the model says so', asyn
 });
 
 test('embeddings are normalized as the model says, unless the request says otherwise', async (t) => {
-  const generation = await loadText(t, BERT);
+  const generation = await shared;
   const lengthOf = ({ embedding }: RowOutputs) => Math.hypot(...(embedding as number[]));
   const [normalized] = await predictTexts(generation, ['tea']);
   const [raw] = await predictTexts(generation, ['tea'], { text: { normalize: false } });
@@ -161,8 +163,8 @@ test('embeddings are normalized as the model says, unless the request says other
   assertNear(isRow(wanted), isRow(normalized));
 });
 
-test('token ids are used as they are, and one outside of the vocabulary is refused', async (t) => {
-  const generation = await loadText(t, BERT);
+test('token ids are used as they are, and one outside of the vocabulary is refused', async () => {
+  const generation = await shared;
   const { cases } = expectedOf(BERT);
   const [a, b] = cases as [(typeof cases)[0], (typeof cases)[0]];
   const rows = [a.input_ids, b.input_ids, [2, 3000, 3], [-5], []];
@@ -190,8 +192,8 @@ test('token ids are used as they are, and one outside of the vocabulary is refus
   });
 });
 
-test('tokens of a text are told with their places, before truncation', async (t) => {
-  const generation = await loadText(t, BERT);
+test('tokens of a text are told with their places, before truncation', async () => {
+  const generation = await shared;
   await assert.rejects(generation.tokenize!(['fine', 'a'.repeat(2 ** 16 + 1)], { cancelled: false }), {
     message: 'the text has more than 65536 characters: send it in parts',
   });
@@ -236,16 +238,17 @@ test('a run has no more tokens than it may have', async (t) => {
   assert.ok(sizes.length > 0 && Math.max(...sizes) <= 4, sizes.join(', '));
 });
 
-test('a request that is cancelled is not tokenized', async (t) => {
-  const generation = await loadText(t, BERT);
+test('a request that is cancelled is not tokenized', async () => {
+  const generation = await shared;
   const feeds = { tensors: [stringTensor(['tea'])], rows: 1 };
   await assert.rejects(generation.predict(feeds, { cancelled: true }), { code: 'CLIENT_GONE' });
 });
 
 test('texts whose process is killed are tokenized by its replacement', async (t) => {
+  const others = tokenizerPids();
   const generation = await loadText(t, CLASSIFIER);
   const [expected] = await predictTexts(generation, ['tea']);
-  const [pid] = tokenizerPids();
+  const [pid] = tokenizerPids().filter((one) => !others.includes(one));
   // Long enough that the process is at work when it is killed.
   const working = predictTexts(generation, ['long '.repeat(200_000), 'tea']);
   await new Promise((resolve) => setImmediate(resolve));
@@ -253,7 +256,7 @@ test('texts whose process is killed are tokenized by its replacement', async (t)
   const rows = await working;
   assertNear(isRow(rows[1]), isRow(expected));
   assert.deepEqual(isRow(rows[0]).truncated, [1]);
-  assert.notDeepEqual(tokenizerPids(), [pid]);
+  assert.ok(!tokenizerPids().includes(pid!));
 });
 
 test('a text that ends its process is refused, and the others of the run are answered', async (t) => {
@@ -270,6 +273,8 @@ test('a text that ends its process is refused, and the others of the run are ans
 test('a damaged tokenizer.json fails the load with its name, and its processes end', async (t) => {
   const broken = join(folder, 'broken.json');
   writeFileSync(broken, '{"model": {"type": "WordPiece", "vocab": {"a": 0}');
+  await shared;
+  const others = tokenizerPids();
   const load = (preparation: object) => loadText(t, CLASSIFIER, { preparation });
   await assert.rejects(load({ tokenizer: broken, place: 'm/tokenizer.json' }), {
     code: 'MODEL_FAILED',
@@ -283,7 +288,7 @@ test('a damaged tokenizer.json fails the load with its name, and its processes e
     code: 'MODEL_FAILED',
     message: /^m\/tokenizer\.json does not load: ENOENT/,
   });
-  await until(() => tokenizerPids().length === 0, 'the processes to end');
+  await until(() => tokenizerPids().every((pid) => others.includes(pid)), 'the processes to end');
 });
 
 test('a tokenizer.json that ends the process which reads it fails the load with its name', async (t) => {
@@ -294,6 +299,17 @@ test('a tokenizer.json that ends the process which reads it fails the load with 
     code: 'MODEL_FAILED',
     message: /^cut\/tokenizer\.json does not load: the engine process ended: killed by SIGABRT/,
   });
+});
+
+test('a model that takes no token ids fails the load with the names of its inputs, and no process is left', async (t) => {
+  await shared;
+  const others = tokenizerPids();
+  const path = join(writeModel(folder, 'no-texts', identity()), 'model.onnx');
+  await assert.rejects(loadText(t, CLASSIFIER, { files: { path } }), {
+    code: 'MODEL_FAILED',
+    message: 'text-classifier/model.onnx: a model of texts has an input input_ids, and this one has x: export it again',
+  });
+  assert.deepEqual(tokenizerPids(), others);
 });
 
 test('entities of a text have labels, scores and the places of their characters', async (t) => {

@@ -36,6 +36,39 @@ test('an input has the same tokens alone as among others', async () => {
   for (const [i, input] of inputs.entries()) assert.deepEqual(await tokenizer.encode([input]), [together[i]]);
 });
 
+test('an input may have a length of its own, above or below that of the tokenizer', async () => {
+  const tokenizer = await load('reranker', { maxLength: 8 });
+  const first = 'one two three four five six seven eight nine ten';
+  const [own, few, all] = await tokenizer.encode([{ first }, { first, maxLength: 4 }, { first, maxLength: 1000 }]);
+  assert.deepEqual([own!.ids.length, few!.ids.length], [8, 4]);
+  assert.equal(all!.ids.length, all!.untruncatedLength);
+  assert.ok(all!.ids.length > 8);
+});
+
+test('a tokenizer has the size of its vocabulary and the id of its unknown token', async () => {
+  const tokenizer = await load('reranker');
+  assert.deepEqual([tokenizer.vocabularySize, tokenizer.unknownId], [2400, tokenizer.idOf('[UNK]')]);
+  const pieces = {
+    type: 'Unigram',
+    unk_id: 0,
+    vocab: [
+      ['<unk>', 0],
+      ['a', -1],
+    ],
+  };
+  const file = {
+    version: '1.0',
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    model: pieces,
+  };
+  const unigram = await TextTokenizer.load(JSON.stringify(file), { file: FILE, maxLength: 8 });
+  assert.deepEqual([unigram.vocabularySize, unigram.unknownId], [2, 0]);
+});
+
 test('no inputs give no tokens', async () => {
   assert.deepEqual(await (await load('reranker')).encode([]), []);
 });

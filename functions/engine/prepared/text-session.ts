@@ -25,6 +25,8 @@ interface TextRows extends TokenRows {
 /** Makes the outputs for callers of those of the model. */
 interface Answer {
   readonly specs: readonly TensorSpec[];
+  /** The model's outputs that it takes. */
+  readonly slots: readonly number[];
   /** Whether an output has values for each token, so that its shape is by the length to which the rows are padded. */
   readonly byToken: boolean;
   make(outputs: readonly SlottedTensor[], rows: TextRows, length: number): Omit<SlottedTensor, 'slot'>[];
@@ -34,9 +36,10 @@ interface Answer {
  * A session whose inputs are token ids: `ids` int32 `[N, B]`, `types` uint8 `[N, B]` and `meta` int32 `[N, 4]` (see {@link META}). B is
  * the length to which rows are padded while they wait; the model gets them as long as the longest of the run.
  *
- * Its outputs: of an embedding model `embedding` float32 `[N, D]`, pooled and normalized here, unless the export has done it itself in an
- * output `sentence_embedding`; of the others their own. Those of a classifier and of a reranker which have values for each token are
- * left out. All have `tokens` int32 `[N]` and `truncated` bool `[N]`.
+ * Its outputs: of an embedding model `embedding` float32 `[N, D]`, pooled and normalized here, unless the export does it itself in an
+ * output `sentence_embedding`: then the embedding is as the export has it, and is normalized beyond that if its row says so. Of the
+ * others their own; those of a classifier and of a reranker which have values for each token are left out. All have `tokens` int32 `[N]`
+ * and `truncated` bool `[N]`.
  * @throws Error that names an input or an output which the model does not have as expected
  */
 export function textSession(session: Session, { settings }: TextPreparation): Session {
@@ -64,12 +67,12 @@ export function textSession(session: Session, { settings }: TextPreparation): Se
       const rows = rowsOf(feeds);
       const length = fixed !== -1 ? fixed : answer.byToken ? rows.width : Math.max(...rows.lengths);
       const outputs = await session.run(inputs.make(rows, length, options));
-      for (const { slot, dims } of outputs) {
+      for (const slot of answer.slots) {
+        const { dims } = outputs[slot]!;
         if (dims[0] === rows.rows) continue;
         const { name } = session.signature.outputs[slot]!;
-        throw new Error(
-          `output ${name} has the shape [${dims}] for ${rows.rows} texts: expected one row for each text`,
-        );
+        const shape = `output ${name} has the shape [${dims}] for ${rows.rows} texts`;
+        throw new Error(`${shape}: expected one row for each text`);
       }
       const truncated = rows.lengths.map((tokens, row) => (at(rows, row, META.untruncatedLength) > tokens ? 1 : 0));
       const all = [
@@ -106,6 +109,7 @@ function readAnswer(specs: readonly TensorSpec[], settings: TextSettings, batch:
   if (taken !== undefined) throw new Error(`output ${taken.spec.name}: this server adds one of this name: rename it`);
   return {
     specs: own.map(({ spec }) => spec),
+    slots: own.map(({ slot }) => slot),
     byToken: own.some(({ spec }) => isByToken(spec)),
     make: (outputs) => own.map(({ slot }) => outputs[slot]!),
   };
@@ -117,6 +121,7 @@ function readEmbedding(specs: readonly TensorSpec[], settings: TextSettings, bat
   const dimensions = spec.shape.at(-1) ?? settings.dimensions?.value ?? -1;
   return {
     specs: [{ name: 'embedding', dtype: 'float32', shape: [batch, dimensions] }],
+    slots: [slot],
     byToken: false,
     make(outputs, rows, length) {
       const output = outputs[slot]!;

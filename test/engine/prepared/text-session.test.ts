@@ -211,6 +211,13 @@ test('an export that takes no token ids, or something else beside them, fails th
   open([IDS, MASK], [{ ...STATES, name: 'tokens' }], withSettings({ task: undefined }));
 });
 
+test('an output that is not used may have any shape', async () => {
+  const layers: TensorSpec = { name: 'layers', dtype: 'float32', shape: [5] };
+  const session = textSession(counting([IDS, MASK], [layers, STATES]), PLAIN);
+  const [embedding] = await session.run(feedsOf([3], 8, 0, 1));
+  assert.deepEqual(numbers(embedding), [2, 3]);
+});
+
 test('an output that has not a row for each text fails the run with its name and shape', async () => {
   const odd = { ...STATES, shape: [5, -1, 2] };
   await assert.rejects(textSession(counting([IDS, MASK], [odd]), PLAIN).run(feedsOf([3, 2])), {
