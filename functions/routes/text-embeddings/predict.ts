@@ -35,11 +35,18 @@ export async function predict({ context, body, live, recorder, computeType }: Te
   await sendRows(context, written, isBatch ? ['[', ']'] : ['', ''], fields);
 }
 
+/** The most characters of the query in all pairs of a request: a long query beside many texts would take more than its body has. */
+const MAX_QUERY_CHARACTERS = 2 ** 26;
+
 /** `POST /rerank`: the texts by how well they match the query, the best first. */
 export async function rerank({ context, body, live, recorder, computeType }: TextRequest): Promise<void> {
   const settings = requireTask(live, 'reranking');
   const query = readText(body.query, 'query');
   const texts = readTexts(body.texts, 'texts');
+  if (query.length * texts.length > MAX_QUERY_CHARACTERS) {
+    const message = `query: ${query.length} characters beside ${texts.length} texts: expected at most ${MAX_QUERY_CHARACTERS} in all pairs together, send fewer texts in one request`;
+    throw new ServingError('TOO_LARGE', message, { path: 'query' });
+  }
   const returnsText = readFlag(body, 'return_text') ?? false;
   const options = readTextOptions(body, settings);
   const { read } = createScoreReader(live, readFlag(body, 'raw_scores'));

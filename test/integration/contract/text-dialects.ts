@@ -136,6 +136,15 @@ export function textDialects(kind: HostKind): void {
           assert.ok(scores[i][0].score >= scores[i][1].score && scores[i][1].score >= scores[i][2].score, id);
         }
       }
+      const many = Array.from({ length: 4000 }, (_, i) => [classified[i % classified.length]!.first]);
+      const repeated = jsonOf(await send('/models/text-classifier/predict', { inputs: many }));
+      const once = jsonOf(await send('/models/text-classifier/predict', batch));
+      assert.equal(repeated.length, many.length);
+      for (const [i, [best]] of repeated.entries()) {
+        const [expected] = once[i % classified.length];
+        assert.equal(best.label, expected.label);
+        assertClose([best.score], [expected.score], String(i));
+      }
       const pairs = casesOf('reranker');
       const inputs = pairs.map(({ first, second }) => [first, second]);
       const scored = jsonOf(await send('/models/reranker/predict', { inputs }));

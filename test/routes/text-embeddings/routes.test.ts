@@ -124,6 +124,14 @@ test('/rerank gives the best text first; the score is a probability unless raw_s
   assert.ok(Math.abs(ranks[0].score - 1 / (1 + Math.exp(-2))) < 1e-6);
 });
 
+test('a long query beside many texts is refused: their pairs are more than the body', async (t) => {
+  const { send, stub } = await start(t, { task: 'reranking' });
+  const texts = new Array(1000).fill('a');
+  const refused = await send('/rerank', { query: 'a'.repeat(2 ** 17), texts });
+  assert.deepEqual([refused.status, refused.json().path, stub.calls.length], [413, 'query', 0]);
+  assert.equal((await send('/rerank', { query: 'a'.repeat(2 ** 16), texts })).status, 200);
+});
+
 test('/predict with inputs gives the labels of a text, the best first, and an array of them for a batch', async (t) => {
   const { send, telemetry } = await start(t, { task: 'classification' });
   const one = await send('/predict', { inputs: 'three words here', raw_scores: true });
