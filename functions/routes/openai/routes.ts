@@ -14,7 +14,7 @@ import { createEmbeddingReader } from '../texts/embeddings.ts';
 import { requireObject } from '../texts/fields.ts';
 import { readInput } from '../texts/input.ts';
 import { runTexts } from '../texts/run-texts.ts';
-import { sendRows } from '../texts/send-rows.ts';
+import { RowTexts, sendRows } from '../texts/send-rows.ts';
 import { requireTask } from '../texts/task.ts';
 import { type EmbeddingsBody, readEmbeddingsBody } from './body.ts';
 import { shapeFailure } from './failure.ts';
@@ -98,7 +98,7 @@ async function sendEmbeddings(
   const input = readInput(body.input, 'input', { maxLength: settings.maxLength.value });
   const read = createEmbeddingReader(live, settings, { dimensions, normalize: true });
   const write = isBase64 ? base64Of : numbersOf;
-  const written = new Array<string>(input.rows);
+  const written = new RowTexts(input.rows);
   const { tokens, truncated } = await runTexts(
     live,
     input,
@@ -107,7 +107,7 @@ async function sendEmbeddings(
     recorder,
     (row, outputs, at) => {
       const embedding = read(outputs, at);
-      written[row] = `{"object":"embedding","index":${row},"embedding":${write(embedding)}}`;
+      written.set(row, `{"object":"embedding","index":${row},"embedding":${write(embedding)}}`);
       return embedding.length;
     },
   );

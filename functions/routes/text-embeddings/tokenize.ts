@@ -5,7 +5,7 @@ import { CHUNK_ROWS } from '../../model/serving/predict-chunks.ts';
 import type { TextSettings } from '../../text/settings.ts';
 import { readFlag, readName } from '../texts/fields.ts';
 import { readTextList } from '../texts/input.ts';
-import { sendRows } from '../texts/send-rows.ts';
+import { RowTexts, sendRows } from '../texts/send-rows.ts';
 import { requireText } from '../texts/task.ts';
 import type { TextRequest } from './handler.ts';
 
@@ -20,13 +20,13 @@ export async function tokenize({ context, body, live }: TextRequest): Promise<vo
   const prompt = readName(body, 'prompt_name');
   const before = promptOf(settings, prompt);
   chargeRows(context, texts.length);
-  const written: string[] = [];
+  const written = new RowTexts(texts.length);
   for (let first = 0; first < texts.length; first += CHUNK_ROWS) {
     const chunk = texts.slice(first, first + CHUNK_ROWS);
     const admission = { bulk: texts.length > CHUNK_ROWS, begun: first > 0 };
     const tokens = await live.tokenize!(chunk, context.cancellation, { ...admission, text: { prompt } });
     for (const [i, one] of tokens.entries()) {
-      written.push(await writeTokens(before + chunk[i]!, one, keepsSpecial));
+      written.set(first + i, await writeTokens(before + chunk[i]!, one, keepsSpecial));
       if (context.cancellation.cancelled) return;
     }
   }
