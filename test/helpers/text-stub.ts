@@ -18,6 +18,13 @@ const LABELS: Partial<Record<TextTask, Record<string, string>>> = {
   classification: { 0: 'bad', 1: 'fair', 2: 'good' },
   reranking: { 0: 'LABEL_0' },
 };
+const NORMALIZING: readonly [file: string, text: string][] = [
+  [
+    'modules.json',
+    '[{"type":"models.Transformer","path":""},{"type":"models.Pooling","path":"1_Pooling"},{"type":"models.Normalize","path":"2"}]',
+  ],
+  ['1_Pooling/config.json', '{"pooling_mode_mean_tokens":true}'],
+];
 const MORE = [tensorSpec('tokens', 'int32', -1), tensorSpec('truncated', 'bool', -1)];
 /** Tokens that the model takes; a token is a word. */
 export const MAX_TOKENS = 8;
@@ -76,17 +83,7 @@ export function stubTexts(options: TextStubOptions = {}): TextStub {
         max_position_embeddings: MAX_TOKENS,
       }),
     ],
-    ...(options.normalizes === true
-      ? ([
-          [
-            'modules.json',
-            JSON.stringify([
-              { type: 'models.Pooling', path: '' },
-              { type: 'models.Normalize', path: '2' },
-            ]),
-          ],
-        ] as const)
-      : []),
+    ...(options.normalizes === true ? NORMALIZING : []),
   ]);
   const preparation: Preparation = {
     kind: 'text',
@@ -129,29 +126,29 @@ function run(
   failing: string | undefined,
   options: PreprocessOptions['text'],
 ): Outcome[] {
-  return Array.from({ length: rows }, (_, row): Outcome => {
-    const texts = tensors.map((tensor) => textAt(tensor, row));
-    if (texts.includes(failing ?? '\0')) {
-      return { rows: 1, error: new ServingError('INVALID_INPUT', 'the text is not liked') };
-    }
-    const words = wordsOf(texts[0]!);
-    if (words > MAX_TOKENS && options?.truncate === false) {
-      return { rows: 1, error: new ServingError('INVALID_INPUT', `the text has ${words} tokens: expected at most 8`) };
-    }
-    const values = outputOf(texts);
-    const outputs: Tensor[] = [
-      { dtype: 'float32', dims: [1, values.length], data: Float32Array.from(values) },
-      { dtype: 'int32', dims: [1], data: Int32Array.of(Math.min(words, MAX_TOKENS)) },
-      { dtype: 'bool', dims: [1], data: Uint8Array.of(words > MAX_TOKENS ? 1 : 0) },
-    ];
-    return { rows: 1, outputs, first: 0 };
+  const all = Array.from({ length: rows }, (_, row) => tensors.map((tensor) => textAt(tensor, row)));
+  const words = all.map(([first]) => wordsOf(first!));
+  const values = all.map(outputOf);
+  // As of a shared run: each row is one of the outputs.
+  const outputs: Tensor[] = [
+    { dtype: 'float32', dims: [rows, values[0]!.length], data: Float32Array.from(values.flat()) },
+    { dtype: 'int32', dims: [rows], data: Int32Array.from(words, (count) => Math.min(count, MAX_TOKENS)) },
+    { dtype: 'bool', dims: [rows], data: Uint8Array.from(words, (count) => (count > MAX_TOKENS ? 1 : 0)) },
+  ];
+  return all.map((texts, row): Outcome => {
+    if (texts.includes(failing ?? '\0')) return refused('the text is not liked');
+    const count = words[row]!;
+    if (count <= MAX_TOKENS || options?.truncate !== false) return { rows: 1, outputs, first: row };
+    return refused(`the text has ${count} tokens: expected at most 8`);
   });
 }
+
+const refused = (message: string): Outcome => ({ rows: 1, error: new ServingError('INVALID_INPUT', message) });
 
 /** A text; of token ids, one with as many words, and as many characters as the first id. */
 function textAt({ dims, data, dtype }: Tensor, row: number): string {
   if (dtype === 'string') return data[row] as string;
   const ids = Array.from((data as Int32Array).subarray(row * dims[1]!, (row + 1) * dims[1]!)).filter((id) => id !== -1);
   const spaces = ids.length - 1;
-  return 'a'.repeat(ids[0]! - spaces) + ' '.repeat(spaces);
+  return 'a'.repeat(Math.max(0, Math.min(ids[0]!, 1000) - spaces)) + ' '.repeat(spaces);
 }

@@ -91,12 +91,11 @@ describe('clients of OpenAI, unchanged', () => {
     );
   });
 
-  test("OpenAI's client lists the models, and finds one", async () => {
+  test("OpenAI's client lists the models", async () => {
     const client = await openAi();
     const ids: string[] = [];
     for await (const { id, object } of client.models.list()) if (object === 'model') ids.push(id);
     assert.ok(ids.includes(MODEL) && ids.includes('reranker'), ids.join());
-    assert.equal((await client.models.retrieve(MODEL)).id, MODEL);
   });
 
   test("OpenAI's client throws the errors of its own classes", async () => {

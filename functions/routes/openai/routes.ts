@@ -14,7 +14,7 @@ import { createEmbeddingReader } from '../texts/embeddings.ts';
 import { requireObject } from '../texts/fields.ts';
 import { readInput } from '../texts/input.ts';
 import { runTexts } from '../texts/run-texts.ts';
-import { sendRows } from '../texts/send-rows.ts';
+import { RowTexts, sendRows } from '../texts/send-rows.ts';
 import { requireTask } from '../texts/task.ts';
 import { type EmbeddingsBody, readEmbeddingsBody } from './body.ts';
 import { shapeFailure } from './failure.ts';
@@ -29,8 +29,8 @@ interface OpenAiOptions {
 }
 
 /**
- * OpenAI's `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings). Its `GET /v1/models` and
- * `GET /v1/models/{name}` are routes of TensorFlow Serving, whose responses have the members of both.
+ * OpenAI's `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings). Its `GET /v1/models` is also a
+ * route of KServe, whose response has the members of both; `GET /v1/models/{name}` is that of TensorFlow Serving alone.
  */
 export function createOpenAiRoutes({ repository, parser, metrics, maxBodyBytes }: OpenAiOptions): Route[] {
   async function handle(context: RequestContext, bytes: Buffer): Promise<void> {
@@ -95,10 +95,10 @@ async function sendEmbeddings(
   recorder: ModelRecorder,
 ): Promise<void> {
   const settings = requireTask(live, 'embedding');
-  const input = readInput(body.input, 'input', settings.maxLength.value);
+  const input = readInput(body.input, 'input', { maxLength: settings.maxLength.value });
   const read = createEmbeddingReader(live, settings, { dimensions, normalize: true });
   const write = isBase64 ? base64Of : numbersOf;
-  const written = new Array<string>(input.rows);
+  const written = new RowTexts(input.rows);
   const { tokens, truncated } = await runTexts(
     live,
     input,
@@ -107,7 +107,7 @@ async function sendEmbeddings(
     recorder,
     (row, outputs, at) => {
       const embedding = read(outputs, at);
-      written[row] = `{"object":"embedding","index":${row},"embedding":${write(embedding)}}`;
+      written.set(row, `{"object":"embedding","index":${row},"embedding":${write(embedding)}}`);
       return embedding.length;
     },
   );

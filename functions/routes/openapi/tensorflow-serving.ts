@@ -50,9 +50,8 @@ export const TENSORFLOW_SERVING_SCHEMAS: Json = {
           status: record({ error_code: text, error_message: text }),
         }),
       },
-      ...MODEL_MEMBERS,
     },
-    ['name', 'ready', ...Object.keys(MODEL_MEMBERS)],
+    ['name', 'ready'],
   ),
 };
 

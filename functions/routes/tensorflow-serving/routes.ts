@@ -37,7 +37,7 @@ const PLACES = [MODEL, `${MODEL}/versions/{version}`, `${MODEL}/labels/{label}`]
  * `tf.train.Example`, which no ONNX model does: `UNSUPPORTED`. Versions have no labels here: `NOT_FOUND`.
  *
  * KServe's v1 protocol has the same `:predict` (kserve/kserve, python/kserve/kserve/handlers/v1_endpoints.py): `GET /v1/models` lists the models for it,
- * and `:explain` is `UNSUPPORTED`. The list, and the status of a model, have the members of OpenAI's models as well.
+ * and `:explain` is `UNSUPPORTED`. The list also has the members of OpenAI's list.
  */
 export function createTensorFlowServingRoutes(options: TensorFlowServingOptions): Route[] {
   const { repository, parser, metrics, maxBodyBytes } = options;

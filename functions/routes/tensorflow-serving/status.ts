@@ -1,7 +1,6 @@
 import type { Repository } from '../../model/repository/repository.ts';
 import type { ModelStatus } from '../../model/serving/model.ts';
 import { canonicalVersion, modelAt } from '../model-address.ts';
-import { showModel } from '../openai/models.ts';
 
 /** `ModelVersionStatus.State` (tensorflow_serving/apis/get_model_status.proto). */
 const STATES = {
@@ -15,8 +14,8 @@ const STATES = {
 
 /**
  * The states of a model's versions as a `GetModelStatusResponse` in JSON (tensorflow_serving/apis/get_model_status.proto). Without
- * a version, the response also has the members of KServe's v1 protocol at the same path, the `name` in the request, and whether
- * the model is `ready`; and those of OpenAI's models.
+ * a version, the response also has the members of KServe's v1 protocol at the same path: the `name` in the request, and whether
+ * the model is `ready`.
  * @throws ServingError `NOT_FOUND`, `NOT_READY`.
  */
 export async function showStatus(repository: Repository, name: string, version?: string): Promise<object> {
@@ -29,8 +28,7 @@ export async function showStatus(repository: Repository, name: string, version?:
   const versions = known.versions.map((one) =>
     showVersion(one.number ?? model.status().version ?? '1', one.status, known.unloaded),
   );
-  const ready = model.status().state === 'ready' && !known.unloaded;
-  return { name, ready, model_version_status: versions, ...showModel(name) };
+  return { name, ready: model.status().state === 'ready' && !known.unloaded, model_version_status: versions };
 }
 
 function showVersion(version: string, status: ModelStatus | undefined, unloaded = false): object {

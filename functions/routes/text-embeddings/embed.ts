@@ -3,7 +3,7 @@ import { createEmbeddingReader } from '../texts/embeddings.ts';
 import { readCount, readFlag, readText, readTexts, requireObject } from '../texts/fields.ts';
 import { readInput, textInput } from '../texts/input.ts';
 import { runTexts } from '../texts/run-texts.ts';
-import { sendRows } from '../texts/send-rows.ts';
+import { RowTexts, sendRows } from '../texts/send-rows.ts';
 import { requireTask } from '../texts/task.ts';
 import { readTextOptions } from './body.ts';
 import { computeFields } from './fields.ts';
@@ -15,11 +15,12 @@ export async function embed({ context, body, live, recorder, computeType }: Text
   const normalize = readFlag(body, 'normalize') ?? true;
   const read = createEmbeddingReader(live, settings, { dimensions: readCount(body, 'dimensions'), normalize });
   const options = { ...readTextOptions(body, settings), normalize };
-  const input = readInput(body.inputs, 'inputs', settings.maxLength.value);
-  const written = new Array<string>(input.rows);
+  const limits = { maxLength: settings.maxLength.value, truncate: options.truncate };
+  const input = readInput(body.inputs, 'inputs', limits);
+  const written = new RowTexts(input.rows);
   const totals = await runTexts(live, input, options, context, recorder, (row, outputs, at) => {
     const data = read(outputs, at);
-    written[row] = encodeFlat({ dtype: 'float32', dims: [data.length], data });
+    written.set(row, encodeFlat({ dtype: 'float32', dims: [data.length], data }));
     return data.length;
   });
   await sendRows(context, written, ['[', ']'], computeFields(context, computeType, input.columns, totals));
@@ -45,8 +46,9 @@ export async function similarity({ context, body, live, recorder, computeType }:
     return embeddings[row].length;
   });
   const cosines = Float32Array.from(sentences, (_, i) => dot(embeddings[0]!, embeddings[i + 1]!));
-  const text = encodeFlat({ dtype: 'float32', dims: [cosines.length], data: cosines });
-  await sendRows(context, [text], ['', ''], computeFields(context, computeType, input.columns, totals));
+  const written = new RowTexts(1);
+  written.set(0, encodeFlat({ dtype: 'float32', dims: [cosines.length], data: cosines }));
+  await sendRows(context, written, ['', ''], computeFields(context, computeType, input.columns, totals));
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

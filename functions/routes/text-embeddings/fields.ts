@@ -28,11 +28,14 @@ export function computeFields(
   ];
 }
 
+const SURROGATE = /[\udc00-\udfff]/;
+
 function countCharacters(texts: readonly (readonly string[])[]): number {
   let characters = 0;
   for (const column of texts) {
     for (const text of column) {
       characters += text.length;
+      if (!SURROGATE.test(text)) continue;
       // A surrogate pair is one character.
       for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) === 0xdc00) characters--;
     }

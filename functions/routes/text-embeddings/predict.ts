@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { ServingError } from '../../errors.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { encodeValue } from '../../tensor/encode.ts';
@@ -8,7 +9,7 @@ import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import { readFlag, readText, readTexts } from '../texts/fields.ts';
 import { textInput } from '../texts/input.ts';
 import { runTexts } from '../texts/run-texts.ts';
-import { sendRows } from '../texts/send-rows.ts';
+import { RowTexts, sendRows } from '../texts/send-rows.ts';
 import { requireTask } from '../texts/task.ts';
 import { readSequences, readTextOptions } from './body.ts';
 import { computeFields } from './fields.ts';
@@ -22,24 +23,33 @@ export async function predict({ context, body, live, recorder, computeType }: Te
   const { labels, read } = createScoreReader(live, readFlag(body, 'raw_scores'));
   const names = labels?.map((label) => JSON.stringify(label));
   const input = textInput(columns, (row) => (isBatch ? `inputs[${row}]` : 'inputs'));
-  const written = new Array<string>(input.rows);
+  const written = new RowTexts(input.rows);
   const totals = await runTexts(live, input, options, context, recorder, (row, outputs, at) => {
     const scores = read(outputs, at);
     const predictions = highestOf(scores.data, scores.data.length).map(
       (index) => `{"score":${encodeValue(scores, index)},"label":${names?.[index] ?? `"LABEL_${index}"`}}`,
     );
-    written[row] = `[${predictions.join(',')}]`;
+    written.set(row, `[${predictions.join(',')}]`);
     return predictions.length;
   });
   const fields = computeFields(context, computeType, columns, totals);
   await sendRows(context, written, isBatch ? ['[', ']'] : ['', ''], fields);
 }
 
+/** Ranks that are written before other requests get their turn: they take about a millisecond. */
+const TURN_RANKS = 1024;
+/** The most characters of the query in all pairs of a request: a long query beside many texts would take more than its body has. */
+const MAX_QUERY_CHARACTERS = 2 ** 26;
+
 /** `POST /rerank`: the texts by how well they match the query, the best first. */
 export async function rerank({ context, body, live, recorder, computeType }: TextRequest): Promise<void> {
   const settings = requireTask(live, 'reranking');
   const query = readText(body.query, 'query');
   const texts = readTexts(body.texts, 'texts');
+  if (query.length * texts.length > MAX_QUERY_CHARACTERS) {
+    const message = `query: ${query.length} characters beside ${texts.length} texts: expected at most ${MAX_QUERY_CHARACTERS} in all pairs together, send fewer texts in one request`;
+    throw new ServingError('TOO_LARGE', message, { path: 'query' });
+  }
   const returnsText = readFlag(body, 'return_text') ?? false;
   const options = readTextOptions(body, settings);
   const { read } = createScoreReader(live, readFlag(body, 'raw_scores'));
@@ -50,10 +60,12 @@ export async function rerank({ context, body, live, recorder, computeType }: Tex
     scores.data[row] = read(outputs, at).data[0]!;
     return 1;
   });
-  const written = highestOf(scores.data, texts.length).map((index) => {
+  const written = new RowTexts(texts.length);
+  for (const [place, index] of highestOf(scores.data, texts.length).entries()) {
     const text = returnsText ? `"text":${JSON.stringify(texts[index])},` : '';
-    return `{"index":${index},${text}"score":${encodeValue(scores, index)}}`;
-  });
+    written.set(place, `{"index":${index},${text}"score":${encodeValue(scores, index)}}`);
+    if (place % TURN_RANKS === TURN_RANKS - 1) await turn();
+  }
   await sendRows(context, written, ['[', ']'], computeFields(context, computeType, columns, totals));
 }
 

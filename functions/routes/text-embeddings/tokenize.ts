@@ -5,7 +5,7 @@ import { CHUNK_ROWS } from '../../model/serving/predict-chunks.ts';
 import type { TextSettings } from '../../text/settings.ts';
 import { readFlag, readName } from '../texts/fields.ts';
 import { readTextList } from '../texts/input.ts';
-import { sendRows } from '../texts/send-rows.ts';
+import { RowTexts, sendRows } from '../texts/send-rows.ts';
 import { requireText } from '../texts/task.ts';
 import type { TextRequest } from './handler.ts';
 
@@ -20,14 +20,15 @@ export async function tokenize({ context, body, live }: TextRequest): Promise<vo
   const prompt = readName(body, 'prompt_name');
   const before = promptOf(settings, prompt);
   chargeRows(context, texts.length);
-  const written: string[] = [];
+  const written = new RowTexts(texts.length);
   for (let first = 0; first < texts.length; first += CHUNK_ROWS) {
     const chunk = texts.slice(first, first + CHUNK_ROWS);
     const admission = { bulk: texts.length > CHUNK_ROWS, begun: first > 0 };
     const tokens = await live.tokenize!(chunk, context.cancellation, { ...admission, text: { prompt } });
-    for (const [i, one] of tokens.entries()) written.push(writeTokens(before + chunk[i]!, one, keepsSpecial));
-    await turn();
-    if (context.cancellation.cancelled) return;
+    for (const [i, one] of tokens.entries()) {
+      written.set(first + i, await writeTokens(before + chunk[i]!, one, keepsSpecial));
+      if (context.cancellation.cancelled) return;
+    }
   }
   await sendRows(context, written, ['[', ']'], []);
 }
@@ -39,12 +40,20 @@ function promptOf({ prompts, defaultPrompt }: TextSettings, given: string | unde
   return name !== undefined && Object.hasOwn(known, name) ? known[name]! : '';
 }
 
-function writeTokens(text: string, { ids, tokens, offsets, special }: Tokens, keepsSpecial: boolean): string {
+/** Tokens that are written before other requests get their turn: they take about a millisecond. */
+const TURN_TOKENS = 2048;
+
+async function writeTokens(
+  text: string,
+  { ids, tokens, offsets, special }: Tokens,
+  keepsSpecial: boolean,
+): Promise<string> {
   const characters = /[\ud800-\udfff]/.test(text) ? Array.from(text) : undefined;
   const slice = (start: number, stop: number): string =>
     characters === undefined ? text.slice(start, stop) : characters.slice(start, stop).join('');
   const written: string[] = [];
   for (const [i, id] of ids.entries()) {
+    if (i % TURN_TOKENS === TURN_TOKENS - 1) await turn();
     const [start, stop] = offsets[i]!;
     if (!special[i]) {
       written.push(JSON.stringify({ id, text: slice(start, stop), special: false, start, stop }));

@@ -21,6 +21,12 @@ export interface TextInput {
   placeOf(row: number): string;
 }
 
+/** The limits of token ids. */
+interface TokenLimits {
+  readonly maxLength: number;
+  readonly truncate?: boolean | undefined;
+}
+
 /** Token ids are below it: they are int32 in the engine. */
 const MAX_ID = 2 ** 31;
 /** What is behind the ids of a row that is shorter than others. */
@@ -39,27 +45,32 @@ export const readTextList = (value: JsonValue | undefined, path: string): string
 
 /**
  * Reads one text, texts, the token ids of one text, or those of several.
- * @param maxLength the most tokens of a row: of longer ones, one more is kept, so that it is known that they are truncated
+ * @param limits the most tokens of a row, and whether a longer one is truncated. Of such token ids one more is kept, so that it is known
+ * that they are truncated; texts are truncated by the tokenizer.
  * @throws ServingError `INVALID_INPUT`; `TOO_LARGE` for too many
  */
-export function readInput(value: JsonValue | undefined, path: string, maxLength: number): TextInput {
+export function readInput(value: JsonValue | undefined, path: string, limits: TokenLimits): TextInput {
   if (!isArray(value)) return textInput([[readText(value, path)]], () => path);
   const placeOf = (row: number): string => `${path}[${row}]`;
   if (typeof value[0] === 'number' || value instanceof Float64Array) {
     if (value.length === 0) readList(value, path, '');
-    return idInput([readIds(value, path, maxLength)], () => path);
+    return idInput([readIds(value, path, limits)], () => path);
   }
   if (!isArray(value[0])) return textInput([readTexts(value, path)], placeOf);
   const lists = readList(value, path, 'texts or token ids');
   return idInput(
-    Array.from(lists, (ids, row) => readIds(ids, placeOf(row), maxLength)),
+    Array.from(lists, (ids, row) => readIds(ids, placeOf(row), limits)),
     placeOf,
   );
 }
 
-function readIds(value: JsonValue, path: string, maxLength: number): Int32Array {
+function readIds(value: JsonValue, path: string, { maxLength, truncate = true }: TokenLimits): Int32Array {
   if (!isArray(value)) throw invalid(path, `expected an array of token ids, got ${describe(value)}`);
   if (value.length === 0) throw invalid(path, 'expected one token id at least, got an empty array');
+  if (!truncate && value.length > maxLength) {
+    const message = `${value.length} token ids: expected at most ${maxLength}, because truncate is false`;
+    throw invalid(path, message);
+  }
   const ids = new Int32Array(Math.min(value.length, maxLength + 1));
   for (let i = 0; i < value.length; i++) {
     const id = value[i]!;

@@ -7,27 +7,39 @@ const PIECE_CHARACTERS = 2 ** 18;
 /** The most characters of all rows of a response, which are in memory at once. */
 const MAX_CHARACTERS = 2 ** 27;
 
+/** The JSON texts of the rows of a response, in any order. */
+export class RowTexts {
+  readonly texts: string[];
+  #characters = 0;
+
+  constructor(rows: number) {
+    this.texts = new Array<string>(rows);
+  }
+
+  /** @throws ServingError `TOO_LARGE` if all are too long for one response */
+  set(row: number, text: string): void {
+    this.#characters += text.length;
+    if (this.#characters > MAX_CHARACTERS) throw tooLong();
+    this.texts[row] = text;
+  }
+}
+
 /**
  * Sends a JSON text of many rows, with commas between them.
- * @param rows JSON texts
  * @param around what stands before and after them
  * @param fields name and value in turn
- * @throws ServingError `TOO_LARGE` if they are too long for one response
  */
 export async function sendRows(
   context: RequestContext,
-  rows: readonly string[],
+  { texts }: RowTexts,
   [open, close]: readonly [open: string, close: string],
   fields: readonly string[],
 ): Promise<void> {
   const pieces: Buffer[] = [];
   let text = open;
-  let characters = 0;
-  for (const [i, row] of rows.entries()) {
+  for (const [i, row] of texts.entries()) {
     text += i === 0 ? row : `,${row}`;
     if (text.length < PIECE_CHARACTERS) continue;
-    characters += text.length;
-    if (characters > MAX_CHARACTERS) throw tooLong();
     pieces.push(Buffer.from(text));
     text = '';
     await turn();

@@ -124,6 +124,14 @@ test('/rerank gives the best text first; the score is a probability unless raw_s
   assert.ok(Math.abs(ranks[0].score - 1 / (1 + Math.exp(-2))) < 1e-6);
 });
 
+test('a long query beside many texts is refused: their pairs are more than the body', async (t) => {
+  const { send, stub } = await start(t, { task: 'reranking' });
+  const texts = new Array(1000).fill('a');
+  const refused = await send('/rerank', { query: 'a'.repeat(2 ** 17), texts });
+  assert.deepEqual([refused.status, refused.json().path, stub.calls.length], [413, 'query', 0]);
+  assert.equal((await send('/rerank', { query: 'a'.repeat(2 ** 16), texts })).status, 200);
+});
+
 test('/predict with inputs gives the labels of a text, the best first, and an array of them for a batch', async (t) => {
   const { send, telemetry } = await start(t, { task: 'classification' });
   const one = await send('/predict', { inputs: 'three words here', raw_scores: true });
@@ -258,6 +266,13 @@ const REFUSED: [title: string, path: string, body: unknown, status: number, erro
     422,
     'inputs[1]: the text has 9 tokens: expected at most 8',
   ],
+  [
+    'too many token ids that are not to be cut',
+    '/embed',
+    { inputs: [[1], [1, 2, 3, 4, 5, 6, 7, 8, 9]], truncate: false },
+    422,
+    'inputs[1]: 9 token ids: expected at most 8, because truncate is false',
+  ],
   ['no sentences', '/similarity', { inputs: { source_sentence: 'a' } }, 422, 'inputs.sentences: is missing'],
   [
     'a text that fails',
@@ -316,8 +331,10 @@ test('errors of the model and of its queue have the statuses of text-embeddings-
     ['NOT_READY', 503, 'unhealthy'],
   ] as const) {
     const beforeRun = () => Promise.reject(new ServingError(code, 'no', { retryAfter: 3 }));
-    const { send } = await start(t, { beforeRun });
+    const { send, telemetry } = await start(t, { beforeRun });
     const answer = await send('/embed', { inputs: 'a' });
+    const counted = `http_requests_total{route="/embed",method="POST",status="${status}"} 1`;
+    assert.ok(telemetry.metrics.render().text.includes(counted), counted);
     assert.deepEqual([answer.status, answer.json().error_type, answer.json().code], [status, type, code]);
     assert.equal(answer.headers.get('retry-after'), '3');
   }
