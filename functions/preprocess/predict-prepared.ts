@@ -1,4 +1,4 @@
-import { type Feeds, keyOf, stackRows } from '../engine/batch-rows.ts';
+import { type Feeds, findMisfit, keyOf, stackRows } from '../engine/batch-rows.ts';
 import { type AdmissionOptions, ALL_ROWS, type Batcher, type Outcome, type RequestTerms } from '../engine/batcher.ts';
 import { ServingError } from '../errors.ts';
 import { sliceRows } from '../tensor/compare.ts';
@@ -35,27 +35,44 @@ export async function predictPrepared(
     [...groups.values()].map(async (places) => {
       const feedsOf = (place: number): Feeds => (rows[place] as { feeds: Feeds }).feeds;
       const settled = await batcher.predict(stackRows(places.map(feedsOf)), terms, options);
-      let at = 0;
-      for (const outcome of settled) {
-        for (let row = 0; row < outcome.rows; row++, at++) {
+      const single = settled.flatMap((outcome) =>
+        Array.from({ length: outcome.rows }, (_, row) => rowOf(outcome, row, joinsRows)),
+      );
+      await Promise.all(
+        single.map(async (outcome, at) => {
           const place = places[at]!;
-          outcomes[place] = await finish(preprocessor, feedsOf(place), outcome, row);
-        }
-      }
+          const isDone = 'error' in outcome || preprocessor.finish === undefined;
+          outcomes[place] = isDone ? outcome : await finish(preprocessor, feedsOf(place), outcome, terms, options);
+        }),
+      );
     }),
   );
   return outcomes;
 }
 
-async function finish(preprocessor: Preprocessor, prepared: Feeds, outcome: Outcome, row: number): Promise<Outcome> {
+type Outputs = Exclude<Outcome, { readonly error: ServingError }>;
+
+/** The outcome of one row. Without joined rows the outputs need not have one row: then all of them are those of the row. */
+function rowOf(outcome: Outcome, row: number, joinsRows: boolean): Outcome {
   if ('error' in outcome) return { rows: 1, error: outcome.error };
-  const { outputs } = outcome;
-  const first = outcome.first === ALL_ROWS ? ALL_ROWS : outcome.first + row;
-  if (preprocessor.finish === undefined) return { rows: 1, outputs, first };
-  if (first === ALL_ROWS) {
-    const message = `the model gave ${outputs.map(({ dims }) => `[${dims}]`).join(' and ')} for one row: expected one row in each output`;
-    return { rows: 1, error: new ServingError('MODEL_FAILED', message) };
+  const { outputs, first } = outcome;
+  const isWhole = first === ALL_ROWS || (!joinsRows && findMisfit(outputs, 1) !== undefined);
+  return { rows: 1, outputs, first: isWhole ? ALL_ROWS : first + row };
+}
+
+/** @throws ServingError that ends the request: its deadline has passed, or its client has left */
+async function finish(
+  preprocessor: Preprocessor,
+  prepared: Feeds,
+  { outputs, first }: Outputs,
+  terms: RequestTerms,
+  options: AdmissionOptions | undefined,
+): Promise<Outcome> {
+  const own = first === ALL_ROWS ? outputs : outputs.map((output) => sliceRows(output, first, 1));
+  try {
+    return { rows: 1, outputs: await preprocessor.finish!(prepared, own, terms, options), first: 0 };
+  } catch (error) {
+    if (!(error instanceof ServingError) || error.code === 'CLIENT_GONE') throw error;
+    return { rows: 1, error };
   }
-  const own = outputs.map((output) => sliceRows(output, first, 1));
-  return { rows: 1, outputs: await preprocessor.finish(prepared, own), first: 0 };
 }

@@ -42,10 +42,17 @@ export interface Preprocessor {
   sample(): Promise<Feeds | undefined>;
   /**
    * Makes a row's outputs for the caller from those of the engine. Default: they are the same.
-   * @param outputs of the engine, each with one row
+   * @param prepared the row: the object that `prepare` gave
+   * @param outputs of the engine, each with one row; all that it gave if that is not one row
    * @returns tensors of `signature`'s outputs, each with one row
+   * @throws ServingError as `prepare` does; the error of the row
    */
-  finish?(prepared: Feeds, outputs: readonly Tensor[]): Promise<readonly Tensor[]>;
+  finish?(
+    prepared: Feeds,
+    outputs: readonly Tensor[],
+    terms: RequestTerms,
+    options?: AdmissionOptions,
+  ): Promise<readonly Tensor[]>;
   /** Rows that wait to be prepared. */
   depth(): number;
   /** Ends its processes. Settles when they have exited. */
@@ -57,4 +64,10 @@ export interface PreprocessorOptions extends Pick<PoolOptions, 'onRestart'> {
   readonly capacity: Capacity;
   /** The most rows that may wait to be prepared. */
   readonly maxQueueSize: number;
+  /** The time after which a process that runs code of the model's author is killed. */
+  readonly runTimeoutMs: number;
+  /** The signature of the engine processes, once the first has loaded the model. */
+  readonly engine: Promise<Signature>;
+  /** The content of `model.json`. */
+  readonly manifest: object;
 }

@@ -14,8 +14,9 @@ export function isBase64(value: JsonValue | undefined): value is { b64: string }
   return true;
 }
 
-/** Whether an input has strings, for which callers may send bytes. */
-export const takesText = ({ inputs }: Signature): boolean => inputs.some(({ dtype }) => dtype === 'string');
+/** Whether an input has strings, for which callers may send bytes. In any JSON, `{"b64": …}` is an object like another. */
+export const takesText = ({ inputs }: Signature): boolean =>
+  inputs.some(({ dtype, json }) => dtype === 'string' && !json);
 
 /**
  * Replaces the bytes, `{"b64": …}`, in the string inputs of an instance, or of all columns, by their text. Changes `value`.
