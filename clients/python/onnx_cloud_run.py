@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Deque, Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 from urllib.parse import quote, urlsplit
 
-__all__ = ["BatchRow", "Client", "ClientError", "InferResult", "ModelVersion", "Prediction", "RowError", "Tensor"]
+__all__ = ["BatchRow", "Client", "ClientError", "InferResult", "LabelScore", "ModelVersion", "Prediction", "RowError", "Tensor"]
 
 
 class ClientError(Exception):
@@ -82,16 +82,26 @@ class ModelVersion:
 
 
 @dataclass(frozen=True)
+class LabelScore:
+    """A class or label with its score; NaN and infinities are texts."""
+
+    label: str
+    score: Any
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The prediction of one row. Integers have all their digits; NaN and infinities are texts, as in the server's JSON."""
 
-    #: The row's value of the main output.
+    #: The row's value of the main output; the label or labels that hold, if `scores` is there.
     prediction: Any
     #: The name of the predicted class, if model.json or the model has one.
     label: Optional[str]
     #: The row's values of all outputs, by name.
     outputs: Dict[str, Any]
     model: ModelVersion
+    #: The labels with the highest scores, the highest first, if model.json or the model's export says how scores are made.
+    scores: Optional[List[LabelScore]] = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,7 @@ class BatchRow:
     label: Optional[str] = None
     outputs: Dict[str, Any] = field(default_factory=dict)
     error: Optional[RowError] = None
+    scores: Optional[List[LabelScore]] = None
 
 
 #: By datatype: the type code of `array`, the bytes of an element, and numpy's type without the byte order.
@@ -235,6 +246,7 @@ class Client:
             result.get("label"),
             result.get("outputs", {}),
             ModelVersion(str(model_version.get("name")), str(model_version.get("version"))),
+            _scores(result),
         )
 
     def batch_predict(
@@ -1035,10 +1047,22 @@ def _parse_line(text: bytes) -> Dict[str, Any]:
     raise _bad_answer(f"a line of the response belongs to no row: {_shown(text)}")
 
 
+def _scores(result: Dict[str, Any]) -> Optional[List[LabelScore]]:
+    scores = result.get("scores")
+    if scores is None:
+        return None
+    if not isinstance(scores, list):
+        raise _bad_answer(f"scores: expected a list, got {str(scores)[:200]}")
+    members = [_object(one, "scores") for one in scores]
+    return [LabelScore(str(one.get("label")), one.get("score")) for one in members]
+
+
 def _batch_row(index: int, line: Dict[str, Any]) -> BatchRow:
     error = line.get("error")
     if error is None:
-        return BatchRow(index, line.get("prediction"), line.get("label"), line.get("outputs", {}))
+        return BatchRow(
+            index, line.get("prediction"), line.get("label"), line.get("outputs", {}), scores=_scores(line)
+        )
     members = _object(error, f"the error of row {index}")
     return BatchRow(index, error=RowError(str(members.get("message")), str(members.get("code")), members.get("path")))
 

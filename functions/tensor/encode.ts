@@ -67,6 +67,19 @@ export function encodeNested(tensor: Tensor): string {
   return endText();
 }
 
+/**
+ * As {@link encodeRow}, or {@link encodeNested} for a negative `row`, of a tensor whose strings are JSON texts: they become parts of the
+ * text, see `TensorSpec.json`.
+ */
+export function encodeJson(tensor: Tensor, row: number): string {
+  const { dims, data } = tensor;
+  const level = row < 0 ? 0 : 1;
+  if (dims.length <= level) return data[dims.length === 0 ? 0 : row] as string;
+  startText();
+  writeNested(tensor, writeJsonTexts, level, row < 0 ? 0 : (row * data.length) / dims[0]!);
+  return endText();
+}
+
 /** The JSON text of all elements as one array, row-major, whatever the dims. */
 export function encodeFlat({ dtype, data }: Tensor): string {
   startText();
@@ -149,5 +162,12 @@ function writeStrings(data: TensorData, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     if (i > from) writeComma();
     writeText(JSON.stringify((data[i] as string).toWellFormed()));
+  }
+}
+
+function writeJsonTexts(data: TensorData, from: number, to: number): void {
+  for (let i = from; i < to; i++) {
+    if (i > from) writeComma();
+    writeText(data[i] as string);
   }
 }

@@ -95,23 +95,3 @@ export function normalizeRows(values: Float32Array, dimensions: number): void {
     for (let i = from; i < from + dimensions; i++) values[i] = values[i]! / norm;
   }
 }
-
-/** The softmax of each row of `width` logits. */
-export function softmaxRows(logits: Float32Array, width: number): Float32Array<ArrayBuffer> {
-  const scores = new Float32Array(logits.length);
-  for (let from = 0; from < logits.length; from += width) {
-    const row = logits.subarray(from, from + width);
-    // Without the maximum, a logit of 89 is already infinite as a float32.
-    let most = -Infinity;
-    for (const logit of row) most = Math.max(most, logit);
-    let sum = 0;
-    for (const logit of row) sum += Math.exp(logit - most);
-    for (let i = 0; i < width; i++) scores[from + i] = Math.exp(row[i]! - most) / sum;
-  }
-  return scores;
-}
-
-/** The sigmoid of each logit. */
-export function sigmoid(logits: Float32Array): Float32Array<ArrayBuffer> {
-  return Float32Array.from(logits, (logit) => 1 / (1 + Math.exp(-logit)));
-}

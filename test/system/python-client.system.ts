@@ -105,6 +105,8 @@ with Client(url) as client:
     print(json.dumps([math.isnan(nan[0]), nan[1] == -math.inf]))
     highest = client.infer({"x": Tensor("INT64", [2, 2], [1, 2, 9, 4])}, model="int64", outputs={"y": "BYTES"}, classes={"y": 1})
     print(json.dumps([list(highest.outputs["y"].shape), highest.outputs["y"].data, highest.model_name, highest.id]))
+    scored = [client.predict([0.25, 0.5], model="scores"), *client.batch_predict([[1, 0.75]], model="scores")]
+    print(json.dumps([[one.prediction, one.label, [[of.label, of.score] for of in one.scores]] for one in scored] + [result.scores]))
     print(json.dumps("numpy" in sys.modules))
 `;
 const PRINTED = [
@@ -124,6 +126,7 @@ const PRINTED = [
   [0x3c00, 0xc000],
   [true, true],
   [[2, 1], ['2:1', '9:0'], 'int64', null],
+  [['yes', null, [['yes', 0.5]]], ['no', null, [['no', 1]]], null],
   false,
 ];
 const NUMPY = `
@@ -199,6 +202,7 @@ for (const dtype of [
 ])
   writeModel(models, dtype, identity(dtype, ['N', 2]));
 writeModel(models, 'logarithm', notFinite());
+writeModel(models, 'scores', identity('float32', ['N', 2]), { classes: ['no', 'yes'], output: { top: 1 } });
 after(() => rmSync(models, { recursive: true }));
 const ENV = { MODEL_URI: models, MODEL_NAME: 'float32', INFERENCE_PROCESSES: '1' };
 

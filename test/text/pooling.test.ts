@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import {
-  normalizeRows,
-  type PoolingMode,
-  pool,
-  shortenRows,
-  sigmoid,
-  softmaxRows,
-} from '../../functions/text/pooling.ts';
+import { normalizeRows, type PoolingMode, pool, shortenRows } from '../../functions/text/pooling.ts';
 
 /** Two rows of three tokens with two dimensions; the last token of the second row is padding. */
 const STATES = {
@@ -66,13 +59,4 @@ test('embeddings are shortened to their first dimensions, and more than they hav
   for (const kept of [0, 4, 1.5]) {
     assert.throws(() => shortenRows(values, 3, kept), /^ServingError: dimensions: expected 1 to 3, got /);
   }
-});
-
-test('softmax is over each row, and stays finite for large logits', () => {
-  const scores = softmaxRows(Float32Array.of(1000, 1000, 0, Math.log(3)), 2);
-  for (const [i, expected] of [0.5, 0.5, 0.25, 0.75].entries()) assert.ok(Math.abs(scores[i]! - expected) < 1e-6);
-});
-
-test('sigmoid is of each logit, and stays finite for large ones', () => {
-  assert.deepEqual(sigmoid(Float32Array.of(0, 1000, -1000)), Float32Array.of(0.5, 1, 0));
 });

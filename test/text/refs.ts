@@ -15,6 +15,7 @@ export interface Case {
   readonly softmax?: readonly number[];
   readonly sigmoid?: readonly number[] | number;
   readonly logit?: number;
+  readonly labels_over_half?: readonly string[];
 }
 
 export interface Expected {

@@ -68,12 +68,21 @@ export interface BatchOptions extends CallOptions {
   readonly duplex?: boolean | undefined;
 }
 
+/** A class or label with its score. */
+export interface LabelScore {
+  readonly label: string;
+  /** `"NaN"`, `"Infinity"` and `"-Infinity"` are texts, as in all of the server's JSON. */
+  readonly score: number | 'NaN' | 'Infinity' | '-Infinity';
+}
+
 /** The prediction of one row. Its numbers are those of JSON: digits of integers above 2^53 are lost; `infer` keeps them. */
 export interface Prediction<P, O> {
-  /** The row's value of the main output. */
+  /** The row's value of the main output; the label or labels that hold, if `scores` is there. */
   readonly prediction: P;
   /** The name of the predicted class, if model.json or the model has one. */
   readonly label?: string;
+  /** The labels with the highest scores, the highest first, if model.json or the model's export says how scores are made. */
+  readonly scores?: readonly LabelScore[];
   /** The row's values of all outputs, by name. */
   readonly outputs: O;
   /** The model that predicted. */

@@ -2,6 +2,7 @@ import { accessSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { WeightUse } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
+import { outputOf } from '../../model/folder/manifest.ts';
 import { type Comparison, compareModels } from '../compare/compare-models.ts';
 import { openEngine } from '../measure/engine.ts';
 import type { LocalModel } from '../samples/local-model.ts';
@@ -76,7 +77,7 @@ export async function compareResult(tried: Tried, result: string): Promise<Befor
     original: original.path,
     result,
     rows,
-    mainOutput: original.manifest.output,
+    mainOutput: outputOf(original.manifest).name,
     weights,
     onRow: (done) => progress.update(done, rows.length),
   });

@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Feeds } from '../../engine/batch-rows.ts';
 import { ServingError } from '../../errors.ts';
+import { outputOf } from '../../model/folder/manifest.ts';
 import { openModel } from '../../onnx/edit/open-model.ts';
 import { type WrittenModel, writeModel } from '../../onnx/edit/write-model.ts';
 import { type Comparison, compareModels } from '../compare/compare-models.ts';
@@ -70,7 +71,7 @@ function compare({ model, signal, progress }: QuantizeOrder, result: string, row
     original: model.path,
     result,
     rows,
-    mainOutput: model.manifest.output,
+    mainOutput: outputOf(model.manifest).name,
     onRow(done) {
       signal.throwIfAborted();
       progress.update(done, rows.length, formatNumberOf(done, 'row'));

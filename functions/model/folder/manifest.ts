@@ -32,6 +32,17 @@ const categories = z.pipe(
     .check(z.minLength(1), z.maxLength(MOST_CATEGORIES)),
 );
 
+/** The output that answers are made of, and how. */
+const outputSchema = z.strictObject({
+  name: z.optional(named),
+  /** What turns its values into scores. */
+  activation: z.optional(z.enum(['softmax', 'sigmoid', 'none'])),
+  /** The most labels among the scores of a response. */
+  top: z.optional(z.int().check(z.minimum(1), z.maximum(MOST_CLASSES))),
+  /** The least score of a label in a response. */
+  threshold: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
+});
+
 const manifestSchema = z.strictObject({
   name: z.optional(named),
   version: z.optional(z.pipe(z.union([named, z.int()]), z.transform(String))),
@@ -44,9 +55,12 @@ const manifestSchema = z.strictObject({
       categories: z.optional(z.record(named, categories)),
     }),
   ),
-  /** The output from which `prediction` is taken. Default: the model's first. */
-  output: z.optional(named),
-  /** What the page applies to the scores of that output before it shows them. Responses have the model's own values. */
+  /** The output from which `prediction` is taken, and what it is made of. Default: the model's first, and its own values. */
+  output: z.optional(z.union([named, outputSchema], 'expected the name of an output, or an object')),
+  /**
+   * What the page applies to the scores of that output before it shows them. Responses have the model's own values, unless
+   * `output` is an object with `top` or `threshold`.
+   */
   activation: z.optional(z.literal('softmax')),
   /** Names of the classes, by class index. */
   classes: z.optional(
@@ -60,6 +74,11 @@ const manifestSchema = z.strictObject({
 
 /** `model.json`: what a model's ONNX file does not contain. Every field is optional. */
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The members of `output` in `model.json`: a text is its name. */
+export function outputOf({ output }: Pick<Manifest, 'output'>): z.infer<typeof outputSchema> {
+  return typeof output === 'string' ? { name: output } : (output ?? {});
+}
 
 const goldenSchema = z.strictObject({
   /** The largest allowed difference |got - expected|, relative to |expected| if that is above 1. */
@@ -103,9 +122,18 @@ function parse<T extends z.ZodMiniType>(schema: T, text: string, file: string): 
   refuseMany(json, file);
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const at = issue.path.length === 0 ? 'the document' : issue.path.join('.');
-  throw new ServingError('MODEL_FAILED', `${file}: ${at}: ${issue.message}`);
+  const { path, message } = issueOf(parsed.error.issues[0]!);
+  const at = path.length === 0 ? 'the document' : path.join('.');
+  throw new ServingError('MODEL_FAILED', `${file}: ${at}: ${message}`);
+}
+
+/** An issue; for a value of several possible types, that of the type which it has. */
+function issueOf({ path, message, ...issue }: z.core.$ZodIssue): { path: PropertyKey[]; message: string } {
+  if (issue.code !== 'invalid_union') return { path, message };
+  const own = issue.errors
+    .map(([first]) => first!)
+    .find(({ code, path }) => code !== 'invalid_type' || path.length > 0);
+  return own === undefined ? { path, message } : { path: [...path, ...own.path], message: own.message };
 }
 
 /** The message of `JSON.parse`, which suits a hand-written file better than that of the reader for requests. */

@@ -54,7 +54,7 @@ export async function loadGeneration(
     const { signature: engine, patched, rows: graph, external, weights } = await starting;
     const preprocessor = await opening;
     const signature = preprocessor?.signature(engine) ?? engine;
-    checkManifest(files.manifest, signature);
+    checkManifest(files.manifest, signature, patched);
     logPatched(patched, files.name, telemetry);
     logWeights(weights, files.name, telemetry);
     onPhase('checking');

@@ -1,14 +1,20 @@
 import { ServingError } from '../../errors.ts';
 import { decodeNested } from '../../tensor/decode.ts';
-import type { Signature } from '../../tensor/tensor.ts';
-import type { Manifest } from '../folder/manifest.ts';
+import type { Signature, TensorSpec } from '../../tensor/tensor.ts';
+import { type Manifest, outputOf } from '../folder/manifest.ts';
 
 /**
  * Checks `model.json` against the model's signature.
+ * @param labelled the outputs for which the model's file has class labels, if they are known
  * @throws ServingError `MODEL_FAILED` that names the field, its value and what the model has
  */
-export function checkManifest(manifest: Manifest, { inputs, outputs }: Signature): void {
-  const { output, input, activation, batching, classes } = manifest;
+export function checkManifest(
+  manifest: Manifest,
+  { inputs, outputs }: Signature,
+  labelled?: readonly { readonly output: string; readonly labels: readonly string[] }[],
+): void {
+  const { input, activation, batching, classes } = manifest;
+  const output = outputOf(manifest).name;
   // Outputs are not checked: exporters often declare a fixed first dimension that is free, and the manifest overrides them.
   const fixed = inputs.find(({ shape }) => shape[0] !== -1);
   if (batching === true && fixed !== undefined) {
@@ -29,7 +35,43 @@ export function checkManifest(manifest: Manifest, { inputs, outputs }: Signature
   if (classes !== undefined) checkClasses(classes.length, main);
   if (activation !== undefined && !main.dtype.startsWith('float'))
     throw misfit(`activation is for scores of floats, but the output ${main.name} is ${main.dtype}: leave it out`);
+  checkAnswer(manifest, main, labelled);
   checkCategories(input, inputs);
+}
+
+/** Checks the members of `output` that make scores of the main output. */
+function checkAnswer(
+  manifest: Manifest,
+  { name, dtype, shape, anyRank }: TensorSpec,
+  labelled: Parameters<typeof checkManifest>[2],
+): void {
+  const { activation, top, threshold } = outputOf(manifest);
+  const field = Object.entries({ activation, top, threshold }).find(([, value]) => value !== undefined)?.[0];
+  if (field === undefined) return;
+  if (activation !== undefined && manifest.activation !== undefined)
+    throw misfit('activation is there beside output.activation: leave the former out');
+  if (!dtype.startsWith('float'))
+    throw misfit(`output.${field} is for scores of floats, but the output ${name} is ${dtype}: leave it out`);
+  if (shape.length > 2) {
+    const has = `the output ${name} has shape [${shape.join(', ')}]`;
+    throw misfit(`output.${field} is for one row of scores, but ${has}: leave it out`);
+  }
+  const isOne =
+    anyRank !== true && (shape.length === 0 || shape.at(-1) === 1 || (shape.length === 1 && shape[0] === -1));
+  if (isOne && activation === 'softmax')
+    throw misfit(
+      `output.activation: the output ${name} has one score, whose softmax is always 1: "sigmoid" may be meant`,
+    );
+  if (top === undefined && threshold === undefined) return;
+  const choosing = top === undefined ? 'threshold' : 'top';
+  if (isOne)
+    throw misfit(`output.${choosing} chooses among labels, but the output ${name} has one score: leave it out`);
+  const own = labelled?.find((one) => one.output === name)?.labels;
+  const labels = (manifest.classes ?? own)?.length;
+  if (labels === undefined && labelled !== undefined)
+    throw misfit(`output.${choosing} chooses among labels, and the model has none: name them in classes`);
+  if (top !== undefined && labels !== undefined && top > labels)
+    throw misfit(`output.top is ${top}, and the model has ${labels} labels: lower it or leave it out`);
 }
 
 /** Checks that each name is that of a feature or an input, and each value one of its dtype. */

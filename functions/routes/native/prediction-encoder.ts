@@ -1,14 +1,19 @@
 import { ALL_ROWS } from '../../engine/batcher.ts';
+import { outputOf } from '../../model/folder/manifest.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import { encodeNested, encodeRow } from '../../tensor/encode.ts';
+import { encodeJson, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import { type DType, type Tensor, type TensorSpec, valuesOf } from '../../tensor/tensor.ts';
+import { type Answer, type AnsweringGeneration, answerOf, createAnswerWriter, spanOf } from './answer.ts';
 
 /** Encodes a row's outputs as the JSON of the native contract. */
 export interface PredictionEncoder {
   /** The values of `label`, by class index: the manifest's, or the model's own; undefined if there are none. */
   readonly labels: readonly string[] | undefined;
+  /** How a row becomes scores of labels; undefined: `prediction` is the model's own value. */
+  readonly answer?: Answer | undefined;
   /**
-   * The members of a prediction, without the braces: `"prediction":…,"label":…,"outputs":{…}`.
+   * The members of a prediction, without the braces: `"prediction":…,"label":…,"outputs":{…}`; with an answer, `scores` instead of
+   * `label`.
    * @param outputs in the order of the signature.
    * @param row the index of the row in the outputs; `ALL_ROWS` if all of them belong to the row that was fed.
    * @param isRow whether the caller sent one row: the outputs' first dimension is left out if it is that of the rows.
@@ -17,7 +22,7 @@ export interface PredictionEncoder {
 }
 
 /** The parts of a generation that its predictions are encoded by. */
-export type EncodedGeneration = Pick<Generation, 'signature' | 'manifest' | 'joinsRows' | 'labelled'>;
+export type EncodedGeneration = Pick<Generation, 'joinsRows' | 'labelled'> & AnsweringGeneration;
 
 /** An output of scores for which the model itself has class labels. */
 type LabelledOutput = Generation['labelled'][number];
@@ -37,39 +42,49 @@ export function predictionEncoderOf(live: Generation): PredictionEncoder {
 /**
  * Makes an encoder. `prediction` is the row's value of the manifest's `output`, else of the first output. If the manifest names
  * the classes, there is a `label` when the prediction is a class index, or a score for each class. If only the model names them,
- * there is a `label` when the prediction is one of the model's labels, or a score for each.
+ * there is a `label` when the prediction is one of the model's labels, or a score for each. With an answer, the prediction is that of
+ * `createAnswerWriter`.
  */
-export function createPredictionEncoder({
-  signature,
-  manifest: { output, classes },
-  joinsRows,
-  labelled,
-}: EncodedGeneration): PredictionEncoder {
+export function createPredictionEncoder(generation: EncodedGeneration): PredictionEncoder {
+  const { signature, manifest, joinsRows, labelled } = generation;
+  const { classes } = manifest;
+  const mainName = outputOf(manifest).name;
   const main = Math.max(
     0,
-    signature.outputs.findIndex(({ name }) => name === output),
+    signature.outputs.findIndex(({ name }) => name === mainName),
   );
   const keys = signature.outputs.map(({ name }, i) => `${i === 0 ? '' : ','}${JSON.stringify(name)}:`);
   const names = classes ?? ownLabels(labelled, signature.outputs[main]);
   const labels = names?.map((name) => `,"label":${JSON.stringify(name)}`);
   const choose = classes === undefined ? ownClassOf(names ?? []) : classOf;
+  const isJson = signature.outputs.map(({ json }) => json === true);
+  const hasJson = isJson.includes(true);
+  const answer = answerOf(generation, main, names);
+  const writeAnswer = answer && createAnswerWriter(answer);
 
   const byRow = ({ dims }: Tensor, isRow: boolean, row: number): boolean =>
     isRow && row !== ALL_ROWS && (joinsRows || dims[0] === 1);
 
   return {
     labels: names,
+    answer,
     encode(outputs, row, isRow) {
       let members = '';
       let prediction = '';
       for (let slot = 0; slot < outputs.length; slot++) {
         const tensor = outputs[slot]!;
-        const text = byRow(tensor, isRow, row) ? encodeRow(tensor, row) : encodeNested(tensor);
+        let text: string;
+        if (hasJson && isJson[slot]) text = encodeJson(tensor, byRow(tensor, isRow, row) ? row : -1);
+        else text = byRow(tensor, isRow, row) ? encodeRow(tensor, row) : encodeNested(tensor);
         if (slot === main) prediction = text;
         members += keys[slot] + text;
       }
+      if (labels === undefined && writeAnswer === undefined) return `"prediction":${prediction},"outputs":{${members}}`;
       const chosen = outputs[main]!;
-      const index = labels === undefined ? -1 : choose(chosen, byRow(chosen, isRow, row) ? row : -1, labels.length);
+      const at = byRow(chosen, isRow, row) ? row : -1;
+      const answered = writeAnswer?.(chosen, at);
+      if (answered !== undefined) return `${answered},"outputs":{${members}}`;
+      const index = labels === undefined ? -1 : choose(chosen, at, labels.length);
       const label = index === -1 ? '' : (labels![index] ?? '');
       return `"prediction":${prediction}${label},"outputs":{${members}}`;
     },
@@ -109,11 +124,6 @@ function ownLabels(labelled: readonly LabelledOutput[], main: TensorSpec | undef
 }
 
 const isLabel = (dtype: DType): boolean => dtype === 'int64' || dtype === 'string';
-
-function spanOf({ data, dims }: Tensor, row: number): { first: number; width: number } {
-  const width = row === -1 ? data.length : data.length / (dims[0] ?? 1);
-  return { first: Math.max(0, row) * width, width };
-}
 
 /** The index of the first of the highest scores, or -1 unless there is a score for each class. */
 function highest(main: Tensor, first: number, width: number, classes: number): number {

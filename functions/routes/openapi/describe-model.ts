@@ -1,3 +1,4 @@
+import { outputOf } from '../../model/folder/manifest.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { toPlain } from '../../tensor/json/plain.ts';
 import type { JsonValue } from '../../tensor/json/reader.ts';
@@ -8,7 +9,8 @@ import type { Json } from './json-schema.ts';
 /** The description of a model from which the page makes its form: `x-model` of the OpenAPI document. */
 export function describeModel(live: Generation, examples: Examples | undefined): Json {
   const { name, version, manifest, signature, joinsRows } = live;
-  const { input, output, activation, description } = manifest;
+  const { input, activation, description } = manifest;
+  const { labels, answer } = predictionEncoderOf(live);
   return {
     name,
     version,
@@ -17,9 +19,11 @@ export function describeModel(live: Generation, examples: Examples | undefined):
     outputs: signature.outputs,
     features: input?.features,
     categories: input?.categories && toPlain(input.categories as JsonValue),
-    output: output ?? signature.outputs[0]?.name,
-    activation,
-    classes: predictionEncoderOf(live).labels,
+    output: outputOf(manifest).name ?? signature.outputs[0]?.name,
+    // Of what `outputs` has.
+    activation: answer?.activation === 'softmax' ? 'softmax' : activation,
+    classes: labels,
+    ...(answer && { answer: { activation: answer.activation, top: answer.top, threshold: answer.threshold } }),
     batching: joinsRows,
     ...(examples && { example: { features: examples.features } }),
   };

@@ -195,5 +195,6 @@ function bodies(any: string): Json {
 
 function typedOf(live: Generation): Typed {
   const { signature, manifest, joinsRows } = live;
-  return { signature, manifest, joinsRows, labels: predictionEncoderOf(live).labels };
+  const { labels, answer } = predictionEncoderOf(live);
+  return { signature, manifest, joinsRows, labels, answer };
 }

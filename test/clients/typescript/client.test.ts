@@ -64,6 +64,23 @@ test('invalid options are refused before anything is sent', async () => {
   assert.throws(() => client.batchPredict([], { batchSize: 0 }), /batchSize: expected an integer above 0, got 0/);
 });
 
+test('types: a prediction may have labels with their scores', async () => {
+  const body = {
+    prediction: 'cat',
+    scores: [
+      { label: 'cat', score: 0.75 },
+      { label: 'dog', score: 'NaN' },
+    ],
+    outputs: {},
+  };
+  const { prediction, scores } = await createClient<string>({
+    url: 'http://server',
+    fetch: recording(body).fetch,
+  }).predict([1]);
+  const highest: number | string | undefined = scores?.[0]?.score;
+  assert.deepEqual([prediction, highest, scores?.[1]?.label], ['cat', 0.75, 'dog']);
+});
+
 test('types: outputs that are asked for by datatype are typed by it', async () => {
   const body = { model_name: 'm', outputs: [{ name: 'y', datatype: 'FP32', shape: [1], data: [0.5] }] };
   const client = createClient<number, { y: number }>({

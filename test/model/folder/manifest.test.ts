@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseGolden, parseManifest } from '../../../functions/model/folder/manifest.ts';
+import { outputOf, parseGolden, parseManifest } from '../../../functions/model/folder/manifest.ts';
 
 test('a manifest may have every field, or none', () => {
   assert.deepEqual(parseManifest('{}', 'model.json'), {});
@@ -35,6 +35,14 @@ test('a version may be written as a number', () => {
   assert.equal(parseManifest('{"version":7}', 'model.json').version, '7');
 });
 
+test('the output is a name, or an object with any of its members', () => {
+  assert.deepEqual(outputOf(parseManifest('{"output":"y"}', 'model.json')), { name: 'y' });
+  assert.deepEqual(outputOf({}), {});
+  for (const output of [{}, { name: 'y', activation: 'sigmoid', top: 5, threshold: 0.5 }, { threshold: 0 }]) {
+    assert.deepEqual(outputOf(parseManifest(JSON.stringify({ output }), 'model.json')), output);
+  }
+});
+
 const BAD_MANIFESTS: [title: string, text: string, message: RegExp][] = [
   ['no JSON', '{"name":', /^\/m\/model\.json is not JSON: /],
   ['no object', '[]', /^\/m\/model\.json: the document: .*expected object/],
@@ -47,6 +55,28 @@ const BAD_MANIFESTS: [title: string, text: string, message: RegExp][] = [
   ['no categories', '{"input":{"categories":{"a":[]}}}', /^\/m\/model\.json: input\.categories\.a: /],
   ['a category of no kind', '{"input":{"categories":{"a":[true]}}}', /^\/m\/model\.json: input\.categories\.a\.0: /],
   ['an unknown activation', '{"activation":"sigmoid"}', /^\/m\/model\.json: activation: .*softmax/],
+  [
+    'a number as the output',
+    '{"output":1}',
+    /^\/m\/model\.json: output: expected the name of an output, or an object$/,
+  ],
+  ['an output without a name', '{"output":""}', /^\/m\/model\.json: output: .*>=1 characters/],
+  ['an unknown member of the output', '{"output":{"nmae":"y"}}', /^\/m\/model\.json: output: .*nmae/],
+  [
+    'another activation of the output',
+    '{"output":{"activation":"relu"}}',
+    /^\/m\/model\.json: output\.activation: .*"softmax"\|"sigmoid"\|"none"/,
+  ],
+  ['no label at most', '{"output":{"top":0}}', /^\/m\/model\.json: output\.top: .*>=1/],
+  ['too many labels at most', '{"output":{"top":65537}}', /^\/m\/model\.json: output\.top: .*<=65536/],
+  ['half a label', '{"output":{"top":2.5}}', /^\/m\/model\.json: output\.top: .*int/],
+  ['a threshold above 1', '{"output":{"threshold":1.5}}', /^\/m\/model\.json: output\.threshold: .*<=1/],
+  ['a threshold below 0', '{"output":{"threshold":-0.1}}', /^\/m\/model\.json: output\.threshold: .*>=0/],
+  [
+    'a text as a threshold',
+    '{"output":{"threshold":"0.5"}}',
+    /^\/m\/model\.json: output\.threshold: .*expected number/,
+  ],
   ['no classes', '{"classes":[]}', /^\/m\/model\.json: classes: /],
   ['a number among the classes', '{"classes":["a",1]}', /^\/m\/model\.json: classes\.1: .*expected string/],
   ['a name that is too long', `{"name":"${'x'.repeat(1025)}"}`, /^\/m\/model\.json: name: .*1024/],

@@ -74,6 +74,19 @@ test('a model is loaded, checked and warmed up, and then predicts', async (t) =>
   assert.deepEqual([generation.queueDepth(), generation.fault()], [0, undefined]);
 });
 
+test('a loaded model answers with labels as its manifest says, and one with labels that it does not have is refused', async (t) => {
+  const output = { activation: 'softmax', top: 1 };
+  const bytes = identity();
+  const generation = await prepare(t, { bytes, manifest: { output, classes: ['a', 'b', 'c', 'd'] } });
+  assert.deepEqual(await predict(generation, [0, 0, 0, Math.log(3)]), {
+    prediction: 'd',
+    scores: [{ label: 'd', score: 0.5 }],
+    outputs: { y: [0, 0, 0, 1.0986123] },
+  });
+  const message = /output\.top chooses among labels, and the model has none: name them in classes$/;
+  await assert.rejects(prepare(t, { bytes, manifest: { output } }), { code: 'MODEL_FAILED', message });
+});
+
 test('a model whose first dimension is not a batch serves rows and complete tensors, one request a run', async (t) => {
   const generation = await prepare(t, { bytes: sequenceAxis() });
   assert.equal(generation.joinsRows, false);

@@ -33,6 +33,24 @@ const FITS: [title: string, manifest: Manifest, model: Signature][] = [
   ],
   ['batching of free rows', { batching: true }, PLAIN],
   ['softmax of scores', { output: 'scores', activation: 'softmax' }, PLAIN],
+  [
+    'scores of labels',
+    { output: { name: 'scores', activation: 'softmax', top: 3, threshold: 1 }, classes: ABC },
+    PLAIN,
+  ],
+  ['scores without names', { output: { name: 'scores', activation: 'softmax' } }, PLAIN],
+  ['an object with a name of labels', { output: { name: 'label' } }, PLAIN],
+  ['sigmoid of one score', { output: { activation: 'sigmoid' } }, signature([spec('y', [-1, 1])])],
+  [
+    'softmax with `top` in the output',
+    { output: { name: 'scores', top: 1 }, activation: 'softmax', classes: ABC },
+    PLAIN,
+  ],
+  [
+    'labels of scores with any rank',
+    { output: { top: 3 }, classes: ABC },
+    signature([{ ...spec('y', []), anyRank: true }]),
+  ],
   ['categories of a feature', { input: { features: ['a', 'b', 'c', 'd'], categories: { b: [0, 1] } } }, PLAIN],
   [
     'categories of an input',
@@ -97,6 +115,48 @@ const MISFITS: [title: string, manifest: Manifest, model: Signature, message: st
     signature([spec('y', [-1])], [spec('x', [-1, 1], 'bool')]),
     'input.categories: x is bool: leave it out',
   ],
+  [
+    'two activations',
+    { output: { name: 'scores', activation: 'sigmoid' }, activation: 'softmax' },
+    PLAIN,
+    'activation is there beside output.activation: leave the former out',
+  ],
+  [
+    'scores of integers',
+    { output: { top: 2 }, classes: ABC },
+    PLAIN,
+    'output.top is for scores of floats, but the output label is int64: leave it out',
+  ],
+  [
+    'scores of a map',
+    { output: { threshold: 0.5 } },
+    signature([spec('y', [-1, 3, 8, 8])]),
+    'output.threshold is for one row of scores, but the output y has shape [-1, 3, 8, 8]: leave it out',
+  ],
+  [
+    'softmax of one score',
+    { output: { activation: 'softmax' } },
+    signature([spec('y', [-1, 1])]),
+    'output.activation: the output y has one score, whose softmax is always 1: "sigmoid" may be meant',
+  ],
+  [
+    'a threshold of one score',
+    { output: { activation: 'sigmoid', threshold: 0.5 }, classes: ['no', 'yes'] },
+    signature([spec('y', [-1])]),
+    'output.threshold chooses among labels, but the output y has one score: leave it out',
+  ],
+  [
+    'more labels at most than there are',
+    { output: { name: 'scores', top: 4 }, classes: ABC },
+    PLAIN,
+    'output.top is 4, and the model has 3 labels: lower it or leave it out',
+  ],
+  [
+    'a missing output in an object',
+    { output: { name: 'z' } },
+    PLAIN,
+    'output: the model has no output z; it has label, scores',
+  ],
   ['a missing output', { output: 'z' }, PLAIN, 'output: the model has no output z; it has label, scores'],
   [
     'feature names for another number of values',
@@ -134,3 +194,13 @@ for (const [title, manifest, model, message] of MISFITS) {
     assert.throws(() => checkManifest(manifest, model), { code: 'MODEL_FAILED', message: `model.json: ${message}` });
   });
 }
+
+test('labels to choose among are those of the manifest or of the model, and a model without any is refused', () => {
+  const manifest: Manifest = { output: { name: 'scores', top: 2 } };
+  checkManifest(manifest, PLAIN);
+  checkManifest(manifest, PLAIN, [{ output: 'scores', labels: ABC }]);
+  const lower = { code: 'MODEL_FAILED', message: /^model\.json: output\.top is 2, and the model has 1 labels/ };
+  assert.throws(() => checkManifest(manifest, PLAIN, [{ output: 'scores', labels: ['a'] }]), lower);
+  const message = 'model.json: output.top chooses among labels, and the model has none: name them in classes';
+  assert.throws(() => checkManifest(manifest, PLAIN, []), { code: 'MODEL_FAILED', message });
+});

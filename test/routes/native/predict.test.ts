@@ -45,6 +45,17 @@ async function start(
   return { host, stub, telemetry };
 }
 
+test('a prediction with an answer has the label and the highest scores before the outputs', async (t) => {
+  const output = { name: 'probabilities', activation: 'none', top: 2 } as const;
+  const { host } = await start(t, { manifest: { output, classes: ['setosa', 'versicolor', 'virginica'] } });
+  const { text } = await post(host, '/predict', { features: ROW });
+  assert.equal(
+    text,
+    '{"prediction":"virginica","scores":[{"label":"virginica","score":0.5},{"label":"setosa","score":0.25}],' +
+      '"outputs":{"label":2,"probabilities":[0.25,0.25,0.5]},"model":{"name":"m","version":"1"}}',
+  );
+});
+
 test('a prediction has the main output, its label, every output, and the model that made it', async (t) => {
   const manifest = { output: 'label', classes: ['setosa', 'versicolor', 'virginica'] };
   const { host, stub, telemetry } = await start(t, { manifest, version: '3' });

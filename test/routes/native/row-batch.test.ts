@@ -38,6 +38,21 @@ test('rows that threads read and rows that are there are run together, and answe
   assert.deepEqual(asked, [3]);
 });
 
+test('each row of a batch has an answer of its own', async () => {
+  const { live } = model();
+  const answering = {
+    ...live,
+    rows: {},
+    labelled: [],
+    signature: { inputs: [], outputs: [{ name: 'y', dtype: 'float32', shape: [-1, 1] }] },
+    manifest: { output: { activation: 'sigmoid' } },
+  } as unknown as Generation;
+  assert.deepEqual(await predictRows([row(0), row(Math.log(3))], answering, waiting), [
+    { text: '"prediction":0.5,"outputs":{"y":[0]}' },
+    { text: '"prediction":0.75,"outputs":{"y":[1.0986123]}' },
+  ]);
+});
+
 test('a row whose prediction cannot be written fails alone', async () => {
   const { live } = model();
   const broken = new ServingError('MODEL_FAILED', 'no such class');

@@ -190,6 +190,20 @@ test("the label is one of the model's own classes where the manifest names none"
   assert.deepEqual(document['x-model'].classes, ['no', 'yes', 'no']);
 });
 
+test('the description of a model has the options of its answers, and softmax as what its outputs need', () => {
+  const inputs = [tensor('x', 'float32', -1, 2)];
+  const describe = (manifest: Manifest): Json => documentOf(modelOf({ inputs, manifest }))['x-model'];
+  const classes = ['no', 'yes'];
+  const one = describe({ output: { name: 'x', activation: 'softmax', top: 1 }, classes });
+  assert.deepEqual([one.output, one.activation, one.answer], ['x', 'softmax', { activation: 'softmax', top: 1 }]);
+  const several = describe({ output: { activation: 'sigmoid', threshold: 0.25 }, classes });
+  assert.deepEqual(
+    [several.output, several.activation, several.answer],
+    ['x', undefined, { activation: 'sigmoid', threshold: 0.25 }],
+  );
+  assert.equal(describe({ output: 'x', activation: 'softmax', classes }).answer, undefined);
+});
+
 test('batch_size has the default and the bounds that the route checks', () => {
   const [parameter] = documentOf(undefined).paths['/batch_predict'].post.parameters;
   assert.deepEqual(parameter, {

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { ALL_ROWS } from '../../../functions/engine/batcher.ts';
 import type { Manifest } from '../../../functions/model/folder/manifest.ts';
 import { createRowDecoder } from '../../../functions/model/folder/rows.ts';
+import type { Answer } from '../../../functions/routes/native/answer.ts';
 import { createPredictionEncoder } from '../../../functions/routes/native/prediction-encoder.ts';
 import { record } from '../../../functions/routes/openapi/json-schema.ts';
 import { anySchemas, modelSchemas } from '../../../functions/routes/openapi/model-schemas.ts';
@@ -23,13 +24,14 @@ interface Parts {
   readonly signature: Signature;
   readonly joinsRows?: boolean;
   readonly manifest?: Manifest;
-  readonly labels?: readonly string[];
+  readonly labels?: readonly string[] | undefined;
+  readonly answer?: Answer | undefined;
 }
 
 /** Whether a value is valid by one of the schemas of a model. */
-function checkerOf({ signature, joinsRows = true, manifest = {}, labels }: Parts) {
+function checkerOf({ signature, joinsRows = true, manifest = {}, labels, answer }: Parts) {
   const schemas = {
-    ...modelSchemas({ signature, joinsRows, manifest, labels }),
+    ...modelSchemas({ signature, joinsRows, manifest, labels, answer }),
     Index: { type: 'integer', minimum: 0 },
     ModelVersion: record({ name: { type: 'string' }, version: { type: 'string' } }),
   };
@@ -178,6 +180,68 @@ test('the main output is that of the manifest, and a label is one of the classes
   ]) {
     assert.equal(isValid('Prediction', bad), false, JSON.stringify(bad));
   }
+});
+
+/** Manifests by title, each with what makes scores of the output `y`. */
+const ANSWERS: Record<string, Manifest> = {
+  'one label of several': { classes: ['a', 'b', 'c'], output: { activation: 'softmax', top: 2 } },
+  'several labels': { classes: ['a', 'b', 'a'], output: { activation: 'sigmoid', threshold: 0.5 } },
+  'no names': { output: { activation: 'softmax' } },
+  'raw scores': { classes: ['a', 'b', 'c'], output: { activation: 'none' } },
+};
+for (const [title, manifest] of Object.entries(ANSWERS)) {
+  for (const dtype of ['float16', 'float32', 'float64'] as const) {
+    test(`an answer is valid by the schema of predictions: ${title}, from ${dtype}`, () => {
+      const shapes = [[-1, 3], [-1, -1], [-1, 1], [-1], 'any'] as const;
+      for (const shape of shapes) {
+        for (const joinsRows of [true, false]) {
+          if (joinsRows && shape === 'any') continue;
+          const spec = shape === 'any' ? { anyRank: true as const, shape: [] } : { shape };
+          const signature = { inputs: [], outputs: [{ name: 'y', dtype, ...spec }] };
+          const { labels, answer, encode } = createPredictionEncoder({ signature, manifest, joinsRows, labelled: [] });
+          const isValid = checkerOf({ signature, joinsRows, manifest, labels, answer });
+          for (const width of [1, 2, 3]) {
+            for (const isRow of joinsRows ? [true] : [true, false]) {
+              for (const rows of joinsRows || isRow ? [1] : [1, 2]) {
+                const dims =
+                  shape === 'any' ? [rows, width] : shape.map((dim, i) => (dim !== -1 ? dim : i === 0 ? rows : width));
+                const data = DTYPES[dtype].make(elementCount(dims)).fill(0 as never);
+                const text = encode([{ dtype, dims, data } as Tensor], 0, isRow);
+                assert.ok(isValid('BatchPrediction', { index: 0, ...JSON.parse(`{${text}}`) }), `${shape}: ${text}`);
+              }
+            }
+          }
+        }
+      }
+    });
+  }
+}
+
+test('the schema of an answer has the labels, and refuses others', () => {
+  const signature = { inputs: [], outputs: [tensorSpec('y', 'float32', -1, 2)] };
+  const manifest: Manifest = { classes: ['no', 'yes'], output: { activation: 'softmax' } };
+  const { labels, answer } = createPredictionEncoder({ signature, manifest, joinsRows: true, labelled: [] });
+  const isValid = checkerOf({ signature, manifest, labels, answer });
+  const good = { prediction: 'yes', scores: [{ label: 'yes', score: 0.5 }], outputs: { y: [0, 0] }, model: MODEL };
+  for (const one of [good, { ...good, prediction: null, scores: [{ label: 'no', score: 'NaN' }] }]) {
+    assert.equal(isValid('Prediction', one), true, JSON.stringify(one));
+  }
+  for (const bad of [
+    { ...good, prediction: 'maybe' },
+    { ...good, prediction: [0, 0] },
+    { ...good, label: 'yes' },
+    { ...good, scores: [{ label: 'yes' }] },
+    { ...good, scores: [{ label: 'maybe', score: 1 }] },
+  ]) {
+    assert.equal(isValid('Prediction', bad), false, JSON.stringify(bad));
+  }
+});
+
+test('an output of JSON texts may have any JSON in a prediction', () => {
+  const outputs = [{ ...tensorSpec('entities', 'string', -1), json: true as const }];
+  const isValid = checkerOf({ signature: { inputs: [], outputs } });
+  const entities = [{ label: 'PER', start: 0 }];
+  assert.ok(isValid('Prediction', { prediction: entities, outputs: { entities }, model: MODEL }));
 });
 
 test('an unknown model has the schemas AnyFeatures and AnyPrediction, which accept any values', () => {
