@@ -3,6 +3,8 @@ import { dirname, join, sep } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { type Layout, type ListedVersion, placeOf, readLayout, SIGNATURE_FILE } from '../folder/layout.ts';
 import { TEXT_BYTES } from '../folder/manifest.ts';
+import { refuseCode } from '../folder/transform.ts';
+import { transformParts } from '../folder/transform-files.ts';
 import { checkSigned, signatureOf } from '../signature/signed-version.ts';
 import { createFileSource } from '../sources/file.ts';
 import type { Entry, Scope } from '../sources/source.ts';
@@ -20,6 +22,8 @@ interface StoreOptions {
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
   /** Files take memory in every folder, as on Cloud Run. */
   readonly filesAreMemory: boolean;
+  /** Whether models of a bucket may have code. Default: they may not. */
+  readonly allowsCode?: boolean;
   /** Models must be signed. Default: they need not be. */
   readonly signature?: SignatureOptions | undefined;
 }
@@ -199,7 +203,7 @@ async function refuseLinks(
 }
 
 function createCopyingStore(options: StoreOptions, events: FetcherEvents): ModelStore {
-  const { uri, file, cache, filesAreMemory, signature } = options;
+  const { uri, file, cache, filesAreMemory, signature, allowsCode = false } = options;
   const root = uri.startsWith('gs://') ? uri.replace(/\/+$/, '') : createFileSource(uri).root;
   const fetchers = createFetchers({ uri, cache }, events);
   // Cloud Storage's client loads while the server's own libraries do.
@@ -226,6 +230,7 @@ function createCopyingStore(options: StoreOptions, events: FetcherEvents): Model
     },
     list: (background, scope) => (background ? listInBackground : list)(scope),
     async fetchModel(version, { background, sha256, onBytes }) {
+      if (!allowsCode) refuseCode(root, version);
       const folder = folderFor();
       const fetcher = fetchers.of(background);
       const release = (): Promise<void> => rm(folder, { recursive: true, force: true });
@@ -254,9 +259,12 @@ function createCopyingStore(options: StoreOptions, events: FetcherEvents): Model
           const entry = version.siblings.get(path);
           return entry === undefined ? [] : [{ path, entry, maxBytes }];
         });
+        const code = transformParts(version.siblings).map(
+          ([path, entry]): FileOrder => ({ path, entry, maxBytes: undefined }),
+        );
         const model = { path: version.file, entry: version.model, maxBytes: undefined };
         const order = { path: version.file, place: placeOf(root, version) };
-        const { external, mappableBytes = 0 } = await fetch([...texts, model], order);
+        const { external, mappableBytes = 0 } = await fetch([...texts, ...code, model], order);
         return {
           folder,
           external,

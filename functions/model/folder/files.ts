@@ -4,6 +4,8 @@ import type { Preparation } from '../../engine/prepared/preparation.ts';
 import { ServingError } from '../../errors.ts';
 import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, partsOf, placeOf, SIGNATURE_FILE } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
+import { codePreparation } from './transform.ts';
+import { transformParts } from './transform-files.ts';
 
 /** A model's files on a local disk, with the contents of its texts: all that a load needs. */
 export interface ModelFiles {
@@ -49,7 +51,9 @@ export async function readFiles({ root, version, folder, weights, local }: Files
   const manifest = manifestText === undefined ? {} : parseManifest(manifestText, placeOf(root, version, MANIFEST_FILE));
   const golden = goldenText === undefined ? undefined : parseGolden(goldenText, placeOf(root, version, GOLDEN_FILE));
   const texts = [MANIFEST_FILE, GOLDEN_FILE, SIGNATURE_FILE];
-  const parts = [...partsOf(version, weights)].filter(([path]) => !texts.includes(path));
+  const code = new Set(transformParts(version.siblings).map(([path]) => path));
+  const parts = [...partsOf(version, weights)].filter(([path]) => !texts.includes(path) && !code.has(path));
+  const preparation = codePreparation({ root, version, folder, local });
   return {
     name: manifest.name ?? version.name,
     version: version.number ?? manifest.version ?? '1',
@@ -58,6 +62,7 @@ export async function readFiles({ root, version, folder, weights, local }: Files
     bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
     manifest,
     golden,
+    ...(preparation !== undefined && { preparation }),
     stamps: local ? parts.map(([path, { stamp }]) => [join(folder, path), stamp]) : undefined,
   };
 

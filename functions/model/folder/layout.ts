@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { listNames, shorten } from '../../shorten.ts';
 import type { Entry } from '../sources/source.ts';
+import { transformParts } from './transform-files.ts';
 
 /** One version of a model, by what was listed of it; nothing of it has been read. */
 export interface ListedVersion {
@@ -161,12 +162,12 @@ function hintOf({ otherFiles }: Layout, folder: string): string {
 }
 
 /**
- * The files that a load reads, by path below the version's folder: the model, the manifest, the golden rows, the signature and the
- * weights.
+ * The files that a load reads, by path below the version's folder: the model, its code, the manifest, the golden rows, the signature
+ * and the weights.
  * @param weights paths below the folder of the external data to which the file refers
  */
 export function partsOf({ file, model, siblings }: ListedVersion, weights: readonly string[]): Map<string, Entry> {
-  const parts = new Map([[file, model]]);
+  const parts = new Map([[file, model], ...transformParts(siblings)]);
   for (const path of [MANIFEST_FILE, GOLDEN_FILE, SIGNATURE_FILE, ...weights]) {
     const entry = siblings.get(path);
     if (entry !== undefined) parts.set(path, entry);

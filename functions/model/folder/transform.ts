@@ -1,19 +1,8 @@
 import { join } from 'node:path';
 import type { CodePreparation } from '../../engine/prepared/preparation.ts';
 import { ServingError } from '../../errors.ts';
-import type { Entry } from '../sources/source.ts';
 import { type ListedVersion, placeOf } from './layout.ts';
-
-/** The names of a model's code in its folder, of which it may have one. */
-export const TRANSFORM_FILES: readonly string[] = ['transform.ts', 'transform.js'];
-/** The folder beside it with what it imports and reads. */
-const TRANSFORM_FOLDER = 'transform/';
-
-/** The files of a model's code, by path below its folder: itself, and what lies in `transform/`. Empty if it has no code. */
-export function transformParts(siblings: ReadonlyMap<string, Entry>): [path: string, entry: Entry][] {
-  if (!TRANSFORM_FILES.some((name) => siblings.has(name))) return [];
-  return [...siblings].filter(([path]) => TRANSFORM_FILES.includes(path) || path.startsWith(TRANSFORM_FOLDER));
-}
+import { TRANSFORM_FILES, transformParts } from './transform-files.ts';
 
 /**
  * Refuses a model of a bucket that has code, unless the operator allows it.
