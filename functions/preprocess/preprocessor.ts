@@ -1,6 +1,7 @@
 import type { Feeds } from '../engine/batch-rows.ts';
 import type { AdmissionOptions, RequestTerms } from '../engine/batcher.ts';
 import type { Capacity } from '../engine/capacity.ts';
+import type { PoolFault } from '../engine/pool.ts';
 import type { PoolOptions } from '../engine/supervisor.ts';
 import type { ServingError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor/tensor.ts';
@@ -55,6 +56,8 @@ export interface Preprocessor {
   ): Promise<readonly Tensor[]>;
   /** Rows that wait to be prepared. */
   depth(): number;
+  /** The crash loop of its processes, as `Pool.fault`. */
+  fault?(): PoolFault | undefined;
   /** Ends its processes. Settles when they have exited. */
   close(): Promise<void>;
 }

@@ -113,6 +113,7 @@ function createTransforms(exported: TransformExports, pool: Pool, place: string,
     sample: async () => undefined,
     ...(exported.postprocess && { finish }),
     depth: () => batcher.depth(),
+    fault: pool.fault,
     close: () => pool.close(),
   };
 }
