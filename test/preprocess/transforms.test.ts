@@ -242,6 +242,18 @@ export const postprocess = (_: unknown, { body }: any) => (body === 'nothing' ? 
   assert.equal(await predict(generation, 'fine'), 'fine');
 });
 
+test('of two rows of one request, one that postprocess refuses fails alone', async (t) => {
+  const code = `import { InvalidInput } from 'onnx-cloud-run/transform';
+export const postprocess = ({ y }: any) => { if (y.data[0] === 2) throw new InvalidInput('two'); return y.data[0]; };`;
+  const generation = await load(t, { code });
+  const x = { dtype: 'float32', dims: [3, 4], data: Float32Array.of(1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0) } as const;
+  const outcomes = await generation.predict({ tensors: [x], rows: 3 }, { cancelled: false });
+  assert.deepEqual(
+    outcomes.map((one) => ('outputs' in one ? one.outputs[0]!.data[0] : one.error.message)),
+    ['1', 'two', '3'],
+  );
+});
+
 test('all digits of integers reach the code, and its bigints the caller', async (t) => {
   const code = `export const preprocess = () => ({ x: [1, 2, 3, 4] });
 export const postprocess = (_: unknown, { body }: any) => ({ id: body.id + 1n, n: body.n, big: [2n ** 64n] });`;
