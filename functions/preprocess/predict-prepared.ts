@@ -29,50 +29,59 @@ export async function predictPrepared(
   for (const [place, row] of rows.entries()) {
     if ('error' in row) continue;
     const key = joinsRows ? keyOf(row.feeds) : place;
-    groups.set(key, [...(groups.get(key) ?? []), place]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [place]);
+    else group.push(place);
   }
   await Promise.all(
     [...groups.values()].map(async (places) => {
       const feedsOf = (place: number): Feeds => (rows[place] as { feeds: Feeds }).feeds;
       const settled = await batcher.predict(stackRows(places.map(feedsOf)), terms, options);
-      const single = settled.flatMap((outcome) =>
-        Array.from({ length: outcome.rows }, (_, row) => rowOf(outcome, row, joinsRows)),
-      );
-      await Promise.all(
-        single.map(async (outcome, at) => {
+      const finished: Promise<void>[] = [];
+      let at = 0;
+      for (const outcome of settled) {
+        for (let row = 0; row < outcome.rows; row++, at++) {
           const place = places[at]!;
-          const isDone = 'error' in outcome || preprocessor.finish === undefined;
-          outcomes[place] = isDone ? outcome : await finish(preprocessor, feedsOf(place), outcome, terms, options);
-        }),
-      );
+          const one = outcomeOf(outcome, row, joinsRows);
+          outcomes[place] = one;
+          if (preprocessor.finish === undefined || 'error' in one) continue;
+          finished.push(
+            finish(preprocessor, feedsOf(place), one, terms, options).then((done) => {
+              outcomes[place] = done;
+            }),
+          );
+        }
+      }
+      await Promise.all(finished);
     }),
   );
   return outcomes;
 }
 
-type Outputs = Exclude<Outcome, { readonly error: ServingError }>;
-
-/** The outcome of one row. Without joined rows the outputs need not have one row: then all of them are those of the row. */
-function rowOf(outcome: Outcome, row: number, joinsRows: boolean): Outcome {
+/** The outcome of one row of those of `outcome`. Unless rows are joined, outputs need not have one row: then all is that of the row. */
+function outcomeOf(outcome: Outcome, row: number, joinsRows: boolean): Outcome {
   if ('error' in outcome) return { rows: 1, error: outcome.error };
   const { outputs, first } = outcome;
   const isWhole = first === ALL_ROWS || (!joinsRows && findMisfit(outputs, 1) !== undefined);
   return { rows: 1, outputs, first: isWhole ? ALL_ROWS : first + row };
 }
 
-/** @throws ServingError that ends the request: its deadline has passed, or its client has left */
 async function finish(
   preprocessor: Preprocessor,
   prepared: Feeds,
-  { outputs, first }: Outputs,
+  { outputs, first }: Exclude<Outcome, { error: ServingError }>,
   terms: RequestTerms,
   options: AdmissionOptions | undefined,
 ): Promise<Outcome> {
-  const own = first === ALL_ROWS ? outputs : outputs.map((output) => sliceRows(output, first, 1));
+  if (first === ALL_ROWS && preprocessor.finishesWhole !== true) {
+    const message = `the model gave ${outputs.map(({ dims }) => `[${dims}]`).join(' and ')} for one row: expected one row in each output`;
+    return { rows: 1, error: new ServingError('MODEL_FAILED', message) };
+  }
   try {
+    const own = first === ALL_ROWS ? outputs : outputs.map((output) => sliceRows(output, first, 1));
     return { rows: 1, outputs: await preprocessor.finish!(prepared, own, terms, options), first: 0 };
   } catch (error) {
-    if (!(error instanceof ServingError) || error.code === 'CLIENT_GONE') throw error;
-    return { rows: 1, error };
+    if (error instanceof ServingError) return { rows: 1, error };
+    throw error;
   }
 }

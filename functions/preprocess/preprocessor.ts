@@ -44,7 +44,7 @@ export interface Preprocessor {
   /**
    * Makes a row's outputs for the caller from those of the engine. Default: they are the same.
    * @param prepared the row: the object that `prepare` gave
-   * @param outputs of the engine, each with one row; all that it gave if that is not one row
+   * @param outputs of the engine, each with one row, unless `finishesWhole`
    * @returns tensors of `signature`'s outputs, each with one row
    * @throws ServingError as `prepare` does; the error of the row
    */
@@ -54,6 +54,8 @@ export interface Preprocessor {
     terms: RequestTerms,
     options?: AdmissionOptions,
   ): Promise<readonly Tensor[]>;
+  /** Whether `finish` gets all outputs of a row for which the model gives another number of rows. Default: such a row fails. */
+  readonly finishesWhole?: boolean;
   /** Rows that wait to be prepared. */
   depth(): number;
   /** The crash loop of its processes, as `Pool.fault`. */

@@ -111,7 +111,7 @@ function createTransforms(exported: TransformExports, pool: Pool, place: string,
       return rows;
     },
     sample: async () => undefined,
-    ...(exported.postprocess && { finish }),
+    ...(exported.postprocess && { finish, finishesWhole: true }),
     depth: () => batcher.depth(),
     fault: pool.fault,
     close: () => pool.close(),
