@@ -52,10 +52,15 @@ export async function createTransformPreprocessor(
     takeEarly()?.kill('SIGKILL');
     throw error;
   });
-  const { path, stamps } = preparation;
+  const { stamps } = preparation;
   const pool = createPool({
     size: Math.max(1, cpuShare(options.capacity, 2)),
-    order: { path, stamps, signature, manifest: options.manifest } satisfies TransformOrder,
+    order: {
+      path: realpathSync(preparation.path),
+      stamps,
+      signature,
+      manifest: options.manifest,
+    } satisfies TransformOrder,
     spawn: () => takeEarly() ?? spawn(),
     runTimeoutMs: options.runTimeoutMs,
     loadTimeoutMs: LOAD_TIMEOUT_MS,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
@@ -22,6 +22,8 @@ interface Files {
   readonly bytes?: Uint8Array;
   readonly name?: string;
   readonly code: string;
+  /** The file is a link to this one. */
+  readonly linked?: string;
   readonly manifest?: object;
   readonly golden?: object;
   readonly others?: Readonly<Record<string, string>>;
@@ -41,13 +43,14 @@ type Loaded = Generation & { readonly restarts: string[]; readonly path: string 
 
 async function load(
   t: TestContext,
-  { bytes = identity(), name = 'transform.ts', code, manifest, golden, others = {} }: Files,
+  { bytes = identity(), name = 'transform.ts', code, linked, manifest, golden, others = {} }: Files,
   options: Partial<EngineOptions> = {},
 ): Promise<Loaded> {
   const own = t.name.replaceAll(/\W+/g, '-').slice(0, 80);
   const files = await localFiles(writeModel(folder, own, bytes, manifest, golden));
   const path = join(dirname(files.path), name);
-  writeFileSync(path, code);
+  if (linked === undefined) writeFileSync(path, code);
+  else if (!existsSync(path)) symlinkSync(linked, path);
   for (const [other, content] of Object.entries(others)) {
     mkdirSync(dirname(join(dirname(path), other)), { recursive: true });
     writeFileSync(join(dirname(path), other), content);
@@ -322,6 +325,24 @@ for (const [what, name, code, message] of [
     });
   });
 }
+
+test('a file that is a link, as Kubernetes mounts files, is run where it lies', async (t) => {
+  const mounted = join(folder, '..2026_12_01');
+  mkdirSync(join(mounted, 'transform'), { recursive: true });
+  writeFileSync(join(mounted, 'transform/words.json'), '["a"]');
+  const code = `import { readFileSync } from 'node:fs';
+const words = JSON.parse(readFileSync(new URL('./transform/words.json', import.meta.url), 'utf8'));
+export const postprocess = () => { if (words.length > 1) throw new Error(); return words; };`;
+  writeFileSync(join(mounted, 'transform.ts'), code);
+  const link = join(folder, '..data');
+  symlinkSync(mounted, link);
+  const generation = await load(t, { code, linked: join(link, 'transform.ts') });
+  assert.deepEqual(await predict(generation, [1, 2, 3, 4]), ['a']);
+  writeFileSync(join(mounted, 'transform.ts'), '\nnull!.x;');
+  await assert.rejects(load(t, { code, linked: join(link, 'transform.ts') }), {
+    message: /transform\.ts:2: TypeError/,
+  });
+});
 
 test('the code reads its folder alone, starts no process, writes no file and gets no setting', async (t) => {
   process.env.TRANSFORM_SECRET = 'secret';

@@ -16,6 +16,7 @@ export interface TransformExports {
 
 /** What the process imports. */
 export interface TransformOrder {
+  /** Without links, as Node resolves it: imports are relative to it, and stacks have it. */
   readonly path: string;
   readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
   /** Of the engine processes. */
