@@ -1,11 +1,13 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
+import en from 'zod/v4/locales/en.js';
 import { ServingError } from '../errors.ts';
+import type { Aggregation } from './entities.ts';
 import type { PoolingMode } from './pooling.ts';
 
 /** A value of an export, and where it was found. */
 export interface Found<T> {
   readonly value: T;
-  /** The file below the export's folder; `default` if no file has the field. */
+  /** The file below the export's folder; `model.json` for a value that replaces it; `default` if no file has the field. */
   readonly file: string;
   /** The field of the file, as a path: `pooling_mode_cls_token`. */
   readonly field: string;
@@ -13,6 +15,21 @@ export interface Found<T> {
 
 /** What a model of an export is for. */
 export type TextTask = 'embedding' | 'classification' | 'reranking' | 'token-classification';
+
+/** Values that replace those of the files: `input.text` of `model.json`, by its field, and its `classes` as `labels`. */
+export interface TextChoices {
+  readonly task?: TextTask | undefined;
+  readonly maxLength?: number | undefined;
+  readonly truncationSide?: 'right' | 'left' | undefined;
+  readonly lowerCase?: boolean | undefined;
+  readonly pooling?: PoolingMode | undefined;
+  readonly normalize?: boolean | undefined;
+  readonly includePrompt?: boolean | undefined;
+  readonly prompts?: Readonly<Record<string, string>> | undefined;
+  readonly defaultPrompt?: string | undefined;
+  readonly aggregation?: Aggregation | undefined;
+  readonly labels?: readonly string[] | undefined;
+}
 
 /** What the files of an export say about texts. A field is undefined if no file says it and nothing follows from it. */
 export interface TextSettings {
@@ -45,6 +62,8 @@ export interface TextSettings {
   /** Texts to put before a caller's text, by name: `query`, `passage`. */
   readonly prompts: Found<Readonly<Record<string, string>>> | undefined;
   readonly defaultPrompt: Found<string> | undefined;
+  /** How tokens become entities; of token classification alone. */
+  readonly aggregation: Found<Aggregation> | undefined;
 }
 
 /** The names of the files that {@link readTextSettings} reads, beside those that `modules.json` names. */
@@ -58,6 +77,7 @@ export const SETTINGS_FILES = [
   'config_sentence_transformers.json',
 ] as const;
 
+const PROMPTS_FILE = 'config_sentence_transformers.json';
 /** The length for a model whose files have none: that of sentence-transformers' and BERT's models. */
 const DEFAULT_LENGTH = 512;
 /** Transformers leaves its own names out when it writes a configuration. */
@@ -79,34 +99,44 @@ const POSITIONS_BEHIND_PADDING = new Set([
   'xmod',
 ]);
 
-const length = z.number().positive();
-const tokenText = z.union([z.string(), z.looseObject({ content: z.string() }).transform(({ content }) => content)]);
+z.config(en());
+
+const count = z.int().check(z.positive());
+const text = z.string();
+const tokenText = z.union([
+  text,
+  z.pipe(
+    z.looseObject({ content: text }),
+    z.transform(({ content }) => content),
+  ),
+]);
 const side = z.enum(['right', 'left']);
-const index = z.number().int().nonnegative();
 
 const configSchema = z.looseObject({
-  model_type: z.string().nullish(),
-  architectures: z.array(z.string()).nullish(),
-  max_position_embeddings: length.int().nullish(),
-  pad_token_id: index.nullish(),
-  id2label: z.record(z.string().regex(/^\d+$/, 'expected the index of a label as a name'), z.string()).nullish(),
-  problem_type: z.enum(['regression', 'single_label_classification', 'multi_label_classification']).nullish(),
+  model_type: z.nullish(text),
+  architectures: z.nullish(z.array(text)),
+  is_encoder_decoder: z.nullish(z.boolean()),
+  max_position_embeddings: z.nullish(count),
+  pad_token_id: z.nullish(z.int().check(z.nonnegative())),
+  id2label: z.nullish(z.record(text.check(z.regex(/^\d+$/, 'expected the index of a label as a name')), text)),
+  problem_type: z.nullish(z.enum(['regression', 'single_label_classification', 'multi_label_classification'])),
 });
+type Config = z.infer<typeof configSchema>;
 const tokenizerConfigSchema = z.looseObject({
-  model_max_length: length.nullish(),
-  pad_token: tokenText.nullish(),
-  padding_side: side.nullish(),
-  truncation_side: side.nullish(),
+  model_max_length: z.nullish(z.number().check(z.positive())),
+  pad_token: z.nullish(tokenText),
+  padding_side: z.nullish(side),
+  truncation_side: z.nullish(side),
 });
-const specialTokensSchema = z.looseObject({ pad_token: tokenText.nullish() });
+const specialTokensSchema = z.looseObject({ pad_token: z.nullish(tokenText) });
 const sentenceConfigSchema = z.looseObject({
-  max_seq_length: length.int().nullish(),
-  do_lower_case: z.boolean().nullish(),
+  max_seq_length: z.nullish(count),
+  do_lower_case: z.nullish(z.boolean()),
 });
-const modulesSchema = z.array(z.looseObject({ type: z.string(), path: z.string() })).min(1);
+const modulesSchema = z.array(z.looseObject({ type: text, path: text })).check(z.minLength(1));
 const promptsSchema = z.looseObject({
-  prompts: z.record(z.string(), z.string()).nullish(),
-  default_prompt_name: z.string().nullish(),
+  prompts: z.nullish(z.record(text, text)),
+  default_prompt_name: z.nullish(text),
 });
 const POOLING_FIELDS = {
   pooling_mode_cls_token: 'cls',
@@ -116,15 +146,16 @@ const POOLING_FIELDS = {
   pooling_mode_weightedmean_tokens: 'weighted_mean',
   pooling_mode_lasttoken: 'last',
 } as const satisfies Record<string, PoolingMode>;
+const flag = z.nullish(z.boolean());
 const poolingSchema = z.looseObject({
-  word_embedding_dimension: z.number().int().positive().nullish(),
-  include_prompt: z.boolean().nullish(),
-  ...(Object.fromEntries(Object.keys(POOLING_FIELDS).map((field) => [field, z.boolean().nullish()])) as Record<
+  word_embedding_dimension: z.nullish(count),
+  include_prompt: flag,
+  ...(Object.fromEntries(Object.keys(POOLING_FIELDS).map((field) => [field, flag])) as Record<
     keyof typeof POOLING_FIELDS,
-    z.ZodOptional<z.ZodNullable<z.ZodBoolean>>
+    typeof flag
   >),
 });
-const tokenizerSchema = z.looseObject({ truncation: z.looseObject({ max_length: length.int() }).nullish() });
+const tokenizerSchema = z.looseObject({ truncation: z.nullish(z.looseObject({ max_length: count })) });
 
 /** Reads a file of the export once, with its schema. */
 class Files {
@@ -134,7 +165,7 @@ class Files {
     this.#texts = texts;
   }
 
-  read<T extends z.ZodType>(file: string, schema: T): z.infer<T> | undefined {
+  read<T extends z.ZodMiniType>(file: string, schema: T): z.infer<T> | undefined {
     const text = this.#texts.get(file);
     if (text === undefined) return undefined;
     let json: unknown;
@@ -154,36 +185,77 @@ class Files {
 /**
  * Reads what the files of a Hugging Face export say about texts.
  * @param texts the contents of the files by their path below the export's folder: {@link SETTINGS_FILES}, what `modules.json`
- *   names, and `tokenizer.json` if it is wanted for its length. A missing file is no error.
- * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes
+ *   names, and `tokenizer.json` if it is wanted for its length. A missing file is no error, unless another one names it.
+ * @param choices values that replace those of the files
+ * @throws ServingError that names the file, the field, and what it takes: `MODEL_FAILED` for a value that is not valid, `UNSUPPORTED`
+ *   for one that this server does not do, such as a `Dense` layer after the pooling
  */
-export function readTextSettings(texts: ReadonlyMap<string, string>): TextSettings {
+export function readTextSettings(texts: ReadonlyMap<string, string>, choices: TextChoices = {}): TextSettings {
+  const chosen = new Chosen(choices);
   const files = new Files(texts);
   const config = files.read('config.json', configSchema);
   const tokenizer = files.read('tokenizer_config.json', tokenizerConfigSchema);
   const special = files.read('special_tokens_map.json', specialTokensSchema);
   const sentence = files.read('sentence_bert_config.json', sentenceConfigSchema);
-  const named = labelsOf(config);
-  const task = taskOf(config, named?.value.length, texts.has('modules.json'));
+  const named = chosen.of('labels') ?? labelsOf(config);
+  const own = taskOf(config, named?.value.length, texts.has('modules.json'));
+  const task = chosen.of('task') ?? (own?.value === 'embedding' ? own : (chosen.task() ?? own));
   const labels = named ?? (task?.value === 'classification' ? byDefault(DEFAULT_LABELS) : undefined);
   const lengths = lengthsOf(files, config, tokenizer, sentence);
   const usable = lengths.filter(({ file }) => file !== 'tokenizer.json');
+  checkLength(choices.maxLength, config, lengths);
   return {
     modelType: found(config?.model_type, 'config.json', 'model_type'),
     task,
-    maxLength: lowest(usable.length > 0 ? usable : lengths) ?? byDefault(DEFAULT_LENGTH),
+    maxLength: chosen.of('maxLength') ?? lowest(usable.length > 0 ? usable : lengths) ?? byDefault(DEFAULT_LENGTH),
     lengths,
-    truncationSide: found(tokenizer?.truncation_side, 'tokenizer_config.json', 'truncation_side') ?? byDefault('right'),
+    truncationSide:
+      chosen.of('truncationSide') ??
+      found(tokenizer?.truncation_side, 'tokenizer_config.json', 'truncation_side') ??
+      byDefault('right'),
     paddingSide: found(tokenizer?.padding_side, 'tokenizer_config.json', 'padding_side') ?? byDefault('right'),
     padToken:
       found(special?.pad_token, 'special_tokens_map.json', 'pad_token') ??
       found(tokenizer?.pad_token, 'tokenizer_config.json', 'pad_token'),
     padTokenId: found(config?.pad_token_id, 'config.json', 'pad_token_id'),
-    lowerCase: found(sentence?.do_lower_case, 'sentence_bert_config.json', 'do_lower_case') ?? byDefault(false),
+    lowerCase:
+      chosen.of('lowerCase') ??
+      found(sentence?.do_lower_case, 'sentence_bert_config.json', 'do_lower_case') ??
+      byDefault(false),
     labels,
     activation: activationOf(config, task?.value, labels?.value.length),
-    ...embeddingOf(files, task?.value),
+    ...embeddingOf(files, task?.value, chosen),
+    aggregation: task?.value === 'token-classification' ? (chosen.of('aggregation') ?? byDefault('simple')) : undefined,
   };
+}
+
+/** The values that replace those of the files, with their place. */
+class Chosen {
+  readonly #choices: TextChoices;
+
+  constructor(choices: TextChoices) {
+    this.#choices = choices;
+  }
+
+  of<K extends keyof TextChoices>(name: K): Found<NonNullable<TextChoices[K]>> | undefined {
+    const field = name === 'labels' ? 'classes' : `input.text.${name}`;
+    return found(this.#choices[name] as NonNullable<TextChoices[K]> | undefined, 'model.json', field);
+  }
+
+  /** The task that follows from other values: only embeddings are pooled. */
+  task(): Found<TextTask> | undefined {
+    const place = this.of('pooling') ?? this.of('normalize');
+    return place && { ...place, value: 'embedding' };
+  }
+}
+
+/** Refuses a length for which the model has no positions: a run of a longer text would fail. DeBERTa's positions are relative. */
+function checkLength(chosen: number | undefined, config: Config | undefined, lengths: readonly Found<number>[]): void {
+  const positions = lengths.find(({ file }) => file === 'config.json');
+  if (chosen === undefined || positions === undefined || chosen <= positions.value) return;
+  if (config?.model_type?.startsWith('deberta')) return;
+  const message = `model.json: input.text.maxLength: is ${chosen}, and the model has positions for ${positions.value} tokens, by config.json: ${positions.field}`;
+  throw new ServingError('MODEL_FAILED', message);
 }
 
 function found<T>(value: T | null | undefined, file: string, field: string): Found<T> | undefined {
@@ -197,7 +269,7 @@ function byDefault<T>(value: T): Found<T> {
 
 function lengthsOf(
   files: Files,
-  config: z.infer<typeof configSchema> | undefined,
+  config: Config | undefined,
   tokenizer: z.infer<typeof tokenizerConfigSchema> | undefined,
   sentence: z.infer<typeof sentenceConfigSchema> | undefined,
 ): Found<number>[] {
@@ -222,7 +294,7 @@ function lowest(lengths: readonly Found<number>[]): Found<number> | undefined {
   );
 }
 
-function labelsOf(config: z.infer<typeof configSchema> | undefined): Found<readonly string[]> | undefined {
+function labelsOf(config: Config | undefined): Found<readonly string[]> | undefined {
   const names = config?.id2label;
   if (names == null) return undefined;
   const count = Object.keys(names).length;
@@ -236,13 +308,15 @@ function labelsOf(config: z.infer<typeof configSchema> | undefined): Found<reado
 }
 
 function taskOf(
-  config: z.infer<typeof configSchema> | undefined,
+  config: Config | undefined,
   labels: number | undefined,
   isSentenceModel: boolean,
 ): Found<TextTask> | undefined {
   if (isSentenceModel) return { value: 'embedding', file: 'modules.json', field: '' };
   const name = config?.architectures?.[0];
   if (name === undefined) return undefined;
+  // A decoder needs more than the tokens of a text.
+  if (config?.is_encoder_decoder === true && !name.endsWith('EncoderModel')) return undefined;
   const from = <T extends TextTask>(value: T) => ({ value, file: 'config.json', field: 'architectures.0' });
   if (name.endsWith('ForTokenClassification')) return from('token-classification');
   if (name.endsWith('ForSequenceClassification')) return from(labels === 1 ? 'reranking' : 'classification');
@@ -251,7 +325,7 @@ function taskOf(
 
 /** As transformers' pipeline chooses it: https://huggingface.co/docs/transformers/main_classes/pipelines, `function_to_apply`. */
 function activationOf(
-  config: z.infer<typeof configSchema> | undefined,
+  config: Config | undefined,
   task: TextTask | undefined,
   labels: number | undefined,
 ): TextSettings['activation'] {
@@ -272,20 +346,38 @@ type EmbeddingSettings = Pick<
   'pooling' | 'normalize' | 'includePrompt' | 'dimensions' | 'prompts' | 'defaultPrompt'
 >;
 
-function embeddingOf(files: Files, task: TextTask | undefined): EmbeddingSettings {
-  const prompting = files.read('config_sentence_transformers.json', promptsSchema);
+function embeddingOf(files: Files, task: TextTask | undefined, chosen: Chosen): EmbeddingSettings {
+  const prompting = files.read(PROMPTS_FILE, promptsSchema);
   const prompts = {
-    prompts: found(prompting?.prompts, 'config_sentence_transformers.json', 'prompts'),
-    defaultPrompt: found(prompting?.default_prompt_name, 'config_sentence_transformers.json', 'default_prompt_name'),
+    prompts: chosen.of('prompts') ?? found(prompting?.prompts, PROMPTS_FILE, 'prompts'),
+    defaultPrompt:
+      chosen.of('defaultPrompt') ?? found(prompting?.default_prompt_name, PROMPTS_FILE, 'default_prompt_name'),
   };
-  const name = prompts.defaultPrompt?.value;
-  if (name !== undefined && !Object.hasOwn(prompts.prompts?.value ?? {}, name)) {
-    const message = `config_sentence_transformers.json: default_prompt_name: prompts has no "${name}"`;
+  const { defaultPrompt: name } = prompts;
+  if (name !== undefined && !Object.hasOwn(prompts.prompts?.value ?? {}, name.value)) {
+    const message = `${name.file}: ${name.field}: prompts has no "${name.value}"`;
     throw new ServingError('MODEL_FAILED', message);
   }
   if (task !== 'embedding') {
     return { pooling: undefined, normalize: undefined, includePrompt: undefined, dimensions: undefined, ...prompts };
   }
+  const { file, pooling, normalizes } = readModules(files);
+  return {
+    pooling: chosen.of('pooling') ?? (pooling && modeOf(pooling, file)) ?? byDefault('mean'),
+    normalize: chosen.of('normalize') ?? found(normalizes, 'modules.json', 'type') ?? byDefault(false),
+    includePrompt:
+      chosen.of('includePrompt') ?? found(pooling?.include_prompt, file, 'include_prompt') ?? byDefault(true),
+    dimensions: found(pooling?.word_embedding_dimension, file, 'word_embedding_dimension'),
+    ...prompts,
+  };
+}
+
+/** What sentence-transformers does with the model's output, by `modules.json`. */
+function readModules(files: Files): {
+  file: string;
+  pooling: z.infer<typeof poolingSchema> | undefined;
+  normalizes: boolean | undefined;
+} {
   const modules = files.read('modules.json', modulesSchema);
   const isOf = (type: string, kind: string) => type.split('.').at(-1) === kind;
   const other = modules?.findIndex(
@@ -293,19 +385,18 @@ function embeddingOf(files: Files, task: TextTask | undefined): EmbeddingSetting
   );
   if (other !== undefined && other >= 0) {
     const message = `modules.json: ${other}.type: ${modules![other]!.type} is not supported: expected Transformer, Pooling and Normalize`;
-    throw new ServingError('MODEL_FAILED', message);
+    throw new ServingError('UNSUPPORTED', message);
   }
-  const folder = modules?.find(({ type }) => isOf(type, 'Pooling'))?.path ?? '1_Pooling';
-  const file = `${folder}/config.json`;
+  const folder = modules?.find(({ type }) => isOf(type, 'Pooling'))?.path;
+  const file = `${folder ?? '1_Pooling'}/config.json`;
   const pooling = files.read(file, poolingSchema);
-  const normalizes = modules?.some(({ type }) => isOf(type, 'Normalize'));
-  return {
-    pooling: (pooling && modeOf(pooling, file)) ?? byDefault('mean'),
-    normalize: normalizes === undefined ? byDefault(false) : { value: normalizes, file: 'modules.json', field: 'type' },
-    includePrompt: found(pooling?.include_prompt, file, 'include_prompt') ?? byDefault(true),
-    dimensions: found(pooling?.word_embedding_dimension, file, 'word_embedding_dimension'),
-    ...prompts,
-  };
+  if (folder !== undefined && pooling === undefined) {
+    throw new ServingError(
+      'MODEL_FAILED',
+      `modules.json names the folder ${folder}, and there is no ${file}: put it there`,
+    );
+  }
+  return { file, pooling, normalizes: modules?.some(({ type }) => isOf(type, 'Normalize')) };
 }
 
 function modeOf(pooling: z.infer<typeof poolingSchema>, file: string): Found<PoolingMode> | undefined {
@@ -313,7 +404,7 @@ function modeOf(pooling: z.infer<typeof poolingSchema>, file: string): Found<Poo
   const [field, another] = fields;
   if (another !== undefined) {
     const message = `${file}: ${another}: is true beside ${field}: embeddings of several poolings are not supported`;
-    throw new ServingError('MODEL_FAILED', message);
+    throw new ServingError('UNSUPPORTED', message);
   }
   return field === undefined ? undefined : { value: POOLING_FIELDS[field], file, field };
 }

@@ -3,13 +3,13 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ServingError } from '../../functions/errors.ts';
-import { readTextSettings } from '../../functions/text/settings.ts';
+import { readTextSettings, type TextChoices } from '../../functions/text/settings.ts';
 import { REFS, readText } from './refs.ts';
 
-const read = (folder: string, changed: Record<string, string> = {}) => {
+const read = (folder: string, changed: Record<string, string> = {}, choices: TextChoices = {}) => {
   const names = globSync('**/*.json', { cwd: join(REFS, 'models', folder) });
   const texts = new Map(names.map((name) => [name, readText(`models/${folder}/${name}`)]));
-  return readTextSettings(new Map([...texts, ...Object.entries(changed)]));
+  return readTextSettings(new Map([...texts, ...Object.entries(changed)]), choices);
 };
 const settingsOf = (files: Record<string, unknown>) =>
   readTextSettings(new Map(Object.entries(files).map(([name, value]) => [name, JSON.stringify(value)])));
@@ -107,7 +107,7 @@ test('prompts and their default are read, and sides of truncation and padding', 
   assert.deepEqual(settings.padToken, { value: '<pad>', file: 'tokenizer_config.json', field: 'pad_token' });
 });
 
-const BROKEN: [title: string, files: Record<string, unknown>, message: RegExp][] = [
+const BROKEN: [title: string, files: Record<string, unknown>, message: RegExp, code?: string][] = [
   [
     'a length as a text',
     { 'tokenizer_config.json': { model_max_length: '512' } },
@@ -129,6 +129,7 @@ const BROKEN: [title: string, files: Record<string, unknown>, message: RegExp][]
     'a module that is not supported',
     { 'modules.json': [{ type: 'sentence_transformers.models.Dense', path: '2_Dense' }] },
     /^modules\.json: 0\.type: sentence_transformers\.models\.Dense is not supported/,
+    'UNSUPPORTED',
   ],
   [
     'two poolings',
@@ -137,6 +138,12 @@ const BROKEN: [title: string, files: Record<string, unknown>, message: RegExp][]
       '1_Pooling/config.json': { pooling_mode_cls_token: true, pooling_mode_mean_tokens: true },
     },
     /^1_Pooling\/config\.json: pooling_mode_mean_tokens: is true beside pooling_mode_cls_token/,
+    'UNSUPPORTED',
+  ],
+  [
+    'a pooling of which it has no settings',
+    { 'modules.json': [{ type: 'sentence_transformers.models.Pooling', path: '1_Pooling' }] },
+    /^modules\.json names the folder 1_Pooling, and there is no 1_Pooling\/config\.json: put it there$/,
   ],
   [
     'a default prompt that it does not have',
@@ -144,15 +151,62 @@ const BROKEN: [title: string, files: Record<string, unknown>, message: RegExp][]
     /^config_sentence_transformers\.json: default_prompt_name: prompts has no "query"/,
   ],
 ];
-for (const [title, files, message] of BROKEN) {
+for (const [title, files, message, code = 'MODEL_FAILED'] of BROKEN) {
   test(`an export is refused that has ${title}`, () => {
     assert.throws(
       () => settingsOf(files),
-      (error: ServingError) =>
-        error instanceof ServingError && error.code === 'MODEL_FAILED' && message.test(error.message),
+      (error: ServingError) => error instanceof ServingError && error.code === code && message.test(error.message),
     );
   });
 }
+
+test('the values of model.json replace those of the files, and name their field', () => {
+  const choices = {
+    maxLength: 48,
+    truncationSide: 'left',
+    pooling: 'cls',
+    normalize: false,
+    prompts: { query: 'q: ' },
+    defaultPrompt: 'query',
+  } as const;
+  const settings = read('text-embedding-bert', {}, choices);
+  for (const [name, value] of Object.entries(choices)) {
+    const found = { value, file: 'model.json', field: `input.text.${name}` };
+    assert.deepEqual(settings[name as keyof typeof choices], found);
+  }
+  assert.equal(settings.task?.file, 'modules.json');
+});
+
+test('without config.json the task is that of model.json, or follows from a pooling', () => {
+  const none = new Map<string, string>();
+  assert.equal(readTextSettings(none).task, undefined);
+  const { task, labels } = readTextSettings(none, { task: 'classification', labels: ['a', 'b', 'c'] });
+  assert.deepEqual(task, { value: 'classification', file: 'model.json', field: 'input.text.task' });
+  assert.deepEqual(labels, { value: ['a', 'b', 'c'], file: 'model.json', field: 'classes' });
+  const pooled = readTextSettings(none, { pooling: 'last' });
+  assert.deepEqual(pooled.task, { value: 'embedding', file: 'model.json', field: 'input.text.pooling' });
+  const tokens = readTextSettings(none, { task: 'token-classification' });
+  assert.deepEqual(tokens.aggregation, { value: 'simple', file: 'default', field: '' });
+});
+
+test('a length for which the model has no positions is refused, unless its positions are relative', () => {
+  const lengthOf = (config: object) =>
+    readTextSettings(new Map([['config.json', JSON.stringify(config)]]), { maxLength: 1024 }).maxLength.value;
+  assert.throws(() => lengthOf({ model_type: 'bert', max_position_embeddings: 512 }), {
+    code: 'MODEL_FAILED',
+    message:
+      'model.json: input.text.maxLength: is 1024, and the model has positions for 512 tokens, by config.json: max_position_embeddings',
+  });
+  assert.equal(lengthOf({ model_type: 'deberta-v2', max_position_embeddings: 512 }), 1024);
+  assert.equal(lengthOf({ model_type: 'modernbert', max_position_embeddings: 8192 }), 1024);
+});
+
+test('the encoder of a model with a decoder embeds texts, and the whole model does not', () => {
+  const taskOf = (name: string) =>
+    settingsOf({ 'config.json': { architectures: [name], is_encoder_decoder: true } }).task?.value;
+  assert.equal(taskOf('T5EncoderModel'), 'embedding');
+  assert.equal(taskOf('T5Model'), undefined);
+});
 
 test('a file that is not JSON is refused by its name', () => {
   assert.throws(() => readTextSettings(new Map([['config.json', '{']])), /^ServingError: config\.json is not JSON: /);

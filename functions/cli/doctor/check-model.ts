@@ -38,7 +38,7 @@ export function checkServed(file: FileDescription, { signature, batching, labell
 }
 
 /** What the run times are of, if the rows were made up and callers choose their lengths. */
-export function checkRow({ known, signature }: Served, row: Feeds): Finding[] {
+export function checkRow({ known, signature }: Pick<Served, 'known' | 'signature'>, row: Feeds): Finding[] {
   if (known.length > 0) return [];
   const free = signature.inputs.flatMap(({ name, shape, dimNames = [] }, slot) =>
     shape.flatMap((dim, axis) =>
@@ -58,28 +58,18 @@ export function checkRow({ known, signature }: Served, row: Feeds): Finding[] {
   ];
 }
 
-/** What one should know about an export of Hugging Face. */
-export function checkExport(found: HuggingFaceExport, modelName: string, isAbove: boolean): Finding[] {
-  const { type, architecture, preprocessing } = found;
+/** What one should know about an export of Hugging Face whose texts or pictures the server does not take. */
+export function checkExport({ type, architecture, preprocessing }: HuggingFaceExport): Finding[] {
+  if (preprocessing.length === 0) return [];
   const what = architecture === undefined ? `a model of type ${type}` : `${architecture} (${type})`;
-  const findings: Finding[] = [];
-  if (preprocessing.length > 0) {
-    findings.push({
+  return [
+    {
       level: 'note',
       kind: 'hugging-face',
       problem: `this is an export of ${what}: the server takes its tensors, and neither texts nor pictures`,
       fix: `let the caller make them with ${preprocessing.join(', ')}: transformers (Python) and transformers.js (JavaScript) read these files`,
-    });
-  }
-  if (isAbove) {
-    findings.push({
-      level: 'note',
-      kind: 'model-name',
-      problem: `from the folder above, the server takes the name of the folder for that of the model: ${modelName}`,
-      fix: 'copy the files of the folder onnx into a folder with the name of the model, or give that folder',
-    });
-  }
-  return findings;
+    },
+  ];
 }
 
 function zipMap(output: string, labels: readonly string[]): Finding {

@@ -1,3 +1,4 @@
+import { preparationDocument } from '../../model/folder/export/describe.ts';
 import type { PriceList } from '../prices/prices.ts';
 import type { PlannedFile } from '../write-settings/settings.ts';
 import type { CloudRunSize, Cost } from './cloud-run.ts';
@@ -40,7 +41,7 @@ export function documentOf(
 }
 
 function modelOf(one: Examination, cost: Cost | undefined): object {
-  const { name, version, place, otherVersions, serves, findings, file, bytes, served, measured } = one;
+  const { name, version, place, otherVersions, serves, findings, file, bytes, served, measured, preparation } = one;
   return {
     name,
     version,
@@ -59,6 +60,7 @@ function modelOf(one: Examination, cost: Cost | undefined): object {
     },
     inputs: served?.signature.inputs ?? file?.inputs.map((value) => ({ name: value.name, type: value.type })),
     outputs: served?.signature.outputs ?? file?.outputs.map((value) => ({ name: value.name, type: value.type })),
+    preparation: preparation && preparationDocument(preparation),
     batching: served && {
       enabled: served.batching.enabled,
       decided_by: served.batching.decidedBy,

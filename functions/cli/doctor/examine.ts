@@ -1,5 +1,5 @@
-import { dirname } from 'node:path';
 import type { Feeds } from '../../engine/batch-rows.ts';
+import type { Preparation } from '../../engine/prepared/preparation.ts';
 import { ServingError } from '../../errors.ts';
 import type { ModelFiles } from '../../model/folder/files.ts';
 import { SourceError } from '../../model/sources/source.ts';
@@ -8,6 +8,7 @@ import { DEFAULT_SIZES } from '../measure/runs.ts';
 import { formatBytes } from '../terminal/format.ts';
 import type { VerbContext } from '../terminal/reporting.ts';
 import { checkExport, checkFile, checkRow, checkServed } from './check-model.ts';
+import { checkPreparation } from './check-preparation.ts';
 import { describeFile, type FileDescription } from './describe-file.ts';
 import type { FoundModel, LocalFile } from './find-models.ts';
 import { type Finding, loadFinding } from './findings.ts';
@@ -34,6 +35,8 @@ export interface Examination {
   /** The folder of the model's files, if it is on this machine. */
   readonly folder: string | undefined;
   readonly huggingFace: HuggingFaceExport | undefined;
+  /** How its inputs are made from texts or pictures; undefined: callers send tensors. */
+  readonly preparation: Preparation | undefined;
 }
 
 interface ExamineOptions {
@@ -63,24 +66,22 @@ export async function examineModel(
     findings.push(...checkFile(file));
     huggingFace = isRemote ? undefined : findExport(local.path);
     files = await local.complete();
+    findings.push(...checkPreparation(files));
     progress.step(`loading ${place}`);
     served = await tryModel(files, threads, signal);
     findings.push(...checkServed(file, served));
-    if (huggingFace !== undefined) {
-      const isAbove = version.folder === 'onnx' && huggingFace.folder !== dirname(local.path);
-      findings.push(...checkExport(huggingFace, version.name, isAbove));
-    }
+    if (huggingFace !== undefined && files.preparation === undefined) findings.push(...checkExport(huggingFace));
   } catch (error) {
     signal.throwIfAborted();
     // That a bucket cannot be read is no verdict on the model.
     if (!(error instanceof ServingError) || error instanceof SourceError) throw error;
     findings.unshift(loadFinding(withoutPlace(error.message, place, isRemote)));
   }
-  let run: Run = { measured: undefined, row: undefined };
+  let run: Run = { measured: undefined, row: undefined, taken: undefined };
   if (served !== undefined && files !== undefined && measures !== 'nothing') {
     run = await measureRows(files, served, { threads, all: measures === 'all', place, budgetMs }, context);
     if (run.row === undefined) findings.push(NO_ROW);
-    else if (run.measured !== undefined) findings.push(...checkRow(served, run.row));
+    else if (run.measured !== undefined) findings.push(...checkRow(run.taken ?? served, run.row));
   }
   await local?.release();
   const bytes = files?.bytes ?? file?.bytes ?? version.model.bytes;
@@ -95,7 +96,10 @@ export async function examineModel(
     bytes,
     mappableBytes: local?.mappableBytes ?? 0,
     served,
-    ...run,
+    measured: run.measured,
+    // Callers send something else.
+    row: files?.preparation === undefined ? run.row : undefined,
+    preparation: files?.preparation,
     folder: isRemote ? undefined : local?.folder,
     huggingFace,
   };
@@ -108,11 +112,14 @@ const NO_ROW: Finding = {
   fix: 'give the example of a valid row in model.json',
 };
 
-type Run = Pick<Examination, 'measured' | 'row'>;
+interface Run extends Pick<Examination, 'measured' | 'row'> {
+  /** What the engine process takes. */
+  readonly taken: Pick<Served, 'signature' | 'known'> | undefined;
+}
 
 /** Finds rows that run, and measures their runs. */
 async function measureRows(
-  { path }: ModelFiles,
+  { path, preparation }: ModelFiles,
   served: Served,
   {
     threads,
@@ -123,6 +130,7 @@ async function measureRows(
   { progress, signal }: VerbContext,
 ): Promise<Run> {
   let row: Feeds | undefined;
+  let taken: Run['taken'];
   progress.step(`measuring ${place}`);
   const measured = await measureModel({
     path,
@@ -131,14 +139,16 @@ async function measureRows(
     loads: all ? 3 : 1,
     budgetMs,
     async rowsFor(engine) {
-      const rows = await rowsThatRun(engine, served);
+      // An engine process of its own takes the tensors of the file.
+      taken = preparation === undefined ? served : { signature: engine.loaded.signature, known: [] };
+      const rows = await rowsThatRun(engine, taken);
       row = rows[0];
       return all ? rows : [];
     },
     sizes: () => (served.batching.enabled ? DEFAULT_SIZES : [1]),
     onStep: (what, done, steps) => progress.update(done, steps, what),
   });
-  return { measured: all ? measured : undefined, row };
+  return { measured: all ? measured : undefined, row, taken };
 }
 
 /** The server's message without the place, which the report has already. */

@@ -70,7 +70,11 @@ export function ignoredFiles({ root, file, unfinished, duplicates, otherFiles }:
   return [
     ...unfinished.map((folder) => `${root}/${folder} has files, but no ${file}`),
     ...duplicates.map((folder) => `${root}/${folder} has the version number of another folder`),
-    ...otherFiles.map((path) => `${root}/${path} is not named ${file}: MODEL_FILE takes another name`),
+    ...otherFiles.map((path) =>
+      path.endsWith(`/${file}`)
+        ? `${root}/${path}: the ${file} in the folder above it serves`
+        : `${root}/${path} is not named ${file}: MODEL_FILE takes another name`,
+    ),
   ];
 }
 

@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatMs, formatNumberOf, printable } from '.
 import type { Styles } from '../terminal/styles.ts';
 import { table } from '../terminal/table.ts';
 import { quantityOf } from '../write-settings/settings.ts';
+import { preparationFacts } from './check-preparation.ts';
 import type { CloudRunSize, Cost } from './cloud-run.ts';
 import type { Examination } from './examine.ts';
 import type { Level } from './findings.ts';
@@ -58,6 +59,9 @@ function factsOf(one: Examination): string[][] {
   if (otherVersions.length > 0) rows.push(['not served', `lower versions: ${otherVersions.join(', ')}`]);
   const list = (title: string, specs: readonly string[]): void =>
     specs.forEach((spec, i) => void rows.push([i === 0 ? title : '', printable(spec)]));
+  if (one.preparation !== undefined) {
+    for (const [title, value] of preparationFacts(one.preparation)) rows.push([title, printable(value)]);
+  }
   if (served !== undefined) {
     list('inputs', served.signature.inputs.map(specText));
     list('outputs', served.signature.outputs.map(specText));

@@ -21,7 +21,10 @@ const TRIAL_MS = 20_000;
  * Rows with which the model runs: the example of model.json and golden rows, or else made-up ones.
  * @returns rows of one key; none if no made-up row runs
  */
-export async function rowsThatRun(engine: Pick<MeasuredEngine, 'run'>, served: Served): Promise<Feeds[]> {
+export async function rowsThatRun(
+  engine: Pick<MeasuredEngine, 'run'>,
+  served: Pick<Served, 'signature' | 'known'>,
+): Promise<Feeds[]> {
   if (served.known.length > 0) {
     const rows = trialRows(served.known.toReversed());
     return rows.length > 0 ? rows : [served.known[0]!];

@@ -10,7 +10,7 @@ import { createMetrics } from '../../telemetry/metrics/metrics.ts';
 
 /** What the server finds when it loads a model. */
 export interface Served extends Pick<Generation, 'signature' | 'batching' | 'labelled' | 'manifest'> {
-  /** The rows of golden.json, then the example of model.json. */
+  /** The rows of golden.json, then the example of model.json; none if they are texts or pictures. */
   readonly known: readonly RowFeeds[];
 }
 
@@ -54,6 +54,7 @@ export async function tryModel(files: ModelFiles, intraOpThreads: number, signal
     const generation = await Promise.race([loading, interrupted]);
     await generation.close();
     const { signature, batching, labelled, rows, manifest } = generation;
+    if (files.preparation !== undefined) return { signature, batching, labelled, manifest, known: [] };
     const given = [...(files.golden?.rows ?? []), ...(manifest.example === undefined ? [] : [manifest.example])];
     const known = given.map(({ features }) => rows.decode(features, 'features'));
     return { signature, batching, labelled, manifest, known };

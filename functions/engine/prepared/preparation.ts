@@ -9,6 +9,8 @@ export interface TextPreparation {
   readonly tokenizer: string;
   /** Its display name, for errors. */
   readonly place: string;
+  /** The stamp that it must have: see `checkStamp`. Set if others can write to it. */
+  readonly stamp?: string;
   /** See `TokenizerOptions`. */
   readonly specialNames: 'text' | 'token';
 }
@@ -17,6 +19,8 @@ export interface TextPreparation {
 export interface PicturePreparation {
   readonly kind: 'picture';
   readonly settings: PictureSettings;
+  /** The order of the dimensions of the model's input. Default: from its shape. */
+  readonly layout?: 'NCHW' | 'NHWC' | undefined;
   /** The colour under clear pixels. Default: alpha is dropped. */
   readonly background?: readonly [red: number, green: number, blue: number] | undefined;
 }

@@ -11,6 +11,10 @@ import type { Source } from '../sources/source.ts';
 import { type DownloadOptions, download, hashFile } from './download.ts';
 import type { Checked, FetchOrder, FileOrder, ModelOrder, SignatureOrder } from './protocol.ts';
 
+/** How many small files are fetched at once, beside a large one: the fetch of one is little more than the wait for its response. */
+const PARALLEL_FILES = 8;
+/** A larger file is fetched in several ranges at once, and so alone. */
+const SMALL_BYTES = 16 * 2 ** 20;
 /** The most bytes of a signature: about 200 for each file of the model. */
 const SIGNATURE_BYTES = 4 * 2 ** 20;
 
@@ -20,8 +24,35 @@ const SIGNATURE_BYTES = 4 * 2 ** 20;
  */
 export async function fetchModel(source: Source, order: FetchOrder, options: DownloadOptions): Promise<Checked> {
   const { folder, files, model } = order;
-  for (const one of files) await fetchFile(source, folder, one, options);
+  await fetchFiles(source, folder, files, options);
   return model === undefined ? { external: [] } : checkModel({ ...model, path: join(folder, model.path) });
+}
+
+/** Fetches large files one after the other, and small ones meanwhile. Settles when no read is under way: a failure stops all. */
+async function fetchFiles(
+  source: Source,
+  folder: string,
+  files: readonly FileOrder[],
+  options: DownloadOptions,
+): Promise<void> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const isSmall = ({ entry }: FileOrder): boolean => entry.bytes <= SMALL_BYTES;
+  const small = files.filter(isSmall);
+
+  async function fetchInTurn(left: FileOrder[]): Promise<void> {
+    try {
+      for (let one = left.shift(); one !== undefined && !signal.aborted; one = left.shift()) {
+        await fetchFile(source, folder, one, { ...options, signal });
+      }
+    } catch (error) {
+      stop.abort(error);
+    }
+  }
+
+  const large = fetchInTurn(files.filter((one) => !isSmall(one)));
+  await Promise.all([large, ...Array.from({ length: PARALLEL_FILES }, () => fetchInTurn(small))]);
+  signal.throwIfAborted();
 }
 
 /**

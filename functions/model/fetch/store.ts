@@ -1,10 +1,11 @@
 import { opendir, realpath, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { ServingError } from '../../errors.ts';
-import { type Layout, type ListedVersion, placeOf, readLayout, SIGNATURE_FILE } from '../folder/layout.ts';
+import { EXPORT_FILES, exportBytes, exportParts, USUAL_POOLING_FILE } from '../folder/export/export-files.ts';
+import { folderAbove, type Layout, type ListedVersion, placeOf, readLayout, SIGNATURE_FILE } from '../folder/layout.ts';
 import { TEXT_BYTES } from '../folder/manifest.ts';
 import { refuseCode } from '../folder/transform.ts';
-import { transformParts } from '../folder/transform-files.ts';
+import { TRANSFORM_FILES, transformParts } from '../folder/transform-files.ts';
 import { checkSigned, signatureOf } from '../signature/signed-version.ts';
 import { createFileSource } from '../sources/file.ts';
 import type { Entry, Scope } from '../sources/source.ts';
@@ -83,7 +84,7 @@ export interface ModelStore {
    */
   list(background: boolean, scope?: Scope): Promise<Layout>;
   /**
-   * Fetches a model's file, manifest and golden rows, and reads the locations of its weights from the file.
+   * Fetches a model's file, manifest, golden rows and the files of an export, and reads the locations of its weights from the file.
    * @throws SourceError, or ServingError `MODEL_FAILED`
    */
   fetchModel(version: ListedVersion, options: FetchOptions): Promise<FetchedModel>;
@@ -163,26 +164,50 @@ interface ListerOptions {
 /** Lists as `ModelStore.list` does. The folders are counted once: the count only has to show whether there are several models. */
 function createLister({ root, file, entries, folders }: ListerOptions): Lister {
   let total: number | undefined;
+  const listEntries = root.endsWith('.onnx') ? listBesideFile : entries;
+
+  /** Also lists the files of an export and the code beside a root that is one file; that in a folder below only if there is such an export. */
+  async function listBesideFile({ also = [], ...scope }: Scope): Promise<readonly Entry[]> {
+    const paths = [...also, ...EXPORT_FILES, ...TRANSFORM_FILES];
+    const listed = await entries({ ...scope, also: paths });
+    const hasModules = listed.some(({ path }) => path === 'modules.json');
+    return hasModules ? entries({ ...scope, also: [...paths, USUAL_POOLING_FILE] }) : listed;
+  }
+
   return async (scope: Scope = {}): Promise<Layout> => {
+    // Whether a folder `onnx` is a model of its own depends on the files in the folder above.
+    const under = (scope.under === undefined ? undefined : folderAbove(scope.under)) ?? scope.under;
+    return list({ ...scope, under: under === '' ? undefined : under });
+  };
+
+  async function list(scope: Scope): Promise<Layout> {
     const { under } = scope;
     const counted = under === undefined || total !== undefined ? undefined : folders();
-    const [listed, names] = await Promise.all([entries(scope), counted]);
+    const [listed, names] = await Promise.all([listEntries(scope), counted]);
     // In a folder of folders, `team/churn`, there may be more.
     if (names !== undefined) total = names.length + (under!.includes('/') ? 1 : 0);
     const layout = readLayout(root, listed, { file, under, total: under === undefined ? undefined : total });
     total = layout.total;
     return layout;
-  };
+  }
 }
 
-/** Files that rarely have weights. `..data` and the like are in the volumes of Kubernetes, with the same files. */
-const NO_WEIGHTS =
-  /^\.\.|^(license|readme|notice)$|\.(onnx|sig|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
+/**
+ * Files that rarely have weights of the model's file: texts, code, pictures, and what exports of Hugging Face have for other libraries.
+ * `..data` and the like are in the volumes of Kubernetes, with the same files.
+ */
+const NO_WEIGHTS = [
+  /^\.\.|^\.git(ignore|attributes)?$|^(license|readme|notice)$/i,
+  /\.(onnx|sig|json|jsonl|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g|webp|gif|[mc]?[jt]s)$/i,
+  /\.(safetensors|h5|msgpack|ot|tflite|gguf|mlmodel|mlpackage|xml)$|\.model$/i,
+  /^(pytorch|tf|flax|openvino|adapter)_model.*\.bin$|^(training_args|optimizer|scheduler)\.(bin|pt)$/i,
+  /^(onnx|openvino|coreml|transform|\d+_[A-Z]\w*)$/,
+];
 
 /** Whether a file beside a model's file is likely to have its weights: then a process is started to inspect the model's file. */
 async function hasLikelyWeights(path: string): Promise<boolean> {
   const found = await opendir(dirname(path)).catch(() => undefined);
-  for await (const { name } of found ?? []) if (!NO_WEIGHTS.test(name)) return true;
+  for await (const { name } of found ?? []) if (!NO_WEIGHTS.some((pattern) => pattern.test(name))) return true;
   return false;
 }
 
@@ -259,12 +284,15 @@ function createCopyingStore(options: StoreOptions, events: FetcherEvents): Model
           const entry = version.siblings.get(path);
           return entry === undefined ? [] : [{ path, entry, maxBytes }];
         });
+        const settings = exportParts(version.siblings).map(
+          ([path, entry]): FileOrder => ({ path, entry, maxBytes: exportBytes(path) }),
+        );
         const code = transformParts(version.siblings).map(
           ([path, entry]): FileOrder => ({ path, entry, maxBytes: undefined }),
         );
         const model = { path: version.file, entry: version.model, maxBytes: undefined };
         const order = { path: version.file, place: placeOf(root, version) };
-        const { external, mappableBytes = 0 } = await fetch([...texts, ...code, model], order);
+        const { external, mappableBytes = 0 } = await fetch([...texts, ...settings, ...code, model], order);
         return {
           folder,
           external,

@@ -1,11 +1,15 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Preparation } from '../../engine/prepared/preparation.ts';
+import type { CodePreparation, Preparation } from '../../engine/prepared/preparation.ts';
 import { ServingError } from '../../errors.ts';
-import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, partsOf, placeOf, SIGNATURE_FILE } from './layout.ts';
+import { exportBytes, exportPaths, TOKENIZER_FILE } from './export/export-files.ts';
+import type { ReadPreparation, TokenizerPlace } from './export/read-preparation.ts';
+import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, placeOf } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
 import { codePreparation } from './transform.ts';
-import { transformParts } from './transform-files.ts';
+
+/** Bytes of `tokenizer.json` before its vocabulary. */
+const HEAD_BYTES = 4096;
 
 /** A model's files on a local disk, with the contents of its texts: all that a load needs. */
 export interface ModelFiles {
@@ -17,10 +21,13 @@ export interface ModelFiles {
   readonly place: string;
   /** The size of the file and its weights, uncompressed. */
   readonly bytes: number;
+  /** `model.json`, with the labels of a classifier's export as `classes` if it has none. */
   readonly manifest: Manifest;
   readonly golden: Golden | undefined;
   /** How the model's inputs are made from texts or pictures. Undefined or absent: callers send tensors. */
   readonly preparation?: Preparation | undefined;
+  /** What an operator should know of how the files were read: lines for the log. */
+  readonly notes?: readonly string[] | undefined;
   /** Stamps of the file and its weights, by path, as they were listed; undefined if only this process writes to them. */
   readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
 }
@@ -38,7 +45,7 @@ interface FilesOptions {
 }
 
 /**
- * Reads the manifest, the golden rows and the sizes of a model's files.
+ * Reads the manifest, the golden rows, the files of an export and the sizes of a model's files.
  * @throws ServingError `MODEL_FAILED` that names the file, the field, and what it takes
  */
 export async function readFiles({ root, version, folder, weights, local }: FilesOptions): Promise<ModelFiles> {
@@ -50,38 +57,103 @@ export async function readFiles({ root, version, folder, weights, local }: Files
   ]);
   const manifest = manifestText === undefined ? {} : parseManifest(manifestText, placeOf(root, version, MANIFEST_FILE));
   const golden = goldenText === undefined ? undefined : parseGolden(goldenText, placeOf(root, version, GOLDEN_FILE));
-  const texts = [MANIFEST_FILE, GOLDEN_FILE, SIGNATURE_FILE];
-  const code = new Set(transformParts(version.siblings).map(([path]) => path));
-  const parts = [...partsOf(version, weights)].filter(([path]) => !texts.includes(path) && !code.has(path));
-  const preparation = codePreparation({ root, version, folder, local });
+  const { preparation, classes, note } = await readInput();
   return {
     name: manifest.name ?? version.name,
     version: version.number ?? manifest.version ?? '1',
     path: join(folder, version.file),
     place: placeOf(root, version),
     bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
-    manifest,
+    manifest: classes === undefined ? manifest : { ...manifest, classes: [...classes] },
     golden,
     ...(preparation !== undefined && { preparation }),
-    stamps: local ? parts.map(([path, { stamp }]) => [join(folder, path), stamp]) : undefined,
+    ...(note !== undefined && { notes: [note] }),
+    stamps: local ? stampsOf(version, weights).map(([path, stamp]) => [join(folder, path), stamp]) : undefined,
   };
+
+  async function readInput(): Promise<ReadPreparation> {
+    const { input, classes } = manifest;
+    const code = codePreparation({ root, version, folder, local });
+    if (code !== undefined) return refuseBoth(code, input);
+    const paths = exportPaths(version.siblings);
+    const isWanted = input?.text !== undefined || input?.image !== undefined || paths.length > 0;
+    if (!isWanted || input?.tensors === true) return {};
+    const texts = new Map<string, string>();
+    let tokenizer: TokenizerPlace | undefined;
+    for (const path of paths) {
+      const { bytes, stamp } = version.siblings.get(path)!;
+      const place = placeOf(root, version, path);
+      checkTextSize(place, path, bytes);
+      if (path !== TOKENIZER_FILE) texts.set(path, (await readIfThere(path))!);
+      else {
+        const file = join(folder, path);
+        tokenizer = { path: file, place, stamp: local ? stamp : undefined, head: await readHead(file, place) };
+      }
+    }
+    // Few models need it: it takes time to load.
+    const { readPreparation } = await import('./export/read-preparation.ts');
+    try {
+      return readPreparation({ input, classes, texts, tokenizer });
+    } catch (error) {
+      if (!(error instanceof ServingError)) throw error;
+      // It begins with the path of a file below the folder.
+      throw new ServingError(error.code, placeOf(root, version, error.message), { cause: error });
+    }
+  }
 
   /** Reads a file that was listed. One that was not listed is ignored: it may be new, and belongs to the next version then. */
   async function readIfThere(name: string): Promise<string | undefined> {
     if (!version.siblings.has(name)) return undefined;
     const place = placeOf(root, version, name);
     try {
-      const file = await open(join(folder, name));
-      try {
-        checkTextSize(place, name, (await file.stat()).size);
-        return await file.readFile('utf8');
-      } finally {
-        await file.close();
-      }
+      return await readSmall(join(folder, name), (bytes) => checkTextSize(place, name, bytes));
     } catch (cause) {
       if (cause instanceof ServingError) throw cause;
       throw new ServingError('MODEL_FAILED', `cannot read ${place}: ${(cause as Error).message}`, { cause });
     }
+  }
+}
+
+/** @throws ServingError `MODEL_FAILED` if `model.json` says as well how the inputs are made */
+function refuseBoth(preparation: CodePreparation, input: Manifest['input']): ReadPreparation {
+  const field = ['text', 'image'].find((name) => input?.[name as 'text' | 'image'] !== undefined);
+  if (field === undefined) return { preparation };
+  const message = `${preparation.place} and input.${field} of model.json both say how the inputs are made: keep one of them`;
+  throw new ServingError('MODEL_FAILED', message);
+}
+
+/** The stamps of the files that engines load, by path below the folder. The others are read here once. */
+function stampsOf(version: ListedVersion, weights: readonly string[]): [path: string, stamp: string][] {
+  const entries = [
+    [version.file, version.model] as const,
+    ...weights.map((path) => [path, version.siblings.get(path)] as const),
+  ];
+  return entries.flatMap(([path, entry]) => (entry === undefined ? [] : [[path, entry.stamp] as [string, string]]));
+}
+
+/** Reads the first bytes of a file. @throws ServingError `MODEL_FAILED` */
+async function readHead(path: string, place: string): Promise<string> {
+  try {
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+      return buffer.toString('utf8', 0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw new ServingError('MODEL_FAILED', `cannot read ${place}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Reads a text whose size is checked first. */
+async function readSmall(path: string, checkSize: (bytes: number) => void): Promise<string> {
+  const file = await open(path);
+  try {
+    checkSize((await file.stat()).size);
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
   }
 }
 
@@ -93,9 +165,14 @@ export function checkTextSizes(root: string, version: ListedVersion): void {
   }
 }
 
+const HOW_SMALLER: Readonly<Record<string, string>> = {
+  [MANIFEST_FILE]: 'it is for names and a description',
+  [GOLDEN_FILE]: 'keep fewer golden rows',
+};
+
 function checkTextSize(place: string, name: string, bytes: number): void {
-  const limit = TEXT_BYTES[name]!;
+  const limit = TEXT_BYTES[name] ?? exportBytes(name);
   if (bytes <= limit) return;
-  const how = name === GOLDEN_FILE ? 'keep fewer golden rows' : 'it is for names and a description';
+  const how = HOW_SMALLER[name] ?? 'if callers send tensors, write "input": {"tensors": true} into model.json';
   throw new ServingError('MODEL_FAILED', `${place} has ${bytes} bytes, and may have ${limit}: ${how}`);
 }

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import { listNames, shorten } from '../../shorten.ts';
 import type { Entry } from '../sources/source.ts';
+import { exportParts } from './export/export-files.ts';
 import { transformParts } from './transform-files.ts';
 
 /** One version of a model, by what was listed of it; nothing of it has been read. */
@@ -13,7 +14,7 @@ export interface ListedVersion {
   readonly number: string | undefined;
   /** The folder below the root; `''` for the root itself. */
   readonly folder: string;
-  /** The path of its `.onnx` file below the folder: `model.onnx`, or that of `MODEL_FILE`. */
+  /** The path of its `.onnx` file below the folder: `model.onnx`, or that of `MODEL_FILE`; of an export `onnx/model.onnx`. */
   readonly file: string;
   /** That file. */
   readonly model: Entry;
@@ -50,6 +51,10 @@ export const GOLDEN_FILE = 'golden.json';
 /** The name of the signature of a model's files, in its folder. */
 export const SIGNATURE_FILE = 'model.sig';
 const NUMBER = /^\d{1,18}$/;
+/** The folder that exporters put a model's file into, below that of the export's JSON files. */
+const EXPORT_SUBFOLDER = 'onnx';
+/** Of these, an export has one at least in the folder above {@link EXPORT_SUBFOLDER}. */
+const EXPORT_MARKERS = ['config.json', 'tokenizer.json'];
 
 interface LayoutOptions {
   /** The path of the `.onnx` file below a model's folder. Default: {@link DEFAULT_MODEL_FILE}. */
@@ -63,17 +68,14 @@ interface LayoutOptions {
 /**
  * Finds the models and versions of a listing: `[<version>/]model.onnx` if the root is one model, else
  * `<name>/[<version>/]model.onnx`. A root that ends in `.onnx` is that file, and the listing is of its folder.
+ *
+ * A folder `onnx` whose parent has `config.json` or `tokenizer.json` is part of the parent, as exporters of Hugging Face write it:
+ * `<name>/[<version>/]onnx/model.onnx` is the model `<name>`. If the parent has the file too, that one serves.
  */
 export function readLayout(root: string, entries: readonly Entry[], options: LayoutOptions = {}): Layout {
   if (root.endsWith('.onnx')) return readFile(root, entries);
   const { file = DEFAULT_MODEL_FILE, under, total } = options;
-  const folders = new Map<string, Entry>();
-  const otherFiles: string[] = [];
-  for (const entry of entries) {
-    if (entry.path === file || entry.path.endsWith(`/${file}`)) {
-      folders.set(entry.path.slice(0, -file.length - 1), entry);
-    } else if (entry.path.endsWith('.onnx')) otherFiles.push(entry.path);
-  }
+  const { folders, otherFiles } = findFolders(entries, file);
   const own = [...folders.keys()].filter((folder) => partsOfName(folder).length === 0);
   const named = [...folders.keys()].filter((folder) => partsOfName(folder).length > 0);
   const siblings = assignToFolders(entries, folders);
@@ -87,8 +89,7 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
       name,
       number: version,
       folder,
-      file,
-      model: folders.get(folder)!,
+      ...folders.get(folder)!,
       siblings: siblings.get(folder) ?? new Map(),
     });
     models.set(name, versions);
@@ -111,6 +112,42 @@ export function readLayout(root: string, entries: readonly Entry[], options: Lay
     duplicates,
     otherFiles,
   };
+}
+
+type ModelFile = Pick<ListedVersion, 'file' | 'model'>;
+
+/** The folders of a listing that have a model's file, and the paths of the other `.onnx` files. */
+function findFolders(
+  entries: readonly Entry[],
+  file: string,
+): { folders: Map<string, ModelFile>; otherFiles: string[] } {
+  const marked = new Set(
+    entries.filter(({ path }) => EXPORT_MARKERS.includes(posix.basename(path))).map(({ path }) => folderOf(path)),
+  );
+  const folders = new Map<string, ModelFile>();
+  const otherFiles: string[] = [];
+  for (const model of entries) {
+    const { path } = model;
+    if (path !== file && !path.endsWith(`/${file}`)) {
+      if (path.endsWith('.onnx')) otherFiles.push(path);
+      continue;
+    }
+    const own = path.slice(0, -file.length - 1);
+    const above = folderAbove(own);
+    const isExport = above !== undefined && marked.has(above);
+    const folder = isExport ? above : own;
+    const found = { file: isExport ? `${EXPORT_SUBFOLDER}/${file}` : file, model };
+    const other = folders.get(folder);
+    const [serving, ignored] = other !== undefined && isExport ? [other, found] : [found, other];
+    folders.set(folder, serving);
+    if (ignored !== undefined) otherFiles.push(ignored.model.path);
+  }
+  return { folders, otherFiles };
+}
+
+/** The folder above one named `onnx`, of which that is a part if it has the files of an export; `''` for the root. */
+export function folderAbove(folder: string): string | undefined {
+  return posix.basename(folder) === EXPORT_SUBFOLDER ? folderOf(folder) : undefined;
 }
 
 /** The error for a model that does not exist; also for one that the caller may not use. */
@@ -162,12 +199,12 @@ function hintOf({ otherFiles }: Layout, folder: string): string {
 }
 
 /**
- * The files that a load reads, by path below the version's folder: the model, its code, the manifest, the golden rows, the signature
- * and the weights.
+ * The files that a load reads, by path below the version's folder: the model, the manifest, the golden rows, the signature, the
+ * files of an export, its code and the weights.
  * @param weights paths below the folder of the external data to which the file refers
  */
 export function partsOf({ file, model, siblings }: ListedVersion, weights: readonly string[]): Map<string, Entry> {
-  const parts = new Map([[file, model], ...transformParts(siblings)]);
+  const parts = new Map([[file, model], ...exportParts(siblings), ...transformParts(siblings)]);
   for (const path of [MANIFEST_FILE, GOLDEN_FILE, SIGNATURE_FILE, ...weights]) {
     const entry = siblings.get(path);
     if (entry !== undefined) parts.set(path, entry);
@@ -187,6 +224,10 @@ export function bytesOf(version: ListedVersion, weights: readonly string[]): num
   const stored = weights.map((path) => version.siblings.get(path)?.bytes ?? 0);
   return stored.reduce((sum, bytes) => sum + bytes, version.model.bytes);
 }
+
+/** Bytes of the files of an export, as they are stored. */
+export const exportBytesOf = ({ siblings }: ListedVersion): number =>
+  exportParts(siblings).reduce((sum, [, { bytes }]) => sum + bytes, 0);
 
 /** The display name of a file below a version's folder, by default the model's: its path, or its `gs://` URI. */
 export function placeOf(root: string, { folder, file }: ListedVersion, path = file): string {
@@ -218,13 +259,14 @@ function nameOfRoot(root: string, number: string | undefined): [name: string, nu
 /** Assigns each file to the model in the nearest folder above it. */
 function assignToFolders(
   entries: readonly Entry[],
-  models: ReadonlyMap<string, Entry>,
+  models: ReadonlyMap<string, ModelFile>,
 ): Map<string, Map<string, Entry>> {
   const found = new Map<string, Map<string, Entry>>();
   for (const entry of entries) {
     let folder = folderOf(entry.path);
     while (folder !== '' && !models.has(folder)) folder = folderOf(folder);
-    if (models.get(folder) === undefined || models.get(folder) === entry) continue;
+    const owner = models.get(folder);
+    if (owner === undefined || owner.model === entry) continue;
     const files = found.get(folder) ?? new Map<string, Entry>();
     files.set(folder === '' ? entry.path : entry.path.slice(folder.length + 1), entry);
     found.set(folder, files);
@@ -234,7 +276,7 @@ function assignToFolders(
 
 function findUnfinished(
   entries: readonly Entry[],
-  folders: ReadonlyMap<string, Entry>,
+  folders: ReadonlyMap<string, ModelFile>,
   models: ReadonlyMap<string, readonly ListedVersion[]>,
 ): string[] {
   const highest = new Map<string, bigint>();

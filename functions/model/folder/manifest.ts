@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import en from 'zod/v4/locales/en.js';
 import { ServingError } from '../../errors.ts';
 import { isObject, type JsonObject, type JsonValue, readJson } from '../../tensor/json/reader.ts';
+import { imageInput, textInput } from './export/input-schema.ts';
 
 /** The most bytes of a model's texts, by file name: they are parsed while requests are served. */
 export const TEXT_BYTES: Readonly<Record<string, number>> = { 'model.json': 2 ** 20, 'golden.json': 2 ** 24 };
@@ -48,12 +49,25 @@ const manifestSchema = z.strictObject({
   version: z.optional(z.pipe(z.union([named, z.int()]), z.transform(String))),
   description: z.optional(z.string()),
   input: z.optional(
-    z.strictObject({
-      /** The names of the values in a row of a one-input model, in order. */
-      features: z.optional(z.array(named).check(z.minLength(1), z.maxLength(MOST_FEATURES))),
-      /** The values that a feature or an input has, by its name: the page has a drop-down of them. Requests may have others. */
-      categories: z.optional(z.record(named, categories)),
-    }),
+    z
+      .strictObject({
+        /** Callers send tensors, though files of an export for texts or pictures lie beside the model. */
+        tensors: z.optional(z.literal(true)),
+        /** Callers send texts: what the files of an export do not have, or what replaces their values. */
+        text: z.optional(textInput),
+        /** Callers send pictures: the same. */
+        image: z.optional(imageInput),
+        /** The names of the values in a row of a one-input model, in order. */
+        features: z.optional(z.array(named).check(z.minLength(1), z.maxLength(MOST_FEATURES))),
+        /** The values that a feature or an input has, by its name: the page has a drop-down of them. Requests may have others. */
+        categories: z.optional(z.record(named, categories)),
+      })
+      .check(
+        z.refine(
+          ({ tensors, text, image }) => [tensors, text, image].filter((one) => one !== undefined).length <= 1,
+          'expected one of tensors, text and image',
+        ),
+      ),
   ),
   /** The output from which `prediction` is taken, and what it is made of. Default: the model's first, and its own values. */
   output: z.optional(z.union([named, outputSchema], 'expected the name of an output, or an object')),

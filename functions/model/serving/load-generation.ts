@@ -50,6 +50,7 @@ export async function loadGeneration(
   const starting = start();
   const opening = openPreparation(files, options, telemetry, starting);
   opening?.catch(() => {});
+  for (const note of files.notes ?? []) telemetry.logger.info(note, { model: files.name });
   try {
     const { signature: engine, patched, rows: graph, external, weights } = await starting;
     const preprocessor = await opening;

@@ -1,3 +1,4 @@
+import type { Preparation } from '../../engine/prepared/preparation.ts';
 import { ServingError } from '../../errors.ts';
 import { shorten } from '../../shorten.ts';
 import type { ModelState } from '../../telemetry/metrics/metric-table.ts';
@@ -33,6 +34,8 @@ export interface ModelStatus {
   readonly reason: string | undefined;
   /** Whether rows of different requests share runs; undefined while no version serves. */
   readonly batching: BatchingDecision | undefined;
+  /** How the inputs of the version that serves are made from texts or pictures; undefined: callers send tensors. */
+  readonly preparation?: Preparation | undefined;
   /** Why a newer version failed to load, as text for callers. */
   readonly refused: string | undefined;
 }
@@ -205,6 +208,7 @@ class ManagedModel implements Model {
       ...this.#progress.now(),
       reason: this.#reason(fault),
       batching: generation?.batching,
+      ...(generation?.preparation && { preparation: generation.preparation }),
       refused: this.#refused.reported,
     };
   }

@@ -3,7 +3,7 @@ import type { Logger } from '../../telemetry/log/logger.ts';
 import { checkFitsBudget, EnginePlan, type EnginePlanOptions } from '../engine-plan.ts';
 import type { FetchedModel } from '../fetch/store.ts';
 import { checkTextSizes, readFiles } from '../folder/files.ts';
-import { bytesOf, type Layout, type ListedVersion, stampOf } from '../folder/layout.ts';
+import { bytesOf, exportBytesOf, type Layout, type ListedVersion, stampOf } from '../folder/layout.ts';
 import { weightPaths } from '../folder/weights.ts';
 import { SourceError } from '../sources/source.ts';
 import type { EngineOptions, Generation, Telemetry } from './generation.ts';
@@ -140,7 +140,7 @@ class Preparation {
     const { version, weights } = this.#listed;
     const bytes = bytesOf(version, weights);
     this.#progress.found(version, bytes);
-    const fileBytes = (await this.#options.store.inMemory()) ? bytes : 0;
+    const fileBytes = (await this.#options.store.inMemory()) ? bytes + exportBytesOf(version) : 0;
     // onnxruntime maps external data itself.
     const mappable = mappableBytes === undefined ? undefined : mappableBytes + bytes - version.model.bytes;
     const size = { name: version.name, bytes, fileBytes, mappableBytes: mappable };

@@ -1,3 +1,4 @@
+import { preparationDocument } from '../../model/folder/export/describe.ts';
 import { outputOf } from '../../model/folder/manifest.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { toPlain } from '../../tensor/json/plain.ts';
@@ -8,7 +9,7 @@ import type { Json } from './json-schema.ts';
 
 /** The description of a model from which the page makes its form: `x-model` of the OpenAPI document. */
 export function describeModel(live: Generation, examples: Examples | undefined): Json {
-  const { name, version, manifest, signature, joinsRows } = live;
+  const { name, version, manifest, signature, joinsRows, preparation } = live;
   const { input, activation, description } = manifest;
   const { labels, answer } = predictionEncoderOf(live);
   return {
@@ -25,6 +26,7 @@ export function describeModel(live: Generation, examples: Examples | undefined):
     classes: labels,
     ...(answer && { answer: { activation: answer.activation, top: answer.top, threshold: answer.threshold } }),
     batching: joinsRows,
+    ...(preparation && { preparation: preparationDocument(preparation) }),
     ...(examples && { example: { features: examples.features } }),
   };
 }

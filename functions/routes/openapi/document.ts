@@ -70,9 +70,20 @@ const SHARED: Json = {
         decided_by: { enum: DECIDED_BY },
         reason: text,
       }),
+      preparation: {
+        type: 'object',
+        description: 'How texts or pictures become the inputs of the model. Absent: callers send tensors.',
+        properties: { kind: { enum: ['text', 'picture'] } },
+        required: ['kind'],
+        additionalProperties: ref('PreparedBy'),
+      },
     },
-    ['version', 'phase', 'bytes', 'fetched_bytes', 'reason', 'refresh_error', 'batching'],
+    ['version', 'phase', 'bytes', 'fetched_bytes', 'reason', 'refresh_error', 'batching', 'preparation'],
   ),
+  PreparedBy: record({
+    value: { description: 'Of labels their number, of prompts their names.' },
+    from: { ...text, description: 'The file and field that has the value, or `default`.' },
+  }),
   ModelList: record({
     models: {
       type: 'array',

@@ -1,5 +1,6 @@
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
+import { preparationDocument } from '../../model/folder/export/describe.ts';
 import type { ListedModel, Repository } from '../../model/repository/repository.ts';
 import type { ModelStatus } from '../../model/serving/model.ts';
 import { listFor, modelOf } from '../model-address.ts';
@@ -34,15 +35,23 @@ function describe({ name, versions }: ListedModel): object {
 }
 
 /** A model's status as `/health` has it: seconds with three decimals, and the bytes of a load in progress. */
-export function showStatus({ seconds, fetched, refused, batching: _, ...status }: ModelStatus): object {
+export function showStatus({
+  seconds,
+  fetched,
+  refused,
+  batching: _,
+  preparation: __,
+  ...status
+}: ModelStatus): object {
   return { ...status, fetched_bytes: fetched, load_seconds: Number(seconds.toFixed(3)), refresh_error: refused };
 }
 
-/** A model's status as `/models/{name}` has it: also whether rows share runs. */
+/** A model's status as `/models/{name}` has it: also whether rows share runs, and how its inputs are made from texts or pictures. */
 export function showModel(status: ModelStatus): object {
-  const { batching } = status;
+  const { batching, preparation } = status;
   return {
     ...showStatus(status),
     batching: batching && { enabled: batching.enabled, decided_by: batching.decidedBy, reason: batching.reason },
+    ...(preparation && { preparation: preparationDocument(preparation) }),
   };
 }

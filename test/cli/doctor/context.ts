@@ -28,6 +28,7 @@ export interface Document {
       readonly opsets: Record<string, number>;
     };
     readonly inputs?: readonly { readonly name: string; readonly dtype: string }[];
+    readonly preparation?: Readonly<Record<string, unknown>>;
     readonly batching?: { readonly enabled: boolean; readonly decided_by: string; readonly reason: string };
     readonly measured?: {
       readonly load_ms: number;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
 import { initializer, model, node, value } from '../../../functions/onnx/proto/build.ts';
@@ -92,32 +92,58 @@ const classifier = () =>
     outputs: [value('logits', 'float32', ['batch_size', 2])],
   });
 
-test('an export of Hugging Face serves: the report says what its files are, and what a caller has to do', async (t) => {
+test('an export of Hugging Face that is for something else than texts serves its tensors, and the report says why', async (t) => {
   const folder = folderOf(t, {
-    'config.json': JSON.stringify({
-      model_type: 'distilbert',
-      architectures: ['DistilBertForSequenceClassification'],
-      id2label: { 0: 'NEGATIVE', 1: 'POSITIVE' },
-    }),
+    'config.json': JSON.stringify({ model_type: 'distilbert', architectures: ['DistilBertForMaskedLM'] }),
     'tokenizer.json': '{}',
     'onnx/model.onnx': classifier(),
     'onnx/model_quantized.onnx': classifier(),
   });
   const { json, isGood } = await doctor(folder);
   const [{ name, findings, serves }] = json.models as [(typeof json.models)[0]];
-  assert.deepEqual([name, serves, isGood], ['onnx', true, true]);
+  assert.deepEqual([name, serves, isGood], [basename(folder), true, true]);
   assert.deepEqual(
     findings.map(({ kind }) => kind),
-    ['int64', 'hugging-face', 'model-name'],
+    ['tensors', 'int64', 'hugging-face'],
   );
-  const [, texts, named] = findings;
-  assert.match(
-    texts!.problem,
-    /an export of DistilBertForSequenceClassification \(distilbert\): the server takes its tensors/,
-  );
-  assert.match(texts!.fix!, /tokenizer\.json/);
-  assert.match(named!.problem, /takes the name of the folder for that of the model: onnx$/);
+  const [tensors, , caller] = findings;
+  assert.match(tensors!.problem, /^callers send tensors: tokenizer\.json lies beside it, and no config\.json says/);
+  assert.match(tensors!.fix!, /^"input": \{"text": \{\}\} in model\.json has it take texts$/);
+  assert.match(caller!.problem, /an export of DistilBertForMaskedLM \(distilbert\): the server takes its tensors/);
+  assert.match(caller!.fix!, /tokenizer\.json/);
   assert.match(json.ignored[0]!, /onnx\/model_quantized\.onnx is not named model\.onnx/);
+});
+
+const REFS = join(import.meta.dirname, '../../assets/refs/models');
+
+test('of an export for texts the report has each value with its file, and warns that its limits disagree', async () => {
+  const { json, lines } = await doctor(join(REFS, 'text-embedding-bert'));
+  const [{ name, preparation, findings }] = json.models as [(typeof json.models)[0]];
+  assert.equal(name, 'text-embedding-bert');
+  assert.deepEqual(
+    [preparation?.kind, preparation?.max_length],
+    ['text', { value: 96, from: 'sentence_bert_config.json: max_seq_length' }],
+  );
+  assert.ok(lines.some((line) => /^ +texts +task embedding \(modules\.json\)$/.test(line)));
+  assert.ok(lines.some((line) => / pooling mean \(1_Pooling\/config\.json: pooling_mode_mean_tokens\)$/.test(line)));
+  const limits = findings.find(({ kind }) => kind === 'text-limits');
+  assert.equal(limits?.level, 'warning');
+  assert.match(
+    limits!.problem,
+    /: 96 by sentence_bert_config\.json: max_seq_length, 128 by .*, 64 by tokenizer\.json: truncation\.max_length; longer ones are cut off at 96$/,
+  );
+});
+
+test('of an export for pictures the report has their size, mean and deviation', async () => {
+  const { json } = await doctor(join(REFS, 'image-classifier-resnet'));
+  const { preparation } = json.models[0]!;
+  assert.equal(preparation?.kind, 'picture');
+  assert.deepEqual(preparation.crop, {
+    value: { width: 224, height: 224 },
+    from: 'preprocessor_config.json: crop_size',
+  });
+  assert.deepEqual(preparation.mean, { value: [0.485, 0.456, 0.406], from: 'preprocessor_config.json: image_mean' });
+  assert.deepEqual(preparation.labels, { value: 10, from: 'config.json: id2label' });
 });
 
 test('a model in a bucket is fetched by the server, examined, and its copy is removed', async (t) => {

@@ -224,3 +224,136 @@ test('in any order of the listing, each version number occurs once, from the hig
     }),
   );
 });
+
+/** Folders of a model and its version below a root, and what is listed of them: the name, the number, the folder and the file. */
+const EXPORTS: [title: string, root: string, paths: string[], models: unknown[][], file?: string][] = [
+  ['the root', '/m/bert', ['onnx/model.onnx', 'config.json'], [['bert', undefined, '', 'onnx/model.onnx']]],
+  ['a bucket', 'gs://b', ['onnx/model.onnx', 'tokenizer.json'], [['b', undefined, '', 'onnx/model.onnx']]],
+  ['a version as the root', '/m/bert/3', ['onnx/model.onnx', 'config.json'], [['bert', '3', '', 'onnx/model.onnx']]],
+  [
+    'a model of a repository',
+    '/m',
+    ['bert/onnx/model.onnx', 'bert/config.json', 'iris/model.onnx'],
+    [
+      ['bert', undefined, 'bert', 'onnx/model.onnx'],
+      ['iris', undefined, 'iris', 'model.onnx'],
+    ],
+  ],
+  [
+    'versions of a model',
+    '/m',
+    ['bert/1/onnx/model.onnx', 'bert/1/config.json', 'bert/2/onnx/model.onnx', 'bert/2/tokenizer.json'],
+    [
+      ['bert', '2', 'bert/2', 'onnx/model.onnx'],
+      ['bert', '1', 'bert/1', 'onnx/model.onnx'],
+    ],
+  ],
+  [
+    'a file of MODEL_FILE',
+    '/m/bert',
+    ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'config.json'],
+    [['bert', undefined, '', 'onnx/model_quantized.onnx']],
+    'model_quantized.onnx',
+  ],
+  [
+    'a file of MODEL_FILE with its folder',
+    '/m/bert',
+    ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'config.json'],
+    [['bert', undefined, '', 'onnx/model_quantized.onnx']],
+    'onnx/model_quantized.onnx',
+  ],
+  [
+    'a model of the folder itself and one in onnx/: the former serves',
+    '/m/bert',
+    ['model.onnx', 'onnx/model.onnx', 'config.json'],
+    [['bert', undefined, '', 'model.onnx']],
+  ],
+  [
+    'a folder onnx without the files of an export above it, which is a model of its own',
+    '/m',
+    ['onnx/model.onnx', 'a/onnx/model.onnx', 'a/notes.json', 'a/b/config.json'],
+    [
+      ['onnx', undefined, 'onnx', 'model.onnx'],
+      ['a/onnx', undefined, 'a/onnx', 'model.onnx'],
+    ],
+  ],
+];
+
+for (const [title, root, paths, models, file] of EXPORTS) {
+  test(`an export with its file in onnx/ is the model of the folder above: ${title}`, () => {
+    for (const order of [paths, paths.toReversed()]) {
+      const layout = readLayout(
+        root,
+        order.map((path) => entry(path)),
+        { file },
+      );
+      const found = [...layout.models.values()].flat();
+      assert.deepEqual(found.map((one) => [one.name, one.number, one.folder, one.file]).sort(), models.toSorted());
+    }
+  });
+}
+
+test('the files of an export above onnx/ are those of the model, with the weights beside its file', () => {
+  const paths = ['onnx/model.onnx', 'onnx/model.onnx_data', 'config.json', 'model.json', '1_Pooling/config.json'];
+  const layout = layOut('/m', ...paths.map((path) => `bert/1/${path}`), 'bert/1/onnx/model_q.onnx');
+  const version = layout.models.get('bert')![0]!;
+  assert.deepEqual([...version.siblings.keys()].sort(), [...paths.slice(1), 'onnx/model_q.onnx'].sort());
+  assert.equal(placeOf('/m', version), '/m/bert/1/onnx/model.onnx');
+  assert.deepEqual(layout.otherFiles, ['bert/1/onnx/model_q.onnx']);
+  const both = layOut('/m', 'onnx/model.onnx', 'model.onnx', 'config.json');
+  assert.deepEqual(both.otherFiles, ['onnx/model.onnx'], 'a model that does not serve is named');
+});
+
+const EXPORT = ['tokenizer.json', 'config.json', 'modules.json', '1_Pooling/config.json', 'sentence_bert_config.json'];
+
+test('the files of an export are parts of a model if one of them is for texts or pictures; checkpoints are not', () => {
+  const partsIn = (...files: string[]) =>
+    [...partsOf(layOut('/m', 'model.onnx', ...files).models.get('m')![0]!, []).keys()].sort();
+  const others = ['pytorch_model.bin', 'model.safetensors', 'tf_model.h5', 'vocab.txt', '1_Pooling/notes.json'];
+  assert.deepEqual(partsIn(...EXPORT, ...others), [...EXPORT, 'model.onnx'].sort());
+  assert.deepEqual(partsIn('config.json', ...others), ['model.onnx'], 'a config.json may be of another program');
+  assert.deepEqual(partsIn('config.json', 'preprocessor_config.json'), [
+    'config.json',
+    'model.onnx',
+    'preprocessor_config.json',
+  ]);
+});
+
+test('a new tokenizer.json is a new stamp, as a new file of any setting; a checkpoint is not', () => {
+  const stamp = (...changed: string[]) => {
+    const files = ['model.onnx', 'model.safetensors', ...EXPORT];
+    const listed = files.map((path) => entry(path, changed.includes(path) ? '2' : '1'));
+    return stampOf(readLayout('/m', listed).models.get('m')![0]!, []);
+  };
+  for (const path of EXPORT) assert.notEqual(stamp(path), stamp(), path);
+  assert.equal(stamp('model.safetensors'), stamp());
+});
+
+test('a file of an export that is too large is no part: it is neither fetched nor read', () => {
+  const listed = [
+    entry('model.onnx'),
+    entry('tokenizer.json', '1', 64 * 2 ** 20 + 1),
+    entry('config.json', '1', 2 ** 22),
+  ];
+  const version = readLayout('/m', listed).models.get('m')![0]!;
+  assert.deepEqual([...partsOf(version, []).keys()], ['model.onnx', 'config.json']);
+});
+
+test('in any folder and any order of the listing, an export in onnx/ has the name, the version and the files of its folder', () => {
+  const folder = fc.constantFrom('', 'a', 'a/b', 'a/7', 'a/007', '3');
+  const marker = fc.subarray(['config.json', 'tokenizer.json'], { minLength: 1 });
+  fc.assert(
+    fc.property(fc.uniqueArray(folder, { minLength: 1 }), marker, fc.boolean(), (folders, markers, reverse) => {
+      const inFolder = (path: string, file: string) => (path === '' ? file : `${path}/${file}`);
+      const lay = (...files: string[]) => {
+        const paths = folders.flatMap((one) => files.map((file) => inFolder(one, file)));
+        return layOut('/m', ...(reverse ? paths.toReversed() : paths));
+      };
+      const shape = ({ models, duplicates }: ReturnType<typeof layOut>) => [
+        [...models].map(([name, found]) => [name, found.map((one) => [one.number, one.folder])]).sort(),
+        duplicates.toSorted(),
+      ];
+      assert.deepEqual(shape(lay('onnx/model.onnx', ...markers)), shape(lay('model.onnx', ...markers)));
+    }),
+  );
+});

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { createStore, type ModelStore } from '../../../functions/model/fetch/store.ts';
 import { stampOf } from '../../../functions/model/folder/layout.ts';
 import { signFolder } from '../../../scripts/sign-model/sign.ts';
+import { descendants } from '../../helpers/descendants.ts';
 import { localFiles, localStore, pickMain } from '../../helpers/local-models.ts';
 import { identity, writeModel } from '../../helpers/models.ts';
 import { signingKey } from '../../helpers/signing-keys.ts';
@@ -125,4 +126,30 @@ test('the code of a signed model is signed like its other files', async (t) => {
   rmSync(join(folder, 'transform.ts'));
   writeFileSync(join(folder, 'transform.js'), CODE);
   await assert.rejects(fetchFrom(store), { code: 'MODEL_FAILED', message: /which are there: transform\.js$/ });
+});
+
+test('code beside a model that is one file is its code', async (t) => {
+  const folder = modelWith(t, { 'transform.ts': CODE });
+  const { preparation } = await localFiles(join(folder, 'model.onnx'));
+  assert.equal(preparation?.kind, 'code');
+});
+
+test('code makes the inputs instead of the files of an export, and not beside input.text or input.image', async (t) => {
+  const files = { 'transform.ts': CODE, 'config.json': '{"model_type":"bert"}', 'tokenizer.json': '{}' };
+  assert.equal((await localFiles(modelWith(t, files))).preparation?.kind, 'code');
+  for (const field of ['text', 'image']) {
+    const folder = modelWith(t, { ...files, 'model.json': `{"input":{"${field}":{}}}` });
+    await assert.rejects(localFiles(folder), {
+      code: 'MODEL_FAILED',
+      message: `${join(folder, 'transform.ts')} and input.${field} of model.json both say how the inputs are made: keep one of them`,
+    });
+  }
+});
+
+test('code beside a model is not taken for weights: no process is started to look for them', async (t) => {
+  const folder = modelWith(t, { 'transform.ts': CODE, 'transform/words.ts': '' });
+  const store = localStore(folder);
+  t.after(store.close);
+  await fetchFrom(store);
+  assert.deepEqual(descendants(process.pid), []);
 });

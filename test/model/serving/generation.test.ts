@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
@@ -62,6 +62,19 @@ async function predict(generation: Generation, features: JsonValue): Promise<unk
   if ('error' in outcome!) throw outcome.error;
   return JSON.parse(`{${predictionEncoderOf(generation).encode(outcome!.outputs, outcome!.first, feeds.isRow)}}`);
 }
+
+test('a model beside files for texts that the server does not use serves its tensors, and a line of the log says why', async (t) => {
+  const root = writeModel(folder, 'masked', identity());
+  writeFileSync(join(root, 'tokenizer.json'), '{}');
+  writeFileSync(join(root, 'config.json'), '{"architectures":["BertForMaskedLM"]}');
+  const telemetry = recordTelemetry();
+  const generation = await loadGeneration(await localFiles(root), engineOptions({}), telemetry, () => {});
+  t.after(() => generation.close());
+  assert.equal(generation.preparation, undefined);
+  const [{ level, message }] = telemetry.lines as [(typeof telemetry.lines)[0]];
+  assert.equal(level, 'info');
+  assert.match(message, /^callers send tensors: tokenizer\.json lies beside it, and no config\.json says/);
+});
 
 test('a model is loaded, checked and warmed up, and then predicts', async (t) => {
   const golden = { rows: [{ features: [1, 2, 3, 4], outputs: { y: [1, 2, 3, 4] } }] };

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Preparation } from '../../../functions/engine/prepared/preparation.ts';
 import type { Repository } from '../../../functions/model/repository/repository.ts';
 import type { ModelStatus } from '../../../functions/model/serving/model.ts';
+import { writeDocument } from '../../../functions/routes/openapi/document.ts';
 import { createModelRoutes, showModel, showStatus } from '../../../functions/routes/status/models.ts';
+import { readTextSettings } from '../../../functions/text/settings.ts';
 
 const STATUS: ModelStatus = {
   name: 'iris',
@@ -39,6 +42,32 @@ test('a status shows what there is to be said, in the words of JSON', () => {
     ...show({}),
     batching: { enabled: false, decided_by: 'proof', reason: batching.reason },
   });
+});
+
+test('the status of a model of texts has each value of its preparation with the file and field, and that of /health has none', () => {
+  const texts = new Map([
+    ['config.json', JSON.stringify({ architectures: ['BertModel'], max_position_embeddings: 512 })],
+  ]);
+  const preparation: Preparation = {
+    kind: 'text',
+    settings: readTextSettings(texts, { maxLength: 48, prompts: { query: 'secret: ' } }),
+    tokenizer: '/m/tokenizer.json',
+    place: '/m/tokenizer.json',
+    specialNames: 'text',
+  };
+  const shown = JSON.parse(JSON.stringify(showModel({ ...STATUS, preparation }))) as { preparation: object };
+  assert.deepEqual(shown.preparation, {
+    kind: 'text',
+    task: { value: 'embedding', from: 'config.json: architectures.0' },
+    max_length: { value: 48, from: 'model.json: input.text.maxLength' },
+    truncation_side: { value: 'right', from: 'default' },
+    pooling: { value: 'mean', from: 'default' },
+    normalize: { value: false, from: 'default' },
+    prompts: { value: ['query'], from: 'model.json: input.text.prompts' },
+  });
+  assert.ok(!('preparation' in showStatus({ ...STATUS, preparation })));
+  const schema = JSON.parse(writeDocument([], undefined)).components.schemas.ModelStatus.properties.preparation;
+  assert.deepEqual([schema.required, schema.additionalProperties.$ref], [['kind'], '#/components/schemas/PreparedBy']);
 });
 
 test('the list has each model with its versions and their states, idle if it was not requested', async () => {
