@@ -62,7 +62,7 @@ export async function predictPrepared(
 function outcomeOf(outcome: Outcome, row: number, joinsRows: boolean): Outcome {
   if ('error' in outcome) return { rows: 1, error: outcome.error };
   const { outputs, first } = outcome;
-  const isWhole = first === ALL_ROWS || (!joinsRows && findMisfit(outputs, 1) !== undefined);
+  const isWhole = first === ALL_ROWS || (!joinsRows && first === 0 && findMisfit(outputs, 1) !== undefined);
   return { rows: 1, outputs, first: isWhole ? ALL_ROWS : first + row };
 }
 
