@@ -275,7 +275,14 @@ function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metr
     logger.info('REDIS_URL is not used: the models are local files', {});
   }
   return createStore(
-    { uri: config.MODEL_URI, file: config.MODEL_FILE, cache, filesAreMemory, signature: signatureOptions(config) },
+    {
+      uri: config.MODEL_URI,
+      file: config.MODEL_FILE,
+      cache,
+      filesAreMemory,
+      allowsCode: config.MODEL_CODE === 'allow',
+      signature: signatureOptions(config),
+    },
     {
       onRetry(message, waitMs, background) {
         metrics.fetchRetried();

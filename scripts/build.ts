@@ -25,6 +25,8 @@ const CONTAINER = {
   fetcher: 'functions/model/fetch/worker.ts',
   text: 'functions/preprocess/process/text-worker.ts',
   picture: 'functions/preprocess/process/picture-worker.ts',
+  'transform-worker': 'functions/preprocess/process/transform-worker.ts',
+  transform: 'functions/transform.ts',
   'health-check': 'functions/health-check.ts',
   'smoke-test': 'scripts/smoke-test.ts',
   'body-thread': 'functions/routes/body-thread.ts',

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeChurn } from './examples/churn.ts';
 import { makeDigits } from './examples/digits.ts';
+import { makeInvoices } from './examples/invoices.ts';
 import { makeRentals } from './examples/rentals.ts';
 
 const USAGE = `usage: node scripts/examples.ts [FOLDER]
@@ -25,4 +26,5 @@ if (values.help) {
 const folder = resolve(positionals[0] ?? join(import.meta.dirname, '../examples'));
 console.log(makeChurn(join(folder, 'churn')));
 console.log(makeDigits(join(folder, 'digits')));
+console.log(makeInvoices(join(folder, 'invoices')));
 console.log(makeRentals(join(folder, 'bucket-versions/rentals'), join(folder, 'bucket-versions/rentals.csv')));

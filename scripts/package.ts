@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCommandLine } from './command-line.ts';
+import { writeDeclarations } from './declarations.ts';
 import { copyPackages } from './runtime-modules.ts';
 import { type Bom, foldersOf } from './sbom/bom.ts';
 import { writeNotices } from './sbom/notices.ts';
@@ -47,6 +48,7 @@ if (values.restore) {
   if (status !== 0) process.exit(status ?? 1);
   copyPackages(ROOT, DIST, COPIED);
   removePlatforms();
+  writeDeclarations(ROOT, DIST);
   const bill = JSON.parse(readFileSync(join(DIST, 'sbom.cdx.json'), 'utf8')) as Bom;
   writeNotices(ROOT, DIST, [...foldersOf(bill), ...installedFolders(readLock(ROOT), DIST)]);
   copyFileSync(MANIFEST, SAVED);

@@ -70,7 +70,7 @@ const RULES: Rules = {
     ['telemetry/metrics'],
     ['telemetry/log'],
     ['telemetry'],
-    ['errors.ts', 'backoff.ts', 'shorten.ts'],
+    ['errors.ts', 'backoff.ts', 'shorten.ts', 'transform.ts'],
   ],
   alone: ['client', 'page'],
   packages: {

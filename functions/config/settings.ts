@@ -159,6 +159,12 @@ export const SETTINGS = {
     'the path of a PEM file with public keys: ed25519, ECDSA (P-256, P-384, P-521) or RSA of 2048 bits or more',
     'Public keys that may sign models. It is read at start.',
   ),
+  MODEL_CODE: setting(
+    'refuse',
+    oneOf('refuse', 'allow'),
+    'refuse or allow',
+    'Whether models of a bucket may have code, `transform.ts` or `transform.js`: who can write to the bucket can run it here. Without it such a model does not load. Code in the image or in a mounted folder is loaded in any case.',
+  ),
   MODEL_REFRESH_SECONDS: setting(
     '0',
     integer(0, 604_800),

@@ -24,7 +24,7 @@ const RUN_TIMEOUT_MS = 20_000;
  */
 export async function createPicturePreprocessor(
   { settings, background }: PicturePreparation,
-  { capacity, maxQueueSize, onRestart }: PreprocessorOptions,
+  { capacity, maxQueueSize, onRestart }: Pick<PreprocessorOptions, 'capacity' | 'maxQueueSize' | 'onRestart'>,
   runTimeoutMs = RUN_TIMEOUT_MS,
 ): Promise<Preprocessor> {
   const { processes, limits, resizeBytes } = planPictures(capacity);

@@ -1,4 +1,4 @@
-import { type Feeds, keyOf, stackRows } from '../engine/batch-rows.ts';
+import { type Feeds, findMisfit, keyOf, stackRows } from '../engine/batch-rows.ts';
 import { type AdmissionOptions, ALL_ROWS, type Batcher, type Outcome, type RequestTerms } from '../engine/batcher.ts';
 import { ServingError } from '../errors.ts';
 import { sliceRows } from '../tensor/compare.ts';
@@ -42,11 +42,11 @@ export async function predictPrepared(
       for (const outcome of settled) {
         for (let row = 0; row < outcome.rows; row++, at++) {
           const place = places[at]!;
-          const one = outcomeOf(outcome, row);
+          const one = outcomeOf(outcome, row, joinsRows);
           outcomes[place] = one;
           if (preprocessor.finish === undefined || 'error' in one) continue;
           finished.push(
-            finish(preprocessor, feedsOf(place), one).then((done) => {
+            finish(preprocessor, feedsOf(place), one, terms, options).then((done) => {
               outcomes[place] = done;
             }),
           );
@@ -58,25 +58,28 @@ export async function predictPrepared(
   return outcomes;
 }
 
-/** The outcome of one row of those of `outcome`. */
-function outcomeOf(outcome: Outcome, row: number): Outcome {
+/** The outcome of one row of those of `outcome`. Unless rows are joined, outputs need not have one row: then all is that of the row. */
+function outcomeOf(outcome: Outcome, row: number, joinsRows: boolean): Outcome {
   if ('error' in outcome) return { rows: 1, error: outcome.error };
   const { outputs, first } = outcome;
-  return { rows: 1, outputs, first: first === ALL_ROWS ? ALL_ROWS : first + row };
+  const isWhole = first === ALL_ROWS || (!joinsRows && first === 0 && findMisfit(outputs, 1) !== undefined);
+  return { rows: 1, outputs, first: isWhole ? ALL_ROWS : first + row };
 }
 
 async function finish(
   preprocessor: Preprocessor,
   prepared: Feeds,
   { outputs, first }: Exclude<Outcome, { error: ServingError }>,
+  terms: RequestTerms,
+  options: AdmissionOptions | undefined,
 ): Promise<Outcome> {
-  if (first === ALL_ROWS) {
+  if (first === ALL_ROWS && preprocessor.finishesWhole !== true) {
     const message = `the model gave ${outputs.map(({ dims }) => `[${dims}]`).join(' and ')} for one row: expected one row in each output`;
     return { rows: 1, error: new ServingError('MODEL_FAILED', message) };
   }
   try {
-    const own = outputs.map((output) => sliceRows(output, first, 1));
-    return { rows: 1, outputs: await preprocessor.finish!(prepared, own), first: 0 };
+    const own = first === ALL_ROWS ? outputs : outputs.map((output) => sliceRows(output, first, 1));
+    return { rows: 1, outputs: await preprocessor.finish!(prepared, own, terms, options), first: 0 };
   } catch (error) {
     if (error instanceof ServingError) return { rows: 1, error };
     throw error;

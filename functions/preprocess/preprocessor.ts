@@ -1,6 +1,7 @@
 import type { Feeds } from '../engine/batch-rows.ts';
 import type { AdmissionOptions, RequestTerms } from '../engine/batcher.ts';
 import type { Capacity } from '../engine/capacity.ts';
+import type { PoolFault } from '../engine/pool.ts';
 import type { PoolOptions } from '../engine/supervisor.ts';
 import type { ServingError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor/tensor.ts';
@@ -49,11 +50,19 @@ export interface Preprocessor {
   sample(): Promise<Feeds | undefined>;
   /**
    * Makes a row's outputs for the caller from those of the engine. Default: they are the same.
-   * @param outputs of the engine, each with one row
+   * @param prepared the row: the object that `prepare` gave
+   * @param outputs of the engine, each with one row, unless `finishesWhole`
    * @returns tensors of `signature`'s outputs, each with one row
-   * @throws ServingError the error of the row
+   * @throws ServingError as `prepare` does; the error of the row
    */
-  finish?(prepared: Feeds, outputs: readonly Tensor[]): Promise<readonly Tensor[]>;
+  finish?(
+    prepared: Feeds,
+    outputs: readonly Tensor[],
+    terms: RequestTerms,
+    options?: AdmissionOptions,
+  ): Promise<readonly Tensor[]>;
+  /** Whether `finish` gets all outputs of a row for which the model gives another number of rows. Default: such a row fails. */
+  readonly finishesWhole?: boolean;
   /**
    * The tokens of texts, before truncation. Absent if the model's inputs are not texts.
    * @throws ServingError as `prepare` does, and the error of the first text that has one
@@ -65,6 +74,8 @@ export interface Preprocessor {
   ): Promise<readonly TokenizedText[]>;
   /** Rows that wait to be prepared. */
   depth(): number;
+  /** The crash loop of its processes, as `Pool.fault`. */
+  fault?(): PoolFault | undefined;
   /** Ends its processes. Settles when they have exited. */
   close(): Promise<void>;
 }
@@ -74,4 +85,10 @@ export interface PreprocessorOptions extends Pick<PoolOptions, 'onRestart'> {
   readonly capacity: Capacity;
   /** The most rows that may wait to be prepared. */
   readonly maxQueueSize: number;
+  /** The time after which a process that runs code of the model's author is killed. */
+  readonly runTimeoutMs: number;
+  /** The signature of the engine processes, once the first has loaded the model. */
+  readonly engine: Promise<Signature>;
+  /** The content of `model.json`. */
+  readonly manifest: object;
 }

@@ -52,7 +52,7 @@ export interface TensorSpec {
   readonly bytes?: true;
   /** The names of an input's dimensions in the model; null for one without a name. Absent if none has a name. */
   readonly dimNames?: readonly (string | null)[];
-  /** Of an output of strings: each is a JSON text, which the native contract has as JSON; other dialects have the string. */
+  /** Of strings: each is a JSON text, which rows and instances have as JSON; dialects of tensors have the string. */
   readonly json?: true;
 }
 

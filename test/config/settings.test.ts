@@ -157,6 +157,7 @@ const TABLE: Row[] = [
   ],
   ['MODEL_SIGNATURE', 'off', [], ['on', 'Required', 'optional'], 'off or required'],
   ['MODEL_PUBLIC_KEY_FILE', undefined, [], ['/nowhere/key.pem'], 'the path of a PEM file with public keys'],
+  ['MODEL_CODE', 'refuse', [['allow', 'allow']], ['on', 'Allow', 'true'], 'refuse or allow'],
   ['MODEL_REFRESH_SECONDS', 0, [['60', 60]], ['-1', '1.5', '604801', '1m'], 'seconds, 0 to 604800'],
   ['MODEL_MEMORY_BUDGET', undefined, [['67108864', 67_108_864]], ['67108863', '2Gi'], 'bytes, 67108864 or more'],
   [

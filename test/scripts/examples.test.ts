@@ -12,10 +12,11 @@ const EXAMPLES = globSync('examples/*/export.py', { cwd: ROOT })
   .sort();
 const text = (...path: string[]): string => readFileSync(join(ROOT, 'examples', ...path), 'utf8');
 
-test('the examples are one of scikit-learn, one of PyTorch, and one of XGBoost', () => {
-  assert.deepEqual(EXAMPLES, ['bucket-versions', 'churn', 'digits']);
+test('the examples are two of scikit-learn, one of PyTorch, and one of XGBoost', () => {
+  assert.deepEqual(EXAMPLES, ['bucket-versions', 'churn', 'digits', 'invoices']);
   for (const [name, library] of [
     ['churn', 'from skl2onnx import to_onnx'],
+    ['invoices', 'from skl2onnx import to_onnx'],
     ['digits', 'torch.onnx.export('],
     ['bucket-versions', 'from onnxmltools.convert import convert_xgboost'],
   ] as const)
@@ -32,9 +33,9 @@ describe('the models of the examples', () => {
 
   test('made again, they and their data have the committed bytes, and no file of them is missing', () => {
     const made = globSync('**/*.*', { cwd: folder }).sort();
-    const committed = globSync('*/**/*.{onnx,json,csv}', { cwd: join(ROOT, 'examples') }).sort();
+    const committed = globSync('*/**/*.{onnx,json,jsonl,csv}', { cwd: join(ROOT, 'examples') }).sort();
     assert.deepEqual(made, committed);
-    assert.equal(made.filter((path) => path.endsWith('model.onnx')).length, 4);
+    assert.equal(made.filter((path) => path.endsWith('model.onnx')).length, 5);
     for (const path of made)
       assert.ok(readFileSync(join(folder, path)).equals(readFileSync(join(ROOT, 'examples', path))), path);
   });
@@ -43,7 +44,8 @@ describe('the models of the examples', () => {
     const [, churn] = /^churn: accuracy (\S+) /m.exec(printed)!;
     const [, digits] = /^digits: accuracy (\S+) /m.exec(printed)!;
     const [, first, second] = /^rentals: mean absolute error of version 1 (\S+), of version 2 (\S+),/m.exec(printed)!;
-    assert.ok(Number(churn) > 0.75 && Number(digits) > 0.95, printed);
+    const [, invoices] = /^invoices: accuracy (\S+) /m.exec(printed)!;
+    assert.ok(Number(churn) > 0.75 && Number(digits) > 0.95 && Number(invoices) > 0.75, printed);
     assert.ok(Number(second) < 0.6 * Number(first), printed);
   });
 
@@ -70,7 +72,7 @@ for (const name of EXAMPLES) {
     test('README has pip install every package that the script imports', () => {
       const packages: Readonly<Record<string, string>> = { sklearn: 'scikit-learn' };
       // torch.onnx.export(dynamo=True) imports these itself; pandas and scikit-learn install numpy.
-      const implied = ['argparse', 'json', 'numpy', 'pathlib'];
+      const implied = ['argparse', 'datetime', 'json', 'math', 'numpy', 'pathlib'];
       const imported = Array.from(
         text(name, 'export.py').matchAll(/^(?:import|from) (\w+)/gm),
         ([, module]) => module!,

@@ -41,6 +41,7 @@ async function check(server: Served, { text, response }: Shown): Promise<void> {
 for (const [name, count] of [
   ['churn', 2],
   ['digits', 1],
+  ['invoices', 2],
 ] as const) {
   test(`examples/${name}, served as it is, gives the responses that its page shows`, async () => {
     const server = await serve(SERVER, { MODEL_URI: join(ROOT, 'examples', name) });
@@ -102,7 +103,7 @@ describe('examples/bucket-versions', () => {
 
 test('the export scripts are Python that compiles', async () => {
   const scripts = globSync('examples/*/export.py', { cwd: ROOT });
-  assert.equal(scripts.length, 3);
+  assert.equal(scripts.length, 4);
   const parse = 'import ast, sys\nfor path in sys.argv[1:]: ast.parse(open(path).read(), path)';
   const { code, stderr } = await run('python3', ['-c', parse, ...scripts.map((path) => join(ROOT, path))]);
   assert.equal(code, 0, stderr);

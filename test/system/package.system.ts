@@ -112,6 +112,18 @@ test('the tools of the package run, those with processes of their own too', asyn
   assert.match(await tool('optimize model.onnx --output optimised.onnx'), /optimised\.onnx/);
 });
 
+test('the package has what the transform.ts of a model imports, with types, and runs it', async () => {
+  const { PATH = '', HOME = '' } = process.env;
+  cpSync(join(ROOT, 'examples/invoices'), join(user, 'invoices'), { recursive: true });
+  const shell = (line: string) => run('bash', ['-c', `cd "$0" && ${line}`, user], { PATH, HOME, ...npmEnvironment() });
+  const tsc = join(ROOT, 'node_modules/.bin/tsc');
+  const options = '--noEmit --strict --target es2024 --module nodenext --types ""';
+  assert.deepEqual(await shell(`${tsc} ${options} invoices/transform.ts`), { stdout: '', stderr: '', code: 0 });
+  const { stdout, stderr, code } = await shell('npx onnx-cloud-run doctor invoices --no-measure');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^ +inputs +features string \[rows\]$/m);
+});
+
 test('the archive has the libraries of the platforms that it is for, and at most 60 MB', () => {
   const bin = join(user, 'node_modules/onnx-cloud-run/dist/node_modules/onnxruntime-node/bin');
   assert.deepEqual(globSync('*/*/*', { cwd: bin }).sort(), [

@@ -35,5 +35,6 @@ export function preparationFacts(preparation: Preparation): [title: string, valu
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     return `${name} ${text} (${from})`;
   });
-  return lines.map((line, i) => [i === 0 ? `${kind}s` : '', line]);
+  const title = kind === 'code' ? kind : `${kind}s`;
+  return lines.map((line, i) => [i === 0 ? title : '', line]);
 }

@@ -52,9 +52,14 @@ const MOST_READ = 100_000;
  * Makes golden.json: the rows, and what the model itself answers, in an engine process of the server. The result is checked as the
  * server checks it.
  * @throws ServingError `MODEL_FAILED` if the model does not load, does not run a row, or does not give the same for it each time;
- * `INVALID_INPUT` for rows that it does not take, and if golden.json would be too large
+ * `INVALID_INPUT` for rows that it does not take, and if golden.json would be too large; `UNSUPPORTED` if callers do not send tensors
  */
 export async function makeGolden(options: GoldenOptions): Promise<MadeGolden> {
+  const { place, preparation } = options.model;
+  if (preparation !== undefined) {
+    const message = `${place}: its inputs are made from what callers send, and golden makes rows of tensors: write golden.json with the answers of a server, rows[].features and rows[].outputs`;
+    throw new ServingError('UNSUPPORTED', message);
+  }
   const engine = await openEngine({ path: options.model.path, signal: options.signal });
   try {
     return await makeWith(engine, options);

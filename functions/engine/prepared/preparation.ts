@@ -28,5 +28,16 @@ export interface PicturePreparation {
   readonly background?: readonly [red: number, green: number, blue: number] | undefined;
 }
 
+/** Code of the model's author that makes its inputs or its answers. Plain data, which the processes get in their orders. */
+export interface CodePreparation {
+  readonly kind: 'code';
+  /** The path of `transform.ts` or `transform.js` on the disk. */
+  readonly path: string;
+  /** Its display name, for errors. */
+  readonly place: string;
+  /** The stamps of it and of the files of its folder, by path, as they were listed; undefined if only this process writes to them. */
+  readonly stamps: readonly (readonly [path: string, stamp: string])[] | undefined;
+}
+
 /** How a model's inputs are made from what callers send. */
-export type Preparation = TextPreparation | PicturePreparation;
+export type Preparation = TextPreparation | PicturePreparation | CodePreparation;

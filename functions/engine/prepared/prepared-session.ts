@@ -8,6 +8,6 @@ import { textSession } from './text-session.ts';
  * @throws Error that names an input which the model needs and the preparation does not give
  */
 export function prepareSession(session: Session, preparation: Preparation | undefined): Session {
-  if (preparation === undefined) return session;
+  if (preparation === undefined || preparation.kind === 'code') return session;
   return preparation.kind === 'text' ? textSession(session, preparation) : pictureSession(session, preparation);
 }

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { getCompileCacheDir } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from './environment.ts';
 import { localeFolders } from './locale.ts';
@@ -16,6 +17,7 @@ const ENTRY = fileURLToPath(new URL(source ? './worker.ts' : './engine.js', impo
  * V8 threads, it takes 4 MB less than with V8's defaults, at the same speed.
  */
 const FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=0'];
+const OOM_SCORE = '/proc/self/oom_score_adj';
 /**
  * Node's permission model: an engine starts no process, and writes no file but its OOM score and a locale. It costs no time at the
  * start or in a run. It does not hold native code, which onnxruntime is; models may be anywhere, so that every file may be read.
@@ -26,7 +28,7 @@ const FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=0'];
 export const permissions = (): string[] => [
   '--permission',
   '--allow-fs-read=*',
-  '--allow-fs-write=/proc/self/oom_score_adj',
+  `--allow-fs-write=${OOM_SCORE}`,
   ...[...localeFolders(), ...compileCache()].map((prefix) => `--allow-fs-write=${prefix}*`),
   '--allow-addons',
   '--disable-warning=PERM0001',
@@ -63,11 +65,42 @@ export function spawnProgram(entry: string): ChildProcess {
   return child;
 }
 
+/** What a program that runs code of a model's author may take. */
+export interface Sandbox {
+  /** The folders that it may read, beside the files of this server. */
+  readonly folders: readonly string[];
+  /** The most MiB of its JavaScript objects: V8 ends the process beyond it. */
+  readonly heapMiB: number;
+}
+
+/**
+ * As {@link spawnProgram}, for code of a model's author: it reads no other files than those of the sandbox, for example no tokens and
+ * no environment of the server, and loads no native code, which the permission model would not hold. What it prints goes to stderr:
+ * stdout has the lines of the log.
+ */
+export function spawnSandboxed(entry: string, { folders, heapMiB }: Sandbox): ChildProcess {
+  const own = fileURLToPath(new URL(source ? '../../' : './', import.meta.url));
+  const flags = [
+    `--max-old-space-size=${heapMiB}`,
+    '--permission',
+    ...[own, ...folders.map((folder) => join(folder, '/')), ...compileCache()].map((at) => `--allow-fs-read=${at}*`),
+    ...['read', 'write'].map((right) => `--allow-fs-${right}=${OOM_SCORE}`),
+    ...compileCache().map((folder) => `--allow-fs-write=${folder}*`),
+  ];
+  const child = start(flags, entry, 2);
+  guardOrphan(child);
+  return child;
+}
+
 /** Starts an engine process. @param entry its program, for benchmarks of a build */
 export function startEngine(entry = ENTRY): ChildProcess {
-  const child = spawn(process.execPath, [...FLAGS, ...permissions(), entry], {
+  return start([...FLAGS, ...permissions()], entry, 'inherit');
+}
+
+function start(flags: readonly string[], entry: string, stdout: 'inherit' | 2): ChildProcess {
+  const child = spawn(process.execPath, [...flags, entry], {
     env: engineEnvironment(process.env),
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    stdio: ['ignore', stdout, 'inherit', 'pipe'],
   });
   // A process that could not start has no pid. The caller checks that, because its listeners may miss this event.
   child.on('error', () => {});

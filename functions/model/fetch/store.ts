@@ -4,6 +4,8 @@ import { ServingError } from '../../errors.ts';
 import { EXPORT_FILES, exportBytes, exportParts, USUAL_POOLING_FILE } from '../folder/export/export-files.ts';
 import { folderAbove, type Layout, type ListedVersion, placeOf, readLayout, SIGNATURE_FILE } from '../folder/layout.ts';
 import { TEXT_BYTES } from '../folder/manifest.ts';
+import { refuseCode } from '../folder/transform.ts';
+import { TRANSFORM_FILES, transformParts } from '../folder/transform-files.ts';
 import { checkSigned, signatureOf } from '../signature/signed-version.ts';
 import { createFileSource } from '../sources/file.ts';
 import type { Entry, Scope } from '../sources/source.ts';
@@ -21,6 +23,8 @@ interface StoreOptions {
   readonly cache: { readonly url: string; readonly ttlSeconds: number; readonly maxBytes: number } | undefined;
   /** Files take memory in every folder, as on Cloud Run. */
   readonly filesAreMemory: boolean;
+  /** Whether models of a bucket may have code. Default: they may not. */
+  readonly allowsCode?: boolean;
   /** Models must be signed. Default: they need not be. */
   readonly signature?: SignatureOptions | undefined;
 }
@@ -162,9 +166,9 @@ function createLister({ root, file, entries, folders }: ListerOptions): Lister {
   let total: number | undefined;
   const listEntries = root.endsWith('.onnx') ? listBesideFile : entries;
 
-  /** Also lists the files of an export beside a root that is one file; that in a folder below only if there is such an export. */
+  /** Also lists the files of an export and the code beside a root that is one file; that in a folder below only if there is such an export. */
   async function listBesideFile({ also = [], ...scope }: Scope): Promise<readonly Entry[]> {
-    const paths = [...also, ...EXPORT_FILES];
+    const paths = [...also, ...EXPORT_FILES, ...TRANSFORM_FILES];
     const listed = await entries({ ...scope, also: paths });
     const hasModules = listed.some(({ path }) => path === 'modules.json');
     return hasModules ? entries({ ...scope, also: [...paths, USUAL_POOLING_FILE] }) : listed;
@@ -189,15 +193,15 @@ function createLister({ root, file, entries, folders }: ListerOptions): Lister {
 }
 
 /**
- * Files that rarely have weights of the model's file: texts, pictures, and what exports of Hugging Face have for other libraries.
+ * Files that rarely have weights of the model's file: texts, code, pictures, and what exports of Hugging Face have for other libraries.
  * `..data` and the like are in the volumes of Kubernetes, with the same files.
  */
 const NO_WEIGHTS = [
   /^\.\.|^\.git(ignore|attributes)?$|^(license|readme|notice)$/i,
-  /\.(onnx|sig|json|jsonl|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g|webp|gif)$/i,
+  /\.(onnx|sig|json|jsonl|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g|webp|gif|[mc]?[jt]s)$/i,
   /\.(safetensors|h5|msgpack|ot|tflite|gguf|mlmodel|mlpackage|xml)$|\.model$/i,
   /^(pytorch|tf|flax|openvino|adapter)_model.*\.bin$|^(training_args|optimizer|scheduler)\.(bin|pt)$/i,
-  /^(onnx|openvino|coreml|\d+_[A-Z]\w*)$/,
+  /^(onnx|openvino|coreml|transform|\d+_[A-Z]\w*)$/,
 ];
 
 /** Whether a file beside a model's file is likely to have its weights: then a process is started to inspect the model's file. */
@@ -224,7 +228,7 @@ async function refuseLinks(
 }
 
 function createCopyingStore(options: StoreOptions, events: FetcherEvents): ModelStore {
-  const { uri, file, cache, filesAreMemory, signature } = options;
+  const { uri, file, cache, filesAreMemory, signature, allowsCode = false } = options;
   const root = uri.startsWith('gs://') ? uri.replace(/\/+$/, '') : createFileSource(uri).root;
   const fetchers = createFetchers({ uri, cache }, events);
   // Cloud Storage's client loads while the server's own libraries do.
@@ -251,6 +255,7 @@ function createCopyingStore(options: StoreOptions, events: FetcherEvents): Model
     },
     list: (background, scope) => (background ? listInBackground : list)(scope),
     async fetchModel(version, { background, sha256, onBytes }) {
+      if (!allowsCode) refuseCode(root, version);
       const folder = folderFor();
       const fetcher = fetchers.of(background);
       const release = (): Promise<void> => rm(folder, { recursive: true, force: true });
@@ -282,9 +287,12 @@ function createCopyingStore(options: StoreOptions, events: FetcherEvents): Model
         const settings = exportParts(version.siblings).map(
           ([path, entry]): FileOrder => ({ path, entry, maxBytes: exportBytes(path) }),
         );
+        const code = transformParts(version.siblings).map(
+          ([path, entry]): FileOrder => ({ path, entry, maxBytes: undefined }),
+        );
         const model = { path: version.file, entry: version.model, maxBytes: undefined };
         const order = { path: version.file, place: placeOf(root, version) };
-        const { external, mappableBytes = 0 } = await fetch([...texts, ...settings, model], order);
+        const { external, mappableBytes = 0 } = await fetch([...texts, ...settings, ...code, model], order);
         return {
           folder,
           external,

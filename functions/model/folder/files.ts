@@ -1,11 +1,12 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Preparation } from '../../engine/prepared/preparation.ts';
+import type { CodePreparation, Preparation } from '../../engine/prepared/preparation.ts';
 import { ServingError } from '../../errors.ts';
 import { exportBytes, exportPaths, TOKENIZER_FILE } from './export/export-files.ts';
 import type { ReadPreparation, TokenizerPlace } from './export/read-preparation.ts';
 import { GOLDEN_FILE, type ListedVersion, MANIFEST_FILE, placeOf } from './layout.ts';
 import { type Golden, type Manifest, parseGolden, parseManifest, TEXT_BYTES } from './manifest.ts';
+import { codePreparation } from './transform.ts';
 
 /** Bytes of `tokenizer.json` before its vocabulary. */
 const HEAD_BYTES = 4096;
@@ -72,6 +73,8 @@ export async function readFiles({ root, version, folder, weights, local }: Files
 
   async function readInput(): Promise<ReadPreparation> {
     const { input, classes } = manifest;
+    const code = codePreparation({ root, version, folder, local });
+    if (code !== undefined) return refuseBoth(code, input);
     const paths = exportPaths(version.siblings);
     const isWanted = input?.text !== undefined || input?.image !== undefined || paths.length > 0;
     if (!isWanted || input?.tensors === true) return {};
@@ -109,6 +112,14 @@ export async function readFiles({ root, version, folder, weights, local }: Files
       throw new ServingError('MODEL_FAILED', `cannot read ${place}: ${(cause as Error).message}`, { cause });
     }
   }
+}
+
+/** @throws ServingError `MODEL_FAILED` if `model.json` says as well how the inputs are made */
+function refuseBoth(preparation: CodePreparation, input: Manifest['input']): ReadPreparation {
+  const field = ['text', 'image'].find((name) => input?.[name as 'text' | 'image'] !== undefined);
+  if (field === undefined) return { preparation };
+  const message = `${preparation.place} and input.${field} of model.json both say how the inputs are made: keep one of them`;
+  throw new ServingError('MODEL_FAILED', message);
 }
 
 /** The stamps of the files that engines load, by path below the folder. The others are read here once. */

@@ -4,6 +4,7 @@ import { ServingError } from '../../errors.ts';
 import { listNames, shorten } from '../../shorten.ts';
 import type { Entry } from '../sources/source.ts';
 import { exportParts } from './export/export-files.ts';
+import { transformParts } from './transform-files.ts';
 
 /** One version of a model, by what was listed of it; nothing of it has been read. */
 export interface ListedVersion {
@@ -199,11 +200,11 @@ function hintOf({ otherFiles }: Layout, folder: string): string {
 
 /**
  * The files that a load reads, by path below the version's folder: the model, the manifest, the golden rows, the signature, the
- * files of an export and the weights.
+ * files of an export, its code and the weights.
  * @param weights paths below the folder of the external data to which the file refers
  */
 export function partsOf({ file, model, siblings }: ListedVersion, weights: readonly string[]): Map<string, Entry> {
-  const parts = new Map([[file, model], ...exportParts(siblings)]);
+  const parts = new Map([[file, model], ...exportParts(siblings), ...transformParts(siblings)]);
   for (const path of [MANIFEST_FILE, GOLDEN_FILE, SIGNATURE_FILE, ...weights]) {
     const entry = siblings.get(path);
     if (entry !== undefined) parts.set(path, entry);

@@ -3,6 +3,7 @@ import { ServingError } from '../../errors.ts';
 import { listNames, shorten } from '../../shorten.ts';
 import { isBase64 } from '../../tensor/base64.ts';
 import { decodeNested, decodeInput as decodeTensor, depthOf } from '../../tensor/decode.ts';
+import { toPlain } from '../../tensor/json/plain.ts';
 import { isArray, isObject, type JsonObject, type JsonValue } from '../../tensor/json/reader.ts';
 import { elementTypeOf, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 
@@ -45,6 +46,7 @@ export function createRowDecoder(
   const inputList = listNames(inputs.map(nameOf));
 
   function decode(features: JsonValue, path: string): RowFeeds {
+    if (only?.json) return feedsOf([{ tensor: encodeText(features), isRow: true }]);
     if (!isObject(features) || (only?.bytes === true && isBase64(features))) {
       if (only !== undefined) return feedsOf([decodeInput(features, only, path)]);
       throw invalid(path, `expected an object with the inputs ${inputList}`, features);
@@ -84,6 +86,13 @@ export function createRowDecoder(
 
   return { form: { signature, names, joinsRows }, decode };
 }
+
+/** Any JSON, as the text of it, with all digits of its integers. */
+const encodeText = (value: JsonValue): Tensor => ({
+  dtype: 'string',
+  dims: [1],
+  data: [JSON.stringify(toPlain(value))],
+});
 
 interface InputRow {
   readonly tensor: Tensor;

@@ -161,6 +161,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
   });
   const explain = createExplainFailure(signature);
   const usage = createUsageCount();
+  const anyFault = (): PoolFault | undefined => pool.fault() ?? preprocessor?.fault?.();
   async function close(): Promise<void> {
     await Promise.all([pool.close(), preprocessor?.close()]);
   }
@@ -199,8 +200,8 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     queueDepth: () => batcher.depth() + (preprocessor?.depth() ?? 0),
     engines: pool.engines,
     recycleEngine: pool.recycle,
-    fault: () => pool.fault()?.reason,
-    stale: () => pool.fault()?.code === 'FILE_CHANGED',
+    fault: () => anyFault()?.reason,
+    stale: () => anyFault()?.code === 'FILE_CHANGED',
     hold: usage.hold,
     release: usage.release,
     idle: usage.idle,

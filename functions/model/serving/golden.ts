@@ -1,6 +1,8 @@
 import { ServingError } from '../../errors.ts';
 import { findDifference } from '../../tensor/compare.ts';
+import { findJsonDifference } from '../../tensor/compare-json.ts';
 import { decodeNested } from '../../tensor/decode.ts';
+import { readJson } from '../../tensor/json/reader.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
 import type { Golden } from '../folder/manifest.ts';
 import type { RowDecoder, RowFeeds } from '../folder/rows.ts';
@@ -24,6 +26,12 @@ export async function checkGolden(
       const slot = signature.outputs.findIndex((output) => output.name === name);
       if (slot === -1) throw failed(`${place}.outputs.${name}: the model has no such output`);
       const got = outputs[slot]!;
+      if (signature.outputs[slot]!.json) {
+        const answer = readJson(Buffer.from(got.data[0] as string));
+        const differs = findJsonDifference(value, answer, golden.tolerance);
+        if (differs !== undefined) throw failed(`${place}.outputs.${name}: ${differs}`);
+        continue;
+      }
       const inner = feeds.isRow && got.dims[0] === 1 ? got.dims.slice(1) : got.dims;
       const expected = decodeNested(value, got.dtype, inner, `${place}.outputs.${name}`);
       const difference = findDifference(expected, { ...got, dims: inner } as Tensor, golden.tolerance);

@@ -46,12 +46,13 @@ export async function loadGeneration(
   countEngines: (first: FirstEngine) => number = () => Number.POSITIVE_INFINITY,
 ): Promise<Generation> {
   const { pool, start, lost } = openPool(files, options, telemetry);
-  const opening = openPreparation(files, options, telemetry);
+  onPhase('loading');
+  const starting = start();
+  const opening = openPreparation(files, options, telemetry, starting);
   opening?.catch(() => {});
   for (const note of files.notes ?? []) telemetry.logger.info(note, { model: files.name });
   try {
-    onPhase('loading');
-    const { signature: engine, patched, rows: graph, external, weights } = await start();
+    const { signature: engine, patched, rows: graph, external, weights } = await starting;
     const preprocessor = await opening;
     const signature = preprocessor?.signature(engine) ?? engine;
     checkManifest(files.manifest, signature, patched);
@@ -125,13 +126,23 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
   return { pool, start, lost };
 }
 
-/** Starts the processes that prepare the model's inputs; undefined if callers send tensors. */
-function openPreparation({ preparation, name }: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
+/** Starts the processes that prepare the model's inputs; undefined if callers send tensors. @param starting the first engine */
+function openPreparation(
+  { preparation, name, manifest }: ModelFiles,
+  options: EngineOptions,
+  { logger, metrics }: Telemetry,
+  starting: Promise<{ signature: Signature }>,
+) {
   if (preparation === undefined) return undefined;
-  const { capacity, maxQueueSize } = options;
+  const { capacity, maxQueueSize, runTimeoutMs } = options;
+  const engine = starting.then(({ signature }) => signature);
+  engine.catch(() => {});
   return openPreprocessor(preparation, {
     capacity,
     maxQueueSize,
+    runTimeoutMs,
+    engine,
+    manifest,
     onRestart(reason, detail) {
       metrics.engineRestarted(reason);
       logger.error(`a process that prepares inputs was lost, and is replaced: ${detail}`, { model: name, reason });
@@ -160,7 +171,7 @@ async function check(
     await checkGolden(files.golden, signature, decoder, async (feeds) => {
       const prepared = await prepareRow(feeds, preprocessor);
       const outputs = await pool.run(joinRows([{ feeds: prepared, first: 0, rows: 1 }]));
-      return preprocessor?.finish?.(prepared, outputs) ?? outputs;
+      return preprocessor?.finish?.(prepared, outputs, { cancelled: false }) ?? outputs;
     });
   }
   const run = (inputs: readonly JoinedTensor[]): Promise<Tensor[]> => pool.run(inputs, TRIAL_MS);

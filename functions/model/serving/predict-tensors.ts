@@ -1,5 +1,5 @@
 import { keyOf, type Span, stackSpans } from '../../engine/batch-rows.ts';
-import type { Cancellation, Outcome } from '../../engine/batcher.ts';
+import { ALL_ROWS, type Cancellation, type Outcome } from '../../engine/batcher.ts';
 import { ServingError } from '../../errors.ts';
 import { DTYPES, elementCount, type Signature, type Tensor } from '../../tensor/tensor.ts';
 import type { Generation } from './generation.ts';
@@ -103,6 +103,12 @@ async function probe(
  * @throws ServingError the error of a row; `MODEL_FAILED` if the shapes of the outputs differ from run to run
  */
 function gather(outcomes: readonly Outcome[]): readonly Tensor[] {
+  const whole = outcomes.find((outcome) => 'outputs' in outcome && outcome.first === ALL_ROWS);
+  if (whole !== undefined && 'outputs' in whole && outcomes.length === 1) return whole.outputs;
+  if (whole !== undefined) {
+    const message = 'the outputs of the model for one row have not one row: send each row in a request of its own';
+    throw new ServingError('INVALID_INPUT', message);
+  }
   const spans: Span[] = [];
   for (const outcome of outcomes) {
     if ('error' in outcome) throw outcome.error;

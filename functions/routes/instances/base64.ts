@@ -6,10 +6,10 @@ import type { Signature, TensorSpec } from '../../tensor/tensor.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Whether an input has strings, for which callers may send the bytes of their text. */
+/** Whether an input has strings, for which callers may send the bytes of their text. In any JSON, `{"b64": …}` is an object like another. */
 export const takesText = ({ inputs }: Signature): boolean => inputs.some(isText);
 
-const isText = ({ dtype, bytes }: TensorSpec): boolean => dtype === 'string' && bytes !== true;
+const isText = ({ dtype, bytes, json }: TensorSpec): boolean => dtype === 'string' && bytes !== true && json !== true;
 
 /**
  * Replaces the bytes, `{"b64": …}`, in the string inputs of an instance, or of all columns, by their text. Changes `value`.

@@ -1,6 +1,6 @@
 import { ALL_ROWS } from '../../engine/batcher.ts';
 import type { Generation } from '../../model/serving/generation.ts';
-import { encodeNested, encodeRow } from '../../tensor/encode.ts';
+import { encodeJson, encodeNested, encodeRow } from '../../tensor/encode.ts';
 import type { Signature, Tensor, TensorSpec } from '../../tensor/tensor.ts';
 import type { WriteInstance } from './run-instances.ts';
 
@@ -16,6 +16,7 @@ export function createInstanceWriter({
     byName(signature, (slot) => {
       const tensor = outputs[slot]!;
       const asRow = isRow && row !== ALL_ROWS && (joinsRows || tensor.dims[0] === 1);
+      if (signature.outputs[slot]!.json) return encodeJson(tensor, asRow ? row : -1);
       if (!holdsBytes(signature.outputs[slot]!)) return asRow ? encodeRow(tensor, row) : encodeNested(tensor);
       return nestBytes(tensor, asRow ? 1 : 0, asRow ? row : 0);
     });

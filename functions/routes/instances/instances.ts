@@ -44,8 +44,9 @@ export function readInstances(instances: JsonValue | undefined, rows: RowDecoder
     throw refuse(`expected at most ${most}, got ${count}: send several requests, or NDJSON to /batch_predict`);
   }
   const texts = takesText(signature);
-  if (joinsRows && signature.inputs.length === 1 && (!isObject(instances[0]) || isBase64(instances[0]))) {
-    const tensor = readAtOnce(texts ? unpackAll(instances, rows) : instances, signature.inputs[0]!);
+  const only = signature.inputs.length === 1 ? signature.inputs[0]! : undefined;
+  if (joinsRows && only && !only.json && (!isObject(instances[0]) || isBase64(instances[0]))) {
+    const tensor = readAtOnce(texts ? unpackAll(instances, rows) : instances, only);
     if (tensor !== undefined) {
       return { count, groups: [{ feeds: { tensors: [tensor], rows: count }, isRow: true, places: undefined }] };
     }

@@ -52,8 +52,9 @@ function exportedActivation(
   labels: readonly string[] | undefined,
 ): Activation | undefined {
   if (preparation?.kind === 'picture') return labels === undefined ? undefined : 'softmax';
-  const task = preparation?.settings.task?.value;
-  return task === 'classification' || task === 'reranking' ? preparation!.settings.activation?.value : undefined;
+  if (preparation?.kind !== 'text') return undefined;
+  const task = preparation.settings.task?.value;
+  return task === 'classification' || task === 'reranking' ? preparation.settings.activation?.value : undefined;
 }
 
 const hasScores = (main: TensorSpec | undefined): boolean =>

@@ -1,10 +1,10 @@
 import { preparationDocument } from '../../model/folder/export/describe.ts';
 import { outputOf } from '../../model/folder/manifest.ts';
 import type { Generation } from '../../model/serving/generation.ts';
+import { toPlain } from '../../tensor/json/plain.ts';
 import type { JsonValue } from '../../tensor/json/reader.ts';
 import { predictionEncoderOf } from '../native/prediction-encoder.ts';
 import type { Examples } from './document-context.ts';
-import { toPlain } from './example.ts';
 import type { Json } from './json-schema.ts';
 
 /** The description of a model from which the page makes its form: `x-model` of the OpenAPI document. */

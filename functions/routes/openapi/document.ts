@@ -77,8 +77,9 @@ const SHARED: Json = {
       }),
       preparation: {
         type: 'object',
-        description: 'How texts or pictures become the inputs of the model. Absent: callers send tensors.',
-        properties: { kind: { enum: ['text', 'picture'] } },
+        description:
+          'How texts, pictures or, by the code beside the model, any JSON become its inputs. Absent: callers send tensors.',
+        properties: { kind: { enum: ['text', 'picture', 'code'] } },
         required: ['kind'],
         additionalProperties: ref('PreparedBy'),
       },

@@ -4,13 +4,11 @@ import { syntheticRow } from '../../model/serving/batching-decision.ts';
 import type { Generation } from '../../model/serving/generation.ts';
 import { decodeNested } from '../../tensor/decode.ts';
 import { encodeFlat, encodeNested, encodeRow } from '../../tensor/encode.ts';
+import { toPlain } from '../../tensor/json/plain.ts';
 import { type JsonValue, readJson } from '../../tensor/json/reader.ts';
 import { elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 import { DATATYPES } from '../open-inference/datatype.ts';
 import type { Examples } from './document-context.ts';
-
-/** A number that JSON.stringify writes as the given text: no digit of an int64 is lost. */
-const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 
 /** Most elements of an example's tensor: those of an image would make the document too large to read. */
 const MAX_ELEMENTS = 1000;
@@ -86,27 +84,12 @@ function parse(text: string): unknown {
   return toPlain(readJson(bytes));
 }
 
-const same = (value: number): number => value;
-
-/**
- * A value of a JSON text as `JSON.stringify` takes it, with all digits of its integers.
- * @param write the number to write for a number
- */
-export function toPlain(value: JsonValue, write: (value: number) => number = same): unknown {
-  if (typeof value === 'number') return write(value);
-  if (typeof value === 'bigint') return raw(String(value));
-  if (value instanceof Float64Array) return Array.from(value, write);
-  if (Array.isArray(value)) return value.map((inner) => toPlain(inner, write));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toPlain(inner, write)]));
-}
-
 /**
  * The features of a row as `toPlain`, to be read by people. Exporters write a float32 with the digits of a double,
  * 14.229999542236328: it becomes the shortest decimal of the same float32, 14.23. A model with an input of float64 keeps all digits.
  */
 export function plainFeatures({ inputs }: Signature, features: JsonValue): unknown {
-  return toPlain(features, inputs.some(({ dtype }) => dtype === 'float64') ? same : shortest);
+  return toPlain(features, inputs.some(({ dtype }) => dtype === 'float64') ? undefined : shortest);
 }
 
 function shortest(value: number): number {

@@ -82,6 +82,7 @@ function featuresSchema(
   const byInput = record(Object.fromEntries(inputs.map((spec) => [spec.name, inputSchema(spec, joinsRows)])));
   const [only] = inputs;
   if (inputs.length !== 1 || only === undefined) return byInput;
+  if (only.json) return { description: "Any JSON that the model's own code takes." };
   const forms = [inputSchema(only, joinsRows), byInput];
   if (features !== undefined) {
     const value = nested(only.dtype, only.shape.slice(2));

@@ -1,9 +1,10 @@
 import { type RequestContext, sendJson } from '../../http/request-context.ts';
 import type { Route } from '../../http/router.ts';
 import type { Repository } from '../../model/repository/repository.ts';
+import { toPlain } from '../../tensor/json/plain.ts';
 import { describedAt } from '../model-address.ts';
 import { describeModel } from '../openapi/describe-model.ts';
-import { makeExamples, plainFeatures, toPlain } from '../openapi/example.ts';
+import { makeExamples, plainFeatures } from '../openapi/example.ts';
 
 /**
  * `GET /models/{name}[/versions/{version}]/examples`: the description of a model, from which the page makes its form, and the

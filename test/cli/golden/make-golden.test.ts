@@ -126,3 +126,13 @@ test('a row that the model does not run is refused with its place, and a model t
     (error) => error instanceof ServingError && /NoSuchOperator/.test(error.message),
   );
 });
+
+test('a model whose inputs are made of something else is refused: golden rows would be of tensors', async () => {
+  const path = writeModel(folder, 'code', identity());
+  writeFileSync(join(path, 'transform.ts'), 'export const preprocess = () => ({});');
+  await assert.rejects(make(path, write('[1,2,3,4]')), {
+    code: 'UNSUPPORTED',
+    message:
+      /model\.onnx: its inputs are made from what callers send, and golden makes rows of tensors: write golden\.json/,
+  });
+});

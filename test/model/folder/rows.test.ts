@@ -233,3 +233,20 @@ test('decoding a row visits each input, or feature, a few times, however many th
   assert.deepEqual(byFeature.decode(row, 'features').tensors[0]!.data.at(0), COUNT - 1);
   assert.ok(names.looks() - built <= 3 * COUNT, `${names.looks() - built} looks at features`);
 });
+
+test('an input of JSON takes any JSON as its text, with all digits of integers, whatever names the manifest has', () => {
+  const any = createRowDecoder(signature({ ...spec('features', 'string', -1), json: true }), ['a', 'b'], true);
+  for (const text of [
+    'null',
+    '"a\\"b"',
+    '12345678901234567890',
+    `[${Array(40).fill('0.5')}]`,
+    '{"features":{"b":[1,{"__proto__":true}]},"a":-9007199254740993}',
+  ]) {
+    assert.deepEqual(decode(any, text), {
+      tensors: [{ dtype: 'string', dims: [1], data: [text] }],
+      rows: 1,
+      isRow: true,
+    });
+  }
+});

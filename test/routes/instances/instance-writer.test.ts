@@ -33,3 +33,13 @@ test('where rows are not joined, a first dimension of 1 is the row, and any othe
   assert.equal(write([single], 0, false), '[[1,2]]');
   assert.equal(write([y], 0, true), '[[1,2],[3,"NaN"]]');
 });
+
+test('an output of JSON texts is the JSON itself', () => {
+  const { outputs } = specs(['result', 'string']);
+  const write = createInstanceWriter({
+    signature: { inputs: [], outputs: [{ ...outputs[0]!, json: true }] },
+    joinsRows: true,
+  });
+  const results: Tensor = { dtype: 'string', dims: [2], data: ['{"a":1}', '[2]'] };
+  assert.deepEqual([write([results], 0, true), write([results], 1, true)], ['{"a":1}', '[2]']);
+});

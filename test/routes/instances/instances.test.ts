@@ -144,3 +144,10 @@ for (const [title, rows, text, path, message] of REFUSED) {
     assert.throws(() => read(rows, text), { code: 'INVALID_INPUT', path, message });
   });
 }
+
+test('an instance of a model that takes any JSON is any JSON', () => {
+  const any = decoder([{ ...spec('features', [-1], 'string'), json: true }]);
+  const text = '["a",{"b64":"YQ=="},[1,2],{"features":{"x":1}},7]';
+  assert.deepEqual(shown(read(any, text)), [[undefined, [['"a"', '{"b64":"YQ=="}', '[1,2]', '{"x":1}', '7'], [5]]]]);
+  assert.deepEqual(shown(read(any, '[[1,2],[3,4]]')), [[undefined, [['[1,2]', '[3,4]'], [2]]]]);
+});

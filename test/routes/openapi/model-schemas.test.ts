@@ -244,6 +244,12 @@ test('an output of JSON texts may have any JSON in a prediction', () => {
   assert.ok(isValid('Prediction', { prediction: entities, outputs: { entities }, model: MODEL }));
 });
 
+test('an input of JSON texts may be any JSON in a request', () => {
+  const inputs = [{ ...tensorSpec('features', 'string', -1), json: true as const }];
+  const isValid = checkerOf({ signature: { inputs, outputs: [] } });
+  for (const features of [1, 'x', [[1]], { a: { b: null } }, null]) assert.ok(isValid('Features', features));
+});
+
 test('an unknown model has the schemas AnyFeatures and AnyPrediction, which accept any values', () => {
   const schemas = anySchemas();
   assert.deepEqual(Object.keys(schemas).sort(), ['AnyBatchPrediction', 'AnyFeatures', 'AnyPrediction']);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseGolden } from '../../../model/folder/manifest.ts';
 import { createRowDecoder, type RowFeeds } from '../../../model/folder/rows.ts';
-import { toPlain } from '../../../routes/openapi/example.ts';
 import { encodeNested, encodeRow } from '../../../tensor/encode.ts';
+import { toPlain } from '../../../tensor/json/plain.ts';
 import type { JsonObject, JsonValue } from '../../../tensor/json/reader.ts';
 import { DTYPES, elementCount, type Tensor, type TensorSpec } from '../../../tensor/tensor.ts';
 import { readSamples } from '../../samples/samples.ts';

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { Preparation } from '../../../engine/prepared/preparation.ts';
 import type { PictureSettings } from '../../../pictures/settings.ts';
 import type { Found, TextSettings } from '../../../text/settings.ts';
@@ -16,9 +17,16 @@ export interface DescribedPreparation {
 
 /** Describes what was understood of the files beside a model. Of labels the number, of prompts the names. */
 export function describePreparation(preparation: Preparation): DescribedPreparation {
-  const all = preparation.kind === 'text' ? textValues(preparation.settings) : pictureValues(preparation.settings);
+  const all = valuesOf(preparation);
   const values = Object.entries(all).filter((one): one is [string, DescribedValue] => one[1] !== undefined);
   return { kind: preparation.kind, values: Object.fromEntries(values) };
+}
+
+function valuesOf(preparation: Preparation): Values {
+  if (preparation.kind === 'text') return textValues(preparation.settings);
+  if (preparation.kind === 'picture') return pictureValues(preparation.settings);
+  const file = posix.basename(preparation.place);
+  return { file: { value: file, from: file } };
 }
 
 /** The same as a JSON object: the kind, and each value by its name. */
