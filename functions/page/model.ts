@@ -4,6 +4,8 @@ export interface Spec {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly anyRank?: true;
+  /** Whether its strings are bytes: those of pictures. */
+  readonly bytes?: true;
 }
 
 /** A value of a drop-down, as the manifest has it. */

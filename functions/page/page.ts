@@ -174,13 +174,13 @@ function show({ model: described, examples, ...facts }: Description): void {
 
 const signatureRow =
   (what: string) =>
-  ({ name, dtype, shape, anyRank }: Spec): HTMLElement =>
+  ({ name, dtype, shape, anyRank, bytes }: Spec): HTMLElement =>
     el(
       'tr',
       {},
       el('td', {}, what),
       el('td', {}, el('code', {}, name)),
-      el('td', {}, dtype),
+      el('td', {}, bytes ? 'picture' : dtype),
       el('td', {}, anyRank ? 'any' : shapeText(shape)),
     );
 

@@ -78,7 +78,7 @@ export function createPictureForm({ example, maxBytes, onChange, onGiven }: Pict
   const preview = createPreview();
   const ways = el(
     'p',
-    {},
+    { class: 'ways' },
     ...[input, el('label', { for: input.id, class: 'button' }, 'Choose a picture')],
     ...(camera === undefined ? [] : [camera.button]),
     el('span', {}, 'or drop or paste one here'),
@@ -125,8 +125,7 @@ export function createPictureForm({ example, maxBytes, onChange, onGiven }: Pict
 
   function needed(): Chosen {
     if (chosen !== undefined) return chosen;
-    const detail = 'Choose, drop or paste one, or take one with the camera.';
-    throw new Failure('There is no picture yet.', { detail, path: 'features' });
+    throw new Failure('There is no picture yet.', { detail: 'Choose, drop or paste one.', path: 'features' });
   }
 
   input.addEventListener('change', () => {

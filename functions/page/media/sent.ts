@@ -1,7 +1,8 @@
 import { urlOf } from '../dom.ts';
-import { failureFrom, type RowError, send } from '../failure.ts';
+import { send } from '../failure.ts';
 import { parseJson } from '../json.ts';
 import { type Prediction, pathOf, type Target } from '../model.ts';
+import { readLines } from './lines.ts';
 
 /** What a form sends: a row, several rows that are shown together, or a picture. Rows are the JSON of their `features`. */
 export type Sent =
@@ -34,17 +35,4 @@ async function predictRows(target: Target, rows: readonly string[]): Promise<Rec
   const body = `{"instances":[${rows.join(',')}]}`;
   const text = await (await send(url, 'application/json', body)).text();
   return { predictions: readLines(text, rows.length), text };
-}
-
-/** Reads the lines of `/batch_predict`. @throws Failure of the first row that failed, or if rows are missing */
-export function readLines(text: string, rows: number): Prediction[] {
-  const lines = text.trim().split('\n').map(parseJson) as (Prediction & { error?: RowError; done?: boolean })[];
-  const failed = lines.find(({ error }) => error !== undefined);
-  if (failed !== undefined) throw failureFrom(failed.error!);
-  const predictions = lines.filter(({ done }) => done === undefined);
-  if (predictions.length !== rows) {
-    const message = `The server sent results of ${predictions.length} of ${rows} rows.`;
-    throw failureFrom({ message, code: 'DRAINING' });
-  }
-  return predictions;
 }

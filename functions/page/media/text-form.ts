@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import type { InputForm } from '../form/form.ts';
 import { createLabelled } from '../form/labelled.ts';
 import { type ModelInfo, type TextTask, taskOf } from '../model.ts';
-import { plainOf } from '../result/words.ts';
+import { textsIn } from './texts-in.ts';
 
 /** The words of a field, and what is in it if the model has no example. */
 interface FieldWords {
@@ -114,16 +114,3 @@ const linesOf = (text: string): string[] => text.split('\n').filter((line) => li
 
 const joinTexts = (texts: readonly string[], task: TextTask | undefined): string =>
   task === 'reranking' ? texts.map((text) => text.replace(/\s*\n\s*/g, ' ')).join('\n') : texts.join('\n');
-
-/** The text in the `features` of a body or a link, and those that it is compared with. Undefined if there is none. */
-export function textsIn(features: unknown): [text: string | undefined, others: string[]] {
-  const isObject = typeof features === 'object' && features !== null && !Array.isArray(features);
-  const [first, second] = isObject ? Object.values(features) : [features, undefined];
-  if (!isObject && Array.isArray(first)) {
-    const [text, ...others] = first.filter((one) => typeof one === 'string');
-    return [text, others];
-  }
-  const text = plainOf(first);
-  const others = [second ?? []].flat(2).filter((one) => typeof one === 'string');
-  return [typeof text === 'string' ? text : undefined, others];
-}

@@ -5,9 +5,10 @@ import { type ModelInfo, type Prediction, taskOf } from '../model.ts';
 import { count, cut } from '../text.ts';
 import { showBars } from './bars.ts';
 import { type Entity, segmentsOf } from './entities.ts';
-import { lengthsOf, showLengths } from './lengths.ts';
-import { showDuration, showHead, showPrediction, showResponse } from './result.ts';
+import { lengthsOf } from './lengths.ts';
+import { showDuration, showHead, showLengths, showPrediction, showResponse } from './result.ts';
 import { numberOf } from './scores.ts';
+import { cosineOf } from './similarity.ts';
 import { plainOf, shortNumber, titleOf } from './words.ts';
 
 /** An answer on the page. */
@@ -47,13 +48,6 @@ export function showAnswer(model: ModelInfo, sent: Sent, received: Received, mil
 function vectorOf({ prediction }: Prediction): number[] | undefined {
   const values = Array.isArray(prediction) ? prediction.map(numberOf) : [];
   return values.length === 0 || values.includes(undefined) ? undefined : (values as number[]);
-}
-
-/** The cosine of the angle between two vectors, from -1 to 1; NaN if one of them is zero. */
-export function cosineOf(a: readonly number[], b: readonly number[]): number {
-  const dot = (x: readonly number[], y: readonly number[]): number =>
-    x.reduce((sum, value, i) => sum + value * y[i]!, 0);
-  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
 /** One embedding, or two with their similarity: the number of values, and the first of them. */

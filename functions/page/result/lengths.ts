@@ -1,4 +1,3 @@
-import { el } from '../dom.ts';
 import type { ModelInfo, Prediction } from '../model.ts';
 import { count } from '../text.ts';
 import { plainOf } from './words.ts';
@@ -23,7 +22,7 @@ export function lengthsOf(
   const cut = tokens.filter((_, i) => plainOf(predictions[i]!.outputs.truncated) === true);
   const own = ['tokens', 'truncated'];
   if (cut.length === 0) {
-    return { outputs: own, words: `${listOf(tokens)} tokens, and the model reads all of them.`, isCut: false };
+    return { outputs: own, words: `${listOf(tokens)} tokens`, isCut: false };
   }
   const isLeft = preparation.truncation_side?.value === 'left';
   const [end, kept] = isLeft ? ['beginning', 'last'] : ['end', 'first'];
@@ -37,7 +36,3 @@ const listOf = (numbers: readonly number[]): string =>
   numbers.length > 2
     ? `${count(Math.min(...numbers))} to ${count(Math.max(...numbers))}`
     : numbers.map(count).join(' and ');
-
-/** The paragraph that says it; none for a model that does not take texts. */
-export const showLengths = (lengths: Lengths | undefined): Node[] =>
-  lengths === undefined ? [] : [el('p', { class: lengths.isCut ? 'warning' : 'muted' }, lengths.words)];

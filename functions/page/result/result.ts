@@ -5,7 +5,7 @@ import { type ModelInfo, nestedShape, type Prediction, shapeText } from '../mode
 import { pictureOf } from '../picture.ts';
 import { cut, millisecondsText } from '../text.ts';
 import { showBars } from './bars.ts';
-import { lengthsOf, showLengths } from './lengths.ts';
+import { type Lengths, lengthsOf } from './lengths.ts';
 import { numberOf, type Scores, scoresOf } from './scores.ts';
 import { plainOf, scoreText, shortNumber, titleOf } from './words.ts';
 
@@ -74,6 +74,10 @@ export const showHead = (title: string, share?: string): HTMLElement =>
 /** The duration of the request. */
 export const showDuration = (milliseconds: number): HTMLElement =>
   el('p', { class: 'muted' }, `Answered in ${millisecondsText(milliseconds)}`);
+
+/** The paragraph that says it; none for a model that does not take texts. */
+export const showLengths = (lengths: Lengths | undefined): Node[] =>
+  lengths === undefined ? [] : [el('p', { class: lengths.isCut ? 'warning' : 'muted' }, lengths.words)];
 
 type Output = readonly [name: string, value: unknown];
 

@@ -60,3 +60,16 @@ test('a model that is not loaded stays so', async (t) => {
   const { status, json } = await call(host, '/models/other/examples');
   assert.deepEqual([status, json().code], [503, 'NOT_READY']);
 });
+
+test("the page is told the most bytes of a request, and whether the example is the model's own", async (t) => {
+  for (const [given, expected] of [
+    [{ signature, examples }, true],
+    [{ signature, manifest: { example: { features: [1n, 2n] } } }, true],
+    [{ signature }, false],
+  ] as const) {
+    const { repository } = stubGeneration(given as Parameters<typeof stubGeneration>[0]);
+    const { json } = await call(await serveOnly(t, createExampleRoutes(repository, 1000)), '/models/m/examples');
+    const { has_example: hasExample, max_body_bytes: most } = json();
+    assert.deepEqual([hasExample, most], [expected, 1000]);
+  }
+});
