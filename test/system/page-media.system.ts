@@ -125,7 +125,9 @@ describe('a model of pictures on the page', { concurrency: 1 }, () => {
     assert.equal(await request.headerValue('content-type'), type);
     const body = readFileSync(join(IMAGES, 'webp-lossy.webp'));
     const own = await fetch(request.url(), { method: 'POST', headers: { 'Content-Type': type }, body });
-    assert.deepEqual(await (await request.response())!.json(), await own.json());
+    await page.locator('.prediction').waitFor();
+    // The answer to a picture that the browser had written anew would differ.
+    assert.equal(await page.getByLabel('Response', { exact: true }).textContent(), await own.text());
     await page.context().close();
   });
 
