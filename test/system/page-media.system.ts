@@ -73,8 +73,11 @@ async function openModel(name: string, options: BrowserContextOptions = {}) {
 }
 
 async function predict(page: Page): Promise<string> {
+  const rows = page.locator('#history-rows tr');
+  const before = await rows.count();
   await button(page, 'Predict').click();
-  await page.locator('.prediction').waitFor();
+  // An earlier prediction is shown until then.
+  await rows.nth(before).waitFor();
   return shown(page);
 }
 
