@@ -168,7 +168,7 @@ function createRoutes(config: Config, { repository, parser, metrics, logger, dra
       draining,
     }),
     ...createModelRoutes(repository),
-    ...(config.PAGE === 'on' ? createExampleRoutes(repository) : []),
+    ...(config.PAGE === 'on' ? createExampleRoutes(repository, config.MAX_BODY_BYTES) : []),
     ...createOpenInferenceRoutes({
       ...predicting,
       draining: isDraining,

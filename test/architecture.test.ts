@@ -137,7 +137,7 @@ const RULES: Rules = {
     // Node's agent reads the names of proxies in what it is given.
     'model/sources/gcs/json-api.ts': ');',
     // Text of a sample that the page shows.
-    'page/code/samples.ts': ".TOKEN' :",
+    'page/code/samples.ts': ".TOKEN';",
     // onnxruntime reads this one variable itself, from the environment, when it loads.
     'engine/process/worker.ts': ".ORT_DISABLE_TELEMETRY = '1';",
     'cli/optimize/optimizer.ts': ".ORT_DISABLE_TELEMETRY = '1';",

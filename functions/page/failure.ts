@@ -47,6 +47,17 @@ const WORDS: Readonly<Record<string, string>> = {
   FORBIDDEN: 'The token lacks the right to this.',
 };
 
+/** The error of a row of `/batch_predict`. */
+export interface RowError {
+  readonly message: string;
+  readonly code: string;
+  readonly path?: string;
+}
+
+/** The failure of a row of `/batch_predict`. */
+export const failureFrom = ({ message, code, path }: RowError): Failure =>
+  new Failure(WORDS[code] ?? 'The prediction failed.', { detail: message, path, code });
+
 /** The failure of a response with an error status. */
 async function failureOf(response: Response): Promise<Failure> {
   const text = await response.text();
@@ -86,5 +97,5 @@ async function request(url: string, init: RequestInit): Promise<Response> {
 export const get = (url: string): Promise<Response> => request(url, {});
 
 /** Sends a POST request. @throws Failure for an error status, or if the server cannot be reached; the reason of `signal`. */
-export const send = (url: string, type: string, body: string, signal?: AbortSignal): Promise<Response> =>
+export const send = (url: string, type: string, body: string | Blob, signal?: AbortSignal): Promise<Response> =>
   request(url, { method: 'POST', headers: { 'Content-Type': type }, body, ...(signal !== undefined && { signal }) });

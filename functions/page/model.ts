@@ -4,10 +4,25 @@ export interface Spec {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly anyRank?: true;
+  /** Whether its strings are bytes: those of pictures. */
+  readonly bytes?: true;
 }
 
 /** A value of a drop-down, as the manifest has it. */
 export type Category = string | number | bigint;
+
+/** What turns the main output into scores. */
+type Activation = 'softmax' | 'sigmoid' | 'none';
+
+/** What a model of texts is for. */
+export type TextTask = 'embedding' | 'classification' | 'token-classification' | 'reranking';
+
+/** What the page needs of a model of texts or pictures. */
+interface Preparation {
+  readonly kind: 'text' | 'picture';
+  readonly task?: { readonly value: TextTask };
+  readonly truncation_side?: { readonly value: 'left' | 'right' };
+}
 
 /** The description of a model, as `/models/{name}/examples` has it. */
 export interface ModelInfo {
@@ -20,8 +35,12 @@ export interface ModelInfo {
   /** By feature or input. */
   readonly categories?: Readonly<Record<string, readonly Category[]>>;
   readonly output?: string;
-  /** What the scores of the main output need before they are shown. */
-  readonly activation?: 'softmax';
+  /** What the scores of the main output need before they are shown; that of `answer` counts. */
+  readonly activation?: Activation;
+  /** How the response's `scores` are made of the main output. */
+  readonly answer?: { readonly activation: Activation };
+  /** How texts or a picture become the inputs of the model. */
+  readonly preparation?: Preparation;
   readonly classes?: readonly string[];
   /** Undefined if a row is too large to be shown. */
   readonly example?: { readonly features: unknown };
@@ -37,8 +56,14 @@ export interface GoldenRow {
 export interface Prediction {
   readonly prediction: unknown;
   readonly label?: string;
+  /** The highest scores, if the model's answers are labels: `prediction` is one of them, or an array of those that hold. */
+  readonly scores?: readonly { readonly label: string; readonly score: unknown }[];
   readonly outputs: Readonly<Record<string, unknown>>;
 }
+
+/** The task of a model of texts; undefined if it has none, or takes no texts. */
+export const taskOf = ({ preparation }: Pick<ModelInfo, 'preparation'>): TextTask | undefined =>
+  preparation?.kind === 'text' ? preparation.task?.value : undefined;
 
 /** The model that the page shows: by its name and version, or the one behind `/predict`. */
 export interface Target {

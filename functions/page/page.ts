@@ -1,17 +1,21 @@
 import { createBatch, type Shown } from './batch/batch.ts';
 import { createCode } from './code/code.ts';
 import { byId, copyText, el, urlOf } from './dom.ts';
-import { get, send, toFailure } from './failure.ts';
+import { get, toFailure } from './failure.ts';
 import { createForm, type InputForm } from './form/form.ts';
 import { showGallery } from './gallery.ts';
 import { parseJson } from './json.ts';
 import { readLink, writeLink } from './link.ts';
 import { createLive } from './live/live.ts';
-import { type GoldenRow, type ModelInfo, type Prediction, pathOf, type Spec, shapeText, type Target } from './model.ts';
+import { closeCamera } from './media/camera.ts';
+import { createPictureForm } from './media/picture-form.ts';
+import { predictSent, type Sent } from './media/sent.ts';
+import { createTextForm } from './media/text-form.ts';
+import { type GoldenRow, type ModelInfo, pathOf, type Spec, shapeText, type Target } from './model.ts';
 import { type Listed, listModels, showCatalogue, showPicker } from './picker.ts';
+import { showAnswer } from './result/answer.ts';
 import { createHistory } from './result/history.ts';
-import { showFailure, showPrediction } from './result/result.ts';
-import { titleOf } from './result/words.ts';
+import { showFailure } from './result/result.ts';
 import { tokenNow } from './session.ts';
 import { createStatusWatch, type Status, serves } from './status.ts';
 import { createTokenBar } from './token.ts';
@@ -68,6 +72,7 @@ function choose(next: Target): void {
 }
 
 function hideModel(): void {
+  closeCamera();
   shown = undefined;
   form = undefined;
   described = '';
@@ -110,15 +115,27 @@ async function describe({ name, version }: Status): Promise<void> {
     const path = pathOf({ ...target, name: target.name ?? name }, 'examples');
     const text = await (await get(urlOf(path))).text();
     if (wanted !== described) return;
-    const { model, examples } = parseJson(text) as { model: ModelInfo; examples: GoldenRow[] };
-    show(model, examples);
+    show(parseJson(text) as Description);
   } catch {
     // The next status tries again.
     if (wanted === described) described = '';
   }
 }
 
-function show(model: ModelInfo, examples: readonly GoldenRow[]): void {
+/** A response of `/models/{name}/examples`. */
+interface Description {
+  readonly model: ModelInfo;
+  readonly examples: readonly GoldenRow[];
+  /** Whether the model has its example; otherwise it is made up. */
+  readonly has_example: boolean;
+  readonly max_body_bytes: number;
+}
+
+function show({ model: described, examples, ...facts }: Description): void {
+  const { example, ...rest } = described;
+  const isPicture = described.preparation?.kind === 'picture';
+  // A made-up text or picture is of no use: the form has others.
+  const model: ModelInfo = described.preparation === undefined || facts.has_example ? described : rest;
   shown = { model, target };
   document.title = `${model.name}: try the model`;
   byId('name').textContent = model.name;
@@ -128,7 +145,20 @@ function show(model: ModelInfo, examples: readonly GoldenRow[]): void {
     ...model.inputs.map(signatureRow('Input')),
     ...model.outputs.map(signatureRow('Output')),
   );
-  form = createForm(model, drawCode);
+  form =
+    model.preparation?.kind === 'text'
+      ? createTextForm(model)
+      : isPicture
+        ? createPictureForm({
+            example: model.example?.features,
+            maxBytes: facts.max_body_bytes,
+            onChange: drawCode,
+            onGiven: () => void predict(),
+          })
+        : createForm(model, drawCode);
+  byId('reset').hidden = isPicture && model.example === undefined;
+  // A file of rows has no pictures.
+  byId('batch-title').parentElement!.hidden = isPicture;
   showGallery(model, examples, (features) => {
     fill(features);
     void predict();
@@ -144,13 +174,13 @@ function show(model: ModelInfo, examples: readonly GoldenRow[]): void {
 
 const signatureRow =
   (what: string) =>
-  ({ name, dtype, shape, anyRank }: Spec): HTMLElement =>
+  ({ name, dtype, shape, anyRank, bytes }: Spec): HTMLElement =>
     el(
       'tr',
       {},
       el('td', {}, what),
       el('td', {}, el('code', {}, name)),
-      el('td', {}, dtype),
+      el('td', {}, bytes ? 'picture' : dtype),
       el('td', {}, anyRank ? 'any' : shapeText(shape)),
     );
 
@@ -169,8 +199,21 @@ function fill(features: unknown): void {
 function drawCode(): void {
   byId('shared').textContent = '';
   try {
-    if (form !== undefined && shown !== undefined) code.show(shown.target, form.features());
+    if (form !== undefined && shown !== undefined) code.show(shown, form.sent());
   } catch {}
+}
+
+/** Most bytes of a picture that can be used again from the list of the last predictions. */
+const MOST_KEPT = 50_000;
+
+/** The input of the list of the last predictions: of a picture the name. */
+function pastOf(inputs: InputForm, sent: Sent): { input: string; features: string | undefined } {
+  if (sent.kind !== 'picture') {
+    const features = inputs.features();
+    return { input: features, features };
+  }
+  const { name, size } = sent.file;
+  return { input: name, features: size > MOST_KEPT ? undefined : inputs.features() };
 }
 
 async function predict(): Promise<void> {
@@ -179,17 +222,18 @@ async function predict(): Promise<void> {
   const own = ++started;
   inputs.clearMarks();
   try {
-    const features = inputs.features();
+    const sent = inputs.sent();
+    // The form may change while the server predicts.
+    const past = pastOf(inputs, sent);
     result.setAttribute('aria-busy', 'true');
     const from = performance.now();
-    const url = urlOf(pathOf(now.target, 'predict'));
-    const text = await (await send(url, 'application/json', `{"features":${features}}`)).text();
+    const received = await predictSent(now.target, sent);
     const milliseconds = performance.now() - from;
     live.answered(milliseconds);
     if (own !== started || now !== shown) return;
-    const prediction = parseJson(text) as Prediction;
-    result.replaceChildren(...showPrediction(now.model, prediction, { milliseconds, text }));
-    history.add({ features, title: titleOf(now.model, prediction), milliseconds });
+    const { title, nodes } = showAnswer(now.model, sent, received, milliseconds);
+    result.replaceChildren(...nodes);
+    history.add({ ...past, title, milliseconds });
     // On narrow screens it is below the inputs.
     result.parentElement!.scrollIntoView({ block: 'nearest' });
   } catch (error) {

@@ -6,11 +6,11 @@ import { buildAssets } from '../../scripts/browser-assets.ts';
 
 const assets = await buildAssets();
 
-test('the page is 80 kB at most in all, before it is compressed', () => {
+test('the page is 88 kB at most in all, before it is compressed', () => {
   const own = [...assets].filter(([name]) => name.startsWith('page/'));
   assert.deepEqual(own.map(([name]) => name).sort(), ['page/index.html', 'page/page.css', 'page/page.js']);
   const bytes = own.reduce((sum, [, { length }]) => sum + length, 0);
-  assert.ok(bytes <= 80_000, String(bytes));
+  assert.ok(bytes <= 88_000, String(bytes));
 });
 
 test('no source of the page makes markup of a text, or code', () => {

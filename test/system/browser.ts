@@ -13,12 +13,12 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** The system's Chromium, without a window, with a profile of its own that goes with it. */
-export function launch(): Promise<Browser> {
+/** The system's Chromium, without a window, with a profile of its own that goes with it. @param flags more of its flags */
+export function launch(flags: readonly string[] = []): Promise<Browser> {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const executablePath = folders.map((folder) => join(folder, 'chromium')).find((path) => existsSync(path));
   if (executablePath === undefined) throw new Error('there is no chromium on the PATH: apt-get install chromium');
-  return chromium.launch({ executablePath, args: FLAGS });
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
 /** A page of its own, and what it complained of: errors of its scripts, of its policy, and of what it loads. */

@@ -1,5 +1,6 @@
 import { byId, el, urlOf } from '../dom.ts';
 import { toFailure } from '../failure.ts';
+import { listenForDrops } from '../media/drop.ts';
 import { type ModelInfo, pathOf, type Target } from '../model.ts';
 import { showFailure } from '../result/result.ts';
 import { count } from '../text.ts';
@@ -112,7 +113,7 @@ export function createBatch(shownNow: () => Shown | undefined): { clear(): void 
     input.value = '';
   });
   cancel.addEventListener('click', () => running?.abort());
-  listenForDrops((file) => void preview(file));
+  listenForDrops(byId('drop'), (file) => void preview(file));
   return {
     clear() {
       running?.abort();
@@ -120,23 +121,6 @@ export function createBatch(shownNow: () => Shown | undefined): { clear(): void 
       byId('running').hidden = true;
     },
   };
-}
-
-function listenForDrops(onFile: (file: File) => void): void {
-  const zone = byId('drop');
-  for (const event of ['dragenter', 'dragover']) {
-    zone.addEventListener(event, (dragged) => {
-      dragged.preventDefault();
-      zone.classList.add('over');
-    });
-  }
-  zone.addEventListener('dragleave', () => zone.classList.remove('over'));
-  zone.addEventListener('drop', (dropped) => {
-    dropped.preventDefault();
-    zone.classList.remove('over');
-    const file = dropped.dataTransfer?.files[0];
-    if (file !== undefined) onFile(file);
-  });
 }
 
 function downloads(results: Results, fileName: string): HTMLElement {

@@ -1,13 +1,21 @@
 /** The languages of the code samples. */
 export type Language = 'curl' | 'Python' | 'TypeScript';
 
+/** What a sample of any request depends on. */
+export interface SampleOptions {
+  readonly language: Language;
+  readonly url: string;
+  /** Whether it needs a token: that in the variable `TOKEN`. */
+  readonly hasToken?: boolean;
+}
+
 /** Most characters of a body in a sample; a longer one is read from a file. */
 const LONGEST = 4000;
 
 /**
  * The request as code: for curl, and for the clients of this server.
- * @param url of `/predict`, or of that of a model and version
- * @param body JSON on one line, with the member `features`
+ * @param url of `/predict` or `/batch_predict`, or of that of a model and version
+ * @param body JSON on one line, with the member `features`; of `/batch_predict` with the member `instances`
  * @param hasToken whether it needs a token: that in the variable `TOKEN`
  */
 export function sampleOf(language: Language, url: string, body: string, hasToken = false): string {
@@ -17,8 +25,11 @@ export function sampleOf(language: Language, url: string, body: string, hasToken
   return sample(addressOf(url), isLong ? undefined : body, hasToken);
 }
 
+/** The token, in TypeScript. */
+export const SCRIPT_TOKEN = 'process.env.TOKEN';
+
 /** Quotes a text for a POSIX shell. */
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 function curl(url: string, data: string, hasToken: boolean): string {
   return [
@@ -34,12 +45,16 @@ interface Address {
   readonly server: string;
   readonly model?: string;
   readonly version?: string;
+  /** Whether the body has several rows. */
+  readonly isBatch: boolean;
 }
 
 function addressOf(url: string): Address {
-  const [, server, model, version] = /^(.*?)(?:\/models\/([^/]+)(?:\/versions\/([^/]+))?)?\/predict$/.exec(url)!;
+  const [, server, model, version, batch] =
+    /^(.*?)(?:\/models\/([^/]+)(?:\/versions\/([^/]+))?)?\/(batch_)?predict$/.exec(url)!;
   return {
     server: server!,
+    isBatch: batch !== undefined,
     ...(model !== undefined && { model: decodeURIComponent(model) }),
     ...(version !== undefined && { version: decodeURIComponent(version) }),
   };
@@ -53,7 +68,7 @@ function named(values: Readonly<Record<string, string | undefined>>, sign: strin
   return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name + sign + value]));
 }
 
-function python({ server, model, version }: Address, body: string | undefined, hasToken: boolean): string {
+function python({ server, model, version, isBatch }: Address, body: string | undefined, hasToken: boolean): string {
   const token = hasToken ? 'os.environ["TOKEN"]' : undefined;
   const options = named({ model: textOf(model), version: textOf(version), token }, '=');
   const imports = [...(body === undefined ? ['import json'] : []), ...(hasToken ? ['import os'] : [])];
@@ -62,9 +77,11 @@ function python({ server, model, version }: Address, body: string | undefined, h
     ...(imports.length === 0 ? [] : [...imports, '']),
     'from onnx_cloud_run import Client',
     '',
-    `row = ${body === undefined ? 'json.load(open("row.json"))' : pythonOf(body)}`,
+    `${isBatch ? 'body' : 'row'} = ${body === undefined ? 'json.load(open("row.json"))' : pythonOf(body)}`,
     `with Client(${[textOf(server), ...options].join(', ')}) as client:`,
-    '    print(client.predict(row["features"]))',
+    ...(isBatch
+      ? ['    for row in client.batch_predict(body["instances"]):', '        print(row)']
+      : ['    print(client.predict(row["features"]))']),
   ].join('\n');
 }
 
@@ -76,8 +93,8 @@ function pythonOf(json: string): string {
 
 const unslash = (text: string): string => text.replace(/\\./g, (pair) => (pair === '\\/' ? '/' : pair));
 
-function typeScript({ server, model, version }: Address, body: string | undefined, hasToken: boolean): string {
-  const token = hasToken ? 'process.env.TOKEN' : undefined;
+function typeScript({ server, model, version, isBatch }: Address, body: string | undefined, hasToken: boolean): string {
+  const token = hasToken ? SCRIPT_TOKEN : undefined;
   const options = named({ url: textOf(server), model: textOf(model), version: textOf(version), token }, ': ');
   const row = body === undefined ? "JSON.parse(await readFile('row.json', 'utf8'))" : scriptOf(body);
   return [
@@ -85,9 +102,11 @@ function typeScript({ server, model, version }: Address, body: string | undefine
     ...(body === undefined ? ["import { readFile } from 'node:fs/promises';"] : []),
     "import { createClient } from 'onnx-cloud-run-client';",
     '',
-    `const row = ${row};`,
+    `const ${isBatch ? 'body' : 'row'} = ${row};`,
     `const client = createClient({ ${options.join(', ')} });`,
-    'console.log(await client.predict(row.features));',
+    isBatch
+      ? 'for await (const row of client.batchPredict(body.instances)) console.log(row);'
+      : 'console.log(await client.predict(row.features));',
   ].join('\n');
 }
 

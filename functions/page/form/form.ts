@@ -1,13 +1,17 @@
-import { breakable, byId, el } from '../dom.ts';
+import { byId, el } from '../dom.ts';
 import type { Failure } from '../failure.ts';
+import type { Sent } from '../media/sent.ts';
 import type { ModelInfo } from '../model.ts';
 import { type Control, createControl } from './control.ts';
 import { type Field, hintOf, inWords, isAt, joinInputs, nest, planFields, valuesOf } from './fields.ts';
+import { createLabelled, type Labelled } from './labelled.ts';
 
 /** The form of a model's inputs. */
 export interface InputForm {
   /** The `features` of a body, as JSON. @throws Failure with the path of a field whose value is invalid. */
   features(): string;
+  /** What is sent to be predicted. @throws as `features` */
+  sent(): Sent;
   /** Puts the features of a body into the fields; undefined for typical values. */
   fill(features: unknown): void;
   /** Shows a failure at its field, which gets the focus. @returns the failure's text in the field's name; undefined if it is of no field. */
@@ -16,12 +20,9 @@ export interface InputForm {
   clearMarks(): void;
 }
 
-interface Item {
+interface Item extends Labelled {
   readonly field: Field;
   readonly control: Control;
-  readonly element: HTMLElement;
-  readonly note: HTMLElement;
-  readonly hint: HTMLElement;
 }
 
 /** The number of fields from which on they can be searched. */
@@ -55,15 +56,18 @@ export function createForm(model: ModelInfo, onChange: () => void): InputForm {
     }
   }
 
+  function features(): string {
+    const texts = groups.map(({ fields, shape }, i) => {
+      const tokens = made[i]!.map(({ control }) => control.read());
+      return fields[0]?.kind === 'tensor' ? tokens[0]! : nest(tokens, shape);
+    });
+    return joinInputs(model.inputs, texts);
+  }
+
   fill(model.example?.features);
   return {
-    features() {
-      const texts = groups.map(({ fields, shape }, i) => {
-        const tokens = made[i]!.map(({ control }) => control.read());
-        return fields[0]?.kind === 'tensor' ? tokens[0]! : nest(tokens, shape);
-      });
-      return joinInputs(model.inputs, texts);
-    },
+    features,
+    sent: () => ({ kind: 'row', features: features() }),
     fill,
     mark({ path, detail, message }) {
       const meant = path === undefined ? undefined : all.find(({ field }) => isAt(path, field.path));
@@ -114,12 +118,8 @@ function arrange(names: readonly string[], made: readonly (readonly Item[])[]): 
 
 function createItem(field: Field, id: string, onChange: () => void): Item {
   const control = createControl(field, id, onChange);
-  const note = el('p', { class: 'field-error', id: `${id}-error` });
-  const hint = el('span', { class: 'hint', id: `${id}-hint` }, hintOf(field));
-  control.main.setAttribute('aria-describedby', `${id}-hint ${id}-error`);
-  const label = el('label', { for: id, title: field.label }, ...breakable(field.label));
-  const element = el('div', { class: 'field' }, el('div', { class: 'label' }, label, hint), control.element, note);
-  return { field, control, element, note, hint };
+  const { main, element } = control;
+  return { field, control, ...createLabelled({ id, label: field.label, hint: hintOf(field), main, element }) };
 }
 
 function createSearch(items: readonly Item[]): HTMLElement {

@@ -3,8 +3,10 @@ import { cut, millisecondsText } from '../text.ts';
 
 /** A prediction of the list. */
 export interface Past {
-  /** The `features`, as JSON. */
-  readonly features: string;
+  /** What was sent, for people. */
+  readonly input: string;
+  /** The `features`, as JSON; undefined if they are too large to be kept. */
+  readonly features: string | undefined;
   readonly title: string;
   readonly milliseconds: number;
 }
@@ -16,18 +18,18 @@ const KEPT = 10;
 export function createHistory(onAgain: (features: string) => void): { add(past: Past): void; clear(): void } {
   const rows = byId<HTMLTableSectionElement>('history-rows');
   return {
-    add({ features, title, milliseconds }) {
+    add({ input, features, title, milliseconds }) {
       const again = el('button', { type: 'button', class: 'quiet' }, 'Use again');
       again.setAttribute('aria-label', `Use again: ${title}`);
       // Large inputs are not kept.
-      again.hidden = features.length > 100_000;
-      if (!again.hidden) again.addEventListener('click', () => onAgain(features));
+      if (features === undefined || features.length > 100_000) again.hidden = true;
+      else again.addEventListener('click', () => onAgain(features));
       rows.prepend(
         el(
           'tr',
           {},
           el('td', {}, new Date().toLocaleTimeString()),
-          el('td', { class: 'input' }, el('code', {}, cut(features, 120))),
+          el('td', { class: 'input' }, el('code', {}, cut(input, 120))),
           el('td', { class: 'title' }, cut(title, 120)),
           el('td', { class: 'number' }, millisecondsText(milliseconds)),
           el('td', {}, again),

@@ -5,6 +5,7 @@ import { type ModelInfo, nestedShape, type Prediction, shapeText } from '../mode
 import { pictureOf } from '../picture.ts';
 import { cut, millisecondsText } from '../text.ts';
 import { showBars } from './bars.ts';
+import { type Lengths, lengthsOf } from './lengths.ts';
 import { numberOf, type Scores, scoresOf } from './scores.ts';
 import { plainOf, scoreText, shortNumber, titleOf } from './words.ts';
 
@@ -25,7 +26,7 @@ function shareOf(label: string | undefined, scores: readonly Scores[]): string |
 }
 
 /** What a prediction was answered with. */
-interface Answered {
+export interface Answered {
   /** The duration of the request. */
   readonly milliseconds: number;
   /** The text of the response. */
@@ -37,28 +38,46 @@ export function showPrediction(model: ModelInfo, prediction: Prediction, { milli
   const scores = scoresOf(model, prediction).slice(0, MOST_BARS);
   const title = titleOf(model, prediction);
   const share = shareOf(prediction.label, scores);
-  const head = el(
-    'div',
-    { class: 'headline' },
-    el('p', { class: title.length > 40 || title.startsWith('Tensor ') ? 'prediction long' : 'prediction' }, title),
-    ...(share === undefined ? [] : [el('p', { class: 'share' }, share)]),
+  const lengths = lengthsOf(model, [prediction]);
+  const rest = Object.entries(prediction.outputs).filter(
+    ([name]) => !scores.some(({ output }) => output === name) && !lengths?.outputs.includes(name),
   );
-  const duration = el('p', { class: 'muted' }, `Answered in ${millisecondsText(milliseconds)}`);
-  const rest = Object.entries(prediction.outputs).filter(([name]) => !scores.some(({ output }) => output === name));
   // The title is all of a lone output's value, unless that is too long for it.
   const isTold =
     rest.length === 1 && rest[0]![0] === model.output && prediction.label === undefined && isShort(rest[0]![1]);
   const short = isTold ? [] : rest.filter(([, value]) => textOf(value).length <= SHORT);
   const long = rest.filter(([, value]) => textOf(value).length > SHORT);
   return [
-    head,
-    duration,
-    ...scores.flatMap((one) => [el('h3', {}, one.output), showBars(one)]),
+    showHead(title, share),
+    showDuration(milliseconds),
+    ...showLengths(lengths),
+    ...scores.flatMap((one) => [el('h3', {}, nameOf(model, one)), showBars(one)]),
     ...(short.length === 0 ? [] : [showShort(short)]),
     ...long.flatMap(([name, value]) => showLong(name, value)),
     showResponse(text),
   ];
 }
+
+/** The scores of an answer are not the values of the output that they are made of. */
+const nameOf = ({ answer, output: main }: ModelInfo, { output }: Scores): string =>
+  answer !== undefined && answer.activation !== 'none' && output === main ? 'Scores' : output;
+
+/** The prediction in large letters. @param share the probability beside it */
+export const showHead = (title: string, share?: string): HTMLElement =>
+  el(
+    'div',
+    { class: 'headline' },
+    el('p', { class: title.length > 40 || title.startsWith('Tensor ') ? 'prediction long' : 'prediction' }, title),
+    ...(share === undefined ? [] : [el('p', { class: 'share' }, share)]),
+  );
+
+/** The duration of the request. */
+export const showDuration = (milliseconds: number): HTMLElement =>
+  el('p', { class: 'muted' }, `Answered in ${millisecondsText(milliseconds)}`);
+
+/** The paragraph that says it; none for a model that does not take texts. */
+export const showLengths = (lengths: Lengths | undefined): Node[] =>
+  lengths === undefined ? [] : [el('p', { class: lengths.isCut ? 'warning' : 'muted' }, lengths.words)];
 
 type Output = readonly [name: string, value: unknown];
 
@@ -86,7 +105,7 @@ function showLong(name: string, value: unknown): Node[] {
 }
 
 /** The response itself, folded. */
-function showResponse(text: string): HTMLElement {
+export function showResponse(text: string): HTMLElement {
   const copy = el('button', { type: 'button', class: 'quiet' }, 'Copy');
   copy.addEventListener('click', () => {
     void copyText(text).then((done) => {

@@ -1,4 +1,4 @@
-import type { ModelInfo } from '../model.ts';
+import type { ModelInfo, Prediction } from '../model.ts';
 
 /** The score of a class, or of a place in an output without classes. */
 export interface Score {
@@ -11,6 +11,8 @@ export interface Scores {
   readonly output: string;
   /** Whether they are probabilities that add up to 1. */
   readonly areShares: boolean;
+  /** Whether each is a probability of its own, as of labels of which several may hold. */
+  readonly arePercent?: boolean;
   /** The highest first; NaN last. A few without classes keep their order. */
   readonly scores: readonly Score[];
   /** The ends of the bars' scale, which has 0 in it. */
@@ -37,22 +39,39 @@ export const numberOf = (value: unknown): number | undefined =>
       : undefined;
 
 /**
- * Finds the outputs that are a vector of at least two floats: the main output first. Its scores are softmaxed if the manifest says
- * so; all others are as the model gives them.
+ * Finds the outputs that are a vector of at least two floats: the main output first. Its scores are those of the answer, of all
+ * labels, or softmaxed if the manifest says so; all others are as the model gives them.
  */
 export function scoresOf(
-  { classes, outputs, output, activation }: Pick<ModelInfo, 'classes' | 'outputs' | 'output' | 'activation'>,
-  { outputs: given }: { readonly outputs: Readonly<Record<string, unknown>> },
+  { classes, outputs, output, activation, answer }: Described,
+  { outputs: given, scores }: Pick<Prediction, 'outputs' | 'scores'>,
 ): Scores[] {
+  const main = answer?.activation ?? activation;
   const names = outputs.filter(({ dtype }) => dtype.startsWith('float')).map(({ name }) => name);
   names.sort((a, b) => Number(b === output) - Number(a === output));
-  return names.flatMap((name) => {
+  const found = names.flatMap((name) => {
     const values = Array.isArray(given[name]) ? given[name].map(numberOf) : [];
     if (values.length < 2 || values.includes(undefined)) return [];
     const own = values as number[];
-    return [rank(name, activation === 'softmax' && name === output ? softmax(own) : own, classes)];
+    if (name !== output) return [rank(name, own, classes)];
+    if (main === 'sigmoid') return [{ ...rank(name, own.map(sigmoid), classes), ...PERCENT }];
+    return [rank(name, main === 'softmax' ? softmax(own) : own, classes)];
   });
+  if (scores === undefined || found[0]?.output === output) return found;
+  const highest = scores.map(({ label, score }) => ({ name: label, value: numberOf(score) ?? Number.NaN }));
+  const [low, high] = bounds(highest.map(({ value }) => value).filter(Number.isFinite));
+  return [
+    { output: output ?? 'scores', areShares: false, scores: highest, low, high: high > low ? high : 1 },
+    ...found,
+  ];
 }
+
+type Described = Pick<ModelInfo, 'classes' | 'outputs' | 'output' | 'activation' | 'answer'>;
+
+/** The scores of labels of which any number may hold. */
+const PERCENT = { areShares: false, arePercent: true, low: 0, high: 1 } as const;
+
+const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
 
 function rank(output: string, values: readonly number[], classes: readonly string[] | undefined): Scores {
   const finite = values.filter(Number.isFinite);

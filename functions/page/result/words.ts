@@ -13,8 +13,10 @@ function percent(share: number): string {
 }
 
 /** The text of a score. */
-export const scoreText = ({ areShares }: Pick<Scores, 'areShares'>, value: number): string =>
-  areShares ? percent(value) : shortNumber(value);
+export const scoreText = (
+  { areShares, arePercent = areShares }: Pick<Scores, 'areShares' | 'arePercent'>,
+  value: number,
+): string => (arePercent ? percent(value) : shortNumber(value));
 
 /** A value without the brackets of a column. */
 export const plainOf = (value: unknown): unknown => (Array.isArray(value) && value.length === 1 ? value[0] : value);
@@ -31,6 +33,7 @@ export function summaryOf(value: unknown): string {
 /** The prediction in a few words. */
 export function titleOf(model: ModelInfo, prediction: Prediction): string {
   if (prediction.label !== undefined) return prediction.label;
+  if (prediction.scores !== undefined) return answerText(prediction.prediction);
   const [main] = scoresOf(model, prediction);
   if (main === undefined || main.output !== model.output) return summaryOf(prediction.prediction);
   const [best] = main.scores;
@@ -38,6 +41,12 @@ export function titleOf(model: ModelInfo, prediction: Prediction): string {
   return main.scores.length <= 3
     ? main.scores.map(({ value }) => shortNumber(value)).join(', ')
     : `${main.scores.length} values`;
+}
+
+/** The labels of an answer: one, or those that hold. */
+function answerText(labels: unknown): string {
+  const all = [labels ?? []].flat();
+  return all.length === 0 ? 'No label' : all.join(', ');
 }
 
 /** The expected prediction in a few words: the class, if the manifest names the classes. Undefined if the main output is not given. */

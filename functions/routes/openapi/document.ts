@@ -109,6 +109,8 @@ const SHARED: Json = {
         outputs: { type: 'object', description: 'The values that the model gives, by output.' },
       }),
     },
+    has_example: { type: 'boolean', description: 'Whether the model has its example; otherwise it is made up.' },
+    max_body_bytes: { ...count, description: 'Most bytes of a request.' },
   }),
   Health: record({
     status: { enum: ['ok', 'draining'] },

@@ -18,8 +18,14 @@ const POLICY = [
   "form-action 'none'",
   "frame-ancestors 'none'",
 ];
-/** The page creates no markup from text; the viewer at /docs does, from Markdown that it sanitizes. */
-const PAGE_POLICY = [...POLICY, "require-trusted-types-for 'script'"];
+/**
+ * The page creates no markup from text; the viewer at /docs does, from Markdown that it sanitizes. The page shows pictures of the
+ * user's disk and camera, which are blobs.
+ */
+const PAGE_POLICY = [
+  ...POLICY.map((one) => (one.startsWith('img-src') ? `${one} blob:` : one)),
+  "require-trusted-types-for 'script'",
+];
 
 /** The files of the pages: the path on this server, the path below `dist/`, the media type, and the policy. */
 const FILES: readonly (readonly [path: string, file: string, type: string, policy?: readonly string[]])[] = [

@@ -75,3 +75,33 @@ test('a thousand classes are ranked', () => {
     [999, 998, 997, 996, 995, 994, 993, 992, 991, 990],
   );
 });
+
+test('labels of which several hold are probabilities of their own, the highest first', () => {
+  const [only] = of([0, 2, -2], { output: 'p', classes: ['a', 'b', 'c'], answer: { activation: 'sigmoid' } });
+  assert.deepEqual(
+    only!.scores.map(({ name, value }) => `${name} ${value.toFixed(4)}`),
+    ['b 0.8808', 'a 0.5000', 'c 0.1192'],
+  );
+  assert.deepEqual([only!.arePercent, only!.areShares, only!.low, only!.high], [true, false, 0, 1]);
+});
+
+test('the activation of the answer counts, and the scores of the response are shown if they cannot be made of the outputs', () => {
+  const model = {
+    output: 'p',
+    outputs,
+    classes: ['a', 'b'],
+    activation: 'softmax',
+    answer: { activation: 'none' },
+  } as const;
+  assert.equal(scoresOf(model, { outputs: { p: [3, 1] } })[0]?.scores[0]?.value, 3);
+  const scores = [
+    { label: 'b', score: 0.75 },
+    { label: 'a', score: 'NaN' },
+  ];
+  const [shown] = scoresOf(model, { outputs: { p: 'large' }, scores });
+  assert.deepEqual(
+    shown?.scores.map(({ name }) => name),
+    ['b', 'a'],
+  );
+  assert.equal(shown?.scores[0]?.value, 0.75);
+});

@@ -47,3 +47,11 @@ test('a golden row is named by the class that it has: by an index, or by its sco
   assert.equal(expected([5, 9, -1], {}), '5, 9, -1');
   assert.equal(expectedOf(MODEL, { features: [], outputs: {} }), undefined);
 });
+
+test('an answer is its label, those that hold, or that none does', () => {
+  const answer = (prediction: unknown) => titleOf(MODEL, { prediction, scores: [], outputs: { y: [1, 2, 3] } });
+  assert.equal(answer('tabby cat'), 'tabby cat');
+  assert.equal(answer(['praise', 'question']), 'praise, question');
+  assert.equal(answer([]), 'No label');
+  assert.equal(answer(null), 'No label');
+});

@@ -58,6 +58,9 @@ test('a page runs scripts of this server alone, sends to no other, and cannot be
     assert.doesNotMatch(policy, /unsafe|\*|https?:/);
   }
   assert.match(answers.get('/')!.headers.get('content-security-policy')!, /; require-trusted-types-for 'script'$/);
+  const pictures = (page: string) =>
+    /img-src ([^;]*)/.exec(answers.get(page)!.headers.get('content-security-policy')!)?.[1];
+  assert.deepEqual([pictures('/'), pictures('/docs')], ["'self' data: blob:", "'self' data:"]);
 });
 
 test('a page has no inline script, style or handler, which its policy would block', async (t) => {
