@@ -37,8 +37,15 @@ export function checkServed(file: FileDescription, { signature, batching, labell
   ];
 }
 
-/** What the run times are of, if the rows were made up and callers choose their lengths. */
-export function checkRow({ known, signature }: Pick<Served, 'known' | 'signature'>, row: Feeds): Finding[] {
+/**
+ * What the run times are of, if the rows were made up and callers choose their lengths.
+ * @param isPrepared whether callers send texts or pictures: an example of theirs is not measured
+ */
+export function checkRow(
+  { known, signature }: Pick<Served, 'known' | 'signature'>,
+  row: Feeds,
+  isPrepared: boolean,
+): Finding[] {
   if (known.length > 0) return [];
   const free = signature.inputs.flatMap(({ name, shape, dimNames = [] }, slot) =>
     shape.flatMap((dim, axis) =>
@@ -53,7 +60,7 @@ export function checkRow({ known, signature }: Pick<Served, 'known' | 'signature
       level: 'note',
       kind: 'made-up-row',
       problem: `the run times are those of made-up rows: ${namesOf([...new Set(free)])}`,
-      fix: 'give the example of a row of yours in model.json',
+      ...(!isPrepared && { fix: 'give the example of a row of yours in model.json' }),
     },
   ];
 }

@@ -81,7 +81,9 @@ export async function examineModel(
   if (served !== undefined && files !== undefined && measures !== 'nothing') {
     run = await measureRows(files, served, { threads, all: measures === 'all', place, budgetMs }, context);
     if (run.row === undefined) findings.push(NO_ROW);
-    else if (run.measured !== undefined) findings.push(...checkRow(run.taken ?? served, run.row));
+    else if (run.measured !== undefined) {
+      findings.push(...checkRow(run.taken ?? served, run.row, files.preparation !== undefined));
+    }
   }
   await local?.release();
   const bytes = files?.bytes ?? file?.bytes ?? version.model.bytes;
