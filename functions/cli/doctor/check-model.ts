@@ -68,13 +68,19 @@ export function checkRow(
 /** What one should know about an export of Hugging Face whose texts or pictures the server does not take. */
 export function checkExport({ type, architecture, preprocessing }: HuggingFaceExport): Finding[] {
   if (preprocessing.length === 0) return [];
+  const files = preprocessing.join(', ');
+  const isOfPictures = preprocessing.some((name) => /^(preprocessor_config|feature_extractor)\.json$/.test(name));
+  const fix =
+    isOfPictures || preprocessing.includes('tokenizer.json')
+      ? `let the caller make them with ${files}: transformers (Python) and transformers.js (JavaScript) read these files`
+      : `the server reads tokenizer.json, and there is ${files}: write it with AutoTokenizer.from_pretrained(…).save_pretrained(…)`;
   const what = architecture === undefined ? `a model of type ${type}` : `${architecture} (${type})`;
   return [
     {
       level: 'note',
       kind: 'hugging-face',
       problem: `this is an export of ${what}: the server takes its tensors, and neither texts nor pictures`,
-      fix: `let the caller make them with ${preprocessing.join(', ')}: transformers (Python) and transformers.js (JavaScript) read these files`,
+      fix,
     },
   ];
 }

@@ -114,6 +114,17 @@ test('an export of Hugging Face that is for something else than texts serves its
   assert.match(json.ignored[0]!, /onnx\/model_quantized\.onnx is not named model\.onnx/);
 });
 
+test('an export without tokenizer.json serves its tensors, and the report says that this file is missing', async (t) => {
+  const folder = folderOf(t, {
+    'config.json': JSON.stringify({ model_type: 'bert', architectures: ['BertModel'] }),
+    'vocab.txt': '[PAD]\n',
+    'model.onnx': classifier(),
+  });
+  const { json } = await doctor(folder);
+  const note = json.models[0]!.findings.find(({ kind }) => kind === 'hugging-face');
+  assert.match(note!.fix!, /^the server reads tokenizer\.json, and there is vocab\.txt: write it with AutoTokenizer/);
+});
+
 const REFS = join(import.meta.dirname, '../../assets/refs/models');
 
 test('of an export for texts the report has each value with its file, and warns that its limits disagree', async () => {
