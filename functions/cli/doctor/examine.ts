@@ -66,7 +66,7 @@ export async function examineModel(
     findings.push(...checkFile(file));
     huggingFace = isRemote ? undefined : findExport(local.path);
     files = await local.complete();
-    findings.push(...checkPreparation(files));
+    findings.push(...checkPreparation(files, file));
     progress.step(`loading ${place}`);
     served = await tryModel(files, threads, signal);
     findings.push(...checkServed(file, served));
