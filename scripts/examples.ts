@@ -7,7 +7,8 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeChurn } from './examples/churn.ts';
-import { makeDigits } from './examples/digits.ts';
+import { makeDigits, trainDigits } from './examples/digits.ts';
+import { makeImageClassifier } from './examples/image-classifier.ts';
 import { makeInvoices } from './examples/invoices.ts';
 import { makeRentals } from './examples/rentals.ts';
 
@@ -25,6 +26,8 @@ if (values.help) {
 }
 const folder = resolve(positionals[0] ?? join(import.meta.dirname, '../examples'));
 console.log(makeChurn(join(folder, 'churn')));
-console.log(makeDigits(join(folder, 'digits')));
+const digits = trainDigits();
+console.log(makeDigits(join(folder, 'digits'), digits));
+console.log(makeImageClassifier(join(folder, 'image-classifier'), digits));
 console.log(makeInvoices(join(folder, 'invoices')));
 console.log(makeRentals(join(folder, 'bucket-versions/rentals'), join(folder, 'bucket-versions/rentals.csv')));

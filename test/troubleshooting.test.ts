@@ -7,7 +7,8 @@ import { CLOSE_REASONS, REJECT_REASONS, RESTART_REASONS } from '../functions/tel
 import { readPage, section, table } from './helpers/readme.ts';
 
 const PAGE = 'docs/troubleshooting.md';
-const HEAD = 'the log says';
+/** Of the tables of log lines, and of messages that callers get. */
+const HEADS = ['the log says', 'the error says'];
 const ROOT = join(import.meta.dirname, '..');
 
 /** Sources of the server; the page in the browser and the client write no log. */
@@ -42,11 +43,13 @@ function withoutValues(source: string): string {
   return text + inner;
 }
 
-/** The texts in backticks in the first column of every table of log lines. */
+/** The texts in backticks in the first column of every table of log lines and of messages. */
 function quotes(): string[] {
   const lines = readPage(PAGE).split('\n');
-  const tables = lines.flatMap((line, i) => (line.startsWith(`| ${HEAD} |`) ? [lines.slice(i).join('\n')] : []));
-  return tables.flatMap((text) => table(text, HEAD).flatMap(([cell]) => spansOf(cell!)));
+  return lines.flatMap((line, i) => {
+    const head = HEADS.find((one) => line.startsWith(`| ${one} |`));
+    return head === undefined ? [] : table(lines.slice(i).join('\n'), head).flatMap(([cell]) => spansOf(cell!));
+  });
 }
 
 /** The texts in backticks. */
@@ -78,7 +81,7 @@ test('troubleshooting has a row for every error code, with its status, in order'
   for (const cells of rows) assert.ok(cells.length === 4 && cells.every((cell) => cell !== ''), cells.join(' | '));
 });
 
-test('every log line that troubleshooting quotes is in the sources', () => {
+test('every log line and message that troubleshooting quotes is in the sources', () => {
   const quoted = quotes();
   assert.ok(quoted.length > 80, String(quoted.length));
   assert.deepEqual(

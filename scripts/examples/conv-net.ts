@@ -127,8 +127,11 @@ function forward({ first, second, last }: ConvNet, pixels: Float64Array) {
   const most = Math.max(...scores);
   const powers = scores.map((score) => Math.exp(score - most));
   const total = powers.reduce((sum, power) => sum + power, 0);
-  return { one, two, probabilities: powers.map((power) => power / total) };
+  return { one, two, scores, probabilities: powers.map((power) => power / total) };
 }
+
+/** The scores of the ten classes, before softmax. @param pixels [8, 8] */
+export const scoresOf = (net: ConvNet, pixels: Float64Array): number[] => Array.from(forward(net, pixels).scores);
 
 /** The probabilities of the ten classes. @param pixels [8, 8] */
 export const classify = (net: ConvNet, pixels: Float64Array): number[] =>

@@ -58,6 +58,12 @@ tolerance 0.0001: the largest difference, relative to values above 1
   });
 
   const bad: [title: string, args: () => string[], line: RegExp, code: number][] = [
+    [
+      'a model of pictures',
+      () => [join(ROOT, 'examples/image-classifier'), join(folder, 'rows.csv')],
+      /image-classifier: golden makes rows of tensors, and callers of this model send pictures: write golden\.json /,
+      1,
+    ],
     ['no model', () => [], /^onnx-cloud-run: name the model: onnx-cloud-run golden model\.onnx rows\.csv\n$/, 2],
     [
       'a model that is not there',

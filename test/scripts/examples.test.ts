@@ -12,12 +12,21 @@ const EXAMPLES = globSync('examples/*/export.py', { cwd: ROOT })
   .sort();
 const text = (...path: string[]): string => readFileSync(join(ROOT, 'examples', ...path), 'utf8');
 
-test('the examples are two of scikit-learn, one of PyTorch, and one of XGBoost', () => {
-  assert.deepEqual(EXAMPLES, ['bucket-versions', 'churn', 'digits', 'invoices']);
+test('the examples are of scikit-learn, PyTorch, XGBoost and sentence-transformers', () => {
+  assert.deepEqual(EXAMPLES, [
+    'bucket-versions',
+    'churn',
+    'digits',
+    'image-classifier',
+    'invoices',
+    'sentence-embeddings',
+  ]);
   for (const [name, library] of [
     ['churn', 'from skl2onnx import to_onnx'],
     ['invoices', 'from skl2onnx import to_onnx'],
     ['digits', 'torch.onnx.export('],
+    ['image-classifier', 'torch.onnx.export('],
+    ['sentence-embeddings', 'SentenceTransformer(NAME, backend="onnx"'],
     ['bucket-versions', 'from onnxmltools.convert import convert_xgboost'],
   ] as const)
     assert.ok(text(name, 'export.py').includes(library), name);
@@ -33,9 +42,9 @@ describe('the models of the examples', () => {
 
   test('made again, they and their data have the committed bytes, and no file of them is missing', () => {
     const made = globSync('**/*.*', { cwd: folder }).sort();
-    const committed = globSync('*/**/*.{onnx,json,jsonl,csv}', { cwd: join(ROOT, 'examples') }).sort();
+    const committed = globSync('*/**/*.{onnx,json,jsonl,csv,png}', { cwd: join(ROOT, 'examples') }).sort();
     assert.deepEqual(made, committed);
-    assert.equal(made.filter((path) => path.endsWith('model.onnx')).length, 5);
+    assert.equal(made.filter((path) => path.endsWith('model.onnx')).length, 6);
     for (const path of made)
       assert.ok(readFileSync(join(folder, path)).equals(readFileSync(join(ROOT, 'examples', path))), path);
   });
@@ -43,9 +52,11 @@ describe('the models of the examples', () => {
   test('they have learned something: more than by chance, and the second version more than the first', () => {
     const [, churn] = /^churn: accuracy (\S+) /m.exec(printed)!;
     const [, digits] = /^digits: accuracy (\S+) /m.exec(printed)!;
+    const [, pictures] = /^image-classifier: accuracy (\S+) /m.exec(printed)!;
     const [, first, second] = /^rentals: mean absolute error of version 1 (\S+), of version 2 (\S+),/m.exec(printed)!;
     const [, invoices] = /^invoices: accuracy (\S+) /m.exec(printed)!;
     assert.ok(Number(churn) > 0.75 && Number(digits) > 0.95 && Number(invoices) > 0.75, printed);
+    assert.ok(Number(pictures) > 0.95, printed);
     assert.ok(Number(second) < 0.6 * Number(first), printed);
   });
 
@@ -70,9 +81,13 @@ for (const name of EXAMPLES) {
     });
 
     test('README has pip install every package that the script imports', () => {
-      const packages: Readonly<Record<string, string>> = { sklearn: 'scikit-learn' };
+      const packages: Readonly<Record<string, string>> = {
+        PIL: 'pillow',
+        sentence_transformers: 'sentence-transformers[onnx]',
+        sklearn: 'scikit-learn',
+      };
       // torch.onnx.export(dynamo=True) imports these itself; pandas and scikit-learn install numpy.
-      const implied = ['argparse', 'datetime', 'json', 'math', 'numpy', 'pathlib'];
+      const implied = ['argparse', 'base64', 'datetime', 'io', 'json', 'math', 'numpy', 'pathlib', 'sys'];
       const imported = Array.from(
         text(name, 'export.py').matchAll(/^(?:import|from) (\w+)/gm),
         ([, module]) => module!,
@@ -83,10 +98,12 @@ for (const name of EXAMPLES) {
       if (imported.includes('torch')) assert.match(installed!, / onnx onnxscript /);
     });
 
-    test('the files that its Dockerfile copies are in the folder', () => {
+    test('the files that its Dockerfile copies are in the folder, or its script writes them', () => {
       const copied = lines.flatMap((line) => (/^COPY (.*) \S+$/.exec(line)?.[1] ?? '').split(' ').filter(Boolean));
       assert.ok(copied.length > 0);
-      for (const file of copied) assert.ok(existsSync(join(ROOT, 'examples', name, file)), file);
+      const script = text(name, 'export.py');
+      for (const file of copied)
+        assert.ok(existsSync(join(ROOT, 'examples', name, file)) || script.includes(`parent / "${file}"`), file);
     });
   });
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { blocks, readPage } from '../helpers/readme.ts';
 import { until } from '../helpers/until.ts';
@@ -28,7 +28,7 @@ function shellOf(name: string): Shown[] {
 
 async function check(server: Served, { text, response }: Shown): Promise<void> {
   const typed = text.replaceAll('localhost:8080', `127.0.0.1:${server.port}`);
-  const { stdout, stderr, code } = await run('bash', ['-c', typed.replaceAll(/^curl /gm, 'curl -sS ')]);
+  const { stdout, stderr, code } = await run('bash', ['-c', typed.replaceAll(/^( *)curl /gm, '$1curl -sS ')]);
   assert.equal(code, 0, stderr);
   const lines = (some: string): unknown =>
     some
@@ -38,18 +38,21 @@ async function check(server: Served, { text, response }: Shown): Promise<void> {
   checkLike(lines(stdout), lines(response!), 'the response');
 }
 
-for (const [name, count] of [
-  ['churn', 2],
-  ['digits', 1],
-  ['invoices', 2],
+for (const [name, count, folder] of [
+  ['churn', 2, 'examples/churn'],
+  ['digits', 1, 'examples/digits'],
+  ['image-classifier', 3, 'examples/image-classifier'],
+  ['sentence-embeddings', 2, 'test/assets/refs/models/text-embedding-bert'],
+  ['invoices', 2, 'examples/invoices'],
 ] as const) {
-  test(`examples/${name}, served as it is, gives the responses that its page shows`, async () => {
-    const server = await serve(SERVER, { MODEL_URI: join(ROOT, 'examples', name) });
+  test(`examples/${name}, served as its page says, gives the responses that it shows`, async () => {
+    assert.match(readPage(`examples/${name}/README.md`), new RegExp(`^npx onnx-cloud-run serve ${folder}$`, 'm'));
+    const server = await serve(SERVER, { MODEL_URI: join(ROOT, folder) });
     try {
       const shown = shellOf(name);
       assert.equal(shown.length, count);
       for (const one of shown) await check(server, one);
-      const status = await fetch(`http://127.0.0.1:${server.port}/models/${name}`);
+      const status = await fetch(`http://127.0.0.1:${server.port}/models/${basename(folder)}`);
       const { batching } = (await status.json()) as { batching: { decided_by: string; enabled: boolean } };
       assert.deepEqual([batching.enabled, batching.decided_by], [true, 'proof']);
     } finally {
@@ -103,7 +106,7 @@ describe('examples/bucket-versions', () => {
 
 test('the export scripts are Python that compiles', async () => {
   const scripts = globSync('examples/*/export.py', { cwd: ROOT });
-  assert.equal(scripts.length, 4);
+  assert.equal(scripts.length, 6);
   const parse = 'import ast, sys\nfor path in sys.argv[1:]: ast.parse(open(path).read(), path)';
   const { code, stderr } = await run('python3', ['-c', parse, ...scripts.map((path) => join(ROOT, path))]);
   assert.equal(code, 0, stderr);

@@ -8,12 +8,17 @@ import { STATUS } from '../../functions/http/status.ts';
 import { blocks, DOCUMENTATION, readPage } from '../helpers/readme.ts';
 import { REFS } from '../text/refs.ts';
 import { checkLike } from './like.ts';
-import { run, type Served, serve } from './program.ts';
+import { ROOT, run, type Served, serve } from './program.ts';
 
-/** Their lines are about models of texts. */
-const TEXT_PAGES = ['docs/api/openai.md', 'docs/api/text-embeddings.md'];
 let server: Served;
 let textServer: Served;
+let pictureServer: Served;
+/** The server of a model that takes what the line sends. */
+function serverOf(page: string, line: string): Served {
+  if (line.includes('Content-Type: image/')) return pictureServer;
+  const isOfTexts = /^docs\/(api\/(openai|text-embeddings)|models\/texts-and-pictures)\.md$/.test(page);
+  return isOfTexts || line.includes('/v1/embeddings') ? textServer : server;
+}
 const curlHome = mkdtempSync(join(tmpdir(), 'quick-start-'));
 // The lines run as typed: curl gets what the test needs from its own file of defaults.
 writeFileSync(join(curlHome, '.curlrc'), 'silent\nwrite-out = "%{stderr}%{http_code}"\n');
@@ -26,9 +31,10 @@ before(async () => {
   });
   const models = { MODEL_URI: join(REFS, 'models'), MODEL_NAME: 'text-embedding-bert' };
   textServer = await serve(['scripts/start.ts'], models);
+  pictureServer = await serve(['scripts/start.ts'], { MODEL_URI: join(ROOT, 'examples/image-classifier') });
 });
 after(async () => {
-  await Promise.all([server.stop(), textServer?.stop()]);
+  await Promise.all([server.stop(), textServer?.stop(), pictureServer?.stop()]);
   rmSync(curlHome, { recursive: true });
 });
 
@@ -55,13 +61,14 @@ test('README and the pages of the dialects show curl lines', () => {
     'docs/clients.md',
     'docs/deploy/gke.md',
     'docs/deploy/vertex-ai.md',
+    'docs/models/texts-and-pictures.md',
   ]);
   assert.ok(found.length >= 20, String(found.length));
 });
 
 for (const [i, { page, text, shown }] of found.entries()) {
   test(`${page}: curl block ${i + 1} answers as shown: ${text.split('\n')[0]}`, async () => {
-    const { port } = TEXT_PAGES.includes(page) ? textServer : server;
+    const { port } = serverOf(page, text);
     const typed = text.replaceAll('localhost:8080', `localhost:${port}`);
     const { stdout, stderr, code } = await run('bash', ['-o', 'pipefail', '-c', typed], { CURL_HOME: curlHome });
     assert.equal(code, 0, stderr);

@@ -37,8 +37,15 @@ export function checkServed(file: FileDescription, { signature, batching, labell
   ];
 }
 
-/** What the run times are of, if the rows were made up and callers choose their lengths. */
-export function checkRow({ known, signature }: Pick<Served, 'known' | 'signature'>, row: Feeds): Finding[] {
+/**
+ * What the run times are of, if the rows were made up and callers choose their lengths.
+ * @param isPrepared whether callers send texts or pictures: an example of theirs is not measured
+ */
+export function checkRow(
+  { known, signature }: Pick<Served, 'known' | 'signature'>,
+  row: Feeds,
+  isPrepared: boolean,
+): Finding[] {
   if (known.length > 0) return [];
   const free = signature.inputs.flatMap(({ name, shape, dimNames = [] }, slot) =>
     shape.flatMap((dim, axis) =>
@@ -53,7 +60,7 @@ export function checkRow({ known, signature }: Pick<Served, 'known' | 'signature
       level: 'note',
       kind: 'made-up-row',
       problem: `the run times are those of made-up rows: ${namesOf([...new Set(free)])}`,
-      fix: 'give the example of a row of yours in model.json',
+      ...(!isPrepared && { fix: 'give the example of a row of yours in model.json' }),
     },
   ];
 }
@@ -61,13 +68,19 @@ export function checkRow({ known, signature }: Pick<Served, 'known' | 'signature
 /** What one should know about an export of Hugging Face whose texts or pictures the server does not take. */
 export function checkExport({ type, architecture, preprocessing }: HuggingFaceExport): Finding[] {
   if (preprocessing.length === 0) return [];
+  const files = preprocessing.join(', ');
+  const isOfPictures = preprocessing.some((name) => /^(preprocessor_config|feature_extractor)\.json$/.test(name));
+  const fix =
+    isOfPictures || preprocessing.includes('tokenizer.json')
+      ? `let the caller make them with ${files}: transformers (Python) and transformers.js (JavaScript) read these files`
+      : `the server reads tokenizer.json, and there is ${files}: write it with AutoTokenizer.from_pretrained(…).save_pretrained(…)`;
   const what = architecture === undefined ? `a model of type ${type}` : `${architecture} (${type})`;
   return [
     {
       level: 'note',
       kind: 'hugging-face',
       problem: `this is an export of ${what}: the server takes its tensors, and neither texts nor pictures`,
-      fix: `let the caller make them with ${preprocessing.join(', ')}: transformers (Python) and transformers.js (JavaScript) read these files`,
+      fix,
     },
   ];
 }

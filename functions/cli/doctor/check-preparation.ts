@@ -1,16 +1,20 @@
 import type { Preparation } from '../../engine/prepared/preparation.ts';
 import { describePreparation, placeOfValue } from '../../model/folder/export/describe.ts';
 import type { ModelFiles } from '../../model/folder/files.ts';
+import type { FileDescription } from './describe-file.ts';
 import type { Finding } from './findings.ts';
 
 /** What one should know of how a model's inputs are made from texts or pictures, or why they are not. */
-export function checkPreparation({ preparation, notes = [] }: Pick<ModelFiles, 'preparation' | 'notes'>): Finding[] {
-  const limits = preparation?.kind === 'text' ? textLimits(preparation) : [];
+export function checkPreparation(
+  { preparation, notes = [] }: Pick<ModelFiles, 'preparation' | 'notes'>,
+  file: Pick<FileDescription, 'outputs'>,
+): Finding[] {
+  const texts = preparation?.kind === 'text' ? [...textLimits(preparation), ...textPooling(preparation, file)] : [];
   const tensors = notes.map((note): Finding => {
     const [problem = note, fix] = note.split('; ');
     return { level: 'note', kind: 'tensors', problem, ...(fix !== undefined && { fix }) };
   });
-  return [...limits, ...tensors];
+  return [...texts, ...tensors];
 }
 
 /** The limits of an export are often left over from its training, or from another model. */
@@ -24,6 +28,23 @@ function textLimits({ settings }: Preparation & { readonly kind: 'text' }): Find
       kind: 'text-limits',
       problem: `the files disagree on how many tokens a text may have: ${limits}; longer ones are cut off at ${maxLength.value}`,
       fix: 'if another limit is right, write "input": {"text": {"maxLength": …}} into model.json',
+    },
+  ];
+}
+
+/** Optimum exports a model of sentence-transformers without the files that say how it pools. */
+function textPooling(
+  { settings }: Preparation & { readonly kind: 'text' },
+  { outputs }: Pick<FileDescription, 'outputs'>,
+): Finding[] {
+  if (settings.pooling?.file !== 'default' || outputs.some(({ name }) => name === 'sentence_embedding')) return [];
+  const isNormalized = settings.normalize?.value === true;
+  return [
+    {
+      level: 'warning',
+      kind: 'text-pooling',
+      problem: `no file says how tokens become an embedding: it is their mean, and ${isNormalized ? '' : 'not '}normalized`,
+      fix: 'copy modules.json and 1_Pooling/config.json from the repository of the model, or write "input": {"text": {"pooling": …, "normalize": …}} into model.json',
     },
   ];
 }

@@ -66,7 +66,7 @@ export async function examineModel(
     findings.push(...checkFile(file));
     huggingFace = isRemote ? undefined : findExport(local.path);
     files = await local.complete();
-    findings.push(...checkPreparation(files));
+    findings.push(...checkPreparation(files, file));
     progress.step(`loading ${place}`);
     served = await tryModel(files, threads, signal);
     findings.push(...checkServed(file, served));
@@ -81,7 +81,9 @@ export async function examineModel(
   if (served !== undefined && files !== undefined && measures !== 'nothing') {
     run = await measureRows(files, served, { threads, all: measures === 'all', place, budgetMs }, context);
     if (run.row === undefined) findings.push(NO_ROW);
-    else if (run.measured !== undefined) findings.push(...checkRow(run.taken ?? served, run.row));
+    else if (run.measured !== undefined) {
+      findings.push(...checkRow(run.taken ?? served, run.row, files.preparation !== undefined));
+    }
   }
   await local?.release();
   const bytes = files?.bytes ?? file?.bytes ?? version.model.bytes;

@@ -1,4 +1,5 @@
 import { join, relative } from 'node:path';
+import { ServingError } from '../../errors.ts';
 import { GOLDEN_FILE } from '../../model/folder/layout.ts';
 import { findLocalModel } from '../samples/local-model.ts';
 import { formatBytes } from '../terminal/format.ts';
@@ -17,6 +18,10 @@ export async function run(options: GoldenArguments, context: VerbContext): Promi
     if (options[name] !== undefined)
       context.wrongUsage(`--${name.replace(/[A-Z]/, '-$&').toLowerCase()} needs --check URL`);
   const model = await findLocalModel(path, false);
+  if (model.preparation !== undefined) {
+    const message = `${path}: golden makes rows of tensors, and callers of this model send ${model.preparation.kind}s: write golden.json with the outputs of the original model`;
+    throw new ServingError('UNSUPPORTED', message);
+  }
   const file = output ?? nearby(join(model.folder, GOLDEN_FILE));
   const from = samples ?? nearby(findSamples(model));
   checkTarget(file, force);

@@ -54,6 +54,19 @@ test('a model of fixed rows is measured with single rows; made-up rows of free l
   ]);
 });
 
+test('a model of texts is measured in runs of every size, and the note has no advice about model.json', async () => {
+  const { json } = await doctor(join(ROOT, 'test/assets/refs/models/text-embedding-bert'), { measure: true });
+  const [{ findings, measured }] = json.models as [(typeof json.models)[0]];
+  assert.deepEqual(
+    measured!.runs.map(({ rows }) => rows),
+    [1, 2, 4, 8, 16, 32, 64],
+  );
+  assert.deepEqual(
+    findings.filter(({ kind }) => kind === 'made-up-row'),
+    [{ level: 'note', kind: 'made-up-row', problem: 'the run times are those of made-up rows: sequence_length 16' }],
+  );
+});
+
 /** A picture must be 8 by 8: it is flattened, and multiplied with 64 weights. */
 const picky = () =>
   model({

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { ServingError } from '../../../functions/errors.ts';
@@ -114,6 +114,17 @@ test('an export of Hugging Face that is for something else than texts serves its
   assert.match(json.ignored[0]!, /onnx\/model_quantized\.onnx is not named model\.onnx/);
 });
 
+test('an export without tokenizer.json serves its tensors, and the report says that this file is missing', async (t) => {
+  const folder = folderOf(t, {
+    'config.json': JSON.stringify({ model_type: 'bert', architectures: ['BertModel'] }),
+    'vocab.txt': '[PAD]\n',
+    'model.onnx': classifier(),
+  });
+  const { json } = await doctor(folder);
+  const note = json.models[0]!.findings.find(({ kind }) => kind === 'hugging-face');
+  assert.match(note!.fix!, /^the server reads tokenizer\.json, and there is vocab\.txt: write it with AutoTokenizer/);
+});
+
 const REFS = join(import.meta.dirname, '../../assets/refs/models');
 
 test('of an export for texts the report has each value with its file, and warns that its limits disagree', async () => {
@@ -132,6 +143,22 @@ test('of an export for texts the report has each value with its file, and warns 
     limits!.problem,
     /: 96 by sentence_bert_config\.json: max_seq_length, 128 by .*, 64 by tokenizer\.json: truncation\.max_length; longer ones are cut off at 96$/,
   );
+});
+
+test('of embeddings for which no file says how they are pooled, the report says what the server does', async (t) => {
+  const folder = join(folderOf(t, {}), 'copy');
+  cpSync(join(REFS, 'text-embedding-bert'), folder, { recursive: true });
+  const pooling = async () =>
+    (await doctor(folder)).json.models[0]!.findings.filter(({ kind }) => kind === 'text-pooling');
+  assert.deepEqual(await pooling(), []);
+  rmSync(join(folder, 'modules.json'));
+  rmSync(join(folder, '1_Pooling'), { recursive: true });
+  const [finding, ...others] = await pooling();
+  assert.deepEqual([finding!.level, others.length], ['warning', 0]);
+  assert.match(finding!.problem, /^no file says how tokens become an embedding: it is their mean, and not normalized$/);
+  assert.match(finding!.fix!, /modules\.json/);
+  writeFileSync(join(folder, 'model.json'), '{"input":{"text":{"pooling":"mean"}}}');
+  assert.deepEqual(await pooling(), []);
 });
 
 test('of an export for pictures the report has their size, mean and deviation', async () => {
