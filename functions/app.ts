@@ -11,6 +11,7 @@ import { type CallerRules, createAuthorization } from './http/authorization.ts';
 import { createRefusalPace } from './http/connection/refusal-pace.ts';
 import { createResponseFields } from './http/response-fields.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
+import { type CompiledModels, createCompiledModels } from './model/compiled/compiled-models.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
 import { createRefresher } from './model/repository/refresher.ts';
 import { createRepository, type Repository } from './model/repository/repository.ts';
@@ -64,6 +65,7 @@ export function createApp(config: Config, logger: Logger): App {
   const capacity = measureCapacity();
   const parser = createBodyReader(BODY_THREAD, capacity);
   const onCloudRun = config.K_SERVICE !== undefined;
+  const compiledModels = openCompiledModels(config, onCloudRun, logger);
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),
     name: config.MODEL_NAME,
@@ -79,6 +81,7 @@ export function createApp(config: Config, logger: Logger): App {
       executionProviders: config.EXECUTION_PROVIDERS,
       // Other providers have memory of their own, to which they copy the weights.
       weights: config.EXECUTION_PROVIDERS.every((provider) => provider === 'cpu') ? config.WEIGHTS : 'packed',
+      compiledModels,
       maxBatchSize: config.MAX_BATCH_SIZE,
       maxBatchBytes: config.MAX_BATCH_BYTES,
       batchDelayMs: config.BATCH_DELAY_MS,
@@ -134,6 +137,7 @@ export function createApp(config: Config, logger: Logger): App {
       parser.close();
       metrics.close();
       await repository.close();
+      compiledModels?.close();
     },
   };
 }
@@ -252,6 +256,13 @@ function watchMemory(repository: Repository, logger: Logger): MemoryWatch {
         error,
       }),
   });
+}
+
+/** Other execution providers than the CPU have memory of their own, to which they copy the weights. */
+function openCompiledModels(config: Config, filesAreMemory: boolean, logger: Logger): CompiledModels | undefined {
+  const { COMPILED_MODELS, COMPILED_FOLDER: folder, EXECUTION_PROVIDERS } = config;
+  if (COMPILED_MODELS === 'off' || EXECUTION_PROVIDERS.some((provider) => provider !== 'cpu')) return undefined;
+  return createCompiledModels({ always: COMPILED_MODELS === 'on', folder, filesAreMemory, logger });
 }
 
 function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metrics: Metrics): ModelStore {

@@ -215,6 +215,18 @@ export const SETTINGS = {
     'auto, packed or mapped',
     'Whether engine processes copy the weights into the order that is fastest for batches, or share the pages of the file. auto: packed, unless mapped weights let twice as many processes fit into memory.',
   ),
+  COMPILED_MODELS: setting(
+    'auto',
+    oneOf('auto', 'on', 'off'),
+    'auto, on or off',
+    'Whether packed weights are saved once, in a file that engine processes share and that later starts load faster. auto: for 32 MiB of weights and more and two engine processes or more; on: for all weights that are packed; off: such files are neither made nor used.',
+  ),
+  COMPILED_FOLDER: setting(
+    '',
+    optional(text),
+    'the path of a folder',
+    "Folder for compiled models, on a disk; servers of one version may share it. Unset: one in `TMPDIR` that belongs to the server's user alone; on Cloud Run, none.",
+  ),
   MAX_BATCH_SIZE: setting('64', integer(1, 65_536), 'a number, 1 to 65536', 'Most rows in one run.'),
   MAX_BATCH_BYTES: setting(
     '',

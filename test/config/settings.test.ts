@@ -250,6 +250,8 @@ const TABLE: Row[] = [
     'cpu, cuda, or both, separated by a comma',
   ],
   ['WEIGHTS', 'auto', [['mapped', 'mapped']], ['shared', 'auto,packed'], 'auto, packed or mapped'],
+  ['COMPILED_MODELS', 'auto', [['on', 'on']], ['yes', 'AUTO'], 'auto, on or off'],
+  ['COMPILED_FOLDER', undefined, [['/cache', '/cache']], [], 'the path of a folder'],
   [
     'MAX_BATCH_SIZE',
     64,

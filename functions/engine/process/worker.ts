@@ -5,7 +5,7 @@
 import { readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import type { RowIndependence } from '../../batching/row-independence.ts';
 import type { Failure, Loaded } from './engine-process.ts';
-import { checkStamp, type OpenFiles, openFiles, StampError } from './file-stamp.ts';
+import { checkStamps, type OpenFiles, openFiles, StampError } from './file-stamp.ts';
 import {
   decodeJson,
   decodeTensors,
@@ -103,7 +103,7 @@ function endItself(): never {
 
 async function serve(): Promise<never> {
   let session: Session | undefined;
-  /** The files that the session maps, if others can write to them. */
+  /** The files that the session maps, if something else can write to them. */
   let mapped: OpenFiles | undefined;
   for (;;) {
     const frame = readFrame();
@@ -112,15 +112,14 @@ async function serve(): Promise<never> {
       if (frame.kind === KIND.load) {
         const order = decodeJson(frame) as LoadOrder;
         const stamps = order.stamps ?? [];
-        const checkAll = (): void => {
-          for (const [path, stamp] of stamps) checkStamp(path, stamp);
-        };
-        checkAll();
-        const files = openFiles(stamps.map(([path]) => path));
+        checkStamps(stamps);
+        const files = openFiles(stamps);
         session = await openSession(order.path, order);
-        checkAll();
+        checkStamps(stamps);
         const { signature, patched, external, weights } = session;
         mapped = weights.mappedBytes > 0 ? files : undefined;
+        // What is written to the model's own file does not reach such a session.
+        if (weights.use === 'compiled') mapped = openFiles(order.compiled!.stamps);
         const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
         writeChunks([
           encodeJson(KIND.loaded, frame.id, { signature, patched, external, weights, rows } satisfies Loaded),

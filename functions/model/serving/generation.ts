@@ -14,6 +14,8 @@ import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 import type { Activity } from '../activity.ts';
+import type { CompiledModel, CompiledModels } from '../compiled/compiled-models.ts';
+import type { Growth } from '../compiled/growth.ts';
 import type { WeightSetting } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import type { GoldenRow, Manifest } from '../folder/manifest.ts';
@@ -35,6 +37,8 @@ export interface EngineOptions {
   readonly executionProviders: readonly string[];
   /** `WEIGHTS`. Default: auto, which is packed where no memory is planned. */
   readonly weights?: WeightSetting;
+  /** Default: models are not compiled. */
+  readonly compiledModels?: CompiledModels | undefined;
   /** The most rows of a run. */
   readonly maxBatchSize: number;
   /** The most bytes of the inputs of a joined run, and of its outputs. Default: {@link defaultBatchBytes}. */
@@ -114,15 +118,15 @@ interface LoadedModel {
   readonly patched: readonly PatchedOutput[];
   readonly external: readonly string[];
   readonly batching: BatchingDecision;
-  /** The warm-up runs for the engines that start later. */
-  readonly warmUp: Parameters<Pool['grow']>[0];
+  readonly growth: Growth;
+  readonly compiled: CompiledModel | undefined;
   /** See `FormerOptions`. */
   readonly outputFactor: number;
 }
 
 /** Creates the generation of a loaded model. */
 export function createGeneration(model: LoadedModel, options: EngineOptions, telemetry: Telemetry): Generation {
-  const { files, pool, signature, patched, external, warmUp } = model;
+  const { files, pool, signature, patched, external, growth, compiled } = model;
   const { name, version, bytes, manifest } = files;
   let { batching } = model;
   const decoderFor = ({ enabled }: BatchingDecision): RowDecoder =>
@@ -134,6 +138,9 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
   });
   const explain = createExplainFailure(signature);
   const usage = createUsageCount();
+  async function end(): Promise<void> {
+    await Promise.all([growth.stop(), pool.close()]);
+  }
   return {
     name,
     version,
@@ -172,12 +179,16 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     activity: usage.activity,
     superseded: usage.superseded,
     external,
-    grow: (engines) => pool.grow(warmUp, engines),
+    grow: growth.grow,
     async retire() {
       await usage.drained();
-      await pool.close();
+      await end();
+      await compiled?.remove();
     },
-    close: pool.close,
+    async close() {
+      compiled?.release();
+      await end();
+    },
   };
 }
 

@@ -3,9 +3,12 @@ import { privateBytes } from '../../engine/memory/private-bytes.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
-import type { PatchedOutput, WeightState, WeightUse } from '../../engine/process/model-source.ts';
+import type { CompiledFiles, PatchedOutput, WeightState, WeightUse } from '../../engine/process/model-source.ts';
+import type { LoadOrder } from '../../engine/process/session.ts';
 import { ServingError } from '../../errors.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
+import type { CompiledModel } from '../compiled/compiled-models.ts';
+import { type Compilation, createGrowth } from '../compiled/growth.ts';
 import type { FirstEngine } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from '../folder/rows.ts';
@@ -14,6 +17,7 @@ import {
   type BatchingEvidence,
   decideBatching,
   mayBatch,
+  type Run,
   syntheticRow,
 } from './batching-decision.ts';
 import { createGeneration, type EngineOptions, type Generation, type Telemetry } from './generation.ts';
@@ -31,7 +35,8 @@ const NAMED_CLASSES = 10;
  * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up. Settles when
  * the first engine is warm; the others start after it.
  * @param countEngines gets the first engine, and returns how many engines to start now; there may be no memory for more before
- * another generation is closed
+ * another generation is closed. It gets the first again when the model is compiled.
+ * @param compiled the compiled form of the model, which is loaded in its place. If that fails, the model's own file is.
  * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed
  */
 export async function loadGeneration(
@@ -40,16 +45,55 @@ export async function loadGeneration(
   telemetry: Telemetry,
   onPhase: (phase: LoadPhase) => void,
   countEngines: (first: FirstEngine) => number = () => Number.POSITIVE_INFINITY,
+  compiled?: CompiledModel,
 ): Promise<Generation> {
-  const { pool, start, lost } = openPool(files, options, telemetry);
+  const load = (use?: CompiledFiles): Promise<Generation> =>
+    loadFiles({ files, options, telemetry, onPhase, countEngines, compiled, use });
+  if (compiled === undefined) return load();
+  const loaded = compiled.files === undefined ? undefined : await load(compiled.files).catch(discard);
+  return loaded ?? load().catch(release);
+
+  async function discard(error: Error): Promise<undefined> {
+    telemetry.logger.warning(`the compiled model is discarded: ${error.message}`, { model: files.name });
+    await compiled!.discard();
+  }
+
+  function release(error: unknown): never {
+    compiled!.release();
+    throw error;
+  }
+}
+
+interface LoadOptions {
+  readonly files: ModelFiles;
+  readonly options: EngineOptions;
+  readonly telemetry: Telemetry;
+  readonly onPhase: (phase: LoadPhase) => void;
+  readonly countEngines: (first: FirstEngine) => number;
+  readonly compiled: CompiledModel | undefined;
+  /** The compiled files that are loaded. */
+  readonly use: CompiledFiles | undefined;
+}
+
+async function loadFiles(load: LoadOptions): Promise<Generation> {
+  const { files, options, telemetry, onPhase, countEngines, compiled, use } = load;
+  const { pool, order, start, lost } = openPool(files, options, telemetry, use);
   try {
     onPhase('loading');
     const { signature, patched, rows: graph, external, weights } = await start();
+    const isCompiled = weights.use === 'compiled';
+    if (isCompiled) await compiled!.isOfModel;
+    // It did not load: it is made again.
+    else if (use !== undefined) await compiled!.discard();
     checkManifest(files.manifest, signature);
     logPatched(patched, files.name, telemetry);
     logWeights(weights, files.name, telemetry);
     onPhase('checking');
-    const { batching, known } = await check(files, pool, { signature, manifest: files.manifest.batching, graph });
+    const { batching, known, golden } = await check(files, pool, {
+      signature,
+      manifest: files.manifest.batching,
+      graph,
+    });
     logDecision(batching, files.name, telemetry);
     onPhase('warming');
     const most = {
@@ -59,8 +103,16 @@ export async function loadGeneration(
     const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, signature), most, lost);
     const { pid } = pool.engines()[0]!;
     const { mappedBytes } = weights;
-    pool.grow(runs, countEngines({ privateBytes: pid === undefined ? undefined : privateBytes(pid), mappedBytes }));
-    const loaded = { files, pool, signature, patched, external, batching, warmUp: runs, outputFactor };
+    const engines = countEngines({
+      privateBytes: pid === undefined ? undefined : privateBytes(pid),
+      mappedBytes,
+      isCompiled,
+    });
+    const compilation =
+      weights.use === 'packed' ? compilationOf(load, order, { runs, mappedBytes, check: golden }) : undefined;
+    const growth = createGrowth(pool, runs, compilation, files.name, telemetry.logger);
+    growth.grow(engines);
+    const loaded = { files, pool, signature, patched, external, batching, growth, compiled, outputFactor };
     return createGeneration(loaded, options, telemetry);
   } catch (cause) {
     await pool.close();
@@ -71,13 +123,45 @@ export async function loadGeneration(
   }
 }
 
+/** What is compiled if that pays. @param order of the engines, which load the result from then on */
+function compilationOf(
+  { files, options, countEngines, compiled }: LoadOptions,
+  order: { compiled: CompiledFiles | undefined } & LoadOrder,
+  trial: Pick<Compilation, 'runs' | 'mappedBytes' | 'check'>,
+): Compilation | undefined {
+  if (compiled === undefined) return undefined;
+  const { loadTimeoutMs, runTimeoutMs } = options;
+  return {
+    ...{ ...trial, loadTimeoutMs, runTimeoutMs, countEngines },
+    model: compiled,
+    order: { ...order, compiled: undefined },
+    bytes: files.bytes,
+    onCompiled(made) {
+      order.compiled = made;
+    },
+  };
+}
+
 /** @returns `start`, which loads the first engine; `lost`, which rejects if the model cannot be loaded a second time. */
-function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
+function openPool(
+  files: ModelFiles,
+  options: EngineOptions,
+  { logger, metrics }: Telemetry,
+  compiled: CompiledFiles | undefined,
+) {
   const { path, stamps, name } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs, memoryLimit, weights } = options;
   // Only the first engine reads the graph.
   const use: WeightUse = weights === 'mapped' ? 'mapped' : 'packed';
-  const order = { path, stamps, intraOpThreads, executionProviders, weights: use, findsRowIndependence: true };
+  const order = {
+    path,
+    stamps,
+    intraOpThreads,
+    executionProviders,
+    weights: use,
+    compiled,
+    findsRowIndependence: true,
+  };
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {});
   const pool = createPool({
@@ -88,6 +172,7 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     ...(loadTimeoutMs !== undefined && { loadTimeoutMs }),
     onRestart(reason, detail, delayMs) {
       metrics.engineRestarted(reason);
+      if (reason === 'compiled') return;
       if (reason === 'memory') {
         logger.warning(`an engine process was replaced: ${detail}`, { model: name, reason });
         return;
@@ -102,7 +187,7 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     order.findsRowIndependence = false;
     return loaded;
   }
-  return { pool, start, lost };
+  return { pool, order, start, lost };
 }
 
 /** Runs the golden rows, and decides whether rows share runs. */
@@ -110,10 +195,13 @@ async function check(files: ModelFiles, pool: Pool, evidence: Omit<BatchingEvide
   const { signature } = evidence;
   const decoder = createRowDecoder(signature, files.manifest.input?.features, mayBatch(evidence));
   const known = knownRows(files, decoder);
-  if (files.golden !== undefined) await checkGolden(files.golden, signature, decoder, pool.run);
+  const golden = async (run: Run): Promise<void> => {
+    if (files.golden !== undefined) await checkGolden(files.golden, signature, decoder, run);
+  };
+  await golden(pool.run);
   const run = (inputs: readonly JoinedTensor[]): Promise<Tensor[]> => pool.run(inputs, TRIAL_MS);
   const batching = await decideBatching({ ...evidence, known, run });
-  return { batching, known };
+  return { batching, known, golden };
 }
 
 /** The valid rows from the model's files: golden rows, then the example. */

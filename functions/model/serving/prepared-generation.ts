@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
-import { checkFitsBudget, EnginePlan, type EnginePlanOptions } from '../engine-plan.ts';
+import type { CompiledModel } from '../compiled/compiled-models.ts';
+import { checkFitsBudget, EnginePlan, type EnginePlanOptions, type FirstEngine } from '../engine-plan.ts';
 import type { FetchedModel } from '../fetch/store.ts';
 import { checkTextSizes, readFiles } from '../folder/files.ts';
 import { bytesOf, type Layout, type ListedVersion, stampOf } from '../folder/layout.ts';
@@ -177,14 +179,16 @@ class Preparation {
     const { folder } = this.#files!;
     const read = await readFiles({ root: store.root, version, weights, folder, local: store.local });
     checkFitsBudget(budget, version.name, read.bytes);
+    const compiled = await this.#openCompiled(read.path, folder);
     const load = (): Promise<Generation> => {
       plan.reserveEngines();
       const memoryLimit = engine.capacity.memoryBytes === undefined ? undefined : () => plan.engineLimit();
       const own = { ...engine, processes: plan.wanted, weights: plan.weights, memoryLimit };
-      return loadGeneration(read, own, telemetry, this.#progress.phase, (first) => {
+      const countEngines = (first: FirstEngine): number => {
         plan.measure(first);
         return plan.reserveEngines();
-      });
+      };
+      return loadGeneration(read, own, telemetry, this.#progress.phase, countEngines, compiled);
     };
     const generation = await (this.#background ? inLoadTurn(load) : load());
     // From here on `#end` closes it.
@@ -192,6 +196,22 @@ class Preparation {
     const found = weightPaths(version.file, generation.external, read.place);
     if (found.some((path) => !weights.includes(path))) throw changed(version);
     return generation;
+  }
+
+  /** The compiled form of the model; undefined if it is not to have one. @param path of the model's file */
+  async #openCompiled(path: string, folder: string): Promise<CompiledModel | undefined> {
+    const { store, engine } = this.#options;
+    const { version, weights } = this.#listed;
+    if (this.#plan!.weights !== 'packed') return undefined;
+    const entries = [version.model, ...weights.map((one) => version.siblings.get(one)!)];
+    const fetched = entries.map((entry) => `${store.root}/${entry.path} ${entry.stamp}`).join('\n');
+    // Copies of local files have new times at each fetch, and those of the originals are not enough to identify them.
+    if (!store.local && !store.root.startsWith('gs://')) return undefined;
+    return engine.compiledModels?.open({
+      name: version.name,
+      paths: [path, ...weights.map((one) => join(folder, one))],
+      fetched: store.local ? undefined : fetched,
+    });
   }
 
   #confirm(): Promise<void> {
