@@ -25,6 +25,7 @@ const CONTAINER = {
   fetcher: 'functions/model/fetch/worker.ts',
   'health-check': 'functions/health-check.ts',
   'smoke-test': 'scripts/smoke-test.ts',
+  'compile-models': 'scripts/compile-models.ts',
   'body-thread': 'functions/routes/body-thread.ts',
 };
 const OTHERS = {

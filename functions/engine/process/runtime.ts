@@ -73,12 +73,16 @@ let binding: Binding | undefined;
 /** The folder of onnxruntime's native files. */
 const NATIVE = `onnxruntime-node/bin/napi-v6/${process.platform}/${process.arch}`;
 
-/** The version of onnxruntime-node, and the sizes of its native files. Reads their names alone: nothing is loaded. */
+/** onnxruntime and its binding, without the libraries of other execution providers, which an image may lack. */
+const LIBRARY = /^(lib)?onnxruntime(_binding)?\./;
+
+/** The version of onnxruntime-node, and the sizes of its native files. Nothing is loaded. */
 export function describeRuntime(): string {
   const require = createRequire(import.meta.url);
   const { version } = require('onnxruntime-node/package.json') as { version: string };
   const folder = dirname(require.resolve(`${NATIVE}/onnxruntime_binding.node`));
-  const sizes = readdirSync(folder).map((name) => `${name} ${statSync(join(folder, name)).size}`);
+  const names = readdirSync(folder).filter((name) => LIBRARY.test(name));
+  const sizes = names.map((name) => `${name} ${statSync(join(folder, name)).size}`);
   return `onnxruntime-node ${version} (${sizes.sort().join(', ')})`;
 }
 

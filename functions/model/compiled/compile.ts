@@ -5,7 +5,7 @@ import type { CompiledFiles, WeightState } from '../../engine/process/model-sour
 import type { LoadOrder } from '../../engine/process/session.ts';
 import { spawnEngine } from '../../engine/process/spawn.ts';
 import { findDifference } from '../../tensor/compare.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
+import type { Signature, Tensor } from '../../tensor/tensor.ts';
 import type { CompiledModel } from './compiled-models.ts';
 
 type Run = (inputs: readonly JoinedTensor[]) => Promise<Tensor[]>;
@@ -17,7 +17,7 @@ export interface CompileOrder {
   /** Bytes of the model and its weights. */
   readonly bytes: number;
   /** The inputs of runs whose outputs are compared with those of the model's own file. */
-  readonly runs: readonly (readonly JoinedTensor[])[];
+  readonly runs: (signature: Signature) => readonly (readonly JoinedTensor[])[];
   /** Checks further rows. It throws if the outputs are wrong. */
   readonly check: (run: Run) => Promise<void>;
   readonly loadTimeoutMs?: number | undefined;
@@ -33,33 +33,35 @@ const TOLERANCE = 1e-5;
  * @throws RunError if onnxruntime refuses; Error if the result is wrong, or cannot be written
  */
 export async function compileModel(
-  model: CompiledModel,
+  model: Pick<CompiledModel, 'make'>,
   { order, bytes, runs, check, loadTimeoutMs, runTimeoutMs }: CompileOrder,
   signal: AbortSignal,
 ): Promise<CompiledFiles | undefined> {
   let engine: Engine | undefined;
   const kill = (): void => engine?.kill();
   signal.addEventListener('abort', kill);
-  const run: Run = (inputs) => engine!.run(inputs, runTimeoutMs);
+  const run: Run = (one) => engine!.run(one, runTimeoutMs);
+  let inputs: readonly (readonly JoinedTensor[])[] = [];
   const expected: Tensor[][] = [];
 
-  async function load(use: WeightState['use'], more: Partial<LoadOrder>): Promise<void> {
+  async function load(use: WeightState['use'], more: Partial<LoadOrder>): Promise<Signature> {
     signal.throwIfAborted();
-    const { weights } = await engine!.load({ ...order, ...more }, loadTimeoutMs);
+    const { weights, signature } = await engine!.load({ ...order, ...more }, loadTimeoutMs);
     if (weights.use !== use) throw new Error(`its weights are ${weights.use}: ${weights.why}`);
+    return signature;
   }
 
   async function compile(target: LoadOrder['compileTo']): Promise<void> {
     engine = attachEngine(spawnEngine());
     yieldTo(engine);
-    await load('packed', { compileTo: target });
-    for (const inputs of runs) expected.push(await run(inputs));
+    inputs = runs(await load('packed', { compileTo: target }));
+    for (const one of inputs) expected.push(await run(one));
   }
 
   async function compare(files: CompiledFiles): Promise<void> {
     await load('compiled', { compiled: files });
-    for (const [i, inputs] of runs.entries()) {
-      for (const [slot, output] of (await run(inputs)).entries()) {
+    for (const [i, one] of inputs.entries()) {
+      for (const [slot, output] of (await run(one)).entries()) {
         const difference = findDifference(expected[i]![slot]!, output, TOLERANCE);
         if (difference === undefined) continue;
         const { at, got, expected: wanted } = difference;

@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { mkdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { stampOfFile } from '../../engine/process/file-stamp.ts';
 import type { CompiledFiles } from '../../engine/process/model-source.ts';
@@ -69,6 +69,33 @@ const SIZE_FACTOR = 2.1;
 /** The folder of the compiled form that is beside a model's file, as in an image: hidden, so that it is not listed as a model. */
 export function besideModel(path: string): string {
   return join(dirname(path), `.${basename(path)}.compiled`);
+}
+
+/**
+ * Makes the compiled form beside a model's file, with the digest of the model in its key and times that a copy keeps.
+ * @param paths of the model's file and of its weights
+ * @throws Error if it cannot be made; what was there before stays then
+ */
+export async function makeBeside(
+  paths: OriginalModel['paths'],
+  compile: Parameters<CompiledModel['make']>[1],
+  check: Parameters<CompiledModel['make']>[2],
+): Promise<CompiledFiles> {
+  const path = besideModel(paths[0]);
+  const part = `${path}.part`;
+  const remove = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true });
+  const key = keyOf(describeMachine(), await digestOf(paths));
+  await remove(part);
+  await mkdir(part);
+  try {
+    await compile(targetIn(part));
+    await check(await sealEntry(part, key, 0));
+    await remove(path);
+    await rename(part, path);
+  } finally {
+    await remove(part);
+  }
+  return (await readEntry(path, () => {}))!;
 }
 
 export function createCompiledModels(options: CompiledModelsOptions): CompiledModels {

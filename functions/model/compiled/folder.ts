@@ -96,32 +96,26 @@ async function publish(folder: string, path: string): Promise<void> {
   });
 }
 
-/** Removes the entries that were used least recently, until there is room for another. @throws Error if there is none */
+/** Removes the entries that were used least recently, until there is room for another. @throws Error if there cannot be */
 async function makeRoom(root: string, bytes: number, isInUse: (name: string) => boolean): Promise<void> {
   const names = (await readdir(root)).filter((name) => ENTRY.test(name));
-  const found = await Promise.all(
+  const entries = await Promise.all(
     names.map(async (name) => ({ name, ...((await describeEntry(join(root, name))) ?? { usedAt: 0, bytes: 0 }) })),
   );
-  found.sort((a, b) => a.usedAt - b.usedAt);
-  let count = found.length;
-  let taken = found.reduce((sum, entry) => sum + entry.bytes, 0);
-  for (const { name, usedAt, bytes: freed } of found) {
-    const fits = count < MOST_ENTRIES && (await shortage(root, bytes, taken)) === undefined;
-    if (isInUse(name) || (fits && Date.now() - usedAt < UNUSED_MS)) continue;
-    await rm(join(root, name), { recursive: true, force: true });
-    count -= 1;
-    taken -= freed;
-  }
-  const reason = await shortage(root, bytes, taken);
-  if (reason !== undefined) throw new Error(reason);
-  if (count >= MOST_ENTRIES) throw new Error(`${root} has ${count} compiled models that are in use`);
-}
-
-/** Why so many bytes do not fit. @param taken bytes of the entries that are there */
-async function shortage(root: string, bytes: number, taken: number): Promise<string | undefined> {
+  const bytesOf = (some: typeof entries): number => some.reduce((sum, entry) => sum + entry.bytes, 0);
   const { blocks, bavail, bsize } = await statfs(root);
   const [size, free] = [blocks * bsize, bavail * bsize];
-  const room = Math.min(free - FREE_SHARE * size, DISK_SHARE * size - taken);
-  if (bytes <= room) return undefined;
-  return `it may take ${bytes} bytes, and ${root} has room for ${Math.max(0, Math.floor(room))}`;
+  let room = Math.min(free - FREE_SHARE * size, DISK_SHARE * size - bytesOf(entries));
+  const removable = entries.filter(({ name }) => !isInUse(name)).sort((a, b) => a.usedAt - b.usedAt);
+  const most = Math.max(0, Math.floor(room + bytesOf(removable)));
+  if (bytes > most) throw new Error(`it may take ${bytes} bytes, and ${root} has room for ${most}`);
+  let count = entries.length;
+  if (count - removable.length >= MOST_ENTRIES) throw new Error(`${root} has ${count} compiled models that are in use`);
+  for (const entry of removable) {
+    const fits = count < MOST_ENTRIES && bytes <= room;
+    if (fits && Date.now() - entry.usedAt < UNUSED_MS) continue;
+    await rm(join(root, entry.name), { recursive: true, force: true });
+    count -= 1;
+    room += entry.bytes;
+  }
 }

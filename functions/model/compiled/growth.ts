@@ -28,7 +28,7 @@ export interface Growth {
 }
 
 /** Less mapped weights are not worth the disk: an engine saves as many bytes of memory. */
-const LEAST_BYTES = 32 * 2 ** 20;
+export const LEAST_COMPILED_BYTES = 32 * 2 ** 20;
 
 /**
  * Grows a pool. If it gets two engines or more and large weights, the model is compiled in the background, and the engines are
@@ -38,7 +38,7 @@ const LEAST_BYTES = 32 * 2 ** 20;
  */
 export function createGrowth(
   pool: Pool,
-  runs: CompileOrder['runs'],
+  runs: Parameters<Pool['grow']>[0],
   compilation: Compilation | undefined,
   name: string,
   logger: Logger,
@@ -72,6 +72,7 @@ export function createGrowth(
       seconds,
     });
     for (const { slot } of packed) {
+      if (abort.signal.aborted) return;
       await pool.recycle(slot, 'its packed weights are shared now', true, 'compiled').catch(report);
     }
     const pid = pool.engines()[0]?.pid;
@@ -98,5 +99,5 @@ export function createGrowth(
 }
 
 function pays({ model, mappedBytes }: Compilation, engines: number): boolean {
-  return model.always || (engines >= 2 && mappedBytes >= LEAST_BYTES);
+  return model.always || (engines >= 2 && mappedBytes >= LEAST_COMPILED_BYTES);
 }

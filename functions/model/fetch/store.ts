@@ -171,9 +171,10 @@ function createLister({ root, file, entries, folders }: ListerOptions): Lister {
   };
 }
 
-/** Files that rarely have weights. `..data` and the like are in the volumes of Kubernetes, with the same files. */
+/** Files that rarely have weights. `..data` and the like are in the volumes of Kubernetes, with the same files; `.compiled`
+ * ends the folder of a compiled model. */
 const NO_WEIGHTS =
-  /^\.\.|^(license|readme|notice)$|\.(onnx|sig|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g)$/i;
+  /^\.\.|^(license|readme|notice)$|\.(onnx|sig|json|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g|compiled)$/i;
 
 /** Whether a file beside a model's file is likely to have its weights: then a process is started to inspect the model's file. */
 async function hasLikelyWeights(path: string): Promise<boolean> {

@@ -109,7 +109,9 @@ async function loadFiles(load: LoadOptions): Promise<Generation> {
       isCompiled,
     });
     const compilation =
-      weights.use === 'packed' ? compilationOf(load, order, { runs, mappedBytes, check: golden }) : undefined;
+      weights.use === 'packed'
+        ? compilationOf(load, order, { runs: () => runs, mappedBytes, check: golden })
+        : undefined;
     const growth = createGrowth(pool, runs, compilation, files.name, telemetry.logger);
     growth.grow(engines);
     const loaded = { files, pool, signature, patched, external, batching, growth, compiled, outputFactor };
