@@ -88,9 +88,8 @@ async function checkOwn(folder: string): Promise<void> {
   if (!isOwn) throw new Error(`others can write to ${folder}`);
 }
 
-/** Gives a complete entry its name; an entry that has the name already stays, unless it is incomplete. */
+/** Gives a complete entry its name. One that has the name already stays: another process has made the same. */
 async function publish(folder: string, path: string): Promise<void> {
-  if ((await describeEntry(path)) === undefined) await rm(path, { recursive: true, force: true });
   await rename(folder, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
   });

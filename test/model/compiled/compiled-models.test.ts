@@ -70,8 +70,11 @@ test('a model is compiled once, and the next server finds it', async (t) => {
 
 test('a model that was replaced under its name, with the same size and time, is another one', async (t) => {
   const { path, open } = setUp(t);
+  const mtime = new Date(1_000_000_000_000);
+  utimesSync(path, mtime, mtime);
   await compileAt(path, await open());
-  const { mtime, size } = statSync(path);
+  assert.notEqual((await open()).files, undefined);
+  const { size } = statSync(path);
   const other = layers();
   other[other.length - 200]! ^= 1;
   writeFileSync(`${path}.new`, other);
@@ -102,11 +105,12 @@ for (const [what, other] of [
 }
 
 const cutShort = (file: string): void => truncateSync(file, statSync(file).size - 1);
-/** As a disk may: without another time. */
-function overwrite(file: string): void {
-  const { atime, mtime, size } = statSync(file);
-  writeFileSync(file, new Uint8Array(size).fill(7));
-  utimesSync(file, atime, mtime);
+const overwrite = (file: string): void => writeFileSync(file, new Uint8Array(statSync(file).size).fill(7));
+/** Changes a number between two blocks that are sampled. */
+function changeOne(file: string): void {
+  const content = readFileSync(file);
+  content[6000]! ^= 1;
+  writeFileSync(file, content);
 }
 for (const [what, file, damage] of [
   ['whose graph is cut short', 'graph.onnx', cutShort],
@@ -114,6 +118,7 @@ for (const [what, file, damage] of [
   ['whose header is cut short', 'compiled.json', cutShort],
   ['whose graph is garbage', 'graph.onnx', overwrite],
   ['whose weights are garbage', 'weights.data', overwrite],
+  ['with one other weight', 'weights.data', changeOne],
   ['whose header is garbage', 'compiled.json', overwrite],
   ['whose header is not an object', 'compiled.json', (path: string) => writeFileSync(path, 'null')],
   ['without its graph', 'graph.onnx', (path: string) => rmSync(path)],
@@ -246,6 +251,16 @@ test('a compiled model beside the model, as in an image, is found by the content
   writeFileSync(header, readFileSync(header, 'utf8').replace('avx', 'avy').replace('asimd', 'asimx'));
   assert.equal((await beside()).files, undefined);
   assert.match(lines[0]!.message, /it was made for the CPU .*, and this is/);
+});
+
+test('a compiled model whose disk has lost its weights, without another time, is not used', async (t) => {
+  const { path, open, infos } = setUp(t);
+  await compileAt(path, { make: (_, compile, check) => makeBeside([path], compile, check) });
+  const data = join(besideModel(path), 'weights.data');
+  writeFileSync(data, new Uint8Array(statSync(data).size));
+  utimesSync(data, 0, 0);
+  assert.equal((await open()).files, undefined);
+  assert.match(infos().join(), /its weights\.data is not as it was written/);
 });
 
 test('a folder beside a model that cannot be compiled stays as it was', async (t) => {

@@ -91,6 +91,10 @@ test('nothing is left of an entry that was not completed', async (t) => {
     throw new Error('no space left');
   });
   await assert.rejects(failing, /no space left/);
+  assert.deepEqual(
+    readdirSync(root).flatMap((name) => readdirSync(join(root, name))),
+    ['alive'],
+  );
   folder.close();
   assert.deepEqual(readdirSync(root), []);
 });

@@ -86,6 +86,10 @@ test('a model serves at once, is compiled meanwhile, and its engines are replace
   const { generation, before, lines, firsts } = await compileOnce(load);
   assert.ok(lines().some((line) => line.startsWith('debug: weights are packed')));
   assert.ok(!pids(generation).includes(before));
+  const [entry] = entries();
+  for (const pid of pids(generation)) {
+    assert.match(readFileSync(`/proc/${pid}/maps`, 'utf8'), new RegExp(`${entry}/weights.data`));
+  }
   assert.deepEqual(
     firsts.map(({ isCompiled }) => isCompiled),
     [false, true],
