@@ -6,8 +6,7 @@ import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { joinRows } from '../functions/engine/batch-rows.ts';
 import { compileModel } from '../functions/model/compiled/compile.ts';
-import { makeBeside } from '../functions/model/compiled/compiled-models.ts';
-import { LEAST_COMPILED_BYTES } from '../functions/model/compiled/growth.ts';
+import { LEAST_COMPILED_BYTES, makeBeside } from '../functions/model/compiled/compiled-models.ts';
 import { readLayout } from '../functions/model/folder/layout.ts';
 import { weightPaths } from '../functions/model/folder/weights.ts';
 import { syntheticRow } from '../functions/model/serving/batching-decision.ts';
@@ -19,7 +18,7 @@ const USAGE = `compile-models: compiles the models of a folder, each into a hidd
 
 Usage: node dist/compile-models.js [--all] FOLDER
 
-  --all   also those with less than ${LEAST_COMPILED_BYTES / 2 ** 20} MiB of weights
+  --all   also those with less than ${LEAST_COMPILED_BYTES / 2 ** 20} MiB of weights, which a server uses with COMPILED_MODELS=on
 
 A model that cannot be compiled stays as it is, with a line that says why. Exit code: 1 if the folder cannot be read.`;
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { createCompiledModels } from '../../functions/model/compiled/compiled-models.ts';
+import { createCompiledModels, LEAST_COMPILED_BYTES } from '../../functions/model/compiled/compiled-models.ts';
 import { layers } from '../helpers/large-weights.ts';
 import { identity, writeModel } from '../helpers/models.ts';
 import { recordTelemetry } from '../helpers/telemetry.ts';
@@ -31,7 +31,7 @@ test('the models of a folder are compiled beside their files, where a server fin
   const models = createCompiledModels({
     ...{ always: false, folder: undefined, filesAreMemory: true, logger: recordTelemetry().logger },
   });
-  const found = await models.open({ name: 'large', paths: [path], fetched: undefined });
+  const found = (await models.open({ name: 'large', bytes: LEAST_COMPILED_BYTES, paths: [path], fetched: undefined }))!;
   await found.isOfModel;
   assert.notEqual(found.files, undefined);
 });

@@ -22,6 +22,8 @@ interface CompiledModelsOptions {
 /** A model whose compiled form is looked for. */
 export interface OriginalModel {
   readonly name: string;
+  /** The size of its file and its weights. */
+  readonly bytes: number;
   /** The paths of the model's file and of its weights, on this machine. */
   readonly paths: readonly [model: string, ...weights: string[]];
   /** Identifies the content of files that were fetched; undefined for files that are read where they are. */
@@ -59,9 +61,13 @@ export interface CompiledModel {
 
 /** Finds, makes and deletes the compiled forms of models. */
 export interface CompiledModels {
-  open(model: OriginalModel): Promise<CompiledModel>;
+  /** Looks for the compiled form of a model; undefined if the model is to have none. */
+  open(model: OriginalModel): Promise<CompiledModel | undefined>;
   close(): void;
 }
+
+/** Less weights are not worth the disk: an engine saves as many bytes of memory. */
+export const LEAST_COMPILED_BYTES = 32 * 2 ** 20;
 
 /** Packed weights may take as much as those of the model, which are in the file too, and the graph a little. */
 const SIZE_FACTOR = 2.1;
@@ -132,7 +138,8 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
     return { files, isOfModel };
   }
 
-  async function open(model: OriginalModel): Promise<CompiledModel> {
+  async function open(model: OriginalModel): Promise<CompiledModel | undefined> {
+    if (!always && model.bytes < LEAST_COMPILED_BYTES) return undefined;
     machine ??= describeMachine();
     const beside = model.fetched === undefined ? await findBeside(model, machine) : undefined;
     if (beside !== undefined) {

@@ -5,7 +5,7 @@ import type { CompiledFiles } from '../../engine/process/model-source.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { FirstEngine } from '../engine-plan.ts';
 import { type CompileOrder, compileModel } from './compile.ts';
-import type { CompiledModel } from './compiled-models.ts';
+import { type CompiledModel, LEAST_COMPILED_BYTES } from './compiled-models.ts';
 import { NoFolderError } from './folder.ts';
 
 /** What is compiled for a pool, and what follows. */
@@ -26,9 +26,6 @@ export interface Growth {
   /** Stops compiling. Settles when its process has exited. */
   stop(): Promise<void>;
 }
-
-/** Less mapped weights are not worth the disk: an engine saves as many bytes of memory. */
-export const LEAST_COMPILED_BYTES = 32 * 2 ** 20;
 
 /**
  * Grows a pool. If it gets two engines or more and large weights, the model is compiled in the background, and the engines are

@@ -4,7 +4,7 @@ import type { Logger } from '../../telemetry/log/logger.ts';
 import type { CompiledModel } from '../compiled/compiled-models.ts';
 import { checkFitsBudget, EnginePlan, type EnginePlanOptions, type FirstEngine } from '../engine-plan.ts';
 import type { FetchedModel } from '../fetch/store.ts';
-import { checkTextSizes, readFiles } from '../folder/files.ts';
+import { checkTextSizes, type ModelFiles, readFiles } from '../folder/files.ts';
 import { bytesOf, type Layout, type ListedVersion, stampOf } from '../folder/layout.ts';
 import { weightPaths } from '../folder/weights.ts';
 import { SourceError } from '../sources/source.ts';
@@ -179,7 +179,7 @@ class Preparation {
     const { folder } = this.#files!;
     const read = await readFiles({ root: store.root, version, weights, folder, local: store.local });
     checkFitsBudget(budget, version.name, read.bytes);
-    const compiled = await this.#openCompiled(read.path, folder);
+    const compiled = await this.#openCompiled(read, folder);
     const load = (): Promise<Generation> => {
       plan.reserveEngines();
       const memoryLimit = engine.capacity.memoryBytes === undefined ? undefined : () => plan.engineLimit();
@@ -198,8 +198,8 @@ class Preparation {
     return generation;
   }
 
-  /** The compiled form of the model; undefined if it is not to have one. @param path of the model's file */
-  async #openCompiled(path: string, folder: string): Promise<CompiledModel | undefined> {
+  /** The compiled form of the model; undefined if it is not to have one. */
+  async #openCompiled({ path, bytes }: ModelFiles, folder: string): Promise<CompiledModel | undefined> {
     const { store, engine } = this.#options;
     const { version, weights } = this.#listed;
     if (this.#plan!.weights !== 'packed') return undefined;
@@ -208,7 +208,7 @@ class Preparation {
     // Copies of local files have new times at each fetch, and those of the originals are not enough to identify them.
     if (!store.local && !store.root.startsWith('gs://')) return undefined;
     return engine.compiledModels?.open({
-      name: version.name,
+      ...{ name: version.name, bytes },
       paths: [path, ...weights.map((one) => join(folder, one))],
       fetched: store.local ? undefined : fetched,
     });

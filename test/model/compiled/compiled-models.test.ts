@@ -21,6 +21,7 @@ import {
   besideModel,
   type CompiledModel,
   createCompiledModels,
+  LEAST_COMPILED_BYTES,
   makeBeside,
 } from '../../../functions/model/compiled/compiled-models.ts';
 import { describeMachine } from '../../../functions/model/compiled/machine.ts';
@@ -43,14 +44,14 @@ function setUp(t: TestContext) {
   writeFileSync(path, layers());
   const telemetry = recordTelemetry();
   /** The model as another server with the same folder finds it. */
-  function open(
+  async function open(
     options: Partial<Parameters<typeof createCompiledModels>[0]> = {},
     fetched?: string,
   ): Promise<CompiledModel> {
     const { logger } = telemetry;
     const models = createCompiledModels({ always: true, folder, filesAreMemory: false, logger, ...options });
     t.after(() => models.close());
-    return models.open({ name: 'net', paths: [path], fetched });
+    return (await models.open({ name: 'net', bytes: LEAST_COMPILED_BYTES, paths: [path], fetched }))!;
   }
   const infos = (): string[] => telemetry.lines.map(({ level, message }) => `${level}: ${message}`);
   return { folder, path, open, infos };
@@ -191,7 +192,8 @@ test('a compiled model is deleted with its model, unless another load uses it, a
   const { logger } = recordTelemetry();
   const models = createCompiledModels({ always: true, folder, filesAreMemory: false, logger });
   t.after(() => models.close());
-  const open = () => models.open({ name: 'net', paths: [path], fetched: undefined });
+  const open = async () =>
+    (await models.open({ name: 'net', bytes: LEAST_COMPILED_BYTES, paths: [path], fetched: undefined }))!;
   const entries = () => readdirSync(folder).filter((name) => /^[0-9a-f]{32}$/.test(name)).length;
   const [old, next] = [await open(), await open()];
   await compileAt(path, old);
@@ -214,6 +216,16 @@ test('fetched files are identified by their generations, wherever they are', asy
   assert.equal((await open()).files, undefined);
 });
 
+test('a model with little weights has no compiled form, unless all are to have one', async (t) => {
+  const { folder, path } = setUp(t);
+  const { logger } = recordTelemetry();
+  const model = { name: 'net', bytes: LEAST_COMPILED_BYTES - 1, paths: [path] as const, fetched: undefined };
+  for (const always of [false, true]) {
+    const models = createCompiledModels({ always, folder, filesAreMemory: false, logger });
+    assert.equal((await models.open(model)) !== undefined, always);
+  }
+});
+
 test('nothing is written where files take memory and no folder is set', async (t) => {
   const { path, open } = setUp(t);
   const model = await open({ folder: undefined, filesAreMemory: true });
@@ -228,7 +240,8 @@ test('a compiled model beside the model, as in an image, is found by the content
   const { logger, lines } = recordTelemetry();
   const models = createCompiledModels({ always: false, folder: undefined, filesAreMemory: true, logger });
   const copy = join(root, 'model.onnx');
-  const beside = () => models.open({ name: 'net', paths: [copy], fetched: undefined });
+  const beside = async () =>
+    (await models.open({ name: 'net', bytes: LEAST_COMPILED_BYTES, paths: [copy], fetched: undefined }))!;
   const found = await beside();
   await found.isOfModel;
   assert.ok(found.files!.graph.startsWith(besideModel(copy)));

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { createCompiledModels } from '../../../functions/model/compiled/compiled-models.ts';
+import { createCompiledModels, LEAST_COMPILED_BYTES } from '../../../functions/model/compiled/compiled-models.ts';
 import { targetIn } from '../../../functions/model/compiled/entry.ts';
 import { createCompiledFolder } from '../../../functions/model/compiled/folder.ts';
 import { compileAt } from '../../helpers/compiled.ts';
@@ -132,7 +132,8 @@ test('a process that is killed while it compiles leaves nothing that is used, an
     logger: recordTelemetry().logger,
   });
   t.after(() => models.close());
-  const open = () => models.open({ name: 'net', paths: [path], fetched: undefined });
+  const open = async () =>
+    (await models.open({ name: 'net', bytes: LEAST_COMPILED_BYTES, paths: [path], fetched: undefined }))!;
   const found = await open();
   assert.equal(found.files, undefined);
   await compileAt(path, found);

@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { type CompiledModel, createCompiledModels } from '../../../functions/model/compiled/compiled-models.ts';
+import {
+  type CompiledModel,
+  createCompiledModels,
+  LEAST_COMPILED_BYTES,
+} from '../../../functions/model/compiled/compiled-models.ts';
 import type { FirstEngine } from '../../../functions/model/engine-plan.ts';
 import type { ModelFiles } from '../../../functions/model/folder/files.ts';
 import type { Generation } from '../../../functions/model/serving/generation.ts';
@@ -42,7 +46,12 @@ async function setUp(t: TestContext) {
       ...use,
     });
     t.after(() => models.close());
-    const compiled = await models.open({ name: 'net', paths: [files.path], fetched: undefined });
+    const compiled = (await models.open({
+      name: 'net',
+      bytes: LEAST_COMPILED_BYTES,
+      paths: [files.path],
+      fetched: undefined,
+    }))!;
     const firsts: FirstEngine[] = [];
     const count = (first: FirstEngine): number => firsts.push(first) && 2;
     const generation = await loadGeneration(
