@@ -53,10 +53,9 @@ FROM build AS compiled
 ARG COMPILE=off
 COPY --from=models /layers/models/ /layers/models/
 RUN if [ "$COMPILE" = on ]; then \
-      node dist/compile-models.js /layers/models/app/models \
-      && chmod -R a+rX /layers/models \
-      && find /layers/models -exec touch --no-dereference --date @0 {} +; \
-    fi
+      node dist/compile-models.js /layers/models/app/models && chmod -R a+rX /layers/models; \
+    fi \
+ && find /layers/models -exec touch --no-dereference --date @0 {} +
 
 # onnxruntime's CUDA provider, of the version that package-lock.json names, from NuGet.
 FROM build AS cuda

@@ -1,3 +1,4 @@
+import { OWN_BYTES } from '../../engine/capacity.ts';
 import { privateBytes } from '../../engine/memory/private-bytes.ts';
 import type { Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
@@ -11,8 +12,8 @@ import { NoFolderError } from './folder.ts';
 /** What is compiled for a pool, and what follows. */
 export interface Compilation extends CompileOrder {
   readonly model: CompiledModel;
-  /** Bytes of the model's files that an engine maps. */
-  readonly mappedBytes: number;
+  /** The first engine, which has the model's own file. */
+  readonly first: FirstEngine;
   /** Called before engines load the files. */
   readonly onCompiled: (files: CompiledFiles) => void;
   /** Gets the first engine with compiled weights, and returns how many engines there may be now. */
@@ -28,7 +29,7 @@ export interface Growth {
 }
 
 /**
- * Grows a pool. If it gets two engines or more and large weights, the model is compiled in the background, and the engines are
+ * Grows a pool. If it gets two engines or more with copies of large weights, the model is compiled in the background, and the engines are
  * replaced by ones that share its weights.
  * @param runs the inputs of the warm-up runs of each engine
  * @param compilation undefined: the model is not to be compiled
@@ -74,7 +75,7 @@ export function createGrowth(
     }
     const pid = pool.engines()[0]?.pid;
     const bytes = pid === undefined ? undefined : privateBytes(pid);
-    grow(what.countEngines({ privateBytes: bytes, mappedBytes: what.mappedBytes, isCompiled: true }));
+    grow(what.countEngines({ privateBytes: bytes, mappedBytes: what.first.mappedBytes, isCompiled: true }));
   }
 
   function report(error: unknown): undefined {
@@ -95,6 +96,8 @@ export function createGrowth(
   };
 }
 
-function pays({ model, mappedBytes }: Compilation, engines: number): boolean {
-  return model.always || (engines >= 2 && mappedBytes >= LEAST_COMPILED_BYTES);
+/** Whether several engines have copies of large weights. What is packed in the model's own file, or never packed, is shared already. */
+function pays({ model, first }: Compilation, engines: number): boolean {
+  const { mappedBytes, privateBytes = Number.POSITIVE_INFINITY } = first;
+  return model.always || (engines >= 2 && Math.min(mappedBytes, privateBytes - OWN_BYTES) >= LEAST_COMPILED_BYTES);
 }

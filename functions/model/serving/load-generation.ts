@@ -102,16 +102,11 @@ async function loadFiles(load: LoadOptions): Promise<Generation> {
     };
     const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, signature), most, lost);
     const { pid } = pool.engines()[0]!;
-    const { mappedBytes } = weights;
-    const engines = countEngines({
-      privateBytes: pid === undefined ? undefined : privateBytes(pid),
-      mappedBytes,
-      isCompiled,
-    });
-    const compilation =
-      weights.use === 'packed'
-        ? compilationOf(load, order, { runs: () => runs, mappedBytes, check: golden })
-        : undefined;
+    const bytes = pid === undefined ? undefined : privateBytes(pid);
+    const first = { privateBytes: bytes, mappedBytes: weights.mappedBytes, isCompiled };
+    const engines = countEngines(first);
+    const trial = { runs: () => runs, first, check: golden };
+    const compilation = weights.use === 'packed' ? compilationOf(load, order, trial) : undefined;
     const growth = createGrowth(pool, runs, compilation, files.name, telemetry.logger);
     growth.grow(engines);
     const loaded = { files, pool, signature, patched, external, batching, growth, compiled, outputFactor };
@@ -129,7 +124,7 @@ async function loadFiles(load: LoadOptions): Promise<Generation> {
 function compilationOf(
   { files, options, countEngines, compiled }: LoadOptions,
   order: { compiled: CompiledFiles | undefined } & LoadOrder,
-  trial: Pick<Compilation, 'runs' | 'mappedBytes' | 'check'>,
+  trial: Pick<Compilation, 'runs' | 'first' | 'check'>,
 ): Compilation | undefined {
   if (compiled === undefined) return undefined;
   const { loadTimeoutMs, runTimeoutMs } = options;
