@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Authenticate } from './access/access.ts';
 import { isOpened } from './access/open-routes.ts';
-import type { Config } from './config/settings.ts';
+import { type Config, mayCompile } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import { createCgroupReader } from './engine/memory/cgroup-memory.ts';
 import { createMemoryWatch, type MemoryWatch, type WatchedEngine } from './engine/memory/memory-watch.ts';
@@ -258,10 +258,9 @@ function watchMemory(repository: Repository, logger: Logger): MemoryWatch {
   });
 }
 
-/** Other execution providers than the CPU have memory of their own, to which they copy the weights. */
 function openCompiledModels(config: Config, filesAreMemory: boolean, logger: Logger): CompiledModels | undefined {
-  const { COMPILED_MODELS, COMPILED_FOLDER: folder, EXECUTION_PROVIDERS } = config;
-  if (COMPILED_MODELS === 'off' || EXECUTION_PROVIDERS.some((provider) => provider !== 'cpu')) return undefined;
+  if (!mayCompile(config)) return undefined;
+  const { COMPILED_MODELS, COMPILED_FOLDER: folder } = config;
   return createCompiledModels({ always: COMPILED_MODELS === 'on', folder, filesAreMemory, logger });
 }
 

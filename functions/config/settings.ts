@@ -464,6 +464,15 @@ function refuseNamesAlone({ MODEL_NAMES, MODEL_LOAD_ON_REQUEST }: Config): void 
   throw new ConfigError(`${message}: MODEL_NAMES names models, and takes effect only if it is listed`);
 }
 
+/**
+ * Whether compiled models are made and used. Other execution providers than the CPU have memory of their own, to which they copy the
+ * weights. If models must be signed, what is loaded has to be what was verified, and a compiled model has no signature.
+ */
+export function mayCompile({ COMPILED_MODELS, MODEL_SIGNATURE, EXECUTION_PROVIDERS }: Config): boolean {
+  const isOnCpu = EXECUTION_PROVIDERS.every((provider) => provider === 'cpu');
+  return COMPILED_MODELS !== 'off' && MODEL_SIGNATURE === 'off' && isOnCpu;
+}
+
 /** Refuses keys that verify nothing, and required signatures without keys. */
 function refuseKeysAlone({ MODEL_SIGNATURE, MODEL_PUBLIC_KEY_FILE }: Config): void {
   if ((MODEL_PUBLIC_KEY_FILE !== undefined) === (MODEL_SIGNATURE === 'required')) return;

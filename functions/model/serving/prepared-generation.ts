@@ -205,8 +205,6 @@ class Preparation {
     if (this.#plan!.weights !== 'packed') return undefined;
     const entries = [version.model, ...weights.map((one) => version.siblings.get(one)!)];
     const fetched = entries.map((entry) => [entry.path, entry.stamp, entry.bytes, entry.crc32c, entry.md5].join(' '));
-    // Copies of local files have new times at each fetch, and those of the originals are not enough to identify them.
-    if (!store.local && !store.root.startsWith('gs://')) return undefined;
     return engine.compiledModels?.open({
       ...{ name: version.name, bytes },
       paths: [path, ...weights.map((one) => join(folder, one))],
