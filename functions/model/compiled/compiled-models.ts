@@ -109,17 +109,16 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
   const isWritten = options.folder !== undefined || !filesAreMemory;
   const folder = createCompiledFolder(options.folder);
   const uses = new Map<string, number>();
+  const isInUse = (name: string): boolean => (uses.get(name) ?? 0) > 0;
   let machine = options.machine;
 
-  async function find(at: string, name: string, check: Parameters<typeof readEntry>[1], remove = async () => {}) {
-    try {
-      return await readEntry(at, check);
-    } catch (error) {
-      logger.info(`the compiled model in ${at} is not used: ${(error as Error).message}`, { model: name });
-      // It would keep its place.
+  /** Reads an entry. One that must not be used is reported, and removed: it would keep its place. */
+  function find(at: string, model: string, check: Parameters<typeof readEntry>[1], remove = async () => {}) {
+    return readEntry(at, check).catch(async (error: Error) => {
+      logger.info(`the compiled model in ${at} is not used: ${error.message}`, { model });
       await remove();
       return undefined;
-    }
+    });
   }
 
   /** The compiled form beside the model's file. Its key has a digest of the model, which takes as long as a load. */
@@ -138,6 +137,15 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
     return { files, isOfModel };
   }
 
+  /** The files of an entry. @param expected its key, as JSON */
+  async function findEntry(name: string, expected: string, model: string): Promise<CompiledFiles | undefined> {
+    const path = isWritten ? await folder.pathOf(name).catch(() => undefined) : undefined;
+    if (path === undefined) return undefined;
+    const files = await find(path, model, checkKey(expected), () => folder.remove(name));
+    if (files !== undefined) await markUse(path);
+    return files;
+  }
+
   async function open(model: OriginalModel): Promise<CompiledModel | undefined> {
     if (!always && model.bytes < LEAST_COMPILED_BYTES) return undefined;
     machine ??= describeMachine();
@@ -148,22 +156,14 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
     }
     const key = keyOf(machine, model.fetched ?? (await identityOf(model.paths)));
     const name = nameOfKey(key);
-    const path = folder.pathOf(name);
     const expected = JSON.stringify(key);
-    const check = (found: object): void => {
-      if (JSON.stringify(found) !== expected) throw new Error('its key is another one');
-    };
-    const files = isWritten ? await find(path, model.name, check, () => folder.remove(name)) : undefined;
-    if (files !== undefined) await markUse(path);
+    const files = await findEntry(name, expected, model.name);
     uses.set(name, (uses.get(name) ?? 0) + 1);
     let isUsed = true;
 
     function release(): void {
-      if (!isUsed) return;
+      if (isUsed) uses.set(name, uses.get(name)! - 1);
       isUsed = false;
-      const left = uses.get(name)! - 1;
-      if (left === 0) uses.delete(name);
-      else uses.set(name, left);
     }
 
     return {
@@ -173,16 +173,16 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
       release,
       async make(bytes, compile, checkResult) {
         if (!isWritten) return undefined;
-        await folder.make(
+        const path = await folder.make(
           name,
           Math.ceil(SIZE_FACTOR * bytes),
-          (one) => uses.has(one) && one !== name,
+          (one) => isInUse(one) && one !== name,
           async (at) => {
             await compile(targetIn(at));
             await checkResult(await sealEntry(at, key));
           },
         );
-        const made = await readEntry(path, check);
+        const made = await readEntry(path, checkKey(expected));
         if (made === undefined) throw new Error(`${path} was removed`);
         return made;
       },
@@ -190,12 +190,26 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
       async remove() {
         const wasUsed = isUsed;
         release();
-        if (wasUsed && !uses.has(name)) await folder.remove(name);
+        if (wasUsed && !isInUse(name)) await folder.remove(name);
       },
     };
   }
 
-  return { open, close: folder.close };
+  return {
+    open: (model) =>
+      open(model).catch((error: Error) => {
+        logger.debug(`no compiled model is looked for: ${error.message}`, { model: model.name });
+        return undefined;
+      }),
+    close: folder.close,
+  };
+}
+
+/** Throws an Error unless a key is the expected one, as JSON. */
+function checkKey(expected: string): (key: object) => void {
+  return (key) => {
+    if (JSON.stringify(key) !== expected) throw new Error('its key is another one');
+  };
 }
 
 /**

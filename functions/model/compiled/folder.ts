@@ -7,8 +7,8 @@ import { describeEntry, flush } from './entry.ts';
 
 /** The folder of the compiled models, which several processes may share. Each is a folder in it, by the name of its key. */
 export interface CompiledFolder {
-  /** The path of an entry, which may not exist. */
-  pathOf(name: string): string;
+  /** The path of an entry, which may not exist. @throws Error if there is no folder, or others can write to one that was not set */
+  pathOf(name: string): Promise<string>;
   /**
    * Makes an entry: the folder is complete before it has its name. If another process has made the same meanwhile, that stays.
    * @param bytes the most that it may take
@@ -18,6 +18,7 @@ export interface CompiledFolder {
    * @throws NoFolderError; Error if there is no room, or `fill` fails: nothing of the entry is left then
    */
   make(name: string, bytes: number, isInUse: (name: string) => boolean, fill: Fill): Promise<string>;
+  /** Never rejects: what cannot be removed is checked when it is read. */
   remove(name: string): Promise<void>;
   close(): void;
 }
@@ -62,7 +63,10 @@ export function createCompiledFolder(path: string | undefined): CompiledFolder {
   }
 
   return {
-    pathOf: (name) => join(root, name),
+    async pathOf(name) {
+      if (path === undefined) await checkOwn(root);
+      return join(root, name);
+    },
     async make(name, bytes, isInUse, fill) {
       const folder = join((await workFolder()).path, String(++made));
       await makeRoom(root, bytes, isInUse);
@@ -76,7 +80,7 @@ export function createCompiledFolder(path: string | undefined): CompiledFolder {
       }
       return join(root, name);
     },
-    remove: (name) => rm(join(root, name), { recursive: true, force: true }),
+    remove: (name) => rm(join(root, name), { recursive: true, force: true }).catch(() => {}),
     close: () => work?.remove(),
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -214,6 +215,31 @@ test('fetched files are identified by their generations, wherever they are', asy
   assert.notEqual((await open({}, 'gs://bucket/model.onnx 1')).files, undefined);
   assert.equal((await open({}, 'gs://bucket/model.onnx 2')).files, undefined);
   assert.equal((await open()).files, undefined);
+});
+
+test('a folder that was not set is not read if others can write to it', async (t) => {
+  const { path, open } = setUp(t);
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = temporary(t);
+  t.after(() => {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  });
+  const own = () => open({ folder: undefined });
+  await compileAt(path, await own());
+  assert.notEqual((await own()).files, undefined);
+  const [name] = readdirSync(process.env.TMPDIR);
+  chmodSync(join(process.env.TMPDIR, name!), 0o770);
+  assert.equal((await own()).files, undefined);
+});
+
+test('a model that is gone has no compiled form, and its load says so', async (t) => {
+  const { path } = setUp(t);
+  rmSync(path);
+  const { logger, lines } = recordTelemetry();
+  const models = createCompiledModels({ always: true, folder: undefined, filesAreMemory: false, logger });
+  assert.equal(await models.open({ name: 'net', bytes: 1, paths: [path], fetched: undefined }), undefined);
+  assert.deepEqual([lines.length, lines[0]!.level], [1, 'debug']);
 });
 
 test('a model with little weights has no compiled form, unless all are to have one', async (t) => {
