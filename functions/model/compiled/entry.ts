@@ -71,7 +71,7 @@ export async function sealEntry(folder: string, key: CompiledKey, modifiedAt?: n
 
 /**
  * Opens a compiled model.
- * @param isKey whether it may be used, by the key of its header
+ * @param check throws an Error for a key with which it must not be used; not every field may be there
  * @returns its files; undefined if there is none
  * @throws Error that says why it must not be used
  */

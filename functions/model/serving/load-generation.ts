@@ -83,8 +83,11 @@ async function loadFiles(load: LoadOptions): Promise<Generation> {
     const { signature, patched, rows: graph, external, weights } = await start();
     const isCompiled = weights.use === 'compiled';
     if (isCompiled) await compiled!.isOfModel;
-    // It did not load: it is made again.
-    else if (use !== undefined) await compiled!.discard();
+    else if (use !== undefined) {
+      // It did not load: it is made again.
+      order.compiled = undefined;
+      await compiled!.discard();
+    }
     checkManifest(files.manifest, signature);
     logPatched(patched, files.name, telemetry);
     logWeights(weights, files.name, telemetry);
