@@ -4,6 +4,7 @@
 # the models below.
 #   docker build -f Dockerfile.ml -t ml-model:latest --build-arg MODELS=my-models .   your own folder; MODELS= for none
 #   docker build -f Dockerfile.ml -t ml-model:latest --build-arg PICTURES=off .       20 MB less, without models of pictures
+#   docker build -f Dockerfile.ml -t ml-model:latest --build-arg COMPILE=on .         with compiled models: see docs/operate/sizing.md
 #   docker build -f Dockerfile.ml -t ml-model:gpu --target gpu .                      with CUDA; linux/amd64
 # To pin a base image, give it with its digest: --build-arg NODE_IMAGE=node:24-trixie-slim@sha256:…
 ARG NODE_IMAGE=node:24-trixie-slim
@@ -49,6 +50,15 @@ RUN if [ -z "$MODELS" ]; then rm /layers/models/app/models/LICENSE; fi \
  && chmod -R a+rX /layers/models \
  && find /layers/models -exec touch --no-dereference --date @0 {} +
 
+# Compiled models, beside the models, if COMPILE is on: the image grows by twice their weights. Only a CPU like this one uses them.
+FROM build AS compiled
+ARG COMPILE=off
+COPY --from=models /layers/models/ /layers/models/
+RUN if [ "$COMPILE" = on ]; then \
+      node dist/compile-models.js /layers/models/app/models && chmod -R a+rX /layers/models; \
+    fi \
+ && find /layers/models -exec touch --no-dereference --date @0 {} +
+
 # onnxruntime's CUDA provider, of the version that package-lock.json names, from NuGet.
 FROM build AS cuda
 ARG TARGETARCH
@@ -87,7 +97,7 @@ FROM ${RUN_IMAGE} AS cpu
 COPY --from=build /layers/locale/ /
 # The layer of the server changes most often, and is the last: the builder takes the others from its cache.
 COPY --from=build /layers/modules/ /
-COPY --from=models /layers/models/ /
+COPY --from=compiled /layers/models/ /
 COPY --from=build /layers/server/ /
 WORKDIR /app
 ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 MALLOC_MMAP_THRESHOLD_=1048576 HOST=* PORT=8080 DEFAULT_MODEL_FOLDER=/models

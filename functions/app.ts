@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Authenticate } from './access/access.ts';
 import { isOpened } from './access/open-routes.ts';
-import type { Config } from './config/settings.ts';
+import { type Config, mayCompile } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import { createCgroupReader } from './engine/memory/cgroup-memory.ts';
 import { createMemoryWatch, type MemoryWatch, type WatchedEngine } from './engine/memory/memory-watch.ts';
@@ -11,6 +11,7 @@ import { type CallerRules, createAuthorization } from './http/authorization.ts';
 import { createRefusalPace } from './http/connection/refusal-pace.ts';
 import { createResponseFields } from './http/response-fields.ts';
 import { createRouter, type RequestHandler, type Route } from './http/router.ts';
+import { type CompiledModels, createCompiledModels } from './model/compiled/compiled-models.ts';
 import { createStore, type ModelStore } from './model/fetch/store.ts';
 import { createRefresher } from './model/repository/refresher.ts';
 import { createRepository, type Repository } from './model/repository/repository.ts';
@@ -66,6 +67,7 @@ export function createApp(config: Config, logger: Logger): App {
   const capacity = measureCapacity();
   const parser = createBodyReader(BODY_THREAD, capacity);
   const onCloudRun = config.K_SERVICE !== undefined;
+  const compiledModels = openCompiledModels(config, onCloudRun, logger);
   const repository = createRepository({
     store: openStore(config, onCloudRun, logger, metrics),
     name: config.MODEL_NAME,
@@ -81,6 +83,7 @@ export function createApp(config: Config, logger: Logger): App {
       executionProviders: config.EXECUTION_PROVIDERS,
       // Other providers have memory of their own, to which they copy the weights.
       weights: config.EXECUTION_PROVIDERS.every((provider) => provider === 'cpu') ? config.WEIGHTS : 'packed',
+      compiledModels,
       maxBatchSize: config.MAX_BATCH_SIZE,
       maxBatchBytes: config.MAX_BATCH_BYTES,
       maxBatchTokens: config.MAX_BATCH_TOKENS,
@@ -137,6 +140,7 @@ export function createApp(config: Config, logger: Logger): App {
       parser.close();
       metrics.close();
       await repository.close();
+      compiledModels?.close();
     },
   };
 }
@@ -264,6 +268,12 @@ function watchMemory(repository: Repository, logger: Logger): MemoryWatch {
         error,
       }),
   });
+}
+
+function openCompiledModels(config: Config, filesAreMemory: boolean, logger: Logger): CompiledModels | undefined {
+  if (!mayCompile(config)) return undefined;
+  const { COMPILED_MODELS, COMPILED_FOLDER: folder } = config;
+  return createCompiledModels({ always: COMPILED_MODELS === 'on', folder, filesAreMemory, logger });
 }
 
 function openStore(config: Config, filesAreMemory: boolean, logger: Logger, metrics: Metrics): ModelStore {

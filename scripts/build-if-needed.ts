@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..');
 const SOURCES = [
   'functions/**',
   'package-lock.json',
-  'scripts/{build,browser-assets,code-cache,command-line,externals,node-flags,project-template,smoke-test}.ts',
+  'scripts/{build,browser-assets,code-cache,command-line,externals,node-flags,project-template,smoke-test,compile-models}.ts',
   'scripts/cloud-build/*.sh',
   'scripts/sbom/*.ts',
 ];

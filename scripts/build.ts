@@ -29,6 +29,7 @@ const CONTAINER = {
   transform: 'functions/transform.ts',
   'health-check': 'functions/health-check.ts',
   'smoke-test': 'scripts/smoke-test.ts',
+  'compile-models': 'scripts/compile-models.ts',
   'body-thread': 'functions/routes/body-thread.ts',
 };
 const OTHERS = {

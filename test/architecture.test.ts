@@ -47,6 +47,7 @@ const RULES: Rules = {
     ['access'],
     ['model/repository'],
     ['model/serving'],
+    ['model/compiled'],
     ['model/fetch'],
     ['model/signature'],
     ['model/folder'],

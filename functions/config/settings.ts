@@ -221,6 +221,18 @@ export const SETTINGS = {
     'auto, packed or mapped',
     'Whether engine processes copy the weights into the order that is fastest for batches, or share the pages of the file. auto: packed, unless mapped weights let twice as many processes fit into memory.',
   ),
+  COMPILED_MODELS: setting(
+    'auto',
+    oneOf('auto', 'on', 'off'),
+    'auto, on or off',
+    'Whether packed weights are saved once, in a file that engine processes share and that later starts load faster. auto: for 32 MiB of weights and more and two engine processes or more; on: for all weights that are packed; off: such files are neither made nor used.',
+  ),
+  COMPILED_FOLDER: setting(
+    '',
+    optional(text),
+    'the path of a folder',
+    "Folder for compiled models, on a disk; servers of one version may share it. Unset: one in `TMPDIR` that belongs to the server's user alone; on Cloud Run, none.",
+  ),
   MAX_BATCH_SIZE: setting('64', integer(1, 65_536), 'a number, 1 to 65536', 'Most rows in one run.'),
   MAX_BATCH_BYTES: setting(
     '',
@@ -462,6 +474,15 @@ function refuseNamesAlone({ MODEL_NAMES, MODEL_LOAD_ON_REQUEST }: Config): void 
   const message = `MODEL_LOAD_ON_REQUEST=${JSON.stringify(MODEL_LOAD_ON_REQUEST)} is not usable`;
   if (MODEL_NAMES === undefined) throw new ConfigError(`${message}: MODEL_NAMES is not set: name the models in it`);
   throw new ConfigError(`${message}: MODEL_NAMES names models, and takes effect only if it is listed`);
+}
+
+/**
+ * Whether compiled models are made and used. Other execution providers than the CPU have memory of their own, to which they copy the
+ * weights. If models must be signed, what is loaded has to be what was verified, and a compiled model has no signature.
+ */
+export function mayCompile({ COMPILED_MODELS, MODEL_SIGNATURE, EXECUTION_PROVIDERS }: Config): boolean {
+  const isOnCpu = EXECUTION_PROVIDERS.every((provider) => provider === 'cpu');
+  return COMPILED_MODELS !== 'off' && MODEL_SIGNATURE === 'off' && isOnCpu;
 }
 
 /** Refuses keys that verify nothing, and required signatures without keys. */

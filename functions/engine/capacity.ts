@@ -34,7 +34,7 @@ const PACKED_FACTOR = 1.25;
 /** An engine that loads takes more than one that has loaded, by a tensor or two; and runs take memory. */
 const LOAD_FACTOR = 1.1;
 /** Of {@link ENGINE_BYTES}, what an engine without a model has as memory of its own: 30 to 48 MiB; the rest is pages of programs. */
-const OWN_BYTES = 48 * 2 ** 20;
+export const OWN_BYTES = 48 * 2 ** 20;
 
 /**
  * Reads what this process may use.

@@ -4,7 +4,7 @@ import { inputBytes } from './batch-rows.ts';
 import { createRunMemory } from './memory/run-memory.ts';
 import { type Loaded, RunError } from './process/engine-process.ts';
 import type { JoinedTensor } from './process/frame.ts';
-import { createSupervisor, emptySlot, type PoolOptions, type Slot } from './supervisor.ts';
+import { createSupervisor, emptySlot, type PoolOptions, type RecycleReason, type Slot } from './supervisor.ts';
 
 export type { RestartReason };
 
@@ -65,13 +65,14 @@ export interface Pool {
   fault(): PoolFault | undefined;
   engines(): EngineView[];
   /**
-   * Replaces an engine that takes too much memory, without the loss of a run.
+   * Replaces an engine that takes too much memory, or can share its weights, without the loss of a run.
    * @param startsFirst whether the replacement is loaded and warm before the engine ends, which takes the memory of both. Otherwise
    * the engine ends after its run, and the replacement starts then.
    * @param detail for `onRestart`, which is called once the engine is replaced
+   * @param reason the reason too. Default: memory
    * @throws RunError if the replacement does not load: the engine stays.
    */
-  recycle(slot: number, detail: string, startsFirst: boolean): Promise<void>;
+  recycle(slot: number, detail: string, startsFirst: boolean, reason?: RecycleReason): Promise<void>;
   /** Kills the processes, and settles when all have exited. */
   close(): Promise<void>;
 }
@@ -128,7 +129,7 @@ export function createPool(options: PoolOptions): Pool {
     onFault: supervisor.onFault,
     fault: () => faultOf(slots),
     engines: () => slots.map(({ index, engine, state, runs }) => ({ slot: index, pid: engine?.pid, state, runs })),
-    recycle: (slot, detail, startsFirst) => supervisor.recycle(slots[slot]!, detail, startsFirst),
+    recycle: (slot, detail, startsFirst, reason) => supervisor.recycle(slots[slot]!, detail, startsFirst, reason),
     close: () => supervisor.close(slots),
   };
 }

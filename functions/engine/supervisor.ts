@@ -59,6 +59,9 @@ export function restartDelayMs(failures: number): number {
   return failures <= 1 ? 0 : backOffMs(failures - 1, FIRST_DELAY_MS, LONGEST_DELAY_MS);
 }
 
+/** Why an engine is replaced that works. */
+export type RecycleReason = Extract<RestartReason, 'memory' | 'compiled'>;
+
 /** Starts, replaces and ends the engines of slots. */
 export interface Supervisor {
   /** Starts an engine, which then runs the feeds of `setWarmUp`. @throws RunError if it does not load, or fails on them. */
@@ -68,7 +71,7 @@ export interface Supervisor {
   /** Replaces an engine that ended, after the back-off. */
   replace(slot: Slot, engine: Engine, reason: RestartReason, detail: string): void;
   /** See `Pool.recycle`. */
-  recycle(slot: Slot, detail: string, startsFirst: boolean): Promise<void>;
+  recycle(slot: Slot, detail: string, startsFirst: boolean, reason?: RecycleReason): Promise<void>;
   /** Marks an engine as free after its run. */
   release(slot: Slot, engine: Engine): void;
   setWarmUp(feeds: readonly (readonly JoinedTensor[])[]): void;
@@ -121,7 +124,7 @@ export function createSupervisor(options: PoolOptions, fault: () => unknown): Su
     if (fault() !== undefined) onFault();
   }
 
-  async function recycle(slot: Slot, detail: string, startsFirst: boolean): Promise<void> {
+  async function recycle(slot: Slot, detail: string, startsFirst: boolean, reason: RecycleReason = 'memory') {
     const old = slot.engine;
     if (old === undefined || !isWorking(slot)) return;
     if (!startsFirst) {
@@ -138,7 +141,7 @@ export function createSupervisor(options: PoolOptions, fault: () => unknown): Su
     }
     // After its run, `release` ends it.
     if (slot.state === 'idle') old.kill();
-    options.onRestart?.('memory', detail, 0);
+    options.onRestart?.(reason, detail, 0);
     use(slot, next);
   }
 

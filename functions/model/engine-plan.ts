@@ -42,6 +42,8 @@ export interface FirstEngine {
   readonly privateBytes: number | undefined;
   /** The bytes of the model's file that it maps. */
   readonly mappedBytes: number;
+  /** Whether they are those of a compiled model. Default: they are not. */
+  readonly isCompiled?: boolean;
 }
 
 /** The memory that a model needs. */
@@ -115,14 +117,14 @@ export class EnginePlan {
    * Replaces the estimate for further engines by the memory of the first, if it maps the model's file, or if it takes more: then
    * engines leave room for request bodies too.
    */
-  measure({ privateBytes, mappedBytes }: FirstEngine): void {
+  measure({ privateBytes, mappedBytes, isCompiled = false }: FirstEngine): void {
     if (privateBytes === undefined) return;
     const isMapped = mappedBytes >= LEAST_MEASURED_BYTES;
     const measured = isMapped ? furtherEngineBytes(privateBytes) : privateBytes;
     this.#isMoreThanEstimate = measured > this.#each;
     if (isMapped || this.#isMoreThanEstimate) this.#each = measured;
     // Packed weights are a copy, after which the pages of the file are free again.
-    if (isMapped && this.weights === 'mapped') this.#shared = Math.max(this.#shared, mappedBytes);
+    if (isMapped && (isCompiled || this.weights === 'mapped')) this.#shared = Math.max(this.#shared, mappedBytes);
   }
 
   /** Reserves memory for as many of the wanted engines as fit. @returns how many, at least 1. */

@@ -7,6 +7,7 @@ import {
   type Config,
   ConfigError,
   environmentOf,
+  mayCompile,
   readConfig,
   readProbeAddress,
   SETTINGS,
@@ -251,6 +252,8 @@ const TABLE: Row[] = [
     'cpu, cuda, or both, separated by a comma',
   ],
   ['WEIGHTS', 'auto', [['mapped', 'mapped']], ['shared', 'auto,packed'], 'auto, packed or mapped'],
+  ['COMPILED_MODELS', 'auto', [['on', 'on']], ['yes', 'AUTO'], 'auto, on or off'],
+  ['COMPILED_FOLDER', undefined, [['/cache', '/cache']], [], 'the path of a folder'],
   [
     'MAX_BATCH_SIZE',
     64,
@@ -516,6 +519,25 @@ test('required signatures and the keys that verify them are set together', (t) =
     () => readConfig({ MODEL_SIGNATURE: 'required', MODEL_PUBLIC_KEY_FILE: file }),
     /it takes the path of a PEM/,
   );
+});
+
+test('models are compiled on the CPU alone, and not if they must be signed', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'compiled-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'keys.pem');
+  writeFileSync(file, signingKey('ed25519').pem);
+  const on = { COMPILED_MODELS: 'on' };
+  assert.deepEqual(
+    [{}, on].map((env) => mayCompile(readConfig(env))),
+    [true, true],
+  );
+  for (const env of [
+    { COMPILED_MODELS: 'off' },
+    { ...on, EXECUTION_PROVIDERS: 'cuda,cpu' },
+    { ...on, MODEL_SIGNATURE: 'required', MODEL_PUBLIC_KEY_FILE: file },
+  ]) {
+    assert.equal(mayCompile(readConfig(env)), false, JSON.stringify(env));
+  }
 });
 
 test('an environment of given settings has no other setting of this process, and all variables that are none', (t) => {

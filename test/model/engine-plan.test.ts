@@ -78,6 +78,15 @@ test('further engines are planned by the memory of the first, and the file once'
   assert.equal(packed.reservedBytes(), 3 * furtherEngineBytes(448 * MIB));
 });
 
+test('engines with a compiled model share its weights, and the memory of packed ones is free again', async () => {
+  const compiled = await plan({ limit: 2000 * MIB, cpus: 4, weights: 'packed' });
+  compiled.measure({ privateBytes: 448 * MIB, mappedBytes: BYTES, isCompiled: false });
+  assert.equal(compiled.reserveEngines(), 3);
+  compiled.measure({ privateBytes: 48 * MIB, mappedBytes: BYTES, isCompiled: true });
+  assert.equal(compiled.reserveEngines(), 3);
+  assert.equal(compiled.reservedBytes(), BYTES + 3 * EMPTY);
+});
+
 test('an engine that takes more than the estimate is planned with what it takes', async () => {
   const greedy = await plan({ limit: 5000 * MIB, cpus: 4 });
   greedy.measure({ privateBytes: 1500 * MIB, mappedBytes: BYTES });

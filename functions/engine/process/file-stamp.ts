@@ -27,18 +27,27 @@ export function checkStamp(path: string, stamp: string): void {
   if (stampOfFile(found) !== stamp) throw new StampError(`${path}: the file has changed since it was listed`);
 }
 
+/** Files with the stamps that they must have, by path. */
+export type Stamps = readonly (readonly [path: string, stamp: string])[];
+
+/** Checks several files: see {@link checkStamp}. @throws StampError */
+export function checkStamps(stamps: Stamps): void {
+  for (const [path, stamp] of stamps) checkStamp(path, stamp);
+}
+
 /** Files that are open, so that a file which takes the place of one of them is not mistaken for it. */
 export interface OpenFiles {
   /**
-   * Whether one of them was written to since `openFiles`. A mapping shows what is written to its file, so that the results of a
+   * Whether one of them was written to since it had its stamp. A mapping shows what is written to its file, so that the results of a
    * session that maps one are wrong from then on; files that were replaced or removed stay as they were.
    */
   areChanged(): boolean;
 }
 
 /** Opens files for the life of this process. @throws the error of `openSync` */
-export function openFiles(paths: readonly string[]): OpenFiles {
-  const stampOf = (file: number): string => stampOfFile(fstatSync(file, { bigint: true }));
-  const opened = paths.map((path) => openSync(path, 'r')).map((file) => ({ file, stamp: stampOf(file) }));
-  return { areChanged: () => opened.some(({ file, stamp }) => stampOf(file) !== stamp) };
+export function openFiles(stamps: Stamps): OpenFiles {
+  const opened = stamps.map(([path, stamp]) => ({ file: openSync(path, 'r'), stamp }));
+  return {
+    areChanged: () => opened.some(({ file, stamp }) => stampOfFile(fstatSync(file, { bigint: true })) !== stamp),
+  };
 }

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Inspection } from '../../onnx/inspect.ts';
 import { mapWeights, type WeightMapping } from '../../onnx/map-weights.ts';
 import { openBytes } from '../../onnx/wire.ts';
+import type { Stamps } from './file-stamp.ts';
 
 /**
  * `packed`: each session has its own copy of the weights of matrix products, in the order in which its kernels read them.
@@ -13,13 +14,24 @@ export type WeightUse = 'packed' | 'mapped';
 /** How to load the weights; `copied`: by reading the file as it is, for this reason. */
 export type WeightChoice = WeightUse | { readonly copied: string };
 
+/** A model as onnxruntime has optimised it on such a machine, with its weights packed in a file that all sessions map. */
+export interface CompiledFiles {
+  /** The path of the optimised graph, which refers to the file of the weights beside it. */
+  readonly graph: string;
+  /** The stamps that both files must have. */
+  readonly stamps: Stamps;
+}
+
 /** How a session has its weights. */
 export interface WeightState {
-  /** `copied`: onnxruntime has read the file into memory of its own. */
-  readonly use: WeightUse | 'copied';
-  /** Bytes of the model's file and of its external data that onnxruntime maps. */
+  /**
+   * `compiled`: it reads packed weights from the pages of a file. `copied`: onnxruntime has read the model's file into memory of its
+   * own.
+   */
+  readonly use: WeightUse | 'compiled' | 'copied';
+  /** Bytes of the model's file and of its external data that onnxruntime maps; of a compiled model, those that it has instead. */
   readonly mappedBytes: number;
-  /** Why they are copied. */
+  /** Why they are not as they were wanted. */
   readonly why?: string;
 }
 

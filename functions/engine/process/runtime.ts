@@ -1,4 +1,6 @@
+import { readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { TensorData } from '../../tensor/tensor.ts';
 
@@ -68,6 +70,22 @@ export interface NativeRuntimeSession {
 
 let binding: Binding | undefined;
 
+/** The folder of onnxruntime's native files. */
+const NATIVE = `onnxruntime-node/bin/napi-v6/${process.platform}/${process.arch}`;
+
+/** onnxruntime and its binding, without the libraries of other execution providers, which an image may lack. */
+const LIBRARY = /^(lib)?onnxruntime(_binding)?\./;
+
+/** The version of onnxruntime-node, and the sizes of its native files. Nothing is loaded. */
+export function describeRuntime(): string {
+  const require = createRequire(import.meta.url);
+  const { version } = require('onnxruntime-node/package.json') as { version: string };
+  const folder = dirname(require.resolve(`${NATIVE}/onnxruntime_binding.node`));
+  const names = readdirSync(folder).filter((name) => LIBRARY.test(name));
+  const sizes = names.map((name) => `${name} ${statSync(join(folder, name)).size}`);
+  return `onnxruntime-node ${version} (${sizes.sort().join(', ')})`;
+}
+
 /**
  * Loads onnxruntime, and creates its environment, which takes 15 ms. Removes the global class Float16Array: onnxruntime's binding reads
  * a Float16Array as empty (microsoft/onnxruntime pull request 32323). If the class does not exist, it takes and returns a Uint16Array
@@ -76,8 +94,7 @@ let binding: Binding | undefined;
 export function loadRuntime(): Binding {
   if (binding !== undefined) return binding;
   Reflect.deleteProperty(globalThis, 'Float16Array');
-  const file = `onnxruntime-node/bin/napi-v6/${process.platform}/${process.arch}/onnxruntime_binding.node`;
-  binding = createRequire(import.meta.url)(file) as Binding;
+  binding = createRequire(import.meta.url)(`${NATIVE}/onnxruntime_binding.node`) as Binding;
   binding.initOrtOnce(4, NativeTensor, true);
   return binding;
 }

@@ -1,13 +1,15 @@
-import { posix } from 'node:path';
+import { basename, posix } from 'node:path';
 import { type Inspection, inspectModel } from '../../onnx/inspect.ts';
 import { invalidModelError, type UnsupportedValue, unsupportedValueError } from '../../onnx/invalid-model.ts';
 import type { Value } from '../../onnx/value-type.ts';
 import { type DType, isDType, type Signature, type Tensor, type TensorSpec } from '../../tensor/tensor.ts';
 import type { Preparation } from '../prepared/preparation.ts';
+import { checkStamps, type Stamps } from './file-stamp.ts';
 import type { SlottedTensor } from './frame.ts';
 import { loadError } from './load-errors.ts';
 import { withLocale } from './locale.ts';
 import {
+  type CompiledFiles,
   type ModelSource,
   type PatchedOutput,
   readSource,
@@ -23,6 +25,9 @@ import {
   type ValueMetadata,
 } from './runtime.ts';
 
+/** A smaller initializer stays in the compiled graph, as one in the model's file is not mapped. */
+const LEAST_DATA_BYTES = 4096;
+
 interface SessionOptions {
   /** Threads for one operator. */
   readonly intraOpThreads: number;
@@ -30,6 +35,10 @@ interface SessionOptions {
   readonly executionProviders: readonly string[];
   /** Default: packed. Execution providers other than the CPU copy the weights. */
   readonly weights?: WeightChoice;
+  /** Loaded in place of packed weights. If it cannot be, the model's own file is, and `weights.why` of the session has the reason. */
+  readonly compiled?: CompiledFiles | undefined;
+  /** The paths at which onnxruntime writes the compiled model, in one folder, while it loads packed weights. */
+  readonly compileTo?: { readonly graph: string; readonly data: string } | undefined;
 }
 
 /** The model that an engine process loads, and how. */
@@ -40,7 +49,7 @@ export interface LoadOrder extends SessionOptions {
   /** Whether the engine analyzes the graph for row independence: only the first engine of a model does. */
   readonly findsRowIndependence?: boolean;
   /** The stamps that the file and its weights must have, by path. Set if others can write to the files. */
-  readonly stamps?: readonly (readonly [path: string, stamp: string])[] | undefined;
+  readonly stamps?: Stamps | undefined;
 }
 
 /** One onnxruntime session. A run blocks the thread that calls it, so it lives in an engine process. */
@@ -71,9 +80,11 @@ export async function openSession(path: string, options: SessionOptions): Promis
   const isCpu = options.executionProviders.every((provider) => provider === 'cpu');
   const choice = isCpu ? (options.weights ?? 'packed') : { copied: 'an execution provider has memory of its own' };
   let source = await readSource(path, inspection, choice);
-  const session = await createSession(source, options)
+  const compiled = await openCompiled(source, options);
+  source = compiled.source;
+  const session = await Promise.resolve(compiled.session ?? createSession(source, options))
     .catch(async (error: Error) => {
-      if (source.weights.use === 'copied') throw error;
+      if (source.weights.use === 'copied' || options.compileTo !== undefined) throw error;
       // The entire file opens, or fails with the better reason.
       source = await readSource(path, inspection, { copied: `onnxruntime does not map them: ${error.message}` });
       return createSession(source, options);
@@ -107,6 +118,23 @@ export async function openSession(path: string, options: SessionOptions): Promis
   };
 }
 
+/** The session of the compiled model, if there is one that loads, and the source of the session. */
+async function openCompiled(source: ModelSource, options: SessionOptions) {
+  const { compiled } = options;
+  if (compiled === undefined || source.weights.use !== 'packed') return { source };
+  const { patched, folder, weights } = source;
+  const own: ModelSource = { model: compiled.graph, folder, patched, weights: { ...weights, use: 'compiled' } };
+  try {
+    checkStamps(compiled.stamps);
+    const session = await createSession(own, options);
+    checkStamps(compiled.stamps);
+    return { source: own, session };
+  } catch (error) {
+    const why = `the compiled model does not load: ${(error as Error).message}`;
+    return { source: { ...source, weights: { ...weights, why } } };
+  }
+}
+
 /** The inputs and outputs whose type, as the file has it, onnxruntime-node does not support; outputs that became tensors are not. */
 function unsupportedInFile({ inputs, outputs }: Inspection): UnsupportedValue[] {
   const isSupported = ({ type, isTensor, element }: Value): boolean =>
@@ -131,7 +159,7 @@ function unsupportedIn(
 
 async function createSession(
   { model, folder, weights }: ModelSource,
-  { intraOpThreads, executionProviders }: SessionOptions,
+  { intraOpThreads, executionProviders, compileTo }: SessionOptions,
 ): Promise<NativeRuntimeSession> {
   const options: RuntimeOptions = {
     intraOpNumThreads: intraOpThreads,
@@ -140,8 +168,16 @@ async function createSession(
     executionProviders: [...executionProviders],
     // 4: fatal errors only. The error of a run is thrown anyway, and its log line could contain values of a caller.
     logSeverityLevel: 4,
+    // A compiled graph is optimised.
+    ...(weights.use === 'compiled' && { graphOptimizationLevel: 'disabled' }),
+    ...(compileTo !== undefined && { optimizedModelFilePath: compileTo.graph }),
     extra: {
       session: {
+        ...(compileTo !== undefined && {
+          optimized_model_external_initializers_file_name: basename(compileTo.data),
+          optimized_model_external_initializers_min_size_in_bytes: String(LEAST_DATA_BYTES),
+          save_external_prepacked_constant_initializers: '1',
+        }),
         // A model given as bytes has no folder: onnxruntime finds its external data by this setting.
         ...(typeof model !== 'string' && { model_external_initializers_file_folder_path: folder }),
         ...(weights.use === 'mapped' && { disable_prepacking: '1' }),

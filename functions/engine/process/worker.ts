@@ -2,7 +2,7 @@
 import type { RowIndependence } from '../../batching/row-independence.ts';
 import { prepareSession } from '../prepared/prepared-session.ts';
 import type { Loaded } from './engine-process.ts';
-import { checkStamp, openFiles } from './file-stamp.ts';
+import { checkStamps, openFiles } from './file-stamp.ts';
 import { type LoadedProgram, serveFrames } from './frame-loop.ts';
 import { loadRuntime } from './runtime.ts';
 import { type LoadOrder, openSession } from './session.ts';
@@ -21,23 +21,21 @@ function endItself(): never {
 
 async function load(order: LoadOrder): Promise<LoadedProgram> {
   const stamps = order.stamps ?? [];
-  const checkAll = (): void => {
-    for (const [path, stamp] of stamps) checkStamp(path, stamp);
-  };
-  checkAll();
-  /** The files that the session maps, if others can write to them. */
-  const files = openFiles(stamps.map(([path]) => path));
+  checkStamps(stamps);
+  const files = openFiles(stamps);
   const { signature, patched, external, weights, run } = prepareSession(
     await openSession(order.path, order),
     order.preparation,
   );
-  checkAll();
+  checkStamps(stamps);
+  // What is written to the model's own file does not reach a session of compiled weights.
+  const mapped = weights.use === 'compiled' ? openFiles(order.compiled!.stamps) : files;
   const rows = order.findsRowIndependence === true ? await rowIndependenceOf(order.path) : undefined;
   return {
     loaded: { signature, patched, external, weights, rows } satisfies Loaded,
     run,
     afterRun: () => {
-      if (weights.mappedBytes > 0 && files.areChanged()) endItself();
+      if ((weights.use === 'compiled' || weights.mappedBytes > 0) && mapped.areChanged()) endItself();
     },
   };
 }

@@ -194,11 +194,11 @@ function createLister({ root, file, entries, folders }: ListerOptions): Lister {
 
 /**
  * Files that rarely have weights of the model's file: texts, code, pictures, and what exports of Hugging Face have for other libraries.
- * `..data` and the like are in the volumes of Kubernetes, with the same files.
+ * `..data` and the like are in the volumes of Kubernetes, with the same files; `.compiled` ends the folder of a compiled model.
  */
 const NO_WEIGHTS = [
   /^\.\.|^\.git(ignore|attributes)?$|^(license|readme|notice)$/i,
-  /\.(onnx|sig|json|jsonl|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g|webp|gif|[mc]?[jt]s)$/i,
+  /\.(onnx|sig|json|jsonl|md|txt|csv|tsv|py|ipynb|ya?ml|html|pdf|png|jpe?g|webp|gif|[mc]?[jt]s|compiled)$/i,
   /\.(safetensors|h5|msgpack|ot|tflite|gguf|mlmodel|mlpackage|xml)$|\.model$/i,
   /^(pytorch|tf|flax|openvino|adapter)_model.*\.bin$|^(training_args|optimizer|scheduler)\.(bin|pt)$/i,
   /^(onnx|openvino|coreml|transform|\d+_[A-Z]\w*)$/,

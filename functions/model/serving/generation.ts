@@ -18,6 +18,8 @@ import type { Logger } from '../../telemetry/log/logger.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { Signature } from '../../tensor/tensor.ts';
 import type { Activity } from '../activity.ts';
+import type { CompiledModel, CompiledModels } from '../compiled/compiled-models.ts';
+import type { Growth } from '../compiled/growth.ts';
 import type { WeightSetting } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import type { GoldenRow, Manifest } from '../folder/manifest.ts';
@@ -39,6 +41,8 @@ export interface EngineOptions {
   readonly executionProviders: readonly string[];
   /** `WEIGHTS`. Default: auto, which is packed where no memory is planned. */
   readonly weights?: WeightSetting;
+  /** Default: models are not compiled. */
+  readonly compiledModels?: CompiledModels | undefined;
   /** The most rows of a run. */
   readonly maxBatchSize: number;
   /** The most bytes of the inputs of a joined run, and of its outputs. Default: {@link defaultBatchBytes}. */
@@ -141,15 +145,15 @@ interface LoadedModel {
   readonly patched: readonly PatchedOutput[];
   readonly external: readonly string[];
   readonly batching: BatchingDecision;
-  /** The warm-up runs for the engines that start later. */
-  readonly warmUp: Parameters<Pool['grow']>[0];
+  readonly growth: Growth;
+  readonly compiled: CompiledModel | undefined;
   /** See `FormerOptions`. */
   readonly outputFactor: number;
 }
 
 /** Creates the generation of a loaded model. */
 export function createGeneration(model: LoadedModel, options: EngineOptions, telemetry: Telemetry): Generation {
-  const { files, pool, preprocessor, signature, patched, external, warmUp } = model;
+  const { files, pool, preprocessor, signature, patched, external, growth, compiled } = model;
   const { name, version, bytes, manifest } = files;
   let { batching } = model;
   const joinsRows = (): boolean => preprocessor !== undefined || batching.enabled;
@@ -162,8 +166,8 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
   const explain = createExplainFailure(signature);
   const usage = createUsageCount();
   const anyFault = (): PoolFault | undefined => pool.fault() ?? preprocessor?.fault?.();
-  async function close(): Promise<void> {
-    await Promise.all([pool.close(), preprocessor?.close()]);
+  async function end(): Promise<void> {
+    await Promise.all([growth.stop(), pool.close(), preprocessor?.close()]);
   }
   return {
     name,
@@ -209,12 +213,16 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     activity: usage.activity,
     superseded: usage.superseded,
     external,
-    grow: (engines) => pool.grow(warmUp, engines),
+    grow: growth.grow,
     async retire() {
       await usage.drained();
-      await close();
+      await end();
+      await compiled?.remove();
     },
-    close,
+    async close() {
+      compiled?.release();
+      await end();
+    },
   };
 }
 

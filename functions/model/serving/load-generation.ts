@@ -4,11 +4,14 @@ import { privateBytes } from '../../engine/memory/private-bytes.ts';
 import { createPool, type Pool } from '../../engine/pool.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
-import type { PatchedOutput, WeightState, WeightUse } from '../../engine/process/model-source.ts';
+import type { CompiledFiles, PatchedOutput, WeightState, WeightUse } from '../../engine/process/model-source.ts';
+import type { LoadOrder } from '../../engine/process/session.ts';
 import { ServingError } from '../../errors.ts';
 import { openPreprocessor } from '../../preprocess/open-preprocessor.ts';
 import type { Preprocessor } from '../../preprocess/preprocessor.ts';
 import type { Signature, Tensor } from '../../tensor/tensor.ts';
+import type { CompiledModel } from '../compiled/compiled-models.ts';
+import { type Compilation, createGrowth } from '../compiled/growth.ts';
 import type { FirstEngine } from '../engine-plan.ts';
 import type { ModelFiles } from '../folder/files.ts';
 import { createRowDecoder, type RowDecoder, type RowFeeds } from '../folder/rows.ts';
@@ -17,6 +20,7 @@ import {
   type BatchingEvidence,
   decideBatching,
   mayBatch,
+  type Run,
   syntheticRow,
 } from './batching-decision.ts';
 import { createGeneration, type EngineOptions, type Generation, type Telemetry } from './generation.ts';
@@ -35,7 +39,8 @@ const nothing = (): void => {};
  * Loads the files into engine processes, checks the golden rows, decides whether rows may share a run, and warms up. Settles when
  * the first engine is warm; the others start after it.
  * @param countEngines gets the first engine, and returns how many engines to start now; there may be no memory for more before
- * another generation is closed
+ * another generation is closed. It gets the first again when the model is compiled.
+ * @param compiled the compiled form of the model, which is loaded in its place. If that fails, the model's own file is.
  * @throws ServingError `MODEL_FAILED` with onnxruntime's reason, or the golden row that differed
  */
 export async function loadGeneration(
@@ -44,8 +49,39 @@ export async function loadGeneration(
   telemetry: Telemetry,
   onPhase: (phase: LoadPhase) => void,
   countEngines: (first: FirstEngine) => number = () => Number.POSITIVE_INFINITY,
+  compiled?: CompiledModel,
 ): Promise<Generation> {
-  const { pool, start, lost } = openPool(files, options, telemetry);
+  const load = (use?: CompiledFiles): Promise<Generation> =>
+    loadFiles({ files, options, telemetry, onPhase, countEngines, compiled, use });
+  if (compiled === undefined) return load();
+  const loaded = compiled.files === undefined ? undefined : await load(compiled.files).catch(discard);
+  return loaded ?? load().catch(release);
+
+  async function discard(error: Error): Promise<undefined> {
+    telemetry.logger.warning(`the compiled model is discarded: ${error.message}`, { model: files.name });
+    await compiled!.discard();
+  }
+
+  function release(error: unknown): never {
+    compiled!.release();
+    throw error;
+  }
+}
+
+interface LoadOptions {
+  readonly files: ModelFiles;
+  readonly options: EngineOptions;
+  readonly telemetry: Telemetry;
+  readonly onPhase: (phase: LoadPhase) => void;
+  readonly countEngines: (first: FirstEngine) => number;
+  readonly compiled: CompiledModel | undefined;
+  /** The compiled files that are loaded. */
+  readonly use: CompiledFiles | undefined;
+}
+
+async function loadFiles(load: LoadOptions): Promise<Generation> {
+  const { files, options, telemetry, onPhase, countEngines, compiled, use } = load;
+  const { pool, order, start, lost } = openPool(files, options, telemetry, use);
   onPhase('loading');
   const starting = start();
   const opening = openPreparation(files, options, telemetry, starting);
@@ -53,6 +89,13 @@ export async function loadGeneration(
   for (const note of files.notes ?? []) telemetry.logger.info(note, { model: files.name });
   try {
     const { signature: engine, patched, rows: graph, external, weights } = await starting;
+    const isCompiled = weights.use === 'compiled';
+    if (isCompiled) await compiled!.isOfModel;
+    else if (use !== undefined) {
+      // It did not load: it is made again.
+      order.compiled = undefined;
+      await compiled!.discard();
+    }
     const preprocessor = await opening;
     const signature = preprocessor?.signature(engine) ?? engine;
     checkManifest(files.manifest, signature, patched);
@@ -60,7 +103,7 @@ export async function loadGeneration(
     logWeights(weights, files.name, telemetry);
     onPhase('checking');
     const evidence = { signature: engine, manifest: files.manifest.batching, graph };
-    const { batching, known } = await check({ files, pool, signature, preprocessor }, evidence);
+    const { batching, known, golden } = await check({ files, pool, signature, preprocessor }, evidence);
     logDecision(batching, files.name, telemetry);
     onPhase('warming');
     const most = {
@@ -70,9 +113,15 @@ export async function loadGeneration(
     const sample = known.length === 0 ? await preprocessor?.sample() : undefined;
     const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, engine, sample), most, lost);
     const { pid } = pool.engines()[0]!;
-    const { mappedBytes } = weights;
-    pool.grow(runs, countEngines({ privateBytes: pid === undefined ? undefined : privateBytes(pid), mappedBytes }));
-    const loaded = { files, pool, preprocessor, signature, patched, external, batching, warmUp: runs, outputFactor };
+    const bytes = pid === undefined ? undefined : privateBytes(pid);
+    const first = { privateBytes: bytes, mappedBytes: weights.mappedBytes, isCompiled };
+    const engines = countEngines(first);
+    const trial = { runs: () => runs, first, check: golden };
+    const compilation = weights.use === 'packed' ? compilationOf(load, order, trial) : undefined;
+    const growth = createGrowth(pool, runs, compilation, files.name, telemetry.logger);
+    growth.grow(engines);
+    const made = { files, pool, preprocessor, signature, patched, external };
+    const loaded = { ...made, batching, growth, compiled, outputFactor };
     return createGeneration(loaded, options, telemetry);
   } catch (cause) {
     await Promise.all([pool.close(), opening?.then((preprocessor) => preprocessor.close(), nothing)]);
@@ -83,8 +132,32 @@ export async function loadGeneration(
   }
 }
 
+/** What is compiled if that pays. @param order of the engines, which load the result from then on */
+function compilationOf(
+  { files, options, countEngines, compiled }: LoadOptions,
+  order: { compiled: CompiledFiles | undefined } & LoadOrder,
+  trial: Pick<Compilation, 'runs' | 'first' | 'check'>,
+): Compilation | undefined {
+  if (compiled === undefined) return undefined;
+  const { loadTimeoutMs, runTimeoutMs } = options;
+  return {
+    ...{ ...trial, loadTimeoutMs, runTimeoutMs, countEngines },
+    model: compiled,
+    order: { ...order, compiled: undefined },
+    bytes: files.bytes,
+    onCompiled(made) {
+      order.compiled = made;
+    },
+  };
+}
+
 /** @returns `start`, which loads the first engine; `lost`, which rejects if the model cannot be loaded a second time. */
-function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
+function openPool(
+  files: ModelFiles,
+  options: EngineOptions,
+  { logger, metrics }: Telemetry,
+  compiled: CompiledFiles | undefined,
+) {
   const { path, stamps, name } = files;
   const { intraOpThreads, executionProviders, runTimeoutMs, loadTimeoutMs, memoryLimit, weights } = options;
   // Only the first engine reads the graph.
@@ -97,6 +170,7 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     executionProviders,
     weights: use,
     preparation,
+    compiled,
     findsRowIndependence: true,
   };
   const { promise: lost, reject } = Promise.withResolvers<never>();
@@ -109,6 +183,7 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     ...(loadTimeoutMs !== undefined && { loadTimeoutMs }),
     onRestart(reason, detail, delayMs) {
       metrics.engineRestarted(reason);
+      if (reason === 'compiled') return;
       if (reason === 'memory') {
         logger.warning(`an engine process was replaced: ${detail}`, { model: name, reason });
         return;
@@ -123,7 +198,7 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
     order.findsRowIndependence = false;
     return loaded;
   }
-  return { pool, start, lost };
+  return { pool, order, start, lost };
 }
 
 /** Starts the processes that prepare the model's inputs; undefined if callers send tensors. @param starting the first engine */
@@ -167,16 +242,18 @@ async function check(
   const joins = preprocessor !== undefined || mayBatch(evidence);
   const decoder = createRowDecoder(signature, files.manifest.input?.features, joins);
   const known = await Promise.all(knownRows(files, decoder).map((row) => prepareRow(row, preprocessor)));
-  if (files.golden !== undefined) {
+  const golden = async (run: Run): Promise<void> => {
+    if (files.golden === undefined) return;
     await checkGolden(files.golden, signature, decoder, async (feeds) => {
       const prepared = await prepareRow(feeds, preprocessor);
-      const outputs = await pool.run(joinRows([{ feeds: prepared, first: 0, rows: 1 }]));
+      const outputs = await run(joinRows([{ feeds: prepared, first: 0, rows: 1 }]));
       return preprocessor?.finish?.(prepared, outputs, { cancelled: false }) ?? outputs;
     });
-  }
+  };
+  await golden(pool.run);
   const run = (inputs: readonly JoinedTensor[]): Promise<Tensor[]> => pool.run(inputs, TRIAL_MS);
   const batching = await decideBatching({ ...evidence, known, run });
-  return { batching, known };
+  return { batching, known, golden };
 }
 
 /** A row of the model's files as the engine takes it. @throws ServingError `INVALID_INPUT` */

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { ServingError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
-import { checkFitsBudget, EnginePlan, type EnginePlanOptions } from '../engine-plan.ts';
+import type { CompiledModel } from '../compiled/compiled-models.ts';
+import { checkFitsBudget, EnginePlan, type EnginePlanOptions, type FirstEngine } from '../engine-plan.ts';
 import type { FetchedModel } from '../fetch/store.ts';
-import { checkTextSizes, readFiles } from '../folder/files.ts';
+import { checkTextSizes, type ModelFiles, readFiles } from '../folder/files.ts';
 import { bytesOf, exportBytesOf, type Layout, type ListedVersion, stampOf } from '../folder/layout.ts';
 import { weightPaths } from '../folder/weights.ts';
 import { SourceError } from '../sources/source.ts';
@@ -177,14 +179,16 @@ class Preparation {
     const { folder } = this.#files!;
     const read = await readFiles({ root: store.root, version, weights, folder, local: store.local });
     checkFitsBudget(budget, version.name, read.bytes);
+    const compiled = await this.#openCompiled(read, folder);
     const load = (): Promise<Generation> => {
       plan.reserveEngines();
       const memoryLimit = engine.capacity.memoryBytes === undefined ? undefined : () => plan.engineLimit();
       const own = { ...engine, processes: plan.wanted, weights: plan.weights, memoryLimit };
-      return loadGeneration(read, own, telemetry, this.#progress.phase, (first) => {
+      const countEngines = (first: FirstEngine): number => {
         plan.measure(first);
         return plan.reserveEngines();
-      });
+      };
+      return loadGeneration(read, own, telemetry, this.#progress.phase, countEngines, compiled);
     };
     const generation = await (this.#background ? inLoadTurn(load) : load());
     // From here on `#end` closes it.
@@ -192,6 +196,20 @@ class Preparation {
     const found = weightPaths(version.file, generation.external, read.place);
     if (found.some((path) => !weights.includes(path))) throw changed(version);
     return generation;
+  }
+
+  /** The compiled form of the model; undefined if it is not to have one. */
+  async #openCompiled({ path, bytes }: ModelFiles, folder: string): Promise<CompiledModel | undefined> {
+    const { store, engine } = this.#options;
+    const { version, weights } = this.#listed;
+    if (this.#plan!.weights !== 'packed') return undefined;
+    const entries = [version.model, ...weights.map((one) => version.siblings.get(one)!)];
+    const fetched = entries.map((entry) => [entry.path, entry.stamp, entry.bytes, entry.crc32c, entry.md5].join(' '));
+    return engine.compiledModels?.open({
+      ...{ name: version.name, bytes },
+      paths: [path, ...weights.map((one) => join(folder, one))],
+      fetched: store.local ? undefined : [store.root, ...fetched].join('\n'),
+    });
   }
 
   #confirm(): Promise<void> {

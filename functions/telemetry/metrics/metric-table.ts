@@ -106,7 +106,7 @@ export const ENGINE_STATES = ['starting', 'idle', 'busy', 'waiting', 'closed'] a
 export type EngineState = (typeof ENGINE_STATES)[number];
 
 /** Why an engine process was replaced. */
-export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed', 'memory'] as const;
+export const RESTART_REASONS = ['crash', 'run_timeout', 'load_failed', 'memory', 'compiled'] as const;
 /** One of {@link RESTART_REASONS}. */
 export type RestartReason = (typeof RESTART_REASONS)[number];
 

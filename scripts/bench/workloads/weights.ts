@@ -2,8 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { attachEngine, type Engine } from '../../../functions/engine/process/engine-process.ts';
-import type { WeightChoice } from '../../../functions/engine/process/model-source.ts';
+import type { CompiledFiles } from '../../../functions/engine/process/model-source.ts';
+import type { LoadOrder } from '../../../functions/engine/process/session.ts';
 import { startEngine } from '../../../functions/engine/process/spawn.ts';
+import { keyOf, sealEntry, targetIn } from '../../../functions/model/compiled/entry.ts';
 import { identity } from '../../../test/helpers/models.ts';
 import { startLimited } from '../limited-start.ts';
 import { COLUMNS, writeMatrixModel } from '../matrix-model.ts';
@@ -17,11 +19,14 @@ const atMost = (limit: number, unit: string, of: string): Bar => ({ want: 'at mo
 const BARS = {
   packedLoad: atMost(0.5, 'x', 'load of two engines, packed / copied'),
   mappedLoad: atMost(0.35, 'x', 'load of two engines, mapped / copied'),
+  compiledLoad: atMost(0.35, 'x', 'load of two engines, compiled / copied'),
   packedMemory: atMost(0.9, 'x', 'PSS of two engines, packed / copied'),
   mappedMemory: atMost(0.55, 'x', 'PSS of two engines, mapped / copied'),
+  compiledMemory: atMost(0.55, 'x', 'PSS of two engines, compiled / copied'),
   packedPeak: atMost(2.2, 'x', 'peak of one engine that loads, packed / file'),
   mappedPeak: atMost(1.25, 'x', 'peak of one engine that loads, mapped / file'),
   fourth: atMost(80, 'MB', 'PSS of a fourth engine, mapped'),
+  fourthCompiled: atMost(80, 'MB', 'PSS of a fourth engine, compiled'),
   limited: atMost(1, 'x', 'peak from a bucket / memory limit of 1.6 x file + 256 MiB'),
 };
 
@@ -30,12 +35,9 @@ const MATRICES = 25;
 const QUICK_MATRICES = 5;
 const RUN_TIMEOUT_MS = 60_000;
 
-const CHOICES: Readonly<Record<'copied' | 'packed' | 'mapped', WeightChoice>> = {
-  copied: { copied: 'to compare' },
-  packed: 'packed',
-  mapped: 'mapped',
-};
-type Choice = keyof typeof CHOICES;
+const CHOICES = ['copied', 'packed', 'mapped', 'compiled'] as const;
+type Choice = (typeof CHOICES)[number];
+type Orders = Readonly<Record<Choice, Pick<LoadOrder, 'weights' | 'compiled'>>>;
 
 /** One round of a contestant. MB are 10^6 bytes. */
 interface Figures {
@@ -67,15 +69,20 @@ export const weights: Workload = {
       const megabytes = bytes / 1e6;
       const empty = join(folder, 'empty.onnx');
       writeFileSync(empty, identity());
-      const measured: Record<Choice, Figures[]> = { copied: [], packed: [], mapped: [] };
+      const orders: Orders = {
+        copied: { weights: { copied: 'to compare' } },
+        packed: { weights: 'packed' },
+        mapped: { weights: 'mapped' },
+        compiled: { weights: 'packed', compiled: await compile(program, path, folder) },
+      };
+      const measured: Record<Choice, Figures[]> = { copied: [], packed: [], mapped: [], compiled: [] };
       for (let round = 0; round < bench.rounds; round += 1) {
-        for (const choice of Object.keys(CHOICES) as Choice[])
-          measured[choice].push(await measure(program, choice, path, empty));
+        for (const choice of CHOICES) measured[choice].push(await measure(program, choice, orders, path, empty));
       }
       console.log(tableOf(measured));
       const limit = Math.round(1.6 * bytes) + 256 * 2 ** 20;
       const peakInBucket = await startLimited(product, path, limit);
-      const { copied, packed, mapped } = measured;
+      const { copied, packed, mapped, compiled } = measured;
       const of = (figures: readonly Figures[], pick: (one: Figures) => number): number[] => figures.map(pick);
       const against = (own: readonly Figures[], pick: (one: Figures) => number) =>
         ratios(of(own, pick), of(copied, pick));
@@ -93,6 +100,11 @@ export const weights: Workload = {
         ),
         judge(
           NAME,
+          BARS.compiledLoad,
+          against(compiled, ({ loadMs }) => loadMs),
+        ),
+        judge(
+          NAME,
           BARS.packedMemory,
           against(packed, ({ pair }) => pair),
         ),
@@ -101,9 +113,15 @@ export const weights: Workload = {
           BARS.mappedMemory,
           against(mapped, ({ pair }) => pair),
         ),
+        judge(
+          NAME,
+          BARS.compiledMemory,
+          against(compiled, ({ pair }) => pair),
+        ),
         judge(NAME, BARS.packedPeak, peak(packed)),
         judge(NAME, BARS.mappedPeak, peak(mapped)),
         judge(NAME, BARS.fourth, spread(of(mapped, ({ fourth }) => fourth!))),
+        judge(NAME, BARS.fourthCompiled, spread(of(compiled, ({ fourth }) => fourth!))),
         peakInBucket === undefined
           ? unmeasured(NAME, BARS.limited, 'needs the right to make control groups')
           : judge(NAME, BARS.limited, spread([peakInBucket / limit])),
@@ -127,13 +145,26 @@ function tableOf(measured: Readonly<Record<Choice, readonly Figures[]>>): string
   return table(head, rows);
 }
 
-async function measure(program: string, choice: Choice, path: string, empty: string): Promise<Figures> {
+/** Has an engine compile the model, as the server does. */
+async function compile(program: string, path: string, folder: string): Promise<CompiledFiles> {
+  const engine = attachEngine(startEngine(program));
+  try {
+    await engine.load({ path, intraOpThreads: 1, executionProviders: ['cpu'], compileTo: targetIn(folder) });
+    return await sealEntry(folder, keyOf({ runtime: '', cpu: '' }, ''));
+  } finally {
+    engine.kill();
+    await engine.exited;
+  }
+}
+
+async function measure(program: string, choice: Choice, orders: Orders, path: string, empty: string): Promise<Figures> {
   const engines: Engine[] = [];
-  const order = (file: string) => ({
+  const order = (file: string): LoadOrder => ({
     path: file,
     intraOpThreads: 1,
     executionProviders: ['cpu'],
-    weights: CHOICES[choice],
+    weights: 'packed',
+    ...(file === path && orders[choice]),
   });
   // An engine that has loaded another model has loaded onnxruntime.
   async function start(): Promise<Engine> {
@@ -159,7 +190,7 @@ async function measure(program: string, choice: Choice, path: string, empty: str
     const memory = pssOf(engines);
     const runMs = [await run(pair[0], 1), await run(pair[0], 64)] as const;
     let fourth: number | undefined;
-    if (choice === 'mapped') {
+    if (choice === 'mapped' || choice === 'compiled') {
       const third = await start();
       await third.load(order(path));
       await run(third, 1);

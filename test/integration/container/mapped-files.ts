@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -43,6 +43,41 @@ export function mappedFiles(): void {
       );
     });
   });
+
+  for (const [what, write] of [
+    ['cut short', (file: string) => truncateSync(file, 4096)],
+    ['written to', (file: string) => writeFileSync(file, new Uint8Array(4096), { flag: 'r+' })],
+  ] as const) {
+    describe(`a model whose compiled file is ${what} while it serves`, () => {
+      const name = `compiled-${what.replaceAll(' ', '-')}`;
+      const folder = path(`${name}-folder`);
+      writeModel(root, name, lookUp(10, ROWS));
+      const host = useHost('container', () => ({
+        MODEL_URI: join(root, name),
+        INFERENCE_PROCESSES: '2',
+        COMPILED_MODELS: 'on',
+        COMPILED_FOLDER: folder,
+      }));
+      const hasCompiled = async () =>
+        (await call(host(), '/metrics')).text.includes('engine_restarts_total{reason="compiled"} 1\n');
+      test('gives no wrong answer, and serves again with the model itself', async () => {
+        await until(hasCompiled, 'the compiled model', BACKGROUND_MS);
+        const [entry] = readdirSync(folder).filter((one) => /^[0-9a-f]{32}$/.test(one));
+        write(join(folder, entry!, 'weights.data'));
+        for (let i = 0; i < 8; i++) {
+          // The first elements are in a page that was overwritten, the last in one that is gone.
+          const { status, json, text } = await predict(host(), [i % 2 === 0 ? ROWS - 1 - i : i]);
+          assert.ok(status >= 500 || json().prediction?.[0] === 10, text);
+        }
+        await until(
+          async () => (await predict(host(), [ROWS - 1])).json().prediction?.[0] === 10,
+          'the model itself',
+          BACKGROUND_MS,
+        );
+        assert.equal((await call(host(), '/health')).status, 200);
+      });
+    });
+  }
 
   for (const [what, write] of [
     ['cut short', (file: string) => truncateSync(file, 4096)],

@@ -66,6 +66,16 @@ test('a local file with other files beside it is inspected for its weights, in a
   assert.deepEqual((await fetchModel(store)).external, ['parts/w']);
 });
 
+test('a model with nothing but its compiled form beside it is not inspected', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'store-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const uri = writeModel(folder, 'iris', identity());
+  mkdirSync(join(uri, '.model.onnx.compiled'));
+  const store = localStore(uri);
+  t.after(store.close);
+  assert.equal((await fetchModel(store)).mappableBytes, undefined);
+});
+
 test('a link to weights may lead only to the folder to which the model itself is linked', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'));
   t.after(() => rmSync(folder, { recursive: true }));

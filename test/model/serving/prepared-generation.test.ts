@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { engineBytes, packedEngineBytes } from '../../../functions/engine/capacity.ts';
+import type { CompiledModels, OriginalModel } from '../../../functions/model/compiled/compiled-models.ts';
 import { createStore } from '../../../functions/model/fetch/store.ts';
 import { stampOf } from '../../../functions/model/folder/layout.ts';
 import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
@@ -84,6 +85,49 @@ async function setUp(
     },
   };
 }
+
+/** What is looked for among compiled models, which there are none of. */
+function recordCompiled(): { compiledModels: CompiledModels; asked: OriginalModel[] } {
+  const asked: OriginalModel[] = [];
+  return { compiledModels: { open: async (model) => void asked.push(model), close() {} }, asked };
+}
+
+test('a fetched model is looked for among compiled ones by its generation and checksums, with its weights', async (t) => {
+  const rig = await setUp(t);
+  const { model, data } = externalWeights();
+  const { compiledModels, asked } = recordCompiled();
+  Object.assign(rig.options.engine, { compiledModels });
+  rig.storage.put('models', 'm/model.onnx.data', data, OLD);
+  for (let i = 0; i < 2; i++) {
+    rig.storage.put('models', 'm/model.onnx', model, OLD);
+    await rig.prepare();
+  }
+  const [first, second] = asked;
+  assert.deepEqual(
+    first!.paths.map((path) => posix.basename(path)),
+    ['model.onnx', 'model.onnx.data'],
+  );
+  assert.equal(first!.bytes, model.length + data.length);
+  assert.match(
+    first!.fetched!,
+    /^gs:\/\/models\/m\nmodel\.onnx \S+ \d+ \d+ [0-9a-f]{32}\nmodel\.onnx\.data \S+ \d+ \d+ [0-9a-f]{32}$/,
+  );
+  assert.notEqual(second!.fetched, first!.fetched, 'it was uploaded again');
+});
+
+test('a local model is looked for by its own file, and not at all if its weights are mapped', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'prepared-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const rig = await setUp(t, { uri: writeModel(folder, 'm', addConstant(1)) });
+  const { compiledModels, asked } = recordCompiled();
+  Object.assign(rig.options.engine, { compiledModels, weights: 'mapped' });
+  await rig.prepare();
+  assert.equal(asked.length, 0);
+  Object.assign(rig.options.engine, { weights: 'packed' });
+  await rig.prepare();
+  assert.deepEqual(asked[0]!.paths, [join(folder, 'm', 'model.onnx')]);
+  assert.equal(asked[0]!.fetched, undefined);
+});
 
 test('a single object is listed once: its generation is pinned', async (t) => {
   const { storage, prepare, listings } = await setUp(t);

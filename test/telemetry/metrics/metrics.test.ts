@@ -77,6 +77,7 @@ test('closed lists of labels are there from 0 on', async (t) => {
     ['run_timeout', 0],
     ['load_failed', 0],
     ['memory', 0],
+    ['compiled', 0],
   ]);
   assert.deepEqual(labels('model_refreshes_total'), [
     ['swapped', 0],
