@@ -2,14 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NATIVE } from '../../functions/routes/openapi/native.ts';
 import { OPEN_INFERENCE } from '../../functions/routes/openapi/open-inference.ts';
+import { OPENAI } from '../../functions/routes/openapi/openai.ts';
 import { TENSORFLOW_SERVING } from '../../functions/routes/openapi/tensorflow-serving.ts';
+import { TEXT_EMBEDDINGS } from '../../functions/routes/openapi/text-embeddings.ts';
 import { createPageRoutes } from '../../functions/routes/pages/page.ts';
 import type { Finding } from './yaml.ts';
 
 export const DOCKERFILE = 'Dockerfile.ml';
 /** The server's routes, as method and path: `POST /models/{name}/predict`. */
 export const ROUTES: readonly string[] = [
-  ...Object.keys({ ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING }),
+  ...Object.keys({ ...NATIVE, ...OPEN_INFERENCE, ...TENSORFLOW_SERVING, ...TEXT_EMBEDDINGS, ...OPENAI }),
   ...createPageRoutes().map(({ method, path }) => `${method} ${path}`),
 ];
 /** Routes that are served on the admin port alone, if there is one. */
