@@ -14,6 +14,7 @@ const NICE = 10;
 
 async function load(order: PictureOrder): Promise<LoadedProgram> {
   await loadLibrary();
+  setPriority(NICE);
   return {
     loaded: {},
     run: async ([file]) => {
@@ -48,5 +49,4 @@ const results = (dims: readonly number[], pixels: Uint8Array, error: string): Sl
   { slot: 1, dtype: 'string', dims: [1], data: [error] },
 ];
 
-setPriority(NICE);
 await serveFrames((order) => load(order as PictureOrder));
