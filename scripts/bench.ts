@@ -24,11 +24,14 @@ import { iris } from './bench/workloads/iris.ts';
 import { irisAlone } from './bench/workloads/iris-alone.ts';
 import { memory } from './bench/workloads/memory.ts';
 import { mlp } from './bench/workloads/mlp.ts';
+import { pictures } from './bench/workloads/pictures.ts';
 import { redis } from './bench/workloads/redis.ts';
 import { repository } from './bench/workloads/repository.ts';
 import { shutdown } from './bench/workloads/shutdown.ts';
 import { start } from './bench/workloads/start.ts';
 import { swaps } from './bench/workloads/swaps.ts';
+import { text } from './bench/workloads/text.ts';
+import { textStart } from './bench/workloads/text-start.ts';
 import { weights } from './bench/workloads/weights.ts';
 import { readCommandLine, refuseUsage } from './command-line.ts';
 import { SERVER_FLAGS } from './node-flags.ts';
@@ -50,6 +53,9 @@ const WORKLOADS: readonly Workload[] = [
   redis,
   swaps,
   repository,
+  text,
+  textStart,
+  pictures,
   image,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');

@@ -1,10 +1,10 @@
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { transformSync } from 'esbuild';
+import { copyFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildSync } from 'esbuild';
 import { requestBytes } from '../../functions/cli/loadtest/http/request.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
-const BASELINES = ['framework', 'plain-http', 'constant'] as const;
+const BASELINES = ['framework', 'plain-http', 'constant', 'plain-text', 'plain-picture'] as const;
 
 export type BaselineFile = (typeof BASELINES)[number];
 
@@ -13,6 +13,12 @@ export interface ModelInput {
   readonly folder: string;
   /** The file of the request's body. */
   readonly body: string;
+  /** Whether each line of the file is the body of a request. */
+  readonly lines?: boolean;
+  /** Default: `/predict`. */
+  readonly path?: string;
+  /** The media type of the body. Default: JSON. */
+  readonly type?: string;
   readonly request: Buffer;
 }
 
@@ -57,10 +63,16 @@ export async function makeInputs(temp: string): Promise<BenchInputs> {
   symlinkSync(join(REPOSITORY, 'node_modules'), join(temp, 'node_modules'));
   const baselines = {} as Record<BaselineFile, string>;
   for (const name of BASELINES) {
-    const source = readFileSync(join(import.meta.dirname, `baselines/${name}.ts`), 'utf8');
     baselines[name] = join(temp, 'baselines', `${name}.mjs`);
-    mkdirSync(dirname(baselines[name]), { recursive: true });
-    writeFileSync(baselines[name], transformSync(source, { loader: 'ts', target: 'esnext' }).code);
+    buildSync({
+      entryPoints: [join(import.meta.dirname, `baselines/${name}.ts`)],
+      outfile: baselines[name],
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      target: 'esnext',
+    });
   }
   const ownNode = join(temp, 'node');
   copyFileSync(process.execPath, ownNode);

@@ -2,9 +2,11 @@
  * The load generator, a process of its own that prints one line of JSON and exits:
  *
  *   node scripts/bench/load.ts --port 8080 --path /predict --body row.json --connections 32 --seconds 5
+ *   node scripts/bench/load.ts --port 8080 --path /embed --lines bodies.ndjson --connections 32 --seconds 5
  *   node scripts/bench/load.ts --port 8080 --path /health --probe 50 --seconds 5
  *
- * The first form is a closed loop: each connection writes its next request when the response to the last has arrived. As it shares
+ * The first two forms are a closed loop: each connection writes its next request when the response to the last has arrived; with
+ * `--lines`, each request has the next line of the file as its body, and the first line follows the last. As it shares
  * the machine with the server that it measures, it uses raw sockets, one write for each request, and a histogram.
  */
 import { readFileSync } from 'node:fs';
@@ -33,7 +35,8 @@ export interface LoadResult {
 
 interface LoadOptions {
   readonly port: number;
-  readonly request: Buffer;
+  /** One, or several that are sent in turn. */
+  readonly request: Buffer | readonly Buffer[];
   readonly connections: number;
   /** The measured time; the longest, if `requests` is given. */
   readonly seconds: number;
@@ -46,7 +49,9 @@ const RECONNECT_MS = 10;
 
 /** Loads a server in a closed loop for a bounded time. */
 export function load(options: LoadOptions): Promise<LoadResult> {
-  const { port, request, connections, requests } = options;
+  const { port, connections, requests } = options;
+  const bodies = [options.request].flat() as readonly Buffer[];
+  let turn = 0;
   const histogram = createHistogram();
   const statuses = new Map<number, number>();
   const open = new Set<Connection>();
@@ -95,7 +100,7 @@ export function load(options: LoadOptions): Promise<LoadResult> {
         issued += 1;
         sentAt = now;
         waiting = true;
-        connection.send(request);
+        connection.send(bodies[turn++ % bodies.length]!);
       }
       const connection = connect(
         { port },
@@ -138,6 +143,8 @@ if (import.meta.main) {
       port: { type: 'string' },
       path: { type: 'string', default: '/predict' },
       body: { type: 'string' },
+      lines: { type: 'string' },
+      type: { type: 'string', default: 'application/json' },
       connections: { type: 'string', default: '32' },
       seconds: { type: 'string', default: '5' },
       warmup: { type: 'string', default: '0' },
@@ -146,8 +153,12 @@ if (import.meta.main) {
     },
   });
   const [port, seconds] = [Number(values.port), Number(values.seconds)];
-  const body = values.body === undefined ? '' : readFileSync(values.body);
-  const request = requestBytes(values.body === undefined ? 'GET' : 'POST', values.path, body);
+  const bodies =
+    values.lines === undefined
+      ? [values.body === undefined ? '' : readFileSync(values.body)]
+      : readFileSync(values.lines, 'utf8').trimEnd().split('\n');
+  const method = bodies[0] === '' ? 'GET' : 'POST';
+  const request = bodies.map((body) => requestBytes(method, values.path, body, [`Content-Type: ${values.type}`]));
   const result =
     values.probe === undefined
       ? await load({
@@ -158,6 +169,6 @@ if (import.meta.main) {
           warmupSeconds: Number(values.warmup),
           requests: Number(values.requests),
         })
-      : await probe({ port, request, seconds, perSecond: Number(values.probe) });
+      : await probe({ port, request: request[0]!, seconds, perSecond: Number(values.probe) });
   process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
 }

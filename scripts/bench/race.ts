@@ -54,7 +54,9 @@ function serverRacer(server: Contestant, model: ModelInput, shape: LoadShape): R
     const [load, health] = await Promise.all([
       runClient<LoadResult>('load', {
         port,
-        body: model.body,
+        ...(model.lines === true ? { lines: model.body } : { body: model.body }),
+        ...(model.path !== undefined && { path: model.path }),
+        ...(model.type !== undefined && { type: model.type }),
         connections: shape.connections,
         seconds: shape.seconds,
         warmup: LEAD_IN_SECONDS,
