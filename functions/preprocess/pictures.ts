@@ -57,7 +57,9 @@ export async function createPicturePreprocessor(
       return outcomes.map((outcome) => rowOf(outcome, runTimeoutMs));
     },
     sample: async () => undefined,
+    refuse: batcher.refuse,
     depth: batcher.depth,
+    processes: pool,
     close: pool.close,
   };
 }

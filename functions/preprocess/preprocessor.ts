@@ -1,6 +1,7 @@
 import type { Feeds } from '../engine/batch-rows.ts';
-import type { AdmissionOptions, RequestTerms } from '../engine/batcher.ts';
+import type { AdmissionOptions, Batcher, RequestTerms } from '../engine/batcher.ts';
 import type { Capacity } from '../engine/capacity.ts';
+import type { Pool } from '../engine/pool.ts';
 import type { PoolOptions } from '../engine/supervisor.ts';
 import type { ServingError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor/tensor.ts';
@@ -63,8 +64,12 @@ export interface Preprocessor {
     terms: RequestTerms,
     options?: AdmissionOptions & PreprocessOptions,
   ): Promise<readonly TokenizedText[]>;
+  /** Decides whether a request could be queued now, before its body is read: see `Batcher.refuse`. */
+  refuse: Batcher['refuse'];
   /** Rows that wait to be prepared. */
   depth(): number;
+  /** The processes that prepare. */
+  readonly processes: Pick<Pool, 'engines' | 'fault' | 'recycle'>;
   /** Ends its processes. Settles when they have exited. */
   close(): Promise<void>;
 }

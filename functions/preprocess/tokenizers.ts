@@ -7,7 +7,7 @@ import { RunError } from '../engine/process/engine-process.ts';
 import { spawnProgram } from '../engine/process/spawn.ts';
 import { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { PreprocessorOptions } from './preprocessor.ts';
+import type { Preprocessor, PreprocessorOptions } from './preprocessor.ts';
 import type { LoadedTokenizer } from './process/text-frames.ts';
 
 const source = import.meta.url.endsWith('.ts');
@@ -28,15 +28,13 @@ export type TokenizerRow =
   | { readonly error: ServingError };
 
 /** Processes that tokenize the texts of one model, and their queue. */
-export interface Tokenizers extends LoadedTokenizer {
+export interface Tokenizers extends LoadedTokenizer, Pick<Preprocessor, 'refuse' | 'depth' | 'processes'> {
   /**
    * @param feeds requests of `text-frames.ts`
    * @returns for each row, in their order, its result
    * @throws ServingError as `Batcher.predict` does; `NOT_READY` if the processes keep ending
    */
   run(feeds: Feeds, terms: RequestTerms, options?: AdmissionOptions): Promise<TokenizerRow[]>;
-  /** Rows that wait. */
-  depth(): number;
   close(): Promise<void>;
 }
 
@@ -82,7 +80,9 @@ export async function openTokenizers(preparation: TextPreparation, options: Prep
         return Array.from({ length: rows }, (_, row) => ({ outputs, at: first + row }));
       });
     },
+    refuse: batcher.refuse,
     depth: batcher.depth,
+    processes: pool,
     close: pool.close,
   };
 }

@@ -238,6 +238,16 @@ test('a run has no more tokens than it may have', async (t) => {
   assert.ok(sizes.length > 0 && Math.max(...sizes) <= 4, sizes.join(', '));
 });
 
+test('a request is refused before its body is read while the queue of texts is full', async (t) => {
+  const generation = await loadText(t, CLASSIFIER, { engine: { maxQueueSize: 2 } });
+  const terms = { cancelled: false };
+  assert.equal(generation.refuse(terms), undefined);
+  const working = predictTexts(generation, ['tea', 'coffee']);
+  assert.equal(generation.refuse(terms)?.code, 'OVERLOADED');
+  assert.equal((await working).length, 2);
+  assert.equal(generation.refuse(terms), undefined);
+});
+
 test('a request that is cancelled is not tokenized', async () => {
   const generation = await shared;
   const feeds = { tensors: [stringTensor(['tea'])], rows: 1 };

@@ -161,6 +161,8 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
   });
   const explain = createExplainFailure(signature);
   const usage = createUsageCount();
+  const faults = (): PoolFault[] =>
+    [pool.fault(), preprocessor?.processes.fault()].filter((fault) => fault !== undefined);
   async function close(): Promise<void> {
     await Promise.all([pool.close(), preprocessor?.close()]);
   }
@@ -182,7 +184,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
       return rows;
     },
     labelled: patched,
-    refuse: batcher.refuse,
+    refuse: (terms) => batcher.refuse(terms) ?? preprocessor?.refuse(terms),
     predict(feeds, terms, admission) {
       const fault = pool.fault();
       if (fault === undefined) {
@@ -199,8 +201,8 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     queueDepth: () => batcher.depth() + (preprocessor?.depth() ?? 0),
     engines: pool.engines,
     recycleEngine: pool.recycle,
-    fault: () => pool.fault()?.reason,
-    stale: () => pool.fault()?.code === 'FILE_CHANGED',
+    fault: () => faults()[0]?.reason,
+    stale: () => faults().some(({ code }) => code === 'FILE_CHANGED'),
     hold: usage.hold,
     release: usage.release,
     idle: usage.idle,
