@@ -6,6 +6,7 @@ import { RunError } from '../engine/process/engine-process.ts';
 import { spawnProgram } from '../engine/process/spawn.ts';
 import { ServingError } from '../errors.ts';
 import type { TensorSpec } from '../tensor/tensor.ts';
+import { createPictureTurns, inTurns } from './picture-turns.ts';
 import type { PreparedRow, Preprocessor, PreprocessorOptions } from './preprocessor.ts';
 import { type PictureOrder, planPictures } from './process/picture-order.ts';
 
@@ -24,10 +25,10 @@ const RUN_TIMEOUT_MS = 20_000;
  */
 export async function createPicturePreprocessor(
   { settings, background }: PicturePreparation,
-  { capacity, maxQueueSize, onRestart }: PreprocessorOptions,
+  { capacity, processes, pictureTurns, maxQueueSize, onRestart }: PreprocessorOptions,
   runTimeoutMs = RUN_TIMEOUT_MS,
 ): Promise<Preprocessor> {
-  const { processes, limits, resizeBytes } = planPictures(capacity);
+  const { limits, resizeBytes } = planPictures(capacity);
   const order: PictureOrder = { geometry: settings.geometry, background, limits, resizeBytes };
   const pool = createPool({
     size: processes,
@@ -43,7 +44,8 @@ export async function createPicturePreprocessor(
     throw error;
   }
   pool.grow([]);
-  const batcher = createBatcher(runnerOf(pool), {
+  const runner = inTurns(runnerOf(pool), pictureTurns ?? createPictureTurns(processes));
+  const batcher = createBatcher(runner, {
     join: true,
     maxBatchSize: 1,
     delayMs: 0,
@@ -60,7 +62,10 @@ export async function createPicturePreprocessor(
     refuse: batcher.refuse,
     depth: batcher.depth,
     processes: pool,
-    close: pool.close,
+    close() {
+      runner.leave();
+      return pool.close();
+    },
   };
 }
 

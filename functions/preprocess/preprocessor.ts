@@ -5,6 +5,7 @@ import type { Pool } from '../engine/pool.ts';
 import type { PoolOptions } from '../engine/supervisor.ts';
 import type { ServingError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor/tensor.ts';
+import type { PictureTurns } from './picture-turns.ts';
 import type { TokenizedText } from './process/text-frames.ts';
 
 export type { TokenizedText };
@@ -77,6 +78,10 @@ export interface Preprocessor {
 /** What bounds the processes of a preprocessor and its queue. */
 export interface PreprocessorOptions extends Pick<PoolOptions, 'onRestart'> {
   readonly capacity: Capacity;
+  /** How many processes there are: see `planProcesses`. */
+  readonly processes: number;
+  /** What all models that decode pictures share. Default: this one decodes as many as it has processes. */
+  readonly pictureTurns?: PictureTurns | undefined;
   /** The most rows that may wait to be prepared. */
   readonly maxQueueSize: number;
 }

@@ -12,8 +12,6 @@ import type { LoadedTokenizer } from './process/text-frames.ts';
 
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './process/text-worker.ts' : './text.js', import.meta.url));
-/** From so many CPUs on, there are two processes. One makes half a million tokens a second, and takes a CPU for it. */
-const CPUS_OF_TWO = 8;
 /** Rows of one call. Their results are padded to the longest of them. */
 const MOST_ROWS = 64;
 /** Bytes of texts in one call of several rows, so that a long text delays few others. */
@@ -43,9 +41,9 @@ export interface Tokenizers extends LoadedTokenizer, Pick<Preprocessor, 'refuse'
  * @throws ServingError `MODEL_FAILED` that names the file
  */
 export async function openTokenizers(preparation: TextPreparation, options: PreprocessorOptions): Promise<Tokenizers> {
-  const { capacity, maxQueueSize, onRestart } = options;
+  const { processes, maxQueueSize, onRestart } = options;
   const pool = createPool({
-    size: capacity.cpus >= CPUS_OF_TWO ? 2 : 1,
+    size: processes,
     order: preparation,
     spawn: () => spawnProgram(ENTRY),
     runTimeoutMs: RUN_MS,

@@ -29,6 +29,8 @@ import { type WarmUpRow, warmUp } from './warm-up.ts';
 const TRIAL_MS = 10_000;
 /** The most classes that are named in a line of the log. */
 const NAMED_CLASSES = 10;
+/** What a process that tokenizes takes at work, of its memory when it has loaded. Measured: 1.0 to 1.25. */
+const WORK_FACTOR = 1.25;
 const nothing = (): void => {};
 
 /**
@@ -68,9 +70,12 @@ export async function loadGeneration(
     };
     const sample = known.length === 0 ? await preprocessor?.sample() : undefined;
     const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, engine, sample), most, lost);
-    const { pid } = pool.engines()[0]!;
-    const { mappedBytes } = weights;
-    pool.grow(runs, countEngines({ privateBytes: pid === undefined ? undefined : privateBytes(pid), mappedBytes }));
+    const first = {
+      privateBytes: bytesOf(pool),
+      mappedBytes: weights.mappedBytes,
+      preparingBytes: preparingBytes(files, preprocessor),
+    };
+    pool.grow(runs, countEngines(first));
     const loaded = { files, pool, preprocessor, signature, patched, external, batching, warmUp: runs, outputFactor };
     return createGeneration(loaded, options, telemetry);
   } catch (cause) {
@@ -125,15 +130,36 @@ function openPool(files: ModelFiles, options: EngineOptions, { logger, metrics }
   return { pool, start, lost };
 }
 
+/** The memory of the first process of a pool; undefined if it cannot be measured. */
+function bytesOf({ engines }: Pick<Pool, 'engines'>): number | undefined {
+  const { pid } = engines()[0]!;
+  return pid === undefined ? undefined : privateBytes(pid);
+}
+
+/**
+ * What all processes that tokenize take, by the first of them, which has its vocabulary. Those that decode pictures do not have their
+ * size before they work.
+ */
+function preparingBytes({ preparation }: ModelFiles, preprocessor: Preprocessor | undefined): number | undefined {
+  const first = preparation?.kind === 'text' ? bytesOf(preprocessor!.processes) : undefined;
+  return first === undefined ? undefined : Math.ceil(WORK_FACTOR * first) * preprocessor!.processes.engines().length;
+}
+
 /** Starts the processes that prepare the model's inputs; undefined if callers send tensors. */
 function openPreparation({ preparation, name }: ModelFiles, options: EngineOptions, { logger, metrics }: Telemetry) {
   if (preparation === undefined) return undefined;
-  const { capacity, maxQueueSize } = options;
+  const { capacity, preparingProcesses = 1, pictureTurns, maxQueueSize } = options;
   return openPreprocessor(preparation, {
     capacity,
+    processes: preparingProcesses,
+    pictureTurns,
     maxQueueSize,
     onRestart(reason, detail) {
-      metrics.engineRestarted(reason);
+      metrics.preparingRestarted(reason);
+      if (reason === 'memory') {
+        logger.warning(`a process that prepares inputs was replaced: ${detail}`, { model: name, reason });
+        return;
+      }
       logger.error(`a process that prepares inputs was lost, and is replaced: ${detail}`, { model: name, reason });
     },
   });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { engineBytes } from '../../../functions/engine/capacity.ts';
 import { ServingError } from '../../../functions/errors.ts';
 import { MemoryBudget } from '../../../functions/model/memory-budget.ts';
 import type { Generation } from '../../../functions/model/serving/generation.ts';
@@ -16,16 +17,17 @@ import { predictTexts, type RowOutputs } from '../../helpers/text-models.ts';
 import { until } from '../../helpers/until.ts';
 import { REFS } from '../../text/refs.ts';
 
+const MIB = 2 ** 20;
 const MODEL = 'text-classifier';
 
 /** A copy of a reference model in a folder, as a server manages it. */
-function setUp(t: TestContext) {
-  const uri = mkdtempSync(join(tmpdir(), 'changed-tokenizer-'));
+function setUp(t: TestContext, budget = new MemoryBudget(undefined)) {
+  const uri = mkdtempSync(join(tmpdir(), 'prepared-inputs-'));
   cpSync(join(REFS, 'models', MODEL), uri, { recursive: true });
   const store = localStore(uri);
   const model = createModel(MODEL, {
     store,
-    budget: new MemoryBudget(undefined),
+    budget,
     engine: engineOptions(),
     telemetry: recordTelemetry(),
     modelCount: () => 1,
@@ -72,4 +74,24 @@ test('a tokenizer that changes while the model loads is read again', async (t) =
   await until(() => model.status().phase !== 'listing', 'the files to be listed');
   overwrite();
   assert.deepEqual(await logitsOf(await loading, THIS), before);
+});
+
+test('memory of the budget is reserved for the processes that prepare inputs, and returned', async (t) => {
+  const budget = new MemoryBudget(1000 * MIB, true);
+  const { model } = setUp(t, budget);
+  await model.whenLive();
+  const engine = engineBytes(statSync(join(REFS, 'models', MODEL, 'model.onnx')).size);
+  // Measured: 31 MiB.
+  assert.ok(model.reservedBytes() >= engine + 30 * MIB, `${model.reservedBytes() / MIB} MiB are reserved`);
+  assert.equal(budget.used(), model.reservedBytes());
+  await model.unload();
+  assert.equal(budget.used(), 0);
+});
+
+test('a budget that has no room for the processes that prepare inputs refuses the model', async (t) => {
+  const { model } = setUp(t, new MemoryBudget(80 * MIB, true));
+  await assert.rejects(model.whenLive(), {
+    code: 'NOT_READY',
+    detail: /needs about 1\d\d MiB of memory, and MODEL_MEMORY_BUDGET leaves 80 MiB/,
+  });
 });
