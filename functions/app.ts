@@ -5,7 +5,7 @@ import { isOpened } from './access/open-routes.ts';
 import { type Config, mayCompile } from './config/settings.ts';
 import { measureCapacity } from './engine/capacity.ts';
 import { createCgroupReader } from './engine/memory/cgroup-memory.ts';
-import { createMemoryWatch, type MemoryWatch, type WatchedEngine } from './engine/memory/memory-watch.ts';
+import { createMemoryWatch, type MemoryWatch } from './engine/memory/memory-watch.ts';
 import type { EngineView } from './engine/pool.ts';
 import { type CallerRules, createAuthorization } from './http/authorization.ts';
 import { createRefusalPace } from './http/connection/refusal-pace.ts';
@@ -17,6 +17,8 @@ import { createRefresher } from './model/repository/refresher.ts';
 import { createRepository, type Repository } from './model/repository/repository.ts';
 import { defaultBatchTokens, type Generation } from './model/serving/generation.ts';
 import type { Model } from './model/serving/model.ts';
+import { createPictureTurns } from './preprocess/picture-turns.ts';
+import { planPictures } from './preprocess/process/picture-order.ts';
 import { type BodyReader, createBodyReader } from './routes/body-reader.ts';
 import { createBatchPredictRoutes } from './routes/native/batch-predict.ts';
 import { createPredictRoutes } from './routes/native/predict.ts';
@@ -79,6 +81,7 @@ export function createApp(config: Config, logger: Logger): App {
     engine: {
       capacity,
       processes: config.INFERENCE_PROCESSES,
+      pictureTurns: createPictureTurns(planPictures(capacity).processes),
       intraOpThreads: config.INTRA_OP_THREADS,
       executionProviders: config.EXECUTION_PROVIDERS,
       // Other providers have memory of their own, to which they copy the weights.
@@ -252,15 +255,10 @@ function observe(metrics: Metrics, repository: Repository, logger: Logger): void
   });
 }
 
-/** Watches the memory of the engine processes of all loaded models. */
+/** Watches the memory of the processes of all loaded models. */
 function watchMemory(repository: Repository, logger: Logger): MemoryWatch {
-  const watched = (live: Generation | undefined): WatchedEngine[] =>
-    enginesOf(live).map((engine) => ({
-      ...engine,
-      recycle: (detail, startsFirst) => live!.recycleEngine(engine.slot, detail, startsFirst),
-    }));
   return createMemoryWatch({
-    engines: () => repository.known().flatMap((one) => watched(one.live())),
+    engines: () => repository.known().flatMap((one) => one.live()?.watched() ?? []),
     readCgroup: createCgroupReader(),
     onFailure: (model, error) =>
       logger.warning('an engine process that has grown was not replaced: its replacement did not load', {

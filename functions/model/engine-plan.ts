@@ -44,6 +44,8 @@ export interface FirstEngine {
   readonly mappedBytes: number;
   /** Whether they are those of a compiled model. Default: they are not. */
   readonly isCompiled?: boolean;
+  /** What the processes that prepare its inputs take; undefined: as estimated. */
+  readonly preparingBytes?: number | undefined;
 }
 
 /** The memory that a model needs. */
@@ -55,6 +57,8 @@ interface ModelSize {
   readonly fileBytes: number;
   /** The bytes of the model's file that engines can map; undefined if that is not known before it is loaded. */
   readonly mappableBytes?: number | undefined;
+  /** The bytes of the processes that prepare its inputs. Default: there are none. */
+  readonly preparingBytes?: number | undefined;
 }
 
 /** The engine processes of one model, and the memory that is reserved for them. */
@@ -71,8 +75,10 @@ export class EnginePlan {
   #each: number;
   #isMoreThanEstimate = false;
   #engines = 1;
-  /** Bytes that all engines share. */
-  #shared: number;
+  /** Bytes of files that all engines share. */
+  #files: number;
+  /** Bytes of the processes that prepare inputs. */
+  #preparing: number;
   readonly #budget: MemoryBudget;
   readonly #reservation: Reservation;
 
@@ -84,14 +90,14 @@ export class EnginePlan {
    */
   static async reserve(options: EnginePlanOptions, size: ModelSize, background: boolean): Promise<EnginePlan> {
     const { budget, usedSeconds } = options;
-    const { name, bytes, fileBytes } = size;
+    const { name, bytes, fileBytes, preparingBytes = 0 } = size;
     const each = firstEngineBytes(size);
     const described = `${name} (${bytes} bytes)`;
     if (!background) {
       const least = minimumBytes(options, size);
       return new EnginePlan(options, size, await budget.reserve(least, `the model ${described}`, usedSeconds));
     }
-    const reservation = await budget.reserveForUpdate(fileBytes + each, usedSeconds);
+    const reservation = await budget.reserveForUpdate(fileBytes + preparingBytes + each, usedSeconds);
     if (reservation !== undefined) return new EnginePlan(options, size, reservation);
     const message = `there is no room for a new version of ${described} beside the one that serves: raise the memory limit, or mount the bucket`;
     throw new ServingError('MODEL_FAILED', message);
@@ -99,44 +105,51 @@ export class EnginePlan {
 
   private constructor(options: EnginePlanOptions, size: ModelSize, reservation: Reservation) {
     const { budget, engine, keepsSpareMemory } = options;
-    const { bytes, fileBytes } = size;
+    const { bytes, fileBytes, preparingBytes = 0 } = size;
     this.weights = chooseWeights(options, size);
     this.#capacity = engine.capacity;
     this.#processes = engine.processes;
     this.#each = firstEngineBytes(size);
-    this.#shared = fileBytes;
-    this.isShort = reservation.bytes < fileBytes + this.#each;
-    this.#spare = keepsSpareMemory() ? fileBytes + engineBytes(bytes) : 0;
+    this.#files = fileBytes;
+    this.#preparing = preparingBytes;
+    this.isShort = reservation.bytes < this.#shared() + this.#each;
+    this.#spare = keepsSpareMemory() ? this.#shared() + engineBytes(bytes) : 0;
     const most = budget.limit === undefined ? Number.POSITIVE_INFINITY : budget.limit - this.#spare;
     this.wanted = engine.processes ?? Math.max(1, Math.min(countByCpu(options), enginesIn(most, size, this.weights)));
     this.#budget = budget;
     this.#reservation = reservation;
   }
 
+  /** Bytes beside those of engines. */
+  #shared(): number {
+    return this.#files + this.#preparing;
+  }
+
   /**
    * Replaces the estimate for further engines by the memory of the first, if it maps the model's file, or if it takes more: then
-   * engines leave room for request bodies too.
+   * engines leave room for request bodies too. The estimate for processes that prepare inputs is replaced if they were measured.
    */
-  measure({ privateBytes, mappedBytes, isCompiled = false }: FirstEngine): void {
+  measure({ privateBytes, mappedBytes, isCompiled = false, preparingBytes }: FirstEngine): void {
+    if (preparingBytes !== undefined) this.#preparing = preparingBytes;
     if (privateBytes === undefined) return;
     const isMapped = mappedBytes >= LEAST_MEASURED_BYTES;
     const measured = isMapped ? furtherEngineBytes(privateBytes) : privateBytes;
     this.#isMoreThanEstimate = measured > this.#each;
     if (isMapped || this.#isMoreThanEstimate) this.#each = measured;
     // Packed weights are a copy, after which the pages of the file are free again.
-    if (isMapped && (isCompiled || this.weights === 'mapped')) this.#shared = Math.max(this.#shared, mappedBytes);
+    if (isMapped && (isCompiled || this.weights === 'mapped')) this.#files = Math.max(this.#files, mappedBytes);
   }
 
   /** Reserves memory for as many of the wanted engines as fit. @returns how many, at least 1. */
   reserveEngines(): number {
     const { limit } = this.#budget;
     const bodies = this.#isMoreThanEstimate ? this.#bodyBytes() : 0;
-    const free = this.#budget.free() + this.#reservation.bytes - this.#shared - bodies;
-    const most = limit === undefined ? free : Math.min(free, limit - this.#spare - this.#shared);
+    const free = this.#budget.free() + this.#reservation.bytes - this.#shared() - bodies;
+    const most = limit === undefined ? free : Math.min(free, limit - this.#spare - this.#shared());
     // A number that the operator has set takes the spare memory, too.
     const fitting = Math.floor((this.#processes === undefined ? most : free) / this.#each);
     this.#engines = Math.max(1, Math.min(this.wanted, fitting));
-    this.#reservation.resize(this.#shared + this.#engines * this.#each);
+    this.#reservation.resize(this.#shared() + this.#engines * this.#each);
     return this.#engines;
   }
 
@@ -177,10 +190,12 @@ function firstEngineBytes({ bytes, mappableBytes = 0 }: ModelSize): number {
 }
 
 /** How many engines fit into a number of bytes if all that may be mapped is. */
-function enginesIn(most: number, { bytes, fileBytes, mappableBytes = bytes }: ModelSize, use: WeightUse): number {
+function enginesIn(most: number, size: ModelSize, use: WeightUse): number {
+  const { bytes, fileBytes, mappableBytes = bytes, preparingBytes = 0 } = size;
   const copied = bytes - mappableBytes;
-  if (use === 'packed') return Math.floor((most - fileBytes) / packedEngineBytes(mappableBytes, copied));
-  return Math.floor((most - Math.max(fileBytes, bytes)) / engineBytes(copied));
+  const left = most - preparingBytes;
+  if (use === 'packed') return Math.floor((left - fileBytes) / packedEngineBytes(mappableBytes, copied));
+  return Math.floor((left - Math.max(fileBytes, bytes)) / engineBytes(copied));
 }
 
 function chooseWeights(options: EnginePlanOptions, size: ModelSize): WeightUse {
@@ -200,8 +215,8 @@ function chooseWeights(options: EnginePlanOptions, size: ModelSize): WeightUse {
  */
 function minimumBytes(options: EnginePlanOptions, size: ModelSize): number {
   const { budget, engine } = options;
-  const { bytes, fileBytes, mappableBytes = bytes } = size;
-  const estimate = fileBytes + firstEngineBytes(size);
+  const { bytes, fileBytes, mappableBytes = bytes, preparingBytes = 0 } = size;
+  const estimate = fileBytes + preparingBytes + firstEngineBytes(size);
   if (budget.strict || budget.limit === undefined || engine.capacity.memoryBytes === undefined) return estimate;
   if (budget.used() > 0) return estimate;
   const isMapped = chooseWeights(options, size) === 'mapped';
@@ -214,11 +229,18 @@ function minimumBytes(options: EnginePlanOptions, size: ModelSize): number {
 /**
  * Checks a model against the operator's budget, for files whose size is known only when they are uncompressed.
  * @param bytes of the model and its weights
+ * @param preparingBytes of the processes that prepare its inputs
  * @throws ServingError `MODEL_FAILED` if the operator's budget is too small for one engine.
  */
-export function checkFitsBudget({ limit, strict }: MemoryBudget, name: string, bytes: number): void {
-  if (!strict || limit === undefined || engineBytes(bytes) <= limit) return;
-  const need = Math.ceil(engineBytes(bytes) / 2 ** 20);
+export function checkFitsBudget(
+  { limit, strict }: MemoryBudget,
+  name: string,
+  bytes: number,
+  preparingBytes = 0,
+): void {
+  const needed = engineBytes(bytes) + preparingBytes;
+  if (!strict || limit === undefined || needed <= limit) return;
+  const need = Math.ceil(needed / 2 ** 20);
   const has = Math.floor(limit / 2 ** 20);
   const message = `the model ${name} (${bytes} bytes) needs about ${need} MiB of memory, and MODEL_MEMORY_BUDGET leaves ${has} MiB`;
   throw new ServingError('MODEL_FAILED', message);

@@ -6,6 +6,7 @@ import { RunError } from '../engine/process/engine-process.ts';
 import { spawnProgram } from '../engine/process/spawn.ts';
 import { ServingError } from '../errors.ts';
 import type { TensorSpec } from '../tensor/tensor.ts';
+import { createPictureTurns, inTurns } from './picture-turns.ts';
 import type { PreparedRow, Preprocessor, PreprocessorOptions } from './preprocessor.ts';
 import { type PictureOrder, planPictures } from './process/picture-order.ts';
 
@@ -17,6 +18,9 @@ const IMAGE: TensorSpec = { name: 'image', dtype: 'string', shape: [-1], bytes: 
 /** The most that a picture may take to decode and resize: then its process is killed. 50 million pixels take 2 s. */
 const RUN_TIMEOUT_MS = 20_000;
 
+/** What bounds the processes that decode. */
+type PictureOptions = Omit<PreprocessorOptions, 'runTimeoutMs' | 'engine' | 'manifest'>;
+
 /**
  * Starts the processes that decode pictures. Each picture is a run of its own.
  * @param runTimeoutMs that a picture may take
@@ -24,10 +28,10 @@ const RUN_TIMEOUT_MS = 20_000;
  */
 export async function createPicturePreprocessor(
   { settings, background }: PicturePreparation,
-  { capacity, maxQueueSize, onRestart }: Pick<PreprocessorOptions, 'capacity' | 'maxQueueSize' | 'onRestart'>,
+  { capacity, processes, pictureTurns, maxQueueSize, onRestart }: PictureOptions,
   runTimeoutMs = RUN_TIMEOUT_MS,
 ): Promise<Preprocessor> {
-  const { processes, limits, resizeBytes } = planPictures(capacity);
+  const { limits, resizeBytes } = planPictures(capacity);
   const order: PictureOrder = { geometry: settings.geometry, background, limits, resizeBytes };
   const pool = createPool({
     size: processes,
@@ -43,7 +47,8 @@ export async function createPicturePreprocessor(
     throw error;
   }
   pool.grow([]);
-  const batcher = createBatcher(runnerOf(pool), {
+  const runner = inTurns(runnerOf(pool), pictureTurns ?? createPictureTurns(processes));
+  const batcher = createBatcher(runner, {
     join: true,
     maxBatchSize: 1,
     delayMs: 0,
@@ -57,8 +62,13 @@ export async function createPicturePreprocessor(
       return outcomes.map((outcome) => rowOf(outcome, runTimeoutMs));
     },
     sample: async () => undefined,
+    refuse: batcher.refuse,
     depth: batcher.depth,
-    close: pool.close,
+    processes: pool,
+    close() {
+      runner.leave();
+      return pool.close();
+    },
   };
 }
 

@@ -1,10 +1,11 @@
 import type { Feeds } from '../engine/batch-rows.ts';
-import type { AdmissionOptions, RequestTerms } from '../engine/batcher.ts';
+import type { AdmissionOptions, Batcher, RequestTerms } from '../engine/batcher.ts';
 import type { Capacity } from '../engine/capacity.ts';
-import type { PoolFault } from '../engine/pool.ts';
+import type { Pool } from '../engine/pool.ts';
 import type { PoolOptions } from '../engine/supervisor.ts';
 import type { ServingError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor/tensor.ts';
+import type { PictureTurns } from './picture-turns.ts';
 import type { TokenizedText } from './process/text-frames.ts';
 
 export type { TokenizedText };
@@ -72,10 +73,12 @@ export interface Preprocessor {
     terms: RequestTerms,
     options?: AdmissionOptions & PreprocessOptions,
   ): Promise<readonly TokenizedText[]>;
+  /** Decides whether a request could be queued now, before its body is read: see `Batcher.refuse`. */
+  refuse: Batcher['refuse'];
   /** Rows that wait to be prepared. */
   depth(): number;
-  /** The crash loop of its processes, as `Pool.fault`. */
-  fault?(): PoolFault | undefined;
+  /** The processes that prepare. */
+  readonly processes: Pick<Pool, 'engines' | 'fault' | 'recycle'>;
   /** Ends its processes. Settles when they have exited. */
   close(): Promise<void>;
 }
@@ -83,6 +86,10 @@ export interface Preprocessor {
 /** What bounds the processes of a preprocessor and its queue. */
 export interface PreprocessorOptions extends Pick<PoolOptions, 'onRestart'> {
   readonly capacity: Capacity;
+  /** How many processes there are: see `planProcesses`. */
+  readonly processes: number;
+  /** What all models that decode pictures share. Default: this one decodes as many as it has processes. */
+  readonly pictureTurns?: PictureTurns | undefined;
   /** The most rows that may wait to be prepared. */
   readonly maxQueueSize: number;
   /** The time after which a process that runs code of the model's author is killed. */

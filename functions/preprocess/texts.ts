@@ -125,7 +125,9 @@ export async function createTextPreprocessor(
       );
       return (await tokenizers.run(request, terms, admission)).map(readTokenized);
     },
+    refuse: tokenizers.refuse,
     depth: tokenizers.depth,
+    processes: tokenizers.processes,
     close: tokenizers.close,
   };
 }

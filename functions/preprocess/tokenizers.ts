@@ -7,13 +7,11 @@ import { RunError } from '../engine/process/engine-process.ts';
 import { spawnProgram } from '../engine/process/spawn.ts';
 import { ServingError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { PreprocessorOptions } from './preprocessor.ts';
+import type { Preprocessor, PreprocessorOptions } from './preprocessor.ts';
 import type { LoadedTokenizer } from './process/text-frames.ts';
 
 const source = import.meta.url.endsWith('.ts');
 const ENTRY = fileURLToPath(new URL(source ? './process/text-worker.ts' : './text.js', import.meta.url));
-/** From so many CPUs on, there are two processes. One makes half a million tokens a second, and takes a CPU for it. */
-const CPUS_OF_TWO = 8;
 /** Rows of one call. Their results are padded to the longest of them. */
 const MOST_ROWS = 64;
 /** Bytes of texts in one call of several rows, so that a long text delays few others. */
@@ -28,15 +26,13 @@ export type TokenizerRow =
   | { readonly error: ServingError };
 
 /** Processes that tokenize the texts of one model, and their queue. */
-export interface Tokenizers extends LoadedTokenizer {
+export interface Tokenizers extends LoadedTokenizer, Pick<Preprocessor, 'refuse' | 'depth' | 'processes'> {
   /**
    * @param feeds requests of `text-frames.ts`
    * @returns for each row, in their order, its result
    * @throws ServingError as `Batcher.predict` does; `NOT_READY` if the processes keep ending
    */
   run(feeds: Feeds, terms: RequestTerms, options?: AdmissionOptions): Promise<TokenizerRow[]>;
-  /** Rows that wait. */
-  depth(): number;
   close(): Promise<void>;
 }
 
@@ -45,9 +41,9 @@ export interface Tokenizers extends LoadedTokenizer {
  * @throws ServingError `MODEL_FAILED` that names the file
  */
 export async function openTokenizers(preparation: TextPreparation, options: PreprocessorOptions): Promise<Tokenizers> {
-  const { capacity, maxQueueSize, onRestart } = options;
+  const { processes, maxQueueSize, onRestart } = options;
   const pool = createPool({
-    size: capacity.cpus >= CPUS_OF_TWO ? 2 : 1,
+    size: processes,
     order: preparation,
     spawn: () => spawnProgram(ENTRY),
     runTimeoutMs: RUN_MS,
@@ -82,7 +78,9 @@ export async function openTokenizers(preparation: TextPreparation, options: Prep
         return Array.from({ length: rows }, (_, row) => ({ outputs, at: first + row }));
       });
     },
+    refuse: batcher.refuse,
     depth: batcher.depth,
+    processes: pool,
     close: pool.close,
   };
 }

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Feeds, rowBytes } from '../engine/batch-rows.ts';
 import { type Batcher, createBatcher, type Outcome } from '../engine/batcher.ts';
-import { type Capacity, cpuShare } from '../engine/capacity.ts';
+import type { Capacity } from '../engine/capacity.ts';
 import { createPool, type Pool } from '../engine/pool.ts';
 import type { CodePreparation } from '../engine/prepared/preparation.ts';
 import { RunError } from '../engine/process/engine-process.ts';
@@ -54,7 +54,7 @@ export async function createTransformPreprocessor(
   });
   const { stamps } = preparation;
   const pool = createPool({
-    size: Math.max(1, cpuShare(options.capacity, 2)),
+    size: options.processes,
     order: {
       path: realpathSync(preparation.path),
       stamps,
@@ -117,8 +117,9 @@ function createTransforms(exported: TransformExports, pool: Pool, place: string,
     },
     sample: async () => undefined,
     ...(exported.postprocess && { finish, finishesWhole: true }),
+    refuse: batcher.refuse,
     depth: () => batcher.depth(),
-    fault: pool.fault,
+    processes: pool,
     close: () => pool.close(),
   };
 }

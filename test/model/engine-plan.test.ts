@@ -155,3 +155,42 @@ test('an engine may take its share of the memory that neither models nor bodies 
   assert.equal(one.engineLimit(), each);
   full.release();
 });
+
+/** Processes that prepare texts or pictures. */
+const PREPARING = 100 * MIB;
+const prepared = (preparingBytes = PREPARING) => ({ ...model(), preparingBytes });
+
+test('processes that prepare inputs take memory of the budget, and leave room for fewer engines', async () => {
+  const limit = 4 * engineBytes(BYTES);
+  const without = await plan({ limit, cpus: 4, weights: 'packed' });
+  const given = { limit, cpus: 4, weights: 'packed' } as const;
+  const engines = without.reserveEngines();
+  const fitting = (limit - without.reservedBytes()) / MIB;
+  const many = await plan(given, prepared(fitting * MIB + MIB));
+  assert.equal(many.reserveEngines(), engines - 1);
+  const few = await plan(given, prepared());
+  const each = without.reservedBytes() / engines;
+  const left = few.reserveEngines();
+  assert.equal(few.reservedBytes(), PREPARING + each * left);
+});
+
+test('processes that prepare inputs are planned with what they take, once they have loaded', async () => {
+  const limit = 4 * engineBytes(BYTES);
+  const measured = await plan({ limit, cpus: 1 }, prepared());
+  measured.measure({ privateBytes: undefined, mappedBytes: 0, preparingBytes: 3 * PREPARING });
+  const engines = measured.reserveEngines();
+  const plain = await plan({ limit, cpus: 1 });
+  assert.equal(engines, plain.reserveEngines());
+  assert.equal(measured.reservedBytes() - plain.reservedBytes(), 3 * PREPARING);
+});
+
+test('the only model of a server loads though its processes that prepare inputs exceed the estimate', async () => {
+  const limit = 1024 * MIB;
+  const size = { ...prepared(200 * MIB), bytes: 450 * MIB };
+  assert.equal((await plan({ limit, cpus: 1, weights: 'packed' }, size)).isShort, true);
+  const strict = { ...options({ limit, cpus: 1, weights: 'packed' }), budget: new MemoryBudget(limit, true) };
+  await assert.rejects(EnginePlan.reserve(strict, { ...size, preparingBytes: 500 * MIB }, false), {
+    code: 'MODEL_FAILED',
+    message: /MODEL_MEMORY_BUDGET leaves 1024 MiB/,
+  });
+});

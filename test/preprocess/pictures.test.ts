@@ -64,7 +64,7 @@ let shared: Promise<Preprocessor> | undefined;
 const open = (memoryBytes?: number, runTimeoutMs?: number): Promise<Preprocessor> =>
   createPicturePreprocessor(
     picturePreparation('image-classifier-resnet'),
-    { capacity: { cpus: 1, memoryBytes }, maxQueueSize: 100 },
+    { capacity: { cpus: 1, memoryBytes }, processes: 1, maxQueueSize: 100 },
     runTimeoutMs,
   );
 after(async () => (await shared)?.close());

@@ -20,7 +20,9 @@ function preprocessor(finish?: Preprocessor['finish']): Preprocessor {
     signature: (engine) => engine,
     prepare: async ({ tensors }) => (tensors[0]!.data as string[]).map(prepareText),
     sample: async () => undefined,
+    refuse: () => undefined,
     depth: () => 0,
+    processes: { engines: () => [], fault: () => undefined, recycle: async () => {} },
     close: async () => {},
     ...(finish !== undefined && { finish }),
   };

@@ -238,6 +238,31 @@ test('a run has no more tokens than it may have', async (t) => {
   assert.ok(sizes.length > 0 && Math.max(...sizes) <= 4, sizes.join(', '));
 });
 
+test('a request is refused before its body is read while the queue of texts is full', async (t) => {
+  const generation = await loadText(t, CLASSIFIER, { engine: { maxQueueSize: 2 } });
+  const terms = { cancelled: false };
+  assert.equal(generation.refuse(terms), undefined);
+  const working = predictTexts(generation, ['tea', 'coffee']);
+  assert.equal(generation.refuse(terms)?.code, 'OVERLOADED');
+  assert.equal((await working).length, 2);
+  assert.equal(generation.refuse(terms), undefined);
+});
+
+test('the process that tokenizes is watched with the engines, and is replaced when it has grown', async (t) => {
+  const telemetry = recordTelemetry();
+  const generation = await loadText(t, CLASSIFIER, {}, telemetry);
+  const [engine, tokenizer, ...others] = generation.watched();
+  assert.deepEqual([others, engine!.pid], [[], generation.engines()[0]!.pid]);
+  await tokenizer!.recycle('it has grown', true);
+  const next = generation.watched()[1]!;
+  assert.notEqual(next.pid, tokenizer!.pid);
+  assert.deepEqual([next.state, generation.watched()[0]!.pid], ['idle', engine!.pid]);
+  assert.equal((await predictTexts(generation, ['tea'])).length, 1);
+  const { text } = telemetry.metrics.render();
+  assert.match(text, /^preparing_restarts_total\{reason="memory"\} 1$/m);
+  assert.match(text, /^engine_restarts_total\{reason="memory"\} 0$/m);
+});
+
 test('a request that is cancelled is not tokenized', async () => {
   const generation = await shared;
   const feeds = { tensors: [stringTensor(['tea'])], rows: 1 };

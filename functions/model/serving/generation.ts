@@ -7,11 +7,13 @@ import {
   type RequestTerms,
 } from '../../engine/batcher.ts';
 import { type Capacity, defaultBatchBytes } from '../../engine/capacity.ts';
+import type { WatchedEngine } from '../../engine/memory/memory-watch.ts';
 import type { EngineView, Pool, PoolFault } from '../../engine/pool.ts';
 import type { Preparation } from '../../engine/prepared/preparation.ts';
 import { BYTES_PER_TOKEN } from '../../engine/prepared/text-meta.ts';
 import type { PatchedOutput } from '../../engine/process/model-source.ts';
 import { ServingError } from '../../errors.ts';
+import type { PictureTurns } from '../../preprocess/picture-turns.ts';
 import { predictPrepared } from '../../preprocess/predict-prepared.ts';
 import type { PreprocessOptions, Preprocessor } from '../../preprocess/preprocessor.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
@@ -35,6 +37,10 @@ export interface EngineOptions {
   readonly capacity: Capacity;
   /** Engine processes; undefined: as many as CPUs and memory allow. */
   readonly processes: number | undefined;
+  /** Processes that prepare the inputs. Default: one. */
+  readonly preparingProcesses?: number | undefined;
+  /** What all models that decode pictures share: see `PreprocessorOptions`. */
+  readonly pictureTurns?: PictureTurns | undefined;
   /** Threads of each engine process. */
   readonly intraOpThreads: number;
   /** onnxruntime's names, in the order of preference. */
@@ -109,8 +115,8 @@ export interface Generation {
   /** Rows in the queue. */
   queueDepth(): number;
   engines(): EngineView[];
-  /** Replaces an engine that takes too much memory: see `Pool.recycle`. */
-  recycleEngine: Pool['recycle'];
+  /** Its engines and the processes that prepare its inputs, with what replaces one that takes too much memory. */
+  watched(): WatchedEngine[];
   /** Why it cannot predict now, for the operator's log. */
   fault(): string | undefined;
   /** Whether its files have changed since they were listed, so that no engine can load them again. */
@@ -165,7 +171,8 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
   });
   const explain = createExplainFailure(signature);
   const usage = createUsageCount();
-  const anyFault = (): PoolFault | undefined => pool.fault() ?? preprocessor?.fault?.();
+  const faults = (): PoolFault[] =>
+    [pool.fault(), preprocessor?.processes.fault()].filter((fault) => fault !== undefined);
   async function end(): Promise<void> {
     await Promise.all([growth.stop(), pool.close(), preprocessor?.close()]);
   }
@@ -187,7 +194,7 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
       return rows;
     },
     labelled: patched,
-    refuse: batcher.refuse,
+    refuse: (terms) => batcher.refuse(terms) ?? preprocessor?.refuse(terms),
     predict(feeds, terms, admission) {
       const fault = pool.fault();
       if (fault === undefined) {
@@ -203,9 +210,10 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
     tokenize: preprocessor?.tokenize,
     queueDepth: () => batcher.depth() + (preprocessor?.depth() ?? 0),
     engines: pool.engines,
-    recycleEngine: pool.recycle,
-    fault: () => anyFault()?.reason,
-    stale: () => anyFault()?.code === 'FILE_CHANGED',
+    watched: () =>
+      [pool, ...(preprocessor === undefined ? [] : [preprocessor.processes])].flatMap((one) => watch(one, name)),
+    fault: () => faults()[0]?.reason,
+    stale: () => faults().some(({ code }) => code === 'FILE_CHANGED'),
     hold: usage.hold,
     release: usage.release,
     idle: usage.idle,
@@ -224,6 +232,15 @@ export function createGeneration(model: LoadedModel, options: EngineOptions, tel
       await end();
     },
   };
+}
+
+/** The processes of a pool as they are watched. */
+function watch({ engines, recycle }: Pick<Pool, 'engines' | 'recycle'>, model: string): WatchedEngine[] {
+  return engines().map((engine) => ({
+    ...engine,
+    model,
+    recycle: (detail, startsFirst) => recycle(engine.slot, detail, startsFirst),
+  }));
 }
 
 function enginesKeepEnding({ retryInMs, reason }: PoolFault): ServingError {

@@ -33,6 +33,8 @@ import { type WarmUpRow, warmUp } from './warm-up.ts';
 const TRIAL_MS = 10_000;
 /** The most classes that are named in a line of the log. */
 const NAMED_CLASSES = 10;
+/** What a process that tokenizes takes at work, of its memory when it has loaded. Measured: 1.0 to 1.25. */
+const WORK_FACTOR = 1.25;
 const nothing = (): void => {};
 
 /**
@@ -112,9 +114,12 @@ async function loadFiles(load: LoadOptions): Promise<Generation> {
     };
     const sample = known.length === 0 ? await preprocessor?.sample() : undefined;
     const { runs, outputFactor } = await warmUp(pool, warmUpRow(files, known, engine, sample), most, lost);
-    const { pid } = pool.engines()[0]!;
-    const bytes = pid === undefined ? undefined : privateBytes(pid);
-    const first = { privateBytes: bytes, mappedBytes: weights.mappedBytes, isCompiled };
+    const first = {
+      privateBytes: bytesOf(pool),
+      mappedBytes: weights.mappedBytes,
+      isCompiled,
+      preparingBytes: preparingBytes(files, preprocessor),
+    };
     const engines = countEngines(first);
     const trial = { runs: () => runs, first, check: golden };
     const compilation = weights.use === 'packed' ? compilationOf(load, order, trial) : undefined;
@@ -201,6 +206,21 @@ function openPool(
   return { pool, order, start, lost };
 }
 
+/** The memory of the first process of a pool; undefined if it cannot be measured. */
+function bytesOf({ engines }: Pick<Pool, 'engines'>): number | undefined {
+  const { pid } = engines()[0]!;
+  return pid === undefined ? undefined : privateBytes(pid);
+}
+
+/**
+ * What all processes that tokenize take, by the first of them, which has its vocabulary. Those that decode pictures do not have their
+ * size before they work.
+ */
+function preparingBytes({ preparation }: ModelFiles, preprocessor: Preprocessor | undefined): number | undefined {
+  const first = preparation?.kind === 'text' ? bytesOf(preprocessor!.processes) : undefined;
+  return first === undefined ? undefined : Math.ceil(WORK_FACTOR * first) * preprocessor!.processes.engines().length;
+}
+
 /** Starts the processes that prepare the model's inputs; undefined if callers send tensors. @param starting the first engine */
 function openPreparation(
   { preparation, name, manifest }: ModelFiles,
@@ -209,17 +229,23 @@ function openPreparation(
   starting: Promise<{ signature: Signature }>,
 ) {
   if (preparation === undefined) return undefined;
-  const { capacity, maxQueueSize, runTimeoutMs } = options;
+  const { capacity, preparingProcesses = 1, pictureTurns, maxQueueSize, runTimeoutMs } = options;
   const engine = starting.then(({ signature }) => signature);
   engine.catch(() => {});
   return openPreprocessor(preparation, {
     capacity,
+    processes: preparingProcesses,
+    pictureTurns,
     maxQueueSize,
     runTimeoutMs,
     engine,
     manifest,
     onRestart(reason, detail) {
-      metrics.engineRestarted(reason);
+      metrics.preparingRestarted(reason);
+      if (reason === 'memory') {
+        logger.warning(`a process that prepares inputs was replaced: ${detail}`, { model: name, reason });
+        return;
+      }
       logger.error(`a process that prepares inputs was lost, and is replaced: ${detail}`, { model: name, reason });
     },
   });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ServingError } from '../../errors.ts';
+import { planProcesses } from '../../preprocess/process-plan.ts';
 import type { Logger } from '../../telemetry/log/logger.ts';
 import type { CompiledModel } from '../compiled/compiled-models.ts';
 import { checkFitsBudget, EnginePlan, type EnginePlanOptions, type FirstEngine } from '../engine-plan.ts';
@@ -137,15 +138,19 @@ class Preparation {
     }
   }
 
-  /** Reserves memory for the files that are known so far. @param mappableBytes those of the model's file, if they are known */
-  async #reserve(mappableBytes?: number): Promise<void> {
+  /**
+   * Reserves memory for what is known so far.
+   * @param mappableBytes those of the model's file, if they are known
+   * @param preparingBytes those of the processes that prepare its inputs
+   */
+  async #reserve(mappableBytes?: number, preparingBytes = 0): Promise<void> {
     const { version, weights } = this.#listed;
     const bytes = bytesOf(version, weights);
     this.#progress.found(version, bytes);
     const fileBytes = (await this.#options.store.inMemory()) ? bytes + exportBytesOf(version) : 0;
     // onnxruntime maps external data itself.
     const mappable = mappableBytes === undefined ? undefined : mappableBytes + bytes - version.model.bytes;
-    const size = { name: version.name, bytes, fileBytes, mappableBytes: mappable };
+    const size = { name: version.name, bytes, fileBytes, mappableBytes: mappable, preparingBytes };
     this.#plan = await EnginePlan.reserve(this.#options, size, this.#background);
   }
 
@@ -173,17 +178,24 @@ class Preparation {
   }
 
   async #load(): Promise<Generation> {
-    const { store, budget, engine, telemetry, inLoadTurn } = this.#options;
+    const { store, budget, engine, telemetry, inLoadTurn, modelCount } = this.#options;
     const { version, weights } = this.#listed;
-    const plan = this.#plan!;
-    const { folder } = this.#files!;
+    const { folder, mappableBytes } = this.#files!;
     const read = await readFiles({ root: store.root, version, weights, folder, local: store.local });
-    checkFitsBudget(budget, version.name, read.bytes);
+    const { preparation } = read;
+    const preparing = preparation && planProcesses(preparation, engine.capacity, Math.max(1, modelCount()));
+    checkFitsBudget(budget, version.name, read.bytes, preparing?.bytes);
+    if (preparing !== undefined) {
+      this.#plan!.release();
+      await this.#reserve(mappableBytes, preparing.bytes);
+    }
+    const plan = this.#plan!;
     const compiled = await this.#openCompiled(read, folder);
     const load = (): Promise<Generation> => {
       plan.reserveEngines();
       const memoryLimit = engine.capacity.memoryBytes === undefined ? undefined : () => plan.engineLimit();
-      const own = { ...engine, processes: plan.wanted, weights: plan.weights, memoryLimit };
+      const preparingProcesses = preparing?.processes;
+      const own = { ...engine, processes: plan.wanted, preparingProcesses, weights: plan.weights, memoryLimit };
       const countEngines = (first: FirstEngine): number => {
         plan.measure(first);
         return plan.reserveEngines();

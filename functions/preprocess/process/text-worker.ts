@@ -2,6 +2,7 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import type { TextPreparation } from '../../engine/prepared/preparation.ts';
+import { checkStamp } from '../../engine/process/file-stamp.ts';
 import type { SlottedTensor } from '../../engine/process/frame.ts';
 import { type LoadedProgram, serveFrames } from '../../engine/process/frame-loop.ts';
 import { softmaxRows } from '../../tensor/activation.ts';
@@ -17,9 +18,17 @@ interface Row extends TextInput {
   readonly mode: number;
 }
 
+/** @throws StampError if it is not the file that was listed */
+function readTokenizer({ tokenizer, stamp }: TextPreparation): string {
+  if (stamp !== undefined) checkStamp(tokenizer, stamp);
+  const text = readFileSync(tokenizer, 'utf8');
+  if (stamp !== undefined) checkStamp(tokenizer, stamp);
+  return text;
+}
+
 async function load(preparation: TextPreparation): Promise<LoadedProgram> {
   const { settings, place, specialNames } = preparation;
-  const tokenizer = await TextTokenizer.load(readFileSync(preparation.tokenizer, 'utf8'), {
+  const tokenizer = await TextTokenizer.load(readTokenizer(preparation), {
     file: place,
     maxLength: settings.maxLength.value,
     truncationSide: settings.truncationSide.value,

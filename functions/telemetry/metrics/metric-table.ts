@@ -22,6 +22,10 @@ export const METRICS = {
   run: histogram('prediction_run_seconds', 'One run of the model in an engine process.'),
   rejected: counter('requests_rejected_total', 'Requests refused or given up without a prediction, by reason.'),
   engineRestarts: counter('engine_restarts_total', 'Engine processes replaced, by reason.'),
+  preparingRestarts: counter(
+    'preparing_restarts_total',
+    'Processes replaced that prepare texts and pictures, by reason.',
+  ),
   engines: gauge('engine_processes', 'Engine processes, by state.'),
   engineMemory: gauge(
     'engine_process_resident_memory_bytes',
@@ -36,7 +40,7 @@ export const METRICS = {
   modelUnloads: counter('model_unloads_total', 'Models evicted.'),
   modelFetchRetries: counter('model_fetch_retries_total', 'Reads of a bucket that were retried.'),
   modelCache: counter('model_cache_events_total', 'Requests to Redis for parts of models, by event.'),
-  modelMemory: gauge('model_memory_bytes', 'Memory reserved for loaded models: their files and engine processes.'),
+  modelMemory: gauge('model_memory_bytes', 'Memory reserved for loaded models: their files and processes.'),
   modelLoad: gauge('model_load_seconds', "Duration of each phase of a model's latest load."),
   httpRequests: counter('http_requests_total', 'HTTP responses, by route, method and status.'),
   httpDuration: histogram('http_request_duration_seconds', "From a request's headers to the end of its response."),

@@ -37,6 +37,7 @@ export interface Metrics {
   readonly statistics: StatisticsRegistry;
   /** Counts an engine process that was replaced. */
   engineRestarted(reason: RestartReason): void;
+  preparingRestarted(reason: RestartReason): void;
   /** Counts a check for a newer model that found one, or failed. */
   refreshed(outcome: RefreshOutcome): void;
   /** Counts a model that was evicted. */
@@ -65,6 +66,7 @@ export function createMetrics(): Metrics {
   const rejected = createTally(REJECT_REASONS);
   const closes = createTally(CLOSE_REASONS);
   const restarts = createTally(RESTART_REASONS);
+  const preparingRestarts = createTally(RESTART_REASONS);
   const refreshes = createTally(REFRESH_OUTCOMES);
   const cacheEvents = createTally(CACHE_EVENTS);
   let unloads = 0;
@@ -85,6 +87,7 @@ export function createMetrics(): Metrics {
       rejected: byReason(rejected),
       connectionsClosed: byReason(closes),
       engineRestarts: byReason(restarts),
+      preparingRestarts: byReason(preparingRestarts),
       modelRefreshes: byLabel('outcome', refreshes),
       modelCache: byLabel('event', cacheEvents),
       modelUnloads: [{ labels: {}, value: unloads }],
@@ -116,6 +119,9 @@ export function createMetrics(): Metrics {
     statistics: createStatisticsRegistry(),
     engineRestarted(reason) {
       restarts[reason] += 1;
+    },
+    preparingRestarted(reason) {
+      preparingRestarts[reason] += 1;
     },
     refreshed(outcome) {
       refreshes[outcome] += 1;

@@ -33,6 +33,7 @@ const PROMISED: Record<string, string> = {
   prediction_run_seconds: 'histogram',
   requests_rejected_total: 'counter',
   engine_restarts_total: 'counter',
+  preparing_restarts_total: 'counter',
   engine_processes: 'gauge',
   engine_process_resident_memory_bytes: 'gauge',
   engine_process_cpu_seconds_total: 'counter',
@@ -243,9 +244,12 @@ test('rejections and restarts are counted by reason', async (t) => {
   metrics.rejected('deadline');
   metrics.rejected('deadline');
   metrics.engineRestarted('run_timeout');
+  metrics.preparingRestarted('crash');
   const families = await scrape(metrics);
   assert.equal(readValue(families, 'requests_rejected_total', { reason: 'deadline' }), 2);
   assert.equal(readValue(families, 'engine_restarts_total', { reason: 'run_timeout' }), 1);
+  assert.equal(readValue(families, 'engine_restarts_total', { reason: 'crash' }), 0);
+  assert.equal(readValue(families, 'preparing_restarts_total', { reason: 'crash' }), 1);
 });
 
 test('a source that throws fails the scrape and not the next one', async (t) => {
