@@ -25,7 +25,7 @@ export const SYSTEM_PROGRAMS: readonly SystemProgram[] = [
   {
     name: 'chromium',
     install: apt('chromium'),
-    tests: ['browser-client', 'cli-loadtest', 'page', 'page-kinds', 'site'],
+    tests: ['browser-client', 'cli-loadtest', 'page', 'page-kinds', 'page-media', 'site'],
   },
   { name: 'curl', install: apt('curl'), tests: ['examples', 'page', 'quick-start', 'readme'] },
   { name: 'git', install: apt('git'), tests: ['cloud-run', 'functions-source'] },

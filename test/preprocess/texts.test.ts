@@ -332,7 +332,9 @@ test('a model that takes no token ids fails the load with the names of its input
   const path = join(writeModel(folder, 'no-texts', identity()), 'model.onnx');
   await assert.rejects(loadText(t, CLASSIFIER, { files: { path } }), {
     code: 'MODEL_FAILED',
-    message: 'text-classifier/model.onnx: a model of texts has an input input_ids, and this one has x: export it again',
+    message:
+      'text-classifier/model.onnx: a model of texts has an input input_ids, and this one has x: export it again; ' +
+      '"input": {"tensors": true} in model.json has callers send tensors',
   });
   assert.deepEqual(tokenizerPids(), others);
 });

@@ -5,9 +5,14 @@ import { textSession } from './text-session.ts';
 
 /**
  * A session that takes what the preprocessor gives, and whose outputs callers get.
- * @throws Error that names an input which the model needs and the preparation does not give
+ * @throws Error that names an input which the model needs and the preparation does not give, and what has callers send tensors
  */
 export function prepareSession(session: Session, preparation: Preparation | undefined): Session {
   if (preparation === undefined || preparation.kind === 'code') return session;
-  return preparation.kind === 'text' ? textSession(session, preparation) : pictureSession(session, preparation);
+  try {
+    return preparation.kind === 'text' ? textSession(session, preparation) : pictureSession(session, preparation);
+  } catch (cause) {
+    const hint = '"input": {"tensors": true} in model.json has callers send tensors';
+    throw new Error(`${(cause as Error).message}; ${hint}`, { cause });
+  }
 }

@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { pictureSession } from '../../../functions/engine/prepared/picture-session.ts';
 import type { PicturePreparation } from '../../../functions/engine/prepared/preparation.ts';
 import type { Session } from '../../../functions/engine/process/session.ts';
+import { model, node, value } from '../../../functions/onnx/proto/build.ts';
 import type { Geometry } from '../../../functions/pictures/geometry.ts';
 import { type DType, float16View, type Tensor, type TensorSpec } from '../../../functions/tensor/tensor.ts';
 import { identity, writeModel } from '../../helpers/models.ts';
@@ -184,3 +185,28 @@ test('a load fails with the file, the shape and the sizes of a model that takes 
     message: /model\.onnx: input x has the shape \[-1,3,8,9\].*2 x 3/,
   });
 });
+
+test('a load fails with what has callers send tensors if the graph does not take the pictures or texts of its export', async (t) => {
+  const HINT = /expected .*; "input": \{"tensors": true\} in model\.json has callers send tensors$/;
+  const flat = join(writeModel(folder, 'flat', identity('float32', ['N', 4])), 'model.onnx');
+  await assert.rejects(loadPictures(t, pictureFiles('image-classifier-resnet', {}, flat)), {
+    code: 'MODEL_FAILED',
+    message: HINT,
+  });
+  // DETR's export has a mask beside the pixels.
+  const masked = join(writeModel(folder, 'masked', identityWithMask()), 'model.onnx');
+  await assert.rejects(loadPictures(t, pictureFiles('image-classifier-resnet', {}, masked)), {
+    code: 'MODEL_FAILED',
+    message: /inputs pixel_values, pixel_mask: expected one.*"input": \{"tensors": true\}/,
+  });
+});
+
+/** `pixel_values` float32 [N, 3, 224, 224] and `pixel_mask` int64 [N, 64, 64], of which the first is the output. */
+function identityWithMask(): Uint8Array {
+  return model({
+    name: 'masked',
+    nodes: [node('Identity', ['pixel_values'], ['y'])],
+    inputs: [value('pixel_values', 'float32', ['N', 3, 224, 224]), value('pixel_mask', 'int64', ['N', 64, 64])],
+    outputs: [value('y', 'float32', ['N', 3, 224, 224])],
+  });
+}
