@@ -7,7 +7,7 @@ const HELP = `
 It loads each model as the server does, and says whether it serves and how to
 mend what does not. It measures load time, memory and run times on this
 machine, and what Cloud Run needs for that and costs. A model in a bucket is
-fetched into a temporary folder, which is removed.
+fetched into a temporary folder, which is removed; one with code is refused.
 
 Examples:
   onnx-cloud-run doctor model.onnx

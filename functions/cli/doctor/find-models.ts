@@ -51,7 +51,7 @@ export async function findModels(uri: string, only: string | undefined, context:
   const isRemote = uri.startsWith('gs://');
   if (!isRemote) checkLocal(uri);
   const events = { onRetry: (message: string) => context.note(message), onCache() {} };
-  const store = createStore({ uri, cache: undefined, filesAreMemory: false, allowsCode: true }, events);
+  const store = createStore({ uri, cache: undefined, filesAreMemory: false }, events);
   context.onEnd(() => store.close());
   context.signal.addEventListener('abort', () => store.close(), { once: true });
   const layout = await store.list(false);

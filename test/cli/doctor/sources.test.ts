@@ -189,14 +189,18 @@ test('a model in a bucket is fetched by the server, examined, and its copy is re
   storage.put('models', 'net/2/w.bin', weights, LONG_AGO);
   storage.put('models', 'net/1/model.onnx', identity(), LONG_AGO);
   storage.put('models', 'broken/model.onnx', Buffer.from('text'), LONG_AGO);
+  storage.put('models', 'code/model.onnx', identity(), LONG_AGO);
+  storage.put('models', 'code/transform.js', Buffer.from('process.exit(3)'), LONG_AGO);
   const { json, isGood } = await doctor('gs://models');
   assert.deepEqual(
     json.models.map(({ name, version, serves, place }) => [name, version, serves, place]),
     [
       ['broken', undefined, false, 'gs://models/broken/model.onnx'],
+      ['code', undefined, false, 'gs://models/code/model.onnx'],
       ['net', '2', true, 'gs://models/net/2/model.onnx'],
     ],
   );
+  assert.match(json.models[1]!.findings[0]!.problem, /is code, and models of a bucket may have none/);
   assert.match(json.models[0]!.findings[0]!.problem, /^expected an ONNX model, but found text: "text"$/);
   assert.equal(isGood, false);
   assert.deepEqual(readdirSync(temporary), []);
