@@ -57,10 +57,14 @@ function resolve(lock: Lock, from: string, name: string): string | undefined {
   }
 }
 
+/** The CommonJS copy of sharp, which is imported as a module. */
+const UNUSED_COPY = /node_modules\/sharp\/dist\/.*\.cjs$/;
+
 /** Whether a file of a package is copied: types, source maps, sources of native parts and texts are not; licences are. */
 export function isRuntimeFile(path: string): boolean {
   const name = basename(path);
   if (/^(licen[sc]e|notice|copying)/i.test(name)) return true;
+  if (UNUSED_COPY.test(path)) return false;
   return !name.startsWith('.') && !/\.(map|[cm]?ts|md|markdown|flow|tsbuildinfo|cc|h|gyp|rs|toml)$/i.test(name);
 }
 

@@ -69,6 +69,7 @@ test('code, data and licences are copied; types, maps, prose and the files of to
     'LICENSE',
     'LICENSE.md',
     'NOTICE.md',
+    'node_modules/sharp/dist/index.mjs',
   ])
     assert.ok(isRuntimeFile(`/p/${file}`), file);
   for (const file of [
@@ -85,6 +86,7 @@ test('code, data and licences are copied; types, maps, prose and the files of to
     'binding.gyp',
     'lib.rs',
     'Cargo.toml',
+    'node_modules/sharp/dist/index.cjs',
   ])
     assert.ok(!isRuntimeFile(`/p/${file}`), file);
 });
