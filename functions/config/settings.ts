@@ -226,7 +226,7 @@ export const SETTINGS = {
     '',
     optional(integer(1, 2 ** 24)),
     'a number, 1 to 16777216',
-    'Most tokens of texts in one run: its texts times the longest of them. A text with more runs alone. Unset: 1024 on CPUs, 16384 with other execution providers.',
+    'Most tokens of texts in one run: its texts times the longest of them. A text with more runs alone. Unset: 512 on CPUs, 16384 with other execution providers.',
   ),
   BATCH_DELAY_MS: setting(
     '0',
