@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { initializer, model, node, value } from '../functions/onnx/proto/build.ts';
 import type { NodeProto, TensorProto } from '../functions/onnx/proto/onnx_pb.ts';
+import { randomNumbers } from './bench/media/random.ts';
 import { readCommandLine } from './command-line.ts';
 
 interface BenchModel {
@@ -125,15 +126,6 @@ function weights(name: string, dims: number[], fanIn: number, random: () => numb
     dims,
     Float32Array.from({ length: count }, () => (2 * random() - 1) * limit),
   );
-}
-
-/** Uniform numbers in [0, 1): a linear congruential generator with the constants of Numerical Recipes. */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
 }
 
 /** Writes the folders `<dir>/<name>` of all BENCH_MODELS, and returns their paths. */

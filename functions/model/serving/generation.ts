@@ -69,7 +69,8 @@ export interface EngineOptions {
 
 /**
  * An encoder of 6 layers and 384 dimensions, on one CPU: 5500 tokens a second in runs of 128, 6400 in runs of 512, 6100 of 1024, 5500 of
- * 4096. With texts of 3 to 400 tokens, a text takes a tenth less CPU time in runs of 512 than in runs of 1024. Longer runs only delay the rows behind them. Other providers compute the tokens of a run at the same time.
+ * 4096. With texts of 3 to 400 tokens, a text takes less CPU time in runs of 512 than in runs of 1024. Longer runs only delay the rows
+ * behind them. Other providers compute the tokens of a run at the same time.
  */
 const CPU_BATCH_TOKENS = 512;
 const OTHER_BATCH_TOKENS = 16_384;

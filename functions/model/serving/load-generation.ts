@@ -27,7 +27,7 @@ import { createGeneration, type EngineOptions, type Generation, type Telemetry }
 import { checkGolden } from './golden.ts';
 import type { LoadPhase } from './load-failure.ts';
 import { checkManifest } from './manifest-check.ts';
-import { type WarmUpRow, warmUp } from './warm-up.ts';
+import { mostWarmUpRows, type WarmUpRow, warmUp } from './warm-up.ts';
 
 /** The timeout of a trial run, shorter than that of a request's run, so that a row that never ends does not delay the start. */
 const TRIAL_MS = 10_000;
@@ -109,7 +109,7 @@ async function loadFiles(load: LoadOptions): Promise<Generation> {
     logDecision(batching, files.name, telemetry);
     onPhase('warming');
     const most = {
-      rows: batching.enabled ? options.maxBatchSize : 1,
+      rows: batching.enabled ? mostWarmUpRows(files.preparation, options.maxBatchSize) : 1,
       bytes: options.maxBatchBytes ?? defaultBatchBytes(options.capacity),
     };
     const sample = known.length === 0 ? await preprocessor?.sample() : undefined;

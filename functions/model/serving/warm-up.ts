@@ -1,5 +1,6 @@
 import { type Feeds, joinRows, rowBytes, rowsInRun } from '../../engine/batch-rows.ts';
 import type { Pool } from '../../engine/pool.ts';
+import type { Preparation } from '../../engine/prepared/preparation.ts';
 import { RunError } from '../../engine/process/engine-process.ts';
 import type { JoinedTensor } from '../../engine/process/frame.ts';
 
@@ -16,6 +17,17 @@ export interface WarmUpRow {
   readonly feeds: Feeds;
   /** The place of the row in the model's files; undefined for a synthetic row. */
   readonly place: string | undefined;
+}
+
+/**
+ * Of texts. A row has several tokens, each of which takes as long as a row of most other models: 64 rows would take 100 ms of the start
+ * of a small encoder, and longer texts take other memory anyway.
+ */
+const MOST_TEXTS = 8;
+
+/** The most rows of the second run of a warm-up. */
+export function mostWarmUpRows(preparation: Preparation | undefined, maxBatchSize: number): number {
+  return preparation?.kind === 'text' ? Math.min(MOST_TEXTS, maxBatchSize) : maxBatchSize;
 }
 
 /** The longest time that the largest warm-up batch may probably take. */

@@ -15,7 +15,7 @@ const VOWELS = [...'aeiou'];
 const ASCII = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i));
 
 /** A WordPiece vocabulary: special tokens, characters, then made-up words of two to four syllables, and a fifth of them as endings. */
-export function makeVocabulary(): string[] {
+function makeVocabulary(): string[] {
   const random = randomNumbers(30);
   const one = (of: readonly string[]): string => of[Math.floor(random() * of.length)]!;
   const tokens = new Set([...SPECIAL, ...ASCII, ...ASCII.map((char) => `##${char}`)]);
@@ -96,7 +96,11 @@ export function writeTextModel(folder: string, files = true): void {
   const bert = { tokens: TOKENS, positions: POSITIONS };
   const bytes = encoder({ layers: 6, heads: 12, hidden: HIDDEN, bert, random: randomNumbers(6) });
   writeFileSync(join(folder, 'model.onnx'), bytes);
-  if (!files) return;
+  if (files) writeTokenizer(folder);
+}
+
+/** Writes the files of the export beside the model. */
+export function writeTokenizer(folder: string): void {
   for (const [name, content] of Object.entries({ ...CONFIGS, 'tokenizer.json': tokenizerFile(makeVocabulary()) })) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), JSON.stringify(content));
@@ -109,7 +113,7 @@ const [SHORTEST, LONGEST] = [3, 400];
 
 /**
  * Texts of 3 to 400 tokens, special ones included, in a shuffled order: each length is the same factor above the last one, so that half
- * of them have fewer than 35, as sentences and search terms have. The mean is 81.
+ * of them have fewer than 35, as sentences and search terms have. The mean is 83.
  */
 export function makeTexts(): string[] {
   const random = randomNumbers(64);

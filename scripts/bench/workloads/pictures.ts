@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HEALTH } from '../convolution-race.ts';
@@ -23,7 +23,9 @@ export const pictures: Workload = {
   title: 'a JPEG of 1500 x 1000 to 224 x 224 and a small ResNet, 8 connections',
   bars: [OVER_EXACT, OVER_SHARP, HEALTH, AGREE],
   async run(bench) {
-    const input = await writePictureModel(join(tmpdir(), `bench-pictures-${process.pid}`, 'resnet'));
+    const temp = mkdtempSync(join(tmpdir(), 'bench-pictures-'));
+    process.on('exit', () => rmSync(temp, { recursive: true, force: true }));
+    const input = await writePictureModel(join(temp, 'resnet'));
     const plain = (name: string, form: string) => bench.baseline(name, 'plain-picture', input, ['--pixels', form]);
     const servers = present([plain(EXACT, 'exact'), bench.product(input), plain(SHARP, 'sharp')]);
     const apart = (await differences(servers, input, [new Uint8Array(readFileSync(input.body))], logitsOf)).get(

@@ -1,3 +1,4 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requestBytes } from '../../../functions/cli/loadtest/http/request.ts';
@@ -15,7 +16,8 @@ export const textStart: Workload = {
   title: 'from exec to the first answer, an encoder with a tokenizer of 30 522 tokens and without',
   bars: [LATER],
   async run(bench) {
-    const temp = join(tmpdir(), `bench-text-start-${process.pid}`);
+    const temp = mkdtempSync(join(tmpdir(), 'bench-text-start-'));
+    process.on('exit', () => rmSync(temp, { recursive: true, force: true }));
     const [texts, ids] = [join(temp, 'texts'), join(temp, 'ids')];
     writeTextModel(texts);
     writeTextModel(ids, false);

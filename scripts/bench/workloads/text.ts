@@ -1,3 +1,4 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { differences } from '../media/agreement.ts';
@@ -18,7 +19,9 @@ export const text: Workload = {
   title: 'sentence embeddings, 6 layers, 384 wide, texts of 3 to 400 tokens, one a request, 32 connections',
   bars: [OVER_PLAIN, OVER_FASTAPI, AGREE],
   async run(bench) {
-    const folder = join(tmpdir(), `bench-text-${process.pid}`, 'encoder');
+    const temp = mkdtempSync(join(tmpdir(), 'bench-text-'));
+    process.on('exit', () => rmSync(temp, { recursive: true, force: true }));
+    const folder = join(temp, 'encoder');
     writeTextModel(folder);
     const texts = makeTexts();
     const input = textInput(folder, texts);

@@ -35,6 +35,18 @@ test('a bounded load sends exactly so many complete requests, over no more than 
   assert.deepEqual([result.requests, result.errors, result.statuses], [500, 0, { 200: 500 }]);
 });
 
+test('several requests are sent in turn, over all connections', async (t) => {
+  const bodies = new Map<string, number>();
+  const port = await listen(t, async (req, res) => {
+    const body = Buffer.concat(await req.toArray()).toString();
+    bodies.set(body, (bodies.get(body) ?? 0) + 1);
+    res.end('ok');
+  });
+  const several = ['1', '2', '3'].map((body) => requestBytes('POST', '/embed', body));
+  await load({ ...bounded, request: several, port, connections: 2, requests: 30 });
+  assert.deepEqual(Object.fromEntries(bodies), { 1: 10, 2: 10, 3: 10 });
+});
+
 test('responses that are not 2xx are counted by status and not part of the rate', async (t) => {
   let count = 0;
   const port = await listen(t, (req, res) => {
