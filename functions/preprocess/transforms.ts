@@ -41,6 +41,8 @@ export async function createTransformPreprocessor(
   options: PreprocessorOptions,
 ): Promise<Preprocessor> {
   const { place } = preparation;
+  // Before a process is started, which would not be ended if the file has gone.
+  const path = realpathSync(preparation.path);
   const spawn = (): ChildProcess => spawnSandboxed(ENTRY, sandboxOf(preparation.path, options.capacity));
   let early: ChildProcess | undefined = spawn();
   const takeEarly = (): ChildProcess | undefined => {
@@ -56,7 +58,7 @@ export async function createTransformPreprocessor(
   const pool = createPool({
     size: options.processes,
     order: {
-      path: realpathSync(preparation.path),
+      path,
       stamps,
       signature,
       manifest: options.manifest,

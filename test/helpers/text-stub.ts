@@ -32,6 +32,8 @@ export const MAX_TOKENS = 8;
 export interface TextStub extends GenerationStub {
   /** The options of each call of `predict`, with the rows of its feeds. */
   readonly calls: { rows: number; text: PreprocessOptions['text'] }[];
+  /** The texts of each call of `tokenize`. */
+  readonly tokenized: (readonly string[])[];
 }
 
 export interface TextStubOptions {
@@ -92,9 +94,14 @@ export function stubTexts(options: TextStubOptions = {}): TextStub {
     place: 'tokenizer.json',
     specialNames: 'text',
   };
-  Object.assign(stub.live, { preparation, tokenize: async (texts: readonly string[]) => texts.map(tokensOf) });
+  const tokenized: (readonly string[])[] = [];
+  const tokenize = async (texts: readonly string[]): Promise<TokenizedText[]> => {
+    tokenized.push(texts);
+    return texts.map(tokensOf);
+  };
+  Object.assign(stub.live, { preparation, tokenize });
   Object.assign(stub.repository, { isMain: (name: string) => name === 'm' });
-  return { ...stub, calls };
+  return { ...stub, calls, tokenized };
 }
 
 /** A token for each word, between two special ones. */

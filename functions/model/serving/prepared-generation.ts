@@ -212,9 +212,10 @@ class Preparation {
 
   /** The compiled form of the model; undefined if it is not to have one. */
   async #openCompiled({ path, bytes }: ModelFiles, folder: string): Promise<CompiledModel | undefined> {
-    const { store, engine } = this.#options;
+    const { store, engine, sha256 } = this.#options;
     const { version, weights } = this.#listed;
-    if (this.#plan!.weights !== 'packed') return undefined;
+    // What is loaded has to be the file of that digest.
+    if (this.#plan!.weights !== 'packed' || sha256 !== undefined) return undefined;
     const entries = [version.model, ...weights.map((one) => version.siblings.get(one)!)];
     const fetched = entries.map((entry) => [entry.path, entry.stamp, entry.bytes, entry.crc32c, entry.md5].join(' '));
     return engine.compiledModels?.open({

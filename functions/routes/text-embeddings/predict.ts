@@ -38,8 +38,8 @@ export async function predict({ context, body, live, recorder, computeType }: Te
 
 /** Ranks that are written before other requests get their turn: they take about a millisecond. */
 const TURN_RANKS = 1024;
-/** The most characters of the query in all pairs of a request: a long query beside many texts would take more than its body has. */
-const MAX_QUERY_CHARACTERS = 2 ** 26;
+/** The most characters of the query in all pairs of a request: they are tokenized once for each text, in seconds. */
+const MAX_QUERY_CHARACTERS = 2 ** 22;
 
 /** `POST /rerank`: the texts by how well they match the query, the best first. */
 export async function rerank({ context, body, live, recorder, computeType }: TextRequest): Promise<void> {

@@ -21,8 +21,9 @@ export async function tokenize({ context, body, live }: TextRequest): Promise<vo
   const before = promptOf(settings, prompt);
   chargeRows(context, texts.length);
   const written = new RowTexts(texts.length);
-  for (let first = 0; first < texts.length; first += CHUNK_ROWS) {
-    const chunk = texts.slice(first, first + CHUNK_ROWS);
+  for (let first = 0, last = 0; first < texts.length; first = last) {
+    last = endOfChunk(texts, first);
+    const chunk = texts.slice(first, last);
     const admission = { bulk: texts.length > CHUNK_ROWS, begun: first > 0 };
     const tokens = await live.tokenize!(chunk, context.cancellation, { ...admission, text: { prompt } });
     for (const [i, one] of tokens.entries()) {
@@ -31,6 +32,21 @@ export async function tokenize({ context, body, live }: TextRequest): Promise<vo
     }
   }
   await sendRows(context, written, ['[', ']'], []);
+}
+
+/** The most characters of a chunk of several texts: the tokens of a chunk are in memory, and read, at once. */
+const CHUNK_CHARACTERS = 2 ** 16;
+
+/** The index behind the last text of the chunk that begins with the text `first`. */
+function endOfChunk(texts: readonly string[], first: number): number {
+  let last = first + 1;
+  let characters = texts[first]!.length;
+  while (last < texts.length && last - first < CHUNK_ROWS) {
+    characters += texts[last]!.length;
+    if (characters > CHUNK_CHARACTERS) break;
+    last++;
+  }
+  return last;
 }
 
 /** The text before each text. The tokenizer refuses a name that the model does not have. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
@@ -115,7 +116,7 @@ test('a fetched model is looked for among compiled ones by its generation and ch
   assert.notEqual(second!.fetched, first!.fetched, 'it was uploaded again');
 });
 
-test('a local model is looked for by its own file, and not at all if its weights are mapped', async (t) => {
+test('a local model is looked for by its own file, and not at all if its weights are mapped, or MODEL_SHA256 is for it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'prepared-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const rig = await setUp(t, { uri: writeModel(folder, 'm', addConstant(1)) });
@@ -127,6 +128,11 @@ test('a local model is looked for by its own file, and not at all if its weights
   await rig.prepare();
   assert.deepEqual(asked[0]!.paths, [join(folder, 'm', 'model.onnx')]);
   assert.equal(asked[0]!.fetched, undefined);
+  // A compiled model is not the file of the digest.
+  const sha256 = createHash('sha256').update(addConstant(1)).digest('hex');
+  Object.assign(rig.options, { sha256 });
+  await rig.prepare();
+  assert.equal(asked.length, 1);
 });
 
 test('a single object is listed once: its generation is pinned', async (t) => {

@@ -127,9 +127,9 @@ test('/rerank gives the best text first; the score is a probability unless raw_s
 test('a long query beside many texts is refused: their pairs are more than the body', async (t) => {
   const { send, stub } = await start(t, { task: 'reranking' });
   const texts = new Array(1000).fill('a');
-  const refused = await send('/rerank', { query: 'a'.repeat(2 ** 17), texts });
+  const refused = await send('/rerank', { query: 'a'.repeat(2 ** 13), texts });
   assert.deepEqual([refused.status, refused.json().path, stub.calls.length], [413, 'query', 0]);
-  assert.equal((await send('/rerank', { query: 'a'.repeat(2 ** 16), texts })).status, 200);
+  assert.equal((await send('/rerank', { query: 'a'.repeat(2 ** 12), texts })).status, 200);
 });
 
 test('/predict with inputs gives the labels of a text, the best first, and an array of them for a batch', async (t) => {
@@ -192,6 +192,32 @@ test('/tokenize gives the tokens with their places, in characters; special ones 
   assert.deepEqual(plain.json(), [words, [words[0]]]);
   const many = (await send('/tokenize', { inputs: new Array(1000).fill('Two') })).json();
   assert.equal(many.length, 1000);
+});
+
+test('/tokenize holds the tokens of few long texts at a time, and gives all texts in their order', async (t) => {
+  const { send, stub } = await start(t);
+  const inputs = [
+    'a',
+    'b'.repeat(2 ** 16),
+    'c',
+    'd',
+    ...new Array(300).fill('e'),
+    'f'.repeat(2 ** 15),
+    'g'.repeat(2 ** 15),
+  ];
+  const rows = (await send('/tokenize', { inputs, add_special_tokens: false })).json() as { text: string }[][];
+  assert.deepEqual(
+    rows.map(([token]) => token!.text),
+    inputs,
+  );
+  const sizes = stub.tokenized.map((texts) => [texts.length, texts.join('').length]);
+  assert.deepEqual(sizes, [
+    [1, 1],
+    [1, 2 ** 16],
+    [256, 256],
+    [47, 46 + 2 ** 15],
+    [1, 2 ** 15],
+  ]);
 });
 
 test('every route is also below the path of a model', async (t) => {
