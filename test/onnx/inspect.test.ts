@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs, { appendFileSync, mkdirSync, truncateSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
-import { mock, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { ServingError } from '../../functions/errors.ts';
 import { type Inspection, inspectModel } from '../../functions/onnx/inspect.ts';
@@ -24,15 +24,22 @@ const peakBytes = (): number => process.resourceUsage().maxRSS * 1024;
 
 /** Runs `work`, and counts the bytes that it reads from files. */
 function countReads(work: () => void): number {
-  const reads = mock.method(fs, 'readSync');
+  const { readSync } = fs;
+  let bytes = 0;
+  // Not a mock of node:test: it keeps a stack for each call, which is megabytes.
+  fs.readSync = ((...args: Parameters<typeof readSync>) => {
+    const read = readSync(...args);
+    bytes += read;
+    return read;
+  }) as typeof readSync;
   syncBuiltinESMExports();
   try {
     work();
   } finally {
-    reads.mock.restore();
+    fs.readSync = readSync;
     syncBuiltinESMExports();
   }
-  return reads.mock.calls.reduce((sum, { result }) => sum + (result ?? 0), 0);
+  return bytes;
 }
 
 /** Asserts that inspecting the file reads no more than `maxRead` bytes of it, and takes no memory in proportion to it. */
@@ -43,7 +50,8 @@ function assertLight(path: string, maxRead = 2 ** 20) {
     inspection = inspectModel(path);
   });
   assert.ok(read > 0 && read <= maxRead, `it read ${read} bytes`);
-  assert.ok(peakBytes() - before < 30e6, `it took ${peakBytes() - before} bytes`);
+  // Garbage of V8's young generation may be 48 MB; the files have 200 MB and 2 GB.
+  assert.ok(peakBytes() - before < 2 ** 26, `it took ${peakBytes() - before} bytes`);
   return inspection!;
 }
 
