@@ -33,10 +33,13 @@ export async function predictPrepared(
     if (group === undefined) groups.set(key, [place]);
     else group.push(place);
   }
+  const own = groups.size > 1 ? cancelledTogether(terms) : undefined;
   await Promise.all(
     [...groups.values()].map(async (places) => {
       const feedsOf = (place: number): Feeds => (rows[place] as { feeds: Feeds }).feeds;
-      const settled = await batcher.predict(stackRows(places.map(feedsOf)), terms, options);
+      const settled = await batcher
+        .predict(stackRows(places.map(feedsOf)), own?.terms ?? terms, options)
+        .catch(own?.cancel);
       const finished: Promise<void>[] = [];
       let at = 0;
       for (const outcome of settled) {
@@ -56,6 +59,26 @@ export async function predictPrepared(
     }),
   );
   return outcomes;
+}
+
+/** The terms of the groups of a request: `cancel` rethrows the error of one, and cancels the others, which nobody waits for then. */
+function cancelledTogether(terms: RequestTerms) {
+  const { deadline, priority, caller } = terms;
+  let hasFailed = false;
+  return {
+    terms: {
+      deadline,
+      priority,
+      caller,
+      get cancelled() {
+        return hasFailed || terms.cancelled;
+      },
+    },
+    cancel(error: unknown): never {
+      hasFailed = true;
+      throw error;
+    },
+  };
 }
 
 /** The outcome of one row of those of `outcome`. Unless rows are joined, outputs need not have one row: then all is that of the row. */

@@ -1,7 +1,7 @@
 import type { Feeds } from '../engine/batch-rows.ts';
 import { META } from '../engine/prepared/text-meta.ts';
 import { ServingError } from '../errors.ts';
-import { elementCount, type Tensor, type TensorData, valuesOf } from '../tensor/tensor.ts';
+import { elementCount, type Tensor, type TensorData, type TensorSpec, valuesOf } from '../tensor/tensor.ts';
 import { MODE } from './process/text-frames.ts';
 import { ALWAYS, requestOf } from './tokenizer-requests.ts';
 import type { Tokenizers } from './tokenizers.ts';
@@ -33,13 +33,26 @@ export async function findRowEntities(
   return [{ dtype: 'string', dims: [1], data: [entities] }, ...outputs.slice(-2)];
 }
 
-/** Outputs by token without those of the padding. */
-export async function trimRow(prepared: Feeds, outputs: readonly Tensor[]): Promise<readonly Tensor[]> {
+/**
+ * Outputs by token without those of the padding.
+ * @param specs of the engine's outputs
+ * @param fixed the tokens of every row of a model of one length; otherwise -1. An output is by token if its second dimension is free, or
+ * this.
+ */
+export async function trimRow(
+  prepared: Feeds,
+  outputs: readonly Tensor[],
+  specs: readonly TensorSpec[],
+  fixed: number,
+): Promise<readonly Tensor[]> {
   const [ids, , meta] = prepared.tensors;
   const length = (meta!.data as Int32Array)[META.length]!;
-  return outputs.map((output): Tensor => {
+  const width = ids!.dims[1];
+  return outputs.map((output, slot): Tensor => {
     const { dtype, dims, data } = output;
-    if (dims.length < 3 || dims[1] !== ids!.dims[1]) return output;
+    const { shape, anyRank } = specs[slot]!;
+    const isByToken = anyRank === true || shape[1] === -1 || shape[1] === fixed;
+    if (!isByToken || dims[1] !== width) return output;
     const kept = [1, length, ...dims.slice(2)];
     return { dtype, dims: kept, data: data.slice(0, elementCount(kept)) as TensorData };
   });

@@ -48,11 +48,13 @@ export async function createTextPreprocessor(
   });
   /** The texts of rows whose tokens get labels. */
   const texts = new WeakMap<Feeds, string>();
-  let width: number | undefined;
+  /** The tokens of every row of a model of one length; otherwise -1. */
+  let fixed = -1;
+  let engineOutputs: readonly TensorSpec[] = [];
   let maxLength = settings.maxLength.value;
 
   function rowOptions({ truncate, normalize = settings.normalize?.value ?? false }: TextOptions): RowOptions {
-    return { truncate, normalize, maxLength, width };
+    return { truncate, normalize, maxLength, width: fixed === -1 ? undefined : fixed };
   }
 
   async function prepare(
@@ -93,11 +95,9 @@ export async function createTextPreprocessor(
 
   return {
     signature(engine) {
-      const fixed = engine.inputs[0]!.shape[1]!;
-      if (fixed !== -1) {
-        width = fixed;
-        maxLength = Math.min(maxLength, fixed);
-      }
+      engineOutputs = engine.outputs;
+      fixed = engine.inputs[0]!.shape[1]!;
+      if (fixed !== -1) maxLength = Math.min(maxLength, fixed);
       return signatureOf(engine, task);
     },
     prepare,
@@ -110,19 +110,17 @@ export async function createTextPreprocessor(
     ...(task === 'token-classification' && {
       finish: (prepared, outputs) => findRowEntities(tokenizers, texts.get(prepared), maxLength, outputs),
     }),
-    ...(task === undefined && { finish: trimRow }),
+    ...(task === undefined && {
+      finish: (prepared, outputs) => trimRow(prepared, outputs, engineOutputs, fixed),
+    }),
     async tokenize(given, terms, { text = {}, ...admission } = {}) {
       if (given.some(({ length }) => length > MOST_CHARACTERS_WITH_PLACES)) {
         throw tooLong(MOST_CHARACTERS_WITH_PLACES).error;
       }
       if (given.length === 0) return [];
       const prompt = promptOf(text.prompt ?? defaultPrompt, prompts);
-      const request = requestOf(
-        given.map((one) => prompt + one),
-        undefined,
-        UNLIMITED,
-        MODE.places,
-      );
+      const prompted = given.map((one) => prompt + one);
+      const request = requestOf(prompted, undefined, UNLIMITED, MODE.places);
       return (await tokenizers.run(request, terms, admission)).map(readTokenized);
     },
     refuse: tokenizers.refuse,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Feeds } from '../../functions/engine/batch-rows.ts';
-import type { Outcome } from '../../functions/engine/batcher.ts';
+import type { Outcome, RequestTerms } from '../../functions/engine/batcher.ts';
 import { ServingError } from '../../functions/errors.ts';
 import { predictPrepared } from '../../functions/preprocess/predict-prepared.ts';
 import type { PreparedRow, Preprocessor } from '../../functions/preprocess/preprocessor.ts';
@@ -61,6 +61,27 @@ test('each row has its own outcome in the order of the request, and rows of one 
   const { calls, results } = await send(['ab', 'c', 'bad', 'de', 'f'], true);
   assert.deepEqual(results, ['a', 'c', 'bad', 'd', 'f']);
   assert.deepEqual(calls, [2, 2]);
+});
+
+test('a request of several shapes of which one is refused cancels the others', async () => {
+  const refused = new ServingError('OVERLOADED', 'full');
+  const seen: RequestTerms[] = [];
+  const batcher = {
+    predict({ tensors }: Feeds, terms: RequestTerms): Promise<readonly Outcome[]> {
+      seen.push(terms);
+      return tensors[0]!.dims[1] === 2 ? Promise.reject(refused) : new Promise(() => {});
+    },
+  };
+  const feeds = { tensors: [stringTensor(['a', 'bc', 'def'])], rows: 3 };
+  const terms = { cancelled: false, priority: 2, caller: 'me', deadline: 7 } as const;
+  await assert.rejects(
+    predictPrepared({ preprocessor: preprocessor(), batcher, joinsRows: true }, feeds, terms),
+    refused,
+  );
+  assert.deepEqual(
+    seen.map(({ cancelled, priority, caller, deadline }) => [cancelled, priority, caller, deadline]),
+    new Array(3).fill([true, 2, 'me', 7]),
+  );
 });
 
 test('rows are queued alone if they share no run', async () => {

@@ -110,7 +110,8 @@ function readAnswer(specs: readonly TensorSpec[], settings: TextSettings, batch:
   return {
     specs: own.map(({ spec }) => spec),
     slots: own.map(({ slot }) => slot),
-    byToken: own.some(({ spec }) => isByToken(spec)),
+    // Of a model without a task, a free second dimension may be that of the tokens too: start_logits [texts, tokens].
+    byToken: own.some(({ spec }) => isByToken(spec) || (task === undefined && spec.shape[1] === -1)),
     make: (outputs) => own.map(({ slot }) => outputs[slot]!),
   };
 }

@@ -53,7 +53,10 @@ export interface CompiledModel {
   ): Promise<CompiledFiles | undefined>;
   /** Deletes files that are wrong; those beside the model stay. */
   discard(): Promise<void>;
-  /** Stops using the files, and deletes them unless another load of this process uses them; those beside the model stay. */
+  /**
+   * Stops using the files, and deletes them unless another load of this process uses them. Those beside the model stay, and those in
+   * `COMPILED_FOLDER`, which other servers may use, until there is no room for them.
+   */
   remove(): Promise<void>;
   /** Stops using the files; they stay for the next process. */
   release(): void;
@@ -154,7 +157,7 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
       const nothing = async (): Promise<undefined> => undefined;
       return { ...beside, always, make: nothing, discard: nothing, remove: nothing, release() {} };
     }
-    const key = keyOf(machine, model.fetched ?? (await identityOf(model.paths)));
+    const key = keyOf(machine, await identify(model, options.folder !== undefined));
     const name = nameOfKey(key);
     const expected = JSON.stringify(key);
     const files = await findEntry(name, expected, model.name);
@@ -190,7 +193,7 @@ export function createCompiledModels(options: CompiledModelsOptions): CompiledMo
       async remove() {
         const wasUsed = isUsed;
         release();
-        if (wasUsed && !isInUse(name)) await folder.remove(name);
+        if (wasUsed && !isInUse(name) && options.folder === undefined) await folder.remove(name);
       },
     };
   }
@@ -210,6 +213,11 @@ function checkKey(expected: string): (key: object) => void {
   return (key) => {
     if (JSON.stringify(key) !== expected) throw new Error('its key is another one');
   };
+}
+
+/** @param isSet whether the folder is `COMPILED_FOLDER`, which may outlive this machine: files of another image may have the same times. */
+async function identify({ fetched, paths }: OriginalModel, isSet: boolean): Promise<string> {
+  return fetched ?? (await (isSet ? digestOf(paths) : identityOf(paths)));
 }
 
 /**

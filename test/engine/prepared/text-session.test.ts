@@ -187,6 +187,15 @@ test('outputs by token of a model without a task have the width of the row, what
   const session = textSession(counting([IDS, MASK], [STATES]), withSettings({ task: undefined }));
   const [states] = await session.run(feedsOf([3, 2]));
   assert.deepEqual(states!.dims, [2, 8, 2]);
+  const logits: TensorSpec = { name: 'start_logits', dtype: 'float32', shape: [-1, -1] };
+  let width = 0;
+  const run = async ([ids]: readonly SlottedTensor[]): Promise<SlottedTensor[]> => {
+    width = ids!.dims[1]!;
+    return [{ slot: 0, dtype: 'float32', dims: ids!.dims, data: new Float32Array(ids!.data.length) }];
+  };
+  const answering = { ...counting([IDS, MASK], [logits]), run };
+  await textSession(answering, withSettings({ task: undefined })).run(feedsOf([3, 2]));
+  assert.equal(width, 8);
 });
 
 test('an export that takes no token ids, or something else beside them, fails the load with its name', () => {

@@ -29,6 +29,7 @@ import { describeMachine } from '../../../functions/model/compiled/machine.ts';
 import { compileAt, orderFor } from '../../helpers/compiled.ts';
 import { layers } from '../../helpers/large-weights.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
+import { setTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const machine = describeMachine();
 
@@ -189,13 +190,16 @@ test('a result that is not as it was compared is not published', async (t) => {
 });
 
 test('a compiled model is deleted with its model, unless another load uses it, and stays at a shutdown', async (t) => {
-  const { folder, path } = setUp(t);
+  const { path } = setUp(t);
   const { logger } = recordTelemetry();
-  const models = createCompiledModels({ always: true, folder, filesAreMemory: false, logger });
+  const root = temporary(t);
+  setTemporaryFolder(t, root);
+  const models = createCompiledModels({ always: true, folder: undefined, filesAreMemory: false, logger });
   t.after(() => models.close());
   const open = async () =>
     (await models.open({ name: 'net', bytes: LEAST_COMPILED_BYTES, paths: [path], fetched: undefined }))!;
-  const entries = () => readdirSync(folder).filter((name) => /^[0-9a-f]{32}$/.test(name)).length;
+  const entries = () =>
+    readdirSync(root, { recursive: true }).filter((name) => /(^|\/)[0-9a-f]{32}$/.test(String(name))).length;
   const [old, next] = [await open(), await open()];
   await compileAt(path, old);
   await old.remove();
@@ -209,6 +213,29 @@ test('a compiled model is deleted with its model, unless another load uses it, a
   assert.equal(entries(), 0);
 });
 
+test('in a folder that was set a compiled model outlives its model: another server may use it', async (t) => {
+  const { path, open } = setUp(t);
+  await compileAt(path, await open());
+  const [mine, other] = [await open(), await open()];
+  await mine.remove();
+  assert.ok(existsSync(other.files!.graph));
+  assert.notEqual((await open()).files, undefined);
+});
+
+test('in a folder that was set local models are identified by their content, whatever their times are', async (t) => {
+  const { path, open } = setUp(t);
+  const { mtime } = statSync(path);
+  await compileAt(path, await open());
+  const content = readFileSync(path);
+  const other = Buffer.from(content);
+  other[other.length - 200]! ^= 1;
+  writeFileSync(path, other);
+  utimesSync(path, mtime, mtime);
+  assert.equal((await open()).files, undefined);
+  writeFileSync(path, content);
+  assert.notEqual((await open()).files, undefined, 'a new time of change, and the same content');
+});
+
 test('fetched files are identified by their generations, wherever they are', async (t) => {
   const { path, open } = setUp(t);
   await compileAt(path, await open({}, 'gs://bucket/model.onnx 1'));
@@ -219,17 +246,13 @@ test('fetched files are identified by their generations, wherever they are', asy
 
 test('a folder that was not set is not read if others can write to it', async (t) => {
   const { path, open } = setUp(t);
-  const before = process.env.TMPDIR;
-  process.env.TMPDIR = temporary(t);
-  t.after(() => {
-    if (before === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = before;
-  });
+  const root = temporary(t);
+  setTemporaryFolder(t, root);
   const own = () => open({ folder: undefined });
   await compileAt(path, await own());
   assert.notEqual((await own()).files, undefined);
-  const [name] = readdirSync(process.env.TMPDIR);
-  chmodSync(join(process.env.TMPDIR, name!), 0o770);
+  const [name] = readdirSync(root);
+  chmodSync(join(root, name!), 0o770);
   assert.equal((await own()).files, undefined);
 });
 

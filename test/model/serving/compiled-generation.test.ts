@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import {
@@ -18,6 +27,7 @@ import { COLUMNS, layers } from '../../helpers/large-weights.ts';
 import { localFiles } from '../../helpers/local-models.ts';
 import { writeModel } from '../../helpers/models.ts';
 import { recordTelemetry } from '../../helpers/telemetry.ts';
+import { setTemporaryFolder } from '../../helpers/temporary-folder.ts';
 import { until } from '../../helpers/until.ts';
 
 const ENTRY = /^[0-9a-f]{32}$/;
@@ -35,7 +45,7 @@ async function setUp(t: TestContext) {
   await plain.close();
   const files = await write({ rows: [row] });
 
-  async function load(use: { always?: boolean } = {}) {
+  async function load(use: { always?: boolean; folder?: undefined } = {}) {
     const telemetry = recordTelemetry();
     const { logger } = telemetry;
     const models = createCompiledModels({
@@ -67,7 +77,10 @@ async function setUp(t: TestContext) {
     const has = (text: string) => until(() => lines().some((line) => line.includes(text)), text);
     return { generation, lines, has, firsts, compiled };
   }
-  const entries = (): string[] => readdirSync(compiledFolder).filter((name) => ENTRY.test(name));
+  const entries = (): string[] =>
+    readdirSync(compiledFolder, { recursive: true }).filter((name): name is string =>
+      ENTRY.test(basename(String(name))),
+    );
   return { load, entries, compiledFolder };
 }
 
@@ -183,11 +196,14 @@ test('a compiled model of another model is discarded before it serves', async (t
 });
 
 test('a replaced or evicted model takes its compiled one with it, a server that ends leaves it', async (t) => {
-  const { load, entries } = await setUp(t);
-  const { generation } = await compileOnce(load);
+  const { load, entries, compiledFolder } = await setUp(t);
+  mkdirSync(compiledFolder);
+  setTemporaryFolder(t, compiledFolder);
+  const loadOwn = () => load({ folder: undefined });
+  const { generation } = await compileOnce(loadOwn);
   await generation.close();
   assert.equal(entries().length, 1);
-  const next = await load();
+  const next = await loadOwn();
   await next.generation.retire();
   assert.equal(entries().length, 0);
 });
